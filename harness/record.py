@@ -1,0 +1,135 @@
+"""What is recorded: one ``Run`` per ``bench``, a ``Trial`` for each engine on each round.
+
+This is the contract between what measures and what reads measurements: raw figures, exit codes and
+parameters, nothing derived. It imports nothing of the harness. Units stand last in the names; times
+are in seconds, sizes in bytes, instants in UTC as ISO 8601.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+
+class Status(enum.Enum):
+    """How a trial ended. Only ``OK`` enters the statistics of speed and memory."""
+
+    OK = "ok"
+    WRONG_RESULT = "wrong_result"
+    ERROR = "error"
+    OOM = "oom"
+    TIMEOUT = "timeout"
+    KILLED = "killed"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+
+
+class TableResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One table after a trial, as counted in the database, beside the ground truth.
+
+    ``restored`` is the number of rows that belong there and arrived: ``found`` capped at
+    ``expected``. ``rejects_match`` is None where the engine keeps no rejects.
+    """
+
+    table: str
+    expected: int
+    found: int
+    checksum_match: bool
+    rejects_match: bool | None = None
+    error: str | None = None
+
+    @property
+    def restored(self) -> int:
+        """Rows that arrived of those that should have."""
+        return min(self.found, self.expected)
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One engine, one dataset, one process, one measurement.
+
+    ``peak_bytes`` is the peak resident memory of the engine's process (``VmHWM``), or, where it had
+    children, the largest sum over the process tree that was sampled (``peak_source`` says which).
+    A trial that is ``TIMEOUT`` has in ``wall_s`` a lower bound.
+    """
+
+    engine: str
+    round: int
+    warmup: bool
+    status: Status
+    started_at: str
+    wall_s: float | None = None
+    user_s: float | None = None
+    system_s: float | None = None
+    peak_bytes: int | None = None
+    peak_source: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    detail: str | None = None
+    tables: tuple[TableResult, ...] = ()
+    report: msgspec.Raw | None = None
+
+    @property
+    def expected(self) -> int:
+        """Rows that a perfect restore would have put into the database."""
+        return sum(table.expected for table in self.tables)
+
+    @property
+    def restored(self) -> int:
+        """Rows that arrived of those that should have."""
+        return sum(table.restored for table in self.tables)
+
+
+class Dataset(msgspec.Struct, frozen=True, kw_only=True):
+    """Which dataset a run used; the arguments that make it again, byte for byte."""
+
+    scenario: str
+    rows: int
+    seed: int
+    faults: str
+    style: str
+    compress: str
+    generator: str
+    records: int
+    json_bytes: int
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """Which PostgreSQL a run used, and why that one."""
+
+    kind: str
+    reason: str
+    version: str
+    settings: dict[str, str]
+    image: str | None = None
+    image_digest: str | None = None
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine and the software: what must be equal before absolute times may be compared."""
+
+    cpu: str
+    cores: int
+    memory_bytes: int
+    os: str
+    python: str
+    packages: dict[str, str]
+    commit: str | None
+    dirty: bool | None
+    source: str
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A set of trials made together. ``finished_at`` is None while it runs, or if it was cut off."""
+
+    schema: int = SCHEMA_VERSION
+    id: str
+    started_at: str
+    finished_at: str | None = None
+    parameters: dict[str, str | int | float | bool | list[str] | None]
+    dataset: Dataset
+    server: Server
+    environment: Environment
+    trials: tuple[Trial, ...] = ()
