@@ -1,0 +1,100 @@
+#!/usr/bin/env -S uv run --script
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nox>=2025.5.1"]
+# ///
+"""The project's tasks. ``nox -s bench`` is the main job, ``nox -s tests`` proves that it works.
+
+Every session installs what it needs at the versions of ``constraints.txt``, with their hashes
+checked, and runs the code of this checkout.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests", "bench"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+CODE = ("restore", "legacy", "harness", "conftest.py", "noxfile.py")
+
+
+def install(session: nox.Session, *, extras: tuple[str, ...] = (), group: str | None = None) -> None:
+    """Install the project's dependencies, its extras' and a group's, by the constraints.
+
+    The project itself is not installed: pip cannot hash a folder, and ``python -m`` in the checkout
+    runs the checkout.
+    """
+    project = PYPROJECT["project"]
+    requirements = list(project["dependencies"])
+    for extra in extras:
+        requirements += project["optional-dependencies"][extra]
+    if group is not None:
+        requirements += nox.project.dependency_groups(PYPROJECT, group)
+    session.install("--constraint", "constraints.txt", *requirements)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Generate a dataset, restore it with each engine, verify, record, compare."""
+    install(session, extras=("legacy", "harness"))
+    session.run("python", "-m", "harness", "bench", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests, against a real PostgreSQL."""
+    install(session, extras=("legacy", "harness"), group="tests")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and which package may import which."""
+    install(session, group="lint")
+    session.run("ruff", "check", *CODE)
+    session.run("ruff", "format", "--check", *CODE)
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, strictly."""
+    install(session, extras=("legacy", "harness"), group="tests")
+    install(session, group="types")
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it away from the checkout and run the main job from there."""
+    install(session, extras=("legacy", "harness"))
+    outside = session.create_tmp()
+    shutil.rmtree(outside)
+    session.run("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", outside, ".")
+    session.install("--no-deps", "--no-index", "--find-links", outside, "--force-reinstall", "restorebench")
+    with session.chdir(outside):
+        session.run("python", "-m", "harness", "bench", "--rows", "5000", "--rounds", "1")
+    session.run("python", "-m", "pip", "uninstall", "--yes", "--quiet", "restorebench")
+
+
+@nox.session(default=False)
+def constraints(session: nox.Session) -> None:
+    """Write constraints.txt anew: the newest versions that the ranges in pyproject.toml admit."""
+    session.install("uv")
+    groups = [f"--group={name}" for name in PYPROJECT["dependency-groups"]]
+    session.run(
+        *("uv", "pip", "compile", "pyproject.toml", "--all-extras", *groups),
+        *("--universal", "--python-version=3.11", "--generate-hashes", "--upgrade"),
+        *("--no-emit-index-url", "--no-annotate", "--no-header", "--strip-extras"),
+        *("--quiet", "--output-file=constraints.txt"),
+    )
+
+
+if __name__ == "__main__":
+    nox.main()
