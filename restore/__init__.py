@@ -1,0 +1,18 @@
+"""A streaming restorer of JSON backups into PostgreSQL: flat in memory, fast, and lossless."""
+
+from restore.errors import BackupError, LoadError, RestoreError, SchemaError
+from restore.options import Options
+from restore.report import Report, TableReport
+from restore.run import Progress, restore
+
+__all__ = [
+    "BackupError",
+    "LoadError",
+    "Options",
+    "Progress",
+    "Report",
+    "RestoreError",
+    "SchemaError",
+    "TableReport",
+    "restore",
+]

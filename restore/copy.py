@@ -1,0 +1,169 @@
+"""Typed rows become COPY: one COPY for each batch, its own transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from msgspec.structs import astuple
+from psycopg import sql
+from psycopg.adapt import Buffer, Dumper
+from psycopg.pq import Format
+from psycopg.types.datetime import DateBinaryDumper
+
+from restore.values import bytes_from_json, date_from_json
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from restore.catalog import Table
+    from restore.decode import Codec
+
+# Timestamps are sent as microseconds since 2000-01-01: PostgreSQL's datatype/timestamp.h.
+_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - for timestamps without a zone
+_EPOCH_UTC = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+_DAY_US = 86_400_000_000
+_pack_int8 = struct.Struct("!q").pack
+
+# PostgreSQL names the row at fault in the error's context, whichever index or type it failed on.
+_ROW_AT_FAULT = re.compile(r"^COPY .*, line (\d+)", re.MULTILINE)
+
+
+class _JsonbDumper(Dumper):
+    """jsonb's binary form is a version byte and the text, which is passed on as it came."""
+
+    oid, format = 3802, Format.BINARY
+
+    def dump(self, obj: msgspec.Raw) -> Buffer | None:
+        return None if obj == b"null" else b"\x01" + bytes(obj)
+
+
+class _JsonDumper(Dumper):
+    oid, format = 114, Format.BINARY
+
+    def dump(self, obj: msgspec.Raw) -> Buffer | None:
+        return None if obj == b"null" else bytes(obj)
+
+
+class _JsonTextDumper(_JsonDumper):
+    format = Format.TEXT
+
+
+class _JsonbTextDumper(_JsonDumper):
+    oid, format = 3802, Format.TEXT
+
+
+class _BytesDumper(Dumper):
+    oid, format = 17, Format.BINARY
+
+    def dump(self, obj: msgspec.Raw) -> Buffer | None:
+        return bytes_from_json(bytes(obj))
+
+
+class _BytesTextDumper(Dumper):
+    oid, format = 17, Format.TEXT
+
+    def dump(self, obj: msgspec.Raw) -> Buffer | None:
+        value = bytes_from_json(bytes(obj))
+        return None if value is None else b"\\x" + value.hex().encode()
+
+
+class _TimestampDumper(Dumper):
+    """A timestamp without a zone is sent in UTC: an offset is converted, never dropped."""
+
+    oid, format = 1114, Format.BINARY
+
+    def dump(self, obj: dt.datetime) -> Buffer | None:
+        delta = obj - (_EPOCH if obj.tzinfo is None else _EPOCH_UTC)
+        return _pack_int8(delta.days * _DAY_US + delta.seconds * 1_000_000 + delta.microseconds)
+
+
+class _TimestampTextDumper(Dumper):
+    oid, format = 1114, Format.TEXT
+
+    def dump(self, obj: dt.datetime) -> Buffer | None:
+        utc = obj if obj.tzinfo is None else obj.astimezone(dt.UTC).replace(tzinfo=None)
+        return utc.isoformat(" ").encode()
+
+
+class _DateDumper(DateBinaryDumper):
+    oid, format = 1082, Format.BINARY
+
+    def dump(self, obj: Any) -> Buffer | None:  # noqa: ANN401 - psycopg types it so
+        return super().dump(date_from_json(obj))
+
+
+class _DateTextDumper(Dumper):
+    oid, format = 1082, Format.TEXT
+
+    def dump(self, obj: str) -> Buffer | None:
+        return date_from_json(obj).isoformat().encode()
+
+
+_DUMPERS = (
+    *(_JsonbDumper, _JsonDumper, _JsonTextDumper, _JsonbTextDumper, _BytesDumper),
+    *(_BytesTextDumper, _TimestampDumper, _TimestampTextDumper, _DateDumper, _DateTextDumper),
+)
+
+# What an encoder may raise for a value that its type cannot hold.
+_ENCODE_ERRORS = (ValueError, OverflowError, TypeError, struct.error)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFailure:
+    """Why a COPY failed, and on which of its rows where that is known."""
+
+    error: psycopg.Error | None
+    message: str
+    row: int | None
+
+
+def prepare(conn: psycopg.Connection) -> None:
+    """Teach a connection how our rows' values are sent."""
+    for dumper in _DUMPERS:
+        conn.adapters.register_dumper(None, dumper)
+
+
+def copy_statement(table: Table, codec: Codec) -> sql.Composed:
+    """Return the COPY that takes rows of this codec."""
+    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(
+        table.identifier,
+        sql.SQL(", ").join(map(sql.Identifier, codec.columns)),
+        sql.SQL("BINARY" if codec.binary else "TEXT"),
+    )
+
+
+def copy_rows(
+    conn: psycopg.Connection, statement: sql.Composed, codec: Codec, rows: list[Any]
+) -> CopyFailure | None:
+    """Send rows as one COPY in a transaction of its own; all of them arrive, or none.
+
+    Returns:
+        None when they arrived, else what went wrong.
+    """
+    width = len(codec.columns)
+    exact = len(rows[0].__struct_fields__) == width
+    at = 0
+    try:
+        with conn.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(codec.oids)
+            write = copy.write_row
+            for at, row in enumerate(rows):  # noqa: B007 - the handlers below need it
+                values = astuple(row)
+                write(values if exact else values[:width])  # what is not copied stands last
+    except psycopg.Error as error:
+        if error.sqlstate is None and isinstance(error, psycopg.DataError):
+            return CopyFailure(None, str(error), at)
+        return CopyFailure(error, error.diag.message_primary or str(error), _row_at_fault(error))
+    except _ENCODE_ERRORS as error:
+        return CopyFailure(None, str(error), at)
+    return None
+
+
+def _row_at_fault(error: psycopg.Error) -> int | None:
+    match = _ROW_AT_FAULT.search(error.diag.context or "")
+    return int(match[1]) - 1 if match else None

@@ -1,0 +1,110 @@
+"""Rows that a foreign key forbids leave the table, and their records go to the rejects.
+
+The rows are found by sets, in the database; their records by a second pass over the table's file
+for the forbidden keys alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restore.constraints import Orphan, take_out_orphans
+from restore.read import Batch, RawRecord, Reader
+from restore.rejects import Reason, RejectFile
+from restore.scan import DECODE_ERRORS
+from restore.values import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+    from restore.catalog import ForeignKey, Table
+    from restore.plan import Group, Load
+    from restore.report import TableReport
+
+_FOREIGN_KEY_VIOLATION = "23503"
+
+_records = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+
+
+def reject_orphans(
+    conn: psycopg.Connection,
+    group: Group,
+    rejects: dict[int, RejectFile],
+    reports: dict[int, TableReport],
+    chunk_bytes: int,
+) -> None:
+    """Take out the rows that the group's foreign keys forbid, and keep their records as rejects."""
+    tables = {load.table.oid: load.table for load in group.loads}
+    taken: dict[int, list[Orphan]] = defaultdict(list)
+    for orphan in take_out_orphans(conn, tables, group.aside):
+        taken[orphan.key.table].append(orphan)
+    for load in group.loads:
+        orphans = taken.get(load.table.oid, [])
+        report = reports[load.table.oid]
+        report.loaded -= len(orphans)
+        report.rejected += len(orphans)
+        if orphans:
+            _keep(load, orphans, rejects[load.table.oid], chunk_bytes)
+
+
+def _keep(load: Load, orphans: list[Orphan], rejects: RejectFile, chunk_bytes: int) -> None:
+    """Write the orphans' records to the rejects; those that are not found, as rows."""
+    waiting: dict[tuple[ForeignKey, tuple[str, ...]], list[Orphan]] = defaultdict(list)
+    for orphan in orphans:
+        waiting[orphan.key, tuple(map(str, orphan.values))].append(orphan)
+    keys = list({orphan.key: None for orphan in orphans})
+    for record, fields in _all_records(load, chunk_bytes):
+        for key in keys:
+            values = _values(load.table, key, fields)
+            found = waiting.get((key, values)) if values is not None else None
+            if found and record.ordinal not in rejects.ordinals:
+                rejects.add(record, _reason(found.pop(), load.table))
+                break
+    for left in waiting.values():
+        for orphan in left:
+            rejects.add_row(orphan.row.encode(), _reason(orphan, load.table))
+
+
+def _all_records(
+    load: Load, chunk_bytes: int
+) -> Iterator[tuple[RawRecord, dict[str, msgspec.Raw]]]:
+    with contextlib.closing(load.file.open()) as stream:
+        for batch in Reader(stream, chunk_bytes, _records.decode):
+            if isinstance(batch, Batch) and batch.rows is not None:
+                yield from zip(batch.records(), batch.rows, strict=True)
+            elif isinstance(batch, Batch):
+                for record in batch.records():
+                    with contextlib.suppress(*DECODE_ERRORS):
+                        yield record, msgspec.json.decode(record.raw, type=dict[str, msgspec.Raw])
+
+
+def _values(
+    table: Table, key: ForeignKey, fields: dict[str, msgspec.Raw]
+) -> tuple[str, ...] | None:
+    """Return a record's values of a key, as texts; None where it has none."""
+    columns = {column.name: column for column in table.columns}
+    try:
+        values = [literal(columns[name], fields[name]) for name in key.columns]
+    except (KeyError, ValueError):
+        return None
+    return None if None in values else tuple(map(str, values))
+
+
+def _reason(orphan: Orphan, table: Table) -> Reason:
+    columns = ", ".join(orphan.key.columns)
+    values = ", ".join(map(str, orphan.values))
+    return Reason(
+        level="constraint",
+        message=(
+            f'"{table.name}" violates foreign key constraint "{orphan.key.name}":'
+            f" Key ({columns})=({values}) is not there, or was rejected"
+        ),
+        sqlstate=_FOREIGN_KEY_VIOLATION,
+        constraint=orphan.key.name,
+    )

@@ -1,0 +1,148 @@
+"""Which file goes into which table, and in what order."""
+
+from __future__ import annotations
+
+import graphlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restore.errors import SchemaError
+
+if TYPE_CHECKING:
+    from restore.backup import Backup, TableFile
+    from restore.catalog import ForeignKey, Table
+
+# Tables in which migration tools keep their books. They describe the target itself, which has its
+# own; a backup's copy is left out where the target has none, or has filled it already.
+BOOKKEEPING = frozenset(
+    {
+        "_prisma_migrations",
+        "alembic_version",
+        "django_migrations",
+        "flyway_schema_history",
+        "knex_migrations",
+        "knex_migrations_lock",
+        "schema_migrations",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One table file and the table that takes it."""
+
+    file: TableFile
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Tables that are loaded together: one, or several that refer to each other in a cycle.
+
+    ``aside`` are the foreign keys within the group: rows that they refer to may come later.
+    """
+
+    loads: tuple[Load, ...]
+    aside: tuple[ForeignKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The groups in the order in which they are loaded, and what was left out, with the reason."""
+
+    groups: tuple[Group, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def loads(self) -> tuple[Load, ...]:
+        """All loads, in order."""
+        return tuple(load for group in self.groups for load in group.loads)
+
+
+def match_files(
+    backup: Backup, names: dict[str, int], exclude: frozenset[str]
+) -> tuple[dict[int, TableFile], list[str]]:
+    """Say which table each file is for.
+
+    Args:
+        backup: what was found.
+        names: the target's tables by name.
+        exclude: tables whose files are left out.
+
+    Returns:
+        The files by the oid of their table, and a line for each file that is left out.
+
+    Raises:
+        SchemaError: a file is for no table, or two are for the same.
+    """
+    lowered = {name.lower(): oid for name, oid in names.items()}
+    matched: dict[int, TableFile] = {}
+    left_out, missing = [], []
+    for file in backup.files:
+        if file.table in exclude:
+            left_out.append(f"{file.path.name}: excluded")
+            continue
+        oid = names.get(file.table, lowered.get(file.table.lower()))
+        if oid is None and file.table in BOOKKEEPING:
+            left_out.append(f"{file.path.name}: a migration tool's own table, not in the database")
+        elif oid is None and file.holds_one_object():
+            left_out.append(f"{file.path.name}: holds one object and no list of records")
+        elif oid is None:
+            missing.append(file.table)
+        elif oid in matched:
+            raise SchemaError(
+                f"{file.path.name} and {matched[oid].path.name} are both for table {file.table}:"
+                " leave one out with --exclude"
+            )
+        else:
+            matched[oid] = file
+    if missing:
+        raise SchemaError(_missing(missing))
+    return matched, left_out
+
+
+def _missing(tables: list[str]) -> str:
+    names = ", ".join(tables)
+    excludes = " ".join(f"--exclude {table}" for table in tables)
+    return (
+        f"no table in the database for {names}: create the schema first, say where it is with"
+        f" --schema, or leave the file out with {excludes}"
+    )
+
+
+def make_plan(files: dict[int, TableFile], tables: dict[int, Table], left_out: list[str]) -> Plan:
+    """Order the tables so that what is referred to comes first; cycles are loaded as one group."""
+    parents = {
+        oid: {key.parent for key in table.foreign_keys if key.parent in tables}
+        for oid, table in tables.items()
+    }
+    reached = {oid: _reach(oid, parents) for oid in tables}
+    # Tables that reach each other are in one group, named for its least oid.
+    group_of = {
+        oid: min([oid, *(other for other in reached[oid] if oid in reached[other])])
+        for oid in tables
+    }
+    sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter()
+    for oid in sorted(tables):
+        own = group_of[oid]
+        sorter.add(own, *({group_of[parent] for parent in parents[oid]} - {own}))
+    groups = []
+    for leader in sorter.static_order():
+        members = [oid for oid in sorted(tables) if group_of[oid] == leader]
+        aside = [
+            key for oid in members for key in tables[oid].foreign_keys if key.parent in members
+        ]
+        loads = tuple(Load(files[oid], tables[oid]) for oid in members)
+        groups.append(Group(loads, tuple(aside)))
+    return Plan(tuple(groups), tuple(left_out))
+
+
+def _reach(start: int, parents: dict[int, set[int]]) -> set[int]:
+    """Return all tables that can be reached from ``start`` over foreign keys."""
+    reached: set[int] = set()
+    waiting = [start]
+    while waiting:
+        for parent in parents[waiting.pop()] - reached:
+            reached.add(parent)
+            waiting.append(parent)
+    return reached
