@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
-import io
 import re
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from restore.errors import BackupError
 
@@ -17,48 +18,85 @@ _TIMESTAMPED = re.compile(r"\d{8}_\d{6}$")
 _TABLE_FILE = re.compile(
     r"(?P<table>.+)\.(?P<form>json|jsonl|ndjson)(?:\.(?P<compression>gz|zst))?$", re.DOTALL
 )
-_SNIFFED_BYTES = 1 << 10
+_START_BYTES = 1 << 10
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class TableFile:
-    """One file of a backup. ``size_bytes`` is what it takes on disk."""
+class TableStream:
+    """The bytes of one table file, decompressed.
 
-    path: Path
-    table: str
-    compression: str | None
-    size_bytes: int
+    Attributes:
+        fault: why the compressed data ends before its end; what came before it is delivered.
+    """
 
-    def open(self) -> BinaryIO:
-        """Open the file for reading, decompressed.
-
-        Raises:
-            BackupError: the file cannot be opened.
-        """
-        try:
-            raw = self.path.open("rb", buffering=0)
-        except OSError as error:
-            raise BackupError(f"cannot read {self.path}: {error.strerror}") from error
-        if self.compression == "gz":
-            return cast("BinaryIO", gzip.GzipFile(fileobj=io.BufferedReader(raw)))
-        if self.compression == "zst":
+    def __init__(self, path: Path, compression: str | None) -> None:
+        self.fault: str | None = None
+        self._path = path
+        raw = path.open("rb", buffering=0)
+        self._stream: Any = raw
+        self._faults: tuple[type[Exception], ...] = ()
+        if compression == "gz":
+            self._stream = gzip.GzipFile(fileobj=raw)
+            self._faults = (EOFError, zlib.error, gzip.BadGzipFile)
+        elif compression == "zst":
             # Imported where it is needed: it costs start-up time that most backups never need.
             import zstandard  # noqa: PLC0415
 
             decompressor = zstandard.ZstdDecompressor()
-            return cast("BinaryIO", decompressor.stream_reader(raw, read_across_frames=True))
-        return cast("BinaryIO", raw)
+            self._stream = decompressor.stream_reader(raw, read_across_frames=True)
+            self._faults = (zstandard.ZstdError,)
+        # Where there is a read1, it gives what came before a fault; a read would lose it.
+        self._read = getattr(self._stream, "read1", self._stream.read)
 
-    def holds_one_object(self) -> bool:
-        """Tell whether the file's first value is an object rather than an array of records.
+    def read(self, size: int, /) -> bytes:
+        """Read up to ``size`` bytes; none at the end.
 
-        Such a file holds records when it is named for a table (one a line); else it is something
-        that lies beside the tables, a manifest say.
+        Raises:
+            BackupError: the file cannot be read.
         """
-        with self.open() as stream:
-            start = stream.read(_SNIFFED_BYTES).removeprefix(_UTF8_BOM).lstrip()
-        return start.startswith(b"{")
+        try:
+            return cast("bytes", self._read(size))
+        except self._faults as error:
+            self.fault = f"{self._path.name} is damaged: {error}"
+            return b""
+        except OSError as error:
+            raise BackupError(f"cannot read {self._path}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """One file of a backup."""
+
+    path: Path
+    table: str
+    compression: str | None
+
+    def open(self) -> TableStream:
+        """Open the file for reading.
+
+        Raises:
+            BackupError: it cannot be opened.
+        """
+        try:
+            return TableStream(self.path, self.compression)
+        except OSError as error:
+            raise BackupError(f"cannot read {self.path}: {error.strerror or error}") from error
+
+    def start(self) -> bytes:
+        """Return the file's first bytes, without a byte order mark and white space.
+
+        Raises:
+            BackupError: it cannot be read at all.
+        """
+        with contextlib.closing(self.open()) as stream:
+            start = stream.read(_START_BYTES)
+            if stream.fault is not None and not start:
+                raise BackupError(f"cannot read {self.path}: {stream.fault}")
+        return start.removeprefix(_UTF8_BOM).lstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +153,4 @@ def _table_file(path: Path) -> TableFile | None:
     match = _TABLE_FILE.fullmatch(path.name)
     if match is None:
         return None
-    return TableFile(path, match["table"], match["compression"], path.stat().st_size)
+    return TableFile(path, match["table"], match["compression"])

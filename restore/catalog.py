@@ -21,6 +21,12 @@ _TABLES = """
                ELSE n.nspname = %(schema)s END
 """
 
+_NAMES = """
+    SELECT c.oid, n.nspname, c.relname
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY(%s)
+"""
+
 _COLUMNS = """
     SELECT attrelid, attname, atttypid, attnotnull,
            atthasdef OR attidentity <> '', attgenerated <> ''
@@ -138,6 +144,14 @@ def table_names(conn: psycopg.Connection, schema: str | None) -> dict[str, int]:
     return names
 
 
+def identifiers(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, sql.Identifier]:
+    """Return the qualified names of the tables with these oids, for use in SQL."""
+    return {
+        oid: sql.Identifier(schema, name)
+        for oid, schema, name in conn.execute(_NAMES, [list(oids)]).fetchall()
+    }
+
+
 def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Table]:
     """Read what is known of the tables with these oids."""
     wanted = list(oids)
@@ -158,11 +172,7 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
         sequences[oid].append(Sequence(column, schema, name))
     return {
         oid: Table(oid, schema, name, tuple(columns[oid]), tuple(keys[oid]), tuple(sequences[oid]))
-        for oid, schema, name in conn.execute(
-            "SELECT c.oid, n.nspname, c.relname FROM pg_class c"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY(%s)",
-            [wanted],
-        )
+        for oid, schema, name in conn.execute(_NAMES, [wanted]).fetchall()
     }
 
 

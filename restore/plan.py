@@ -85,7 +85,7 @@ def match_files(
         oid = names.get(file.table, lowered.get(file.table.lower()))
         if oid is None and file.table in BOOKKEEPING:
             left_out.append(f"{file.path.name}: a migration tool's own table, not in the database")
-        elif oid is None and file.holds_one_object():
+        elif file.start().startswith(b"{") and oid is None:
             left_out.append(f"{file.path.name}: holds one object and no list of records")
         elif oid is None:
             missing.append(file.table)

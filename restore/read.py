@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -78,6 +78,13 @@ class Damage:
     reason: str
 
 
+class Source(Protocol):
+    """What a reader reads from: as much as is there, up to ``size`` bytes; none at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to ``size`` bytes."""
+
+
 class Reader:
     """Iterates over the batches, and the damage, of one table file.
 
@@ -93,7 +100,7 @@ class Reader:
     """
 
     def __init__(
-        self, stream: BinaryIO, chunk_bytes: int, decode: Callable[[bytes], list[Any]]
+        self, stream: Source, chunk_bytes: int, decode: Callable[[bytes], list[Any]]
     ) -> None:
         self.bytes_read = 0
         self.cut_off_at: int | None = None
@@ -120,7 +127,8 @@ class Reader:
                 self._form = array_form(self._buffer)  # by now more of the first record is there
             batch = self._cut_batch()
             if batch is not None:
-                yield batch
+                if batch.count:
+                    yield batch
                 self._fill(self._chunk_bytes - len(self._buffer))
                 continue
             before = len(self._buffer)

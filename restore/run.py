@@ -14,7 +14,7 @@ from psycopg import sql
 
 from restore import catalog
 from restore.backup import find_backup
-from restore.constraints import bring_back, noted, put_aside
+from restore.constraints import bring_back, put_aside
 from restore.copy import prepare
 from restore.errors import LoadError, RestoreError, SchemaError
 from restore.ladder import Ladder
@@ -25,6 +25,7 @@ from restore.rejects import RejectFile
 from restore.report import Report, TableReport, peak_bytes
 
 if TYPE_CHECKING:
+    from restore.backup import TableFile
     from restore.options import Options
 
 # What the session needs: no limit on how long a statement may take, dates without a zone in UTC,
@@ -83,8 +84,9 @@ def restore(options: Options, watch: Watcher = lambda _: None) -> Report:
     with connect(options.dsn) as conn:
         names = catalog.table_names(conn, options.schema)
         files, left_out = match_files(backup, names, options.exclude)
+        left_out += _make_room(conn, files, options)
+        _bring_back(conn)  # what a killed restore left aside
         plan = make_plan(files, catalog.read_tables(conn, files), left_out)
-        plan = _make_room(conn, plan, options)
         report.left_out += plan.left_out
         job = _Job(
             conn,
@@ -127,45 +129,53 @@ def connect(dsn: str) -> psycopg.Connection:
     return conn
 
 
-def _make_room(conn: psycopg.Connection, plan: Plan, options: Options) -> Plan:
+def _make_room(
+    conn: psycopg.Connection, files: dict[int, TableFile], options: Options
+) -> list[str]:
     """Empty the tables if that was asked for; else see that they are empty.
+
+    Returns:
+        A line for each file that was taken out of ``files``: a migration tool's books, which the
+        target has already.
 
     Raises:
         SchemaError: tables hold rows, or others refer to them.
     """
-    filled = [load for load in plan.loads if not options.append and _has_rows(conn, load)]
-    books = {load.table.oid for load in filled if load.table.name in BOOKKEEPING}
-    filled = [load for load in filled if load.table.oid not in books]
+    tables = catalog.identifiers(conn, files)
+    filled = [oid for oid in files if not options.append and _has_rows(conn, tables[oid])]
+    books = [oid for oid in filled if files[oid].table in BOOKKEEPING]
+    left_out = [f"{files.pop(o).path.name}: a migration tool's own table, filled" for o in books]
+    filled = [oid for oid in filled if oid in files]
     if filled and not options.clean:
-        names = ", ".join(load.table.name for load in filled)
+        names = ", ".join(files[oid].table for oid in filled)
         raise SchemaError(
             f"not empty: {names}; --clean empties the backup's tables first, --append loads beside"
             " what is there"
         )
     if filled:
-        _truncate(conn, filled)
-    lines = [
-        f"{name}: a migration tool's own table, filled already"
-        for name in sorted(load.file.path.name for load in plan.loads if load.table.oid in books)
-    ]
-    groups = tuple(group for group in plan.groups if group.loads[0].table.oid not in books)
-    return Plan(groups, (*plan.left_out, *lines))
+        _truncate(conn, [tables[oid] for oid in files])
+    return left_out
 
 
-def _has_rows(conn: psycopg.Connection, load: Load) -> bool:
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(load.table.identifier)
+def _has_rows(conn: psycopg.Connection, table: sql.Identifier) -> bool:
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)
     return conn.execute(query).fetchone() == (True,)
 
 
-def _truncate(conn: psycopg.Connection, loads: list[Load]) -> None:
-    tables = sql.SQL(", ").join(load.table.identifier for load in loads)
+def _truncate(conn: psycopg.Connection, tables: list[sql.Identifier]) -> None:
     try:
-        conn.execute(sql.SQL("TRUNCATE {}").format(tables))
+        conn.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
     except psycopg.errors.FeatureNotSupported as error:
         raise SchemaError(
             f"--clean would orphan rows outside the backup: {error.diag.message_detail} Empty that"
             " table yourself, or add it to the backup"
         ) from error
+
+
+def _bring_back(conn: psycopg.Connection) -> None:
+    failed = bring_back(conn)
+    if failed:
+        raise LoadError(f"{'; '.join(failed)}; {_STILL_ASIDE}")
 
 
 def _rejects_folder(options: Options, backup: Path) -> Path:
@@ -203,8 +213,6 @@ class _Job:
         Raises:
             RestoreError: the load stopped.
         """
-        if noted(self._conn) and not any(group.aside for group in self._plan.groups):
-            self._bring_back()
         for group in self._plan.groups:
             self._load_group(group)
         for load in self._plan.loads:
@@ -231,12 +239,7 @@ class _Job:
                     error.add_note(_STILL_ASIDE)
                 raise
         if group.aside:
-            self._bring_back()
-
-    def _bring_back(self) -> None:
-        failed = bring_back(self._conn)
-        if failed:
-            raise LoadError(f"{'; '.join(failed)}; {_STILL_ASIDE}")
+            _bring_back(self._conn)
 
     def _load(self, load: Load, rejects: RejectFile) -> None:
         report = self._reports[load.table.oid]
@@ -260,11 +263,13 @@ class _Job:
                             reader.bytes_read,
                         )
                     )
-            except (RestoreError, OSError, EOFError) as error:
+            except RestoreError as error:
                 report.error = " ".join(str(error).split())
                 raise
             finally:
                 report.wall_s = time.monotonic() - started
+        if stream.fault is not None:
+            report.warnings.append(stream.fault)
         if reader.cut_off_at is not None:
             report.warnings.append(
                 f"{load.file.path.name} is cut off at byte {reader.cut_off_at:,}: its array is not"
