@@ -14,7 +14,9 @@ from psycopg import sql
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 from psycopg.types.datetime import DateBinaryDumper
+from psycopg.types.string import StrDumper
 
+from restore.decode import QUOTED_OIDS
 from restore.values import bytes_from_json, date_from_json
 
 if TYPE_CHECKING:
@@ -104,7 +106,36 @@ class _DateTextDumper(Dumper):
         return date_from_json(obj).isoformat().encode()
 
 
-_DUMPERS = (
+class _QuotedInt8Dumper(Dumper):
+    """An integer that came as a string. Python would also read ``1_000``, PostgreSQL does not."""
+
+    oid, format = QUOTED_OIDS["int8"], Format.BINARY
+    _pack = struct.Struct("!q").pack
+
+    def dump(self, obj: str) -> Buffer | None:
+        if "_" in obj:
+            raise ValueError(f"no integer: {obj!r}")
+        return self._pack(int(obj))
+
+
+class _QuotedInt4Dumper(_QuotedInt8Dumper):
+    oid = QUOTED_OIDS["int4"]
+    _pack = struct.Struct("!i").pack
+
+
+class _QuotedInt2Dumper(_QuotedInt8Dumper):
+    oid = QUOTED_OIDS["int2"]
+    _pack = struct.Struct("!h").pack
+
+
+def _as_text(oid: int) -> type[Dumper]:
+    """Make a dumper that leaves it to the server to read a string."""
+    return type("_QuotedTextDumper", (StrDumper,), {"oid": oid, "format": Format.TEXT})
+
+
+_DUMPERS: tuple[type[Dumper], ...] = (
+    *(_QuotedInt8Dumper, _QuotedInt4Dumper, _QuotedInt2Dumper),
+    *map(_as_text, QUOTED_OIDS.values()),
     *(_JsonbDumper, _JsonDumper, _JsonTextDumper, _JsonbTextDumper, _BytesDumper),
     *(_BytesTextDumper, _TimestampDumper, _TimestampTextDumper, _DateDumper, _DateTextDumper),
 )

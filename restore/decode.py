@@ -16,12 +16,15 @@ import msgspec
 from msgspec import Meta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from restore.catalog import Column, Table, Type
 
 # msgspec refuses names that would need escaping; records with such fields are loaded row by row.
 _UNNAMEABLE = frozenset('"\\').union(map(chr, range(0x20)))
+
+# Under these numbers, which PostgreSQL gives to no type, copy.py encodes integers from strings.
+QUOTED_OIDS = {"int2": 0xF000_0015, "int4": 0xF000_0017, "int8": 0xF000_0014}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,18 @@ _ARRAY_OIDS = {
 }
 
 
+# What makes records need another codec: a field that is there, and whether its value is a string
+# where the column holds integers (JavaScript writes bigints so).
+Shape = frozenset[tuple[str, bool]]
+
+
 @dataclass(frozen=True, slots=True)
 class Codec:
     """What decodes records of one shape, and what a COPY of them must be told.
 
     ``unknown`` are fields of the shape that the table has no column for, each with the attribute of
-    a row that holds it; they are not copied.
-    ``binary`` is false where some column has no binary form here: then the COPY is in text.
+    a row that holds it; they are not copied. ``binary`` is false where some column has no binary
+    form here: then the COPY is in text.
     """
 
     columns: tuple[str, ...]
@@ -100,37 +108,40 @@ class Codecs:
     """The codecs of one table, made when a shape is first met."""
 
     def __init__(self, table: Table) -> None:
-        self._table = table
-        self._by_shape: dict[frozenset[str], Codec | None] = {}
-        named = {column.name for column in table.columns}
-        plain = {c.name for c in table.columns if not c.has_default and not c.generated}
-        self._all_columns = named
-        # Fields that every record may lack or have without a change of shape.
-        self._plain = plain
+        self._columns = [column for column in table.columns if not column.generated]
+        self._named = {column.name for column in table.columns}
+        # Fields that a record may lack, or have without a change of shape.
+        self._plain = {column.name for column in self._columns if not column.has_default}
+        self._integers = {
+            column.name for column in self._columns if column.type.name in QUOTED_OIDS
+        }
+        self._by_shape: dict[Shape, Codec | None] = {}
 
     def usual(self) -> Codec | None:
-        """Return the codec for records that have every column."""
-        return self.of(self._all_columns)
+        """Return the codec for records that have every column, integers as numbers."""
+        return self._of(frozenset((name, False) for name in self._named - self._plain))
 
-    def of(self, fields: Iterable[str]) -> Codec | None:
-        """Return the codec for records with these fields; None: only row by row."""
-        shape = frozenset(fields) - self._plain
+    def of(self, record: dict[str, msgspec.Raw]) -> Codec | None:
+        """Return the codec for a record; None: it can only be loaded by itself."""
+        shape = {(name, False) for name in record.keys() - self._plain}
+        for name in self._integers & record.keys():
+            if bytes(record[name])[:1] == b'"':
+                shape.discard((name, False))
+                shape.add((name, True))
+        return self._of(frozenset(shape))
+
+    def _of(self, shape: Shape) -> Codec | None:
         if shape not in self._by_shape:
-            self._by_shape[shape] = self._make(shape)
+            self._by_shape[shape] = self._make(dict(shape))
         return self._by_shape[shape]
 
-    def _make(self, shape: frozenset[str]) -> Codec | None:
-        columns = [
-            column
-            for column in self._table.columns
-            if not column.generated and (column.name in shape or column.name in self._plain)
-        ]
-        copied = {column.name for column in columns}
-        ignored = sorted(shape - copied)
+    def _make(self, shape: dict[str, bool]) -> Codec | None:
+        columns = [c for c in self._columns if c.name in shape or c.name in self._plain]
+        ignored = sorted(shape.keys() - {column.name for column in columns})
         names = [column.name for column in columns] + ignored
         if any(_UNNAMEABLE.intersection(name) for name in names):
             return None
-        kinds = [_kind(column.type) for column in columns]
+        kinds = [_kind(column.type, quoted=shape.get(column.name, False)) for column in columns]
         fields = [_field(n, c, k[0]) for n, (c, k) in enumerate(zip(columns, kinds, strict=True))]
         fields += [(f"f{n}", msgspec.Raw, None) for n in range(len(fields), len(names))]
         struct = msgspec.defstruct(
@@ -148,14 +159,16 @@ class Codecs:
             unknown=tuple(
                 (name, f"f{n}")
                 for n, name in enumerate(ignored, len(columns))
-                if name not in self._all_columns
+                if name not in self._named
             ),
             decode=msgspec.json.Decoder(list[struct]).decode,  # type: ignore[valid-type]
         )
 
 
-def _kind(type_: Type) -> tuple[Kind, bool]:
+def _kind(type_: Type, *, quoted: bool) -> tuple[Kind, bool]:
     """Return how a type is decoded, and whether it can be sent in binary."""
+    if quoted:
+        return Kind(str, QUOTED_OIDS[type_.name]), True
     if type_.element is not None:
         oid = _ARRAY_OIDS.get(type_.element.name)
         if oid is None:

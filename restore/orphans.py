@@ -19,12 +19,12 @@ from restore.scan import DECODE_ERRORS
 from restore.values import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import psycopg
 
     from restore.catalog import ForeignKey, Table
-    from restore.plan import Group, Load
+    from restore.plan import Load, Plan
     from restore.report import TableReport
 
 _FOREIGN_KEY_VIOLATION = "23503"
@@ -34,17 +34,28 @@ _records = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 def reject_orphans(
     conn: psycopg.Connection,
-    group: Group,
+    plan: Plan,
+    keys: Sequence[ForeignKey],
     rejects: dict[int, RejectFile],
     reports: dict[int, TableReport],
+    *,
     chunk_bytes: int,
 ) -> None:
-    """Take out the rows that the group's foreign keys forbid, and keep their records as rejects."""
-    tables = {load.table.oid: load.table for load in group.loads}
+    """Take out the rows that foreign keys forbid, and keep their records as rejects.
+
+    Args:
+        conn: a connection to the target, where the keys are aside.
+        plan: what was loaded.
+        keys: the foreign keys.
+        rejects: each table's reject file, by oid.
+        reports: each table's counts, by oid.
+        chunk_bytes: how much of a file is read at a time.
+    """
+    tables = {load.table.oid: load.table for load in plan.loads}
     taken: dict[int, list[Orphan]] = defaultdict(list)
-    for orphan in take_out_orphans(conn, tables, group.aside):
+    for orphan in take_out_orphans(conn, tables, keys):
         taken[orphan.key.table].append(orphan)
-    for load in group.loads:
+    for load in plan.loads:
         orphans = taken.get(load.table.oid, [])
         report = reports[load.table.oid]
         report.loaded -= len(orphans)

@@ -36,27 +36,18 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Tables that are loaded together: one, or several that refer to each other in a cycle.
+class Plan:
+    """What is loaded, parents first, and what was left out, with the reason.
 
-    ``aside`` are the foreign keys within the group: rows that they refer to may come later.
+    ``keys`` are all foreign keys among the tables. Of them ``cyclic`` cannot hold while the tables
+    are loaded one after the other: those in a cycle or of a table to itself, and those to tables
+    from which such keys may take rows out again.
     """
 
     loads: tuple[Load, ...]
-    aside: tuple[ForeignKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The groups in the order in which they are loaded, and what was left out, with the reason."""
-
-    groups: tuple[Group, ...]
+    keys: tuple[ForeignKey, ...]
+    cyclic: tuple[ForeignKey, ...]
     left_out: tuple[str, ...]
-
-    @property
-    def loads(self) -> tuple[Load, ...]:
-        """All loads, in order."""
-        return tuple(load for group in self.groups for load in group.loads)
 
 
 def match_files(
@@ -111,30 +102,26 @@ def _missing(tables: list[str]) -> str:
 
 
 def make_plan(files: dict[int, TableFile], tables: dict[int, Table], left_out: list[str]) -> Plan:
-    """Order the tables so that what is referred to comes first; cycles are loaded as one group."""
-    parents = {
-        oid: {key.parent for key in table.foreign_keys if key.parent in tables}
-        for oid, table in tables.items()
-    }
+    """Order the tables so that what is referred to comes first, as far as cycles allow."""
+    keys = [key for table in tables.values() for key in table.foreign_keys if key.parent in tables]
+    parents: dict[int, set[int]] = {oid: set() for oid in tables}
+    for key in keys:
+        parents[key.table].add(key.parent)
     reached = {oid: _reach(oid, parents) for oid in tables}
-    # Tables that reach each other are in one group, named for its least oid.
-    group_of = {
-        oid: min([oid, *(other for other in reached[oid] if oid in reached[other])])
-        for oid in tables
-    }
-    sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter()
-    for oid in sorted(tables):
-        own = group_of[oid]
-        sorter.add(own, *({group_of[parent] for parent in parents[oid]} - {own}))
-    groups = []
-    for leader in sorter.static_order():
-        members = [oid for oid in sorted(tables) if group_of[oid] == leader]
-        aside = [
-            key for oid in members for key in tables[oid].foreign_keys if key.parent in members
-        ]
-        loads = tuple(Load(files[oid], tables[oid]) for oid in members)
-        groups.append(Group(loads, tuple(aside)))
-    return Plan(tuple(groups), tuple(left_out))
+    cyclic = [key for key in keys if key.table in reached[key.parent] | {key.parent}]
+    broken = {(key.table, key.parent) for key in cyclic}
+    sorter = graphlib.TopologicalSorter(
+        {
+            oid: sorted(parent for parent in parents[oid] if (oid, parent) not in broken)
+            for oid in sorted(tables)
+        }
+    )
+    at_risk = {key.table for key in cyclic}
+    while more := [k for k in keys if k.parent in at_risk and k not in cyclic]:
+        cyclic += more
+        at_risk |= {key.table for key in more}
+    loads = tuple(Load(files[oid], tables[oid]) for oid in sorter.static_order())
+    return Plan(loads, tuple(keys), tuple(cyclic), tuple(left_out))
 
 
 def _reach(start: int, parents: dict[int, set[int]]) -> set[int]:

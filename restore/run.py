@@ -14,18 +14,19 @@ from psycopg import sql
 
 from restore import catalog
 from restore.backup import find_backup
-from restore.constraints import bring_back, put_aside
+from restore.constraints import STILL_ASIDE, bring_back, put_aside
 from restore.copy import prepare
 from restore.errors import LoadError, RestoreError, SchemaError
 from restore.ladder import Ladder
 from restore.orphans import reject_orphans
-from restore.plan import BOOKKEEPING, Group, Load, Plan, make_plan, match_files
+from restore.plan import BOOKKEEPING, Load, Plan, make_plan, match_files
 from restore.read import Batch, Reader
 from restore.rejects import RejectFile
 from restore.report import Report, TableReport, peak_bytes
 
 if TYPE_CHECKING:
     from restore.backup import TableFile
+    from restore.catalog import ForeignKey
     from restore.options import Options
 
 # What the session needs: no limit on how long a statement may take, dates without a zone in UTC,
@@ -35,10 +36,6 @@ _SESSION = """
     SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
     SET synchronous_commit = off
 """
-_STILL_ASIDE = (
-    "some foreign keys are still aside, noted in restore_journal.foreign_keys_aside;"
-    " the next restore brings them back"
-)
 # A commit that waits for the disk waits for all that was written before it as well.
 _FLUSH = """
     SET synchronous_commit = on;
@@ -85,7 +82,7 @@ def restore(options: Options, watch: Watcher = lambda _: None) -> Report:
         names = catalog.table_names(conn, options.schema)
         files, left_out = match_files(backup, names, options.exclude)
         left_out += _make_room(conn, files, options)
-        _bring_back(conn)  # what a killed restore left aside
+        _repair(conn)
         plan = make_plan(files, catalog.read_tables(conn, files), left_out)
         report.left_out += plan.left_out
         job = _Job(
@@ -157,6 +154,18 @@ def _make_room(
     return left_out
 
 
+def _repair(conn: psycopg.Connection) -> None:
+    """Bring back what a killed restore left aside.
+
+    Raises:
+        LoadError: there are orphans.
+    """
+    try:
+        bring_back(conn)
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise LoadError(f"{error.diag.message_detail} {STILL_ASIDE}") from error
+
+
 def _has_rows(conn: psycopg.Connection, table: sql.Identifier) -> bool:
     query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)
     return conn.execute(query).fetchone() == (True,)
@@ -170,12 +179,6 @@ def _truncate(conn: psycopg.Connection, tables: list[sql.Identifier]) -> None:
             f"--clean would orphan rows outside the backup: {error.diag.message_detail} Empty that"
             " table yourself, or add it to the backup"
         ) from error
-
-
-def _bring_back(conn: psycopg.Connection) -> None:
-    failed = bring_back(conn)
-    if failed:
-        raise LoadError(f"{'; '.join(failed)}; {_STILL_ASIDE}")
 
 
 def _rejects_folder(options: Options, backup: Path) -> Path:
@@ -208,38 +211,69 @@ class _Job:
         report.tables += self._reports.values()
 
     def run(self) -> None:
-        """Load every group, then set the sequences, gather statistics and flush.
+        """Load every table, bring the foreign keys back, and see that all of it is on disk.
 
         Raises:
             RestoreError: the load stopped.
         """
-        for group in self._plan.groups:
-            self._load_group(group)
-        for load in self._plan.loads:
-            self._finish(load)
-        self._conn.execute(_FLUSH)
-
-    def _load_group(self, group: Group) -> None:
-        if group.aside:
-            tables = {load.table.oid: load.table for load in group.loads}
-            put_aside(self._conn, tables, group.aside)
+        aside = self._put_aside()
         with contextlib.ExitStack() as stack:
             rejects = {
                 load.table.oid: stack.enter_context(
                     RejectFile(self.rejects_folder, load.table.name)
                 )
-                for load in group.loads
+                for load in self._plan.loads
             }
             try:
-                for load in group.loads:
+                for load in self._plan.loads:
                     self._load(load, rejects[load.table.oid])
-                reject_orphans(self._conn, group, rejects, self._reports, self._options.chunk_bytes)
+                    self._finish(load)
             except BaseException as error:
-                if group.aside and not self._conn.broken and bring_back(self._conn):
-                    error.add_note(_STILL_ASIDE)
+                self._bring_back_after(error)
                 raise
-        if group.aside:
-            _bring_back(self._conn)
+            try:
+                bring_back(self._conn)
+            except psycopg.errors.ForeignKeyViolation:
+                reject_orphans(
+                    self._conn,
+                    self._plan,
+                    aside,
+                    rejects,
+                    self._reports,
+                    chunk_bytes=self._options.chunk_bytes,
+                )
+                bring_back(self._conn)
+        self._conn.execute(_FLUSH)
+
+    def _put_aside(self) -> tuple[ForeignKey, ...]:
+        """Put foreign keys aside: all where the tables are empty, else those that must be.
+
+        Raises:
+            LoadError: the role may not, and some must be.
+        """
+        tables = {load.table.oid: load.table for load in self._plan.loads}
+        keys = self._plan.cyclic if self._options.append else self._plan.keys
+        if not keys:
+            return ()
+        try:
+            put_aside(self._conn, tables, keys)
+        except psycopg.errors.InsufficientPrivilege as error:
+            if not self._plan.cyclic:
+                return ()  # slower, but parents are loaded before their children
+            raise LoadError(
+                f"{error.diag.message_primary}: tables that refer to each other in a cycle need"
+                " their owner, with the right to create a schema in the database"
+            ) from error
+        return keys
+
+    def _bring_back_after(self, error: BaseException) -> None:
+        """Bring the foreign keys back after a load that failed, if that can be."""
+        if self._conn.broken:
+            return
+        try:
+            bring_back(self._conn)
+        except (psycopg.Error, RestoreError):
+            error.add_note(STILL_ASIDE)
 
     def _load(self, load: Load, rejects: RejectFile) -> None:
         report = self._reports[load.table.oid]
