@@ -2,8 +2,9 @@
 
 from restore.errors import BackupError, LoadError, RestoreError, SchemaError
 from restore.options import Options
+from restore.progress import Progress
 from restore.report import Report, TableReport
-from restore.run import Progress, restore
+from restore.run import restore
 
 __all__ = [
     "BackupError",

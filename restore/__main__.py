@@ -7,13 +7,17 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from restore.errors import BackupError, RestoreError
 from restore.options import DEFAULT_CHUNK_BYTES, Options
 from restore.report import Report, render
-from restore.run import Progress, restore
+from restore.run import restore
+
+if TYPE_CHECKING:
+    from restore.progress import Progress
 
 _EXIT_OK = 0
 _EXIT_FAILED = 1

@@ -53,6 +53,23 @@ _FOREIGN_KEYS = """
     ORDER BY k.conrelid, k.conname
 """
 
+# Indexes that are no keys and that pg_get_indexdef describes in full: it leaves out tablespaces,
+# cluster marks, statistics targets and an index's place in a partitioned one.
+_INDEXES = """
+    SELECT i.indrelid, c.relname, pg_get_indexdef(i.indexrelid),
+           obj_description(i.indexrelid, 'pg_class')
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = ANY(%s) AND c.relkind = 'i' AND i.indisvalid AND NOT c.relispartition
+      AND NOT (i.indisunique OR i.indisexclusion OR i.indisclustered OR i.indisreplident)
+      AND c.reltablespace = 0
+      AND NOT EXISTS (SELECT FROM pg_attribute a
+                      WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0)
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+                        AND d.deptype IN ('e', 'i', 'x'))
+    ORDER BY i.indrelid, c.relname
+"""
+
 # Sequences that belong to a column: serial ('a') and identity ('i').
 _SEQUENCES = """
     SELECT d.refobjid, a.attname, n.nspname, s.relname
@@ -105,6 +122,15 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """An index that is no key, with what it takes to make it again."""
+
+    name: str
+    definition: str
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sequence:
     """A sequence that a column draws its values from."""
 
@@ -122,6 +148,7 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     foreign_keys: tuple[ForeignKey, ...]
+    indexes: tuple[Index, ...]
     sequences: tuple[Sequence, ...]
 
     @property
@@ -167,11 +194,22 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
         keys[oid].append(
             ForeignKey(name, oid, tuple(own), parent, tuple(other), definition, comment)
         )
+    indexes: dict[int, list[Index]] = {oid: [] for oid in wanted}
+    for oid, name, definition, comment in conn.execute(_INDEXES, [wanted]):
+        indexes[oid].append(Index(name, definition, comment))
     sequences: dict[int, list[Sequence]] = {oid: [] for oid in wanted}
     for oid, column, schema, name in conn.execute(_SEQUENCES, [wanted]):
         sequences[oid].append(Sequence(column, schema, name))
     return {
-        oid: Table(oid, schema, name, tuple(columns[oid]), tuple(keys[oid]), tuple(sequences[oid]))
+        oid: Table(
+            oid,
+            schema,
+            name,
+            tuple(columns[oid]),
+            tuple(keys[oid]),
+            tuple(indexes[oid]),
+            tuple(sequences[oid]),
+        )
         for oid, schema, name in conn.execute(_NAMES, [wanted]).fetchall()
     }
 

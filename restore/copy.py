@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - for timestamps without a zone
 _EPOCH_UTC = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _DAY_US = 86_400_000_000
+_NULL = b"null"
 _pack_int8 = struct.Struct("!q").pack
 
 # PostgreSQL names the row at fault in the error's context, whichever index or type it failed on.
@@ -41,14 +42,16 @@ class _JsonbDumper(Dumper):
     oid, format = 3802, Format.BINARY
 
     def dump(self, obj: msgspec.Raw) -> Buffer | None:
-        return None if obj == b"null" else b"\x01" + bytes(obj)
+        text = bytes(obj)
+        return None if text == _NULL else b"\x01" + text
 
 
 class _JsonDumper(Dumper):
     oid, format = 114, Format.BINARY
 
     def dump(self, obj: msgspec.Raw) -> Buffer | None:
-        return None if obj == b"null" else bytes(obj)
+        text = bytes(obj)
+        return None if text == _NULL else text
 
 
 class _JsonTextDumper(_JsonDumper):

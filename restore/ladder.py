@@ -209,9 +209,14 @@ class Ladder:
             self._report.rejected += 1
 
     def _stop_unless_data(self, error: psycopg.Error) -> None:
-        if (error.sqlstate or "").startswith(_DATA_ERRORS):
+        if is_data_error(error):
             return
         raise LoadError(f"table {self._table.name}: {_one_line(error)}") from error
+
+
+def is_data_error(error: psycopg.Error) -> bool:
+    """Tell whether an error speaks of the data, rather than of the server or the connection."""
+    return (error.sqlstate or "").startswith(_DATA_ERRORS)
 
 
 def _has_nul(data: bytes) -> bool:

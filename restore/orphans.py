@@ -1,25 +1,25 @@
 """Rows that a foreign key forbids leave the table, and their records go to the rejects.
 
-The rows are found by sets, in the database; their records by a second pass over the table's file
-for the forbidden keys alone.
+The rows are found by sets, in the database, again and again, since taking one out may orphan
+others; their records by a second pass over the table's file for the forbidden keys alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from psycopg import sql
 
-from restore.constraints import Orphan, take_out_orphans
 from restore.read import Batch, RawRecord, Reader
 from restore.rejects import Reason, RejectFile
 from restore.scan import DECODE_ERRORS
 from restore.values import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import psycopg
 
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 _FOREIGN_KEY_VIOLATION = "23503"
 
 _records = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+
+
+class Orphan(NamedTuple):
+    """A row that was taken out: its values of the key's columns, and all of it as JSON."""
+
+    key: ForeignKey
+    values: tuple[object, ...]
+    row: str
 
 
 def reject_orphans(
@@ -53,7 +61,7 @@ def reject_orphans(
     """
     tables = {load.table.oid: load.table for load in plan.loads}
     taken: dict[int, list[Orphan]] = defaultdict(list)
-    for orphan in take_out_orphans(conn, tables, keys):
+    for orphan in _take_out(conn, tables, keys):
         taken[orphan.key.table].append(orphan)
     for load in plan.loads:
         orphans = taken.get(load.table.oid, [])
@@ -118,4 +126,48 @@ def _reason(orphan: Orphan, table: Table) -> Reason:
         ),
         sqlstate=_FOREIGN_KEY_VIOLATION,
         constraint=orphan.key.name,
+    )
+
+
+def _take_out(
+    conn: psycopg.Connection, tables: dict[int, Table], keys: Iterable[ForeignKey]
+) -> Iterator[Orphan]:
+    """Delete the rows that these keys forbid, again and again until there are none.
+
+    Yields:
+        Each row that was deleted.
+    """
+    waiting = list(keys)
+    found = True
+    while found:
+        found = False
+        for key in waiting:
+            rows = conn.execute(_orphans(tables[key.table], tables[key.parent], key)).fetchall()
+            found = found or bool(rows)
+            for *values, row in rows:
+                yield Orphan(key, tuple(values), row)
+
+
+def _orphans(child: Table, parent: Table, key: ForeignKey) -> sql.Composed:
+    """Return a DELETE of the child's rows whose key is whole (MATCH SIMPLE) and refers to none."""
+
+    def column(alias: str, name: str) -> sql.Composed:
+        return sql.SQL("{}.{}").format(sql.Identifier(alias), sql.Identifier(name))
+
+    own = [column("c", name) for name in key.columns]
+    others = [column("p", name) for name in key.parent_columns]
+    matches = [
+        sql.SQL("{} = {}").format(mine, theirs) for mine, theirs in zip(own, others, strict=True)
+    ]
+    present = [sql.SQL("{} IS NOT NULL").format(mine) for mine in own]
+    return sql.SQL(
+        "DELETE FROM {child} AS c WHERE {present}"
+        " AND NOT EXISTS (SELECT 1 FROM {parent} AS p WHERE {matches})"
+        " RETURNING {own}, row_to_json(c)::text"
+    ).format(
+        child=child.identifier,
+        parent=parent.identifier,
+        present=sql.SQL(" AND ").join(present),
+        matches=sql.SQL(" AND ").join(matches),
+        own=sql.SQL(", ").join(own),
     )

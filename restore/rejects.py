@@ -59,6 +59,7 @@ class RejectFile:
         self.ordinals: set[int] = set()
         self._table = table
         self._file: BinaryIO | None = None
+        self._began_at = 0
 
     def __enter__(self) -> Self:
         return self
@@ -71,6 +72,12 @@ class RejectFile:
     ) -> None:
         if self._file is not None:
             self._file.close()
+
+    def forget(self) -> None:
+        """Start anew: the table is loaded once more from its beginning."""
+        self.ordinals.clear()
+        if self._file is not None:
+            self._file.truncate(self._began_at)
 
     def add(self, record: RawRecord, reason: Reason) -> None:
         """Keep a record.
@@ -104,6 +111,7 @@ class RejectFile:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self.path.open("ab")
+                self._began_at = self._file.tell()
             self._file.write(msgspec.json.encode(line) + b"\n")
             self._file.flush()
         except OSError as error:

@@ -24,6 +24,12 @@ class TableReport(msgspec.Struct, kw_only=True):
     warnings: list[str] = []
     unknown_fields: dict[str, int] = {}
 
+    def forget(self) -> None:
+        """Count anew: the table is loaded once more from its beginning."""
+        self.read = self.loaded = self.duplicates = self.rejected = 0
+        self.unknown_fields.clear()
+        self.warnings.clear()
+
 
 class Report(msgspec.Struct, kw_only=True):
     """A whole restore. Its JSON form is the engine report of docs/formats.md."""

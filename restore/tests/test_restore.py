@@ -176,9 +176,9 @@ def test_foreign_keys_that_a_killed_restore_left_aside_come_back(target: Target)
     target.write(company=COMPANIES, User=[user(n) for n in range(3)], post=[])
     before = target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'")
     script = (
-        "import os, sys; from restore import constraints, run\n"
-        "run.bring_back = lambda conn: os._exit(9) if constraints.noted(conn) else None\n"  # dies with its keys aside
-        "from restore.__main__ import main; main(sys.argv[1:])"
+        "import os, sys; from restore import job; from restore.__main__ import main\n"
+        "job.bring_back = lambda conn: os._exit(9)\n"  # dies with its keys aside
+        "main(sys.argv[1:])"
     )
     command = [sys.executable, "-c", script, str(target.backup), "--dsn", target.dsn]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 9
@@ -186,6 +186,74 @@ def test_foreign_keys_that_a_killed_restore_left_aside_come_back(target: Target)
     target.restore("--clean")
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == before
     assert target.rows('SELECT count(*) FROM "User"') == [(3,)]
+
+
+def schema_of_indexes(target: Target) -> list[Any]:
+    return target.rows(
+        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid, indisclustered,"
+        " obj_description(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indexrelid"
+        " WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1"
+    )
+
+
+INDEXES = """
+    CREATE INDEX company_name ON company (name DESC NULLS LAST) INCLUDE (owner) WHERE id > 5;
+    COMMENT ON INDEX company_name IS 'for the list';
+    CREATE INDEX "Capital" ON company USING hash (name);
+    CREATE INDEX expression ON company (lower(name) text_pattern_ops);
+    CREATE INDEX marked ON company (owner);
+    CLUSTER company USING marked;
+"""
+
+
+def test_indexes_come_back_as_they_were(target: Target) -> None:
+    target.conn.execute(INDEXES)
+    before = schema_of_indexes(target)
+    target.write(company=[{"id": n, "name": f"{n}" * 200, "owner": None} for n in range(4000)])
+    target.restore()
+    assert schema_of_indexes(target) == before
+    assert target.rows("SELECT count(*) FROM company") == [(4000,)]
+
+
+def test_a_record_that_only_an_index_refuses_is_rejected_alone(target: Target) -> None:
+    target.conn.execute(INDEXES)
+    before = schema_of_indexes(target)
+    companies = [{"id": n, "name": f"{n}" * 200, "owner": None} for n in range(4000)]
+    companies[77]["name"] = os.urandom(5000).hex()  # too long for a btree, even compressed
+    companies[99]["id"] = None
+    target.write(company=companies)
+    target.restore(exit_code=3)
+    assert sorted(target.rejected("company")) == [77, 99]
+    assert target.counts()["company"]["loaded"] == 3998
+    assert len((target.rejects / "company.jsonl").read_text().splitlines()) == 2
+    assert schema_of_indexes(target) == before
+
+
+def test_json_null_is_sql_null_unless_the_column_forbids_it(target: Target) -> None:
+    target.conn.execute("CREATE TABLE doc (id int PRIMARY KEY, a jsonb, b json, c jsonb NOT NULL)")
+    target.write(doc=[{"id": 1, "a": None, "b": None, "c": None}, {"id": 2, "c": {"x": None}}])
+    target.restore()
+    assert target.rows("SELECT a IS NULL, b IS NULL, c::text FROM doc ORDER BY id") == [
+        (True, True, "null"),
+        (True, True, '{"x": null}'),
+    ]
+
+
+def test_integers_written_as_strings(target: Target) -> None:
+    target.conn.execute("CREATE TABLE n (id bigint PRIMARY KEY, a int, b smallint DEFAULT 7)")
+    records = [{"id": str(n), "a": str(-n), "b": str(n)} for n in range(500)]
+    records[3] |= {"id": 3}
+    records[4] |= {"a": "1_000"}
+    records[5] |= {"b": "70000"}
+    records[6] |= {"a": None}
+    del records[7]["b"]
+    target.write(n=records)
+    target.restore(exit_code=3)
+    assert sorted(target.rejected("n")) == [5]
+    assert target.rows("SELECT * FROM n WHERE id < 8 ORDER BY id") == [
+        *((0, 0, 0), (1, -1, 1), (2, -2, 2), (3, -3, 3)),
+        *((4, 1000, 4), (6, None, 6), (7, -7, 7)),
+    ]
 
 
 def test_what_the_server_can_cast_is_restored(target: Target) -> None:

@@ -1,0 +1,79 @@
+"""What a table needs when its rows are in: indexes, sequences, statistics.
+
+That is the server's work, so it goes on in a session of its own while the next table is loaded.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self
+
+from psycopg import sql
+
+from restore.constraints import bring_indexes_back
+from restore.session import connect
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import psycopg
+
+    from restore.catalog import Sequence, Table
+
+_SET_SEQUENCE = sql.SQL(
+    "SELECT setval({sequence}, max({column})) FROM {table}"
+    " HAVING max({column}) > (SELECT last_value FROM {name})"
+)
+
+
+class Finisher:
+    """Finishes tables one after the other, in the background.
+
+    Args:
+        dsn: the target.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._conn = connect(dsn)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finish")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._conn.cancel_safe()  # what it is doing is of no use any more
+        self._thread.shutdown(cancel_futures=error is not None)
+        self._conn.close()
+
+    def submit(self, table: Table) -> Future[None]:
+        """Have a table finished; the future raises psycopg.Error where that fails."""
+        return self._thread.submit(finish, self._conn, table)
+
+
+def finish(conn: psycopg.Connection, table: Table) -> None:
+    """Build a table's indexes that are aside, set its sequences, gather its statistics.
+
+    Raises:
+        psycopg.Error: the server refused; with a data error, a row does not fit an index.
+    """
+    bring_indexes_back(conn, table)
+    for sequence in table.sequences:
+        conn.execute(_sequence_statement(conn, table, sequence))
+    conn.execute(sql.SQL("ANALYZE {}").format(table.identifier))
+
+
+def _sequence_statement(conn: psycopg.Connection, table: Table, sequence: Sequence) -> sql.Composed:
+    """Return what sets a sequence behind its column's highest value, if it is before it."""
+    name = sql.Identifier(sequence.schema, sequence.name)
+    return _SET_SEQUENCE.format(
+        sequence=sql.Literal(name.as_string(conn)),
+        name=name,
+        column=sql.Identifier(sequence.column),
+        table=table.identifier,
+    )
