@@ -24,7 +24,9 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 CODE = ("restore", "legacy", "harness", "conftest.py", "noxfile.py")
 
 
-def install(session: nox.Session, *, extras: tuple[str, ...] = (), group: str | None = None) -> None:
+def install(
+    session: nox.Session, *, extras: tuple[str, ...] = (), group: str | None = None
+) -> None:
     """Install the project's dependencies, its extras' and a group's, by the constraints.
 
     The project itself is not installed: pip cannot hash a folder, and ``python -m`` in the checkout
@@ -77,7 +79,9 @@ def wheel(session: nox.Session) -> None:
     outside = session.create_tmp()
     shutil.rmtree(outside)
     session.run("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", outside, ".")
-    session.install("--no-deps", "--no-index", "--find-links", outside, "--force-reinstall", "restorebench")
+    session.install(
+        "--no-deps", "--no-index", "--find-links", outside, "--force-reinstall", "restorebench"
+    )
     with session.chdir(outside):
         session.run("python", "-m", "harness", "bench", "--rows", "5000", "--rounds", "1")
     session.run("python", "-m", "pip", "uninstall", "--yes", "--quiet", "restorebench")

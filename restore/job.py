@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from restore.ahead import ahead
 from restore.constraints import (
     STILL_ASIDE,
     bring_back,
@@ -67,6 +68,7 @@ class Job:
         self._plan = plan
         self._watch = watch
         self._may_alter = True
+        self._number = 0
         self._reports = {load.table.oid: TableReport(table=load.table.name) for load in plan.loads}
         self._rejects = {
             load.table.oid: RejectFile(rejects_folder, load.table.name) for load in plan.loads
@@ -126,7 +128,7 @@ class Job:
     def _load_all(self) -> None:
         finished: list[tuple[Load, Future[None]]] = []
         with Finisher(self._options.dsn) as finisher:
-            for load in self._plan.loads:
+            for load in self._order():
                 self._put_indexes_aside(load)
                 self._load(load)
                 finished.append((load, finisher.submit(load.table)))
@@ -137,6 +139,16 @@ class Job:
                     if not is_data_error(error):
                         raise
                     self._load_again(load)
+
+    def _order(self) -> list[Load]:
+        """Return the loads: parents first, or, where no foreign key minds, the largest first.
+
+        Then what finishes a large table goes on beside the load of the others, and little is left
+        to wait for at the end.
+        """
+        if self._options.append or not self._may_alter:
+            return list(self._plan.loads)
+        return sorted(self._plan.loads, key=_size_bytes, reverse=True)
 
     def _load_again(self, load: Load) -> None:
         """Load a table once more, with its indexes in place.
@@ -152,7 +164,7 @@ class Job:
         finish(self._conn, load.table)
 
     def _put_indexes_aside(self, load: Load) -> None:
-        small = load.file.path.stat().st_size < _WORTH_BYTES
+        small = _size_bytes(load) < _WORTH_BYTES
         if self._options.append or small or not (load.table.indexes and self._may_alter):
             return
         try:
@@ -173,11 +185,11 @@ class Job:
         report = self._reports[load.table.oid]
         ladder = Ladder(self._conn, load.table, self._rejects[load.table.oid], report)
         started = time.monotonic()
-        number = list(self._reports).index(load.table.oid) + 1
+        self._number += 1
         with contextlib.closing(load.file.open()) as stream:
             reader = Reader(stream, self._options.chunk_bytes, ladder.decode)
             try:
-                for found in reader:
+                for found in ahead(reader):
                     if isinstance(found, Batch):
                         ladder.load(found)
                     else:
@@ -185,7 +197,7 @@ class Job:
                     self._watch(
                         Progress(
                             table=load.table.name,
-                            number=number,
+                            number=self._number,
                             tables=len(self._reports),
                             rows=report.read,
                             bytes_read=reader.bytes_read,
@@ -203,3 +215,7 @@ class Job:
                 f"{load.file.path.name} is cut off at byte {reader.cut_off_at:,}: its array is not"
                 " closed, so records may be missing that nobody can name"
             )
+
+
+def _size_bytes(load: Load) -> int:
+    return load.file.path.stat().st_size

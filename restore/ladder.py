@@ -11,6 +11,7 @@ The order of the file is kept throughout, so that of two records with one key th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,6 +42,17 @@ _UNIQUE_VIOLATION = "23505"
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows with the codec that they were decoded by."""
+
+    codec: Codec
+    rows: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 class Ladder:
     """Loads one table's batches, and counts what becomes of each record in ``report``.
 
@@ -64,15 +76,16 @@ class Ladder:
         self._named = {c.name for c in table.columns}
         self._statements: dict[tuple[str, ...], sql.Composed] = {}
 
-    def decode(self, data: bytes) -> list[Any]:
-        """Decode a JSON array of records of the usual shape.
+    def decode(self, data: bytes) -> Rows:
+        """Decode a JSON array of records of the usual shape. Another thread may call this.
 
         Raises:
             msgspec.DecodeError: some record is not of that shape.
         """
-        if self._usual is None:
+        codec = self._usual
+        if codec is None:
             raise msgspec.DecodeError("no shape is usual in this table")
-        return self._usual.decode(data)
+        return Rows(codec, codec.decode(data))
 
     def load(self, batch: Batch) -> None:
         """Load a batch; afterwards each of its records is counted as loaded or kept as a reject.
@@ -81,11 +94,11 @@ class Ladder:
             LoadError: the server or the connection failed, or the table as a whole is refused.
         """
         self._report.read += batch.count
-        if batch.rows is not None and self._usual is not None and not _has_nul(batch.data):
-            failure = self._copy(self._usual, batch.rows)
-            if failure is None:
-                return
-            self._isolate(self._usual, batch.rows, batch.records(), failure)
+        if isinstance(batch.rows, Rows) and not _has_nul(batch.data):
+            usual, rows = batch.rows.codec, batch.rows.rows
+            failure = self._copy(usual, rows)
+            if failure is not None:
+                self._isolate(usual, rows, batch.records(), failure)
             return
         for codec, rows, records in self._runs(batch):
             if codec is None:

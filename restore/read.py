@@ -19,7 +19,7 @@ from restore.scan import DECODE_ERRORS, LINES, Form, Piece, Walk, any_boundary, 
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sized
 
 # How far back from the end of a chunk a boundary is looked for before all of it is searched.
 _TAIL_BYTES = 1 << 16
@@ -55,7 +55,7 @@ class Batch:
     offset: int
     first: int
     count: int
-    rows: list[Any] | None
+    rows: Any | None
 
     def records(self) -> list[RawRecord]:
         """Return each record's own bytes, offset and ordinal."""
@@ -91,17 +91,15 @@ class Reader:
     Args:
         stream: the file's bytes, decompressed.
         chunk_bytes: how much is read, and decoded, at a time.
-        decode: turns a JSON array into typed rows; raises one of ``DECODE_ERRORS`` where a record
-            is not of the shape that it expects.
+        decode: turns a JSON array into something with a length, its rows; raises one of
+            ``DECODE_ERRORS`` where a record is not of the shape that it expects.
 
     Attributes:
         bytes_read: how much of the stream has been read.
         cut_off_at: where the file ends, if it ends before its array is closed.
     """
 
-    def __init__(
-        self, stream: Source, chunk_bytes: int, decode: Callable[[bytes], list[Any]]
-    ) -> None:
+    def __init__(self, stream: Source, chunk_bytes: int, decode: Callable[[bytes], Sized]) -> None:
         self.bytes_read = 0
         self.cut_off_at: int | None = None
         self._stream = stream
@@ -201,7 +199,7 @@ class Reader:
     def _batch(self, text: bytes, offset: int) -> Batch | None:
         """Make a batch of whole records; None where they are none."""
         data = b"[%b]" % text
-        rows: list[Any] | None = None
+        rows: Sized | None = None
         try:
             rows = self._decode(data)
             count = len(rows)

@@ -190,8 +190,8 @@ def test_foreign_keys_that_a_killed_restore_left_aside_come_back(target: Target)
 
 def schema_of_indexes(target: Target) -> list[Any]:
     return target.rows(
-        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid, indisclustered,"
-        " obj_description(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indexrelid"
+        "SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered,"
+        " obj_description(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
         " WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1"
     )
 
@@ -241,18 +241,18 @@ def test_json_null_is_sql_null_unless_the_column_forbids_it(target: Target) -> N
 
 def test_integers_written_as_strings(target: Target) -> None:
     target.conn.execute("CREATE TABLE n (id bigint PRIMARY KEY, a int, b smallint DEFAULT 7)")
-    records = [{"id": str(n), "a": str(-n), "b": str(n)} for n in range(500)]
+    records: list[dict[str, Any]] = [{"id": str(n), "a": str(-n), "b": str(n)} for n in range(500)]
     records[3] |= {"id": 3}
-    records[4] |= {"a": "1_000"}
+    records[4] |= {"a": "x"}
     records[5] |= {"b": "70000"}
     records[6] |= {"a": None}
     del records[7]["b"]
     target.write(n=records)
     target.restore(exit_code=3)
-    assert sorted(target.rejected("n")) == [5]
+    assert sorted(target.rejected("n")) == [4, 5]
     assert target.rows("SELECT * FROM n WHERE id < 8 ORDER BY id") == [
         *((0, 0, 0), (1, -1, 1), (2, -2, 2), (3, -3, 3)),
-        *((4, 1000, 4), (6, None, 6), (7, -7, 7)),
+        *((6, None, 6), (7, -7, 7)),
     ]
 
 
