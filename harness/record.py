@@ -13,6 +13,9 @@ import msgspec
 
 SCHEMA_VERSION = 1
 
+# msgspec cannot read ``Raw | None`` back, so an engine that made no report has ``null``.
+NO_REPORT = msgspec.Raw(b"null")
+
 
 class Status(enum.Enum):
     """How a trial ended. Only ``OK`` enters the statistics of speed and memory."""
@@ -69,7 +72,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     signal: int | None = None
     detail: str | None = None
     tables: tuple[TableResult, ...] = ()
-    report: msgspec.Raw | None = None
+    report: msgspec.Raw = NO_REPORT
 
     @property
     def expected(self) -> int:
@@ -122,7 +125,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A set of trials made together. ``finished_at`` is None while it runs, or if it was cut off."""
+    """A set of trials made together; ``finished_at`` is None while it runs or if it was cut off."""
 
     schema: int = SCHEMA_VERSION
     id: str

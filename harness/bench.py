@@ -1,0 +1,221 @@
+"""The main job: makes a dataset, starts a server, tries each engine in turn, records every trial.
+
+It plans, tries, verifies and records; no statistics. What is measured is on disk after each trial,
+so a run that is stopped keeps what it has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from harness import fake_engine, history, manifest, trial, units
+from harness.environment import fingerprint
+from harness.errors import ExitCode
+from harness.generate import cached
+from harness.record import Run, Server, Status, Trial
+from harness.servers import open_server
+from harness.stop import Stop, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from harness.bench_options import BenchOptions
+    from harness.engines import Engine
+    from harness.manifest import Manifest
+    from harness.trial import Try
+
+    Announce = Callable[[str], None]
+
+_NO_SERVER = Server(kind="none", reason="only fake engines", version="none", settings={})
+
+
+# From here on a dataset takes so long to make (some 10 s) that it is told how far it is.
+LONG_ROWS = 1_000_000
+
+
+class Turn(NamedTuple):
+    """Whose turn it is."""
+
+    engine: Engine
+    round: int
+    warmup: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is restored in a run: a backup with its ground truth."""
+
+    backup: Path
+    manifest: Manifest
+
+
+def run_bench(options: BenchOptions, *, announce: Announce) -> Run:
+    """Make a run as ``options`` say, and record it trial by trial.
+
+    SIGINT, SIGTERM and SIGHUP stop it: the trial under way becomes ``interrupted``, all that was
+    started is cleaned up, and the run is returned with ``finished_at`` None. Only in the main
+    thread.
+
+    Args:
+        options: what to run.
+        announce: told each step in a line.
+
+    Raises:
+        HarnessError: the run could not be made or not go on; what is recorded stays.
+        Stopped: asked to stop before there was a run.
+    """
+    with Stop() as stop, contextlib.ExitStack() as cleanup:
+        with stop.interruptible():
+            subject = _subject(options, announce)
+            server, tries = cleanup.enter_context(_tries(options, subject, stop, announce))
+        run = Run(
+            id=history.new_id(),
+            started_at=trial.now(),
+            parameters=options.parameters(),
+            dataset=subject.manifest.dataset(),
+            server=server,
+            environment=fingerprint(),
+        )
+        turns = tuple(schedule(options.engines, rounds=options.rounds, warmup=options.warmup))
+        store = history.open_history(options.results)
+        store.write(run)
+        for made in _trials(turns, subject.manifest, tries, stop):
+            run = msgspec.structs.replace(run, trials=(*run.trials, made))
+            store.write(run)
+            announce(f"[{len(run.trials)}/{len(turns)}] {describe(made)}")
+        if _is_complete(run, turns):
+            run = msgspec.structs.replace(run, finished_at=trial.now())
+            store.write(run)
+        return run
+
+
+def exit_code(run: Run) -> ExitCode:
+    """Return what a run ends its command with: 3 where it finished with trials that are not ok."""
+    if run.finished_at is None:
+        return ExitCode.FAILED
+    ok = all(made.status is Status.OK for made in run.trials)
+    return ExitCode.OK if ok else ExitCode.REJECTS
+
+
+def schedule(engines: Sequence[Engine], *, rounds: int, warmup: int) -> Iterator[Turn]:
+    """Yield whose turn it is: the warm-up rounds, then the others, each second one backwards.
+
+    In the order ABBA, a machine that slows down or speeds up steadily favours no engine.
+    """
+    for count, is_warmup in ((warmup, True), (rounds, False)):
+        for number in range(1, count + 1):
+            for engine in engines if number % 2 else reversed(engines):
+                yield Turn(engine, number, is_warmup)
+
+
+def describe(made: Trial) -> str:
+    """Say in a line how a trial came out."""
+    which = f"{made.engine} {'warm-up' if made.warmup else 'round'} {made.round}"
+    figures = [
+        *([units.seconds(made.wall_s)] if made.wall_s is not None else []),
+        *([units.megabytes(made.peak_bytes)] if made.peak_bytes is not None else []),
+    ]
+    said = f"{which}: {' '.join([made.status.value, ', '.join(figures)]).strip()}"
+    return said if made.detail is None else f"{said} - {made.detail}"
+
+
+def _trials(
+    turns: Sequence[Turn], truth: Manifest, tries: dict[str, Try], stop: Stop
+) -> Iterator[Trial]:
+    """Take the turns until someone asks to stop."""
+    for turn in turns:
+        if stop.requested:
+            return
+        yield _take(turn, truth, tries[turn.engine.name])
+
+
+def _is_complete(run: Run, turns: Sequence[Turn]) -> bool:
+    """Say whether every turn was taken to its end."""
+    interrupted = any(made.status is Status.INTERRUPTED for made in run.trials)
+    return len(run.trials) == len(turns) and not interrupted
+
+
+def _take(turn: Turn, truth: Manifest, try_once: Try) -> Trial:
+    """Try an engine once, or say why not."""
+    engine, started_at = turn.engine, trial.now()
+    blank = Trial(
+        engine=engine.name,
+        round=turn.round,
+        warmup=turn.warmup,
+        status=Status.SKIPPED,
+        started_at=started_at,
+    )
+    known = engine.limitation(truth)
+    if known is not None and known.skip:
+        return msgspec.structs.replace(blank, detail=known.why)
+    try:
+        tried = try_once()
+    except Stopped:
+        return msgspec.structs.replace(blank, status=Status.INTERRUPTED, detail="asked to stop")
+    return trial.record(blank, engine, truth, tried)
+
+
+def _subject(options: BenchOptions, announce: Announce) -> Subject:
+    """Find or make the dataset."""
+    if options.dataset is not None:
+        backup = options.dataset
+    else:
+        told = _Generating(options.rows, announce)
+        backup = cached(options.spec(), options.cache, progress=told)
+    announce(f"Dataset {backup}")
+    return Subject(backup, manifest.load(backup))
+
+
+class _Generating:
+    """Tells that the generator works, and of a long dataset each quarter."""
+
+    def __init__(self, rows: int, announce: Announce) -> None:
+        self._rows = rows
+        self._announce = announce
+        self._made = 0
+        self._told = -1
+
+    def __call__(self, records: int) -> None:
+        self._made += records
+        quarter = 4 * self._made // self._rows
+        if self._told < 0:
+            self._announce(f"Generating {self._rows:,} rows")
+            self._told = 0
+        elif self._rows >= LONG_ROWS and quarter > self._told:
+            self._announce(f"Generated {25 * quarter}%")
+            self._told = quarter
+
+
+@contextlib.contextmanager
+def _tries(
+    options: BenchOptions, subject: Subject, stop: Stop, announce: Announce
+) -> Iterator[tuple[Server, dict[str, Try]]]:
+    """Say how each engine is tried; with a server for as long as one is needed."""
+    fakes: dict[str, Try] = {
+        engine.name: fake_engine.fake(engine.name, subject.manifest)
+        for engine in options.engines
+        if engine.is_fake
+    }
+    if len(fakes) == len(options.engines):
+        yield _NO_SERVER, fakes
+        return
+    with open_server(options.server, announce=announce) as server:
+        stage = trial.Stage(
+            server=server,
+            backup=subject.backup,
+            manifest=subject.manifest,
+            limits=options.limits,
+            interruptible=stop.interruptible,
+        )
+        real: dict[str, Try] = {
+            engine.name: functools.partial(trial.attempt, engine, stage)
+            for engine in options.engines
+            if engine.name not in fakes
+        }
+        yield server.record, {**fakes, **real}

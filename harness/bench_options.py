@@ -1,0 +1,236 @@
+"""The arguments of ``bench``, and what they come to once every bound is checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import engines, fake_engine
+from harness.errors import InputError
+from harness.generate import DatasetSpec
+from harness.manifest import MANIFEST
+from harness.meter import Limits
+from harness.servers import CHOICES
+
+if TYPE_CHECKING:
+    import argparse
+
+    from harness.engines import Engine
+
+DEFAULT_ROWS = 100_000
+DEFAULT_ROUNDS = 5
+DEFAULT_WARMUP = 1
+DEFAULT_TIMEOUT_S = 1800.0
+CACHE = Path("datasets/cache")
+
+# Beyond these it is a slip of the finger; nobody waits for a million rounds.
+MOST_ROWS = 1_000_000_000
+MOST_ROUNDS = 1000
+LONGEST_TIMEOUT_S = 7 * 24 * 3600.0
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", re.IGNORECASE)
+_UNITS: dict[str, int] = {
+    f"{prefix}{suffix}": base ** (power + 1)
+    for power, prefix in enumerate("kmgt")
+    for suffix, base in (("b", 1000), ("ib", 1024))
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchOptions:
+    """What a run does. ``dataset`` is a generated one, and then the arguments that make one rest.
+
+    Raises:
+        InputError: a value makes no sense.
+    """
+
+    engines: tuple[Engine, ...]
+    rows: int = DEFAULT_ROWS
+    rounds: int = DEFAULT_ROUNDS
+    warmup: int = DEFAULT_WARMUP
+    server: str = "auto"
+    scenario: str = "business"
+    faults: str = "none"
+    seed: int = 0
+    style: str = "lines"
+    compress: str = "none"
+    dataset: Path | None = None
+    limits: Limits = field(default_factory=lambda: Limits(DEFAULT_TIMEOUT_S))
+    results: Path | None = None
+    cache: Path = CACHE
+
+    def __post_init__(self) -> None:
+        _within("--rows", self.rows, 1, MOST_ROWS)
+        if self.dataset is None:
+            self.spec()  # which checks the rest of what makes one
+        _within("--rounds", self.rounds, 1, MOST_ROUNDS)
+        _within("--warmup", self.warmup, 0, MOST_ROUNDS)
+        _within("--timeout", self.limits.timeout_s, 0.001, LONGEST_TIMEOUT_S)
+        names = [engine.name for engine in self.engines]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"--engine {name} is given twice; name each engine once")
+
+    def spec(self) -> DatasetSpec:
+        """Return which dataset is asked for."""
+        return DatasetSpec(
+            scenario=self.scenario,
+            rows=self.rows,
+            seed=self.seed,
+            faults=self.faults,
+            style=self.style,
+            compress=self.compress,
+        )
+
+    def parameters(self) -> dict[str, str | int | float | bool | list[str] | None]:
+        """Return what a run records of its arguments; the dataset's stand in the dataset."""
+        url = "://" in self.server
+        return {
+            "engines": [engine.name for engine in self.engines],
+            "rounds": self.rounds,
+            "warmup": self.warmup,
+            "server": "url" if url else self.server,  # a URL can hold a password
+            "timeout_s": self.limits.timeout_s,
+            "memory_limit_bytes": self.limits.memory_bytes,
+        }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``bench``."""
+    _add_what(parser.add_argument_group("what is restored"))
+    _add_how(parser.add_argument_group("how it is measured"))
+
+
+def from_arguments(given: argparse.Namespace) -> BenchOptions:
+    """Return what the parsed arguments of ``add_arguments`` come to.
+
+    Raises:
+        InputError: a value makes no sense; the message names the argument.
+    """
+    commands = tuple(engines.command(text) for text in given.engine_command)
+    names = given.engine or [*engines.DEFAULT, *(command.name for command in commands)]
+    memory_bytes = size_bytes(given.memory_limit) if given.memory_limit is not None else None
+    return BenchOptions(
+        engines=tuple(_engine(name, commands) for name in names),
+        rows=given.rows,
+        rounds=given.rounds,
+        warmup=given.warmup,
+        server=given.server,
+        scenario=given.scenario,
+        faults=given.faults,
+        seed=given.seed,
+        style=given.style,
+        compress=given.compress,
+        dataset=None if given.dataset is None else dataset_folder(given.dataset),
+        limits=Limits(given.timeout, memory_bytes),
+        results=given.results,
+    )
+
+
+def size_bytes(text: str) -> int:
+    """Return the bytes of a size such as ``512MiB`` or ``2GB``.
+
+    Raises:
+        InputError: it is none.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise InputError(f"{text!r} is no size; write a number and its unit, such as 512MiB or 2GB")
+    number, unit = found.groups()
+    return round(float(number) * _UNITS[unit.lower()])
+
+
+def dataset_folder(path: Path) -> Path:
+    """Return the dataset at ``path``, or the newest of those in it.
+
+    Raises:
+        InputError: there is none.
+    """
+    if (path / MANIFEST).is_file():
+        return path
+    found = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    if not found:
+        raise InputError(
+            f"--dataset {path}: no dataset there (no {MANIFEST}); make one with: "
+            f"python -m harness generate --rows {DEFAULT_ROWS} --out {path}"
+        )
+    return found[-1]
+
+
+def _add_what(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--rows", type=int, default=DEFAULT_ROWS, metavar="N", help="rows (default %(default)s)")
+    add("--scenario", default="business", metavar="NAME", help="schema (default %(default)s)")
+    add("--faults", default="none", metavar="PROFILE", help="none, realistic or hostile damage")
+    add("--seed", type=int, default=0, metavar="N", help="another seed, other rows")
+    add("--style", default="lines", metavar="STYLE", help="lines, compact or pretty JSON")
+    add("--compress", default="none", metavar="HOW", help="none, gz or zst")
+    add(
+        "--dataset",
+        type=Path,
+        metavar="DIR",
+        help="a dataset that was generated before, instead of one by the arguments above",
+    )
+
+
+def _add_how(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--engine",
+        action="append",
+        metavar="NAME",
+        help=f"what restores; repeat it for several (default {' and '.join(engines.DEFAULT)})",
+    )
+    add(
+        "--engine-command",
+        action="append",
+        default=[],
+        metavar="NAME=COMMAND",
+        help="one of your own: a command line with {backup} and {dsn}, perhaps {report}, {rejects}",
+    )
+    add(
+        "--rounds",
+        type=int,
+        default=DEFAULT_ROUNDS,
+        metavar="N",
+        help="measured trials of each engine (default %(default)s)",
+    )
+    add(
+        "--warmup",
+        type=int,
+        default=DEFAULT_WARMUP,
+        metavar="N",
+        help="trials of each engine before that, outside the statistics (default %(default)s)",
+    )
+    add("--server", default="auto", help=f"{CHOICES} (default %(default)s)")
+    add(
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT_S,
+        metavar="S",
+        help="seconds after which a trial is stopped (default %(default)g)",
+    )
+    add(
+        "--memory-limit",
+        metavar="SIZE",
+        help="memory above which a trial is stopped, such as 2GiB (default none)",
+    )
+    add(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="where the run is recorded (default results/local)",
+    )
+
+
+def _engine(name: str, commands: tuple[Engine, ...]) -> Engine:
+    if name.startswith(fake_engine.PREFIX):
+        return fake_engine.engine(name)
+    return engines.named(name, commands)
+
+
+def _within(option: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:  # also where it is no number
+        raise InputError(f"{option} {value:g} makes no sense; write {least:g} to {most:g}")

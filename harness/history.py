@@ -1,0 +1,241 @@
+"""The history: one JSON file per run, validated on every read and write.
+
+A run is written anew after each of its trials, through a temporary file that takes the old one's
+name once it is safely on disk. So a run that is interrupted keeps what it has, and no reader ever
+sees half a file. A finished run never changes.
+
+    results/                      published runs, kept in git
+    results/local/                the runs of this machine, ignored by git
+    .../20240101T000000Z-1a2b3c4d.json
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import HistoryError, InputError
+from harness.record import SCHEMA_VERSION, Run
+
+PUBLISHED = Path("results")
+LOCAL = PUBLISHED / "local"
+LATEST = "latest"
+
+_SHORT_ID = 8
+_ID = re.compile(r"[0-9a-zA-Z-]{4,64}")
+
+
+class _Head(msgspec.Struct):
+    """What tells how the rest of a file is to be read."""
+
+    schema: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file of the history that was left out, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} was left out: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The runs of a history, oldest first, and the files that could not be read."""
+
+    runs: tuple[Run, ...]
+    unreadable: tuple[Unreadable, ...]
+
+
+def new_id() -> str:
+    """Make an id for a run: short enough to type, long enough not to collide in one history."""
+    return secrets.token_hex(_SHORT_ID // 2)
+
+
+def open_history(results: Path | None = None) -> History:
+    """Open the history at ``results``; by default this folder's, local and published runs."""
+    return History(LOCAL, published=PUBLISHED) if results is None else History(results)
+
+
+class History:
+    """All runs in a folder.
+
+    Args:
+        root: where runs are written and read; made when the first run is written.
+        published: a second folder that is only read.
+    """
+
+    def __init__(self, root: Path, *, published: Path | None = None) -> None:
+        self.root = root
+        self._folders = (root,) if published is None else (published, root)
+
+    def write(self, run: Run) -> Path:
+        """Write a run, in place of what was written of it before, and return its file.
+
+        Raises:
+            HistoryError: the record is not valid, the run was finished before, or the file
+                cannot be written.
+        """
+        path = self.root / file_name(run)
+        content = _encode(run)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            if _is_finished(path):
+                raise HistoryError(f"run {run.id} is finished; a finished run never changes")
+            _replace(path, content)
+        except OSError as error:
+            raise HistoryError(
+                f"cannot write the run to {path}: {error.strerror}; "
+                "free the disk or name another folder with --results"
+            ) from error
+        return path
+
+    def runs(self) -> Listing:
+        """Read every run, oldest first. A file that cannot be read is named, never fatal."""
+        runs: dict[str, Run] = {}
+        unreadable = []
+        for path in self._files():
+            try:
+                run = _read(path)
+            except HistoryError as error:
+                unreadable.append(Unreadable(path, str(error)))
+            else:
+                runs[run.id] = run
+        ordered = sorted(runs.values(), key=lambda run: (_instant(run), run.id))
+        return Listing(tuple(ordered), tuple(unreadable))
+
+    def find(self, name: str = LATEST) -> Run:
+        """Return the run whose id, or file name, starts with ``name``; or the latest.
+
+        Raises:
+            InputError: no run is so named, or several are; the message names the near ones.
+        """
+        return choose(self.runs().runs, name)
+
+    def _files(self) -> list[Path]:
+        return [path for folder in self._folders for path in sorted(folder.glob("*.json"))]
+
+
+def choose(runs: tuple[Run, ...], name: str) -> Run:
+    """Return the one of ``runs`` (oldest first) that ``name`` means, as ``History.find`` does."""
+    if not runs:
+        raise InputError("the history holds no run yet; make one with: python -m harness bench")
+    if name == LATEST:
+        return runs[-1]
+    stem = name.removesuffix(".json")
+    found = [
+        run for run in runs if stem and (run.id.startswith(stem) or _stem(run).startswith(stem))
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(f"{name!r} means several runs: {_names(found)}; write more of the id")
+    raise InputError(f"no run {name!r} in the history; {_near(runs, name)}")
+
+
+def file_name(run: Run) -> str:
+    """Name the file of a run: when it started, then its id."""
+    return f"{_stem(run)}.json"
+
+
+def _stem(run: Run) -> str:
+    return f"{_instant(run):%Y%m%dT%H%M%SZ}-{run.id[:_SHORT_ID]}"
+
+
+def _instant(run: Run) -> datetime:
+    return datetime.fromisoformat(run.started_at).astimezone(UTC)
+
+
+def _names(runs: list[Run]) -> str:
+    return ", ".join(run.id for run in runs)
+
+
+def _near(runs: tuple[Run, ...], name: str) -> str:
+    """Say which runs could have been meant: similar ids, else the newest ones."""
+    ids = [run.id for run in runs]
+    close = difflib.get_close_matches(name, ids, n=3)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"the newest are {', '.join(reversed(ids[-3:]))}"
+
+
+def _encode(run: Run) -> bytes:
+    """Turn a run into the bytes of its file, having read them back as any reader would."""
+    content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
+    try:
+        _decode(content)
+    except HistoryError as error:
+        raise HistoryError(f"run {run.id} makes no valid record: {error}") from error
+    return content
+
+
+def _read(path: Path) -> Run:
+    """Read and validate one file."""
+    try:
+        return _decode(path.read_bytes())
+    except OSError as error:
+        raise HistoryError(f"it cannot be read ({error.strerror})") from error
+
+
+def _is_finished(path: Path) -> bool:
+    """Say whether a readable, finished run stands at ``path``."""
+    try:
+        return path.exists() and _read(path).finished_at is not None
+    except HistoryError:
+        return False
+
+
+def _decode(content: bytes) -> Run:
+    """Turn a file's bytes into a run, if its schema is one that this program knows."""
+    try:
+        schema = msgspec.json.decode(content, type=_Head).schema
+        if schema != SCHEMA_VERSION:
+            raise HistoryError(
+                f"its schema is {schema} and this program reads {SCHEMA_VERSION}; "
+                "read it with the version that wrote it"
+            )
+        run = msgspec.json.decode(content, type=Run)
+    except msgspec.DecodeError as error:
+        raise HistoryError(f"it is no valid record of a run ({error})") from error
+    if not _ID.fullmatch(run.id):
+        raise HistoryError(f"its id {run.id!r} is not 4 to 64 letters, digits and dashes")
+    try:
+        _instant(run)
+    except ValueError as error:
+        raise HistoryError(f"its started_at {run.started_at!r} is no instant") from error
+    return run
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path``: all of it or, after a crash at any instant, what was there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut too, where the system can open a folder."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

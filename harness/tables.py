@@ -1,0 +1,154 @@
+"""Blocks of text and tables, drawn for a terminal or as Markdown.
+
+What a report says is worked out elsewhere; this only draws it. A figure is never cut: where a table
+cannot fit, its lines grow longer than the terminal, and only columns marked ``wrap`` fold.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from dataclasses import dataclass
+from typing import Literal
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+# Wide enough for every table of the project with usual figures; what a pipe or a log gets.
+DEFAULT_WIDTH = 80
+
+# Wider than any table; to ask how wide one wants to be.
+_UNBOUNDED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's heading and how its cells stand."""
+
+    title: str
+    align: Literal["left", "right"] = "right"
+    wrap: bool = False
+
+
+# A cell's lines, the figure first; a line that says more about it (its spread) follows.
+Cell = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table: columns, and rows with one cell for each."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A list under a heading."""
+
+    title: str
+    items: tuple[str, ...]
+
+
+# A paragraph, a list or a table.
+Block = str | Bullets | Grid
+
+
+def to_terminal(
+    blocks: tuple[Block, ...], *, width: int = DEFAULT_WIDTH, color: bool = False
+) -> str:
+    """Draw blocks as lines of text, with a blank line between them.
+
+    Args:
+        blocks: what to draw.
+        width: how many characters fit on a line; tables may need more.
+        color: whether to emphasise with terminal escapes.
+    """
+    return "\n".join(_block_to_terminal(block, width, color=color) for block in blocks)
+
+
+def to_markdown(blocks: tuple[Block, ...]) -> str:
+    """Draw blocks as Markdown, as GitHub shows it."""
+    return "\n".join(_block_to_markdown(block) for block in blocks)
+
+
+def _block_to_terminal(block: Block, width: int, *, color: bool) -> str:
+    if isinstance(block, Bullets):
+        items = (textwrap.indent(_wrapped(item, width - 4), "    ")[2:] for item in block.items)
+        return f"{block.title}\n" + "".join(f"{item}\n" for item in items)
+    if isinstance(block, str):
+        return _wrapped(block, width) + "\n"
+    return _grid_to_terminal(block, width, color=color)
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Break a paragraph into lines; a word that is longer than a line, a path say, stays whole."""
+    return textwrap.fill(
+        _printable(text), max(width, 1), break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _grid_to_terminal(grid: Grid, width: int, *, color: bool) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color)
+    table = _table(grid)
+    if not any(column.wrap for column in grid.columns):
+        # On a terminal that is narrower, its own line breaks are better than lost digits.
+        unbounded = console.options.update(width=_UNBOUNDED)
+        console.width = max(width, Measurement.get(console, unbounded, table).maximum)
+    with console.capture() as capture:
+        console.print(table)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def _table(grid: Grid) -> Table:
+    """Turn a grid into rich's table; a rule under the heading, nothing else, reads best piped."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in grid.columns:
+        table.add_column(
+            Text(column.title),
+            justify=column.align,
+            no_wrap=not column.wrap,
+            overflow="fold",
+        )
+    for row in grid.rows:
+        table.add_row(*(Text(_printable("\n".join(cell).rstrip())) for cell in row))
+    return table
+
+
+def _block_to_markdown(block: Block) -> str:
+    if isinstance(block, Bullets):
+        items = "".join(f"- {_escape(item)}\n" for item in block.items)
+        return f"{_escape(block.title)}\n\n{items}"
+    return _escape(block) + "\n" if isinstance(block, str) else _grid_to_markdown(block)
+
+
+def _grid_to_markdown(grid: Grid) -> str:
+    """Write a table in pipes, what follows a figure in brackets behind it."""
+    rules = {"left": ":---", "right": "---:"}
+    lines = [
+        [column.title for column in grid.columns],
+        [rules[column.align] for column in grid.columns],
+        *([_escape(_one_line(cell)) for cell in row] for row in grid.rows),
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _one_line(cell: Cell) -> str:
+    """Put a cell's lines in one, those after the first in brackets."""
+    first, *rest = [line for line in cell if line] or [""]
+    return f"{first} ({'; '.join(rest)})" if rest else first
+
+
+def _escape(text: str) -> str:
+    """Keep what Markdown would read as markup from being read so."""
+    for mark in "\\|<*_`":
+        text = text.replace(mark, f"\\{mark}")
+    return _printable(text)
+
+
+def _printable(text: str) -> str:
+    """Take out control characters: details quote what an engine wrote, escapes included."""
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)

@@ -1,0 +1,299 @@
+"""One trial: an engine in a process of its own, on a fresh database, metered and verified.
+
+``attempt`` does it and says what it saw; ``judge`` decides what that makes it, and is pure. Making
+the database and verifying it are no part of the time that is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from harness import engines, meter, rejected, said, verify
+from harness.errors import HarnessError
+from harness.manifest import SCHEMA_SQL
+from harness.meter import End, Outcome
+from harness.record import NO_REPORT, Status, TableResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.engines import Engine
+    from harness.manifest import Manifest
+    from harness.meter import Interruptible, Limits
+    from harness.record import Trial
+    from harness.servers import RunningServer
+
+# An engine's report is a line a table; more than this is not one.
+REPORT_LIMIT_BYTES = 1 << 20
+
+# How many differences a trial's detail names before it only counts them.
+_DETAIL_PARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What all trials of a run share: the server, the dataset, the limits."""
+
+    server: RunningServer
+    backup: Path
+    manifest: Manifest
+    limits: Limits
+    interruptible: Interruptible = contextlib.nullcontext
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one try of an engine came to: how it ended, what is in the tables, what it said."""
+
+    outcome: Outcome
+    tables: tuple[TableResult, ...]
+    last_words: str | None = None
+    report: msgspec.Raw = field(default_factory=lambda: NO_REPORT)
+
+
+class Try(Protocol):
+    """The seam between a run and what it measures: tries one engine once, on a fresh target."""
+
+    def __call__(self) -> Attempt:
+        """Do it, and look at what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scratch:
+    """The files of one attempt."""
+
+    folder: Path
+
+    @property
+    def stdout(self) -> Path:
+        return self.folder / "stdout"
+
+    @property
+    def stderr(self) -> Path:
+        return self.folder / "stderr"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.json"
+
+    @property
+    def rejects(self) -> Path:
+        return self.folder / "rejects"
+
+
+def attempt(engine: Engine, stage: Stage) -> Attempt:
+    """Try ``engine`` once on a fresh database of ``stage``, and verify what it did.
+
+    Raises:
+        HarnessError: the database could not be made, or the launcher failed.
+    """
+    schema_sql = (stage.backup / SCHEMA_SQL).read_text(encoding="utf-8")
+    with contextlib.ExitStack() as cleanup:
+        scratch = _Scratch(Path(cleanup.enter_context(_temporary_folder())))
+        dsn = cleanup.enter_context(stage.server.database(schema_sql))
+        empty = _tables(stage.server, dsn)
+        command = _command(engine, stage, dsn, scratch)
+        outcome = meter.run(command, stage.limits, interruptible=stage.interruptible)
+        with stage.interruptible():
+            tables = _look(stage, dsn, empty)
+        if engine.keeps_rejects:
+            tables = _with_rejects(tables, scratch.rejects, stage.manifest)
+        secrets = [secret for secret in [command.env.get("PGPASSWORD")] if secret]
+        return Attempt(
+            outcome=outcome,
+            tables=tables,
+            last_words=said.last_words((scratch.stderr, scratch.stdout), secrets),
+            report=_report(scratch.report, secrets),
+        )
+
+
+def judge(engine: Engine, manifest: Manifest, tried: Attempt) -> tuple[Status, str | None]:
+    """Decide how an attempt came out, and why, in a line; None for one that is ``OK``."""
+    outcome = tried.outcome
+    stopped = _stopped(outcome)
+    if stopped is not None:
+        return stopped
+    if outcome.exit_code not in (0, 3):
+        words = tried.last_words or "it said nothing"
+        return Status.ERROR, f"exit code {outcome.exit_code}: {words}"
+    wrong = _differences(tried.tables)
+    if engine.keeps_rejects and (claim := _false_claim(outcome.exit_code, manifest)):
+        wrong.append(claim)
+    if not wrong:
+        return Status.OK, None
+    more = len(wrong) - _DETAIL_PARTS
+    named = "; ".join(wrong[:_DETAIL_PARTS])
+    return Status.WRONG_RESULT, f"{named}; and {more} more" if more > 0 else named
+
+
+def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> Trial:
+    """Fill in a trial with what came of it."""
+    status, detail = judge(engine, manifest, tried)
+    outcome = tried.outcome
+    return msgspec.structs.replace(
+        blank,
+        status=status,
+        detail=detail,
+        wall_s=outcome.wall_s,
+        user_s=outcome.user_s,
+        system_s=outcome.system_s,
+        peak_bytes=outcome.peak_bytes,
+        peak_source=outcome.peak_source,
+        exit_code=outcome.exit_code,
+        signal=outcome.signal,
+        tables=tried.tables,
+        report=tried.report,
+    )
+
+
+def now() -> str:
+    """Return this instant as records keep it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def difference(table: TableResult) -> str | None:
+    """Say how a table differs from the ground truth; None if it does not."""
+    if table.error is not None:
+        return table.error
+    if table.found < table.expected:
+        return f"{table.expected - table.found:,} of {table.expected:,} rows missing"
+    if table.found > table.expected:
+        return f"{table.found - table.expected:,} rows too many"
+    if not table.checksum_match:
+        return "the right number of rows, but not the right rows (checksum)"
+    return None
+
+
+def database_of(dsn: str) -> str:
+    """Return the name of the database that a URL leads to."""
+    return str(conninfo_to_dict(dsn)["dbname"])
+
+
+def _differences(tables: Sequence[TableResult]) -> list[str]:
+    """Say what differs, once for all tables that differ in the same way."""
+    by_text: dict[str, list[str]] = {}
+    for table in tables:
+        text = difference(table)
+        if text is not None:
+            by_text.setdefault(text, []).append(table.table)
+    return [f"{', '.join(names)}: {text}" for text, names in by_text.items()]
+
+
+def _stopped(outcome: Outcome) -> tuple[Status, str] | None:
+    """Say what ended an engine that did not end by itself."""
+    match outcome.end:
+        case End.NOT_STARTED:
+            return Status.ERROR, f"it could not be started: {outcome.error}"
+        case End.TIMEOUT:
+            return Status.TIMEOUT, f"stopped at the time limit, after {outcome.wall_s:.1f} s"
+        case End.OOM:
+            kernel = outcome.signal is not None
+            reason = "killed by the kernel for want of" if kernel else "stopped over the limit of"
+            return Status.OOM, f"{reason} memory"
+        case End.SIGNALLED:
+            return Status.KILLED, f"killed by {_signal_name(outcome.signal)}"
+        case End.INTERRUPTED:
+            return Status.INTERRUPTED, "stopped from outside"
+        case End.EXITED:
+            return None
+
+
+def _signal_name(number: int | None) -> str:
+    try:
+        return signal.Signals(number or 0).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _false_claim(exit_code: int | None, manifest: Manifest) -> str | None:
+    """Say what is wrong with an exit code: 3 tells of rejects, 0 tells that there are none.
+
+    Damage between records may be told as a reject or not, so with it both are right.
+    """
+    lost = len(manifest.lost)
+    if exit_code == 0 and any(damage.ordinal is not None for damage in manifest.lost):
+        return f"exit code 0 (all restored), though {lost:,} records cannot be restored"
+    if exit_code != 0 and not lost:
+        return f"exit code {exit_code} (with rejects), though every record can be restored"
+    return None
+
+
+def _command(engine: Engine, stage: Stage, dsn: str, scratch: _Scratch) -> meter.Command:
+    values = {
+        "backup": str(stage.backup.resolve()),
+        "dsn": dsn,
+        "report": str(scratch.report),
+        "rejects": str(scratch.rejects),
+    }
+    return meter.Command(
+        argv=engine.argv(values),
+        cwd=Path.cwd(),
+        env=engines.environment(stage.server.env),
+        stdout=scratch.stdout,
+        stderr=scratch.stderr,
+    )
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="restorebench-", ignore_cleanup_errors=True)
+
+
+def _tables(server: RunningServer, dsn: str) -> list[verify.TableName]:
+    """Return the tables of the empty target."""
+    with server.connect(database_of(dsn)) as target:
+        return verify.tables_of(target)
+
+
+def _look(stage: Stage, dsn: str, empty: Sequence[verify.TableName]) -> tuple[TableResult, ...]:
+    """Verify the target; where that cannot be done, no row counts as restored."""
+    try:
+        with stage.server.connect(database_of(dsn)) as target:
+            verify.end_sessions(target)
+            return verify.verify(target, stage.manifest, empty)
+    except (HarnessError, psycopg.OperationalError) as error:
+        reason = f"could not be verified: {str(error).splitlines()[0]}"
+    return tuple(
+        TableResult(
+            table=table.table, expected=table.rows, found=0, checksum_match=False, error=reason
+        )
+        for table in stage.manifest.tables
+    )
+
+
+def _with_rejects(
+    tables: tuple[TableResult, ...], folder: Path, manifest: Manifest
+) -> tuple[TableResult, ...]:
+    """Add to each table whether its rejects are those of the ground truth."""
+    try:
+        wrong: Mapping[str, str] = rejected.differences(folder, manifest)
+    except ValueError as error:
+        wrong = dict.fromkeys((table.table for table in tables), str(error))
+    return tuple(
+        msgspec.structs.replace(
+            table,
+            rejects_match=table.table not in wrong,
+            error=table.error or wrong.get(table.table),
+        )
+        for table in tables
+    )
+
+
+def _report(path: Path, secrets: Sequence[str]) -> msgspec.Raw:
+    """Return what the engine says of itself, if it is JSON."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(REPORT_LIMIT_BYTES + 1)
+        msgspec.json.decode(content)
+    except (OSError, msgspec.DecodeError):
+        return NO_REPORT
+    return msgspec.Raw(said.redact(content.decode(), secrets).encode())
