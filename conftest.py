@@ -1,0 +1,77 @@
+"""Fixtures of all tests: a real PostgreSQL for the session, a fresh database for each test.
+
+The server is the embedded one, unless RESTOREBENCH_TEST_SERVER says ``docker`` or gives a URL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from harness.servers import RunningServer, open_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A fresh database; ``dsn`` holds no password, the environment does."""
+
+    name: str
+    dsn: str
+    server: RunningServer
+    _connections: contextlib.ExitStack
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Connect, in autocommit; closed with the test."""
+        return self._connections.enter_context(self.server.connect(self.name))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[RunningServer]:
+    """A PostgreSQL that answers; what is needed to connect stands in the environment."""
+    choice = os.environ.get("RESTOREBENCH_TEST_SERVER") or "embedded"
+    with open_server(choice, announce=print) as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.env.items():
+            patch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture
+def database(server: RunningServer) -> Iterator[Database]:
+    """A fresh, empty database."""
+    with server.database() as dsn, contextlib.ExitStack() as connections:
+        yield Database(str(conninfo_to_dict(dsn)["dbname"]), dsn, server, connections)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked ``docker`` where no daemon answers; fail it where one is required."""
+    if item.get_closest_marker("docker") is None:
+        return
+    problem = _docker_missing()
+    if problem and os.environ.get("RESTOREBENCH_REQUIRE_DOCKER"):
+        pytest.fail(f"{problem}, and RESTOREBENCH_REQUIRE_DOCKER is set", pytrace=False)
+    if problem:
+        pytest.skip(problem)
+
+
+@functools.cache
+def _docker_missing() -> str:
+    """Ask once, and in another process: a client that finds no daemon leaks its socket."""
+    ask = "from harness.servers import docker; print(docker.missing() or '')"
+    command = [sys.executable, "-c", ask]
+    return subprocess.run(  # noqa: S603 - the line above
+        command, cwd=Path(__file__).parent, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()

@@ -1,0 +1,132 @@
+"""PostgreSQL from one place with three faces: Docker, embedded, or a server of the user's.
+
+    with open_server("auto", announce=print) as server, server.database(schema_sql) as url:
+        ...
+
+The first two are started for us by a keeper, a process that outlives the harness just long enough
+to clean up after it, and are set up for a bulk load (``settings.py``). The third is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from harness.errors import InputError
+from harness.servers import address, lease, running
+from harness.servers.errors import ServerError
+from harness.servers.messages import Order
+from harness.servers.running import RunningServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["CHOICES", "RunningServer", "ServerError", "open_server"]
+
+CHOICES = "auto, docker, embedded or a postgresql:// URL"
+
+DEFAULT_IMAGE = "postgres:18"
+
+# How long the image may take to arrive. Who asks for Docker gets a slow line's time; ``auto`` has
+# something else to offer.
+PULL_TIMEOUT_S = 600.0
+AUTO_PULL_TIMEOUT_S = 60.0
+
+
+@contextlib.contextmanager
+def open_server(choice: str, *, announce: Callable[[str], None]) -> Iterator[RunningServer]:
+    """Have a PostgreSQL for as long as the context lasts.
+
+    Args:
+        choice: ``auto``, ``docker``, ``embedded`` or the URL of a server.
+        announce: is given one line that says which server it is and why; before it, perhaps, that
+            an image is being pulled.
+
+    Raises:
+        InputError: the choice makes no sense.
+        ServerError: there is no server to be had.
+    """
+    with contextlib.ExitStack() as stack:
+        server = _open(choice, stack, announce)
+        announce(
+            f"PostgreSQL {server.record.version}, {server.record.kind}: {server.record.reason}"
+        )
+        yield server
+
+
+def _open(
+    choice: str, stack: contextlib.ExitStack, announce: Callable[[str], None]
+) -> RunningServer:
+    match choice:
+        case "auto":
+            return _open_any(stack, announce)
+        case "docker":
+            order = _docker(PULL_TIMEOUT_S)
+            return _start(order, f"{order.image}, as asked", stack, announce)
+        case "embedded":
+            return _start(_embedded(), "as asked", stack, announce)
+        case url if url.startswith(address.SCHEMES):
+            return _start(_external(url), "as named; its settings are left alone", stack, announce)
+        case _:
+            # Not repeated: it may be a mistyped URL with a password in it.
+            raise InputError(f"--server is none of: {CHOICES}")
+
+
+def _open_any(stack: contextlib.ExitStack, announce: Callable[[str], None]) -> RunningServer:
+    """Take Docker if it gives a server in bounded time, else the embedded one."""
+    order = _docker(AUTO_PULL_TIMEOUT_S)
+    try:
+        return _start(order, f"{order.image}, a Docker daemon answers", stack, announce)
+    except ServerError as error:
+        without = error.reason
+    try:
+        return _start(_embedded(), without, stack, announce)
+    except ServerError as error:
+        raise ServerError(f"{without}, and {error.reason}", error.advice) from None
+
+
+def _start(
+    order: Order, reason: str, stack: contextlib.ExitStack, announce: Callable[[str], None]
+) -> RunningServer:
+    with contextlib.ExitStack() as attempt:
+        serving = attempt.enter_context(lease.hold(order, announce))
+        server = running.look_at(serving, order, reason)
+        stack.push(attempt.pop_all())
+    return server
+
+
+def _docker(pull_timeout_s: float) -> Order:
+    return Order(
+        kind="docker",
+        token=_token(),
+        image=os.environ.get("RESTOREBENCH_IMAGE") or DEFAULT_IMAGE,
+        pull_timeout_s=_pull_timeout_s(pull_timeout_s),
+    )
+
+
+def _pull_timeout_s(otherwise: float) -> float:
+    given = os.environ.get("RESTOREBENCH_PULL_TIMEOUT_S")
+    try:
+        return float(given) if given else otherwise
+    except ValueError:
+        raise InputError("RESTOREBENCH_PULL_TIMEOUT_S is no number of seconds") from None
+
+
+def _embedded() -> Order:
+    return Order(kind="embedded", token=_token())
+
+
+def _external(url: str) -> Order:
+    where = address.parse(url)
+    return Order(
+        kind="external",
+        token=_token(),
+        url=where.url(where.database),
+        password=where.password,
+    )
+
+
+def _token() -> str:
+    return secrets.token_hex(4)

@@ -1,0 +1,220 @@
+"""PostgreSQL in a container, by testcontainers, reachable from this machine alone.
+
+The keeper removes the container, so testcontainers' own reaper is switched off: it is a second
+image, which would have to be pulled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import psycopg
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from requests.exceptions import RequestException
+from testcontainers.community.postgres import PostgresContainer
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.docker_client import DockerClient
+
+from harness.servers import settings
+from harness.servers.address import Address
+from harness.servers.errors import ServerError, one_line
+from harness.servers.messages import Order, Serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import docker
+    from docker.models.containers import Container
+    from docker.models.images import Image
+
+    from harness.servers.lifeline import Lifeline
+
+testcontainers_config.ryuk_disabled = True
+
+PING_TIMEOUT_S = 5  # a daemon that is there answers in milliseconds
+REQUEST_TIMEOUT_S = 60  # to make, start or remove a container
+READY_TIMEOUT_S = 90.0  # from the container's start, its initdb included
+LOOK_INTERVAL_S = 0.1
+
+PORT = 5432
+USER = "restorebench"
+DATABASE = "postgres"
+
+# Parallel queries and index builds meet in /dev/shm; Docker's default of 64 MB makes them fail.
+SHM_SIZE = "1g"
+
+OTHERWISE = "or choose --server embedded"
+
+
+class _PostgresContainer(PostgresContainer):
+    """A container whose start does not wait: testcontainers' wait puts the password into argv."""
+
+    def _connect(self) -> None:
+        """Leave the waiting to ``_wait_until_ready``."""
+
+
+def missing() -> str | None:
+    """Return why Docker cannot be used; None where a daemon answers."""
+    try:
+        with contextlib.closing(DockerClient(timeout=PING_TIMEOUT_S).client) as client:
+            client.ping()
+    except (DockerException, RequestException):
+        return "no Docker daemon answers"
+    return None
+
+
+@contextlib.contextmanager
+def serve(order: Order, lifeline: Lifeline, tell: Callable[[str], None]) -> Iterator[Serving]:
+    """Have a container run, and remove it and its volume at the end.
+
+    Raises:
+        ServerError: no daemon, no image, or PostgreSQL does not start in it.
+        HarnessGoneError: nobody waits for it any more.
+    """
+    absent = missing()
+    if absent:
+        raise ServerError(absent, f"start Docker, {OTHERWISE}")
+    try:
+        client = DockerClient(timeout=REQUEST_TIMEOUT_S).client
+        image = _image(order, client, lifeline, tell)
+        with _container(order, client) as (container, password):
+            where = _wait_until_ready(container, password, lifeline)
+            yield Serving(
+                url=where.url(DATABASE),
+                password=password,
+                image=order.image,
+                image_digest=_digest(image),
+            )
+    except (DockerException, RequestException) as error:
+        raise ServerError(
+            f"the Docker daemon fails ({_explanation(error)})", f"mend it, {OTHERWISE}"
+        ) from None
+
+
+def _image(
+    order: Order, client: docker.DockerClient, lifeline: Lifeline, tell: Callable[[str], None]
+) -> Image:
+    """Return the image, from here or from its registry."""
+    try:
+        return client.images.get(order.image)
+    except ImageNotFound:
+        pass
+    tell(f"pulling the image {order.image} (at most {order.pull_timeout_s:.0f} s)")
+    problem = _pull(order, lifeline)
+    if problem is not None:
+        raise ServerError(
+            f"the image {order.image} is not here and cannot be pulled ({problem})",
+            f"pull it by hand, name another in RESTOREBENCH_IMAGE, {OTHERWISE}",
+        )
+    return client.images.get(order.image)
+
+
+def _pull(order: Order, lifeline: Lifeline) -> str | None:
+    """Pull the image; return what went wrong.
+
+    A pull has no limit in time of its own. This one is left to a thread that dies with the keeper,
+    and a daemon stops pulling when its client has gone.
+    """
+    problems: list[str] = []
+
+    def pull() -> None:
+        try:
+            DockerClient(timeout=int(order.pull_timeout_s) + 1).client.images.pull(order.image)
+        except (DockerException, RequestException) as error:
+            # The last clause says it; those before name hosts, which do not belong in a record.
+            problems.append(_explanation(error).rpartition(": ")[2])
+
+    thread = threading.Thread(target=pull, daemon=True)
+    deadline = time.monotonic() + order.pull_timeout_s
+    thread.start()
+    while thread.is_alive():
+        lifeline.wait(LOOK_INTERVAL_S)
+        if time.monotonic() > deadline:
+            return f"it did not arrive within {order.pull_timeout_s:.0f} s"
+    return problems[0] if problems else None
+
+
+@contextlib.contextmanager
+def _container(order: Order, client: docker.DockerClient) -> Iterator[tuple[Container, str]]:
+    """Start a container with a password of its own; remove it by its name, however far it got."""
+    password = secrets.token_urlsafe(24)
+    container = _PostgresContainer(
+        order.image,
+        username=USER,
+        password=password,
+        dbname=DATABASE,
+        name=order.prefix,
+        docker_client_kw={"timeout": REQUEST_TIMEOUT_S},
+        shm_size=SHM_SIZE,
+    )
+    chosen = settings.bulk_load(client.info()["MemTotal"], disk_free_bytes=None)
+    container.with_command(["postgres", *settings.as_arguments(chosen)])
+    # testcontainers' own type has no place for an address; the client beneath takes this pair.
+    container.ports = cast("Any", {str(PORT): ("127.0.0.1", None)})
+    try:
+        yield container.start().get_wrapped_container(), password
+    finally:
+        with contextlib.suppress(NotFound):
+            client.api.remove_container(order.prefix, v=True, force=True)
+
+
+def _wait_until_ready(container: Container, password: str, lifeline: Lifeline) -> Address:
+    """Wait until PostgreSQL answers on the published port; return where that is."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while True:
+        container.reload()
+        where = _address(container, password)
+        problem = _try_to_connect(where) if where else "no port is published"
+        if where and problem is None:
+            return where
+        if container.status == "exited" or time.monotonic() > deadline:
+            raise ServerError(
+                f"PostgreSQL does not start in the container ({problem}; {_last_line(container)})",
+                f"see whether the image is one of PostgreSQL, {OTHERWISE}",
+            )
+        lifeline.wait(LOOK_INTERVAL_S)
+
+
+def _address(container: Container, password: str) -> Address | None:
+    """Return where the container's port is published, if it is yet."""
+    published = container.ports.get(f"{PORT}/tcp")
+    if not published:
+        return None
+    parameters = {
+        "user": USER,
+        # An override serves those who run the harness itself in a container.
+        "host": testcontainers_config.tc_host_override or "127.0.0.1",
+        "port": str(published[0]["HostPort"]),
+        "sslmode": "disable",  # loopback; and PGSSLMODE of the user's must not break it
+    }
+    return Address(parameters, password)
+
+
+def _try_to_connect(where: Address) -> str | None:
+    """Return what stands in the way. While it runs initdb, the image listens on no port."""
+    try:
+        psycopg.connect(where.url(DATABASE), password=where.password, connect_timeout=5).close()
+    except psycopg.OperationalError as error:
+        return one_line(error, secret=where.password)
+    return None
+
+
+def _digest(image: Image) -> str:
+    """Return the registry's digest of the image; of one that was built here, its own."""
+    digests = image.attrs.get("RepoDigests") or [str(image.id)]
+    return str(digests[0]).rpartition("@")[2]
+
+
+def _last_line(container: Container) -> str:
+    lines = container.logs(tail=5).decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "its log is empty"
+
+
+def _explanation(error: Exception) -> str:
+    """Return what the daemon said, without the address of the request."""
+    said = error.explanation if isinstance(error, APIError) else None
+    return one_line(RuntimeError(said)) if said else one_line(error)

@@ -1,0 +1,70 @@
+"""What the harness and the keeper of a server say to each other: one line of JSON each.
+
+Passwords travel here, over a pipe, and in the environment of child processes; never on a command
+line.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["docker", "embedded", "external"]
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that may hold a password, and keeps it out of tracebacks and logs."""
+
+    url: str = ""
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(url={self.url!r}, password={self.password and '***'!r})"
+
+
+class Order(_Message, frozen=True, kw_only=True):
+    """What the harness asks for.
+
+    Args:
+        kind: which face.
+        token: names all that is made for this harness process: containers and databases.
+        url: the user's server; for ``external`` only.
+        password: of the user's server, where the URL held one.
+        image: the image to run; for ``docker`` only.
+        pull_timeout_s: how long the image may take to arrive; for ``docker`` only.
+    """
+
+    kind: Kind
+    token: str
+    image: str = ""
+    pull_timeout_s: float = 0.0
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all that is made for this harness process begin with."""
+        return f"restorebench_{self.token}"
+
+
+class Serving(_Message, frozen=True, kw_only=True, tag="serving"):
+    """A server runs; ``url`` leads to its maintenance database."""
+
+    pid: int | None = None
+    image: str | None = None
+    image_digest: str | None = None
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
+    """Something takes long; worth a line to the user."""
+
+    text: str
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """No server can be had: the two halves of a ``ServerError``."""
+
+    reason: str
+    advice: str
+
+
+Answer = Serving | Progress | Refused

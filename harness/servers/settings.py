@@ -1,0 +1,119 @@
+"""How the harness sets its own servers up for a bulk load, and what it records of every server.
+
+A server of the user's is never changed. Durability is never traded for speed: a server that may
+lose what it has confirmed would flatter every engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+if TYPE_CHECKING:
+    import psycopg
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+# Where the kernel says how much memory this container may use, in control groups 2 and 1.
+CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+# What a bulk load depends on, and is recorded with each run beside what is set.
+ALSO_RECORDED = (
+    "block_size",
+    "checkpoint_completion_target",
+    "data_checksums",
+    "default_toast_compression",
+    "effective_io_concurrency",
+    "io_method",
+    "io_workers",
+    "lc_ctype",
+    "max_parallel_maintenance_workers",
+    "max_parallel_workers",
+    "max_parallel_workers_per_gather",
+    "max_wal_senders",
+    "max_worker_processes",
+    "min_wal_size",
+    "server_encoding",
+    "session_replication_role",
+    "temp_buffers",
+    "wal_buffers",
+    "wal_compression",
+    "wal_sync_method",
+    "work_mem",
+)
+
+
+def bulk_load(memory_bytes: int, disk_free_bytes: int | None) -> dict[str, str]:
+    """Return the settings of a server that we own.
+
+    Args:
+        memory_bytes: what the server's machine or container has.
+        disk_free_bytes: what is free where its data lies; None where that cannot be known.
+    """
+    return {
+        # An eighth holds the indexes of a million rows, and leaves the rest to the engine, whose
+        # memory is what we measure, and to the page cache.
+        "shared_buffers": _mib(memory_bytes // 8, 128 * MIB, 1 * GIB),
+        # Building an index sorts in this much; each of --jobs may take it once.
+        "maintenance_work_mem": _mib(memory_bytes // 32, 64 * MIB, 512 * MIB),
+        # No checkpoint in mid-load: with 1GB, 4M rows took 25 s rather than 16 s. It is a ceiling,
+        # not a reservation, but a small disk must never be filled with log.
+        "max_wal_size": _mib((disk_free_bytes or 64 * GIB) // 4, 1 * GIB, 16 * GIB),
+        "checkpoint_timeout": "1h",
+        # Nobody replicates a server that is thrown away; what is loaded into a table that was
+        # made or emptied in the same transaction then need not pass through the log.
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
+        # Stay on, also where an image thinks otherwise: what is measured is a durable restore.
+        "fsync": "on",
+        "full_page_writes": "on",
+        "synchronous_commit": "on",
+        # On as in production; a table that is being filled is left alone for most of a load.
+        "autovacuum": "on",
+        # Compiling a query takes longer than most of ours run, and by chance sets in or not.
+        "jit": "off",
+        # Whether the host has reserved some is not what is measured.
+        "huge_pages": "off",
+        # One meaning for a date without an offset, one spelling, one language for errors.
+        "TimeZone": "UTC",
+        "DateStyle": "ISO, MDY",
+        "lc_messages": "C",
+    }
+
+
+def as_arguments(settings: dict[str, str]) -> list[str]:
+    """Return settings as ``postgres`` takes them on its command line."""
+    return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+
+def memory_limit_bytes() -> int:
+    """Return the memory that this process may use: the machine's, or its container's."""
+    limits = [psutil.virtual_memory().total]
+    for path in CGROUP_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # not there, or "max"
+            limits.append(int(path.read_text(encoding="ascii")))
+    return min(limits)
+
+
+def in_force(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """Return what the server says of itself, as it prints it; also the default collation.
+
+    Names that this version of PostgreSQL does not have are left out.
+    """
+    names = [*bulk_load(0, None), *ALSO_RECORDED]
+    rows = connection.execute(
+        "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY(%s) ORDER BY name",
+        [names],
+    )
+    return {str(name): str(value) for name, value in rows}
+
+
+def _mib(size_bytes: int, low: int, high: int) -> str:
+    return f"{min(max(size_bytes, low), high) // MIB}MB"
