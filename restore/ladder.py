@@ -11,6 +11,7 @@ The order of the file is kept throughout, so that of two records with one key th
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,15 +132,18 @@ class Ladder:
             self._usual = current
 
     def _decode_one(self, record: RawRecord) -> tuple[Codec | None, Any]:
+        if _has_nul(record.raw):
+            return None, None
         data = b"[%b]" % record.raw
+        usual = self._usual
+        if usual is not None:
+            with contextlib.suppress(*DECODE_ERRORS):
+                return usual, usual.decode(data)[0]
         try:
             codec = self._codecs.of(_fields.decode(record.raw))
-            if codec is None or _has_nul(data):
-                return None, None
-            row = codec.decode(data)[0]
+            return (codec, codec.decode(data)[0]) if codec is not None else (None, None)
         except DECODE_ERRORS:
             return None, None
-        return codec, row
 
     def _load_run(self, codec: Codec, rows: list[Any], records: list[RawRecord]) -> None:
         failure = self._copy(codec, rows)
@@ -206,11 +210,12 @@ class Ladder:
                 self._report.unknown_fields[name] = self._report.unknown_fields.get(name, 0) + 1
 
     def _insert_statement(self, columns: list[Column]) -> sql.Composed:
+        table = _identifier(self._table.schema, self._table.name)
         if not columns:
-            return sql.SQL("INSERT INTO {} DEFAULT VALUES").format(self._table.identifier)
+            return sql.SQL("INSERT INTO {} DEFAULT VALUES").format(table)
         return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})").format(
-            self._table.identifier,
-            sql.SQL(", ").join(sql.Identifier(column.name) for column in columns),
+            table,
+            sql.SQL(", ").join(_identifier(column.name) for column in columns),
             sql.SQL(", ").join(map(_placeholder, columns)),
         )
 
@@ -235,6 +240,11 @@ def is_data_error(error: psycopg.Error) -> bool:
 def _has_nul(data: bytes) -> bool:
     r"""Tell whether some string may hold ``\u0000``, which PostgreSQL cannot."""
     return b"\\u0000" in data
+
+
+def _identifier(*names: str) -> sql.Identifier:
+    """Quote names for a statement with parameters, in which psycopg reads ``%%`` as ``%``."""
+    return sql.Identifier(*(name.replace("%", "%%") for name in names))
 
 
 def _placeholder(column: Column) -> sql.Composable:

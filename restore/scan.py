@@ -18,7 +18,6 @@ DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ANY_BOUNDARY = re.compile(rb"\}\s*,\s*(?=\{)")
 _ARRAY_START = re.compile(rb'\s*(?P<gap>[ \t\r\n]*)(?P<key>\{\s*"(?:[^"\\]|\\.)*+"\s*:)?')
 _GAP = re.compile(rb"[\s,]*")
-_CLOSING = re.compile(rb"\s*\]\s*\Z")
 # A scalar, as far as the next comma, bracket or line end.
 _SCALAR = re.compile(rb'(?:"(?:[^"\\]|\\.)*+"|[^\s,\]\[{}"]+)')
 # The possessive quantifiers keep an unclosed string from backtracking without end.
@@ -35,6 +34,7 @@ class Form:
     Args:
         lines: one record a line without brackets around them (JSON Lines), else an array.
         boundary: matches from a record's closing brace to just before the next one's opening brace.
+        ending: matches what follows a record's end.
         start: matches just before a record's opening brace; after damage, the walk goes on there.
         fields: the first record's fields where ``start`` may also match inside a record; what
             starts there then has to share half of them.
@@ -42,6 +42,7 @@ class Form:
 
     lines: bool
     boundary: re.Pattern[bytes]
+    ending: re.Pattern[bytes]
     start: re.Pattern[bytes]
     fields: frozenset[str] | None = None
 
@@ -64,7 +65,12 @@ class Walk:
     closed: bool
 
 
-LINES = Form(lines=True, boundary=_ANY_BOUNDARY, start=re.compile(rb"\n\s*(?=\{)"))
+LINES = Form(
+    lines=True,
+    boundary=_ANY_BOUNDARY,
+    ending=re.compile(rb"\r?\n"),
+    start=re.compile(rb"\n\s*(?=\{)"),
+)
 
 
 def array_form(start: bytes) -> Form:
@@ -76,13 +82,20 @@ def array_form(start: bytes) -> Form:
         return Form(
             lines=False,
             boundary=re.compile(rb"\}\s*,[ \t\r]*" + line + rb"(?=\{)"),
+            ending=re.compile(rb"[ \t\r]*,?[ \t\r]*\n"),
             start=re.compile(line + rb"(?=\{)"),
         )
     key = _ARRAY_START.match(start)
     first = re.escape(key["key"]) if key and key["key"] else rb"\{"
     boundary = re.compile(rb"\}\s*,\s*(?=" + first + rb")")
     fields = _fields(start, len(gap)) if start[len(gap) : len(gap) + 1] == b"{" else None
-    return Form(lines=False, boundary=boundary, start=boundary, fields=fields or frozenset())
+    return Form(
+        lines=False,
+        boundary=boundary,
+        ending=re.compile(rb"\s*,\s*" + first + rb"|\s*\]\s*\Z"),
+        start=boundary,
+        fields=fields or frozenset(),
+    )
 
 
 def any_boundary() -> re.Pattern[bytes]:
@@ -121,7 +134,7 @@ def _next_piece(buffer: bytes, position: int, form: Form, *, final: bool) -> Pie
         return Piece(position, end, reason)
     if end is None and reason == _UNFINISHED and not final:
         return None
-    trusted = end is not None and _ends_record(buffer, end, form)
+    trusted = end is not None and form.ending.match(buffer, end) is not None
     again = None
     if reason != _UNFINISHED or not trusted:
         again = _restart(buffer, position, end if trusted else None, form)
@@ -131,13 +144,6 @@ def _next_piece(buffer: bytes, position: int, form: Form, *, final: bool) -> Pie
     if end is not None and (trusted or final):
         return Piece(position, end, reason)
     return Piece(position, _trimmed(buffer, position, len(buffer)), reason) if final else None
-
-
-def _ends_record(buffer: bytes, end: int, form: Form) -> bool:
-    """Tell whether what follows a damaged record's end is what should follow one."""
-    if form.lines:
-        return buffer[end : end + 2].lstrip(b"\r").startswith(b"\n")
-    return bool(form.boundary.match(buffer, end - 1) or _CLOSING.match(buffer, end))
 
 
 def _restart(buffer: bytes, position: int, end: int | None, form: Form) -> int | None:

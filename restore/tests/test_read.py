@@ -152,6 +152,17 @@ def test_odd_files(data: bytes, records: list[Any], damaged: list[bytes], chunk_
     assert b"".join(damage.record.raw for damage in lost) == b"".join(damaged)
 
 
+def test_things_that_are_no_records_between_damaged_ones() -> None:
+    kinds = [b"{'a':1}", b"42", b"null", b'"text"', b'[{"id":-9}]', b"{}", b'{"id":nope}', b"x"]
+    data = b"[\n" + b",\n".join([compact({"id": 1}), *kinds, compact({"id": 2})]) + b"\n]\n"
+    for chunk_bytes in CHUNKS:
+        records, damaged, _ = read(data, chunk_bytes)
+        found = [damage.record.raw for damage in damaged]
+        # In a stretch that parses as a whole, what is no object is left to who knows the table.
+        assert [kind for kind in kinds if kind not in found] == [b"{}"]
+        assert records == [{"id": 1}, {}, {"id": 2}]
+
+
 def test_nesting_without_end_is_one_reject() -> None:
     data = b'[{"id":' + b"[" * 5000 + b"]" * 5000 + b'},{"id":1}]'
     records, damaged, _ = read(data, 1000)

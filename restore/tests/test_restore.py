@@ -444,13 +444,13 @@ def test_no_answer_gives_one_line_without_the_password(target: Target, dsn: str)
 
 
 def test_names_of_a_hostile_backup_are_only_data(target: Target) -> None:
-    name = 'x"; DROP TABLE post; --'
+    name = 'x"; DROP TABLE post; -- 100%s'
     target.conn.execute(
         psycopg.sql.SQL("CREATE TABLE {} (id int PRIMARY KEY, {} text)").format(
-            psycopg.sql.Identifier(name), psycopg.sql.Identifier("a\"b';--")
+            psycopg.sql.Identifier(name), psycopg.sql.Identifier("a\"b';-- %t")
         )
     )
-    records = [{"id": n, "a\"b';--": "'); DROP TABLE post; --"} for n in range(3)]
+    records = [{"id": n, "a\"b';-- %t": "'); DROP TABLE post; --"} for n in range(3)]
     (target.backup / f"{name}.json").write_text(json.dumps([*records, {"id": 0}]))
     target.restore(exit_code=3)
     assert target.rows("SELECT to_regclass('post') IS NOT NULL") == [(True,)]
