@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -25,8 +26,15 @@ _EXIT_REJECTS = 3
 _PROGRESS_EVERY_S = 2.0
 
 
+# Rows are no cycles, and there are many: with Python's own threshold, looking for cycles among them
+# took 7% of the time of a restore of 100,000 records.
+_GC_THRESHOLD = 50_000
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code. See docs/formats.md."""
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
     parser = _parser()
     given = parser.parse_args(arguments)
     dsn = given.dsn or os.environ.get("DATABASE_URL")

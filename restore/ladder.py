@@ -95,7 +95,7 @@ class Ladder:
             LoadError: the server or the connection failed, or the table as a whole is refused.
         """
         self._report.read += batch.count
-        if isinstance(batch.rows, Rows) and not _has_nul(batch.data):
+        if isinstance(batch.rows, Rows):
             usual, rows = batch.rows.codec, batch.rows.rows
             failure = self._copy(usual, rows)
             if failure is not None:
@@ -132,8 +132,6 @@ class Ladder:
             self._usual = current
 
     def _decode_one(self, record: RawRecord) -> tuple[Codec | None, Any]:
-        if _has_nul(record.raw):
-            return None, None
         data = b"[%b]" % record.raw
         usual = self._usual
         if usual is not None:
@@ -235,11 +233,6 @@ class Ladder:
 def is_data_error(error: psycopg.Error) -> bool:
     """Tell whether an error speaks of the data, rather than of the server or the connection."""
     return (error.sqlstate or "").startswith(_DATA_ERRORS)
-
-
-def _has_nul(data: bytes) -> bool:
-    r"""Tell whether some string may hold ``\u0000``, which PostgreSQL cannot."""
-    return b"\\u0000" in data
 
 
 def _identifier(*names: str) -> sql.Identifier:

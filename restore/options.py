@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # One batch is the whole records in one chunk: this bounds memory.
-DEFAULT_CHUNK_BYTES = 1 << 20
+DEFAULT_CHUNK_BYTES = 1 << 19
 _SMALLEST_CHUNK_BYTES = 1 << 10
 _LARGEST_CHUNK_BYTES = 1 << 28
 
