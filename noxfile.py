@@ -55,6 +55,16 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
 
 
+@nox.session(name="bench-micro", default=False)
+def bench_micro(session: nox.Session) -> None:
+    """Measure what is done for every record, with pytest-benchmark."""
+    install(session, extras=("legacy", "harness"), group="tests")
+    session.run(
+        *("python", "-m", "pytest", "-o", "addopts=--import-mode=importlib", "--benchmark-only"),
+        *("restore/tests/test_hot_paths.py", *session.posargs),
+    )
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and which package may import which."""

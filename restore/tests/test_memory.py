@@ -1,0 +1,64 @@
+"""Memory does not grow with the file: seen by memray, which counts every allocation."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import memray
+import msgspec
+import pytest
+
+from restore.read import Reader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_decode = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class _Repeated(io.RawIOBase):
+    """A file of ``count`` records that is never in memory as a whole."""
+
+    def __init__(self, record: bytes, count: int) -> None:
+        self._record = record
+        self._left = count
+        self._rest = b"["
+
+    def read(self, size: int = -1, /) -> bytes:
+        while len(self._rest) < size and self._left:
+            self._left -= 1
+            self._rest += self._record + (b"," if self._left else b"]")
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return part
+
+
+def peak_bytes(record: bytes, count: int, folder: Path) -> int:
+    path = folder / f"{count}.memray"
+    tracker = memray.Tracker(path)
+    with tracker:
+        for _ in Reader(_Repeated(record, count), 1 << 16, _decode):
+            pass
+    reader = memray.FileReader(path)
+    with reader:
+        peak = int(reader.metadata.peak_memory)
+    return peak
+
+
+@pytest.mark.parametrize("value", [b"1", b"nope"])
+def test_peak_of_the_reader_is_the_same_for_ten_times_the_file(
+    value: bytes, tmp_path: Path
+) -> None:
+    record = b'{"id":%b,"text":"%b"}' % (value, b"x" * 400)
+    small = peak_bytes(record, 2_000, tmp_path)
+    large = peak_bytes(record, 20_000, tmp_path)
+    assert large < small * 1.1
+
+
+def test_the_measurement_notices_what_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "kept.memray"
+    with memray.Tracker(path):
+        kept = list(Reader(_Repeated(b'{"id":1}', 50_000), 1 << 16, _decode))
+    with memray.FileReader(path) as reader:
+        assert reader.metadata.peak_memory > peak_bytes(b'{"id":1}', 50_000, tmp_path) * 1.2
+    assert kept
