@@ -1,0 +1,136 @@
+"""A block of records: the bytes that stand in the file, and what they add to the ground truth."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.generate import damage
+from harness.generate.nested import template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from harness.generate.column import Block, Column, Values
+    from harness.generate.plan import Plan
+    from harness.generate.scenario import Table
+    from harness.manifest import Damage
+
+#: Records per block. Bounds the memory of a process to some 20 MB, and the work that is handed
+#: over at once to some 100 ms.
+BLOCK_RECORDS = 5000
+#: What joins the columns of a row in the checksum (docs/formats.md).
+COLUMN = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a file lays out its records: what stands before, between and after, and in them."""
+
+    opening: bytes
+    separator: bytes
+    closing: bytes
+    pretty: bool = False
+
+    def template(self, names: list[str]) -> str:
+        """Make a ``%`` template for a record with these fields."""
+        if self.pretty:
+            return "  " + template(names, colon=": ", comma=",", indent="\n    ", end="\n  ")
+        return template(names, colon=":", comma=",")
+
+
+STYLES = {
+    "lines": Style(b"[\n", b",\n", b"\n]\n"),
+    "compact": Style(b"[", b",", b"]"),
+    "pretty": Style(b"[\n", b",\n", b"\n]", pretty=True),
+}
+
+
+class Piece(NamedTuple):
+    """A block that is made. ``data`` lacks what opens and closes the file."""
+
+    records: int
+    rows: int
+    checksum: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A block's records, and their truth, which damage still changes."""
+
+    columns: Mapping[str, Column]
+    values: Mapping[str, Values]
+    style: Style
+    records: list[str]
+    truth: list[tuple[str, ...]]
+
+
+def make_piece(plan: Plan, table: Table, block: Block) -> Piece:
+    """Make one block of a table."""
+    draft = _draft(table, block, STYLES[plan.spec.style])
+    lost = _damage(draft, block, plan.damage.get(table.name, {}))
+    truth = [row for at, row in enumerate(draft.truth) if at not in lost] if lost else draft.truth
+    data = draft.style.separator.join([record.encode() for record in draft.records])
+    return Piece(block.count, len(truth), checksum(truth), data)
+
+
+def checksum(rows: Iterable[tuple[str, ...]]) -> int:
+    """Return the checksum of these rows; a table's is the sum over its blocks."""
+    texts = [COLUMN.join(row).encode() for row in rows]
+    digests = [hashlib.md5(text, usedforsecurity=False).digest() for text in texts]
+    # The first 15 hexadecimal digits are the first 60 bits of 128.
+    halves = struct.unpack(f">{2 * len(digests)}Q", b"".join(digests))
+    return sum([half >> 4 for half in halves[::2]])
+
+
+def _draft(table: Table, block: Block, style: Style) -> _Draft:
+    columns = {column.name: column for column in table.columns}
+    values = {name: column.make(block) for name, column in columns.items()}
+    if style.pretty:
+        values |= {
+            name: _indented(values[name]) for name, column in columns.items() if column.nested
+        }
+    layout = style.template(list(values))
+    rows = zip(*[column.json for column in values.values()], strict=True)
+    records = [layout % row for row in rows]
+    truth = list(zip(*[column.text for column in values.values()], strict=True))
+    return _Draft(columns, values, style, records, truth)
+
+
+def _damage(draft: _Draft, block: Block, planned: Mapping[int, Damage]) -> set[int]:
+    """Damage the records that the plan names; return the places of those that are lost by it."""
+    lost = set()
+    names = list(draft.values)
+    for ordinal in [ordinal for ordinal in planned if ordinal in block.ordinals]:
+        one, at = planned[ordinal], ordinal - block.start
+        field = names.index(one.field or "")
+        row = [column.json[at] for column in draft.values.values()]
+        texts = list(draft.truth[at])
+        edit = damage.edit(one, block, draft.columns[names[field]], row[field], texts[field])
+        if edit.text is None:
+            lost.add(at)
+        else:
+            draft.truth[at] = (*texts[:field], edit.text, *texts[field + 1 :])
+        edited = dict(zip(names, row, strict=True)) | {names[field]: edit.json}
+        draft.records[at] = _record(edited, draft.style)
+    return lost
+
+
+def _record(row: Mapping[str, str | None], style: Style) -> str:
+    """Write one record; a field that is None is absent."""
+    present = {name: json for name, json in row.items() if json is not None}
+    return style.template(list(present)) % tuple(present.values())
+
+
+def _indented(values: Values) -> Values:
+    """Spread arrays and documents over lines, as ``JSON.stringify(records, null, 2)`` does."""
+    return values._replace(json=[_spread(one) for one in values.json])
+
+
+def _spread(text: str) -> str:
+    pretty = json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+    return pretty.replace("\n", "\n    ")

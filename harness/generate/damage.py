@@ -1,0 +1,195 @@
+"""The damage of the fault profile ``realistic``: what is done to a record's JSON, and its truth.
+
+What can be restored is what PostgreSQL itself makes of the value's text, with ``TimeZone`` UTC:
+``"42"`` is an integer to it, ``"2024-03-05 10:00:00+02"`` an instant; ``"abc"`` is no number and
+nobody's guess. An absent field takes the column's default, where it has one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.generate.column import NULL_TEXT, Block, Column, UniqueColumn, below, seeded
+from harness.generate.keys import Reference, Serial, Uuid
+from harness.manifest import Damage
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from harness.generate.scenario import Table
+
+#: What can still be restored; a record damaged in another way cannot.
+RESTORABLE = frozenset({"date_spelling", "number_as_string", "missing_default"})
+#: The order in which kinds take turns.
+KINDS = (
+    *("bad_date", "duplicate_key", "orphan", "wrong_type", "nul", "missing_required"),
+    *("date_spelling", "duplicate_unique", "null_required", "number_as_string", "missing_default"),
+)
+
+
+class Edit(NamedTuple):
+    """What a damaged field becomes: its JSON (None: it is absent) and its text, if restorable."""
+
+    json: str | None
+    text: str | None = None
+
+
+class Wound(NamedTuple):
+    """A field about to be damaged: where it is, and what it held."""
+
+    block: Block
+    ordinal: int
+    column: Column
+    json: str
+    text: str
+    rng: random.Random
+
+
+def candidates(tables: Sequence[Table]) -> dict[str, list[tuple[str, str]]]:
+    """Return the fields, as table and column, that each kind of damage can befall."""
+    found: dict[str, list[tuple[str, str]]] = {kind: [] for kind in KINDS}
+    for table in tables:
+        for column in table.columns:
+            for kind in _kinds_for(column, is_key=column is table.columns[0]):
+                found[kind].append((table.name, column.name))
+    return {kind: places for kind, places in found.items() if places}
+
+
+def draw_damage(
+    kind: str,
+    places: Sequence[tuple[str, str]],
+    records: Mapping[str, int],
+    planned: Mapping[str, Collection[int]],
+    rng: random.Random,
+) -> Damage:
+    """Choose a table, a field of it and a record that is whole so far, never the first one.
+
+    The first record of each table stays whole, so that there is always one to refer to.
+    """
+    tables = sorted({table for table, _ in places})
+    table = _pick(tables, rng)
+    fields = [field for name, field in places if name == table]
+    field = _pick(fields, rng)
+    ordinal = 0
+    while ordinal == 0 or ordinal in planned[table]:
+        ordinal = below(records[table], rng)
+    return Damage(
+        table=table, ordinal=ordinal, damage=kind, field=field, restorable=kind in RESTORABLE
+    )
+
+
+def edit(damage: Damage, block: Block, column: Column, json: str, text: str) -> Edit:
+    """Return what the damage makes of a field."""
+    rng = seeded(f"{block.population.seed}/{damage.table}/{damage.ordinal}/damage")
+    return _EDITS[damage.damage](Wound(block, damage.ordinal or 0, column, json, text, rng))
+
+
+def _kinds_for(column: Column, *, is_key: bool) -> set[str]:
+    kinds = set(column.damages)
+    if isinstance(column, Reference) and not column.enforced:
+        kinds.discard("orphan")
+    if is_key:
+        # Others refer to the key: only a duplicate leaves them theirs.
+        return {"duplicate_key"}
+    if isinstance(column, UniqueColumn):
+        kinds.add("duplicate_unique")
+    if column.default is not None:
+        kinds.add("missing_default")
+    elif column.nulls is None:
+        kinds |= {"missing_required", "null_required"}
+    return kinds
+
+
+def _bad_date(wound: Wound) -> Edit:
+    years, day = 2021 + wound.rng.getrandbits(1), 10 + wound.rng.getrandbits(4)
+    impossible = (
+        f"{years}-02-30T10:15:00.000Z",
+        f"{years}-13-{day}T08:00:00.000Z",
+        f"{years}-06-31T23:59:59.999Z",
+        "0000-00-00T00:00:00.000Z",
+        "Invalid Date",
+    )
+    return Edit(f'"{_pick(impossible, wound.rng)}"')
+
+
+def _date_spelling(wound: Wound) -> Edit:
+    """Spell a whole second in ways that PostgreSQL reads and ISO 8601 parsers may not."""
+    second = int(wound.text) // 1_000_000 if wound.text != NULL_TEXT else 1_700_000_000
+    utc = dt.datetime.fromtimestamp(second, dt.UTC)
+    east = utc + dt.timedelta(hours=2)
+    spelled = (
+        f"{east:%Y-%m-%d %H:%M:%S}+02",
+        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
+        f"{east:%Y%m%dT%H%M%S}+0200",
+        f"{utc:%a}, {utc:%d %b %Y %H:%M:%S} GMT",
+    )
+    return Edit(f'"{_pick(spelled, wound.rng)}"', f"{second}000000")
+
+
+def _duplicate(wound: Wound) -> Edit:
+    """Repeat the value of an earlier record that can be restored: near by, or far away."""
+    assert isinstance(wound.column, UniqueColumn)  # noqa: S101 - _kinds_for offers no other
+    population, table = wound.block.population, wound.block.table
+    near = wound.rng.getrandbits(1)
+    earlier = wound.ordinal - 1 if near else below(wound.ordinal, wound.rng)
+    while not population.restorable(table, earlier):
+        earlier -= 1
+    return Edit(wound.column.of(population, table, [earlier]).json[0])
+
+
+def _orphan(wound: Wound) -> Edit:
+    """Refer to a key that no record has ever had."""
+    assert isinstance(wound.column, Reference)  # noqa: S101 - _kinds_for offers no other
+    key = wound.block.population.keys[wound.column.to]
+    if isinstance(key, Uuid):
+        return Edit(f'"{wound.rng.getrandbits(32):08x}-dead-4000-8000-{wound.ordinal:012x}"')
+    assert isinstance(key, Serial)  # noqa: S101 - keys are UUIDs or integers
+    return Edit(str(10**12 + wound.ordinal))
+
+
+def _wrong_type(wound: Wound) -> Edit:
+    return Edit(f'"{_pick(("abc", "n/a", "12,50 €", "-"), wound.rng)}"')
+
+
+def _number_as_string(wound: Wound) -> Edit:
+    text = "42" if wound.text == NULL_TEXT else wound.text
+    return Edit(f'"{text}"', text)
+
+
+def _nul(wound: Wound) -> Edit:
+    """Put a NUL where text ends, as programs in C leave it."""
+    text = '"' if wound.json == "null" else wound.json[:-1]
+    return Edit(f'{text}\\u0000"')
+
+
+def _absent(_: Wound) -> Edit:
+    return Edit(None)
+
+
+def _default(wound: Wound) -> Edit:
+    return Edit(None, wound.column.default)
+
+
+def _null(_: Wound) -> Edit:
+    return Edit("null")
+
+
+_EDITS: dict[str, Callable[[Wound], Edit]] = {
+    "bad_date": _bad_date,
+    "date_spelling": _date_spelling,
+    "duplicate_key": _duplicate,
+    "duplicate_unique": _duplicate,
+    "orphan": _orphan,
+    "wrong_type": _wrong_type,
+    "number_as_string": _number_as_string,
+    "nul": _nul,
+    "missing_required": _absent,
+    "missing_default": _default,
+    "null_required": _null,
+}
+
+
+def _pick(choices: Sequence[str], rng: random.Random) -> str:
+    return choices[below(len(choices), rng)]

@@ -1,0 +1,105 @@
+"""Makes datasets, and keeps those that were made."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import manifest
+from harness.errors import InputError
+from harness.generate.pieces import processor_count
+from harness.generate.plan import make_plan
+from harness.generate.scenario import Scenario, load_scenario
+from harness.generate.writer import Progress, locked, write_dataset
+
+if TYPE_CHECKING:
+    from harness.generate.spec import DatasetSpec
+
+#: Names the bytes that given arguments make; a change of them is a new version.
+GENERATOR_VERSION = "1"
+
+
+def generate(
+    spec: DatasetSpec,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    processes: int | None = None,
+) -> Path:
+    """Generate a dataset.
+
+    Args:
+        spec: Which one; the same one is the same bytes, whatever the number of processes.
+        out: The folder for its folder ``<YYYYMMDD_HHMMSS>``.
+        progress: Called with the number of records written since the last call.
+        processes: How many make records; None for one per processor.
+
+    Returns:
+        The path of the dataset.
+
+    Raises:
+        InputError: There is no such scenario, or the dataset exists already.
+        HarnessError: It could not be written.
+    """
+    if processes is not None and processes < 1:
+        raise InputError(f"{processes} processes make no sense; ask for 1 or more")
+    return write_dataset(
+        make_plan(spec, load_scenario(spec.scenario)),
+        out,
+        generator=GENERATOR_VERSION,
+        processes=processes or processor_count(),
+        progress=progress or _nothing,
+    )
+
+
+def cached(
+    spec: DatasetSpec,
+    cache_root: Path,
+    *,
+    progress: Progress | None = None,
+    processes: int | None = None,
+) -> Path:
+    """Return a dataset from the cache, after generating it where it is not there.
+
+    It is found by all that decides on its bytes: the arguments, the scenario's files and the
+    generator. Whoever comes while another makes the same one waits for it. Arguments and errors are
+    those of ``generate``.
+    """
+    scenario = load_scenario(spec.scenario)
+    out = cache_root / f"{spec.scenario}-{spec.rows}-{spec.faults}-{_address(spec, scenario)}"
+    final = out / scenario.stamp
+    with locked(out):
+        if is_complete(final):
+            return final
+        shutil.rmtree(final, ignore_errors=True)  # it is whole, or it is no use to anyone
+        return generate(spec, out, progress=progress, processes=processes)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a folder is a whole dataset: its files are there, as long as they should be."""
+    try:
+        truth = manifest.load(folder)
+        sizes = {table.file: (folder / table.file).stat().st_size for table in truth.tables}
+    except (InputError, OSError):
+        return False
+    return truth.compress != "none" or all(
+        sizes[table.file] == table.bytes for table in truth.tables
+    )
+
+
+def _nothing(_: int) -> None:
+    """Show no progress."""
+
+
+def _address(spec: DatasetSpec, scenario: Scenario) -> str:
+    """Hash all that decides on a dataset's bytes."""
+    digest = hashlib.sha256(json.dumps(dataclasses.asdict(spec), sort_keys=True).encode())
+    digest.update(scenario.fingerprint().encode())
+    # The version says what a release makes; in between, the code itself does.
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,171 @@
+"""The fault profile ``hostile``: files made by hand, each with something that breaks restores.
+
+They are data, ``hostile.toml`` and ``hostile.sql`` of a scenario, and stand beside the scenario's
+own tables. Within them ``{{n}}`` is the record's ordinal, ``{{x*500}}`` an ``x`` 500 times, and
+``{{bytes ff 00}}`` bytes that are no text.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness import manifest
+from harness.errors import InputError
+from harness.generate.block import checksum
+from harness.generate.files import SUFFIXES, open_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.generate.scenario import Scenario
+
+_MACRO = re.compile(rb"\{\{(?:(n)|bytes ([0-9a-f ]+)|(.)\*(\d+))\}\}")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A record, or ``times`` of them.
+
+    Attributes:
+        json: What stands in the file.
+        text: The texts of its columns that enter the checksum; None: it cannot be restored.
+        case: What is special about it: its damage, in the manifest.
+        field: Where.
+        times: How often it stands in the file.
+    """
+
+    json: str
+    text: tuple[str, ...] | None = None
+    case: str | None = None
+    field: str | None = None
+    times: int = 1
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file.
+
+    Attributes:
+        name: Its name without ``.json``, which is its table's.
+        columns: The columns of its table, with the form of each; empty: there is no such table.
+        torn: The damage that no record carries, such as the file's being cut off.
+    """
+
+    name: str
+    columns: dict[str, manifest.Form] = {}
+    opening: str = "[\n"
+    separator: str = ",\n"
+    closing: str = "\n]\n"
+    torn: str | None = None
+    record: tuple[Record, ...] = ()
+
+
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ``hostile.toml`` holds."""
+
+    file: tuple[File, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The truth about the files that were written."""
+
+    tables: tuple[manifest.Table, ...]
+    damage: tuple[manifest.Damage, ...]
+
+
+def load_hostile(scenario: Scenario) -> tuple[File, ...]:
+    """Read the hostile files of a scenario.
+
+    Raises:
+        InputError: It has none, or they make no sense.
+    """
+    path = scenario.folder / "hostile.toml"
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Catalogue).file
+    except FileNotFoundError:
+        raise InputError(f"scenario {scenario.name} has no hostile.toml") from None
+    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} makes no sense: {error}") from None
+
+
+def hostile_schema(scenario: Scenario) -> str:
+    """Return the SQL for the tables of the hostile files."""
+    return (scenario.folder / "hostile.sql").read_text("utf-8")
+
+
+def write_hostile(files: tuple[File, ...], folder: Path, compress: str) -> Written:
+    """Write the hostile files, and return the truth about those that have a table."""
+    tables: list[manifest.Table] = []
+    damage: list[manifest.Damage] = []
+    for file in files:
+        truth = _write(file, folder, compress)
+        if file.columns:
+            tables.append(truth)
+            damage.extend(_damage(file))
+    return Written(tuple(tables), tuple(damage))
+
+
+def expand(text: str, ordinal: int) -> bytes:
+    """Replace what stands in double braces."""
+
+    def replace(found: re.Match[bytes]) -> bytes:
+        number, data, char, times = found.groups()
+        if number:
+            return b"%d" % ordinal
+        return bytes.fromhex(data.decode()) if data else char * int(times)
+
+    return _MACRO.sub(replace, text.encode())
+
+
+def each_record(file: File) -> Iterator[tuple[int, Record]]:
+    """Yield every record with its ordinal."""
+    ordinal = 0
+    for record in file.record:
+        for _ in range(record.times):
+            yield ordinal, record
+            ordinal += 1
+
+
+def _write(file: File, folder: Path, compress: str) -> manifest.Table:
+    name = file.name + SUFFIXES[compress]
+    records = rows = total = size = 0
+    with open_file(folder / name, compress) as sink:
+        size += sink.write(file.opening.encode())
+        for ordinal, record in each_record(file):
+            separator = file.separator.encode() if ordinal else b""
+            size += sink.write(separator + expand(record.json, ordinal))
+            records += 1
+            if record.text is not None:
+                rows += 1
+                total += checksum([tuple(expand(one, ordinal).decode() for one in record.text)])
+        size += sink.write(file.closing.encode())
+    return manifest.Table(
+        table=file.name,
+        file=name,
+        records=records,
+        bytes=size,
+        rows=rows,
+        checksum=str(total),
+        columns=tuple(manifest.Column(*column) for column in file.columns.items()),
+    )
+
+
+def _damage(file: File) -> Iterator[manifest.Damage]:
+    for ordinal, record in each_record(file):
+        if record.case is not None:
+            yield manifest.Damage(
+                table=file.name,
+                ordinal=ordinal,
+                damage=record.case,
+                field=record.field,
+                restorable=record.text is not None,
+            )
+    if file.torn is not None:
+        yield manifest.Damage(
+            table=file.name, ordinal=None, damage=file.torn, field=None, restorable=False
+        )

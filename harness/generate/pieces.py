@@ -1,0 +1,136 @@
+"""All blocks of a dataset, made by several processes, handed over in order.
+
+Each worker is a fresh ``python -m harness.generate.worker`` that makes every n-th block and writes
+it to its standard output. What a pipe and a short queue hold is all that is ever under way, so
+memory stays flat however many rows there are; and a worker whose parent is gone ends at its next
+write.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from harness.errors import HarnessError
+from harness.generate.block import BLOCK_RECORDS, Piece, make_piece
+from harness.generate.column import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from harness.generate.plan import Plan
+    from harness.generate.scenario import Table
+
+ROOT = Path(__file__).resolve().parents[2]  # what ``import harness`` must find: this checkout
+#: Blocks of a worker that wait to be written, so that it need not wait while another's are.
+AHEAD = 2
+#: Below so many records, starting processes takes longer than making the records.
+ALONE_RECORDS = 20_000
+
+
+def make_pieces(plan: Plan, processes: int) -> Generator[Iterator[Piece]]:
+    """Yield each table's pieces, in the order of the scenario's tables.
+
+    Each must be read to its end before the next.
+
+    Raises:
+        HarnessError: A worker has died.
+    """
+    counts = [len(blocks_of(plan, table)) for table in plan.scenario.tables]
+    if processes == 1 or plan.spec.rows < ALONE_RECORDS:
+        pieces = (make_piece(plan, table, block) for table, block in blocks(plan))
+        for count in counts:
+            yield itertools.islice(pieces, count)
+        return
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(_worker(plan, index, processes)) for index in range(processes)
+        ]
+        turns = (_next(worker) for worker in itertools.cycle(workers))
+        for count in counts:
+            yield itertools.islice(turns, count)
+
+
+def blocks(plan: Plan) -> Iterator[tuple[Table, Block]]:
+    """Yield every block of a dataset, in order."""
+    for table in plan.scenario.tables:
+        for block in blocks_of(plan, table):
+            yield table, block
+
+
+def blocks_of(plan: Plan, table: Table) -> list[Block]:
+    """Return the blocks of a table."""
+    records = plan.population.records[table.name]
+    return [
+        Block(plan.population, table.name, start, min(BLOCK_RECORDS, records - start))
+        for start in range(0, records, BLOCK_RECORDS)
+    ]
+
+
+def processor_count() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _worker(plan: Plan, index: int, processes: int) -> Iterator[queue.Queue[Piece | None]]:
+    """Start a worker; yield the queue of its pieces, which ends with None."""
+    spec = json.dumps(dataclasses.asdict(plan.spec))
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(  # noqa: S603 - our own code, by this interpreter
+        [sys.executable, "-m", "harness.generate.worker", spec, str(index), str(processes)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        process_group=0,  # Ctrl-C is for the parent, which ends its workers
+    )
+    pieces: queue.Queue[Piece | None] = queue.Queue(AHEAD)
+    reader = threading.Thread(target=_read, args=(process.stdout, pieces), daemon=True)
+    reader.start()
+    try:
+        yield pieces
+    finally:
+        process.kill()
+        process.wait()
+        _drain(pieces, reader)
+
+
+def _read(stream: IO[bytes], pieces: queue.Queue[Piece | None]) -> None:
+    """Read a worker's pieces until it ends; None stands for the end."""
+    with stream:
+        while (header := stream.readline()).endswith(b"\n"):
+            records, rows, checksum, size = map(int, header.split())
+            data = stream.read(size)
+            if len(data) < size:
+                break
+            pieces.put(Piece(records, rows, checksum, data))
+    pieces.put(None)
+
+
+def _next(pieces: queue.Queue[Piece | None]) -> Piece:
+    piece = pieces.get()
+    if piece is None:
+        raise HarnessError(
+            "a process that made records has died, perhaps for lack of memory; try --processes 1"
+        )
+    return piece
+
+
+def _drain(pieces: queue.Queue[Piece | None], reader: threading.Thread) -> None:
+    """Let the reader of a worker that has ended come to its end."""
+    while reader.is_alive():
+        try:
+            pieces.get(timeout=0.01)
+        except queue.Empty:
+            continue

@@ -1,0 +1,96 @@
+"""What a dataset will hold, decided before its first record is made.
+
+How many records each table has, and which of them are damaged. Both must be known beforehand: a
+record refers to others by their ordinals, and never to one that cannot be restored.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.generate.column import Population, seeded
+from harness.generate.damage import candidates, draw_damage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from harness.generate.scenario import Scenario, Table
+    from harness.generate.spec import DatasetSpec
+    from harness.manifest import Damage
+
+#: The share of damaged records under the fault profile ``realistic``.
+REALISTIC_SHARE = 1000
+#: No table has more damaged records than one in so many: the others need something to refer to.
+SCARCITY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the making of any block needs to know."""
+
+    spec: DatasetSpec
+    scenario: Scenario
+    population: Population
+    damage: Mapping[str, Mapping[int, Damage]]
+
+    def damages(self) -> Iterator[Damage]:
+        """Every damaged record, in the order of tables and files."""
+        for table in self.scenario.tables:
+            by_ordinal = self.damage.get(table.name, {})
+            yield from (by_ordinal[ordinal] for ordinal in sorted(by_ordinal))
+
+
+def make_plan(spec: DatasetSpec, scenario: Scenario) -> Plan:
+    """Decide what the dataset will hold."""
+    records = share_out(spec.rows, scenario.tables)
+    damage = plan_damage(spec, scenario, records)
+    unrestorable = {
+        table: frozenset(ordinal for ordinal, one in found.items() if not one.restorable)
+        for table, found in damage.items()
+    }
+    population = Population(
+        seed=spec.seed,
+        epoch_s=int(scenario.shape.epoch.timestamp()),
+        records=records,
+        keys={table.name: table.key for table in scenario.tables},
+        unrestorable=unrestorable,
+    )
+    return Plan(spec, scenario, population, damage)
+
+
+def share_out(rows: int, tables: tuple[Table, ...]) -> dict[str, int]:
+    """Divide exactly ``rows`` among the tables by their shares.
+
+    Each table has at least one record while they last, parents first, so that every record finds
+    one to refer to.
+    """
+    first = min(rows, len(tables))
+    spare = rows - first
+    total = sum(table.share for table in tables)
+    shares = {table.name: spare * table.share / total for table in tables}
+    counts = {table.name: int(shares[table.name]) + (at < first) for at, table in enumerate(tables)}
+    by_fraction = sorted(shares, key=lambda name: int(shares[name]) - shares[name])
+    for name in by_fraction[: rows - sum(counts.values())]:
+        counts[name] += 1
+    return counts
+
+
+def plan_damage(
+    spec: DatasetSpec, scenario: Scenario, records: Mapping[str, int]
+) -> dict[str, dict[int, Damage]]:
+    """Choose the records that are damaged: each kind in turn, the tables at random."""
+    planned: dict[str, dict[int, Damage]] = defaultdict(dict)
+    if spec.faults == "none":
+        return planned
+    rng = seeded(f"{spec.seed}/damage")
+    room = {name: count // SCARCITY for name, count in records.items()}
+    kinds = candidates(scenario.tables)
+    for turn in range(-(-spec.rows // REALISTIC_SHARE)):
+        kind = list(kinds)[turn % len(kinds)]
+        open_places = [place for place in kinds[kind] if len(planned[place[0]]) < room[place[0]]]
+        if open_places:
+            chosen = draw_damage(kind, open_places, records, planned, rng)
+            planned[chosen.table][chosen.ordinal or 0] = chosen
+    return planned

@@ -1,0 +1,41 @@
+"""``python -m harness.generate.worker SPEC INDEX PROCESSES``: makes every n-th block of a dataset.
+
+Not for people: ``pieces.py`` starts it. Each block goes to standard output behind a line with its
+records, rows, checksum and size in bytes.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import sys
+
+from harness.generate.block import make_piece
+from harness.generate.pieces import blocks
+from harness.generate.plan import make_plan
+from harness.generate.scenario import load_scenario
+from harness.generate.spec import DatasetSpec
+
+
+def main(arguments: list[str]) -> int:
+    """Make one worker's share of the blocks."""
+    spec = DatasetSpec(**json.loads(arguments[0]))
+    index, processes = int(arguments[1]), int(arguments[2])
+    plan = make_plan(spec, load_scenario(spec.scenario))
+    # Blocks make many tuples and no cycles, which would be looked for all the time.
+    gc.disable()
+    try:
+        for table, block in itertools.islice(blocks(plan), index, None, processes):
+            piece = make_piece(plan, table, block)
+            header = f"{piece.records} {piece.rows} {piece.checksum} {len(piece.data)}\n"
+            sys.stdout.buffer.write(header.encode())
+            sys.stdout.buffer.write(piece.data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        return 1  # whoever wanted the blocks is gone
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

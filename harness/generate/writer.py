@@ -1,0 +1,182 @@
+"""Writes a dataset's files, in a temporary folder that becomes the dataset when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness import manifest
+from harness.errors import HarnessError, InputError
+from harness.generate.block import STYLES, Piece
+from harness.generate.files import SUFFIXES, open_file
+from harness.generate.hostile import Written, hostile_schema, load_hostile, write_hostile
+from harness.generate.pieces import make_pieces
+
+if TYPE_CHECKING:
+    from harness.generate.plan import Plan
+    from harness.generate.scenario import Table
+
+#: Called with the number of records written since the last call.
+Progress = Callable[[int], None]
+
+
+def write_dataset(
+    plan: Plan, out: Path, *, generator: str, processes: int, progress: Progress
+) -> Path:
+    """Write the dataset ``out/<stamp>`` and return its path.
+
+    Raises:
+        InputError: There is something of that name already.
+        HarnessError: It could not be written.
+    """
+    final = out / plan.scenario.stamp
+    _refuse_existing(final)
+    try:
+        with _temporary_folder(out, plan.scenario.stamp) as folder:
+            _write_files(plan, folder, generator, processes, progress)
+            _into_place(folder, final)
+    except OSError as error:
+        raise HarnessError(f"cannot write the dataset to {out}: {error.strerror}") from error
+    return final
+
+
+def _write_files(
+    plan: Plan, folder: Path, generator: str, processes: int, progress: Progress
+) -> None:
+    schema, hostile = plan.scenario.schema(), Written((), ())
+    if plan.spec.faults == "hostile":
+        schema += hostile_schema(plan.scenario)
+        hostile = write_hostile(load_hostile(plan.scenario), folder, plan.spec.compress)
+    (folder / manifest.SCHEMA_SQL).write_text(schema, "utf-8")
+    with contextlib.closing(make_pieces(plan, processes)) as pieces:
+        tables = [
+            _write_table(plan, table, of_table, folder, progress)
+            for table, of_table in zip(plan.scenario.tables, pieces, strict=True)
+        ]
+    truth = _manifest(plan, generator, (*tables, *hostile.tables), hostile.damage)
+    text = msgspec.json.format(msgspec.json.encode(truth), indent=2)
+    (folder / manifest.MANIFEST).write_bytes(text + b"\n")
+
+
+def _write_table(
+    plan: Plan, table: Table, pieces: Iterator[Piece], folder: Path, progress: Progress
+) -> manifest.Table:
+    """Write one table's file and return the truth about it."""
+    style, file = STYLES[plan.spec.style], table.name + SUFFIXES[plan.spec.compress]
+    records = rows = checksum = size = 0
+    with open_file(folder / file, plan.spec.compress) as sink:
+        for piece in pieces:
+            size += sink.write(style.separator if records else style.opening)
+            size += sink.write(piece.data)
+            records, rows = records + piece.records, rows + piece.rows
+            checksum += piece.checksum
+            progress(piece.records)
+        size += sink.write(style.closing if records else b"[]\n")
+    return manifest.Table(
+        table=table.name,
+        file=file,
+        records=records,
+        bytes=size,
+        rows=rows,
+        checksum=str(checksum),
+        columns=tuple(manifest.Column(one.name, one.form) for one in table.columns),
+    )
+
+
+def _manifest(
+    plan: Plan,
+    generator: str,
+    tables: tuple[manifest.Table, ...],
+    hostile: tuple[manifest.Damage, ...],
+) -> manifest.Manifest:
+    spec = plan.spec
+    return manifest.Manifest(
+        schema=manifest.SCHEMA_VERSION,
+        generator=generator,
+        scenario=spec.scenario,
+        rows=spec.rows,
+        seed=spec.seed,
+        faults=spec.faults,
+        style=spec.style,
+        compress=spec.compress,
+        json_bytes=sum(table.bytes for table in tables),
+        tables=tables,
+        damage=(*plan.damages(), *hostile),
+    )
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Have a folder to oneself; a lock goes with its process, however that ends.
+
+    Raises:
+        HarnessError: The folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise HarnessError(f"cannot write to {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _temporary_folder(out: Path, stamp: str) -> Iterator[Path]:
+    """Make a folder beside the final one, locked while it is in use, and take it away after.
+
+    A generator that was killed leaves its folder, but no lock: the next one clears it up.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    prefix = f".{stamp}.partial."
+    for stale in out.glob(f"{prefix}*"):
+        _remove_unlocked(stale)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=out))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        folder.chmod(0o755)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _remove_unlocked(folder: Path) -> None:
+    """Remove what a generator left that was killed; one that is at work holds the lock."""
+    with contextlib.suppress(FileNotFoundError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(handle)
+
+
+def _refuse_existing(final: Path) -> None:
+    if final.exists():
+        raise InputError(f"{final} exists already; name another --out, or remove it first")
+
+
+def _into_place(folder: Path, final: Path) -> None:
+    """Give the complete folder its name, which nobody else may have taken meanwhile."""
+    try:
+        folder.rename(final)
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+            _refuse_existing(final)
+        raise
