@@ -115,6 +115,15 @@ ENGINES: tuple[Engine, ...] = (
             *("{backup}", "--dsn={dsn}", "--report={report}", "--rejects={rejects}"),
         ),
         keeps_rejects=True,
+        limitations=(
+            Limitation(
+                key="faults",
+                value="hostile",
+                status=Status.ERROR,
+                why="a file whose table the database lacks stops it before anything is written;"
+                " told to leave such files out (--exclude), it restores the rest",
+            ),
+        ),
     ),
 )
 

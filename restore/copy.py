@@ -20,6 +20,8 @@ from restore.decode import QUOTED_OIDS
 from restore.values import bytes_from_json, date_from_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import msgspec
 
     from restore.catalog import Table
@@ -109,38 +111,39 @@ class _DateTextDumper(Dumper):
         return date_from_json(obj).isoformat().encode()
 
 
-class _QuotedInt8Dumper(Dumper):
-    """An integer that came as a string. Python would also read ``1_000``, PostgreSQL does not."""
+def _quoted(
+    kind: str, layout: str, read: Callable[[str], float | bool]
+) -> tuple[type[Dumper], type[Dumper]]:
+    """Make the dumpers for a value that came as a string: in binary, and in text for the server."""
+    pack = struct.Struct(layout).pack
 
-    oid, format = QUOTED_OIDS["int8"], Format.BINARY
-    _pack = struct.Struct("!q").pack
+    def dump(self: Dumper, obj: str) -> Buffer | None:  # noqa: ARG001 - becomes a method
+        if "_" in obj:  # Python would read 1_000, PostgreSQL may not
+            raise ValueError(f"no {kind}: {obj!r}")
+        return pack(read(obj))
 
-    def dump(self, obj: str) -> Buffer | None:
-        if "_" in obj:
-            raise ValueError(f"no integer: {obj!r}")
-        return self._pack(int(obj))
-
-
-class _QuotedInt4Dumper(_QuotedInt8Dumper):
-    oid = QUOTED_OIDS["int4"]
-    _pack = struct.Struct("!i").pack
-
-
-class _QuotedInt2Dumper(_QuotedInt8Dumper):
-    oid = QUOTED_OIDS["int2"]
-    _pack = struct.Struct("!h").pack
+    oid = QUOTED_OIDS[kind]
+    return (
+        type("_QuotedDumper", (Dumper,), {"oid": oid, "format": Format.BINARY, "dump": dump}),
+        type("_QuotedTextDumper", (StrDumper,), {"oid": oid, "format": Format.TEXT}),
+    )
 
 
-def _as_text(oid: int) -> type[Dumper]:
-    """Make a dumper that leaves it to the server to read a string."""
-    return type("_QuotedTextDumper", (StrDumper,), {"oid": oid, "format": Format.TEXT})
+def _bool(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError(f"no bool: {text!r}")
+    return text == "true"
 
 
 _DUMPERS: tuple[type[Dumper], ...] = (
-    *(_QuotedInt8Dumper, _QuotedInt4Dumper, _QuotedInt2Dumper),
-    *map(_as_text, QUOTED_OIDS.values()),
     *(_JsonbDumper, _JsonDumper, _JsonTextDumper, _JsonbTextDumper, _BytesDumper),
     *(_BytesTextDumper, _TimestampDumper, _TimestampTextDumper, _DateDumper, _DateTextDumper),
+    *_quoted("bool", "!?", _bool),
+    *_quoted("float4", "!f", float),
+    *_quoted("float8", "!d", float),
+    *_quoted("int2", "!h", int),
+    *_quoted("int4", "!i", int),
+    *_quoted("int8", "!q", int),
 )
 
 # What an encoder may raise for a value that its type cannot hold.

@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 # msgspec refuses names that would need escaping; records with such fields are loaded row by row.
 _UNNAMEABLE = frozenset('"\\').union(map(chr, range(0x20)))
 
-# Under these numbers, which PostgreSQL gives to no type, copy.py encodes integers from strings.
-QUOTED_OIDS = {"int2": 0xF000_0015, "int4": 0xF000_0017, "int8": 0xF000_0014}
+# Under these numbers, which PostgreSQL gives to no type, copy.py encodes values from strings.
+QUOTED_OIDS = {
+    "bool": 0xF000_0010,
+    "float4": 0xF000_02BC,
+    "float8": 0xF000_02BD,
+    "int2": 0xF000_0015,
+    "int4": 0xF000_0017,
+    "int8": 0xF000_0014,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ _ARRAY_OIDS = {
 
 
 # What makes records need another codec: a field that is there, and whether its value is a string
-# where the column holds integers (JavaScript writes bigints so).
+# where the column holds something else (JavaScript writes bigints so, CSV converters everything).
 Shape = frozenset[tuple[str, bool]]
 
 
@@ -112,19 +119,19 @@ class Codecs:
         self._named = {column.name for column in table.columns}
         # Fields that a record may lack, or have without a change of shape.
         self._plain = {column.name for column in self._columns if not column.has_default}
-        self._integers = {
+        self._quotable = {
             column.name for column in self._columns if column.type.name in QUOTED_OIDS
         }
         self._by_shape: dict[Shape, Codec | None] = {}
 
     def usual(self) -> Codec | None:
-        """Return the codec for records that have every column, integers as numbers."""
+        """Return the codec for records that have every column, numbers as numbers."""
         return self._of(frozenset((name, False) for name in self._named - self._plain))
 
     def of(self, record: dict[str, msgspec.Raw]) -> Codec | None:
         """Return the codec for a record; None: it can only be loaded by itself."""
         shape = {(name, False) for name in record.keys() - self._plain}
-        for name in self._integers & record.keys():
+        for name in self._quotable & record.keys():
             if bytes(record[name])[:1] == b'"':
                 shape.discard((name, False))
                 shape.add((name, True))

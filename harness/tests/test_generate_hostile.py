@@ -72,6 +72,8 @@ def literal(file: File, name: str, raw: bytes) -> sql.Composable:
         text = json.loads(raw)
         if "\0" in text:
             raise ValueError("PostgreSQL's text holds no NUL")
+        if name == "local":  # a timestamp without a zone: its literal would drop an offset
+            return sql.SQL("CAST({} AS timestamptz)").format(sql.Literal(text))
         return sql.Literal(text)
     return sql.Literal(raw.decode())
 

@@ -256,6 +256,19 @@ def test_integers_written_as_strings(target: Target) -> None:
     ]
 
 
+def test_everything_written_as_strings(target: Target) -> None:
+    target.conn.execute("CREATE TABLE s (id int PRIMARY KEY, lat float8, f float4, b boolean)")
+    records = [{"id": str(n), "lat": f"{n}.125", "f": "1.5", "b": "true"} for n in range(500)]
+    records[3] |= {"lat": "NaN", "b": "f"}
+    records[4] |= {"lat": "far"}
+    target.write(s=records)
+    target.restore(exit_code=3)
+    assert sorted(target.rejected("s")) == [4]
+    assert target.rows("SELECT id, lat::text, f, b FROM s WHERE id < 6 AND id > 1 ORDER BY 1") == [
+        *((2, "2.125", 1.5, True), (3, "NaN", 1.5, False), (5, "5.125", 1.5, True)),
+    ]
+
+
 def test_what_the_server_can_cast_is_restored(target: Target) -> None:
     users = [user(n) for n in range(2000)]
     users[7] |= {"price": "3.25"}
@@ -433,6 +446,8 @@ def test_an_unreadable_file_is_named(target: Target) -> None:
         "postgresql//me:s3cret@127.0.0.1/nowhere",
         "host=127.0.0.1 port=1 password=s3cret user=me connect_timeout=2",
         "nonsense s3cret",
+        "postgresql://me:s3cret@rest@127.0.0.1:1/nowhere",
+        "postgresql://me:s3cret/rest@127.0.0.1:1/nowhere",
     ],
 )
 def test_no_answer_gives_one_line_without_the_password(target: Target, dsn: str) -> None:

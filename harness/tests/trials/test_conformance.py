@@ -68,6 +68,18 @@ def test_an_engine_does_what_it_is_known_to_do(
         agree(msgspec.json.decode(made.report, type=Tables), made.tables)
 
 
+def test_restore_restores_a_hostile_backup_but_for_tables_that_are_not_there(
+    cache: Path, stage_of: Callable[..., Stage]
+) -> None:
+    [engine] = [engine for engine in ENGINES if engine.name == "restore"]
+    excluding = (*engine.template, "--exclude=ghosts", "--exclude=notes")
+    made = tried(
+        dataclasses.replace(engine, template=excluding), stage_of(cached(SPECS["hostile"], cache))
+    )
+    assert made.status is Status.OK, made.detail
+    assert made.restored == made.expected
+
+
 def tried(engine: Engine, stage: Stage) -> Trial:
     blank = Trial(
         engine=engine.name, round=1, warmup=False, status=Status.SKIPPED, started_at=trial.now()
