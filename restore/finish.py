@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from restore.catalog import Sequence, Table
 
+# At equality too: a sequence that was never used stands at its first value without having given it.
 _SET_SEQUENCE = sql.SQL(
     "SELECT setval({sequence}, max({column})) FROM {table}"
-    " HAVING max({column}) > (SELECT last_value FROM {name})"
+    " HAVING max({column}) >= (SELECT last_value FROM {name})"
 )
 _NOT_COMPARED = frozenset({"json", "jsonb", "bytea", "xml"})
 

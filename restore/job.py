@@ -208,6 +208,7 @@ class Job:
                 raise
             finally:
                 report.wall_s = time.monotonic() - started
+        report.cut_off = stream.fault is not None or reader.cut_off_at is not None
         if stream.fault is not None:
             report.warnings.append(stream.fault)
         if reader.cut_off_at is not None:

@@ -115,6 +115,7 @@ class Reader:
     def __iter__(self) -> Iterator[Batch | Damage]:
         self._fill(max(self._chunk_bytes, len(_UTF8_BOM)))
         self._drop(len(_UTF8_BOM) if self._buffer.startswith(_UTF8_BOM) else 0)
+        self._fill(1 - len(self._buffer))
         self._skip_white()
         if self._buffer.startswith(b"["):
             self._drop(1)

@@ -12,7 +12,10 @@ _MEBIBYTE = 1 << 20
 
 
 class TableReport(msgspec.Struct, kw_only=True):
-    """One table's counts. ``read = loaded + duplicates + rejected``, always."""
+    """One table's counts. ``read = loaded + duplicates + rejected``, always.
+
+    ``cut_off``: the file ends before its end, so records may be missing that nobody can count.
+    """
 
     table: str
     read: int = 0
@@ -20,6 +23,7 @@ class TableReport(msgspec.Struct, kw_only=True):
     duplicates: int = 0
     rejected: int = 0
     wall_s: float = 0.0
+    cut_off: bool = False
     error: str | None = None
     warnings: list[str] = []
     unknown_fields: dict[str, int] = {}
@@ -27,6 +31,7 @@ class TableReport(msgspec.Struct, kw_only=True):
     def forget(self) -> None:
         """Count anew: the table is loaded once more from its beginning."""
         self.read = self.loaded = self.duplicates = self.rejected = 0
+        self.cut_off = False
         self.unknown_fields.clear()
         self.warnings.clear()
 
@@ -48,6 +53,11 @@ class Report(msgspec.Struct, kw_only=True):
     def lost(self) -> int:
         """Records that are not in the database: rejected ones and duplicates."""
         return sum(table.rejected + table.duplicates for table in self.tables)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every record of the backup is in the database."""
+        return not (self.error or self.lost or any(table.cut_off for table in self.tables))
 
 
 def peak_bytes() -> int | None:

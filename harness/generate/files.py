@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import sys
 from typing import TYPE_CHECKING, Protocol
 
-import zstandard
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +37,7 @@ def open_file(path: Path, compress: str) -> Iterator[Sink]:
             with gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed:
                 yield packed
         elif compress == "zst":
-            with zstandard.ZstdCompressor(ZSTD_LEVEL).stream_writer(raw, closefd=False) as packed:
+            with zstd.ZstdFile(raw, "wb", level=ZSTD_LEVEL) as packed:
                 yield packed
         else:
             yield raw

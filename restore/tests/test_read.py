@@ -10,7 +10,7 @@ from typing import Any
 import ijson
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from restore.read import Batch, Damage, Reader
@@ -180,7 +180,7 @@ def test_a_record_larger_than_many_chunks() -> None:
 _values = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(2**63), 2**63 - 1)
+    | st.integers(1 - 2**63, 2**63 - 1)  # -2**63 is an overflow to yajl
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
@@ -205,7 +205,6 @@ def test_the_same_as_json_on_any_valid_file(
 @given(_some_records, st.integers(1, 400))
 def test_the_same_as_ijson_on_any_valid_array(records: list[Any], chunk_bytes: int) -> None:
     assert ijson.backend == "yajl2_c"
-    assume(b"-9223372036854775808" not in compact(records))  # yajl calls that an overflow
     data = compact(records)
     found, _, _ = read(data, chunk_bytes)
     assert found == list(ijson.items(io.BytesIO(data), "item", use_float=True))

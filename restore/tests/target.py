@@ -1,0 +1,100 @@
+"""A backup to be and the database that it goes to, for tests of the command as users run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = """
+    CREATE TYPE mood AS ENUM ('calm', 'wild');
+    CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
+    CREATE TABLE company (
+        id int PRIMARY KEY, name text NOT NULL, owner uuid
+    );
+    CREATE TABLE "User" (
+        id uuid PRIMARY KEY, email text UNIQUE NOT NULL, "companyId" int REFERENCES company,
+        boss uuid REFERENCES "User", mood mood DEFAULT 'calm', tags text[], data jsonb,
+        picture bytea, price numeric(10,2), ratio float8, active boolean, born date,
+        "createdAt" timestamp(3) NOT NULL DEFAULT '2000-01-01', seen timestamptz,
+        number bigint GENERATED ALWAYS AS IDENTITY, age positive
+    );
+    ALTER TABLE company ADD CONSTRAINT company_owner FOREIGN KEY (owner) REFERENCES "User"
+        DEFERRABLE INITIALLY DEFERRED;
+    COMMENT ON CONSTRAINT company_owner ON company IS 'who pays';
+    CREATE TABLE post (
+        id serial PRIMARY KEY, author uuid NOT NULL REFERENCES "User", body text
+    );
+"""
+
+
+def uuid(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def user(number: int, /, **changes: Any) -> dict[str, Any]:
+    record = {
+        "id": uuid(number),
+        "email": f"u{number}@example.org",
+        "companyId": number % 3,
+        "boss": None,
+        "mood": "wild",
+        "tags": ["a", 'b"c', None],
+        "data": {"k": [1, {"z": None}], "é": '\\"'},
+        "picture": "aGVsbG8=",
+        "price": 12.5,
+        "ratio": 1,
+        "active": True,
+        "born": "2024-01-31T00:00:00.000Z",
+        "createdAt": "2024-01-01T05:00:00.123Z",
+        "seen": "2024-01-01T00:00:00.000Z",
+        "number": number + 1,
+        "age": 1,
+    }
+    return {k: v for k, v in (record | changes).items() if v is not ...}
+
+
+class Target:
+    """A backup to be, and the database it goes to."""
+
+    def __init__(self, folder: Path, database: Any) -> None:
+        self.backup = folder / "backup"
+        self.backup.mkdir()
+        self.rejects = folder / "rejects"
+        self.report = folder / "report.json"
+        self.dsn = database.dsn
+        self.conn = database.connect()
+        self.conn.execute(SCHEMA)
+
+    def write(self, **tables: list[Any]) -> None:
+        for table, records in tables.items():
+            (self.backup / f"{table}.json").write_text(json.dumps(records), encoding="utf-8")
+
+    def restore(self, *arguments: str, exit_code: int = 0) -> str:
+        command = [sys.executable, "-m", "restore", str(self.backup), "--dsn", self.dsn]
+        command += ["--rejects", str(self.rejects), "--report", str(self.report), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == exit_code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    def rejected(self, table: str) -> dict[int, dict[str, Any]]:
+        path = self.rejects / f"{table}.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return {line["ordinal"]: line for line in map(json.loads, lines)}
+
+    def rows(self, query: str) -> list[Any]:
+        return self.conn.execute(query).fetchall()  # type: ignore[no-any-return]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        tables = json.loads(self.report.read_bytes())["tables"]
+        for table in tables:
+            assert table["read"] == table["loaded"] + table["duplicates"] + table["rejected"]
+        return {table["table"]: table for table in tables}
+
+
+COMPANIES = [{"id": n, "name": f"c{n}", "owner": uuid(n)} for n in range(3)]

@@ -1,0 +1,90 @@
+"""Foreign keys and indexes that are put aside come back as they were, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from restore.tests.target import COMPANIES, user, uuid
+
+if TYPE_CHECKING:
+    from restore.tests.target import Target
+
+
+def test_cycle_and_self_reference_whatever_the_order(target: Target) -> None:
+    users = [user(n, boss=uuid((n + 7) % 50)) for n in range(50)]
+    target.write(company=COMPANIES, User=users)
+    target.restore("--chunk-bytes", "1024")
+    assert target.rows('SELECT count(*), count(boss) FROM "User"') == [(50, 50)]
+
+
+def test_foreign_keys_come_back_as_they_were(target: Target) -> None:
+    query = (
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated,"
+        " condeferrable, condeferred, obj_description(oid) FROM pg_constraint"
+        " WHERE contype = 'f' ORDER BY 1, 2"
+    )
+    before = target.rows(query)
+    target.write(company=COMPANIES, User=[user(n) for n in range(5)])
+    target.restore()
+    assert target.rows(query) == before
+    assert target.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]
+
+
+def test_foreign_keys_that_a_killed_restore_left_aside_come_back(target: Target) -> None:
+    target.write(company=COMPANIES, User=[user(n) for n in range(3)], post=[])
+    before = target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'")
+    script = (
+        "import os, sys; from restore import job; from restore.__main__ import main\n"
+        "job.bring_back = lambda conn: os._exit(9)\n"  # dies with its keys aside
+        "main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", script, str(target.backup), "--dsn", target.dsn]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 9
+    assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") != before
+    target.restore("--clean")
+    assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == before
+    assert target.rows('SELECT count(*) FROM "User"') == [(3,)]
+
+
+def schema_of_indexes(target: Target) -> list[Any]:
+    return target.rows(
+        "SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered,"
+        " obj_description(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+        " WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1"
+    )
+
+
+INDEXES = """
+    CREATE INDEX company_name ON company (name DESC NULLS LAST) INCLUDE (owner) WHERE id > 5;
+    COMMENT ON INDEX company_name IS 'for the list';
+    CREATE INDEX "Capital" ON company USING hash (name);
+    CREATE INDEX expression ON company (lower(name) text_pattern_ops);
+    CREATE INDEX marked ON company (owner);
+    CLUSTER company USING marked;
+"""
+
+
+def test_indexes_come_back_as_they_were(target: Target) -> None:
+    target.conn.execute(INDEXES)
+    before = schema_of_indexes(target)
+    target.write(company=[{"id": n, "name": f"{n}" * 200, "owner": None} for n in range(4000)])
+    target.restore()
+    assert schema_of_indexes(target) == before
+    assert target.rows("SELECT count(*) FROM company") == [(4000,)]
+
+
+def test_a_record_that_only_an_index_refuses_is_rejected_alone(target: Target) -> None:
+    target.conn.execute(INDEXES)
+    before = schema_of_indexes(target)
+    companies = [{"id": n, "name": f"{n}" * 200, "owner": None} for n in range(4000)]
+    companies[77]["name"] = os.urandom(5000).hex()  # too long for a btree, even compressed
+    companies[99]["id"] = None
+    target.write(company=companies)
+    target.restore(exit_code=3)
+    assert sorted(target.rejected("company")) == [77, 99]
+    assert target.counts()["company"]["loaded"] == 3998
+    assert len((target.rejects / "company.jsonl").read_text().splitlines()) == 2
+    assert schema_of_indexes(target) == before
