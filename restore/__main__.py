@@ -59,10 +59,19 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted; the tables hold a part of the backup: restore it again with --clean")
         return _EXIT_FAILED
-    if given.report is not None:
-        given.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     print(render(report))
-    return _verdict(report)
+    return _write_report(given.report, report) or _verdict(report)
+
+
+def _write_report(path: Path | None, report: Report) -> int:
+    """Write the report where one is wanted; return an exit code other than 0 if that fails."""
+    try:
+        if path is not None:
+            path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    except OSError as error:
+        _say(f"cannot write the report {path}: {error.strerror}")
+        return _EXIT_FAILED
+    return _EXIT_OK
 
 
 def _verdict(report: Report) -> int:

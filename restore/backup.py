@@ -124,6 +124,13 @@ def find_backup(path: Path) -> Backup:
     Raises:
         BackupError: there is none, or it holds no table file, or holds a table twice.
     """
+    try:
+        return _find(path)
+    except OSError as error:
+        raise BackupError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _find(path: Path) -> Backup:
     if path.is_file():
         single = _table_file(path)
         if single is None:

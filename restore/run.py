@@ -20,8 +20,9 @@ from restore.report import Report, peak_bytes
 from restore.session import connect
 
 if TYPE_CHECKING:
-    from restore.backup import TableFile
+    from restore.backup import Backup, TableFile
     from restore.options import Options
+    from restore.plan import Plan
     from restore.progress import Watcher
 
 
@@ -42,24 +43,41 @@ def restore(options: Options, watch: Watcher = lambda _: None) -> Report:
     started = time.monotonic()
     backup = find_backup(options.backup)
     report = Report(backup=str(backup.path))
+    rejects = _rejects_folder(options, backup.path)
     with connect(options.dsn) as conn:
-        names = catalog.table_names(conn, options.schema)
-        files, left_out = match_files(backup, names, options.exclude)
-        left_out += _make_room(conn, files, options)
-        _repair(conn)
-        plan = make_plan(files, catalog.read_tables(conn, files), left_out)
+        try:
+            plan = _prepare(conn, backup, options)
+        except psycopg.Error as error:
+            raise LoadError(_one_line(error)) from error
         report.left_out += plan.left_out
-        rejects = _rejects_folder(options, backup.path)
         try:
             Job(conn, options, plan, report, watch=watch, rejects_folder=rejects).run()
         except (RestoreError, psycopg.Error) as error:
-            lines = [str(error), *getattr(error, "__notes__", ())]
-            report.error = " ".join("; ".join(lines).split())
+            report.error = _one_line(error)
     if report.lost:
         report.rejects = str(rejects)
     report.wall_s = time.monotonic() - started
     report.peak_bytes = peak_bytes()
     return report
+
+
+def _prepare(conn: psycopg.Connection, backup: Backup, options: Options) -> Plan:
+    """Match the files with the tables, make room, and plan.
+
+    Raises:
+        RestoreError: backup and database do not fit.
+        psycopg.Error: the role may not read or empty a table.
+    """
+    names = catalog.table_names(conn, options.schema)
+    files, left_out = match_files(backup, names, options.exclude)
+    left_out += _make_room(conn, files, options)
+    _repair(conn)
+    return make_plan(files, catalog.read_tables(conn, files), left_out)
+
+
+def _one_line(error: Exception) -> str:
+    lines = [str(error), *getattr(error, "__notes__", ())]
+    return " ".join("; ".join(lines).split())
 
 
 def _make_room(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -223,14 +222,24 @@ def test_the_main_job_needs_no_superuser(target: Target, database: Any) -> None:
         for table in ("company", '"User"', "post"):
             target.conn.execute(f"ALTER TABLE {table} OWNER TO restore_owner")
         target.write(company=COMPANIES, User=[user(n) for n in range(3)])
-        os.environ["PGUSER"] = "restore_owner"
         target.dsn = psycopg.conninfo.make_conninfo(database.dsn, user="restore_owner")
         target.restore()
         assert target.rows('SELECT count(*) FROM "User"') == [(3,)]
     finally:
-        os.environ.pop("PGUSER", None)
         target.conn.execute("DROP OWNED BY restore_owner CASCADE")
         target.conn.execute("DROP ROLE restore_owner")
+
+
+def test_a_role_without_rights_gets_one_clear_line(target: Target) -> None:
+    target.conn.execute("CREATE ROLE restore_nobody LOGIN")
+    try:
+        target.write(company=COMPANIES)
+        target.dsn = psycopg.conninfo.make_conninfo(target.dsn, user="restore_nobody")
+        output = target.restore(exit_code=1)
+        assert "permission denied for table company" in output
+        assert len(output.strip().splitlines()) == 1
+    finally:
+        target.conn.execute("DROP ROLE restore_nobody")
 
 
 def test_memory_does_not_grow_with_the_file(target: Target) -> None:
