@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import bench, bench_options, generate
+from harness import generate
 from harness.compare import compare
 from harness.environment import version
 from harness.errors import ExitCode, HarnessError, InputError
@@ -48,7 +48,8 @@ _RUNS_COMPARED = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; the only place where errors become text."""
     _tolerate_narrow_encodings()
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser(words).parse_args(words)
     command: Command = options.run
     try:
         code = command(options)
@@ -66,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Make the parser for a command line; what only ``bench`` needs is imported for it alone."""
     parser = argparse.ArgumentParser(
         prog="python -m harness",
         description="Generate backups, restore them with each engine, measure, verify, compare.",
@@ -83,7 +85,12 @@ def _parser() -> argparse.ArgumentParser:
 
     generate.add_arguments(add("generate", generate.run, "Write a backup with its ground truth."))
     bench_text = "Restore a backup with each engine, measure, verify, record, and show a table."
-    bench_options.add_arguments(add("bench", _bench, bench_text))
+    bench_parser = add("bench", _bench, bench_text)
+    if "bench" in words:
+        # With it come psycopg and all that restores, for which no other command should wait.
+        from harness import bench_options  # noqa: PLC0415
+
+        bench_options.add_arguments(bench_parser)
     _add_history(add("history", _history, "List the runs that were recorded, or show one."))
     _add_compare(add("compare", _compare, "Lay two runs side by side."))
     return parser
@@ -130,6 +137,8 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(options: argparse.Namespace) -> int:
+    from harness import bench, bench_options  # noqa: PLC0415 - see _parser
+
     run = bench.run_bench(bench_options.from_arguments(options), announce=_say)
     _show(bench_report(figures(run)), "table")
     if run.finished_at is None:

@@ -45,7 +45,7 @@ def test_commands_of_the_harness_are_understood(path: Path) -> None:
         words = shlex.split(line)
         if words[0].isupper():
             continue  # a placeholder
-        _parser().parse_args(words)
+        _parser(words).parse_args(words)
 
 
 def test_the_published_figures_are_those_of_the_newest_published_run() -> None:
