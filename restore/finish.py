@@ -25,6 +25,8 @@ _SET_SEQUENCE = sql.SQL(
     "SELECT setval({sequence}, max({column})) FROM {table}"
     " HAVING max({column}) >= (SELECT last_value FROM {name})"
 )
+_WITHOUT_WORKERS = "SET max_parallel_maintenance_workers = 0"
+_WITH_WORKERS = "RESET max_parallel_maintenance_workers"
 _NOT_COMPARED = frozenset({"json", "jsonb", "bytea", "xml"})
 
 
@@ -53,9 +55,22 @@ class Finisher:
         self._thread.shutdown(cancel_futures=error is not None)
         self._conn.close()
 
-    def submit(self, table: Table) -> Future[None]:
-        """Have a table finished; the future raises psycopg.Error where that fails."""
-        return self._thread.submit(finish, self._conn, table)
+    def submit(self, table: Table, *, beside_load: bool) -> Future[None]:
+        """Have a table finished.
+
+        Args:
+            table: the table, loaded.
+            beside_load: another table is loaded meanwhile. Then indexes are built without parallel
+                workers, which would take the processors from the load.
+
+        Returns:
+            A future, which raises psycopg.Error where the server refuses.
+        """
+        return self._thread.submit(self._finish, table, beside_load)
+
+    def _finish(self, table: Table, beside_load: bool) -> None:  # noqa: FBT001 - a thread's call
+        self._conn.execute(_WITHOUT_WORKERS if beside_load else _WITH_WORKERS)
+        finish(self._conn, table)
 
 
 def finish(conn: psycopg.Connection, table: Table) -> None:

@@ -128,10 +128,12 @@ class Job:
     def _load_all(self) -> None:
         finished: list[tuple[Load, Future[None]]] = []
         with Finisher(self._options.dsn) as finisher:
-            for load in self._order():
+            loads = self._order()
+            for load in loads:
                 self._put_indexes_aside(load)
                 self._load(load)
-                finished.append((load, finisher.submit(load.table)))
+                future = finisher.submit(load.table, beside_load=load is not loads[-1])
+                finished.append((load, future))
             for load, future in finished:
                 try:
                     future.result()
