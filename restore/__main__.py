@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import sys
 import time
@@ -33,6 +34,8 @@ _GC_THRESHOLD = 50_000
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code. See docs/formats.md."""
+    # psycopg warns of every connection that an interrupt ended; our own line says that.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
     parser = _parser()
@@ -57,7 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
         _say(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        _say("interrupted; the tables hold a part of the backup: restore it again with --clean")
+        _say(
+            "interrupted; the tables hold a part of the backup, and some of their indexes and"
+            " foreign keys may be aside: restore it again with --clean, which puts all that right"
+        )
         return _EXIT_FAILED
     print(render(report))
     return _write_report(given.report, report) or _verdict(report)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from restore.ahead import ahead
 from restore.constraints import (
@@ -176,9 +177,11 @@ class Job:
 
     def _bring_back_after(self, error: BaseException) -> None:
         """Bring back what is aside after a load that failed, if that can be."""
-        if self._conn.broken:
-            return
         try:
+            if self._conn.info.transaction_status is not TransactionStatus.IDLE:
+                raise LoadError(
+                    "the connection is lost, or was interrupted in the middle of a COPY"
+                )
             bring_back(self._conn)
         except (psycopg.Error, RestoreError):
             error.add_note(STILL_ASIDE)

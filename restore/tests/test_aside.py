@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -88,3 +89,26 @@ def test_a_record_that_only_an_index_refuses_is_rejected_alone(target: Target) -
     assert target.counts()["company"]["loaded"] == 3998
     assert len((target.rejects / "company.jsonl").read_text().splitlines()) == 2
     assert schema_of_indexes(target) == before
+
+
+def test_an_interrupted_restore_says_so_in_one_line_and_the_next_one_repairs(
+    target: Target,
+) -> None:
+    target.conn.execute(INDEXES)
+    before = schema_of_indexes(target)
+    keys = target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'")
+    companies = [{"id": n, "name": f"{n}" * 50, "owner": None} for n in range(100_000)]
+    target.write(company=companies, User=[], post=[])
+    command = [sys.executable, "-m", "restore", str(target.backup), "--dsn", target.dsn]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # the first table has begun
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read().splitlines()
+    assert process.returncode == 1
+    assert said[-1].startswith("restore: interrupted;")
+    assert not [line for line in said[:-1] if not line.startswith("[")]
+    target.restore("--clean")
+    assert target.rows("SELECT count(*) FROM company") == [(100_000,)]
+    assert schema_of_indexes(target) == before
+    assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == keys
