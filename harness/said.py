@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,13 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
     return _PASSWORD.sub(lambda found: f"{found[1]}:{HIDDEN}@" if found[1] else HIDDEN, text)
+
+
+def without_folders(text: str, *folders: Path) -> str:
+    """Leave only names of paths in these folders: where they are on a machine is its own affair."""
+    for folder in folders:
+        text = text.replace(f"{folder}{os.sep}", "")
+    return text
 
 
 def _tail(path: Path) -> list[str]:

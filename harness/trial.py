@@ -113,7 +113,7 @@ def attempt(engine: Engine, stage: Stage) -> Attempt:
             outcome=outcome,
             tables=tables,
             last_words=said.last_words((scratch.stderr, scratch.stdout), secrets),
-            report=_report(scratch.report, secrets),
+            report=_report(scratch.report, secrets, stage.backup.resolve().parent),
         )
 
 
@@ -288,12 +288,13 @@ def _with_rejects(
     )
 
 
-def _report(path: Path, secrets: Sequence[str]) -> msgspec.Raw:
-    """Return what the engine says of itself, if it is JSON."""
+def _report(path: Path, secrets: Sequence[str], backups: Path) -> msgspec.Raw:
+    """Return what the engine says of itself, if it is JSON, without this machine's folders."""
     try:
         with path.open("rb") as file:
             content = file.read(REPORT_LIMIT_BYTES + 1)
         msgspec.json.decode(content)
     except (OSError, msgspec.DecodeError):
         return NO_REPORT
-    return msgspec.Raw(said.redact(content.decode(), secrets).encode())
+    text = said.redact(content.decode(), secrets)
+    return msgspec.Raw(said.without_folders(text, backups, path.parent).encode())

@@ -65,6 +65,7 @@ def test_an_engine_does_what_it_is_known_to_do(
     assert made.status is expected, f"{made.detail}; known: {known}"
     assert (made.restored == made.expected) is (expected is Status.OK)
     if made.report is not NO_REPORT:
+        assert str(stage.backup.parent).encode() not in bytes(made.report)
         agree(msgspec.json.decode(made.report, type=Tables), made.tables)
 
 
