@@ -12,7 +12,9 @@ from restore.tests.target import Target
 if TYPE_CHECKING:
     from pathlib import Path
 # What a test finds must not depend on how busy the machine is.
-hypothesis.settings.register_profile("restore", deadline=None)
+hypothesis.settings.register_profile(
+    "restore", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("restore")
 
 
