@@ -160,8 +160,14 @@ def _newest(root: Path) -> Path:
 
 
 def _table_files(folder: Path) -> list[TableFile]:
-    found = (_table_file(path) for path in sorted(folder.iterdir()) if path.is_file())
-    return [file for file in found if file is not None]
+    files = []
+    for path in sorted(folder.iterdir()):
+        file = _table_file(path)
+        if file is not None and not path.is_file():
+            raise BackupError(f"{path} is named as a table file, but is none: restore or remove it")
+        if file is not None:
+            files.append(file)
+    return files
 
 
 def _table_file(path: Path) -> TableFile | None:

@@ -188,6 +188,12 @@ def test_input_that_makes_no_sense(
     assert message in target.restore(exit_code=2)
 
 
+def test_a_table_file_that_is_no_file_is_never_passed_over(target: Target) -> None:
+    target.write(company=COMPANIES)
+    (target.backup / "post.json").symlink_to(target.backup / "gone.json")
+    assert "post.json is named as a table file" in target.restore(exit_code=2)
+
+
 def test_an_unreadable_file_is_named(target: Target) -> None:
     (target.backup / "company.json.gz").write_bytes(b"this is no gzip")
     output = target.restore(exit_code=2)
