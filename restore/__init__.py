@@ -2,12 +2,13 @@
 
 from restore.errors import BackupError, LoadError, RestoreError, SchemaError
 from restore.options import Options
-from restore.progress import Progress
+from restore.progress import Event, Progress
 from restore.report import Report, TableReport
 from restore.run import restore
 
 __all__ = [
     "BackupError",
+    "Event",
     "LoadError",
     "Options",
     "Progress",

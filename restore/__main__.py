@@ -15,11 +15,13 @@ import msgspec
 
 from restore.errors import BackupError, RestoreError
 from restore.options import DEFAULT_CHUNK_BYTES, Options
-from restore.report import Report, render
+from restore.progress import Progress
+from restore.render import render
 from restore.run import restore
 
 if TYPE_CHECKING:
-    from restore.progress import Progress
+    from restore.progress import Event
+    from restore.report import Report
 
 _EXIT_OK = 0
 _EXIT_FAILED = 1
@@ -104,7 +106,9 @@ class _Narrator:
         self._last = time.monotonic()
         self._table = ""
 
-    def __call__(self, progress: Progress, /) -> None:
+    def __call__(self, progress: Event, /) -> None:
+        if not isinstance(progress, Progress):
+            return
         now = time.monotonic()
         if progress.table == self._table and now - self._last < _PROGRESS_EVERY_S:
             return

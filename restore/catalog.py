@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg import sql
 
@@ -28,7 +28,7 @@ _NAMES = """
 """
 
 _COLUMNS = """
-    SELECT attrelid, attname, atttypid, attnotnull,
+    SELECT attrelid, attname, atttypid, atttypmod, attnotnull,
            atthasdef OR attidentity <> '', attgenerated <> ''
     FROM pg_attribute
     WHERE attrelid = ANY(%s) AND attnum > 0 AND NOT attisdropped
@@ -37,8 +37,26 @@ _COLUMNS = """
 
 # Row types of tables are left out: there are many, and no column that we decode has one.
 _TYPES = """
-    SELECT oid, typname, typtype, typcategory, typelem, typbasetype, typnotnull
-    FROM pg_type WHERE typtype <> 'c'
+    SELECT t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typelem, t.typbasetype,
+           t.typnotnull, t.typtypmod,
+           CASE WHEN t.typtype = 'e' THEN ARRAY(
+               SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid
+               ORDER BY e.enumsortorder) END
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE t.typtype <> 'c' OR EXISTS (
+        SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')
+"""
+
+# Keys that an INSERT ... ON CONFLICT can name: whole, immediate, without expressions.
+_UNIQUE_KEYS = """
+    SELECT i.indrelid, c.relname, i.indisprimary,
+           ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(num, ord)
+                 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.num
+                 WHERE u.ord <= i.indnkeyatts ORDER BY ord)
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = ANY(%s) AND i.indisunique AND i.indisvalid AND i.indimmediate
+      AND i.indpred IS NULL AND i.indexprs IS NULL
+    ORDER BY i.indrelid, NOT i.indisprimary, c.relname
 """
 
 _FOREIGN_KEYS = """
@@ -84,12 +102,17 @@ _SEQUENCES = """
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A column's type with its domains taken off. ``element`` is set for arrays alone."""
+    """A column's type with its domains taken off.
+
+    ``kind`` is pg_type's typtype. ``element`` is set for arrays alone, ``labels`` for enums.
+    """
 
     oid: int
+    schema: str
     name: str
     kind: str
     element: Type | None = None
+    labels: tuple[str, ...] | None = None
 
     @property
     def is_enum(self) -> bool:
@@ -99,13 +122,18 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. ``has_default`` is also true for identity and generated columns."""
+    """A column.
+
+    ``has_default`` is also true for identity and generated columns. ``typmod`` is pg_attribute's
+    atttypmod, or that of the column's domain: a length, or precision and scale; -1: none.
+    """
 
     name: str
     type: Type
     not_null: bool
     has_default: bool
     generated: bool
+    typmod: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +147,15 @@ class ForeignKey:
     parent_columns: tuple[str, ...]
     definition: str
     comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """A primary key or a unique index, by its columns."""
+
+    name: str
+    primary: bool
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +187,7 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...]
     indexes: tuple[Index, ...]
     sequences: tuple[Sequence, ...]
+    unique_keys: tuple[UniqueKey, ...] = ()
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -184,11 +222,16 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
     wanted = list(oids)
     types = _read_types(conn)
     columns: dict[int, list[Column]] = {oid: [] for oid in wanted}
-    for oid, name, type_oid, not_null, has_default, generated in conn.execute(_COLUMNS, [wanted]):
-        type_, domain_not_null = types.resolve(type_oid)
+    for oid, name, type_oid, typmod, not_null, default, generated in conn.execute(
+        _COLUMNS, [wanted]
+    ):
+        type_, domain_not_null, modifier = types.resolve(type_oid, typmod)
         columns[oid].append(
-            Column(name, type_, not_null or domain_not_null, has_default, generated)
+            Column(name, type_, not_null or domain_not_null, default, generated, modifier)
         )
+    unique: dict[int, list[UniqueKey]] = {oid: [] for oid in wanted}
+    for oid, name, primary, names in conn.execute(_UNIQUE_KEYS, [wanted]):
+        unique[oid].append(UniqueKey(name, primary, tuple(names)))
     keys: dict[int, list[ForeignKey]] = {oid: [] for oid in wanted}
     for oid, name, parent, definition, comment, own, other in conn.execute(_FOREIGN_KEYS, [wanted]):
         keys[oid].append(
@@ -209,29 +252,47 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
             tuple(keys[oid]),
             tuple(indexes[oid]),
             tuple(sequences[oid]),
+            tuple(unique[oid]),
         )
         for oid, schema, name in conn.execute(_NAMES, [wanted]).fetchall()
     }
 
 
+class _TypeRow(NamedTuple):
+    schema: str
+    name: str
+    kind: str
+    category: str
+    element: int
+    base: int
+    forbids_null: bool
+    typmod: int
+    labels: list[str] | None
+
+
+_UNKNOWN_TYPE = _TypeRow(
+    "pg_catalog", "record", "c", "C", 0, 0, forbids_null=False, typmod=-1, labels=None
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Types:
-    by_oid: dict[int, tuple[str, str, str, int, int, bool]]
+    by_oid: dict[int, _TypeRow]
 
-    def resolve(self, oid: int) -> tuple[Type, bool]:
-        """Return the type without its domains, and whether a domain forbids NULL."""
+    def resolve(self, oid: int, typmod: int = -1) -> tuple[Type, bool, int]:
+        """Return the type without its domains, whether a domain forbids NULL, and the modifier."""
         not_null = False
-        name, kind, category, element, base, forbids_null = self._row(oid)
-        while kind == "d":
-            not_null |= forbids_null
-            oid = base
-            name, kind, category, element, base, forbids_null = self._row(oid)
-        inner = self.resolve(element)[0] if category == "A" and element else None
-        return Type(oid, name, kind, inner), not_null
-
-    def _row(self, oid: int) -> tuple[str, str, str, int, int, bool]:
-        return self.by_oid.get(oid, ("record", "c", "C", 0, 0, False))
+        row = self.by_oid.get(oid, _UNKNOWN_TYPE)
+        while row.kind == "d":
+            not_null |= row.forbids_null
+            typmod = typmod if typmod >= 0 else row.typmod
+            oid = row.base
+            row = self.by_oid.get(oid, _UNKNOWN_TYPE)
+        is_array = row.category == "A" and row.element
+        inner = self.resolve(row.element)[0] if is_array else None
+        labels = None if row.labels is None else tuple(row.labels)
+        return Type(oid, row.schema, row.name, row.kind, inner, labels), not_null, typmod
 
 
 def _read_types(conn: psycopg.Connection) -> _Types:
-    return _Types({row[0]: tuple(row[1:]) for row in conn.execute(_TYPES)})
+    return _Types({row[0]: _TypeRow(*row[1:]) for row in conn.execute(_TYPES)})

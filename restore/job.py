@@ -70,7 +70,12 @@ class Job:
         self._watch = watch
         self._may_alter = True
         self._number = 0
-        self._reports = {load.table.oid: TableReport(table=load.table.name) for load in plan.loads}
+        self._reports = {
+            load.table.oid: TableReport(
+                table=load.table.name, schema=load.table.schema, file=load.file.path.name
+            )
+            for load in plan.loads
+        }
         self._rejects = {
             load.table.oid: RejectFile(rejects_folder, load.table.name) for load in plan.loads
         }
@@ -205,7 +210,14 @@ class Job:
                             number=self._number,
                             tables=len(self._reports),
                             rows=report.read,
+                            rejected=report.rejected + report.duplicates,
+                            batches=0,
+                            batches_expected=0,
                             bytes_read=reader.bytes_read,
+                            bytes_total=_size_bytes(load),
+                            all_rows=sum(table.read for table in self._reports.values()),
+                            all_bytes_read=reader.bytes_read,
+                            all_bytes_total=sum(map(_size_bytes, self._plan.loads)),
                         )
                     )
             except RestoreError as error:

@@ -176,7 +176,7 @@ class Ladder:
             statement = self._statements[codec.columns] = copy_statement(self._table, codec)
         failure = copy_rows(self._conn, statement, codec, rows)
         if failure is None:
-            self._report.loaded += len(rows)
+            self._report.count_loaded("batch", len(rows))
             self._count_unknown(codec, rows)
         elif failure.error is not None:
             self._stop_unless_data(failure.error)
@@ -203,7 +203,7 @@ class Ladder:
         except (*DECODE_ERRORS, ValueError) as error:
             self._reject(record, Reason(level="row", message=str(error)))
         else:
-            self._report.loaded += 1
+            self._report.count_loaded("literal", 1)
             for name in fields.keys() - self._named:
                 self._report.unknown_fields[name] = self._report.unknown_fields.get(name, 0) + 1
 

@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from restore.errors import BackupError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+OnConflict = Literal["reject", "skip", "replace"]
+UnknownFields = Literal["error", "ignore", "warn"]
+OnError = Literal["continue", "stop"]
 
 # One batch is the whole records in one chunk: this bounds memory.
 DEFAULT_CHUNK_BYTES = 1 << 19
 _SMALLEST_CHUNK_BYTES = 1 << 10
 _LARGEST_CHUNK_BYTES = 1 << 28
+_LARGEST_BATCH = 1_000_000
+_MAX_REJECTS = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<percent>%?)")
+
+
+@dataclass(frozen=True, slots=True)
+class MaxRejects:
+    """How many rejects a restore may have: a count, or a share of the records read, in percent."""
+
+    count: int | None = None
+    percent: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> MaxRejects:
+        """Read ``100`` or ``2.5%``.
+
+        Raises:
+            BackupError: it is neither.
+        """
+        match = _MAX_REJECTS.fullmatch(text.strip())
+        if match is None or (not match["percent"] and "." in match["number"]):
+            raise BackupError(f"--max-rejects {text!r}: give a count, 100, or a share, 2.5%")
+        if not match["percent"]:
+            return cls(count=int(match["number"]))
+        if float(match["number"]) > 100:  # noqa: PLR2004 - percent
+            raise BackupError(f"--max-rejects {text!r}: a share is at most 100%")
+        return cls(percent=float(match["number"]))
+
+    def __str__(self) -> str:
+        return f"{self.percent:g}%" if self.count is None else f"{self.count:,}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,34 +56,98 @@ class Options:
     """A restore's input, target and bounds.
 
     Args:
-        backup: a backup folder, a root of timestamped ones, or one table file.
-        dsn: a libpq connection string or URL.
+        backup: a backup folder, a root of timestamped ones, one table file, or one file that holds
+            several tables under keys.
+        dsn: a libpq connection string or URL; empty: what libpq's own variables and files say.
         rejects: the folder for records that could not be restored; None: a new one under
             ``rejects/``, named for the backup and the time.
         schema: where the tables are; None: wherever the search path finds them.
+        tables: restore these tables and no others; empty: all.
         exclude: tables whose files are left out.
+        map: table names (``app_users``, ``public.app_users``) by the name of a file, with or
+            without its endings, or by the key of a file that holds several tables.
         clean: empty the backup's tables first, and no others.
+        cascade: with ``clean``, empty also the tables that refer to them.
         append: load beside the rows that are there.
+        on_conflict: with ``append``, what becomes of a record whose key is there already: it is
+            rejected, skipped, or replaces the row.
+        dry_run: do all but write.
+        unknown_fields: what a field that no column takes means: the restore stops, or the field is
+            left out, with or without a warning.
+        max_rejects: stop when there are more rejects than this; None: never.
+        on_error: go on after a record that cannot be restored, or stop at the first.
+        triggers: let the tables' own triggers fire during the load.
+        timezone: the zone of times that are written without one.
+        batch_size: records sent as one COPY; None: as many as ``chunk_bytes`` holds.
         chunk_bytes: how much of a file is decoded, and sent as one COPY, at a time.
+        lock_timeout_s: how long to wait for a lock that another session holds, in seconds.
+        jobs: how many processes load. So far, one.
 
     Raises:
         BackupError: values that exclude each other or are out of bounds.
     """
 
     backup: Path
-    dsn: str = field(repr=False)  # may hold a password
+    dsn: str = field(default="", repr=False)  # may hold a password
     rejects: Path | None = None
     schema: str | None = None
+    tables: frozenset[str] = frozenset()
     exclude: frozenset[str] = frozenset()
+    map: Mapping[str, str] = field(default_factory=dict)
     clean: bool = False
+    cascade: bool = False
     append: bool = False
+    on_conflict: OnConflict = "reject"
+    dry_run: bool = False
+    unknown_fields: UnknownFields = "warn"
+    max_rejects: MaxRejects | None = None
+    on_error: OnError = "continue"
+    triggers: bool = False
+    timezone: str = "UTC"
+    batch_size: int | None = None
     chunk_bytes: int = DEFAULT_CHUNK_BYTES
+    lock_timeout_s: float = 60.0
+    jobs: int = 1
 
     def __post_init__(self) -> None:
         if self.clean and self.append:
             raise BackupError("--clean empties the tables and --append keeps them: choose one")
-        if not _SMALLEST_CHUNK_BYTES <= self.chunk_bytes <= _LARGEST_CHUNK_BYTES:
+        if self.cascade and not self.clean:
+            raise BackupError("--cascade says how --clean empties: give both")
+        if self.on_conflict != "reject" and not self.append:
             raise BackupError(
-                f"chunk size {self.chunk_bytes} is out of bounds: choose"
-                f" {_SMALLEST_CHUNK_BYTES} to {_LARGEST_CHUNK_BYTES} bytes"
+                f"--on-conflict {self.on_conflict} is for rows that are there: give --append too"
             )
+        for name, allowed in (
+            ("on_conflict", OnConflict),
+            ("unknown_fields", UnknownFields),
+            ("on_error", OnError),
+        ):
+            if getattr(self, name) not in get_args(allowed):
+                choices = ", ".join(get_args(allowed))
+                raise BackupError(f"--{name.replace('_', '-')} is one of {choices}")
+        _check_bounds(
+            "--chunk-bytes", self.chunk_bytes, _SMALLEST_CHUNK_BYTES, _LARGEST_CHUNK_BYTES
+        )
+        _check_bounds("--batch-size", self.batch_size or 1, 1, _LARGEST_BATCH)
+        _check_bounds("--jobs", self.jobs, 1, 1)
+        _check_bounds("--lock-timeout", self.lock_timeout_s, 0, 86_400)
+        _check_timezone(self.timezone)
+
+
+def _check_bounds(option: str, value: float, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise BackupError(f"{option} {value:,g} is out of bounds: choose {least:,} to {most:,}")
+
+
+def _check_timezone(name: str) -> None:
+    if name == "UTC":
+        return  # known without a time zone database, which small containers lack
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - most restores need none
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError) as error:
+        raise BackupError(
+            f"--timezone {name!r} is no time zone that is known here: try Europe/Berlin"
+        ) from error

@@ -66,8 +66,7 @@ def reject_orphans(
     for load in plan.loads:
         orphans = taken.get(load.table.oid, [])
         report = reports[load.table.oid]
-        report.loaded -= len(orphans)
-        report.rejected += len(orphans)
+        report.count_taken_out(len(orphans))
         if orphans:
             _keep(load, orphans, rejects[load.table.oid], chunk_bytes)
 

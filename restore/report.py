@@ -1,58 +1,120 @@
-"""What a restore did, per table, for people and for programs."""
+"""What a restore did, per table and in total: the engine report of docs/formats.md."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
+Level = Literal["batch", "split", "row", "literal"]
+
+SCHEMA = 2
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
-_MEBIBYTE = 1 << 20
+# So many reasons are told apart per table; what comes after them is counted as one.
+MOST_REASONS = 20
+OTHER_REASONS = "other reasons"
+
+
+class Levels(msgspec.Struct, kw_only=True):
+    """Rows by the rung of the ladder that brought them in. See ladder.py."""
+
+    batch: int = 0
+    split: int = 0
+    row: int = 0
+    literal: int = 0
+
+    @property
+    def total(self) -> int:
+        """Rows that came in on any rung."""
+        return self.batch + self.split + self.row + self.literal
+
+
+class ReasonCount(msgspec.Struct, kw_only=True):
+    """How many records were kept out for one reason, and where the first of them is."""
+
+    reason: str
+    kind: str
+    count: int = 0
+    first_ordinal: int | None = None
+    first_offset: int | None = None
 
 
 class TableReport(msgspec.Struct, kw_only=True):
     """One table's counts. ``read = loaded + duplicates + rejected``, always.
 
-    ``cut_off``: the file ends before its end, so records may be missing that nobody can count.
+    ``loaded`` is what ``levels`` sum up to, less ``taken_out``: rows that foreign keys forbade once
+    all were in, which count as rejected. ``replaced`` of the loaded rows took the place of others
+    in the table; ``skipped`` of the duplicates were left out because --on-conflict skip said so,
+    and are not in the rejects. ``cut_off``: the file ends before its end, so records may be missing
+    that nobody can count. ``error`` is set where the table's load stopped.
     """
 
     table: str
+    schema: str
+    file: str
     read: int = 0
-    loaded: int = 0
+    levels: Levels = msgspec.field(default_factory=Levels)
+    taken_out: int = 0
     duplicates: int = 0
     rejected: int = 0
+    replaced: int = 0
+    skipped: int = 0
+    loaded: int = 0
     wall_s: float = 0.0
     cut_off: bool = False
+    rejects: str | None = None
     error: str | None = None
     warnings: list[str] = []
     unknown_fields: dict[str, int] = {}
+    reasons: list[ReasonCount] = []
+
+    def count_loaded(self, level: Level, rows: int) -> None:
+        """Count rows that a rung brought in."""
+        setattr(self.levels, level, getattr(self.levels, level) + rows)
+        self.loaded += rows
+
+    def count_taken_out(self, rows: int) -> None:
+        """Count rows that left the table again because a foreign key forbids them."""
+        self.taken_out += rows
+        self.loaded -= rows
+        self.rejected += rows
 
     def forget(self) -> None:
         """Count anew: the table is loaded once more from its beginning."""
-        self.read = self.loaded = self.duplicates = self.rejected = 0
-        self.cut_off = False
-        self.unknown_fields.clear()
-        self.warnings.clear()
+        fresh = TableReport(table=self.table, schema=self.schema, file=self.file)
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(fresh, name))
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """A whole restore. Its JSON form is the engine report of docs/formats.md."""
+    """A whole restore.
 
-    schema: int = 1
+    ``target`` names the database, its host and the role, never a password. ``stale`` are
+    materialised views over the restored tables. ``next_steps`` say what to type now.
+    """
+
+    schema: int = SCHEMA
     engine: str = "restore"
     backup: str
+    target: str = ""
+    server: str = ""
+    dry_run: bool = False
     wall_s: float = 0.0
     peak_bytes: int | None = None
     tables: list[TableReport] = []
     left_out: list[str] = []
+    stale: list[str] = []
+    warnings: list[str] = []
     rejects: str | None = None
+    next_steps: list[str] = []
     error: str | None = None
 
     @property
     def lost(self) -> int:
-        """Records that are not in the database: rejected ones and duplicates."""
-        return sum(table.rejected + table.duplicates for table in self.tables)
+        """Records that are kept as rejects: rejected ones and duplicates, but no skipped ones."""
+        return sum(table.rejected + table.duplicates - table.skipped for table in self.tables)
 
     @property
     def complete(self) -> bool:
@@ -71,71 +133,3 @@ def peak_bytes() -> int | None:
         return None
     match = _PEAK.search(status)
     return int(match[1]) * 1024 if match else None
-
-
-def render(report: Report) -> str:
-    """Lay a report out for a person to read."""
-    header = ("table", "read", "loaded", "duplicates", "rejected", "success", "time", "rows/s")
-    rows = [header, *(_row(table) for table in report.tables)]
-    if len(report.tables) > 1:
-        rows.append(_row(_total(report)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if n == 0 else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([*lines, *_notes(report)])
-
-
-def _total(report: Report) -> TableReport:
-    tables = report.tables
-    return TableReport(
-        table="all",
-        read=sum(table.read for table in tables),
-        loaded=sum(table.loaded for table in tables),
-        duplicates=sum(table.duplicates for table in tables),
-        rejected=sum(table.rejected for table in tables),
-        wall_s=report.wall_s,
-    )
-
-
-def _row(table: TableReport) -> tuple[str, ...]:
-    rate = f"{table.loaded / table.wall_s:,.0f}" if table.wall_s > 0 else "-"
-    return (
-        table.table,
-        f"{table.read:,}",
-        f"{table.loaded:,}",
-        f"{table.duplicates:,}",
-        f"{table.rejected:,}",
-        _percent(table.loaded, table.read),
-        f"{table.wall_s:.2f} s",
-        rate,
-    )
-
-
-def _percent(part: int, whole: int) -> str:
-    """Give a share that reads 100% only where nothing is missing."""
-    if part == whole:
-        return "100%"
-    return f"{min(part / whole * 100, 99.99):.2f}%"
-
-
-def _notes(report: Report) -> list[str]:
-    notes = [f"left out: {line}" for line in report.left_out]
-    for table in report.tables:
-        notes += [f"{table.table}: {warning}" for warning in table.warnings]
-        notes += [
-            f"{table.table}: no column for field {field!r}, ignored in {count:,} records"
-            for field, count in table.unknown_fields.items()
-        ]
-    if report.peak_bytes is not None:
-        notes.append(f"peak memory: {report.peak_bytes / _MEBIBYTE:.0f} MiB")
-    if report.rejects is not None:
-        notes.append(
-            f"{report.lost:,} records were not restored; each is kept, with the reason,"
-            f" in {report.rejects}"
-        )
-    return notes

@@ -50,7 +50,13 @@ def table() -> Table:
         "data": "jsonb",
     }
     columns = [
-        Column(name, Type(0, kind, "b"), not_null=False, has_default=False, generated=False)
+        Column(
+            name,
+            Type(0, "pg_catalog", kind, "b"),
+            not_null=False,
+            has_default=False,
+            generated=False,
+        )
         for name, kind in kinds.items()
     ]
     return Table(0, "public", "hot", tuple(columns), (), (), ())
