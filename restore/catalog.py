@@ -29,7 +29,7 @@ _NAMES = """
 
 _COLUMNS = """
     SELECT attrelid, attname, atttypid, atttypmod, attnotnull,
-           atthasdef OR attidentity <> '', attgenerated <> ''
+           atthasdef OR attidentity <> '', attgenerated <> '', attidentity
     FROM pg_attribute
     WHERE attrelid = ANY(%s) AND attnum > 0 AND NOT attisdropped
     ORDER BY attrelid, attnum
@@ -126,6 +126,7 @@ class Column:
 
     ``has_default`` is also true for identity and generated columns. ``typmod`` is pg_attribute's
     atttypmod, or that of the column's domain: a length, or precision and scale; -1: none.
+    ``identity`` is attidentity: ``a`` for ALWAYS, ``d`` for BY DEFAULT.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Column:
     has_default: bool
     generated: bool
     typmod: int = -1
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +224,14 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
     wanted = list(oids)
     types = _read_types(conn)
     columns: dict[int, list[Column]] = {oid: [] for oid in wanted}
-    for oid, name, type_oid, typmod, not_null, default, generated in conn.execute(
+    for oid, name, type_oid, typmod, not_null, default, generated, identity in conn.execute(
         _COLUMNS, [wanted]
     ):
         type_, domain_not_null, modifier = types.resolve(type_oid, typmod)
         columns[oid].append(
-            Column(name, type_, not_null or domain_not_null, default, generated, modifier)
+            Column(
+                *(name, type_, not_null or domain_not_null, default, generated, modifier, identity)
+            )
         )
     unique: dict[int, list[UniqueKey]] = {oid: [] for oid in wanted}
     for oid, name, primary, names in conn.execute(_UNIQUE_KEYS, [wanted]):

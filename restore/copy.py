@@ -9,22 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from msgspec.structs import astuple
 from psycopg import sql
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
-from psycopg.types.datetime import DateBinaryDumper
-from psycopg.types.string import StrDumper
-
-from restore.decode import QUOTED_OIDS
-from restore.values import bytes_from_json, date_from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     import msgspec
 
-    from restore.catalog import Table
     from restore.decode import Codec
 
 # Timestamps are sent as microseconds since 2000-01-01: PostgreSQL's datatype/timestamp.h.
@@ -34,8 +27,9 @@ _DAY_US = 86_400_000_000
 _NULL = b"null"
 _pack_int8 = struct.Struct("!q").pack
 
-# PostgreSQL names the row at fault in the error's context, whichever index or type it failed on.
-_ROW_AT_FAULT = re.compile(r"^COPY .*, line (\d+)", re.MULTILINE)
+# PostgreSQL names the row at fault in the error's context, whichever index or type it failed on;
+# the word for "line" is in the server's language.
+_ROW_AT_FAULT = re.compile(r"^COPY .*, \w+ (\d+)", re.MULTILINE)
 
 
 class _JsonbDumper(Dumper):
@@ -64,21 +58,6 @@ class _JsonbTextDumper(_JsonDumper):
     oid, format = 3802, Format.TEXT
 
 
-class _BytesDumper(Dumper):
-    oid, format = 17, Format.BINARY
-
-    def dump(self, obj: msgspec.Raw) -> Buffer | None:
-        return bytes_from_json(bytes(obj))
-
-
-class _BytesTextDumper(Dumper):
-    oid, format = 17, Format.TEXT
-
-    def dump(self, obj: msgspec.Raw) -> Buffer | None:
-        value = bytes_from_json(bytes(obj))
-        return None if value is None else b"\\x" + value.hex().encode()
-
-
 class _TimestampDumper(Dumper):
     """A timestamp without a zone is sent in UTC: an offset is converted, never dropped."""
 
@@ -97,53 +76,9 @@ class _TimestampTextDumper(Dumper):
         return utc.isoformat(" ").encode()
 
 
-class _DateDumper(DateBinaryDumper):
-    oid, format = 1082, Format.BINARY
-
-    def dump(self, obj: Any) -> Buffer | None:  # noqa: ANN401 - psycopg types it so
-        return super().dump(date_from_json(obj))
-
-
-class _DateTextDumper(Dumper):
-    oid, format = 1082, Format.TEXT
-
-    def dump(self, obj: str) -> Buffer | None:
-        return date_from_json(obj).isoformat().encode()
-
-
-def _quoted(
-    kind: str, layout: str, read: Callable[[str], float | bool]
-) -> tuple[type[Dumper], type[Dumper]]:
-    """Make the dumpers for a value that came as a string: in binary, and in text for the server."""
-    pack = struct.Struct(layout).pack
-
-    def dump(self: Dumper, obj: str) -> Buffer | None:  # noqa: ARG001 - becomes a method
-        if "_" in obj:  # Python would read 1_000, PostgreSQL may not
-            raise ValueError(f"no {kind}: {obj!r}")
-        return pack(read(obj))
-
-    oid = QUOTED_OIDS[kind]
-    return (
-        type("_QuotedDumper", (Dumper,), {"oid": oid, "format": Format.BINARY, "dump": dump}),
-        type("_QuotedTextDumper", (StrDumper,), {"oid": oid, "format": Format.TEXT}),
-    )
-
-
-def _bool(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise ValueError(f"no bool: {text!r}")
-    return text == "true"
-
-
 _DUMPERS: tuple[type[Dumper], ...] = (
-    *(_JsonbDumper, _JsonDumper, _JsonTextDumper, _JsonbTextDumper, _BytesDumper),
-    *(_BytesTextDumper, _TimestampDumper, _TimestampTextDumper, _DateDumper, _DateTextDumper),
-    *_quoted("bool", "!?", _bool),
-    *_quoted("float4", "!f", float),
-    *_quoted("float8", "!d", float),
-    *_quoted("int2", "!h", int),
-    *_quoted("int4", "!i", int),
-    *_quoted("int8", "!q", int),
+    *(_JsonbDumper, _JsonDumper, _JsonTextDumper, _JsonbTextDumper),
+    *(_TimestampDumper, _TimestampTextDumper),
 )
 
 # What an encoder may raise for a value that its type cannot hold.
@@ -165,33 +100,31 @@ def prepare(conn: psycopg.Connection) -> None:
         conn.adapters.register_dumper(None, dumper)
 
 
-def copy_statement(table: Table, codec: Codec) -> sql.Composed:
-    """Return the COPY that takes rows of this codec."""
+def copy_statement(into: sql.Composable, codec: Codec) -> sql.Composed:
+    """Return the COPY into a table that takes rows of this codec."""
     return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(
-        table.identifier,
+        into,
         sql.SQL(", ").join(map(sql.Identifier, codec.columns)),
         sql.SQL("BINARY" if codec.binary else "TEXT"),
     )
 
 
 def copy_rows(
-    conn: psycopg.Connection, statement: sql.Composed, codec: Codec, rows: list[Any]
+    conn: psycopg.Connection, statement: sql.Composed, codec: Codec, rows: Sequence[Any]
 ) -> CopyFailure | None:
-    """Send rows as one COPY in a transaction of its own; all of them arrive, or none.
+    """Send rows as one COPY; all of them arrive, or none.
 
     Returns:
         None when they arrived, else what went wrong.
     """
-    width = len(codec.columns)
-    exact = len(rows[0].__struct_fields__) == width
     at = 0
+    values = codec.values
     try:
         with conn.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(codec.oids)
             write = copy.write_row
             for at, row in enumerate(rows):  # noqa: B007 - the handlers below need it
-                values = astuple(row)
-                write(values if exact else values[:width])  # what is not copied stands last
+                write(values(row))
     except psycopg.Error as error:
         if error.sqlstate is None and isinstance(error, psycopg.DataError):
             return CopyFailure(None, str(error), at)

@@ -1,197 +1,254 @@
 """A table's columns become a Struct, and raw records become rows of it in one C call.
 
-Which columns a COPY names depends on the records' shape: a column with a default is named only if
-the records have the field, so that the default applies where they do not.
+Which Struct that is depends on what the records are like, and is learned from them (``shapes.py``):
+
+- a column with a default is named only if the records have the field, so that the default applies
+  where they do not;
+- a column whose values come in another JSON type than usual (bigints as strings, instants as
+  numbers) is *wide*: it is decoded as it stands in the file and converted by ``values.py``;
+- fields that no column takes are named, so that they are noticed, and left out.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec.structs import astuple
+
+from restore.errors import LossError, NotTypedError
+from restore.instants import kept_digits
+from restore.kinds import AS_IT_IS, Kind, Shape, is_wide, kind_of
+from restore.scalars import MOST_DIGITS, check_scale, numeric_scale
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import datetime as dt
+    import decimal
 
-    from restore.catalog import Column, Table, Type
+    from restore.catalog import Column
+    from restore.values import Converter
 
-# msgspec refuses names that would need escaping; records with such fields are loaded row by row.
+# msgspec refuses names that would need escaping.
 _UNNAMEABLE = frozenset('"\\').union(map(chr, range(0x20)))
+# A Struct with more fields than this is no faster than a dictionary.
+_MOST_FIELDS = 1_000
 
-# Under these numbers, which PostgreSQL gives to no type, copy.py encodes values from strings.
-QUOTED_OIDS = {
-    "bool": 0xF000_0010,
-    "float4": 0xF000_02BC,
-    "float8": 0xF000_02BD,
-    "int2": 0xF000_0015,
-    "int4": 0xF000_0017,
-    "int8": 0xF000_0014,
-}
+_ABSENT = msgspec.Raw(b"")
+_NULL = msgspec.Raw(b"null")
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How one type is decoded, and the type for which psycopg encodes it."""
-
-    annotation: Any
-    oid: int
-
-
-def _integer(bits: int) -> Any:  # noqa: ANN401 - a type form
-    return Annotated[int, Meta(ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)]
-
-
-TEXT_OID = 25
-TEXT_ARRAY_OID = 1009
-_TEXT = Kind(str, TEXT_OID)
-
-# Types with a binary form in psycopg, or one of ours (see copy.py): by name, since those of
-# extensions have no fixed oid. The oids are PostgreSQL's, from its pg_type.dat.
-_KINDS: dict[str, Kind] = {
-    "bool": Kind(bool, 16),
-    "bpchar": _TEXT,
-    "bytea": Kind(msgspec.Raw, 17),
-    "citext": _TEXT,
-    "date": Kind(str, 1082),
-    "float4": Kind(float, 700),
-    "float8": Kind(float, 701),
-    "int2": Kind(_integer(16), 21),
-    "int4": Kind(_integer(32), 23),
-    "int8": Kind(_integer(64), 20),
-    "json": Kind(msgspec.Raw, 114),
-    "jsonb": Kind(msgspec.Raw, 3802),
-    "numeric": Kind(Decimal, 1700),
-    "text": _TEXT,
-    "time": Kind(Annotated[dt.time, Meta(tz=False)], 1083),
-    "timestamp": Kind(dt.datetime, 1114),
-    "timestamptz": Kind(Annotated[dt.datetime, Meta(tz=True)], 1184),
-    "uuid": Kind(uuid.UUID, 2950),
-    "varchar": _TEXT,
-}
-# Arrays whose members psycopg encodes in binary, by the name of the member's type.
-_ARRAY_OIDS = {
-    "bool": 1000,
-    "float4": 1021,
-    "float8": 1022,
-    "int2": 1005,
-    "int4": 1007,
-    "int8": 1016,
-    "numeric": 1231,
-    "text": 1009,
-    "timestamp": 1115,
-    "timestamptz": 1185,
-    "uuid": 2951,
-    "varchar": 1015,
-}
-
-
-# What makes records need another codec: a field that is there, and whether its value is a string
-# where the column holds something else (JavaScript writes bigints so, CSV converters everything).
-Shape = frozenset[tuple[str, bool]]
+# What makes rows of a JSON array, a row's values, and the fields of a row that no column takes.
+_Functions = tuple[
+    Callable[[bytes], list[Any]],
+    Callable[[Any], tuple[Any, ...]],
+    Callable[[Any], tuple[str, ...]] | None,
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
     """What decodes records of one shape, and what a COPY of them must be told.
 
-    ``unknown`` are fields of the shape that the table has no column for, each with the attribute of
-    a row that holds it; they are not copied. ``binary`` is false where some column has no binary
-    form here: then the COPY is in text.
+    ``binary`` is false where some column has no binary form here: then the COPY is in text.
+    ``decode`` makes rows of a JSON array, ``values`` the values of a row's columns, in their order.
+    ``unknown`` tells which of the fields without a column a row has.
+
+    ``decode`` raises msgspec.DecodeError where a record is not of this shape, or may be more than
+    its columns can hold.
     """
 
+    shape: Shape
     columns: tuple[str, ...]
     oids: tuple[int, ...]
     binary: bool
-    unknown: tuple[tuple[str, str], ...]
     decode: Callable[[bytes], list[Any]]
+    values: Callable[[Any], tuple[Any, ...]]
+    unknown: Callable[[Any], tuple[str, ...]] | None
 
 
-class Codecs:
-    """The codecs of one table, made when a shape is first met."""
+def make_codec(columns: tuple[Column, ...], shape: Shape, converter: Converter) -> Codec:
+    """Make what decodes records of a shape.
 
-    def __init__(self, table: Table) -> None:
-        self._columns = [column for column in table.columns if not column.generated]
-        self._named = {column.name for column in table.columns}
-        # Fields that a record may lack, or have without a change of shape.
-        self._plain = {column.name for column in self._columns if not column.has_default}
-        self._quotable = {
-            column.name for column in self._columns if column.type.name in QUOTED_OIDS
-        }
-        self._by_shape: dict[Shape, Codec | None] = {}
-
-    def usual(self) -> Codec | None:
-        """Return the codec for records that have every column, numbers as numbers."""
-        return self._of(frozenset((name, False) for name in self._named - self._plain))
-
-    def of(self, record: dict[str, msgspec.Raw]) -> Codec | None:
-        """Return the codec for a record; None: it can only be loaded by itself."""
-        shape = {(name, False) for name in record.keys() - self._plain}
-        for name in self._quotable & record.keys():
-            if bytes(record[name])[:1] == b'"':
-                shape.discard((name, False))
-                shape.add((name, True))
-        return self._of(frozenset(shape))
-
-    def _of(self, shape: Shape) -> Codec | None:
-        if shape not in self._by_shape:
-            self._by_shape[shape] = self._make(dict(shape))
-        return self._by_shape[shape]
-
-    def _make(self, shape: dict[str, bool]) -> Codec | None:
-        columns = [c for c in self._columns if c.name in shape or c.name in self._plain]
-        ignored = sorted(shape.keys() - {column.name for column in columns})
-        names = [column.name for column in columns] + ignored
-        if any(_UNNAMEABLE.intersection(name) for name in names):
-            return None
-        kinds = [_kind(column.type, quoted=shape.get(column.name, False)) for column in columns]
-        fields = [_field(n, c, k[0]) for n, (c, k) in enumerate(zip(columns, kinds, strict=True))]
-        fields += [(f"f{n}", msgspec.Raw, None) for n in range(len(fields), len(names))]
-        struct = msgspec.defstruct(
-            "Row",
-            fields,
-            rename={f"f{n}": name for n, name in enumerate(names)},
-            forbid_unknown_fields=True,
-            gc=False,
-            kw_only=True,  # lets fields with a default stand before others
-        )
-        return Codec(
-            columns=tuple(column.name for column in columns),
-            oids=tuple(kind.oid for kind, _ in kinds),
-            binary=all(binary for _, binary in kinds),
-            unknown=tuple(
-                (name, f"f{n}")
-                for n, name in enumerate(ignored, len(columns))
-                if name not in self._named
-            ),
-            decode=msgspec.json.Decoder(list[struct]).decode,  # type: ignore[valid-type]
-        )
+    Args:
+        columns: the table's columns, less the generated ones.
+        shape: the records' shape.
+        converter: converts what is wide.
+    """
+    used = tuple(c for c in columns if not c.has_default or c.name in shape.named)
+    kinds = [kind_of(column, wide=is_wide(column, shape)) for column in used]
+    ignored = sorted(shape.unknown)
+    names = [column.name for column in used] + ignored
+    if len(names) > _MOST_FIELDS or any(_UNNAMEABLE.intersection(name) for name in names):
+        decode, values, unknown = _by_dictionary(used, shape, columns, converter)
+    else:
+        decode, values, unknown = _by_struct(used, kinds, shape, ignored, converter)
+    return Codec(
+        shape=shape,
+        columns=tuple(column.name for column in used),
+        oids=tuple(kind.oid for kind in kinds),
+        binary=all(kind.binary for kind in kinds),
+        decode=decode,
+        values=values,
+        unknown=unknown,
+    )
 
 
-def _kind(type_: Type, *, quoted: bool) -> tuple[Kind, bool]:
-    """Return how a type is decoded, and whether it can be sent in binary."""
-    if quoted:
-        return Kind(str, QUOTED_OIDS[type_.name]), True
-    if type_.element is not None:
-        oid = _ARRAY_OIDS.get(type_.element.name)
-        if oid is None:
-            return Kind(list[str | None], TEXT_ARRAY_OID), False
-        member: Any = _KINDS[type_.element.name].annotation | None
-        return Kind(list[member], oid), True
-    if type_.is_enum:
-        return _TEXT, True
-    kind = _KINDS.get(type_.name)
-    return (kind, True) if kind is not None else (_TEXT, False)
+def _by_struct(
+    used: tuple[Column, ...],
+    kinds: list[Kind],
+    shape: Shape,
+    ignored: list[str],
+    converter: Converter,
+) -> _Functions:
+    """Make a codec's functions from a Struct whose fields are the columns in their order."""
+    names = [column.name for column in used] + ignored
+    fields = [_field(n, c, k) for n, (c, k) in enumerate(zip(used, kinds, strict=True))]
+    fields += [(f"f{n}", msgspec.Raw, _ABSENT) for n in range(len(used), len(names))]
+    struct = msgspec.defstruct(
+        "Row",
+        fields,
+        rename={f"f{n}": name for n, name in enumerate(names)},
+        forbid_unknown_fields=True,
+        gc=False,
+        kw_only=True,  # lets fields with a default stand before others
+    )
+    decode_all = msgspec.json.Decoder(list[struct]).decode  # type: ignore[valid-type]
+    refine = _refinements(used, shape, converter)
+
+    def decode(data: bytes) -> list[Any]:
+        rows = decode_all(data)
+        for refine_one in refine:
+            refine_one(rows)
+        return rows
+
+    width = len(used)
+    if not ignored:
+        return decode, astuple, None
+
+    def unknown(row: Any) -> tuple[str, ...]:  # noqa: ANN401 - a Struct made above
+        extra = astuple(row)[width:]
+        return tuple(name for name, raw in zip(ignored, extra, strict=True) if raw is not _ABSENT)
+
+    return decode, lambda row: astuple(row)[:width], unknown
 
 
 def _field(number: int, column: Column, kind: Kind) -> tuple[Any, ...]:
     """Describe a column to msgspec: what may be absent is what NULL may stand for."""
-    name = f"f{number}"
+    name, raw = f"f{number}", kind.annotation is msgspec.Raw
     if column.not_null:
         return (name, kind.annotation)
-    optional = kind.annotation if kind.annotation is msgspec.Raw else kind.annotation | None
-    return (name, optional) if column.has_default else (name, optional, None)
+    optional = kind.annotation if raw else kind.annotation | None
+    if column.has_default:
+        return (name, optional)
+    return (name, optional, _NULL if raw else None)
+
+
+def _refinements(
+    used: tuple[Column, ...], shape: Shape, converter: Converter
+) -> list[Callable[[list[Any]], None]]:
+    """Return what is done to decoded rows: conversion of wide values, checks of plain ones."""
+    found = []
+    for number, column in enumerate(used):
+        name = f"f{number}"
+        if is_wide(column, shape):
+            if column.type.name not in AS_IT_IS:
+                found.append(_conversion(name, column, converter))
+        elif check := _check(column):
+            found.append(_checking(name, check))
+    return found
+
+
+def _conversion(name: str, column: Column, converter: Converter) -> Callable[[list[Any]], None]:
+    typed = converter.typed
+
+    def convert(rows: list[Any]) -> None:
+        at = 0
+        try:
+            for at, row in enumerate(rows):  # noqa: B007 - the handler below needs it
+                setattr(row, name, typed(column, bytes(getattr(row, name))))
+        except (LossError, NotTypedError) as error:
+            raise msgspec.ValidationError(f"{error} - at `$[{at}]`") from error
+
+    return convert
+
+
+def _checking(name: str, check: Callable[[Any], None]) -> Callable[[list[Any]], None]:
+    def check_all(rows: list[Any]) -> None:
+        at = 0
+        try:
+            for at, row in enumerate(rows):  # noqa: B007 - the handler below needs it
+                value = getattr(row, name)
+                if value is not None:
+                    check(value)
+        except LossError as error:
+            raise msgspec.ValidationError(f"{error} - at `$[{at}]`") from error
+
+    return check_all
+
+
+def _check(column: Column) -> Callable[[Any], None] | None:
+    """Return what refuses a value that PostgreSQL would round; None where it cannot come to that.
+
+    Raises, when called: LossError.
+    """
+    kind, name = column.type.name, column.name
+    if kind == "numeric":
+        scale = numeric_scale(column)
+        if scale is None:
+            return _check_digits
+        return lambda number: check_scale(number, scale, name)
+    step = 10 ** (6 - kept_digits(column))
+    if kind in {"timestamp", "timestamptz", "time"} and step > 1:
+
+        def check_step(value: dt.datetime | dt.time) -> None:
+            if value.microsecond % step:
+                raise LossError(f"finer than column {name}")
+
+        return check_step
+    return None
+
+
+def _check_digits(number: decimal.Decimal) -> None:
+    if number.is_finite() and number and abs(number.adjusted()) > MOST_DIGITS:
+        raise LossError("more digits than PostgreSQL keeps")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row whose record was decoded as a dictionary."""
+
+    values: tuple[Any, ...]
+    unknown: tuple[str, ...]
+
+
+def _by_dictionary(
+    used: tuple[Column, ...],
+    shape: Shape,
+    columns: tuple[Column, ...],
+    converter: Converter,
+) -> _Functions:
+    """Make a codec's functions for fields that no Struct can have: slower, and as exact."""
+    decode_all = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
+    optional = {c.name for c in columns if c.has_default}
+    named = {column.name for column in columns}
+
+    def make(record: dict[str, msgspec.Raw]) -> _Row:
+        if record.keys() & optional != shape.named:
+            raise NotTypedError("a record of another shape")
+        return _Row(tuple(map(value_of, used, repeat(record))), tuple(record.keys() - named))
+
+    def value_of(column: Column, record: dict[str, msgspec.Raw]) -> Any:  # noqa: ANN401 - a value
+        raw = record.get(column.name, _NULL)
+        return raw if column.type.name in AS_IT_IS else converter.typed(column, bytes(raw))
+
+    def decode(data: bytes) -> list[_Row]:
+        rows: list[_Row] = []
+        try:
+            rows.extend(map(make, decode_all(data)))
+        except (LossError, NotTypedError) as error:
+            raise msgspec.ValidationError(f"{error} - at `$[{len(rows)}]`") from error
+        return rows
+
+    return decode, lambda row: row.values, lambda row: row.unknown

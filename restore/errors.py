@@ -1,4 +1,4 @@
-"""What can stop a restore. The message of each is one line that says what to do next."""
+"""What can stop a restore, or keep a record out. Messages are one line that says what to do."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ class SchemaError(RestoreError):
 
 class LoadError(RestoreError):
     """The database did not answer, refused, or went away."""
+
+
+class LossError(ValueError):
+    """A column cannot hold a value as it is; PostgreSQL is not asked to guess."""
+
+
+class NotTypedError(ValueError):
+    """A value is of no form that we convert; PostgreSQL may know better."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from restore.ahead import ahead
 from restore.constraints import (
     STILL_ASIDE,
     bring_back,
@@ -20,15 +18,16 @@ from restore.constraints import (
 )
 from restore.errors import LoadError, RestoreError
 from restore.finish import Finisher, finish
-from restore.ladder import Ladder, is_data_error
-from restore.orphans import reject_orphans
-from restore.progress import Progress
-from restore.read import Batch, Reader
+from restore.ladder import is_data_error
+from restore.limits import Limits
+from restore.load import TableLoad, Tally, size_bytes
+from restore.orphans import Kept, Orphans
 from restore.rejects import RejectFile
 from restore.report import TableReport
 from restore.session import flush
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -69,7 +68,7 @@ class Job:
         self._plan = plan
         self._watch = watch
         self._may_alter = True
-        self._number = 0
+        self._loads: dict[int, TableLoad] = {}
         self._reports = {
             load.table.oid: TableReport(
                 table=load.table.name, schema=load.table.schema, file=load.file.path.name
@@ -77,9 +76,12 @@ class Job:
             for load in plan.loads
         }
         self._rejects = {
-            load.table.oid: RejectFile(rejects_folder, load.table.name) for load in plan.loads
+            load.table.oid: RejectFile(rejects_folder, load.table.schema, load.table.name)
+            for load in plan.loads
         }
         report.tables += self._reports.values()
+        self._limits = Limits(options, report.tables)
+        self._tally = Tally(len(self._reports), sum(map(size_bytes, plan.loads)))
 
     def run(self) -> None:
         """Load every table, bring back what was put aside, and see that all of it is on disk.
@@ -99,14 +101,7 @@ class Job:
             try:
                 bring_back(self._conn)
             except psycopg.errors.ForeignKeyViolation:
-                reject_orphans(
-                    self._conn,
-                    self._plan,
-                    aside,
-                    self._rejects,
-                    self._reports,
-                    chunk_bytes=self._options.chunk_bytes,
-                )
+                self._reject_orphans(aside, "restore_journal")
                 bring_back(self._conn)
         flush(self._conn)
 
@@ -156,7 +151,18 @@ class Job:
         """
         if self._options.append or not self._may_alter:
             return list(self._plan.loads)
-        return sorted(self._plan.loads, key=_size_bytes, reverse=True)
+        return sorted(self._plan.loads, key=size_bytes, reverse=True)
+
+    def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
+        tables = {load.table.oid: load.table for load in self._plan.loads}
+        orphans = Orphans(
+            self._conn, tables, keys, chunk_bytes=self._options.chunk_bytes, schema=schema
+        )
+        kept = [
+            Kept(done.load, self._reports[oid], self._rejects[oid], done.converter)
+            for oid, done in self._loads.items()
+        ]
+        orphans.reject(kept, self._limits)
 
     def _load_again(self, load: Load) -> None:
         """Load a table once more, with its indexes in place.
@@ -172,7 +178,7 @@ class Job:
         finish(self._conn, load.table)
 
     def _put_indexes_aside(self, load: Load) -> None:
-        small = _size_bytes(load) < _WORTH_BYTES
+        small = size_bytes(load) < _WORTH_BYTES
         if self._options.append or small or not (load.table.indexes and self._may_alter):
             return
         try:
@@ -192,48 +198,15 @@ class Job:
             error.add_note(STILL_ASIDE)
 
     def _load(self, load: Load) -> None:
-        report = self._reports[load.table.oid]
-        ladder = Ladder(self._conn, load.table, self._rejects[load.table.oid], report)
-        started = time.monotonic()
-        self._number += 1
-        with contextlib.closing(load.file.open()) as stream:
-            reader = Reader(stream, self._options.chunk_bytes, ladder.decode)
-            try:
-                for found in ahead(reader):
-                    if isinstance(found, Batch):
-                        ladder.load(found)
-                    else:
-                        ladder.damage(found)
-                    self._watch(
-                        Progress(
-                            table=load.table.name,
-                            number=self._number,
-                            tables=len(self._reports),
-                            rows=report.read,
-                            rejected=report.rejected + report.duplicates,
-                            batches=0,
-                            batches_expected=0,
-                            bytes_read=reader.bytes_read,
-                            bytes_total=_size_bytes(load),
-                            all_rows=sum(table.read for table in self._reports.values()),
-                            all_bytes_read=reader.bytes_read,
-                            all_bytes_total=sum(map(_size_bytes, self._plan.loads)),
-                        )
-                    )
-            except RestoreError as error:
-                report.error = " ".join(str(error).split())
-                raise
-            finally:
-                report.wall_s = time.monotonic() - started
-        report.cut_off = stream.fault is not None or reader.cut_off_at is not None
-        if stream.fault is not None:
-            report.warnings.append(stream.fault)
-        if reader.cut_off_at is not None:
-            report.warnings.append(
-                f"{load.file.path.name} is cut off at byte {reader.cut_off_at:,}: its array is not"
-                " closed, so records may be missing that nobody can name"
-            )
-
-
-def _size_bytes(load: Load) -> int:
-    return load.file.path.stat().st_size
+        oid = load.table.oid
+        self._loads[oid] = TableLoad(
+            self._conn,
+            load,
+            options=self._options,
+            rejects=self._rejects[oid],
+            report=self._reports[oid],
+            limits=self._limits,
+            tally=self._tally,
+            watch=self._watch,
+        )
+        self._loads[oid].run()

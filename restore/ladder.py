@@ -1,10 +1,12 @@
 """What happens to records on their way into a table: the fast way, and what to do when it fails.
 
-1. A batch of the usual shape is sent as one COPY.
-2. Records of another shape are decoded one by one and sent in runs of equal shape, in file order.
-3. A COPY that fails is split at the row that PostgreSQL names, or in halves where it names none.
-4. A record that fails alone is inserted as literals, which the server casts (other spellings of
-   dates, numbers as strings). What it refuses then is rejected.
+1. ``batch``: a batch is sent as one COPY.
+2. ``split``: a COPY that fails is split at the row that PostgreSQL names, or in halves where it
+   names none; records that do not decode like the others are parted from them first.
+3. ``row``: a record that fails alone is inserted with typed parameters. These know forms of values
+   that a COPY of the whole batch does not: ``3.0`` for an integer, numbers that are instants.
+4. ``literal``: what we do not read ourselves is inserted as text that the server casts: dates in
+   other spellings, ``"yes"``. What it refuses then is rejected.
 
 The order of the file is kept throughout, so that of two records with one key the first wins.
 """
@@ -12,46 +14,37 @@ The order of the file is kept throughout, so that of two records with one key th
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import psycopg
-from psycopg import sql
 
-from restore.copy import CopyFailure, copy_rows, copy_statement
-from restore.decode import Codecs
+from restore.copy import CopyFailure
+from restore.destination import Destination, Sent
 from restore.errors import LoadError
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
-from restore.values import literal
+from restore.shapes import Decoded, Segment, Shapes
+from restore.single import RefusedError, Single, fields_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from restore.catalog import Column, Table
-    from restore.decode import Codec
+    from restore.catalog import Table
+    from restore.limits import Limits
+    from restore.options import Options
     from restore.read import Batch, Damage, RawRecord
     from restore.rejects import RejectFile
-    from restore.report import TableReport
+    from restore.report import Level, TableReport
+    from restore.values import Converter
 
 # SQLSTATE classes that speak of the data and not of the server or the connection: data exception,
 # integrity constraint, WITH CHECK OPTION, raised by a trigger, a value over a limit of the program.
 _DATA_ERRORS = ("22", "23", "44", "P0", "54")
-_UNIQUE_VIOLATION = "23505"
-
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows with the codec that they were decoded by."""
-
-    codec: Codec
-    rows: list[Any]
-
-    def __len__(self) -> int:
-        return len(self.rows)
+# With more stretches of different shapes than this, a batch is sent shape by shape.
+_MOST_SEGMENTS = 4
+# After a row that fails, the next COPY takes so many times the rows that went well before it: then
+# what is sent in vain stays in proportion to what is not.
+_GROWTH = 4
 
 
 class Ladder:
@@ -60,33 +53,44 @@ class Ladder:
     Args:
         conn: a connection that commits each statement.
         table: the target.
+        destination: how its rows go in.
+        converter: how its values are read.
+        options: what unknown fields mean, the size of batches.
         rejects: where records go that cannot be restored.
         report: the table's counts.
+        limits: say when there are too many rejects.
     """
 
     def __init__(
-        self, conn: psycopg.Connection, table: Table, rejects: RejectFile, report: TableReport
+        self,
+        conn: psycopg.Connection,
+        table: Table,
+        *,
+        destination: Destination,
+        converter: Converter,
+        options: Options,
+        rejects: RejectFile,
+        report: TableReport,
+        limits: Limits,
     ) -> None:
         self._conn = conn
         self._table = table
+        self._destination = destination
+        self._single = Single(conn, table, destination, converter, options.timezone)
+        self._options = options
         self._rejects = rejects
         self._report = report
-        self._codecs = Codecs(table)
-        self._usual = self._codecs.usual()
-        self._columns = {c.name: c for c in table.columns if not c.generated}
+        self._limits = limits
+        self._shapes = Shapes(table, converter)
         self._named = {c.name for c in table.columns}
-        self._statements: dict[tuple[str, ...], sql.Composed] = {}
 
-    def decode(self, data: bytes) -> Rows:
-        """Decode a JSON array of records of the usual shape. Another thread may call this.
+    def decode(self, data: bytes) -> Decoded:
+        """Decode a JSON array of records. Another thread may call this.
 
         Raises:
-            msgspec.DecodeError: some record is not of that shape.
+            msgspec.DecodeError: it is no JSON array of objects.
         """
-        codec = self._usual
-        if codec is None:
-            raise msgspec.DecodeError("no shape is usual in this table")
-        return Rows(codec, codec.decode(data))
+        return self._shapes.decode(data)
 
     def load(self, batch: Batch) -> None:
         """Load a batch; afterwards each of its records is counted as loaded or kept as a reject.
@@ -94,135 +98,162 @@ class Ladder:
         Raises:
             LoadError: the server or the connection failed, or the table as a whole is refused.
         """
-        self._report.read += batch.count
-        if isinstance(batch.rows, Rows):
-            usual, rows = batch.rows.codec, batch.rows.rows
-            failure = self._copy(usual, rows)
-            if failure is not None:
-                self._isolate(usual, rows, batch.records(), failure)
-            return
-        for codec, rows, records in self._runs(batch):
-            if codec is None:
-                for record in records:
-                    self._insert(record)
-            else:
-                self._load_run(codec, rows, records)
+        with self._reading(batch.count):
+            decoded = batch.rows if isinstance(batch.rows, Decoded) else self.decode(batch.data)
+            self._load(batch, decoded.segments)
+        self._limits.after_batch()
 
     def damage(self, damage: Damage) -> None:
-        """Keep bytes that are no record."""
-        self._report.read += 1
-        self._reject(damage.record, Reason(level="read", message=damage.reason))
+        """Keep bytes that are no record, unless only bare ``NaN`` keeps them from being one."""
+        with self._reading(1):
+            fields = self._single.with_bare_numbers(damage.record.raw)
+            if fields is None:
+                self._reject(damage.record, Reason(level="read", message=damage.reason))
+            else:
+                self._load_alone(damage.record, fields)
+        self._limits.after_batch()
 
-    def _runs(self, batch: Batch) -> Iterator[tuple[Codec | None, list[Any], list[RawRecord]]]:
-        """Part a batch, in its order, into runs of one codec; None: records for the last rung."""
-        current: Codec | None = None
-        rows: list[Any] = []
-        records: list[RawRecord] = []
-        for record in batch.records():
-            codec, row = self._decode_one(record)
-            if records and codec is not current:
-                yield current, rows, records
-                rows, records = [], []
-            current = codec
-            rows.append(row)
-            records.append(record)
-        yield current, rows, records
-        if current is not None:
-            # The next batch most likely looks as this one ended.
-            self._usual = current
-
-    def _decode_one(self, record: RawRecord) -> tuple[Codec | None, Any]:
-        data = b"[%b]" % record.raw
-        usual = self._usual
-        if usual is not None:
-            with contextlib.suppress(*DECODE_ERRORS):
-                return usual, usual.decode(data)[0]
+    @contextlib.contextmanager
+    def _reading(self, count: int) -> Iterator[None]:
+        """Count records as read; where the load stops among them, those that are decided."""
+        before = self._report.decided
         try:
-            codec = self._codecs.of(_fields.decode(record.raw))
-            return (codec, codec.decode(data)[0]) if codec is not None else (None, None)
-        except DECODE_ERRORS:
-            return None, None
+            yield
+        except BaseException:
+            self._report.read += self._report.decided - before
+            raise
+        self._report.read += count
 
-    def _load_run(self, codec: Codec, rows: list[Any], records: list[RawRecord]) -> None:
-        failure = self._copy(codec, rows)
-        if failure is not None:
-            self._isolate(codec, rows, records, failure)
+    def _load(self, batch: Batch, segments: list[Segment]) -> None:
+        whole = len(segments) == 1
+        if len(segments) > _MOST_SEGMENTS and self._load_by_shape(segments):
+            return
+        for segment in segments:
+            if segment.codec is None:
+                self._load_one(batch.record(segment.start))
+            else:
+                self._load_rows(batch, segment, "batch" if whole else "split")
 
-    def _isolate(
-        self, codec: Codec, rows: list[Any], records: list[RawRecord], failure: CopyFailure
-    ) -> None:
-        """Bring every row in that can come, after a COPY of all of them has failed."""
-        while True:
-            if len(rows) == 1:
-                self._insert(records[0])
-                return
-            if failure.row is None:
-                half = len(rows) // 2
-                self._load_run(codec, rows[:half], records[:half])
-                self._load_run(codec, rows[half:], records[half:])
-                return
-            if failure.row > 0:
-                self._load_run(codec, rows[: failure.row], records[: failure.row])
-            self._insert(records[failure.row])
-            rows, records = rows[failure.row + 1 :], records[failure.row + 1 :]
-            again = self._copy(codec, rows) if rows else None
-            if again is None:
-                return
-            failure = again
+    def _load_by_shape(self, segments: list[Segment]) -> bool:
+        """Load many short segments as one COPY for each codec, in one transaction.
 
-    def _copy(self, codec: Codec, rows: list[Any]) -> CopyFailure | None:
-        statement = self._statements.get(codec.columns)
-        if statement is None:
-            statement = self._statements[codec.columns] = copy_statement(self._table, codec)
-        failure = copy_rows(self._conn, statement, codec, rows)
-        if failure is None:
-            self._report.count_loaded("batch", len(rows))
-            self._count_unknown(codec, rows)
-        elif failure.error is not None:
-            self._stop_unless_data(failure.error)
-        return failure
-
-    def _count_unknown(self, codec: Codec, rows: list[Any]) -> None:
-        for name, attribute in codec.unknown:
-            there = sum(getattr(row, attribute) is not None for row in rows)
-            self._report.unknown_fields[name] = self._report.unknown_fields.get(name, 0) + there
-
-    def _insert(self, record: RawRecord) -> None:
-        """The last rung: one record, its values as literals for the server to cast."""
+        Returns:
+            False: some row was refused, or has to be loaded by itself; then none is loaded.
+        """
+        groups: dict[int, Segment] = {}
+        for segment in segments:
+            if segment.codec is None:
+                return False
+            group = groups.setdefault(id(segment.codec), Segment(0, segment.codec, []))
+            group.rows.extend(segment.rows)
         try:
-            fields = _fields.decode(record.raw)
-            columns = [self._columns[name] for name in fields if name in self._columns]
-            values = [literal(column, fields[column.name]) for column in columns]
-            self._conn.execute(self._insert_statement(columns), values)
+            with self._conn.transaction():
+                sent = [self._copy(group, group.rows) for group in groups.values()]
+                if any(isinstance(found, CopyFailure) for found in sent):
+                    raise psycopg.Rollback  # the order of the file decides, row by row
         except psycopg.Error as error:
-            if error.sqlstate is not None:
-                self._stop_unless_data(error)
-            elif not isinstance(error, psycopg.DataError):
-                raise LoadError(_one_line(error)) from error
-            self._reject(record, _reason(error))
-        except (*DECODE_ERRORS, ValueError) as error:
-            self._reject(record, Reason(level="row", message=str(error)))
-        else:
-            self._report.count_loaded("literal", 1)
-            for name in fields.keys() - self._named:
-                self._report.unknown_fields[name] = self._report.unknown_fields.get(name, 0) + 1
+            raise LoadError(f"table {self._table.name}: {_one_line(error)}") from error
+        if any(isinstance(found, CopyFailure) for found in sent):
+            return False
+        for group, found in zip(groups.values(), sent, strict=True):
+            self._count(group, group.rows, found, "batch")  # type: ignore[arg-type]
+        return True
 
-    def _insert_statement(self, columns: list[Column]) -> sql.Composed:
-        table = _identifier(self._table.schema, self._table.name)
-        if not columns:
-            return sql.SQL("INSERT INTO {} DEFAULT VALUES").format(table)
-        return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})").format(
-            table,
-            sql.SQL(", ").join(_identifier(column.name) for column in columns),
-            sql.SQL(", ").join(map(_placeholder, columns)),
-        )
+    def _load_rows(self, batch: Batch, segment: Segment, level: Level) -> None:
+        """Load a segment by COPY, isolating the rows that are refused."""
+        rows, size = segment.rows, self._options.batch_size or len(segment.rows)
+        at, step = 0, size
+        while at < len(rows):
+            part = rows[at : at + step]
+            sent = self._copy(segment, part)
+            if isinstance(sent, Sent):
+                self._count(segment, part, sent, level)
+                at, step = at + len(part), min(step * _GROWTH, size)
+                continue
+            level = "split"
+            if len(part) == 1:
+                self._load_one(batch.record(segment.start + at))
+                at, step = at + 1, _GROWTH
+            elif sent.row is None or sent.row >= len(part):
+                step = len(part) // 2
+            elif self._load_before(segment, rows[at : at + sent.row]):
+                self._load_one(batch.record(segment.start + at + sent.row))
+                at, step = at + sent.row + 1, min(max(sent.row, 1) * _GROWTH, size)
+            else:
+                step = max(1, sent.row // 2)
+
+    def _load_before(self, segment: Segment, rows: Sequence[Any]) -> bool:
+        """Load the rows before the one that was refused; say whether they went in."""
+        if not rows:
+            return True
+        sent = self._copy(segment, rows)
+        if isinstance(sent, CopyFailure):
+            return False
+        self._count(segment, rows, sent, "split")
+        return True
+
+    def _copy(self, segment: Segment, rows: Sequence[Any]) -> Sent | CopyFailure:
+        codec = segment.codec
+        if codec is None:
+            raise AssertionError("a record without a codec is loaded by itself")
+        if codec.unknown is not None and self._options.unknown_fields == "error":
+            self._stop_at_unknown(name for row in rows for name in codec.unknown(row))
+        sent = self._destination.copy(codec, rows)
+        if isinstance(sent, CopyFailure) and sent.error is not None:
+            self._stop_unless_data(sent.error)
+        return sent
+
+    def _count(self, segment: Segment, rows: Sequence[Any], sent: Sent, level: Level) -> None:
+        self._report.count_loaded(level, sent.loaded)
+        self._report.count_skipped(sent.skipped)
+        self._report.replaced += sent.replaced
+        if segment.codec is not None and segment.codec.unknown is not None:
+            for row in rows:
+                self._count_unknown(segment.codec.unknown(row))
+
+    def _count_unknown(self, names: Sequence[str]) -> None:
+        counts = self._report.unknown_fields
+        for name in names:
+            if name not in self._named:  # else it is a generated column
+                counts[name] = counts.get(name, 0) + 1
+
+    def _stop_at_unknown(self, names: Iterator[str]) -> None:
+        unknown = sorted({name for name in names if name not in self._named})
+        if unknown:
+            listed = ", ".join(map(repr, unknown))
+            raise LoadError(
+                f"table {self._table.name} has no column for {listed}, and --unknown-fields is"
+                " error: add the column, or restore with --unknown-fields warn"
+            )
+
+    def _load_one(self, record: RawRecord) -> None:
+        """Load a record by itself, on the last two rungs."""
+        try:
+            fields = fields_of(record.raw)
+        except DECODE_ERRORS as error:
+            self._reject(record, Reason(level="read", message=str(error)))
+            return
+        self._load_alone(record, fields)
+
+    def _load_alone(self, record: RawRecord, fields: dict[str, bytes]) -> None:
+        unknown = tuple(name for name in fields if name not in self._named)
+        if self._options.unknown_fields == "error":
+            self._stop_at_unknown(iter(unknown))
+        try:
+            sent, level = self._single.insert(fields)
+        except RefusedError as refused:
+            if refused.error is not None:
+                self._stop_unless_data(refused.error)
+            self._reject(record, refused.reason)
+        else:
+            self._report.count_loaded(level, sent.loaded)
+            self._report.count_skipped(sent.skipped)
+            self._count_unknown(unknown)
 
     def _reject(self, record: RawRecord, reason: Reason) -> None:
         self._rejects.add(record, reason)
-        if reason.duplicate:
-            self._report.duplicates += 1
-        else:
-            self._report.rejected += 1
+        self._report.count_reject(reason.kind, reason.group, record.ordinal, record.offset)
+        self._limits.after_reject(reason.line)
 
     def _stop_unless_data(self, error: psycopg.Error) -> None:
         if is_data_error(error):
@@ -233,28 +264,6 @@ class Ladder:
 def is_data_error(error: psycopg.Error) -> bool:
     """Tell whether an error speaks of the data, rather than of the server or the connection."""
     return (error.sqlstate or "").startswith(_DATA_ERRORS)
-
-
-def _identifier(*names: str) -> sql.Identifier:
-    """Quote names for a statement with parameters, in which psycopg reads ``%%`` as ``%``."""
-    return sql.Identifier(*(name.replace("%", "%%") for name in names))
-
-
-def _placeholder(column: Column) -> sql.Composable:
-    if column.type.name == "timestamp":
-        # PostgreSQL drops an offset in a literal of this type in silence; ours is converted to UTC.
-        return sql.SQL("CAST(CAST(%s AS timestamptz) AS timestamp)")
-    return sql.SQL("%s")
-
-
-def _reason(error: psycopg.Error) -> Reason:
-    return Reason(
-        level="row",
-        message=_one_line(error),
-        duplicate=error.sqlstate == _UNIQUE_VIOLATION,
-        sqlstate=error.sqlstate,
-        constraint=error.diag.constraint_name,
-    )
 
 
 def _one_line(error: psycopg.Error) -> str:

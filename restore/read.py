@@ -57,6 +57,10 @@ class Batch:
     count: int
     rows: Any | None
 
+    def record(self, index: int) -> RawRecord:
+        """Return one record."""
+        return self.records()[index]
+
     def records(self) -> list[RawRecord]:
         """Return each record's own bytes, offset and ordinal."""
         records = []
@@ -95,6 +99,7 @@ class Reader:
             ``DECODE_ERRORS`` where a record is not of the shape that it expects.
 
     Attributes:
+        chunk_bytes: as given; may be changed between batches.
         bytes_read: how much of the stream has been read.
         cut_off_at: where the file ends, if it ends before its array is closed.
     """
@@ -103,7 +108,7 @@ class Reader:
         self.bytes_read = 0
         self.cut_off_at: int | None = None
         self._stream = stream
-        self._chunk_bytes = chunk_bytes
+        self.chunk_bytes = chunk_bytes
         self._decode = decode
         self._buffer = b""
         self._offset = 0  # of the buffer's first byte in the file
@@ -113,7 +118,7 @@ class Reader:
         self._form: Form = LINES
 
     def __iter__(self) -> Iterator[Batch | Damage]:
-        self._fill(max(self._chunk_bytes, len(_UTF8_BOM)))
+        self._fill(max(self.chunk_bytes, len(_UTF8_BOM)))
         self._drop(len(_UTF8_BOM) if self._buffer.startswith(_UTF8_BOM) else 0)
         self._fill(1 - len(self._buffer))
         self._skip_white()
@@ -128,7 +133,7 @@ class Reader:
             if batch is not None:
                 if batch.count:
                     yield batch
-                self._fill(self._chunk_bytes - len(self._buffer))
+                self._fill(self.chunk_bytes - len(self._buffer))
                 continue
             before = len(self._buffer)
             yield from self._walk()
@@ -136,7 +141,7 @@ class Reader:
                 break
             # Nothing was whole: a record larger than the chunk. Read as much again.
             unfinished = len(self._buffer) == before
-            self._fill(before if unfinished else self._chunk_bytes - len(self._buffer))
+            self._fill(before if unfinished else self.chunk_bytes - len(self._buffer))
             self._fill(1 - len(self._buffer))
         yield from self._after_end()
 
@@ -159,7 +164,7 @@ class Reader:
         """Drop white space, however much of it there is."""
         while self._buffer and self._buffer[0] in _WHITE:
             self._drop(len(self._buffer) - len(self._buffer.lstrip(_WHITE)))
-            self._fill(self._chunk_bytes if not self._buffer else 0)
+            self._fill(self.chunk_bytes if not self._buffer else 0)
 
     def _cut_batch(self) -> Batch | None:
         """Cut whole records off the buffer's start; None where no cut holds."""
@@ -264,6 +269,6 @@ class Reader:
                 )
                 self._ordinal += 1
             self._drop(len(self._buffer))
-            self._fill(self._chunk_bytes)
+            self._fill(self.chunk_bytes)
             if not self._buffer:
                 return

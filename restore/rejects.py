@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+from array import array
+from bisect import bisect_right, insort
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
 import msgspec
@@ -16,28 +18,52 @@ if TYPE_CHECKING:
 
     from restore.read import RawRecord
 
-Level = Literal["read", "row", "constraint"]
+Level = Literal["read", "row", "literal", "constraint"]
+Kind = Literal["rejected", "duplicate"]
+SUFFIX = ".jsonl"
 _UNSAFE = re.compile(r"[^\w.\-]")
+# A value in a message, which differs from record to record.
+_VALUE = re.compile(r"""(?<![\w"'])(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?![\w"'])""")
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a record was not restored, and the rung of the ladder that gave it up."""
+    """Why a record was not restored, and the rung of the ladder that gave it up.
+
+    ``detail`` is what differs from record to record.
+    """
 
     level: Level
     message: str
+    detail: str = ""
     duplicate: bool = False
     sqlstate: str | None = None
     constraint: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of reject that it makes."""
+        return "duplicate" if self.duplicate else "rejected"
+
+    @property
+    def group(self) -> str:
+        """What this reason has in common with those of other records."""
+        return self.message if self.constraint else _VALUE.sub("...", self.message)
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"{self.message}: {self.detail}" if self.detail else self.message
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a reject file. See docs/formats.md."""
 
     table: str
+    schema: str
     ordinal: int | None
     offset: int | None
     length: int
-    kind: Literal["rejected", "duplicate"]
+    kind: Kind
     level: Level
     message: str
     sqlstate: str | None = None
@@ -46,20 +72,49 @@ class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     raw_base64: str | None = None
 
 
+class Ordinals:
+    """A set of ordinals in little memory: those that follow one another are kept as a range."""
+
+    def __init__(self) -> None:
+        self._starts = array("q")
+        self._ends = array("q")
+
+    def add(self, ordinal: int) -> None:
+        """Put an ordinal in; cheap where it is greater than all that are there."""
+        if ordinal in self:
+            return
+        if self._ends and self._ends[-1] == ordinal:
+            self._ends[-1] += 1
+            return
+        insort(self._starts, ordinal)
+        insort(self._ends, ordinal + 1)
+
+    def __contains__(self, ordinal: int) -> bool:
+        at = bisect_right(self._starts, ordinal) - 1
+        return at >= 0 and ordinal < self._ends[at]
+
+    def clear(self) -> None:
+        """Empty the set."""
+        del self._starts[:], self._ends[:]
+
+
 class RejectFile:
     """The reject file of one table, made when the first record needs it.
 
+    A file of that name that is there already is kept under another name, never mixed with this one.
+
     Args:
         folder: where it goes; made with it.
+        schema: the table's schema.
         table: the table's name, which a hostile backup may have chosen: it cannot leave ``folder``.
     """
 
-    def __init__(self, folder: Path, table: str) -> None:
-        self.path = folder / f"{_UNSAFE.sub('_', table).lstrip('.') or '_'}.jsonl"
-        self.ordinals: set[int] = set()
+    def __init__(self, folder: Path, schema: str, table: str) -> None:
+        self.path = folder / file_name(table)
+        self.ordinals = Ordinals()
+        self._schema = schema
         self._table = table
         self._file: BinaryIO | None = None
-        self._began_at = 0
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +125,15 @@ class RejectFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    @property
+    def used(self) -> bool:
+        """Tell whether any record was kept."""
+        return self._file is not None
+
+    def close(self) -> None:
+        """Close the file; whatever was added is in it."""
         if self._file is not None:
             self._file.close()
 
@@ -77,7 +141,7 @@ class RejectFile:
         """Start anew: the table is loaded once more from its beginning."""
         self.ordinals.clear()
         if self._file is not None:
-            self._file.truncate(self._began_at)
+            self._file.truncate(0)
 
     def add(self, record: RawRecord, reason: Reason) -> None:
         """Keep a record.
@@ -96,29 +160,53 @@ class RejectFile:
         text, encoded = _as_text(raw)
         line = Reject(
             table=self._table,
+            schema=self._schema,
             ordinal=ordinal,
             offset=offset,
             length=len(raw),
-            kind="duplicate" if reason.duplicate else "rejected",
+            kind=reason.kind,
             level=reason.level,
-            message=reason.message,
+            message=reason.line,
             sqlstate=reason.sqlstate,
             constraint=reason.constraint,
             raw=text,
             raw_base64=encoded,
         )
+        self.write_line(msgspec.json.encode(line))
+
+    def write_line(self, line: bytes) -> None:
+        """Write one line, and see that it has left this process.
+
+        Raises:
+            LoadError: the file cannot be written.
+        """
         try:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
+                _keep_older(self.path)
                 self._file = self.path.open("ab")
-                self._began_at = self._file.tell()
-            self._file.write(msgspec.json.encode(line) + b"\n")
+            self._file.write(line + b"\n")
             self._file.flush()
         except OSError as error:
             raise LoadError(
                 f"cannot write the reject file {self.path}: {error.strerror}; make room, or choose"
                 " another folder with --rejects, and restore again with --clean"
             ) from error
+
+
+def file_name(table: str) -> str:
+    """Return the name of a table's reject file: a plain name, whatever the table is called."""
+    return f"{_UNSAFE.sub('_', table).lstrip('.') or '_'}{SUFFIX}"
+
+
+def _keep_older(path: Path) -> None:
+    """Give a file that is there another name: the first of ``.1``, ``.2``, ... that is free."""
+    if not path.exists():
+        return
+    number = 1
+    while (other := path.with_name(f"{path.name}.{number}")).exists():
+        number += 1
+    path.rename(other)
 
 
 def _as_text(raw: bytes) -> tuple[str | None, str | None]:

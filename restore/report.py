@@ -75,6 +75,39 @@ class TableReport(msgspec.Struct, kw_only=True):
         setattr(self.levels, level, getattr(self.levels, level) + rows)
         self.loaded += rows
 
+    def count_reject(self, kind: str, group: str, ordinal: int | None, offset: int | None) -> None:
+        """Count a record that is kept as a reject, and why."""
+        if kind == "duplicate":
+            self.duplicates += 1
+        else:
+            self.rejected += 1
+        self.count_reason(kind, group, ordinal, offset)
+
+    def count_reason(self, kind: str, group: str, ordinal: int | None, offset: int | None) -> None:
+        """Count one more record that is kept out for a reason."""
+        for found in self.reasons:
+            if found.reason == group and found.kind == kind:
+                found.count += 1
+                return
+        if len(self.reasons) >= MOST_REASONS and group != OTHER_REASONS:
+            self.count_reason(kind, OTHER_REASONS, ordinal, offset)
+            return
+        self.reasons.append(
+            ReasonCount(
+                reason=group, kind=kind, count=1, first_ordinal=ordinal, first_offset=offset
+            )
+        )
+
+    def count_skipped(self, rows: int) -> None:
+        """Count records that were left out because their keys are in the table."""
+        self.skipped += rows
+        self.duplicates += rows
+
+    @property
+    def decided(self) -> int:
+        """Records of which it is known what became of them."""
+        return self.loaded + self.duplicates + self.rejected
+
     def count_taken_out(self, rows: int) -> None:
         """Count rows that left the table again because a foreign key forbids them."""
         self.taken_out += rows

@@ -1,105 +1,137 @@
-"""How single JSON values become what a column takes, where msgspec alone cannot say."""
+"""How one JSON value becomes exactly what a column takes, or is refused; never a guess.
+
+Two ways lead into a column. ``Converter.typed`` gives a Python value that stands for the JSON value
+without loss; it also knows what PostgreSQL's own input does not: numbers that are instants, ``3.0``
+for an integer, a JavaScript buffer. ``Converter.literal`` gives the text from which the server
+makes the value, once it is sure that the server would neither round, nor cut off, nor interpret.
+"""
 
 from __future__ import annotations
 
-import binascii
+import dataclasses
 import datetime as dt
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from restore import instants, scalars
+from restore.documents import array_literal, document_literal
+from restore.errors import LossError, NotTypedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from restore.catalog import Column
 
-_MIDNIGHT = ("", "T00:00:00", "T00:00:00Z", "T00:00:00.000Z", "T00:00:00+00:00")
+_DOCUMENTS = frozenset({"json", "jsonb"})
+_DECIMALS = re.compile(r"\.(\d+)\D*$")
+_MONEY_DECIMALS = 2
 
 
-def bytes_from_json(raw: bytes) -> bytes | None:  # noqa: PLR0911 - one return for each form
-    r"""Return the bytes that a JSON value stands for; None for ``null``.
+class Converter:
+    """Converts JSON values for the columns of one table.
 
-    Base64, PostgreSQL's hex (``"\\x48"``), an array of numbers, and the two forms in which
-    JavaScript writes a buffer: ``{"type":"Buffer","data":[72]}`` and ``{"0":72}``.
+    Args:
+        timezone: the zone of instants that are written without one.
 
-    Raises:
-        ValueError: it is none of these.
+    Attributes:
+        notes: what a person should know of how values were read, a line each.
     """
-    if raw[:1] == b'"' and b"\\" not in raw:
-        return binascii.a2b_base64(raw[1:-1], strict_mode=True)
-    match msgspec.json.decode(raw):
-        case None:
+
+    def __init__(self, timezone: str = "UTC") -> None:
+        self.notes: set[str] = set()
+        zone: dt.tzinfo = dt.UTC
+        if timezone != "UTC":
+            from zoneinfo import ZoneInfo  # noqa: PLC0415 - most restores need none
+
+            zone = ZoneInfo(timezone)
+        self._by_type: dict[str, Callable[[Column, bytes], Any]] = {
+            "bool": scalars.boolean,
+            "bytea": scalars.bytes_from_json,
+            "date": lambda column, raw: instants.date(column, raw, zone),
+            "float4": scalars.floating,
+            "float8": scalars.floating,
+            "numeric": scalars.numeric,
+            "time": instants.time,
+            "timestamp": lambda column, raw: instants.timestamp(column, raw, self.notes),
+            "timestamptz": lambda column, raw: instants.timestamptz(column, raw, zone, self.notes),
+            **dict.fromkeys(scalars.INTEGER_BITS, scalars.integer),
+            **dict.fromkeys(scalars.TEXTS, scalars.text),
+        }
+
+    def typed(self, column: Column, raw: bytes) -> Any:  # noqa: ANN401 - any type of PostgreSQL's
+        """Return the Python value of the column's type that a JSON value stands for, without loss.
+
+        Of types that Python has none for, it is the text of a literal.
+
+        Raises:
+            NotTypedError: PostgreSQL may read it, we do not.
+            LossError: the column cannot hold it as it is.
+        """
+        convert = self._by_type.get(column.type.name)
+        if convert is None:
+            return self.literal(column, raw)
+        return None if raw == b"null" else convert(column, raw)
+
+    def literal(self, column: Column, raw: bytes) -> str | None:
+        """Return the text from which PostgreSQL makes the value, if it makes it without loss.
+
+        Raises:
+            LossError: it cannot, or what it would make is a guess.
+        """
+        if column.type.name in _DOCUMENTS:
+            # A document that must not be NULL can only mean JSON's own null.
+            return None if raw == b"null" and not column.not_null else raw.decode()
+        if raw == b"null":
             return None
-        case str(text) if text.startswith("\\x"):
-            return bytes.fromhex(text[2:])
-        case str(text):
-            return binascii.a2b_base64(text, strict_mode=True)
-        case {"type": "Buffer", "data": list(numbers)}:
-            return bytes(numbers)
-        case list(numbers):
-            return bytes(numbers)
-        case dict(items) if list(items) == [str(n) for n in range(len(items))]:
-            return bytes(items.values())
-    raise ValueError("these are no bytes: expected base64, hex or a buffer")
+        element = column.type.element
+        if element is not None and raw[:1] == b"[" and element.kind != "c":
+            member = dataclasses.replace(column, type=element, not_null=False)
+            return array_literal(raw, lambda data: self._member(member, data))
+        if raw[:1] in (b"{", b"["):
+            return document_literal(column, raw)
+        text = scalars.scalar(raw)
+        _check_literal(column, text)
+        return text
+
+    def _member(self, member: Column, raw: bytes) -> str | None:
+        """Return an array's member as the text of a literal."""
+        if member.type.name in _DOCUMENTS:
+            return None if raw == b"null" else raw.decode()
+        try:
+            return as_text(self.typed(member, raw))
+        except NotTypedError:
+            return self.literal(member, raw)
 
 
-def date_from_json(text: str) -> dt.date:
-    """Return the date of ``2024-01-31``, also when written as midnight, as JavaScript does.
+def as_text(value: object) -> str | None:
+    """Return a typed value as the text of a literal; None for None."""
+    match value:
+        case None | str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case bytes():
+            return f"\\x{value.hex()}"
+        case float() if math.isinf(value):
+            return "Infinity" if value > 0 else "-Infinity"
+        case dt.datetime():
+            return value.isoformat(" ")
+    return str(value)
+
+
+def _check_literal(column: Column, text: str) -> None:
+    """Refuse what PostgreSQL would round, cut off or interpret.
 
     Raises:
-        ValueError: it is no date, or has a time of day, which a date would lose.
+        LossError: the reason.
     """
-    if text[10:] not in _MIDNIGHT:
-        raise ValueError(f"no plain date: {text!r}")
-    return dt.date.fromisoformat(text[:10])
-
-
-def literal(  # noqa: PLR0911 - one return for each kind of value
-    column: Column, raw: msgspec.Raw
-) -> str | bytes | list[Any] | None:
-    """Return a JSON value as what PostgreSQL reads as a literal of the column's type.
-
-    Raises:
-        ValueError: the value cannot stand for anything in that column.
-    """
-    text = bytes(raw)
     kind = column.type.name
-    if kind in {"json", "jsonb"}:
-        # A document that must not be NULL can only mean JSON's own null.
-        return None if text == b"null" and not column.not_null else text.decode()
-    if text == b"null":
-        return None
-    if kind == "bytea":
-        return bytes_from_json(text)
-    if kind == "date" and text[:1] == b'"':
-        return _date_literal(msgspec.json.decode(text, type=str))
-    if text[:1] == b'"':
-        return msgspec.json.decode(text, type=str)
-    if text[:1] == b"[" and column.type.element is not None:
-        return _array(msgspec.json.decode(text))
-    if text[:1] in b"{[":
-        raise ValueError(f"a JSON document does not fit column {column.name} of type {kind}")
-    return text.decode()
-
-
-def _date_literal(text: str) -> str:
-    """Let PostgreSQL read a date in any spelling, unless that would drop a time of day."""
-    if ":" in text:
-        return date_from_json(text).isoformat()
-    return text
-
-
-def _array(values: Any) -> list[Any]:  # noqa: ANN401 - any JSON value
-    """Give an array's members as texts, so that the server casts them."""
-    members: list[Any] = []
-    for value in values:
-        match value:
-            case list():
-                members.append(_array(value))
-            case None | str():
-                members.append(value)
-            case dict():
-                members.append(msgspec.json.encode(value).decode())
-            case bool():
-                members.append("true" if value else "false")
-            case _:
-                members.append(str(value))
-    return members
+    if kind == "numeric" and scalars.numeric_scale(column) is not None:
+        raise LossError(f"{scalars.shown(text)} is no decimal number")
+    if kind == "money":
+        places = _DECIMALS.search(text)
+        if places and len(places[1].rstrip("0")) > _MONEY_DECIMALS:
+            raise LossError(f"{scalars.shown(text)} has more than {_MONEY_DECIMALS} decimal places")
+    if kind in instants.TEMPORAL:
+        instants.check_literal(column, text)

@@ -13,9 +13,11 @@ import pytest
 
 from restore.catalog import Column, Table, Type
 from restore.copy import copy_rows, copy_statement, prepare
-from restore.decode import Codec, Codecs
+from restore.decode import Codec, make_codec
+from restore.kinds import Shape
 from restore.read import Batch, Damage, Reader
 from restore.scan import DECODE_ERRORS, array_form, walk
+from restore.values import Converter
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -64,9 +66,8 @@ def table() -> Table:
 
 @pytest.fixture
 def codec() -> Codec:
-    usual = Codecs(table()).usual()
-    assert usual is not None
-    return usual
+    columns = table().columns
+    return make_codec(columns, Shape(frozenset(), frozenset(), frozenset()), Converter())
 
 
 def test_read_and_decode(benchmark: BenchmarkFixture, codec: Codec) -> None:
@@ -111,6 +112,6 @@ def test_encode_and_copy(benchmark: BenchmarkFixture, codec: Codec, database: An
     prepare(conn)
     conn.execute(CREATE)
     rows = codec.decode(DATA)
-    statement = copy_statement(table(), codec)
+    statement = copy_statement(table().identifier, codec)
     assert benchmark(copy_rows, conn, statement, codec, rows) is None
     assert conn.execute("SELECT count(*) % 2000 = 0 FROM hot").fetchone() == (True,)

@@ -1,0 +1,217 @@
+"""Where rows go: straight into the table, or, beside rows that are there, by way of a staging one.
+
+Both are atomic for each call: all of its rows arrive, or none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import psycopg
+from psycopg import sql
+
+from restore.copy import CopyFailure, copy_rows, copy_statement
+from restore.errors import SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restore.catalog import Column, Table
+    from restore.decode import Codec
+    from restore.options import OnConflict
+
+_STAGING = sql.Identifier("pg_temp", "restore_staging")
+
+
+class Sent(NamedTuple):
+    """What became of rows: loaded (of which ``replaced`` took others' place), or left out."""
+
+    loaded: int
+    skipped: int = 0
+    replaced: int = 0
+
+
+class Value(NamedTuple):
+    """A value for one column, and the expression around its placeholder."""
+
+    column: Column
+    value: Any
+    expression: sql.Composable
+
+
+class Destination(Protocol):
+    """Takes the rows of one table."""
+
+    def copy(self, codec: Codec, rows: Sequence[Any]) -> Sent | CopyFailure:
+        """Take rows of one codec, by COPY."""
+
+    def insert(self, values: Sequence[Value]) -> Sent:
+        """Take one row. Nothing loaded nor skipped: the table has a row with this key.
+
+        Raises:
+            psycopg.Error: the server refused it.
+        """
+
+
+class Direct:
+    """Rows go straight into the table.
+
+    Args:
+        conn: a connection that commits each statement.
+        table: the target.
+    """
+
+    def __init__(self, conn: psycopg.Connection, table: Table) -> None:
+        self._conn = conn
+        self._table = table
+        self._statements: dict[tuple[str, ...], sql.Composed] = {}
+
+    def copy(self, codec: Codec, rows: Sequence[Any]) -> Sent | CopyFailure:
+        """Take rows of one codec, by COPY."""
+        statement = self._statements.get(codec.columns)
+        if statement is None:
+            statement = copy_statement(self._table.identifier, codec)
+            self._statements[codec.columns] = statement
+        return copy_rows(self._conn, statement, codec, rows) or Sent(len(rows))
+
+    def insert(self, values: Sequence[Value]) -> Sent:
+        """Take one row.
+
+        Raises:
+            psycopg.Error: the server refused it.
+        """
+        self._conn.execute(insert_statement(self._table, values), [v.value for v in values])
+        return Sent(1)
+
+
+class Merged:
+    """Rows go beside others that are there; ``skip`` leaves these, ``replace`` overwrites them.
+
+    A COPY cannot say ON CONFLICT, so it goes to a temporary table first. Of two records of the
+    backup with one key the first wins, as everywhere: ``replace`` overwrites only rows that are
+    older than this restore.
+
+    Args:
+        conn: a connection that commits each statement.
+        table: the target.
+        mode: ``skip`` or ``replace``.
+
+    Raises:
+        SchemaError: a row to replace could not be told by a key.
+    """
+
+    def __init__(self, conn: psycopg.Connection, table: Table, mode: OnConflict) -> None:
+        self._conn = conn
+        self._table = table
+        self._replaces = mode == "replace"
+        self._key = _key(table) if self._replaces else ()
+        # The transaction after which rows are ours.
+        self._began = conn.execute("SELECT pg_current_xact_id()::xid::text").fetchall()[0][0]
+        conn.execute(
+            sql.SQL(
+                "DROP TABLE IF EXISTS {staging};"
+                " CREATE TEMP TABLE restore_staging (LIKE {table}) ON COMMIT DELETE ROWS"
+            ).format(staging=_STAGING, table=table.identifier)
+        )
+        for column in table.columns:
+            conn.execute(
+                sql.SQL("ALTER TABLE {} ALTER {} DROP NOT NULL").format(
+                    _STAGING, sql.Identifier(column.name)
+                )
+            )
+
+    def copy(self, codec: Codec, rows: Sequence[Any]) -> Sent | CopyFailure:
+        """Take rows of one codec, by COPY."""
+        outcome: Sent | CopyFailure | None = None
+        try:
+            with self._conn.transaction():
+                outcome = copy_rows(self._conn, copy_statement(_STAGING, codec), codec, rows)
+                outcome = outcome or self._move(codec.columns, len(rows))
+                if isinstance(outcome, CopyFailure):
+                    raise psycopg.Rollback
+        except psycopg.Error as error:
+            return CopyFailure(error, error.diag.message_primary or str(error), None)
+        return outcome
+
+    def _move(self, columns: Sequence[str], count: int) -> Sent | CopyFailure:
+        """Move what is staged into the table."""
+        names = sql.SQL(", ").join(map(quoted, columns))
+        replaced = self._count_there(columns) if self._replaces else 0
+        moved = self._conn.execute(
+            sql.SQL("INSERT INTO {} AS t ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} {}").format(
+                quoted(self._table.schema, self._table.name),
+                names,
+                names,
+                _STAGING,
+                self._on_conflict(columns),
+            ),
+            [],
+        ).rowcount
+        if self._replaces and moved < count:
+            # Some keys are in the backup twice: which ones shows row by row.
+            return CopyFailure(None, "a key is in the backup twice", None)
+        return Sent(moved, count - moved, replaced)
+
+    def _count_there(self, columns: Sequence[str]) -> int:
+        """Count the staged rows whose key is in the table."""
+        if not set(self._key) <= set(columns):
+            return 0
+        same = sql.SQL(" AND ").join(
+            sql.SQL("s.{0} = t.{0}").format(sql.Identifier(name)) for name in self._key
+        )
+        query = sql.SQL("SELECT count(*) FROM {} s JOIN {} t ON {}")
+        statement = query.format(_STAGING, self._table.identifier, same)
+        return int(self._conn.execute(statement).fetchall()[0][0])
+
+    def insert(self, values: Sequence[Value]) -> Sent:
+        """Take one row. Nothing loaded nor skipped: the backup has had this key before.
+
+        Raises:
+            psycopg.Error: the server refused it.
+        """
+        columns = [value.column.name for value in values]
+        statement = insert_statement(self._table, values) + self._on_conflict(columns)
+        moved = self._conn.execute(statement, [value.value for value in values]).rowcount
+        return Sent(moved, 0 if self._replaces else 1 - moved)
+
+    def _on_conflict(self, columns: Sequence[str]) -> sql.Composable:
+        if not self._replaces:
+            return sql.SQL(" ON CONFLICT DO NOTHING")
+        always = {column.name for column in self._table.columns if column.identity == "a"}
+        others = [name for name in columns if name not in self._key and name not in always]
+        sets = [
+            sql.SQL("{0} = excluded.{0}").format(quoted(name)) for name in others or self._key[:1]
+        ]
+        return sql.SQL(
+            " ON CONFLICT ({}) DO UPDATE SET {} WHERE age(t.xmin) > age({}::text::xid)"
+        ).format(
+            sql.SQL(", ").join(map(quoted, self._key)),
+            sql.SQL(", ").join(sets),
+            sql.Literal(self._began),
+        )
+
+
+def _key(table: Table) -> tuple[str, ...]:
+    if not table.unique_keys:
+        raise SchemaError(
+            f"--on-conflict replace tells rows by a key, and table {table.name} has none: use skip"
+            " or reject"
+        )
+    return table.unique_keys[0].columns
+
+
+def insert_statement(table: Table, values: Sequence[Value]) -> sql.Composed:
+    """Return the INSERT of one row, its values as parameters."""
+    into = quoted(table.schema, table.name)
+    if not values:
+        return sql.SQL("INSERT INTO {} AS t DEFAULT VALUES").format(into)
+    return sql.SQL("INSERT INTO {} AS t ({}) OVERRIDING SYSTEM VALUE VALUES ({})").format(
+        into,
+        sql.SQL(", ").join(quoted(value.column.name) for value in values),
+        sql.SQL(", ").join(value.expression for value in values),
+    )
+
+
+def quoted(*names: str) -> sql.Identifier:
+    """Quote names for a statement with parameters, in which psycopg reads ``%%`` as ``%``."""
+    return sql.Identifier(*(name.replace("%", "%%") for name in names))

@@ -1,0 +1,105 @@
+"""JSON arrays and objects as literals of arrays and of types that are made of parts."""
+
+from __future__ import annotations
+
+import decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from restore.errors import LossError
+from restore.instants import TEMPORAL
+from restore.scalars import INTEGER_BITS, TEXTS, no_document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restore.catalog import Column
+
+# Types whose values are never JSON documents. Of others PostgreSQL's own input decides.
+_SCALARS = frozenset(
+    {*INTEGER_BITS, *TEXTS, *TEMPORAL, "bool", "float4", "float8", "numeric", "money", "uuid"}
+) - {"interval"}
+# The parts in which node-postgres gives an interval, largest first.
+_INTERVAL_PARTS = ("years", "months", "days", "hours", "minutes", "seconds", "milliseconds")
+
+_members = msgspec.json.Decoder(list[msgspec.Raw])
+_numbers = msgspec.json.Decoder(dict[str, decimal.Decimal])
+_texts = msgspec.json.Decoder(dict[str, str | None])
+
+
+def array_literal(raw: bytes, text_of: Callable[[bytes], str | None]) -> str:
+    """Return the text of a PostgreSQL array.
+
+    Args:
+        raw: a JSON array; arrays in it are further dimensions.
+        text_of: gives a member's text; None: NULL.
+
+    Source: "Array Input and Output Syntax" in PostgreSQL's documentation.
+    """
+    parts = []
+    for member in _members.decode(raw):
+        data = bytes(member)
+        if data[:1] == b"[":
+            parts.append(array_literal(data, text_of))
+            continue
+        text = text_of(data)
+        parts.append("NULL" if text is None else _quoted(text))
+    return f"{{{','.join(parts)}}}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def document_literal(column: Column, raw: bytes) -> str:
+    """Return the literal that a JSON object or array stands for in a column that is no JSON.
+
+    Raises:
+        LossError: the column takes no documents.
+    """
+    name = column.type.name
+    if name in _SCALARS or column.type.is_enum:
+        raise no_document(column)
+    if raw[:1] == b"{":
+        made = _FROM_OBJECT.get(name)
+        try:
+            return made(raw) if made is not None else raw.decode()
+        except (msgspec.DecodeError, KeyError) as error:
+            raise LossError(f"no {name} can be made of this document: {error}") from error
+    return raw.decode()
+
+
+def _interval(raw: bytes) -> str:
+    parts = _numbers.decode(raw)
+    unknown = parts.keys() - set(_INTERVAL_PARTS)
+    if unknown:
+        raise LossError(f"no interval has a part {min(unknown)!r}")
+    return " ".join(f"{parts[unit]:f} {unit}" for unit in _INTERVAL_PARTS if unit in parts) or "0"
+
+
+def _point(raw: bytes) -> str:
+    parts = _numbers.decode(raw)
+    return f"({parts['x']},{parts['y']})"
+
+
+def _circle(raw: bytes) -> str:
+    parts = _numbers.decode(raw)
+    return f"<({parts['x']},{parts['y']}),{parts['radius']}>"
+
+
+def _hstore(raw: bytes) -> str:
+    pairs: dict[str, Any] = _texts.decode(raw)
+    return ", ".join(
+        f"{_quoted(key)}=>{'NULL' if value is None else _quoted(value)}"
+        for key, value in pairs.items()
+    )
+
+
+_FROM_OBJECT: dict[str, Callable[[bytes], str]] = {
+    "interval": _interval,
+    "point": _point,
+    "circle": _circle,
+    "hstore": _hstore,
+}

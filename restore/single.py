@@ -1,0 +1,209 @@
+"""Loads a record by itself: typed where we read its values, as literals where only the server does.
+
+It is slower than COPY by two orders of magnitude and meant for few records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from restore.destination import Destination, Sent, Value
+from restore.errors import LossError, NotTypedError
+from restore.rejects import Reason
+from restore.scan import DECODE_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restore.catalog import Column, Table
+    from restore.values import Converter
+
+Rung = Literal["row", "literal"]
+
+_UNIQUE_VIOLATION = "23505"
+# Tokens of Python's json.dumps that no JSON has, and the strings among which to look for them.
+_BARE_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)')
+_FLOATS = frozenset({"float4", "float8", "numeric"})
+_WITH_ZONE = frozenset({"timestamptz", "timetz"})
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class RefusedError(Exception):
+    """A record did not go in: ``reason`` for its reject, and the server's error if it is one."""
+
+    def __init__(self, reason: Reason, error: psycopg.Error | None = None) -> None:
+        super().__init__(reason.line)
+        self.reason = reason
+        self.error = error
+
+
+class Single:
+    """Loads records one by one into one table.
+
+    Args:
+        conn: a connection that commits each statement, its time zone UTC.
+        table: the target.
+        destination: how its rows go in.
+        converter: how its values are read.
+        zone: the time zone of times that are written without one.
+    """
+
+    def __init__(
+        self,
+        conn: psycopg.Connection,
+        table: Table,
+        destination: Destination,
+        converter: Converter,
+        zone: str,
+    ) -> None:
+        self._conn = conn
+        self._columns = {c.name: c for c in table.columns if not c.generated}
+        self._destination = destination
+        self._converter = converter
+        self._zone = zone
+
+    def insert(self, fields: dict[str, bytes]) -> tuple[Sent, Rung]:
+        """Insert a record, given by its fields as they stand in the file.
+
+        Returns:
+            What became of it, and the rung that did it.
+
+        Raises:
+            RefusedError: it cannot be restored.
+        """
+        level: Rung = "row"
+        try:
+            values, level = self._values(fields)
+            with self._zone_for(values):
+                sent = self._destination.insert(values)
+        except psycopg.Error as error:
+            is_ours = error.sqlstate is None and isinstance(error, psycopg.DataError)
+            raise RefusedError(_reason(error, level), None if is_ours else error) from error
+        except (LossError, UnicodeDecodeError, *DECODE_ERRORS) as error:
+            reason = Reason(level=level, message=" ".join(str(error).split()))
+            raise RefusedError(reason) from error
+        if sent == Sent(0):
+            raise RefusedError(_SEEN_BEFORE)
+        return sent, level
+
+    def _values(self, fields: dict[str, bytes]) -> tuple[list[Value], Rung]:
+        """Return a record's values, and the rung that this takes.
+
+        Raises:
+            LossError: a column cannot hold a value as it is.
+        """
+        values: list[Value] = []
+        level: Rung = "row"
+        for name, raw in fields.items():
+            column = self._columns.get(name)
+            if column is None:
+                continue
+            try:
+                value, as_literal = self._converter.typed(column, raw), False
+            except NotTypedError:
+                value, as_literal = self._converter.literal(column, raw), True
+                level = "literal"
+            values.append(Value(column, value, _expression(column, raw, as_literal=as_literal)))
+        return values, level
+
+    @contextlib.contextmanager
+    def _zone_for(self, values: list[Value]) -> Iterator[None]:
+        """Let the server read times without a zone in the zone that was asked for."""
+        zone = self._zone
+        literals = [v for v in values if v.column.type.name in _WITH_ZONE and _is_text(v)]
+        if zone == "UTC" or not literals:
+            yield
+            return
+        with self._conn.transaction():
+            self._resolve(values)
+            self._conn.execute("SELECT set_config('TimeZone', %s, true)", [zone])
+            yield
+
+    def _resolve(self, values: list[Value]) -> None:
+        """Have the server read times of columns without a zone before another zone is set."""
+        for n, value in enumerate(values):
+            if value.column.type.name == "timestamp" and _is_text(value):
+                query = sql.SQL("SELECT {}::text").format(value.expression)
+                [(text,)] = self._conn.execute(query, [value.value]).fetchall()
+                values[n] = Value(value.column, text, _PLACEHOLDER)
+
+    def with_bare_numbers(self, raw: bytes) -> dict[str, bytes] | None:
+        """Return the fields of a record that only ``NaN`` or ``Infinity`` keep from being JSON.
+
+        Returns:
+            None where it is none, or where a column could not hold such a number.
+        """
+        found = 0
+
+        def quote(match: re.Match[bytes]) -> bytes:
+            nonlocal found
+            token = match.group()
+            if token.startswith(b'"'):
+                return token
+            found += 1
+            return b'{"":"%b"}' % token
+
+        try:
+            fields = fields_of(_BARE_NUMBER.sub(quote, raw))
+        except DECODE_ERRORS:
+            return None
+        for name, value in fields.items():
+            column = self._columns.get(name)
+            if value.startswith(b'{"":"') and column and column.type.name in _FLOATS:
+                fields[name] = value[4:-1]
+                found -= 1
+        return fields if found == 0 else None
+
+
+def fields_of(raw: bytes) -> dict[str, bytes]:
+    """Return a record's fields, each as it stands in the file.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON object.
+    """
+    return {name: bytes(value) for name, value in _fields.decode(raw).items()}
+
+
+_PLACEHOLDER = sql.SQL("%s")
+_SEEN_BEFORE = Reason(
+    level="row", message="a record before it in this backup has the same key", duplicate=True
+)
+
+
+def _is_text(value: Value) -> bool:
+    return isinstance(value.value, str)
+
+
+def _expression(column: Column, raw: bytes, *, as_literal: bool) -> sql.Composable:
+    """Return the expression around a value's placeholder."""
+    if as_literal and column.type.name == "timestamp":
+        # PostgreSQL drops an offset in a literal of this type in silence; the session's zone is
+        # UTC, so this converts it.
+        return sql.SQL("CAST(CAST(%s AS timestamptz) AS timestamp)")
+    element = column.type.element
+    if column.type.kind == "c" and raw[:1] == b"{":
+        name = sql.Identifier(column.type.schema, column.type.name)
+        return sql.SQL("json_populate_record(NULL::{}, %s::json)").format(name)
+    if element is not None and element.kind == "c" and raw[:1] == b"[":
+        name = sql.Identifier(element.schema, element.name)
+        query = "ARRAY(SELECT json_populate_recordset(NULL::{}, %s::json))"
+        return sql.SQL(query).format(name)
+    return _PLACEHOLDER
+
+
+def _reason(error: psycopg.Error, level: Rung) -> Reason:
+    return Reason(
+        level=level,
+        message=" ".join((error.diag.message_primary or str(error)).split()),
+        detail=" ".join((error.diag.message_detail or "").split()),
+        duplicate=error.sqlstate == _UNIQUE_VIOLATION,
+        sqlstate=error.sqlstate,
+        constraint=error.diag.constraint_name,
+    )
