@@ -211,6 +211,14 @@ def table_names(conn: psycopg.Connection, schema: str | None) -> dict[str, int]:
     return names
 
 
+def find_table(conn: psycopg.Connection, schema: str | None, name: str) -> int | None:
+    """Return the oid of one table; without a schema, of what the search path finds."""
+    for oid, _, found in conn.execute(_TABLES, {"schema": schema}).fetchall():
+        if found == name:
+            return int(oid)
+    return None
+
+
 def identifiers(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, sql.Identifier]:
     """Return the qualified names of the tables with these oids, for use in SQL."""
     return {

@@ -128,6 +128,8 @@ def copy_rows(
     except psycopg.Error as error:
         if error.sqlstate is None and isinstance(error, psycopg.DataError):
             return CopyFailure(None, str(error), at)
+        # Its traceback would keep the batch alive, in a cycle that is looked for seldom.
+        error.__traceback__ = None
         return CopyFailure(error, error.diag.message_primary or str(error), _row_at_fault(error))
     except _ENCODE_ERRORS as error:
         return CopyFailure(None, str(error), at)

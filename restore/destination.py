@@ -84,6 +84,9 @@ class Direct:
         return Sent(1)
 
 
+_TWICE = CopyFailure(None, "a key is in the backup twice", None)
+
+
 class Merged:
     """Rows go beside others that are there; ``skip`` leaves these, ``replace`` overwrites them.
 
@@ -104,7 +107,7 @@ class Merged:
         self._conn = conn
         self._table = table
         self._replaces = mode == "replace"
-        self._key = _key(table) if self._replaces else ()
+        self._key = key_to_replace_by(table) if self._replaces else ()
         # The transaction after which rows are ours.
         self._began = conn.execute("SELECT pg_current_xact_id()::xid::text").fetchall()[0][0]
         conn.execute(
@@ -129,6 +132,8 @@ class Merged:
                 outcome = outcome or self._move(codec.columns, len(rows))
                 if isinstance(outcome, CopyFailure):
                     raise psycopg.Rollback
+        except psycopg.errors.CardinalityViolation:
+            return _TWICE
         except psycopg.Error as error:
             return CopyFailure(error, error.diag.message_primary or str(error), None)
         return outcome
@@ -149,7 +154,7 @@ class Merged:
         ).rowcount
         if self._replaces and moved < count:
             # Some keys are in the backup twice: which ones shows row by row.
-            return CopyFailure(None, "a key is in the backup twice", None)
+            return _TWICE
         return Sent(moved, count - moved, replaced)
 
     def _count_there(self, columns: Sequence[str]) -> int:
@@ -191,7 +196,23 @@ class Merged:
         )
 
 
-def _key(table: Table) -> tuple[str, ...]:
+def destination_for(conn: psycopg.Connection, table: Table, on_conflict: OnConflict) -> Destination:
+    """Return how rows go in where ``on_conflict`` decides about keys that are there.
+
+    Raises:
+        SchemaError: rows to replace could not be told by a key.
+    """
+    if on_conflict == "reject":
+        return Direct(conn, table)
+    return Merged(conn, table, on_conflict)
+
+
+def key_to_replace_by(table: Table) -> tuple[str, ...]:
+    """Return the columns by which a row to replace is told: the primary key's, or another key's.
+
+    Raises:
+        SchemaError: the table has no key.
+    """
     if not table.unique_keys:
         raise SchemaError(
             f"--on-conflict replace tells rows by a key, and table {table.name} has none: use skip"

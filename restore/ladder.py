@@ -14,7 +14,7 @@ The order of the file is kept throughout, so that of two records with one key th
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from restore.catalog import Table
     from restore.limits import Limits
     from restore.options import Options
-    from restore.read import Batch, Damage, RawRecord
+    from restore.read import Damage, RawRecord
     from restore.rejects import RejectFile
     from restore.report import Level, TableReport
     from restore.values import Converter
@@ -45,6 +45,28 @@ _MOST_SEGMENTS = 4
 # After a row that fails, the next COPY takes so many times the rows that went well before it: then
 # what is sent in vain stays in proportion to what is not.
 _GROWTH = 4
+
+
+class Records(Protocol):
+    """Whole records that stand together: a batch of a table file, or of rejects.
+
+    ``data`` holds them as a JSON array, ``rows`` as what ``Ladder.decode`` made of it, if anything.
+    """
+
+    @property
+    def data(self) -> bytes:
+        """The records as a JSON array."""
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+
+    @property
+    def rows(self) -> Any | None:  # noqa: ANN401 - what the caller's reader was given to decode by
+        """What ``Ladder.decode`` made of them, if anything."""
+
+    def record(self, index: int) -> RawRecord:
+        """Return one of them, with its place in the file."""
 
 
 class Ladder:
@@ -92,7 +114,7 @@ class Ladder:
         """
         return self._shapes.decode(data)
 
-    def load(self, batch: Batch) -> None:
+    def load(self, batch: Records) -> None:
         """Load a batch; afterwards each of its records is counted as loaded or kept as a reject.
 
         Raises:
@@ -124,7 +146,7 @@ class Ladder:
             raise
         self._report.read += count
 
-    def _load(self, batch: Batch, segments: list[Segment]) -> None:
+    def _load(self, batch: Records, segments: list[Segment]) -> None:
         whole = len(segments) == 1
         if len(segments) > _MOST_SEGMENTS and self._load_by_shape(segments):
             return
@@ -159,7 +181,7 @@ class Ladder:
             self._count(group, group.rows, found, "batch")  # type: ignore[arg-type]
         return True
 
-    def _load_rows(self, batch: Batch, segment: Segment, level: Level) -> None:
+    def _load_rows(self, batch: Records, segment: Segment, level: Level) -> None:
         """Load a segment by COPY, isolating the rows that are refused."""
         rows, size = segment.rows, self._options.batch_size or len(segment.rows)
         at, step = 0, size
@@ -252,7 +274,7 @@ class Ladder:
 
     def _reject(self, record: RawRecord, reason: Reason) -> None:
         self._rejects.add(record, reason)
-        self._report.count_reject(reason.kind, reason.group, record.ordinal, record.offset)
+        self._report.count_reject(reason, record.ordinal, record.offset)
         self._limits.after_reject(reason.line)
 
     def _stop_unless_data(self, error: psycopg.Error) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restore.ahead import ahead
-from restore.destination import Destination, Direct, Merged
+from restore.destination import destination_for
 from restore.errors import RestoreError
 from restore.ladder import Ladder
 from restore.progress import Progress, TableDone
@@ -106,7 +106,7 @@ class TableLoad:
         ladder = Ladder(
             self._conn,
             self.load.table,
-            destination=self._destination(),
+            destination=destination_for(self._conn, self.load.table, self._options.on_conflict),
             converter=self.converter,
             options=self._options,
             rejects=self._rejects,
@@ -129,11 +129,6 @@ class TableLoad:
         if self._report.decided != self._report.read:
             raise AssertionError(f"{self.load.table.name}: records are counted that were not read")
         self._note_end(stream, reader)
-
-    def _destination(self) -> Destination:
-        if self._options.on_conflict == "reject" or self._options.dry_run:
-            return Direct(self._conn, self.load.table)
-        return Merged(self._conn, self.load.table, self._options.on_conflict)
 
     def _chunk_for(self, records: int, record_bytes: float) -> int:
         """Return how much to read at a time for batches of so many records."""

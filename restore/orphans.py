@@ -147,7 +147,7 @@ class Orphans:
         for record, key, values in self._records(table, missing):
             reason = _reason(key, values, table.load.table)
             table.rejects.add(record, reason)
-            table.report.count_reason(reason.kind, reason.group, record.ordinal, record.offset)
+            table.report.count_reason(reason, record.ordinal, record.offset)
             missing[key][values] -= 1
         for key, left in missing.items():
             for values, count in left.items():
@@ -186,7 +186,7 @@ class Orphans:
         reason = _reason(key, values, table.load.table)
         for (row,) in self._conn.execute(query, [*values, count]).fetchall():
             table.rejects.add_row(row.encode(), reason)
-            table.report.count_reason(reason.kind, reason.group, None, None)
+            table.report.count_reason(reason, None, None)
 
 
 class _Finder:

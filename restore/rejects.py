@@ -107,10 +107,11 @@ class RejectFile:
         folder: where it goes; made with it.
         schema: the table's schema.
         table: the table's name, which a hostile backup may have chosen: it cannot leave ``folder``.
+        name: the file's name; None: one that is made of the table's.
     """
 
-    def __init__(self, folder: Path, schema: str, table: str) -> None:
-        self.path = folder / file_name(table)
+    def __init__(self, folder: Path, schema: str, table: str, name: str | None = None) -> None:
+        self.path = folder / (name or file_name(table))
         self.ordinals = Ordinals()
         self._schema = schema
         self._table = table

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from restore.rejects import Reason
 
 Level = Literal["batch", "split", "row", "literal"]
 
@@ -15,6 +18,7 @@ _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 # So many reasons are told apart per table; what comes after them is counted as one.
 MOST_REASONS = 20
 OTHER_REASONS = "other reasons"
+_EXAMPLE = 300
 
 
 class Levels(msgspec.Struct, kw_only=True):
@@ -32,11 +36,16 @@ class Levels(msgspec.Struct, kw_only=True):
 
 
 class ReasonCount(msgspec.Struct, kw_only=True):
-    """How many records were kept out for one reason, and where the first of them is."""
+    """How many records were kept out for one reason, and where the first of them is.
+
+    ``reason`` leaves out what differs from record to record; ``example`` is a whole one.
+    """
 
     reason: str
     kind: str
+    sqlstate: str | None = None
     count: int = 0
+    example: str = ""
     first_ordinal: int | None = None
     first_offset: int | None = None
 
@@ -75,28 +84,35 @@ class TableReport(msgspec.Struct, kw_only=True):
         setattr(self.levels, level, getattr(self.levels, level) + rows)
         self.loaded += rows
 
-    def count_reject(self, kind: str, group: str, ordinal: int | None, offset: int | None) -> None:
+    def count_reject(self, reason: Reason, ordinal: int | None, offset: int | None) -> None:
         """Count a record that is kept as a reject, and why."""
-        if kind == "duplicate":
+        if reason.duplicate:
             self.duplicates += 1
         else:
             self.rejected += 1
-        self.count_reason(kind, group, ordinal, offset)
+        self.count_reason(reason, ordinal, offset)
 
-    def count_reason(self, kind: str, group: str, ordinal: int | None, offset: int | None) -> None:
+    def count_reason(self, reason: Reason, ordinal: int | None, offset: int | None) -> None:
         """Count one more record that is kept out for a reason."""
-        for found in self.reasons:
-            if found.reason == group and found.kind == kind:
-                found.count += 1
-                return
-        if len(self.reasons) >= MOST_REASONS and group != OTHER_REASONS:
-            self.count_reason(kind, OTHER_REASONS, ordinal, offset)
-            return
-        self.reasons.append(
-            ReasonCount(
-                reason=group, kind=kind, count=1, first_ordinal=ordinal, first_offset=offset
+        sqlstate, group = reason.sqlstate, reason.group
+        if len(self.reasons) >= MOST_REASONS and not self._reason(reason.kind, sqlstate, group):
+            sqlstate, group = None, OTHER_REASONS
+        found = self._reason(reason.kind, sqlstate, group)
+        if found is None:
+            found = ReasonCount(
+                reason=group,
+                kind=reason.kind,
+                sqlstate=sqlstate,
+                first_ordinal=ordinal,
+                first_offset=offset,
+                example=reason.line[:_EXAMPLE],
             )
-        )
+            self.reasons.append(found)
+        found.count += 1
+
+    def _reason(self, kind: str, sqlstate: str | None, group: str) -> ReasonCount | None:
+        wanted = (kind, sqlstate, group)
+        return next((r for r in self.reasons if (r.kind, r.sqlstate, r.reason) == wanted), None)
 
     def count_skipped(self, rows: int) -> None:
         """Count records that were left out because their keys are in the table."""

@@ -6,6 +6,7 @@ import binascii
 import decimal
 import math
 import re
+import uuid
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -179,6 +180,18 @@ def text(column: Column, raw: bytes) -> str:
     if kind == "char" and len(value.encode()) > 1:
         raise LossError(f'column {column.name} of type "char" holds one byte')
     return value
+
+
+def identifier(_: Column, raw: bytes) -> uuid.UUID:
+    """Return a UUID, also from braces and without hyphens.
+
+    Raises:
+        NotTypedError: it is none.
+    """
+    try:
+        return uuid.UUID(string(raw))
+    except (ValueError, msgspec.DecodeError) as error:
+        raise NotTypedError("no UUID") from error
 
 
 def no_document(column: Column) -> LossError:

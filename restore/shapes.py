@@ -34,6 +34,8 @@ _MOST_ROUNDS = 4
 _MOST_UNKNOWN = 2_000
 # Each codec is a class of its own; records of still other shapes are loaded by themselves.
 _MOST_CODECS = 100
+# A record that does not decode costs a second decoding of those before it in a block of so many.
+_BLOCK = 64
 # msgspec names the place of an error so.
 _AT = re.compile(r"at `\$\[(\d+)\]")
 
@@ -163,8 +165,10 @@ class Shapes:
 
     def _is_plain(self, column: Column, raw: bytes) -> bool:
         """Tell whether a value is decoded as usual. What cannot be converted either counts so."""
-        if is_wide(column, self._usual) or (column.type.is_enum and raw[:1] == b'"'):
+        if is_wide(column, self._usual):
             return True
+        if raw[:1] == b'"' and not self._converter.reads(column):
+            return True  # only the server knows what its text means
         annotation = kind_of(column, wide=False).annotation
         try:
             msgspec.json.decode(raw, type=annotation if column.not_null else annotation | None)
@@ -199,15 +203,18 @@ class Shapes:
 
 
 def _extend(segments: list[Segment], codec: Codec, raws: list[bytes], start: int, end: int) -> None:
-    """Decode a stretch, parting off the records that do not decode."""
+    """Decode a stretch, block by block, parting off the records that do not decode."""
     while start < end:
-        found, fault = _first_fault(codec.decode, raws, start, end)
-        if found:
+        stop = min(start + _BLOCK, end)
+        found, fault = _first_fault(codec.decode, raws, start, stop)
+        last = segments[-1] if segments else None
+        if last is not None and last.codec is codec:
+            last.rows.extend(found)
+        elif found:
             segments.append(Segment(start, codec, found))
-        if fault is None:
-            return
-        segments.append(Segment(fault, None, []))
-        start = fault + 1
+        if fault is not None:
+            segments.append(Segment(fault, None, []))
+        start = stop if fault is None else fault + 1
 
 
 def _first_fault(

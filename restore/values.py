@@ -53,6 +53,7 @@ class Converter:
             "float8": scalars.floating,
             "numeric": scalars.numeric,
             "time": instants.time,
+            "uuid": scalars.identifier,
             "timestamp": lambda column, raw: instants.timestamp(column, raw, self.notes),
             "timestamptz": lambda column, raw: instants.timestamptz(column, raw, zone, self.notes),
             **dict.fromkeys(scalars.INTEGER_BITS, scalars.integer),
@@ -72,6 +73,10 @@ class Converter:
         if convert is None:
             return self.literal(column, raw)
         return None if raw == b"null" else convert(column, raw)
+
+    def reads(self, column: Column) -> bool:
+        """Tell whether ``typed`` reads values of a column's type itself, strings too."""
+        return column.type.name in self._by_type
 
     def literal(self, column: Column, raw: bytes) -> str | None:
         """Return the text from which PostgreSQL makes the value, if it makes it without loss.

@@ -1,0 +1,104 @@
+"""Loading beside rows that are there: reject, skip, replace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from restore import Options, SchemaError, restore
+
+if TYPE_CHECKING:
+    from restore import Report
+    from restore.tests.target import Target
+
+CREATE = """
+    CREATE TABLE item (
+        id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sku text UNIQUE, n int DEFAULT 7,
+        twice int GENERATED ALWAYS AS (n * 2) STORED
+    );
+    INSERT INTO item (sku, n) VALUES ('a', 1), ('b', 2), ('c', 3);
+"""
+PARTED = """
+    CREATE TABLE item (id int PRIMARY KEY, sku text, n int) PARTITION BY RANGE (id);
+    CREATE TABLE item_low PARTITION OF item FOR VALUES FROM (0) TO (500);
+    CREATE TABLE item_high PARTITION OF item FOR VALUES FROM (500) TO (100000);
+    INSERT INTO item VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3);
+"""
+
+
+def append(target: Target, mode: Any, **options: Any) -> Report:
+    report = restore(
+        Options(
+            backup=target.backup,
+            dsn=target.dsn,
+            rejects=target.rejects,
+            append=True,
+            on_conflict=mode,
+            **options,
+        )
+    )
+    assert report.error is None
+    [table] = report.tables
+    assert table.read == table.loaded + table.duplicates + table.rejected
+    return report
+
+
+def records(count: int) -> list[dict[str, Any]]:
+    return [{"id": n, "sku": f"s{n}", "n": n * 10} for n in range(2, count)]
+
+
+@pytest.mark.parametrize("schema", [CREATE, PARTED], ids=["plain", "partitioned"])
+def test_skip_leaves_the_rows_that_are_there(target: Target, schema: str) -> None:
+    target.conn.execute(schema)
+    target.write(item=records(1000))
+    [table] = append(target, "skip").tables
+    assert (table.loaded, table.skipped, table.duplicates) == (996, 2, 2)
+    assert not target.rejects.exists()
+    assert target.rows("SELECT id, sku, n FROM item WHERE id < 5 ORDER BY id") == [
+        *((1, "a", 1), (2, "b", 2), (3, "c", 3), (4, "s4", 40)),
+    ]
+
+
+@pytest.mark.parametrize("schema", [CREATE, PARTED], ids=["plain", "partitioned"])
+def test_replace_overwrites_them_and_of_two_records_the_first_wins(
+    target: Target, schema: str
+) -> None:
+    target.conn.execute(schema)
+    items = [*records(1000), {"id": 3, "sku": "late", "n": 0}, {"id": 900, "sku": "later", "n": 0}]
+    items.insert(700, {"id": 10, "sku": "near", "n": 0})
+    target.write(item=items)
+    [table] = append(target, "replace", chunk_bytes=8192).tables
+    assert (table.loaded, table.replaced, table.duplicates) == (998, 2, 3)
+    assert sorted(target.rejected("item")) == [700, 999, 1000]
+    assert {line["kind"] for line in target.rejected("item").values()} == {"duplicate"}
+    assert target.rows("SELECT id, sku, n FROM item WHERE id IN (1, 2, 3, 900) ORDER BY id") == [
+        *((1, "a", 1), (2, "s2", 20), (3, "s3", 30), (900, "s900", 9000)),
+    ]
+
+
+def test_reject_names_the_record_whose_key_is_there(target: Target) -> None:
+    target.conn.execute(CREATE)
+    target.write(item=records(10))
+    append(target, "reject")
+    assert sorted(target.rejected("item")) == [0, 1]
+    assert target.rejected("item")[0]["constraint"] == "item_pkey"
+
+
+def test_replace_by_a_key_and_another_one_stands_in_the_way(target: Target) -> None:
+    target.conn.execute(CREATE)
+    items = records(50)
+    items[20]["sku"] = "a"  # that of row 1, which is not replaced
+    del items[30]["n"]
+    target.write(item=items)
+    append(target, "replace")
+    assert sorted(target.rejected("item")) == [20]
+    assert target.rejected("item")[20]["constraint"] == "item_sku_key"
+    assert target.rows("SELECT n, twice FROM item WHERE id = 32") == [(7, 14)]
+
+
+def test_replace_needs_a_key(target: Target) -> None:
+    target.conn.execute("CREATE TABLE item (id int, sku text, n int)")
+    target.write(item=records(5))
+    with pytest.raises(SchemaError, match="has none: use skip or reject"):
+        append(target, "replace")
