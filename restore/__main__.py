@@ -1,74 +1,111 @@
-"""The command ``python -m restore``: arguments, exit codes, and all that is printed."""
+"""The command ``python -m restore``: a thin shell over :func:`restore.restore`.
+
+Only this file prints. The report goes to standard output; progress, warnings and errors to
+standard error.
+"""
 
 from __future__ import annotations
 
-import argparse
 import gc
 import logging
 import os
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.errors import BackupError, RestoreError
-from restore.options import DEFAULT_CHUNK_BYTES, Options
-from restore.progress import Progress
+from restore.advice import next_steps
+from restore.arguments import parse
+from restore.display import open_display
+from restore.dsn import password_of, without_password
+from restore.errors import RestoreError, UsageError
+from restore.interrupt import Follower, Interruption
 from restore.render import render
+from restore.report import Report
 from restore.run import restore
+from restore.settings import settle
+from restore.wording import safe
 
 if TYPE_CHECKING:
-    from restore.progress import Event
-    from restore.report import Report
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from restore.arguments import Arguments
+    from restore.settings import Settings
 
 _EXIT_OK = 0
 _EXIT_FAILED = 1
 _EXIT_REJECTS = 3
-_PROGRESS_EVERY_S = 2.0
-
 
 # Rows are no cycles, and there are many: with Python's own threshold, looking for cycles among them
 # took 7% of the time of a restore of 100,000 records.
 _GC_THRESHOLD = 50_000
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code. See docs/formats.md."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code. See docs/restore.md."""
     # psycopg warns of every connection that an interrupt ended; our own line says that.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    parser = _parser()
-    given = parser.parse_args(arguments)
-    dsn = given.dsn or os.environ.get("DATABASE_URL")
-    if not dsn:
-        parser.error("where to? give --dsn postgresql://user@host/database, or set DATABASE_URL")
-    try:
-        options = Options(
-            backup=given.backup,
-            dsn=dsn,
-            rejects=given.rejects,
-            schema=given.schema,
-            exclude=frozenset(given.exclude),
-            clean=given.clean,
-            append=given.append,
-            chunk_bytes=given.chunk_bytes,
-        )
-        _check_writable(given.report)
-        report = restore(options, _Narrator())
-    except RestoreError as error:
-        _say(str(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        _say(
-            "interrupted; the tables hold a part of the backup, and some of their indexes and"
-            " foreign keys may be aside: restore it again with --clean, which puts all that right"
-        )
+    _tolerate_narrow_encodings()
+    with Interruption():
+        try:
+            return _run(parse(sys.argv[1:] if words is None else words))
+        except RestoreError as error:
+            _say(str(error))
+            return error.exit_code
+        except KeyboardInterrupt:
+            _say("interrupted, but not in the middle of a restore")
+            return _EXIT_FAILED
+        except BrokenPipeError:
+            # Whoever read our output has had enough. Python flushes once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _EXIT_FAILED
+
+
+def _run(arguments: Arguments) -> int:
+    """Do what the command line asks for.
+
+    Raises:
+        RestoreError: nothing was written.
+    """
+    if arguments.task == "schema":
+        print(report_schema())
+        return _EXIT_OK
+    retry = arguments.task == "retry"
+    settings = settle(arguments.path, arguments.given, os.environ, retry=retry)
+    _check_writable(settings.report)
+    if retry:
+        raise UsageError("retry is not built yet")
+    follower, report = _restore(settings)
+    if report is None:
+        _say(follower.state(settings.options))
         return _EXIT_FAILED
-    print(render(report))
-    return _write_report(given.report, report) or _verdict(report)
+    report.next_steps = report.next_steps or next_steps(report, settings.options)
+    code = _write_report(settings.report, report)
+    print(render(report), flush=True)
+    return code or _verdict(report)
+
+
+def _restore(settings: Settings) -> tuple[Follower, Report | None]:
+    """Restore, and show how far it is; no report: it was interrupted.
+
+    Raises:
+        RestoreError: nothing was written.
+    """
+    with open_display(settings.progress, sys.stderr) as display:
+        follower = Follower(display)
+        try:
+            return follower, restore(settings.options, follower)
+        except KeyboardInterrupt:
+            return follower, None
+
+
+def report_schema() -> str:
+    """Return the JSON Schema of the report, as docs/report.schema.json has it."""
+    schema = msgspec.json.schema(Report)
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode()
 
 
 def _write_report(path: Path | None, report: Report) -> int:
@@ -90,81 +127,62 @@ def _verdict(report: Report) -> int:
 
 
 def _say(line: str) -> None:
-    print(f"restore: {line}", file=sys.stderr)
+    print(f"restore: {safe(line)}", file=sys.stderr)
 
 
 def _check_writable(path: Path | None) -> None:
-    """See before a long restore that its report can be written after it."""
-    if path is not None and not os.access(path.parent, os.W_OK):
-        raise BackupError(f"cannot write the report {path}: its folder is not there or not ours")
+    """See before a long restore that its report can be written after it.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if path is None:
+        return
+    there = path.exists()
+    try:
+        path.open("ab").close()
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write the report {path}: {error.strerror}") from error
 
 
-class _Narrator:
-    """Prints a plain line now and then, and one when a table begins."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-        self._table = ""
-
-    def __call__(self, progress: Event, /) -> None:
-        if not isinstance(progress, Progress):
-            return
-        now = time.monotonic()
-        if progress.table == self._table and now - self._last < _PROGRESS_EVERY_S:
-            return
-        self._table, self._last = progress.table, now
-        print(
-            f"[{progress.number}/{progress.tables}] {progress.table}: {progress.rows:,} records,"
-            f" {progress.bytes_read / 1e6:,.1f} MB read",
-            file=sys.stderr,
-        )
+def _tolerate_narrow_encodings() -> None:
+    """Have a name that a stream's encoding lacks come out escaped, and not stop the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m restore",
-        description="Restore a JSON backup into a PostgreSQL database whose schema exists.",
-        epilog="Exit codes: 0 all restored; 3 finished, with rejects; 1 failed, or stopped before"
-        " the end; 2 usage or input that makes no sense.",
-    )
-    parser.add_argument(
-        "backup",
-        type=Path,
-        help="a folder of table files (users.json, .jsonl, .ndjson, each also .gz or .zst), a root"
-        " of folders named YYYYMMDD_HHMMSS, of which the newest is taken, or one table file",
-    )
-    parser.add_argument(
-        "--dsn",
-        metavar="URL",
-        help="the target: postgresql://user@host/database; a password is better given in PGPASSWORD"
-        " (default: $DATABASE_URL)",
-    )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
-    parser.add_argument(
-        "--rejects",
-        type=Path,
-        metavar="DIR",
-        help="where records go that could not be restored (default: a new folder in rejects/)",
-    )
-    parser.add_argument(
-        "--schema", help="the schema of the tables (default: what the search path finds)"
-    )
-    parser.add_argument(
-        "--exclude", action="append", default=[], metavar="TABLE", help="leave a table's file out"
-    )
-    parser.add_argument("--clean", action="store_true", help="empty the backup's tables first")
-    parser.add_argument(
-        "--append", action="store_true", help="load beside the rows that the tables hold"
-    )
-    parser.add_argument(
-        "--chunk-bytes",
-        type=int,
-        default=DEFAULT_CHUNK_BYTES,
-        metavar="N",
-        help="how much is decoded, and sent as one COPY, at a time (default: %(default)s)",
-    )
-    return parser
+def _hide_password() -> None:
+    """Start this process anew if its command line, which everyone can see, holds a password.
+
+    The new one has it in its environment, which only its user can see.
+    """
+    words = sys.orig_argv
+    if os.name != "posix" or not any("--dsn" in word for word in words):
+        return
+    cleaned, password = _without_password(words)
+    if password is not None:
+        os.execve(sys.executable, cleaned, {**os.environ, "PGPASSWORD": password})  # noqa: S606 - ourselves
+
+
+def _without_password(words: list[str]) -> tuple[list[str], str | None]:
+    cleaned, password = list(words), None
+    for n, word in enumerate(words):
+        start = "--dsn=" if word.startswith("--dsn=") else ""
+        if not start and (n == 0 or words[n - 1] != "--dsn"):
+            continue
+        try:
+            held = password_of(word.removeprefix(start))
+        except ValueError:
+            continue  # it is no connection string, and will be refused
+        if held is not None:
+            password = held
+            cleaned[n] = start + without_password(word.removeprefix(start))
+    return cleaned, password
 
 
 if __name__ == "__main__":
+    _hide_password()
     sys.exit(main())

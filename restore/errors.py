@@ -9,6 +9,12 @@ class RestoreError(Exception):
     exit_code = 1
 
 
+class UsageError(RestoreError):
+    """The command line, the environment or a settings file says what makes no sense."""
+
+    exit_code = 2
+
+
 class BackupError(RestoreError):
     """The backup is not there, cannot be read, or is none."""
 

@@ -1,77 +1,243 @@
-"""A report, laid out for a person to read."""
+"""A report, laid out for the person who must know what was lost, why, and what to type next."""
 
 from __future__ import annotations
 
-from restore.report import Report, TableReport
+from typing import TYPE_CHECKING
+
+from restore.wording import counted, duration, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from restore.report import Report, TableReport
 
 _MEBIBYTE = 1 << 20
+_WIDTH = 100
+_INDENT = "  "
+_HEADER = ("table", "read", "loaded", "duplicates", "rejected", "success", "time", "rows/s")
+# Of one table's reasons, these are shown; they stand with the commonest first.
+_MOST_REASONS = 5
+_MOST_FIELDS = 10
+_LONGEST_MESSAGE = 300
+_HUNDRED_PERCENT = 10_000  # in the hundredths of a percent that are shown
 
 
 def render(report: Report) -> str:
-    """Lay a report out for a person to read."""
-    header = ("table", "read", "loaded", "duplicates", "rejected", "success", "time", "rows/s")
-    rows = [header, *(_row(table) for table in report.tables)]
-    if len(report.tables) > 1:
-        rows.append(_row(_total(report)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if n == 0 else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
+    """Lay a report out: counts, losses, notes, next steps. All text in it is harmless."""
+    sections = [
+        [_headline(report)],
+        _counts(report),
+        _section("How rows came in, where a batch as a whole did not", _levels(report)),
+        _section("What was lost (records count from 0)", _losses(report)),
+        _section("Notes", _notes(report)),
+        _section("Next", _next(report)),
     ]
-    return "\n".join([*lines, *_notes(report)])
+    return "\n\n".join("\n".join(section) for section in sections if section)
 
 
-def _total(report: Report) -> TableReport:
-    tables = report.tables
-    return TableReport(
-        table="all",
-        schema="",
-        file="",
-        read=sum(table.read for table in tables),
-        loaded=sum(table.loaded for table in tables),
-        duplicates=sum(table.duplicates for table in tables),
-        rejected=sum(table.rejected for table in tables),
-        wall_s=report.wall_s,
+def _section(title: str, lines: Iterator[str]) -> list[str]:
+    body = [_INDENT + line for line in lines]
+    return [title, *body] if body else []
+
+
+def _headline(report: Report) -> str:
+    read = sum(table.read for table in report.tables)
+    loaded = sum(table.loaded for table in report.tables)
+    target = f" into {safe(report.target)}" if report.target else ""
+    if report.dry_run:
+        state = "Dry run, nothing was written"
+    elif report.error is not None:
+        state = "STOPPED before the end"
+    elif report.complete:
+        state = "All restored"
+    else:
+        state = "NOT all restored"
+    return (
+        f"{state}: {loaded:,} of {counted(read, 'record')} of {safe(report.backup)}{target}"
+        f" in {duration(report.wall_s)}"
     )
 
 
-def _row(table: TableReport) -> tuple[str, ...]:
-    rate = f"{table.loaded / table.wall_s:,.0f}" if table.wall_s > 0 else "-"
+def _counts(report: Report) -> list[str]:
+    """Lay the counts out as a table; a name that is too long for its column stands above it."""
+    if not report.tables:
+        return []
+    names = table_names(report)
+    rows = [_row(name, table, report) for name, table in zip(names, report.tables, strict=True)]
+    if len(rows) > 1:
+        rows.append(_total(report))
+    rows.insert(0, _HEADER)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rest = sum(width + len(_INDENT) for width in widths[1:])
+    widths[0] = min(widths[0], max(_WIDTH - rest, len(_HEADER[0])))
+    lines = []
+    for name, *cells in rows:
+        if len(name) > widths[0]:
+            lines.append(name)
+        first = name if len(name) <= widths[0] else ""
+        figures = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        lines.append(_INDENT.join([first.ljust(widths[0]), *figures]))
+    return lines
+
+
+def table_names(report: Report) -> list[str]:
+    """Return the tables' names, with their schemas where one alone could mean two tables."""
+    names = [table.table for table in report.tables]
+    if len(set(names)) < len(names):
+        names = [f"{table.schema}.{table.table}" for table in report.tables]
+    return [safe(name) for name in names]
+
+
+def _row(name: str, table: TableReport, report: Report) -> tuple[str, ...]:
+    stopped = table.error is not None or (report.error is not None and not table.read)
+    there = table.loaded + table.skipped
     return (
-        table.table,
+        name,
         f"{table.read:,}",
         f"{table.loaded:,}",
         f"{table.duplicates:,}",
         f"{table.rejected:,}",
-        _percent(table.loaded, table.read),
-        f"{table.wall_s:.2f} s",
-        rate,
+        success(there, table.read, unsure=table.cut_off or stopped),
+        duration(table.wall_s),
+        _rate(table.loaded, table.wall_s),
     )
 
 
-def _percent(part: int, whole: int) -> str:
-    """Give a share that reads 100% only where nothing is missing."""
-    if part == whole:
-        return "100%"
-    return f"{min(part / whole * 100, 99.99):.2f}%"
+def _total(report: Report) -> tuple[str, ...]:
+    tables = report.tables
+    read, loaded = sum(t.read for t in tables), sum(t.loaded for t in tables)
+    unsure = report.error is not None or any(table.cut_off for table in tables)
+    return (
+        "all",
+        f"{read:,}",
+        f"{loaded:,}",
+        f"{sum(t.duplicates for t in tables):,}",
+        f"{sum(t.rejected for t in tables):,}",
+        success(loaded + sum(t.skipped for t in tables), read, unsure=unsure),
+        duration(report.wall_s),
+        _rate(loaded, report.wall_s),
+    )
 
 
-def _notes(report: Report) -> list[str]:
-    notes = [f"left out: {line}" for line in report.left_out]
-    for table in report.tables:
-        notes += [f"{table.table}: {warning}" for warning in table.warnings]
-        notes += [
-            f"{table.table}: no column for field {field!r}, ignored in {count:,} records"
-            for field, count in table.unknown_fields.items()
+def _rate(rows: int, wall_s: float) -> str:
+    return f"{rows / wall_s:,.0f}" if wall_s > 0 and rows else "-"
+
+
+def success(part: int, whole: int, *, unsure: bool = False) -> str:
+    """Write a share, rounded down: 100% stands only where nothing is missing.
+
+    Args:
+        part: how many records are in the table.
+        whole: how many were read.
+        unsure: there may be more that were not read.
+    """
+    if not whole:
+        return "-" if unsure else "100%"
+    share = part * _HUNDRED_PERCENT // whole
+    if share == _HUNDRED_PERCENT:
+        return "<100%" if unsure else "100%"
+    return f"{share // 100}.{share % 100:02}%"
+
+
+def _levels(report: Report) -> Iterator[str]:
+    for name, table in zip(table_names(report), report.tables, strict=True):
+        levels = table.levels
+        parts = [
+            f"{count:,} {how}"
+            for count, how in (
+                (levels.batch, "by batch"),
+                (levels.split, "by split"),
+                (levels.row, "row by row"),
+                (levels.literal, "as literals"),
+            )
+            if count
         ]
-    if report.peak_bytes is not None:
-        notes.append(f"peak memory: {report.peak_bytes / _MEBIBYTE:.0f} MiB")
-    if report.rejects is not None:
-        notes.append(
-            f"{report.lost:,} records were not restored; each is kept, with the reason,"
-            f" in {report.rejects}"
+        if levels.total > levels.batch:
+            yield f"{name}: {', '.join(parts)}"
+
+
+def _losses(report: Report) -> Iterator[str]:
+    for name, table in zip(table_names(report), report.tables, strict=True):
+        if table.rejected or table.duplicates or table.cut_off or table.error is not None:
+            yield f"{name}: {', '.join(_lost_of(table))} of {counted(table.read, 'record')} read"
+            yield from (_INDENT + line for line in _reasons(table))
+
+
+def _lost_of(table: TableReport) -> Iterator[str]:
+    if table.error is not None:
+        yield "stopped"
+    if table.cut_off:
+        yield f"{safe(table.file)} is cut off"
+    if table.rejected:
+        yield f"{table.rejected:,} rejected"
+    if table.duplicates:
+        skipped = f" ({table.skipped:,} skipped, as told)" if table.skipped else ""
+        yield counted(table.duplicates, "duplicate") + skipped
+
+
+def _reasons(table: TableReport) -> Iterator[str]:
+    if table.error is not None:
+        yield f"stopped: {_short(table.error)}"
+    if table.taken_out:
+        yield (
+            f"{counted(table.taken_out, 'row')} of these came in, and left again because what they"
+            " refer to is missing"
         )
-    return notes
+    ranked = sorted(table.reasons, key=lambda reason: -reason.count)
+    for reason in ranked[:_MOST_REASONS]:
+        where = ""
+        if reason.first_ordinal is not None:
+            where = f"; first: record {reason.first_ordinal:,}"
+            if reason.first_offset is not None:
+                where += f" at byte {reason.first_offset:,} of {safe(table.file)}"
+        yield f"{reason.count:,} x {_short(reason.reason)}{where}"
+    if surplus := ranked[_MOST_REASONS:]:
+        count = sum(reason.count for reason in surplus)
+        yield f"{count:,} x {counted(len(surplus), 'other reason')}"
+
+
+def _notes(report: Report) -> Iterator[str]:
+    yield from map(_short, report.warnings)
+    for name, table in zip(table_names(report), report.tables, strict=True):
+        yield from (f"{name}: {_short(warning)}" for warning in table.warnings)
+        fields = list(table.unknown_fields.items())
+        for field, count in fields[:_MOST_FIELDS]:
+            records = counted(count, "record")
+            yield f"{name}: no column for field {_quoted(field)}, ignored in {records}"
+        if len(fields) > _MOST_FIELDS:
+            yield f"{name}: no column for {len(fields) - _MOST_FIELDS:,} other fields"
+        if table.replaced:
+            yield f"{name}: {counted(table.replaced, 'row')} replaced"
+    yield from (f"left out: {_short(line)}" for line in report.left_out)
+    if report.stale:
+        yield f"not up to date: materialised views {', '.join(map(safe, report.stale))}"
+    if report.peak_bytes is not None:
+        yield f"peak memory: {report.peak_bytes / _MEBIBYTE:.0f} MiB"
+    if report.rejects is not None:
+        yield (
+            f"{counted(report.lost, 'record')} not restored; each is kept, with the reason, in"
+            f" {safe(report.rejects)}"
+        )
+
+
+def _next(report: Report) -> Iterator[str]:
+    """Write the steps: a sentence each, and under it what to type, never broken over lines."""
+    for number, step in enumerate(report.next_steps, 1):
+        sentence, *typed = step.split("\n")
+        yield from _wrapped(f"{number}. {safe(sentence)}")
+        yield from (f"{_INDENT * 2}{safe(line)}" for line in typed)
+
+
+def _wrapped(text: str) -> Sequence[str]:
+    import textwrap  # noqa: PLC0415 - only reports with something to do need it
+
+    return textwrap.wrap(text, _WIDTH - len(_INDENT), subsequent_indent=_INDENT)
+
+
+def _short(text: str) -> str:
+    text = safe(text)
+    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 4] + " ..."
+
+
+def _quoted(field: str) -> str:
+    return f"'{safe(field)}'"

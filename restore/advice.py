@@ -1,0 +1,196 @@
+"""What to type after a restore: the next steps that a report and its options lead to."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restore.dsn import without_password
+from restore.options import MaxRejects, Options
+from restore.wording import safe
+
+if TYPE_CHECKING:
+    from restore.report import Report, TableReport
+
+_PROGRAM = "python -m restore"
+# Nobody reads more commands of one kind; the report as JSON has all the facts.
+_MOST = 5
+
+
+def next_steps(report: Report, options: Options) -> list[str]:
+    """Say what to do now.
+
+    Args:
+        report: what the restore did.
+        options: what it was told.
+
+    Returns:
+        The steps in order: each a sentence, and after a newline what to type, if anything. No
+        password is in them.
+    """
+    if report.dry_run:
+        again = command(report, options, dry_run=False)
+        return [f"Nothing was written. To restore:\n{again}"]
+    steps = [*_after_failure(report, options), *_cut_off(report, options)]
+    if report.error is None:
+        steps += [*_rejects(report, options), *_unknown_fields(report)]
+    return [*steps, *_stale(report)]
+
+
+def command(report: Report, options: Options, **changes: object) -> str:
+    """Write the command line of a restore, less the password.
+
+    Args:
+        report: knows which backup it was.
+        options: what the restore was told.
+        changes: what of it is to be different.
+    """
+    options = dataclasses.replace(options, **changes)  # type: ignore[arg-type]
+    return " ".join([_PROGRAM, _quoted(report.backup), *_dsn(options), *_options(options)])
+
+
+def _dsn(options: Options) -> list[str]:
+    return ["--dsn", _quoted(without_password(options.dsn))] if options.dsn else []
+
+
+def _options(options: Options) -> list[str]:
+    """Write the options that differ from their defaults."""
+    words = []
+    for field in dataclasses.fields(Options):
+        value = getattr(options, field.name)
+        flag = "--" + field.name.removesuffix("_s").replace("_", "-")
+        if field.name in {"backup", "dsn"} or value in (field.default, None, frozenset(), {}):
+            continue
+        if value is True:
+            words.append(flag)
+        elif isinstance(value, frozenset):
+            words += [f"{flag} {_quoted(name)}" for name in sorted(value)]
+        elif isinstance(value, dict):
+            words += [f"{flag} {_quoted(f'{file}={table}')}" for file, table in value.items()]
+        elif isinstance(value, MaxRejects):
+            words.append(f"{flag} {str(value).replace(',', '')}")
+        else:
+            words.append(f"{flag} {_quoted(str(value))}")
+    return words
+
+
+def _step(sentence: str, *typed: str) -> str:
+    return "\n".join([sentence, *typed])
+
+
+def _after_failure(report: Report, options: Options) -> list[str]:
+    if report.error is None:
+        return []
+    if options.append:
+        return [
+            _step(
+                "Put right what stopped the restore. Then load what is missing; rows whose key is"
+                " there are left as they are:",
+                command(report, options, on_conflict="skip"),
+            )
+        ]
+    return [
+        _step(
+            "Put right what stopped the restore. Then restore from the beginning; --clean empties"
+            " the backup's tables first:",
+            command(report, options, clean=True),
+        )
+    ]
+
+
+def _cut_off(report: Report, options: Options) -> list[str]:
+    files = [safe(table.file) for table in report.tables if table.cut_off]
+    if not files:
+        return []
+    return [
+        _step(
+            f"Get a whole copy of {', '.join(files)} (cut off), and restore again:",
+            command(report, options, clean=True, append=False, on_conflict="reject"),
+        )
+    ]
+
+
+def _rejects(report: Report, options: Options) -> list[str]:
+    """Say how to look at the rejects, repair and restore them."""
+    if report.rejects is None or not report.lost:
+        return []
+    losers = [t for t in report.tables if t.rejected + t.duplicates - t.skipped]
+    looks = [f"less {_quoted(_reject_file(report.rejects, table))}" for table in losers]
+    steps = [
+        _step(
+            "See the records that were kept out, one a line, each with its reason:", *_first(looks)
+        )
+    ]
+    if not any(table.rejected for table in losers):
+        steps.append(
+            "All of them are duplicates: of the records with one key, the first in the file is in"
+            " the table. Nothing is to do, if that is the right one."
+        )
+        return steps
+    retry = " ".join([_PROGRAM, "retry", _quoted(report.rejects), *_dsn(options)])
+    return [
+        *steps,
+        _step(
+            'Repair them in these files, under "raw", or the database that refused them; delete the'
+            " lines that you can do without. Then restore them:",
+            retry,
+        ),
+    ]
+
+
+def _reject_file(folder: str, table: TableReport) -> str:
+    return table.rejects or str(Path(folder) / f"{table.table}.jsonl")
+
+
+def _unknown_fields(report: Report) -> list[str]:
+    """Say how to get fields in that no column took."""
+    columns = [
+        f"ALTER TABLE {_name(table)} ADD COLUMN {_identifier(field)} text;"
+        for table in report.tables
+        for field in table.unknown_fields
+    ]
+    if not columns:
+        return []
+    one = len(columns) == 1
+    return [
+        _step(
+            f"{len(columns):,} {'field has' if one else 'fields have'} no column and"
+            f" {'was' if one else 'were'} left out. For what should be kept, add a column, of the"
+            " right type, and restore again with --clean:",
+            *_first(columns),
+        )
+    ]
+
+
+def _first(commands: list[str]) -> list[str]:
+    """Return the first few; the report as JSON has the facts for all."""
+    surplus = len(commands) - _MOST
+    return [*commands[:_MOST], f"(and {surplus:,} more)"] if surplus > 0 else commands
+
+
+def _stale(report: Report) -> list[str]:
+    if not report.stale:
+        return []
+    refresh = [f"REFRESH MATERIALIZED VIEW {_view(name)};" for name in report.stale]
+    return [_step("Bring the materialised views up to date, in psql:", *refresh)]
+
+
+def _view(name: str) -> str:
+    """Return a view's name for SQL; one with quotes in it is written so already."""
+    return safe(name) if '"' in name else ".".join(map(_identifier, name.split(".", 1)))
+
+
+def _name(table: TableReport) -> str:
+    names = [table.table] if table.schema in {"", "public"} else [table.schema, table.table]
+    return ".".join(map(_identifier, names))
+
+
+def _identifier(name: str) -> str:
+    return '"{}"'.format(safe(name).replace('"', '""'))
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell; a control character in it would not survive, and is escaped."""
+    return shlex.quote(safe(word))

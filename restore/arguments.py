@@ -1,0 +1,256 @@
+"""The command line: what can be written on it, and what was."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+from restore import dsn
+from restore.errors import UsageError
+from restore.option_values import PROGRESS
+from restore.wording import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from restore.settings import Given
+
+_PROGRAM = "python -m restore"
+_DESCRIPTION = """\
+Restore a JSON backup into a PostgreSQL database whose schema exists, in bounded memory, and keep
+every record that cannot be restored, with the reason.
+
+BACKUP is a folder of table files (users.json, .jsonl or .ndjson, each also .gz or .zst), a root of
+folders named YYYYMMDD_HHMMSS, of which the newest is taken, one table file, or one file that holds
+several tables under keys. `python -m restore retry REJECTS` restores rejects after their repair.
+"""
+_RETRY_DESCRIPTION = """\
+Restore records that could not be restored and are repaired now. REJECTS is the folder of
+<table>.jsonl files that a restore has left, or one of these files.
+"""
+_EXAMPLES = """\
+examples:
+  python -m restore backups --dsn postgresql://me@localhost/shop
+  python -m restore backups/20240101_000000 --dsn service=shop --clean --report report.json
+  python -m restore users.json.gz --map users=public.app_users --append --on-conflict skip
+  python -m restore retry rejects/20240101_000000-20240102T030405Z --dsn service=shop
+"""
+_EXIT_CODES = """\
+exit codes:
+  0  all restored
+  3  finished, with rejects, or a file is cut off
+  1  failed, or stopped before the end
+  2  usage or input that makes no sense
+
+Options also come from the environment (RESTORE_CLEAN=yes) and from [tool.restore] in restore.toml
+or pyproject.toml; the command line goes first. A backup folder named retry is written ./retry.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a command line says. ``given`` holds the options that stand on it and no others."""
+
+    task: Literal["restore", "retry", "schema"]
+    path: Path
+    given: dict[str, Given]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what argparse would print over several lines."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{dsn.hide_secrets(safe(message))}; --help shows what can be given")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only where it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib import metadata  # noqa: PLC0415 - only this needs it
+
+        try:
+            number = metadata.version("restorebench")
+        except metadata.PackageNotFoundError:
+            number = "(not installed: it runs from a checkout)"
+        parser.exit(message=f"restorebench {number}\n")
+
+
+def parse(words: Sequence[str]) -> Arguments:
+    """Read a command line; ``--help`` and ``--version`` print and end the process.
+
+    Raises:
+        UsageError: it makes no sense.
+    """
+    retry = bool(words) and words[0] == "retry"
+    parser = _retry_parser() if retry else _restore_parser()
+    namespace, surplus = parser.parse_known_args(words[1:] if retry else words)
+    given = vars(namespace)
+    if surplus:
+        raise UsageError(_surplus(surplus, parser))
+    if given.pop("report_schema", False):
+        return Arguments("schema", Path(), {})
+    path = given.pop("path", None)
+    name = "REJECTS" if retry else "BACKUP"
+    if path is None:
+        raise UsageError(f"{name} is missing: {parser.prog} {name} --dsn URL; --help tells more")
+    if dsn.looks_like_one(path):
+        raise UsageError(f"a connection string stands in the place of {name}: write it after --dsn")
+    return Arguments("retry" if retry else "restore", Path(path), given)
+
+
+def _surplus(words: list[str], parser: argparse.ArgumentParser) -> str:
+    flags = [word.partition("=")[0] for word in words if word.startswith("-")]
+    if not flags:
+        word = "another word" if dsn.looks_like_one(words[0]) else repr(safe(words[0]))
+        return f"{word} is one too many: one path is restored, and options begin with --"
+    import difflib  # noqa: PLC0415 - only a slip of the finger needs it
+
+    known = [flag for action in parser._actions for flag in action.option_strings]  # noqa: SLF001 - argparse offers no list
+    close = difflib.get_close_matches(flags[0], known, n=1)
+    hint = f"did you mean {close[0]}?" if close else "--help lists the options"
+    return f"there is no option {dsn.hide_secrets(safe(flags[0]))}: {hint}"
+
+
+def _new_parser(program: str, description: str) -> _Parser:
+    parser = _Parser(
+        prog=program,
+        usage="%(prog)s " + ("REJECTS" if "retry" in program else "BACKUP") + " [options]",
+        description=description,
+        epilog=_EXAMPLES + "\n" + _EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
+    return parser
+
+
+def _restore_parser() -> _Parser:
+    parser = _new_parser(_PROGRAM, _DESCRIPTION)
+    parser.add_argument("path", nargs="?", metavar="BACKUP", help="what to restore")
+    parser.add_argument(
+        "--report-schema", action="store_true", help="print the JSON Schema of the report"
+    )
+    _add_target(parser)
+    _add_choice_of_tables(parser, retry=False)
+    _add_rows_there(parser)
+    _add_records(parser)
+    _add_work(parser)
+    _add_told(parser)
+    return parser
+
+
+def _retry_parser() -> _Parser:
+    parser = _new_parser(f"{_PROGRAM} retry", _RETRY_DESCRIPTION)
+    parser.add_argument("path", nargs="?", metavar="REJECTS", help="what to restore")
+    _add_target(parser)
+    _add_choice_of_tables(parser, retry=True)
+    _add_on_conflict(parser.add_argument_group("rows that are there").add_argument)
+    _add_records(parser)
+    _add_work(parser)
+    _add_told(parser)
+    return parser
+
+
+def _flag(add: Callable[..., object], name: str, text: str) -> None:
+    add(name, action=argparse.BooleanOptionalAction, help=text)
+
+
+def _add_target(parser: _Parser) -> None:
+    group = parser.add_argument_group("where to")
+    group.add_argument(
+        "--dsn",
+        metavar="URL",
+        help="postgresql://user@host/database, or service=NAME; empty: what libpq's PG* variables"
+        " say. The password is better in PGPASSWORD or a password file (default: $RESTORE_DSN,"
+        " $DATABASE_URL, then libpq's variables)",
+    )
+    group.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a TOML file with [tool.restore] (default: restore.toml or pyproject.toml here)",
+    )
+    group.add_argument(
+        "--schema", metavar="S", help="the tables' schema (default: what the search path finds)"
+    )
+
+
+def _add_choice_of_tables(parser: _Parser, *, retry: bool) -> None:
+    group = parser.add_argument_group("which tables; several with commas, or the option again")
+    group.add_argument("--tables", action="append", metavar="T", help="these and no others")
+    group.add_argument("--exclude", action="append", metavar="T", help="all but these")
+    if not retry:
+        group.add_argument(
+            "--map",
+            action="append",
+            metavar="FILE=TABLE",
+            help="the table that a file is for: users.json=public.app_users",
+        )
+
+
+def _add_rows_there(parser: _Parser) -> None:
+    group = parser.add_argument_group("rows that are there")
+    _flag(group.add_argument, "--clean", "empty the backup's tables first")
+    _flag(group.add_argument, "--cascade", "with --clean: also the tables that refer to them")
+    _flag(group.add_argument, "--append", "load beside the rows that the tables hold")
+    _add_on_conflict(group.add_argument)
+    _flag(group.add_argument, "--dry-run", "do all but write, and say what would happen")
+
+
+def _add_on_conflict(add: Callable[..., object]) -> None:
+    add(
+        "--on-conflict",
+        metavar="reject|skip|replace",
+        help="what becomes of a record whose key is in the table already (default: reject)",
+    )
+
+
+def _add_records(parser: _Parser) -> None:
+    group = parser.add_argument_group("records that do not fit")
+    group.add_argument(
+        "--rejects",
+        metavar="DIR",
+        help="where records go that could not be restored (default: a new folder in rejects/)",
+    )
+    group.add_argument(
+        "--max-rejects", metavar="N|P%", help="stop when there are more (default: never)"
+    )
+    group.add_argument(
+        "--on-error", metavar="continue|stop", help="stop at the first reject (default: continue)"
+    )
+    group.add_argument(
+        "--unknown-fields",
+        metavar="error|ignore|warn",
+        help="what a field is that no column takes (default: warn)",
+    )
+    group.add_argument(
+        "--timezone", metavar="ZONE", help="the zone of times without one (default: UTC)"
+    )
+
+
+def _add_work(parser: _Parser) -> None:
+    group = parser.add_argument_group("how it works")
+    _flag(group.add_argument, "--triggers", "let the tables' own triggers fire during the load")
+    group.add_argument(
+        "--batch-size", metavar="N|auto", help="records sent at a time (default: auto, by bytes)"
+    )
+    group.add_argument(
+        "--chunk-bytes", metavar="N", help="bytes decoded at a time; bounds memory (default: 512Ki)"
+    )
+    group.add_argument(
+        "--lock-timeout", metavar="SECONDS", help="how long to wait for a lock (default: 60)"
+    )
+    group.add_argument("--jobs", metavar="N", help="processes that load; so far 1")
+
+
+def _add_told(parser: _Parser) -> None:
+    group = parser.add_argument_group("what you are told")
+    group.add_argument("--report", metavar="FILE", help="write the report as JSON")
+    group.add_argument(
+        "--progress",
+        metavar="|".join(PROGRESS),
+        help="bars, plain lines or nothing (default: bars on a terminal, else lines)",
+    )

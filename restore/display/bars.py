@@ -1,0 +1,130 @@
+"""Progress as bars: one for the whole restore, one for the table in work.
+
+Nothing is drawn before the first batch, so that a question before it has the terminal to itself.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, TextColumn
+from rich.progress import Progress as Drawing
+from rich.table import Column
+from rich.text import Text
+
+from restore.display.lines import Pace, done_line, found_line, heading, pace, warning_line
+from restore.progress import Found, Progress, Stage, TableDone, Warned
+from restore.wording import megabytes, safe, time_left
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from rich.progress import TaskID
+
+    from restore.progress import Event
+
+# Each drawing takes the time of a few hundred records; oftener than this nobody can read.
+_DRAWINGS_PER_S = 4
+# Where lines are narrower, the figures that can be spared go: the name and the bar stay.
+_WIDE = 100
+_MIDDLING = 60
+
+
+class Bars:
+    """Draws two bars at the bottom; lines of lasting interest scroll above them."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False)
+        self._drawing = Drawing(
+            *_columns(self._console.width),
+            console=self._console,
+            refresh_per_second=_DRAWINGS_PER_S,
+            transient=True,
+        )
+        self._pace = Pace(time.monotonic)
+        self._whole: TaskID | None = None
+        self._table: TaskID | None = None
+        self._number = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bars away and show the cursor again."""
+        self._drawing.stop()
+
+    def __call__(self, event: Event, /) -> None:
+        """Draw an event, or write its line above the bars."""
+        self._pace(event)
+        match event:
+            case Progress():
+                self._progress(event)
+            case Found():
+                self._write(found_line(event))
+            case TableDone():
+                self._write(done_line(event))
+            case Stage():
+                self._stage(event)
+            case Warned():
+                self._write(warning_line(event))
+
+    def _write(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+    def _progress(self, progress: Progress) -> None:
+        if self._table is None or self._whole is None:
+            self._drawing.start()
+            self._whole = self._drawing.add_task("all tables", figures="")
+            self._table = self._drawing.add_task("", figures="")
+        self._drawing.update(
+            self._whole,
+            total=progress.all_bytes_total,
+            completed=progress.all_bytes_read,
+            figures=_figures(
+                progress.all_rows,
+                (progress.all_bytes_read, progress.all_bytes_total),
+                self._pace.all_s,
+            ),
+        )
+        figures = _figures(
+            progress.rows, (progress.bytes_read, progress.bytes_total), self._pace.table_s
+        )
+        if progress.batches:
+            expected = max(progress.batches, progress.batches_expected)
+            figures += f", batch {progress.batches:,}/{expected:,}"
+        self._drawing.update(
+            self._table,
+            description=heading(progress),
+            total=progress.bytes_total,
+            completed=progress.bytes_read,
+            figures=figures,
+        )
+
+    def _stage(self, stage: Stage) -> None:
+        """Show what goes on after the load in the place of the table's bar."""
+        if self._table is None:
+            self._write(f"{stage.name} ...")
+        else:
+            self._drawing.update(self._table, description=safe(stage.name), total=None, figures="")
+
+
+def _figures(rows: int, size: tuple[int, int], elapsed_s: float) -> str:
+    """Write the figures beside a bar; what matters least comes last, where a line is cut."""
+    done, total = size
+    left = [time_left(elapsed_s * (total / done - 1))] if 0 < done < total else []
+    return ", ".join([*left, f"{rows:,} records", *pace(rows, elapsed_s), megabytes(done, total)])
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """Choose what stands beside each other. No text is read as rich's markup."""
+    cut = Column(no_wrap=True, overflow="ellipsis", min_width=10, ratio=2)
+    name = TextColumn("{task.description}", markup=False, table_column=cut)
+    percent = TextColumn("{task.percentage:>3.0f}%", markup=False)
+    if width < _MIDDLING:
+        return [name, percent]
+    figures_cut = Column(no_wrap=True, overflow="ellipsis", ratio=5)
+    figures = TextColumn("{task.fields[figures]}", markup=False, table_column=figures_cut)
+    bar = BarColumn(bar_width=20 if width >= _WIDE else 10)
+    return [name, bar, percent, figures]

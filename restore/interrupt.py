@@ -1,0 +1,97 @@
+"""Ends a restore cleanly when it is asked to, by Ctrl-C or a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from restore.progress import Progress
+from restore.wording import counted, safe
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from restore.options import Options
+    from restore.progress import Event, Watcher
+
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+_EXIT_FAILED = 1
+# The cursor may be hidden by bars; a terminal that cannot show it is not asked to.
+_SHOW_CURSOR = b"\x1b[?25h"
+_AT_ONCE = (
+    b"\nrestore: stopped at once; what was aside may still be: restore again with --clean, which"
+    b" puts it back\n"
+)
+
+
+class Interruption:
+    """Turns the first signal to stop into KeyboardInterrupt, so that all is left in order.
+
+    What is in order takes its time: the second signal ends the process where it stands. What is
+    aside then is brought back by the next restore.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's &
+                    self._before[number] = signal.signal(number, self._first)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type] # what it was before
+
+    def _first(self, _number: int, _frame: FrameType | None) -> NoReturn:
+        for number in self._before:
+            signal.signal(number, self._second)
+        raise KeyboardInterrupt
+
+    @staticmethod
+    def _second(_number: int, _frame: FrameType | None) -> NoReturn:
+        os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + _AT_ONCE)
+        os._exit(_EXIT_FAILED)
+
+
+class Follower:
+    """Remembers how far a restore has come, and passes its events on."""
+
+    def __init__(self, watch: Watcher) -> None:
+        self._watch = watch
+        self._last: Progress | None = None
+
+    def __call__(self, event: Event, /) -> None:
+        """Take note of an event."""
+        if isinstance(event, Progress):
+            self._last = event
+        self._watch(event)
+
+    def state(self, options: Options) -> str:
+        """Say in one line what an interrupted restore has left, and how to go on."""
+        if options.dry_run:
+            return "interrupted; nothing was written"
+        last = self._last
+        where = (
+            f" after {counted(last.all_rows, 'record')}, in table {last.number} of {last.tables},"
+            f" {safe(last.table)}"
+            if last is not None
+            else " before the first record"
+        )
+        if options.append:
+            return (
+                f"interrupted{where}; rows that are in stay, and some foreign keys may be aside:"
+                " run it again with --append --on-conflict skip, which leaves those rows as they"
+                " are and puts all that right"
+            )
+        return (
+            f"interrupted{where}; the tables hold a part of the backup, and some of their indexes"
+            " and foreign keys may be aside: restore it again with --clean, which puts all that"
+            " right"
+        )

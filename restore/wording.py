@@ -1,0 +1,57 @@
+"""How figures, and text that a backup chose, are written for a person."""
+
+from __future__ import annotations
+
+import math
+
+_MINUTE_S = 60
+_HOUR_S = 3600
+_EXACT_BELOW_S = 10
+_MEGABYTE = 1_000_000
+
+
+def safe(text: str) -> str:
+    """Make text from a backup or a server harmless on a terminal, and one line.
+
+    Control characters (an escape sequence begins with one), invisible ones that turn the direction
+    of writing, and lone surrogates come out as their escapes in Python.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Write ``1 record`` or ``2 records``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time to the precision that a person needs: ``0.04 s``, ``2 min 5 s``, ``3 h 9 min``.
+
+    Args:
+        seconds: the time, in seconds.
+    """
+    if seconds < _EXACT_BELOW_S:
+        return f"{seconds:.2f} s"
+    whole = round(seconds)
+    if whole < 2 * _MINUTE_S:
+        return f"{whole} s"
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S} min {whole % _MINUTE_S} s"
+    return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S} min"
+
+
+def time_left(seconds: float) -> str:
+    """Write an estimate, in whole seconds, none of them zero: ``4 s left``."""
+    whole = max(math.ceil(seconds), 1)
+    return f"{whole} s left" if whole < _EXACT_BELOW_S else f"{duration(whole)} left"
+
+
+def megabytes(part: int, whole: int) -> str:
+    """Write ``5.2/40.1 MB``; a part never exceeds its whole."""
+    return f"{min(part, whole) / _MEGABYTE:,.1f}/{whole / _MEGABYTE:,.1f} MB"
