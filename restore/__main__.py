@@ -7,6 +7,7 @@ standard error.
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
 import os
 import sys
@@ -105,6 +106,9 @@ def _restore(settings: Settings) -> tuple[Follower, Report | None]:
 def report_schema() -> str:
     """Return the JSON Schema of the report, as docs/report.schema.json has it."""
     schema = msgspec.json.schema(Report)
+    for part in schema["$defs"].values():
+        if "description" in part:
+            part["description"] = inspect.cleandoc(part["description"])
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode()
 
 
@@ -173,10 +177,7 @@ def _without_password(words: list[str]) -> tuple[list[str], str | None]:
         start = "--dsn=" if word.startswith("--dsn=") else ""
         if not start and (n == 0 or words[n - 1] != "--dsn"):
             continue
-        try:
-            held = password_of(word.removeprefix(start))
-        except ValueError:
-            continue  # it is no connection string, and will be refused
+        held = password_of(word.removeprefix(start))
         if held is not None:
             password = held
             cleaned[n] = start + without_password(word.removeprefix(start))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from restore import dsn
 from restore.errors import UsageError
 from restore.option_values import PROGRESS
+from restore.options import DEFAULT_CHUNK_BYTES
 from restore.wording import safe
 
 if TYPE_CHECKING:
@@ -69,13 +70,10 @@ class _Version(argparse.Action):
     """Looks the version up only where it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from importlib import metadata  # noqa: PLC0415 - only this needs it
+        from restore.version import version  # noqa: PLC0415 - only this needs it
 
-        try:
-            number = metadata.version("restorebench")
-        except metadata.PackageNotFoundError:
-            number = "(not installed: it runs from a checkout)"
-        parser.exit(message=f"restorebench {number}\n")
+        print(f"restorebench {version()}")  # noqa: T201 - as --help prints
+        parser.exit()
 
 
 def parse(words: Sequence[str]) -> Arguments:
@@ -238,7 +236,9 @@ def _add_work(parser: _Parser) -> None:
         "--batch-size", metavar="N|auto", help="records sent at a time (default: auto, by bytes)"
     )
     group.add_argument(
-        "--chunk-bytes", metavar="N", help="bytes decoded at a time; bounds memory (default: 512Ki)"
+        "--chunk-bytes",
+        metavar="N",
+        help=f"bytes decoded at a time, which bounds memory (default: {DEFAULT_CHUNK_BYTES:,})",
     )
     group.add_argument(
         "--lock-timeout", metavar="SECONDS", help="how long to wait for a lock (default: 60)"

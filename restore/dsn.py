@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -68,19 +68,22 @@ def schema_named(dsn: str) -> str | None:
 
 def without_password(dsn: str) -> str:
     """Return a connection string as it was given, less the password in it."""
-    parts = _parts(dsn)
+    parts = _parts(_for_libpq(dsn))
     if "password" not in parts:
         return dsn
     rest = {name: value for name, value in parts.items() if name != "password"}
     shorter = _URL_PASSWORD.sub(r"\1@", dsn)
-    if shorter != dsn and _parts(shorter) == rest:
+    if shorter != dsn and _parts(_for_libpq(shorter)) == rest:
         return shorter
     return make_conninfo("", **rest)
 
 
 def password_of(dsn: str) -> str | None:
-    """Return the password that a connection string holds, if it does."""
-    password = _parts(dsn).get("password")
+    """Return the password that a connection string holds, if it does, and if it is one."""
+    try:
+        password = _parts(_for_libpq(dsn)).get("password")
+    except psycopg.ProgrammingError:
+        return None
     return None if password is None else str(password)
 
 
@@ -104,7 +107,7 @@ def _for_libpq(dsn: str) -> str:
     pairs = parse_qsl(query, keep_blank_values=True)
     kept = [(name, value) for name, value in pairs if name not in _PRISMA]
     if len(kept) < len(pairs):
-        query = urlencode(kept)
+        query = urlencode(kept, quote_via=quote)
     return f"{match['start']}://{rest}{'?' * bool(query)}{query}"
 
 

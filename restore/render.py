@@ -159,7 +159,7 @@ def _levels(report: Report) -> Iterator[str]:
 def _losses(report: Report) -> Iterator[str]:
     for name, table in zip(table_names(report), report.tables, strict=True):
         if table.rejected or table.duplicates or table.cut_off or table.error is not None:
-            yield f"{name}: {', '.join(_lost_of(table))} of {counted(table.read, 'record')} read"
+            yield f"{name}: {', '.join(_lost_of(table))}; {counted(table.read, 'record')} read"
             yield from (_INDENT + line for line in _reasons(table))
 
 
@@ -179,9 +179,10 @@ def _reasons(table: TableReport) -> Iterator[str]:
     if table.error is not None:
         yield f"stopped: {_short(table.error)}"
     if table.taken_out:
+        refer = "it refers" if table.taken_out == 1 else "they refer"
         yield (
-            f"{counted(table.taken_out, 'row')} of these came in, and left again because what they"
-            " refer to is missing"
+            f"{counted(table.taken_out, 'row')} of these came in, and left again because what"
+            f" {refer} to is missing"
         )
     ranked = sorted(table.reasons, key=lambda reason: -reason.count)
     for reason in ranked[:_MOST_REASONS]:
@@ -225,13 +226,13 @@ def _next(report: Report) -> Iterator[str]:
     for number, step in enumerate(report.next_steps, 1):
         sentence, *typed = step.split("\n")
         yield from _wrapped(f"{number}. {safe(sentence)}")
-        yield from (f"{_INDENT * 2}{safe(line)}" for line in typed)
+        yield from (f"{_INDENT * 2} {safe(line)}" for line in typed)
 
 
 def _wrapped(text: str) -> Sequence[str]:
     import textwrap  # noqa: PLC0415 - only reports with something to do need it
 
-    return textwrap.wrap(text, _WIDTH - len(_INDENT), subsequent_indent=_INDENT)
+    return textwrap.wrap(text, _WIDTH - len(_INDENT), subsequent_indent=_INDENT + " ")
 
 
 def _short(text: str) -> str:

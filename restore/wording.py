@@ -7,6 +7,7 @@ import math
 _MINUTE_S = 60
 _HOUR_S = 3600
 _EXACT_BELOW_S = 10
+_FINE_BELOW_S = 1
 _MEGABYTE = 1_000_000
 
 
@@ -31,13 +32,15 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a time to the precision that a person needs: ``0.04 s``, ``2 min 5 s``, ``3 h 9 min``.
+    """Write a time to the precision that a person needs.
+
+    These come out: ``0.04 s``, ``1.2 s``, ``2 min 5 s``, ``3 h 9 min``.
 
     Args:
         seconds: the time, in seconds.
     """
     if seconds < _EXACT_BELOW_S:
-        return f"{seconds:.2f} s"
+        return f"{seconds:.2f} s" if seconds < _FINE_BELOW_S else f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 2 * _MINUTE_S:
         return f"{whole} s"

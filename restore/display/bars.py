@@ -14,7 +14,15 @@ from rich.progress import Progress as Drawing
 from rich.table import Column
 from rich.text import Text
 
-from restore.display.lines import Pace, done_line, found_line, heading, pace, warning_line
+from restore.display.lines import (
+    Pace,
+    done_line,
+    found_line,
+    heading,
+    pace,
+    stage_line,
+    warning_line,
+)
 from restore.progress import Found, Progress, Stage, TableDone, Warned
 from restore.wording import megabytes, safe, time_left
 
@@ -42,6 +50,7 @@ class Bars:
             console=self._console,
             refresh_per_second=_DRAWINGS_PER_S,
             transient=True,
+            redirect_stdout=False,  # it may be a file, where the report goes
         )
         self._pace = Pace(time.monotonic)
         self._whole: TaskID | None = None
@@ -105,7 +114,7 @@ class Bars:
     def _stage(self, stage: Stage) -> None:
         """Show what goes on after the load in the place of the table's bar."""
         if self._table is None:
-            self._write(f"{stage.name} ...")
+            self._write(stage_line(stage))
         else:
             self._drawing.update(self._table, description=safe(stage.name), total=None, figures="")
 

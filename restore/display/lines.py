@@ -10,7 +10,7 @@ from restore.wording import counted, duration, megabytes, safe, time_left
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from restore.progress import Event, Warned
+    from restore.progress import Event, Stage, Warned
 
 
 class Pace:
@@ -52,6 +52,11 @@ def found_line(found: Found) -> str:
 def warning_line(warned: Warned) -> str:
     """Write a warning."""
     return f"warning: {safe(warned.message)}"
+
+
+def stage_line(stage: Stage) -> str:
+    """Say what is done now that is no table's load."""
+    return f"{safe(stage.name)} ..."
 
 
 def heading(event: Progress | TableDone) -> str:

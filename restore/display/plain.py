@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
-from restore.display.lines import Pace, done_line, found_line, progress_line, warning_line
+from restore.display.lines import (
+    Pace,
+    done_line,
+    found_line,
+    progress_line,
+    stage_line,
+    warning_line,
+)
 from restore.progress import Found, Progress, Stage, TableDone, Warned
 
 if TYPE_CHECKING:
@@ -49,7 +56,7 @@ class Plain:
             case TableDone():
                 self._write(done_line(event))
             case Stage():
-                self._write(f"{event.name} ...")
+                self._write(stage_line(event))
             case Warned():
                 self._write(warning_line(event))
 

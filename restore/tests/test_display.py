@@ -1,0 +1,282 @@
+"""Progress as a person sees it: plain lines, bars on a real (pseudo-)terminal, the question."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from restore.display import open_display
+from restore.display.bars import Bars
+from restore.display.plain import Plain
+from restore.display.question import question
+from restore.progress import Event, Found, Progress, Stage, TableDone, Warned
+from restore.report import TableReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restore.tests.target import Target
+
+PATIENCE_S = 60
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+HOSTILE = "[red]u[/]\x1b[31m\r\n"
+
+
+def progress(number: int = 3, **changes: Any) -> Progress:
+    facts: dict[str, Any] = {
+        "table": "users",
+        "number": number,
+        "tables": 24,
+        "rows": 12_000,
+        "rejected": 0,
+        "batches": 12,
+        "batches_expected": 85,
+        "bytes_read": 5_200_000,
+        "bytes_total": 40_100_000,
+        "all_rows": 12_000,
+        "all_bytes_read": 5_200_000,
+        "all_bytes_total": 80_000_000,
+    }
+    return Progress(**facts | changes)
+
+
+def done(**changes: Any) -> TableDone:
+    facts: dict[str, Any] = {"table": "users", "schema": "public", "file": "users.json"}
+    return TableDone(number=3, tables=24, report=TableReport(**facts | changes))
+
+
+def plain_lines(*events: tuple[float, Event]) -> list[str]:
+    """Return what is written when events come at these times, in seconds."""
+    now = 0.0
+    stream = io.StringIO()
+    with Plain(stream, lambda: now) as display:
+        for at, event in events:
+            now = at
+            display(event)
+    return stream.getvalue().splitlines()
+
+
+def test_plain_lines_tell_of_a_table_from_beginning_to_end() -> None:
+    report = {"loaded": 20_000, "rejected": 3, "duplicates": 1, "wall_s": 1.2}
+    assert plain_lines(
+        (0, Found(path="b/20240101_000000", newest=True, tables=24)),
+        (0.4, progress()),
+        (0.8, progress(rows=24_000, bytes_read=10_400_000)),
+        (3.5, progress(rows=9, bytes_read=39_000_000, batches=90, rejected=7)),
+        (3.6, Warned(message="12 checkpoints were forced")),
+        (3.7, done(**report)),
+        (3.8, Stage(name="foreign keys")),
+    ) == [
+        "restoring b/20240101_000000, the newest, with 24 tables",
+        "[3/24] users: batch 12/85, 12,000 records, 5.2/40.1 MB, 30,000 records/s, 3 s left",
+        "[3/24] users: batch 90/90, 9 records, 39.0/40.1 MB, 3 records/s, 7 kept out, 1 s left",
+        "warning: 12 checkpoints were forced",
+        "[3/24] users: 20,000 loaded, 3 rejected, 1 duplicate in 1.2 s",
+        "foreign keys ...",
+    ]
+
+
+def test_a_table_that_follows_is_timed_on_its_own() -> None:
+    lines = plain_lines(
+        (0, progress(number=1)), (10, done()), (11, progress(number=2, bytes_read=20_050_000))
+    )
+    assert lines[-1].endswith("12,000 records/s, 1 s left")
+    assert "1,200 records/s" not in lines[-1]
+
+
+def test_figures_that_are_not_known_are_left_out() -> None:
+    [line] = plain_lines((0, progress(batches=0, batches_expected=0, bytes_read=99_000_000)))
+    assert line == "[3/24] users: 12,000 records, 40.1/40.1 MB"
+
+
+def test_names_from_a_backup_cannot_command_a_terminal() -> None:
+    report = {"table": HOSTILE, "loaded": 1}
+    events: list[Event] = [
+        Found(path=HOSTILE, newest=False, tables=1),
+        progress(table=HOSTILE),
+        Warned(message=HOSTILE),
+        done(**report),
+        Stage(name=HOSTILE),
+    ]
+    written = "\n".join(plain_lines(*((0, event) for event in events)))
+    assert "\x1b" not in written
+    assert written.count("[red]u[/]\\x1b[31m\\r\\n") == 5
+
+
+class Screen(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_bars_read_no_markup_and_fit_their_terminal(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen = Screen()
+    with Bars(screen) as display:
+        display(progress(table=HOSTILE))
+        display(Warned(message=f"warned {HOSTILE}"))
+        display(Stage(name="foreign keys"))
+    written = screen.getvalue()
+    assert "[red]" in written
+    assert "\x1b[31m" not in written
+    assert written.rindex(SHOW_CURSOR) > written.rindex(HIDE_CURSOR)
+    drawn = [line for line in written.splitlines() if line.startswith("all tables")]
+    assert drawn
+    assert ("12,000 records" in written) == (width > 40)
+
+
+def test_bars_begin_with_the_first_batch() -> None:
+    """Before it there may be a question, which needs the terminal for itself."""
+    screen = Screen()
+    with Bars(screen) as display:
+        display(Found(path="b", newest=False, tables=1))
+    assert screen.getvalue().splitlines()[0] == "restoring b with 1 table"
+    assert HIDE_CURSOR not in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("form", "term", "terminal", "shown"),
+    [
+        ("auto", "xterm", True, "Bars"),
+        ("auto", "dumb", True, "Plain"),
+        ("auto", "xterm", False, "Plain"),
+        ("bar", "xterm", True, "Bars"),
+        ("bar", "xterm", False, "Plain"),
+        ("plain", "xterm", True, "Plain"),
+        ("none", "xterm", True, "Silent"),
+    ],
+)
+def test_what_is_shown_where(
+    monkeypatch: pytest.MonkeyPatch, form: Any, term: str, shown: str, *, terminal: bool
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    stream = Screen() if terminal else io.StringIO()
+    assert type(open_display(form, stream)).__name__ == shown
+
+
+class Terminal:
+    """A process whose standard error, and its input if asked, are a pseudo-terminal."""
+
+    def __init__(self, command: list[str], *, width: int = 120, typed: str | None = None) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+        env = {**os.environ, "TERM": "xterm-256color"}
+        stdin = subprocess.DEVNULL if typed is None else theirs
+        self.process = subprocess.Popen(
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=theirs, env=env, text=True
+        )
+        os.close(theirs)
+        self.seen = ""
+        if typed is not None:
+            self.wait_for("[y/N]")
+            os.write(self._ours, typed.encode())
+
+    def wait_for(self, text: str) -> None:
+        until = time.monotonic() + PATIENCE_S
+        while text not in self.seen:
+            assert time.monotonic() < until, self.seen
+            assert self._read(), self.seen
+
+    def _read(self) -> bool:
+        """Read some; false at the end, which Linux tells by an error."""
+        with contextlib.suppress(OSError):
+            data = os.read(self._ours, 65536)
+            self.seen += data.decode()
+            return bool(data)
+        return False
+
+    def end(self) -> str:
+        """Wait until it has ended, and return what it wrote to standard output."""
+        while self._read():
+            pass
+        output, _ = self.process.communicate(timeout=PATIENCE_S)
+        os.close(self._ours)
+        return output
+
+
+def restoring(target: Target, *words: str) -> list[str]:
+    words = (str(target.backup), "--dsn", target.dsn, "--rejects", str(target.rejects), *words)
+    return [sys.executable, "-m", "restore", *words]
+
+
+@pytest.fixture
+def large(target: Target) -> Iterator[Target]:
+    """A target with a table that takes some batches, and a name that is markup and an escape."""
+    target.conn.execute('CREATE TABLE "[red]t\x1b[31m" (id int PRIMARY KEY, body text)')
+    records = [{"id": n, "body": "x" * 400} for n in range(10_000)]
+    name = "[red]t\x1b[31m.json"
+    (target.backup / name).write_text(json.dumps(records), encoding="utf-8")
+    yield target
+    (target.backup / name).unlink()
+
+
+def test_on_a_terminal_bars_are_drawn_and_taken_away(large: Target) -> None:
+    terminal = Terminal(restoring(large))
+    output = terminal.end()
+    assert terminal.process.returncode == 0, terminal.seen
+    assert "all tables" in terminal.seen
+    assert "[1/1] [red]t\\x1b[31m" in terminal.seen
+    assert terminal.seen.rindex(SHOW_CURSOR) > terminal.seen.rindex(HIDE_CURSOR)
+    assert "[red]t\\x1b[31m" in output
+    assert "\x1b" not in output
+
+
+def test_an_interrupt_shows_the_cursor_again(large: Target) -> None:
+    terminal = Terminal(restoring(large, "--chunk-bytes", "1024"))
+    terminal.wait_for("all tables")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.end()
+    assert terminal.process.returncode == 1
+    assert terminal.seen.rindex(SHOW_CURSOR) > terminal.seen.rindex(HIDE_CURSOR)
+    assert "Traceback" not in terminal.seen
+    assert terminal.seen.rstrip().splitlines()[-1].count("restore: interrupted after") == 1
+
+
+def asking() -> list[str]:
+    program = (
+        "from restore.display.question import asker\n"
+        "ask = asker()\n"
+        "print('nobody to ask' if ask is None else ask({'users': 1234, 'posts': 99}))"
+    )
+    return [sys.executable, "-c", program]
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [("y\n", "True"), ("YES\n", "True"), ("\n", "False"), ("no\n", "False"), ("\x04", "False")],
+)
+def test_the_question_is_asked_on_the_terminal(typed: str, answer: str) -> None:
+    terminal = Terminal(asking(), typed=typed)
+    assert terminal.end().strip() == answer
+    assert terminal.seen.startswith(
+        "users holds 1,234 rows, posts 99: empty these 2 tables and restore? [y/N] "
+    )
+
+
+def test_nobody_is_asked_without_a_terminal() -> None:
+    assert Terminal(asking()).end().strip() == "nobody to ask"
+
+
+def test_the_question_about_one_table() -> None:
+    assert question({HOSTILE: 1}) == (
+        "[red]u[/]\\x1b[31m\\r\\n holds 1 row: empty this table and restore? [y/N] "
+    )

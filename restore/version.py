@@ -1,0 +1,19 @@
+"""Which version this is."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+_PROJECT = "restorebench"
+
+
+def version() -> str:
+    """Return the version, from the checkout's pyproject.toml or else what is installed."""
+    checkout = Path(__file__).parents[1] / "pyproject.toml"
+    if checkout.is_file():
+        project = tomllib.loads(checkout.read_text(encoding="utf-8")).get("project", {})
+        if project.get("name") == _PROJECT:
+            return str(project["version"])
+    return metadata.version(_PROJECT)
