@@ -6,6 +6,7 @@ standard error.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import inspect
 import logging
@@ -14,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import msgspec
+import psycopg
 
 from restore.advice import next_steps
 from restore.arguments import parse
@@ -62,6 +64,10 @@ def main(words: Sequence[str] | None = None) -> int:
         except BrokenPipeError:
             # Whoever read our output has had enough. Python flushes once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _EXIT_FAILED
+        except (psycopg.Error, OSError, MemoryError) as error:
+            # None of these should come here; to whoever restores, a traceback would say less.
+            _say(f"failed: {' '.join(str(error).split()) or type(error).__name__}; restore again")
             return _EXIT_FAILED
 
 
@@ -131,7 +137,8 @@ def _verdict(report: Report) -> int:
 
 
 def _say(line: str) -> None:
-    print(f"restore: {safe(line)}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody is there to read it
+        print(f"restore: {safe(line)}", file=sys.stderr)
 
 
 def _check_writable(path: Path | None) -> None:

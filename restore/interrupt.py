@@ -61,17 +61,25 @@ class Interruption:
 
 
 class Follower:
-    """Remembers how far a restore has come, and passes its events on."""
+    """Remembers how far a restore has come, and passes its events on.
+
+    Where nobody can be told any more (a pipe whose reader is gone), the restore goes on untold.
+    """
 
     def __init__(self, watch: Watcher) -> None:
         self._watch = watch
         self._last: Progress | None = None
+        self._deaf = False
 
     def __call__(self, event: Event, /) -> None:
         """Take note of an event."""
         if isinstance(event, Progress):
             self._last = event
-        self._watch(event)
+        if not self._deaf:
+            try:
+                self._watch(event)
+            except OSError:
+                self._deaf = True
 
     def state(self, options: Options) -> str:
         """Say in one line what an interrupted restore has left, and how to go on."""

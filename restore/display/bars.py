@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 _DRAWINGS_PER_S = 4
 # Where lines are narrower, the figures that can be spared go: the name and the bar stay.
 _WIDE = 100
-_MIDDLING = 60
+_MIDDLING = 76
+_NARROW = 44
 
 
 class Bars:
@@ -55,7 +56,6 @@ class Bars:
         self._pace = Pace(time.monotonic)
         self._whole: TaskID | None = None
         self._table: TaskID | None = None
-        self._number = 0
 
     def __enter__(self) -> Self:
         return self
@@ -83,57 +83,67 @@ class Bars:
         self._console.print(Text(line), soft_wrap=True)
 
     def _progress(self, progress: Progress) -> None:
+        first = self._table is None
         if self._table is None or self._whole is None:
-            self._drawing.start()
-            self._whole = self._drawing.add_task("all tables", figures="")
-            self._table = self._drawing.add_task("", figures="")
+            self._whole = self._drawing.add_task("all tables", left="", figures="")
+            self._table = self._drawing.add_task("", left="", figures="")
+        whole = (progress.all_bytes_read, progress.all_bytes_total)
         self._drawing.update(
             self._whole,
-            total=progress.all_bytes_total,
-            completed=progress.all_bytes_read,
-            figures=_figures(
-                progress.all_rows,
-                (progress.all_bytes_read, progress.all_bytes_total),
-                self._pace.all_s,
-            ),
+            completed=whole[0],
+            total=whole[1],
+            left=_left(whole, self._pace.all_s),
+            figures=_figures(progress.all_rows, whole, self._pace.all_s),
         )
-        figures = _figures(
-            progress.rows, (progress.bytes_read, progress.bytes_total), self._pace.table_s
-        )
+        size = (progress.bytes_read, progress.bytes_total)
+        figures = _figures(progress.rows, size, self._pace.table_s)
         if progress.batches:
             expected = max(progress.batches, progress.batches_expected)
-            figures += f", batch {progress.batches:,}/{expected:,}"
+            figures = f"batch {progress.batches:,}/{expected:,}, {figures}"
         self._drawing.update(
             self._table,
             description=heading(progress),
-            total=progress.bytes_total,
-            completed=progress.bytes_read,
+            completed=size[0],
+            total=size[1],
+            left=_left(size, self._pace.table_s),
             figures=figures,
         )
+        if first:
+            self._drawing.start()
 
     def _stage(self, stage: Stage) -> None:
         """Show what goes on after the load in the place of the table's bar."""
         if self._table is None:
             self._write(stage_line(stage))
         else:
-            self._drawing.update(self._table, description=safe(stage.name), total=None, figures="")
+            self._drawing.update(
+                self._table, description=safe(stage.name), total=None, left="", figures=""
+            )
+
+
+def _left(size: tuple[int, int], elapsed_s: float) -> str:
+    done, total = size
+    return time_left(elapsed_s * (total / done - 1)) if 0 < done < total else ""
 
 
 def _figures(rows: int, size: tuple[int, int], elapsed_s: float) -> str:
     """Write the figures beside a bar; what matters least comes last, where a line is cut."""
-    done, total = size
-    left = [time_left(elapsed_s * (total / done - 1))] if 0 < done < total else []
-    return ", ".join([*left, f"{rows:,} records", *pace(rows, elapsed_s), megabytes(done, total)])
+    return ", ".join([f"{rows:,} records", *pace(rows, elapsed_s), megabytes(*size)])
 
 
 def _columns(width: int) -> list[ProgressColumn]:
     """Choose what stands beside each other. No text is read as rich's markup."""
-    cut = Column(no_wrap=True, overflow="ellipsis", min_width=10, ratio=2)
-    name = TextColumn("{task.description}", markup=False, table_column=cut)
-    percent = TextColumn("{task.percentage:>3.0f}%", markup=False)
-    if width < _MIDDLING:
+    name_cut = Column(no_wrap=True, overflow="ellipsis", min_width=10, max_width=width // 3)
+    name = TextColumn("{task.description}", markup=False, table_column=name_cut)
+    percent_whole = Column(no_wrap=True, min_width=4)
+    percent = TextColumn("{task.percentage:>3.0f}%", markup=False, table_column=percent_whole)
+    if width < _NARROW:
         return [name, percent]
-    figures_cut = Column(no_wrap=True, overflow="ellipsis", ratio=5)
+    bar_width = 20 if width >= _WIDE else 10
+    bar = BarColumn(bar_width=bar_width, table_column=Column(min_width=bar_width))
+    left = TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True))
+    if width < _MIDDLING:
+        return [name, bar, percent, left]
+    figures_cut = Column(no_wrap=True, overflow="ellipsis")
     figures = TextColumn("{task.fields[figures]}", markup=False, table_column=figures_cut)
-    bar = BarColumn(bar_width=20 if width >= _WIDE else 10)
-    return [name, bar, percent, figures]
+    return [name, bar, percent, left, figures]

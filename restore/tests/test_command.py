@@ -159,6 +159,21 @@ def test_report_on_one_stream_and_progress_on_the_other(target: Target, tmp_path
     assert (done.returncode, done.stderr) == (3, "")
 
 
+@pytest.mark.parametrize("gone", ["stdout", "stderr"])
+def test_a_reader_that_is_gone_does_not_stop_the_restore(target: Target, gone: str) -> None:
+    target.write(company=[{"id": 1, "name": "c"}])
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, gone: writing}
+    words = [str(target.backup), "--dsn", target.dsn, "--report", str(target.report)]
+    with subprocess.Popen([sys.executable, "-m", "restore", *words], **streams) as process:
+        os.close(writing)
+        output, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == (1 if gone == "stdout" else 0)
+    assert b"Traceback" not in (output or b"") + (errors or b"")
+    assert target.counts()["company"]["loaded"] == 1
+
+
 def test_the_schema_of_the_report_is_the_documented_one(tmp_path: Path) -> None:
     documented = (CHECKOUT / "docs" / "report.schema.json").read_text(encoding="utf-8")
     assert documented == report_schema() + "\n"

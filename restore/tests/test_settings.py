@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,14 @@ import pytest
 from restore import dsn
 from restore.arguments import parse
 from restore.errors import RestoreError, UsageError
-from restore.options import MaxRejects, Options
-from restore.settings import Settings, settle
+from restore.option_values import KINDS, OF_RESTORE
+from restore.options import DEFAULT_CHUNK_BYTES, MaxRejects, Options
+from restore.settings import LIBPQ, Settings, settle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CHECKOUT = Path(__file__).parents[2]
 DSN = "postgresql://me@localhost/shop"
 
 
@@ -233,3 +236,16 @@ def test_urls_as_others_write_them(given: str, used: str, schema: str | None) ->
 )
 def test_a_connection_string_without_its_password(given: str, shown: str) -> None:
     assert dsn.without_password(given) == shown
+
+
+def test_the_reference_names_every_option_and_variable() -> None:
+    reference = (CHECKOUT / "docs" / "restore.md").read_text(encoding="utf-8")
+    options_named = [f"`--{name.replace('_', '-')}" for name in KINDS]
+    assert [option for option in options_named if option not in reference] == []
+    assert f"{DEFAULT_CHUNK_BYTES:,}" in reference
+    assert [name for name in LIBPQ if name not in reference] == []
+
+
+def test_every_option_of_the_library_can_be_given() -> None:
+    fields = {field.name.removesuffix("_s") for field in dataclasses.fields(Options)}
+    assert fields - {"backup"} == set(OF_RESTORE)
