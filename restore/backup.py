@@ -113,6 +113,7 @@ class Backup:
 
     path: Path
     files: tuple[TableFile, ...]
+    newest: bool = False
 
 
 def find_backup(path: Path) -> Backup:
@@ -150,7 +151,7 @@ def _find(path: Path) -> Backup:
                 f" {file.table}: move one of them away"
             )
         seen[file.table] = file.path
-    return Backup(folder, files)
+    return Backup(folder, files, newest=folder != path)
 
 
 def _newest(root: Path) -> Path:

@@ -12,15 +12,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-# Without a schema of the user's, a table is what the search path finds under its name.
-_TABLES = """
-    SELECT c.oid, n.nspname, c.relname
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p')
-      AND CASE WHEN %(schema)s::text IS NULL THEN pg_table_is_visible(c.oid)
-               ELSE n.nspname = %(schema)s END
-"""
-
 _NAMES = """
     SELECT c.oid, n.nspname, c.relname
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -88,15 +79,28 @@ _INDEXES = """
     ORDER BY i.indrelid, c.relname
 """
 
-# Sequences that belong to a column: serial ('a') and identity ('i').
+# Sequences that whole numbers are drawn from: those that belong to a column, serial ('a') or
+# identity ('i'), and those that a column's default names.
 _SEQUENCES = """
-    SELECT d.refobjid, a.attname, n.nspname, s.relname
-    FROM pg_depend d
-    JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
-    JOIN pg_namespace n ON n.oid = s.relnamespace
-    JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-      AND d.deptype IN ('a', 'i') AND d.refobjid = ANY(%s)
+    WITH uses (relation, number, sequence) AS (
+        SELECT refobjid, refobjsubid, objid FROM pg_depend
+        WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+          AND deptype IN ('a', 'i') AND refobjid = ANY(%(oids)s)
+        UNION
+        SELECT ad.adrelid, ad.adnum, d.refobjid FROM pg_attrdef ad
+        JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
+                        AND d.refclassid = 'pg_class'::regclass
+        WHERE ad.adrelid = ANY(%(oids)s)
+    )
+    SELECT u.relation, a.attname, n.nspname, c.relname, s.seqincrement, s.seqmin, s.seqmax,
+           has_sequence_privilege(c.oid, 'UPDATE') AND has_sequence_privilege(c.oid, 'SELECT')
+    FROM uses u
+    JOIN pg_sequence s ON s.seqrelid = u.sequence
+    JOIN pg_class c ON c.oid = u.sequence
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.number
+    WHERE a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+    ORDER BY u.relation, a.attnum, c.relname
 """
 
 
@@ -171,11 +175,20 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """A sequence that a column draws its values from."""
+    """A sequence that a column draws its values from, and whether the role may set it."""
 
     column: str
     schema: str
     name: str
+    increment: int = 1
+    least: int = 1
+    most: int = (1 << 63) - 1
+    may_set: bool = True
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The sequence's qualified name, for use in SQL."""
+        return sql.Identifier(self.schema, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,36 +208,6 @@ class Table:
     def identifier(self) -> sql.Identifier:
         """The table's qualified name, for use in SQL."""
         return sql.Identifier(self.schema, self.name)
-
-
-def table_names(conn: psycopg.Connection, schema: str | None) -> dict[str, int]:
-    """Return the oid of each table by its name, and by ``schema.name``.
-
-    Args:
-        conn: a connection to the target.
-        schema: where to look; None: wherever the search path finds a table.
-    """
-    names: dict[str, int] = {}
-    for oid, schema_name, name in conn.execute(_TABLES, {"schema": schema}).fetchall():
-        names[f"{schema_name}.{name}"] = oid
-        names[name] = oid
-    return names
-
-
-def find_table(conn: psycopg.Connection, schema: str | None, name: str) -> int | None:
-    """Return the oid of one table; without a schema, of what the search path finds."""
-    for oid, _, found in conn.execute(_TABLES, {"schema": schema}).fetchall():
-        if found == name:
-            return int(oid)
-    return None
-
-
-def identifiers(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, sql.Identifier]:
-    """Return the qualified names of the tables with these oids, for use in SQL."""
-    return {
-        oid: sql.Identifier(schema, name)
-        for oid, schema, name in conn.execute(_NAMES, [list(oids)]).fetchall()
-    }
 
 
 def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Table]:
@@ -253,8 +236,8 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
     for oid, name, definition, comment in conn.execute(_INDEXES, [wanted]):
         indexes[oid].append(Index(name, definition, comment))
     sequences: dict[int, list[Sequence]] = {oid: [] for oid in wanted}
-    for oid, column, schema, name in conn.execute(_SEQUENCES, [wanted]):
-        sequences[oid].append(Sequence(column, schema, name))
+    for oid, *sequence in conn.execute(_SEQUENCES, {"oids": wanted}):
+        sequences[oid].append(Sequence(*sequence))
     return {
         oid: Table(
             oid,

@@ -13,6 +13,8 @@ from psycopg import sql
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 
+from restore.transient import is_transient
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -116,6 +118,9 @@ def copy_rows(
 
     Returns:
         None when they arrived, else what went wrong.
+
+    Raises:
+        psycopg.Error: what went wrong may be right a moment later.
     """
     at = 0
     values = codec.values
@@ -128,6 +133,8 @@ def copy_rows(
     except psycopg.Error as error:
         if error.sqlstate is None and isinstance(error, psycopg.DataError):
             return CopyFailure(None, str(error), at)
+        if is_transient(error):
+            raise
         # Its traceback would keep the batch alive, in a cycle that is looked for seldom.
         error.__traceback__ = None
         return CopyFailure(error, error.diag.message_primary or str(error), _row_at_fault(error))

@@ -13,18 +13,22 @@ from restore.constraints import (
     STILL_ASIDE,
     bring_back,
     bring_indexes_back,
+    bring_triggers_back,
     put_indexes_aside,
     put_keys_aside,
+    put_triggers_aside,
+    quiet_warning,
 )
 from restore.errors import LoadError, RestoreError
 from restore.finish import Finisher, finish
-from restore.ladder import is_data_error
 from restore.limits import Limits
 from restore.load import TableLoad, Tally, size_bytes
 from restore.orphans import Kept, Orphans
+from restore.progress import Stage
 from restore.rejects import RejectFile
 from restore.report import TableReport
 from restore.session import flush
+from restore.transient import is_data_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +55,7 @@ class Job:
         report: takes a TableReport for each load.
         watch: is told of progress.
         rejects_folder: where records go that cannot be restored.
+        names: schema and name of each table, by oid, as the user knows it.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Job:
         *,
         watch: Watcher,
         rejects_folder: Path,
+        names: dict[int, tuple[str, str]],
     ) -> None:
         self._conn = conn
         self._options = options
@@ -71,14 +77,14 @@ class Job:
         self._loads: dict[int, TableLoad] = {}
         self._reports = {
             load.table.oid: TableReport(
-                table=load.table.name, schema=load.table.schema, file=load.file.path.name
+                schema=names[load.table.oid][0],
+                table=names[load.table.oid][1],
+                file=load.file.path.name,
             )
             for load in plan.loads
         }
-        self._rejects = {
-            load.table.oid: RejectFile(rejects_folder, load.table.schema, load.table.name)
-            for load in plan.loads
-        }
+        self._rejects = {oid: RejectFile(rejects_folder, *names[oid]) for oid in self._reports}
+        self._report = report
         report.tables += self._reports.values()
         self._limits = Limits(options, report.tables)
         self._tally = Tally(len(self._reports), sum(map(size_bytes, plan.loads)))
@@ -89,21 +95,50 @@ class Job:
         Raises:
             RestoreError: the load stopped.
         """
-        aside = self._put_keys_aside()
         with contextlib.ExitStack() as stack:
             for rejects in self._rejects.values():
                 stack.enter_context(rejects)
             try:
+                aside = self._put_aside()
                 self._load_all()
+                self._watch(Stage("foreign keys"))
+                self._bring_back(aside)
             except BaseException as error:
                 self._bring_back_after(error)
                 raise
-            try:
-                bring_back(self._conn)
-            except psycopg.errors.ForeignKeyViolation:
-                self._reject_orphans(aside, "restore_journal")
-                bring_back(self._conn)
-        flush(self._conn)
+        if not self._options.dry_run:
+            flush(self._conn)
+
+    def _put_aside(self) -> tuple[ForeignKey, ...]:
+        """Put foreign keys and triggers aside; return the keys. A dry run's shadows have none.
+
+        Raises:
+            LoadError: the role may not, and some must be.
+            psycopg.errors.LockNotAvailable: another session uses a table.
+        """
+        if self._options.dry_run:
+            self._may_alter = False
+            return self._plan.keys
+        keys = self._put_keys_aside()
+        if not self._options.triggers:
+            quiet = put_triggers_aside(self._conn, self._plan.tables)
+            self._report.warnings += quiet_warning(quiet)
+        return keys
+
+    def _bring_back(self, keys: tuple[ForeignKey, ...]) -> None:
+        """Bring everything back; rows that a foreign key forbids are taken out for that."""
+        if self._options.dry_run:
+            self._reject_orphans(keys, "pg_temp")
+            return
+        # Where records are missing, others will refer to them: that is found sooner than it is
+        # found out by a key that does not come back.
+        if keys and any(report.rejected for report in self._reports.values()):
+            self._reject_orphans(keys, "restore_journal")
+        try:
+            bring_back(self._conn)
+        except psycopg.errors.ForeignKeyViolation:
+            self._reject_orphans(keys, "restore_journal")
+            bring_back(self._conn)
 
     def _put_keys_aside(self) -> tuple[ForeignKey, ...]:
         """Put foreign keys aside: all where the tables are empty, else those that must be.
@@ -127,8 +162,12 @@ class Job:
         return keys
 
     def _load_all(self) -> None:
-        finished: list[tuple[Load, Future[None]]] = []
-        with Finisher(self._options.dsn) as finisher:
+        if self._options.dry_run:
+            for load in self._plan.loads:
+                self._load(load)
+            return
+        finished: list[tuple[Load, Future[list[str]]]] = []
+        with Finisher(self._options) as finisher:
             loads = self._order()
             for load in loads:
                 self._put_indexes_aside(load)
@@ -137,7 +176,7 @@ class Job:
                 finished.append((load, future))
             for load, future in finished:
                 try:
-                    future.result()
+                    self._reports[load.table.oid].warnings += future.result()
                 except psycopg.Error as error:
                     if not is_data_error(error):
                         raise
@@ -154,7 +193,7 @@ class Job:
         return sorted(self._plan.loads, key=size_bytes, reverse=True)
 
     def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
-        tables = {load.table.oid: load.table for load in self._plan.loads}
+        tables = self._plan.tables | {table.oid: table for table in self._plan.outside}
         orphans = Orphans(
             self._conn, tables, keys, chunk_bytes=self._options.chunk_bytes, schema=schema
         )
@@ -170,12 +209,13 @@ class Job:
         Some record holds what an index cannot (a text too long for it, say): an index that is there
         tells which one.
         """
-        self._conn.execute(sql.SQL("DELETE FROM {}").format(load.table.identifier))
+        # After a DELETE the index would be built over the dead rows too.
+        self._conn.execute(sql.SQL("TRUNCATE {}").format(load.table.identifier))
         bring_indexes_back(self._conn, load.table)
         self._rejects[load.table.oid].forget()
         self._reports[load.table.oid].forget()
         self._load(load)
-        finish(self._conn, load.table)
+        self._reports[load.table.oid].warnings += finish(self._conn, load.table)
 
     def _put_indexes_aside(self, load: Load) -> None:
         small = size_bytes(load) < _WORTH_BYTES
@@ -193,7 +233,9 @@ class Job:
                 raise LoadError(
                     "the connection is lost, or was interrupted in the middle of a COPY"
                 )
-            bring_back(self._conn)
+            if not self._options.dry_run:
+                bring_triggers_back(self._conn)
+                bring_back(self._conn)
         except (psycopg.Error, RestoreError):
             error.add_note(STILL_ASIDE)
 

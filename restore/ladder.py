@@ -14,6 +14,7 @@ The order of the file is kept throughout, so that of two records with one key th
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
@@ -21,10 +22,12 @@ import psycopg
 from restore.copy import CopyFailure
 from restore.destination import Destination, Sent
 from restore.errors import LoadError
+from restore.locks import refusal
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
 from restore.shapes import Decoded, Segment, Shapes
 from restore.single import RefusedError, Single, fields_of
+from restore.transient import is_data_error, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,9 +40,6 @@ if TYPE_CHECKING:
     from restore.report import Level, TableReport
     from restore.values import Converter
 
-# SQLSTATE classes that speak of the data and not of the server or the connection: data exception,
-# integrity constraint, WITH CHECK OPTION, raised by a trigger, a value over a limit of the program.
-_DATA_ERRORS = ("22", "23", "44", "P0", "54")
 # With more stretches of different shapes than this, a batch is sent shape by shape.
 _MOST_SEGMENTS = 4
 # After a row that fails, the next COPY takes so many times the rows that went well before it: then
@@ -169,17 +169,24 @@ class Ladder:
             group = groups.setdefault(id(segment.codec), Segment(0, segment.codec, []))
             group.rows.extend(segment.rows)
         try:
-            with self._conn.transaction():
-                sent = [self._copy(group, group.rows) for group in groups.values()]
-                if any(isinstance(found, CopyFailure) for found in sent):
-                    raise psycopg.Rollback  # the order of the file decides, row by row
+            sent = retrying(partial(self._send_all, list(groups.values())))
         except psycopg.Error as error:
-            raise LoadError(f"table {self._table.name}: {_one_line(error)}") from error
-        if any(isinstance(found, CopyFailure) for found in sent):
-            return False
-        for group, found in zip(groups.values(), sent, strict=True):
-            self._count(group, group.rows, found, "batch")  # type: ignore[arg-type]
-        return True
+            raise refusal(self._conn, error, self._table) from error
+        for group, found in zip(groups.values(), sent, strict=False):
+            self._count(group, group.rows, found, "batch")
+        return bool(sent)
+
+    def _send_all(self, groups: list[Segment]) -> list[Sent]:
+        """Send all groups in one transaction; where one is refused, none, and return nothing."""
+        sent: list[Sent] = []
+        with self._conn.transaction():
+            for group in groups:
+                found = self._send(group, group.rows)
+                if isinstance(found, CopyFailure):
+                    sent.clear()  # the order of the file decides, row by row
+                    raise psycopg.Rollback
+                sent.append(found)
+        return sent
 
     def _load_rows(self, batch: Records, segment: Segment, level: Level) -> None:
         """Load a segment by COPY, isolating the rows that are refused."""
@@ -215,6 +222,12 @@ class Ladder:
         return True
 
     def _copy(self, segment: Segment, rows: Sequence[Any]) -> Sent | CopyFailure:
+        try:
+            return retrying(partial(self._send, segment, rows))
+        except psycopg.Error as error:
+            raise refusal(self._conn, error, self._table) from error
+
+    def _send(self, segment: Segment, rows: Sequence[Any]) -> Sent | CopyFailure:
         codec = segment.codec
         if codec is None:
             raise AssertionError("a record without a codec is loaded by itself")
@@ -280,15 +293,4 @@ class Ladder:
     def _stop_unless_data(self, error: psycopg.Error) -> None:
         if is_data_error(error):
             return
-        raise LoadError(f"table {self._table.name}: {_one_line(error)}") from error
-
-
-def is_data_error(error: psycopg.Error) -> bool:
-    """Tell whether an error speaks of the data, rather than of the server or the connection."""
-    return (error.sqlstate or "").startswith(_DATA_ERRORS)
-
-
-def _one_line(error: psycopg.Error) -> str:
-    primary = error.diag.message_primary or str(error)
-    detail = error.diag.message_detail
-    return " ".join(f"{primary}: {detail}".split() if detail else primary.split())
+        raise refusal(self._conn, error, self._table) from error

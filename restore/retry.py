@@ -25,14 +25,18 @@ from restore.errors import BackupError, LoadError, RestoreError, SchemaError
 from restore.finish import finish
 from restore.ladder import Ladder
 from restore.limits import Limits
+from restore.matching import Match
 from restore.plan import make_plan
+from restore.preflight import check_rights, read_server, shown_target
 from restore.progress import TableDone
 from restore.read import Damage, RawRecord
 from restore.rejects import SUFFIX, RejectFile
+from restore.relations import read_relations
 from restore.report import Levels, Report, TableReport, peak_bytes
 from restore.scan import DECODE_ERRORS
-from restore.session import connect, flush
+from restore.session import be_alone, connect, flush
 from restore.single import fields_of
+from restore.transient import describe
 from restore.values import Converter
 
 if TYPE_CHECKING:
@@ -106,11 +110,13 @@ def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Repo
     started = time.monotonic()
     files = _reject_files(path)
     report = Report(backup=str(path), rejects=str(path))
-    with connect(options.dsn) as conn:
+    with connect(
+        options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
+    ) as conn:
         try:
-            loads = _match(conn, files, options)
+            loads = _match(conn, files, options, report)
         except psycopg.Error as error:
-            raise LoadError(_one_line(error)) from error
+            raise LoadError(describe(error)) from error
         report.tables = [
             TableReport(table=load.table.name, schema=load.table.schema, file=load.file.path.name)
             for load in loads
@@ -119,14 +125,10 @@ def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Repo
             _Retry(conn, loads, options, report.tables, watch).run()
             flush(conn)
         except (RestoreError, psycopg.Error) as error:
-            report.error = _one_line(error)
+            report.error = describe(error)
     report.wall_s = time.monotonic() - started
     report.peak_bytes = peak_bytes()
     return report
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _reject_files(path: Path) -> dict[Path, _Line]:
@@ -177,24 +179,32 @@ def _raw_of(line: _Line) -> bytes:
 
 
 def _match(
-    conn: psycopg.Connection, files: dict[Path, _Line], options: Options
+    conn: psycopg.Connection, files: dict[Path, _Line], options: Options, report: Report
 ) -> tuple[Load, ...]:
-    """Find the table of each file; parents first.
+    """Find the table of each file, parents first, and see that the role may write there.
 
     Raises:
         SchemaError: there is none.
     """
-    matched: dict[int, TableFile] = {}
+    relations = [r for r in read_relations(conn, options.schema) if not r.not_loadable]
+    found: dict[int, Match] = {}
     for path, line in files.items():
+        named = [r for r in relations if r.name == line.table]
         schema = options.schema or line.schema
-        name = line.table if schema is None else f"{schema}.{line.table}"
-        oid = catalog.find_table(conn, schema, line.table)
-        if oid is None:
-            raise SchemaError(f"no table {name} in the database for {path}")
-        if oid in matched:
-            raise SchemaError(f"{path} and {matched[oid].path} are both for table {name}")
-        matched[oid] = TableFile(path, line.table, None)
-    return make_plan(matched, catalog.read_tables(conn, matched), []).loads
+        meant = [r for r in named if (r.visible if schema is None else r.schema == schema)]
+        if not meant:
+            raise SchemaError(f"no table {line.table} in the database for {path}: see --schema")
+        if meant[0].oid in found:
+            other = found[meant[0].oid].file.path
+            raise SchemaError(f"{path} and {other} are both for table {meant[0].shown}")
+        found[meant[0].oid] = Match(TableFile(path, line.table, None), meant[0])
+    server = read_server(conn)
+    report.target = shown_target(conn, server)
+    report.server = f"PostgreSQL {server.version}"
+    report.warnings += check_rights(conn, server, found, options)
+    be_alone(conn)
+    matched = {oid: match.file for oid, match in found.items()}
+    return make_plan(matched, catalog.read_tables(conn, matched)).loads
 
 
 class _Retry:

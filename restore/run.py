@@ -8,30 +8,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
+from psycopg.pq import TransactionStatus
 
-from restore import catalog
+from restore.aftermath import checkpoint_warning, forced_checkpoints, stale_views
 from restore.backup import find_backup
-from restore.constraints import STILL_ASIDE, bring_back
-from restore.errors import LoadError, RestoreError, SchemaError
+from restore.catalog import read_tables
+from restore.errors import LoadError, RestoreError
+from restore.finish import set_sequences
 from restore.job import Job
-from restore.plan import BOOKKEEPING, make_plan, match_files
+from restore.locks import lock_error
+from restore.prepare import prepare
+from restore.progress import Found, Warned
 from restore.report import Report, peak_bytes
 from restore.session import connect
+from restore.transient import describe
 
 if TYPE_CHECKING:
-    from restore.backup import Backup, TableFile
     from restore.options import Options
     from restore.plan import Plan
+    from restore.prepare import Confirm
     from restore.progress import Watcher
 
 
-def restore(options: Options, watch: Watcher = lambda _: None) -> Report:
+def restore(
+    options: Options, watch: Watcher = lambda _: None, confirm: Confirm | None = None
+) -> Report:
     """Restore a backup into a database whose schema exists.
 
     Args:
         options: what, where to, and how.
         watch: is told of progress.
+        confirm: is asked, where tables hold rows and neither ``clean`` nor ``append`` is chosen,
+            whether they may be emptied, and given their names and rows; None: they may not.
 
     Returns:
         What became of every record. Where the load itself failed, ``error`` says why, and the
@@ -42,18 +50,19 @@ def restore(options: Options, watch: Watcher = lambda _: None) -> Report:
     """
     started = time.monotonic()
     backup = find_backup(options.backup)
-    report = Report(backup=str(backup.path))
+    watch(Found(path=str(backup.path), newest=backup.newest, tables=len(backup.files)))
+    report = Report(backup=str(backup.path), dry_run=options.dry_run)
     rejects = _rejects_folder(options, backup.path)
-    with connect(options.dsn) as conn:
+    with connect(
+        options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
+    ) as conn:
         try:
-            plan = _prepare(conn, backup, options)
+            plan = prepare(conn, backup, options, report, confirm)
         except psycopg.Error as error:
-            raise LoadError(_one_line(error)) from error
-        report.left_out += plan.left_out
-        try:
-            Job(conn, options, plan, report, watch=watch, rejects_folder=rejects).run()
-        except (RestoreError, psycopg.Error) as error:
-            report.error = _one_line(error)
+            raise LoadError(describe(error)) from error
+        for warning in report.warnings:
+            watch(Warned(warning))
+        _load(conn, options, plan, report, watch=watch, rejects=rejects)
     if report.lost:
         report.rejects = str(rejects)
     report.wall_s = time.monotonic() - started
@@ -61,78 +70,44 @@ def restore(options: Options, watch: Watcher = lambda _: None) -> Report:
     return report
 
 
-def _prepare(conn: psycopg.Connection, backup: Backup, options: Options) -> Plan:
-    """Match the files with the tables, make room, and plan.
-
-    Raises:
-        RestoreError: backup and database do not fit.
-        psycopg.Error: the role may not read or empty a table.
-    """
-    names = catalog.table_names(conn, options.schema)
-    files, left_out = match_files(backup, names, options.exclude)
-    left_out += _make_room(conn, files, options)
-    _repair(conn)
-    return make_plan(files, catalog.read_tables(conn, files), left_out)
-
-
-def _one_line(error: Exception) -> str:
-    lines = [str(error), *getattr(error, "__notes__", ())]
-    return " ".join("; ".join(lines).split())
-
-
-def _make_room(
-    conn: psycopg.Connection, files: dict[int, TableFile], options: Options
-) -> list[str]:
-    """Empty the tables if that was asked for; else see that they are empty.
-
-    Returns:
-        A line for each file that was taken out of ``files``: a migration tool's books, which the
-        target has already.
-
-    Raises:
-        SchemaError: tables hold rows, or others refer to them.
-    """
-    tables = catalog.identifiers(conn, files)
-    filled = [oid for oid in files if not options.append and _has_rows(conn, tables[oid])]
-    books = [oid for oid in filled if files[oid].table in BOOKKEEPING]
-    left_out = [f"{files.pop(o).path.name}: a migration tool's own table, filled" for o in books]
-    filled = [oid for oid in filled if oid in files]
-    if filled and not options.clean:
-        names = ", ".join(files[oid].table for oid in filled)
-        raise SchemaError(
-            f"not empty: {names}; --clean empties the backup's tables first, --append loads beside"
-            " what is there"
-        )
-    if filled:
-        _truncate(conn, [tables[oid] for oid in files])
-    return left_out
-
-
-def _repair(conn: psycopg.Connection) -> None:
-    """Bring back what a killed restore left aside.
-
-    Raises:
-        LoadError: there are orphans.
-    """
+def _load(
+    conn: psycopg.Connection,
+    options: Options,
+    plan: Plan,
+    report: Report,
+    *,
+    watch: Watcher,
+    rejects: Path,
+) -> None:
+    """Load what was planned; then, whatever came of it, see to the database as it is now."""
+    names = _names(conn, plan)
+    checkpoints = forced_checkpoints(conn)
     try:
-        bring_back(conn)
-    except psycopg.errors.ForeignKeyViolation as error:
-        raise LoadError(f"{error.diag.message_detail} {STILL_ASIDE}") from error
-
-
-def _has_rows(conn: psycopg.Connection, table: sql.Identifier) -> bool:
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)
-    return conn.execute(query).fetchone() == (True,)
-
-
-def _truncate(conn: psycopg.Connection, tables: list[sql.Identifier]) -> None:
+        job = Job(conn, options, plan, report, watch=watch, rejects_folder=rejects, names=names)
+        job.run()
+    except psycopg.errors.LockNotAvailable as error:
+        report.error = str(lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE"))
+    except (RestoreError, psycopg.Error) as error:
+        report.error = describe(error)
+    if options.dry_run or conn.info.transaction_status is not TransactionStatus.IDLE:
+        return
     try:
-        conn.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
-    except psycopg.errors.FeatureNotSupported as error:
-        raise SchemaError(
-            f"--clean would orphan rows outside the backup: {error.diag.message_detail} Empty that"
-            " table yourself, or add it to the backup"
-        ) from error
+        if report.error is not None:
+            for load in plan.loads:
+                report.warnings += set_sequences(conn, load.table)
+        report.stale += stale_views(conn, plan.tables)
+        warning = checkpoint_warning(conn, checkpoints)
+    except psycopg.Error as error:
+        warning = f"the database could not be looked at after the load: {describe(error)}"
+    if warning is not None:
+        report.warnings.append(warning)
+        watch(Warned(warning))
+
+
+def _names(conn: psycopg.Connection, plan: Plan) -> dict[int, tuple[str, str]]:
+    """Return schema and name of the tables, of those behind a dry run's shadows too, by oid."""
+    tables = read_tables(conn, plan.tables)
+    return {oid: (table.schema, table.name) for oid, table in tables.items()}
 
 
 def _rejects_folder(options: Options, backup: Path) -> Path:

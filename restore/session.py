@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -13,25 +14,52 @@ from restore.errors import LoadError
 
 _CONNECT_TIMEOUT_S = 10
 _PORTS = re.compile(r"[\d,]*")
-# What a session needs: no limit on how long a statement may take, dates without a zone in UTC, and
-# no wait for the disk at each batch's commit (one durable flush stands at the end).
-_SESSION = """
-    SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET client_encoding = 'UTF8';
-    SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-    SET synchronous_commit = off
-"""
+# What a session needs: values read and written one way whatever the role's settings, no limit on
+# how long a statement may take, and no wait for the disk at each batch's commit (one durable flush
+# stands at the end). With row_security off, a policy that would hide or refuse rows is an error.
+_SESSION = {
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "client_encoding": "UTF8",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "extra_float_digits": "1",
+    "idle_in_transaction_session_timeout": "0",
+    "row_security": "off",
+    "standard_conforming_strings": "on",
+    "statement_timeout": "0",
+    "synchronous_commit": "off",
+    "xmlbinary": "base64",
+}
+# Further limits on a session, by the server's version that brought them.
+_LATER_TIMEOUTS = {140_000: "idle_session_timeout", 170_000: "transaction_timeout"}
 # A commit that waits for the disk waits for all that was written before it as well.
 _FLUSH = """
     SET synchronous_commit = on;
     SELECT pg_logical_emit_message(true, 'restore', 'done')
 """
 
+# A number of our own among advisory locks, which are the database's.
+_ALONE = int.from_bytes(b"restore!", "big")
+_HOLDER = """
+    SELECT pid FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND classid = %(high)s AND objid = %(low)s
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
-def connect(dsn: str) -> psycopg.Connection:
+
+def connect(dsn: str, *, timezone: str = "UTC", lock_timeout_s: float = 60.0) -> psycopg.Connection:
     """Connect to the target, each statement its own transaction.
 
+    Args:
+        dsn: a connection string or URL.
+        timezone: in which the server reads times that are written without a zone.
+        lock_timeout_s: how long a statement waits for a lock, in seconds; 0: for ever.
+
     Raises:
-        LoadError: the connection string is none, or nobody answers. Never holds the password.
+        LoadError: the connection string is none, nobody answers, or the server does not know the
+            time zone. Never holds the password.
     """
     wait_s = _parts(dsn).get("connect_timeout", _CONNECT_TIMEOUT_S)
     try:
@@ -41,9 +69,28 @@ def connect(dsn: str) -> psycopg.Connection:
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
         raise LoadError(f"the database does not answer: {reason}") from error
-    conn.execute(_SESSION)
+    try:
+        _set_up(conn, timezone, lock_timeout_s)
+    except psycopg.Error as error:
+        conn.close()
+        raise LoadError(f"the database refuses a setting: {error.diag.message_primary}") from error
     prepare(conn)
     return conn
+
+
+def _set_up(conn: psycopg.Connection, timezone: str, lock_timeout_s: float) -> None:
+    settings = _SESSION | {
+        "TimeZone": timezone,
+        "lock_timeout": f"{math.ceil(lock_timeout_s * 1000)}ms",
+    }
+    for version, name in _LATER_TIMEOUTS.items():
+        if conn.info.server_version >= version:
+            settings[name] = "0"
+    names, values = list(settings), list(settings.values())
+    conn.execute(
+        "SELECT set_config(n, v, false) FROM unnest(%s::text[], %s::text[]) AS s(n, v)",
+        [names, values],
+    )
 
 
 def _parts(dsn: str) -> dict[str, Any]:
@@ -63,6 +110,27 @@ def _parts(dsn: str) -> dict[str, Any]:
             " characters as %XX, the password better in PGPASSWORD"
         )
     return parts
+
+
+def be_alone(conn: psycopg.Connection) -> None:
+    """See that no other restore writes to the database while this session lasts.
+
+    Two would take what the other has put aside for what a killed one left.
+
+    Raises:
+        LoadError: another one does.
+    """
+    try:
+        conn.execute("SELECT pg_advisory_lock(%s)", [_ALONE])
+    except psycopg.errors.LockNotAvailable as error:
+        raise LoadError(
+            f"another restore into this database is at work{_other(conn)}: wait until it is done"
+        ) from error
+
+
+def _other(conn: psycopg.Connection) -> str:
+    row = conn.execute(_HOLDER, {"high": _ALONE >> 32, "low": _ALONE & 0xFFFFFFFF}).fetchone()
+    return f" (pid {row[0]})" if row else ""
 
 
 def flush(conn: psycopg.Connection) -> None:

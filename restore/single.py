@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -17,6 +18,7 @@ from restore.destination import Destination, Sent, Value
 from restore.errors import LossError, NotTypedError
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
+from restore.transient import retrying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,6 @@ _UNIQUE_VIOLATION = "23505"
 # Tokens of Python's json.dumps that no JSON has, and the strings among which to look for them.
 _BARE_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)')
 _FLOATS = frozenset({"float4", "float8", "numeric"})
-_WITH_ZONE = frozenset({"timestamptz", "timetz"})
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -48,7 +49,7 @@ class Single:
     """Loads records one by one into one table.
 
     Args:
-        conn: a connection that commits each statement, its time zone UTC.
+        conn: a connection that commits each statement, its time zone ``zone``.
         table: the target.
         destination: how its rows go in.
         converter: how its values are read.
@@ -81,8 +82,7 @@ class Single:
         level: Rung = "row"
         try:
             values, level = self._values(fields)
-            with self._zone_for(values):
-                sent = self._destination.insert(values)
+            sent = retrying(partial(self._send, values))
         except psycopg.Error as error:
             is_ours = error.sqlstate is None and isinstance(error, psycopg.DataError)
             raise RefusedError(_reason(error, level), None if is_ours else error) from error
@@ -92,6 +92,10 @@ class Single:
         if sent == Sent(0):
             raise RefusedError(_SEEN_BEFORE)
         return sent, level
+
+    def _send(self, values: list[Value]) -> Sent:
+        with self._zones(values) as read:
+            return self._destination.insert(read)
 
     def _values(self, fields: dict[str, bytes]) -> tuple[list[Value], Rung]:
         """Return a record's values, and the rung that this takes.
@@ -114,25 +118,30 @@ class Single:
         return values, level
 
     @contextlib.contextmanager
-    def _zone_for(self, values: list[Value]) -> Iterator[None]:
-        """Let the server read times without a zone in the zone that was asked for."""
-        zone = self._zone
-        literals = [v for v in values if v.column.type.name in _WITH_ZONE and _is_text(v)]
-        if zone == "UTC" or not literals:
-            yield
+    def _zones(self, values: list[Value]) -> Iterator[list[Value]]:
+        """Have times of columns without a zone read in UTC, others in the zone asked for.
+
+        The session's zone is the one asked for; an offset in a time of a column that has none is
+        converted to UTC, whatever that zone is.
+        """
+        plain = [v.column.type.name == "timestamp" and isinstance(v.value, str) for v in values]
+        if self._zone == "UTC" or not any(plain):
+            yield values
             return
         with self._conn.transaction():
-            self._resolve(values)
-            self._conn.execute("SELECT set_config('TimeZone', %s, true)", [zone])
-            yield
+            self._conn.execute("SELECT set_config('TimeZone', 'UTC', true)")
+            read = [
+                self._read(value) if is_plain else value
+                for value, is_plain in zip(values, plain, strict=True)
+            ]
+            self._conn.execute("SELECT set_config('TimeZone', %s, true)", [self._zone])
+            yield read
 
-    def _resolve(self, values: list[Value]) -> None:
-        """Have the server read times of columns without a zone before another zone is set."""
-        for n, value in enumerate(values):
-            if value.column.type.name == "timestamp" and _is_text(value):
-                query = sql.SQL("SELECT {}::text").format(value.expression)
-                [(text,)] = self._conn.execute(query, [value.value]).fetchall()
-                values[n] = Value(value.column, text, _PLACEHOLDER)
+    def _read(self, value: Value) -> Value:
+        """Have the server read a literal now."""
+        query = sql.SQL("SELECT {}::text").format(value.expression)
+        [(text,)] = self._conn.execute(query, [value.value]).fetchall()
+        return Value(value.column, text, _PLACEHOLDER)
 
     def with_bare_numbers(self, raw: bytes) -> dict[str, bytes] | None:
         """Return the fields of a record that only ``NaN`` or ``Infinity`` keep from being JSON.
@@ -177,15 +186,11 @@ _SEEN_BEFORE = Reason(
 )
 
 
-def _is_text(value: Value) -> bool:
-    return isinstance(value.value, str)
-
-
 def _expression(column: Column, raw: bytes, *, as_literal: bool) -> sql.Composable:
     """Return the expression around a value's placeholder."""
     if as_literal and column.type.name == "timestamp":
-        # PostgreSQL drops an offset in a literal of this type in silence; the session's zone is
-        # UTC, so this converts it.
+        # PostgreSQL drops an offset in a literal of this type in silence. This converts it to the
+        # session's zone, which is UTC where it matters.
         return sql.SQL("CAST(CAST(%s AS timestamptz) AS timestamp)")
     element = column.type.element
     if column.type.kind == "c" and raw[:1] == b"{":

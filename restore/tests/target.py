@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from restore import Options, RestoreError, restore
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from restore import Report
 
 SCHEMA = """
     CREATE TYPE mood AS ENUM ('calm', 'wild');
@@ -81,6 +91,35 @@ class Target:
         assert done.returncode == exit_code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
+
+    def load(self, *, watch: Any = None, confirm: Any = None, **options: Any) -> Report:
+        """Restore through the library."""
+        given: dict[str, Any] = {"backup": self.backup, "dsn": self.dsn, "rejects": self.rejects}
+        report = restore(Options(**given | options), watch or (lambda _: None), confirm)
+        for table in report.tables:
+            assert table.read == table.loaded + table.duplicates + table.rejected
+        return report
+
+    def refused(self, **options: Any) -> str:
+        """Restore through the library, and return the line that says why nothing was written."""
+        with pytest.raises(RestoreError) as caught:
+            self.load(**options)
+        assert "\n" not in str(caught.value)
+        return f"{caught.value.exit_code}: {caught.value}"
+
+    @contextlib.contextmanager
+    def role(self, attributes: str = "") -> Iterator[str]:
+        """A role that restores from now on; its name, which no other test's role has."""
+        name = f"role_{self.conn.info.dbname}"
+        dsn, identifier = self.dsn, sql.Identifier(name)
+        self.conn.execute(sql.SQL("CREATE ROLE {} LOGIN ").format(identifier) + sql.SQL(attributes))
+        try:
+            self.dsn = make_conninfo(dsn, user=name)
+            yield name
+        finally:
+            self.dsn = dsn
+            self.conn.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(identifier))
+            self.conn.execute(sql.SQL("DROP ROLE {}").format(identifier))
 
     def rejected(self, table: str) -> dict[int, dict[str, Any]]:
         path = self.rejects / f"{table}.jsonl"

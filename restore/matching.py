@@ -1,0 +1,210 @@
+"""Which file goes into which table: by its name, or as ``--map`` says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restore.errors import SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from restore.backup import Backup, TableFile
+    from restore.options import Options
+    from restore.relations import Relation
+
+# Tables in which migration tools keep their books. They describe the target itself, which has its
+# own; a backup's copy is left out where the target has none, or has filled it already.
+BOOKKEEPING = frozenset(
+    {
+        "_prisma_migrations",
+        "alembic_version",
+        "django_migrations",
+        "flyway_schema_history",
+        "knex_migrations",
+        "knex_migrations_lock",
+        "schema_migrations",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A file and the table that takes it."""
+
+    file: TableFile
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """What was matched, by the table's oid; a line for each file left out; and warnings."""
+
+    by_oid: dict[int, Match]
+    left_out: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def shown(file: TableFile) -> str:
+    """Return what a person knows a table file by: its name, or its key and the name."""
+    if file.path.name.startswith(f"{file.table}."):
+        return file.path.name
+    return f"{file.table} in {file.path.name}"
+
+
+def match_files(backup: Backup, relations: list[Relation], options: Options) -> Matches:
+    """Say which table each file is for.
+
+    Args:
+        backup: what was found.
+        relations: the target's relations.
+        options: maps, and the tables and files that were chosen or left out.
+
+    Raises:
+        SchemaError: a file is for no table or may be for several, two are for the same, or a name
+            that was given means nothing.
+    """
+    names = _Names.of(relations)
+    mapped = _mapped(backup, names, options)
+    found = {n: mapped.get(n) or names.find(f.table) for n, f in enumerate(backup.files)}
+    chosen, left_out, warnings = _choose(backup.files, found, options)
+    matches = Matches({}, left_out, warnings)
+    missing = []
+    for number in chosen:
+        file, candidates = backup.files[number], found[number]
+        start = file.start()
+        if len(candidates) > 1:
+            raise SchemaError(_ambiguous(file, candidates))
+        relation = candidates[0] if candidates else None
+        if relation is not None and relation.not_loadable:
+            if number in mapped:
+                raise SchemaError(f"--map {shown(file)}={relation.shown}: {relation.not_loadable}")
+            left_out.append(f"{shown(file)}: {relation.not_loadable} in the database")
+        elif relation is not None:
+            _take(matches, file, relation)
+        elif file.table in BOOKKEEPING:
+            left_out.append(f"{shown(file)}: a migration tool's own table, not in the database")
+        elif start.startswith(b"{") and file.path.name.startswith(f"{file.table}."):
+            left_out.append(f"{shown(file)}: holds one object and no list of records")
+        else:
+            missing.append(file.table)
+    if missing:
+        raise SchemaError(_missing(missing, options.schema))
+    return matches
+
+
+def _take(matches: Matches, file: TableFile, relation: Relation) -> None:
+    other = matches.by_oid.get(relation.oid)
+    if other is not None:
+        raise SchemaError(
+            f"{shown(other.file)} and {shown(file)} are both for table {relation.shown}: leave one"
+            " out with --exclude, or say with --map FILE=TABLE where it belongs"
+        )
+    matches.by_oid[relation.oid] = Match(file, relation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The relations by what they may be called, exactly and in small letters."""
+
+    exact: dict[str, Relation]
+    lowered: dict[str, list[Relation]]
+
+    @classmethod
+    def of(cls, relations: list[Relation]) -> _Names:
+        exact = {relation.qualified: relation for relation in relations}
+        exact |= {relation.name: relation for relation in relations if relation.visible}
+        lowered: dict[str, list[Relation]] = {}
+        for name, relation in exact.items():
+            lowered.setdefault(name.lower(), []).append(relation)
+        return cls(exact, lowered)
+
+    def find(self, name: str) -> list[Relation]:
+        """Return the relation of this very name, else all whose names differ in case alone."""
+        if name in self.exact:
+            return [self.exact[name]]
+        return self.lowered.get(name.lower(), [])
+
+
+def _names_of(file: TableFile) -> set[str]:
+    """Return what a person may call a file: with and without its endings, or by its key."""
+    name = file.path.name
+    if not name.startswith(f"{file.table}."):
+        return {file.table}
+    return {file.table, name, name.removesuffix(f".{file.compression}")}
+
+
+def _mapped(backup: Backup, names: _Names, options: Options) -> dict[int, list[Relation]]:
+    """Return what ``--map`` says, by the file's place in the backup."""
+    mapped: dict[int, list[Relation]] = {}
+    for given, table in options.map.items():
+        files = [n for n, file in enumerate(backup.files) if given in _names_of(file)]
+        if not files:
+            raise SchemaError(f"--map {given}={table}: the backup has no file of that name")
+        found = names.find(table)
+        if not found:
+            raise SchemaError(f"--map {given}={table}: the database has no table of that name")
+        if len(found) > 1:
+            raise SchemaError(f"--map {given}={table} may mean {_list(found)}: write it exactly")
+        mapped |= dict.fromkeys(files, found)
+    return mapped
+
+
+def _choose(
+    files: tuple[TableFile, ...], found: dict[int, list[Relation]], options: Options
+) -> tuple[list[int], list[str], list[str]]:
+    """Apply ``--tables`` and ``--exclude``.
+
+    Returns:
+        The places of the files that are restored, a line for each other one, and warnings.
+    """
+    called = {n: _names_of(file) | _names_of_all(found[n]) for n, file in enumerate(files)}
+    chosen = set(called)
+    left_out: list[str] = []
+    warnings: list[str] = []
+    if options.tables:
+        meant = {name: _meant(name, called) for name in sorted(options.tables)}
+        if unknown := [name for name, places in meant.items() if not places]:
+            raise SchemaError(f"--tables {','.join(unknown)}: the backup has no such file")
+        chosen = set().union(*meant.values())
+        left_out += [f"{shown(files[n])}: not among --tables" for n in called if n not in chosen]
+    for name in sorted(options.exclude):
+        places = _meant(name, called)
+        if not places:
+            warnings.append(f"--exclude {name}: the backup has no such file")
+        left_out += [f"{shown(files[n])}: excluded" for n in sorted(places & chosen)]
+        chosen -= places
+    return sorted(chosen), left_out, warnings
+
+
+def _names_of_all(relations: Iterable[Relation]) -> set[str]:
+    return {name for relation in relations for name in (relation.name, relation.qualified)}
+
+
+def _meant(name: str, called: dict[int, set[str]]) -> set[int]:
+    """Return the places of the files that a name means: exactly, else whatever the case."""
+    exact = {n for n, names in called.items() if name in names}
+    return exact or {n for n, ns in called.items() if name.lower() in {x.lower() for x in ns}}
+
+
+def _list(relations: Iterable[Relation]) -> str:
+    return ", ".join(relation.shown for relation in relations)
+
+
+def _ambiguous(file: TableFile, candidates: list[Relation]) -> str:
+    return (
+        f"{shown(file)} may be for any of the tables {_list(candidates)}: say which with --map"
+        f" {file.table}={candidates[0].shown}"
+    )
+
+
+def _missing(tables: list[str], schema: str | None) -> str:
+    names = ", ".join(tables)
+    where = f"schema {schema}" if schema else "the database"
+    excludes = " ".join(f"--exclude {table}" for table in tables)
+    return (
+        f"no table in {where} for {names}: create the schema first, say where it is with"
+        f" --schema, name its table with --map {tables[0]}=TABLE, or leave the file out with"
+        f" {excludes}"
+    )

@@ -1,0 +1,282 @@
+"""What stands before a load: files find their tables, rights are checked, tables are emptied.
+
+All that can be refused is refused before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from restore import catalog
+from restore.constraints import (
+    STILL_ASIDE,
+    bring_back,
+    bring_triggers_back,
+    noted,
+)
+from restore.dry_run import shadow_plan
+from restore.errors import LoadError, SchemaError
+from restore.locks import lock_error
+from restore.matching import BOOKKEEPING, match_files, shown
+from restore.plan import make_plan
+from restore.preflight import (
+    check_may_empty,
+    check_owner,
+    check_rights,
+    read_server,
+    shown_target,
+)
+from restore.relations import ancestors, count_rows, has_rows, read_relations, referrers
+from restore.session import be_alone
+from restore.transient import retrying
+
+if TYPE_CHECKING:
+    from restore.backup import Backup
+    from restore.matching import Match
+    from restore.options import Options
+    from restore.plan import Plan
+    from restore.relations import Relation
+    from restore.report import Report
+
+Confirm = Callable[[dict[str, int]], bool]
+"""Is asked whether the rows of these tables, so many each, may go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is emptied: the backup's tables because of the ``filled`` ones, and ``others``."""
+
+    filled: list[Relation] = field(default_factory=list)
+    others: list[Relation] = field(default_factory=list)
+
+
+def prepare(
+    conn: psycopg.Connection,
+    backup: Backup,
+    options: Options,
+    report: Report,
+    confirm: Confirm | None = None,
+) -> Plan:
+    """Match the files with the tables, see that the load may be, make room, and plan.
+
+    Args:
+        conn: a connection that commits each statement.
+        backup: what is restored.
+        options: how.
+        report: takes the target, what is left out, and warnings.
+        confirm: is asked whether tables that are not empty may be emptied; None: they may not.
+
+    Raises:
+        RestoreError: backup and database do not fit, or the role may not do what is needed.
+        psycopg.Error: the server refused.
+    """
+    server = read_server(conn)
+    report.target = shown_target(conn, server)
+    report.server = f"PostgreSQL {server.version}"
+    if not options.dry_run:
+        be_alone(conn)
+    matches = match_files(backup, read_relations(conn, options.schema), options)
+    found = matches.by_oid
+    report.left_out += matches.left_out
+    report.warnings += matches.warnings + _check_inheritance(conn, found)
+    report.warnings += check_rights(conn, server, found, options)
+    if options.dry_run:
+        report.warnings += _pending(conn)
+    else:
+        _repair_others(conn, found)
+    report.left_out += _leave_out_books(conn, found, options)
+    room = _survey(conn, found, options)
+    emptied = [*found, *(r.oid for r in room.others)] if room.filled else []
+    check_may_empty(conn, server, emptied)
+    plan = _plan(conn, found)
+    check_owner(conn, server, plan, options)
+    _agree(conn, room, options, None if options.dry_run else confirm)
+    if options.dry_run:
+        report.warnings += [f"would be emptied: {line}" for line in _counted(conn, room)]
+        plan, warnings = shadow_plan(conn, plan, append=options.append)
+        report.warnings += warnings
+        return plan
+    report.warnings += _empty(conn, found, room)
+    return _plan(conn, found) if _repair(conn) else plan
+
+
+def _plan(conn: psycopg.Connection, found: dict[int, Match]) -> Plan:
+    files = {oid: match.file for oid, match in found.items()}
+    return make_plan(files, catalog.read_tables(conn, files))
+
+
+def _check_inheritance(conn: psycopg.Connection, found: dict[int, Match]) -> list[str]:
+    """See that no rows come twice, in a table's file and in that of a table above it.
+
+    Raises:
+        SchemaError: a partition and what it is a partition of are both in the backup.
+    """
+    warnings = []
+    for lower, upper, partition in ancestors(conn, found):
+        low, up = found[lower], found[upper]
+        if partition:
+            raise SchemaError(
+                f"table {low.relation.shown} is a partition of {up.relation.shown}, and both are in"
+                f" the backup, so its rows would come twice: leave it out with --exclude"
+                f" {low.file.table}"
+            )
+        warnings.append(
+            f"table {low.relation.shown} inherits from {up.relation.shown}: if {shown(up.file)} was"
+            " not written from ONLY that table, its rows come twice"
+        )
+    return warnings
+
+
+def _leave_out_books(
+    conn: psycopg.Connection, found: dict[int, Match], options: Options
+) -> list[str]:
+    """Take migration tools' own tables out that the target has filled already.
+
+    Returns:
+        A line for each file that was taken out of ``found``.
+    """
+    if options.append:
+        return []
+    books = [
+        oid
+        for oid, match in found.items()
+        if match.file.table in BOOKKEEPING - options.tables and has_rows(conn, match.relation)
+    ]
+    return [f"{shown(found.pop(oid).file)}: a migration tool's own table, filled" for oid in books]
+
+
+def _survey(conn: psycopg.Connection, found: dict[int, Match], options: Options) -> Room:
+    """See which tables hold rows, and whether they may be emptied. Nothing is written.
+
+    Raises:
+        SchemaError: tables outside the backup refer to them.
+    """
+    if options.append:
+        return Room()
+    filled = [match.relation for match in found.values() if has_rows(conn, match.relation)]
+    links = referrers(conn, found) if filled else []
+    others = list({link.relation.oid: link.relation for link in links}.values())
+    if others and options.clean and not options.cascade:
+        said = "; ".join(
+            f'Table "{link.relation.shown}" references "{link.parent}"'
+            f" {_amount(conn, link.relation)}"
+            for link in links
+        )
+        raise SchemaError(
+            f"--clean would orphan rows outside the backup: {said}. Empty these tables too with"
+            " --cascade, or add them to the backup"
+        )
+    return Room(filled, others)
+
+
+def _amount(conn: psycopg.Connection, relation: Relation) -> str:
+    try:
+        rows = count_rows(conn, relation)
+    except psycopg.errors.InsufficientPrivilege:
+        return "(rows not shown to this role)"
+    if not rows:
+        return "(it is empty; PostgreSQL refuses to empty what it references all the same)"
+    return f"({rows:,} rows)" if rows > 1 else "(1 row)"
+
+
+def _agree(conn: psycopg.Connection, room: Room, options: Options, confirm: Confirm | None) -> None:
+    """Stop where tables hold rows that nobody allowed to go.
+
+    Raises:
+        SchemaError: tables hold rows.
+    """
+    if not room.filled or options.clean:
+        return
+    names = ", ".join(relation.shown for relation in room.filled)
+    refusal = SchemaError(
+        f"not empty: {names}; --clean empties the backup's tables first, --append loads beside"
+        " what is there"
+    )
+    if confirm is None or room.others:
+        raise refusal
+    if not confirm({r.shown: count_rows(conn, r) for r in room.filled}):
+        raise refusal
+
+
+def _counted(conn: psycopg.Connection, room: Room) -> list[str]:
+    return [f"{r.shown} {_amount(conn, r)}" for r in (*room.filled, *room.others)]
+
+
+def _empty(conn: psycopg.Connection, found: dict[int, Match], room: Room) -> list[str]:
+    """Empty all tables of the backup in one statement, if one of them holds rows.
+
+    Returns:
+        Warnings that name the tables that were emptied beside them, and their rows.
+    """
+    if not room.filled:
+        return []
+    warnings = [f"--cascade emptied {r.shown} {_amount(conn, r)}" for r in room.others]
+    relations = [*(match.relation for match in found.values()), *room.others]
+    statement = sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(r.only for r in relations))
+
+    def truncate() -> None:
+        try:
+            conn.execute(statement)
+        except psycopg.errors.LockNotAvailable as error:
+            oids = [relation.oid for relation in relations]
+            raise lock_error(conn, error, oids, "ACCESS EXCLUSIVE") from error
+
+    retrying(truncate)
+    return warnings
+
+
+def _pending(conn: psycopg.Connection) -> list[str]:
+    """Say what a restore would repair first."""
+    try:
+        asides = noted(conn)
+    except psycopg.errors.InsufficientPrivilege:
+        return []
+    if not asides:
+        return []
+    kinds = ", ".join(sorted({aside.kind for aside in asides}))
+    line = (
+        f"a restore that was killed left {len(asides)} things aside ({kinds}): a restore brings"
+        " them back first, this dry run does without"
+    )
+    return [line]
+
+
+def _repair_others(conn: psycopg.Connection, found: dict[int, Match]) -> None:
+    """Bring back what a killed restore left aside, if other tables than the backup's lack it.
+
+    Else it comes back when they are emptied: then it costs nothing, and nothing is in the way.
+    """
+    own = {(match.relation.schema, match.relation.name) for match in found.values()}
+    try:
+        asides = noted(conn)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise LoadError(
+            f"{error.diag.message_primary}: another role's restore was killed, and left notes there"
+            " of what it put aside: restore as that role, or as a superuser"
+        ) from error
+    if {(aside.schema, aside.table) for aside in asides} - own:
+        _repair(conn)
+
+
+def _repair(conn: psycopg.Connection) -> bool:
+    """Bring back what a killed restore left aside.
+
+    Returns:
+        Whether there was something.
+
+    Raises:
+        LoadError: there are orphans.
+    """
+    if not noted(conn):
+        return False
+    try:
+        bring_back(conn)
+    except psycopg.errors.ForeignKeyViolation as error:
+        bring_triggers_back(conn)
+        raise LoadError(f"{error.diag.message_detail} {STILL_ASIDE}") from error
+    return True

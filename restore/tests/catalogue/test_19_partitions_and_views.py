@@ -1,0 +1,94 @@
+"""Item 19: partitions load through the parent; views are left out; those that store are stale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from restore.tests.target import Target
+
+PARTITIONED = """
+    CREATE TABLE events (id int, kind text) PARTITION BY LIST (kind);
+    CREATE TABLE events_a PARTITION OF events FOR VALUES IN ('a');
+    CREATE TABLE events_b PARTITION OF events FOR VALUES IN ('b');
+"""
+
+
+def test_rows_find_their_partition_and_those_without_one_are_rejected(target: Target) -> None:
+    target.conn.execute(PARTITIONED)
+    target.write(events=[{"id": n, "kind": "abc"[n % 3]} for n in range(9)])
+    report = target.load()
+    assert (report.tables[0].loaded, report.tables[0].rejected) == (6, 3)
+    assert target.rows("SELECT count(*) FROM events_b") == [(3,)]
+    target.write(events=[{"id": 1, "kind": "a"}])
+    assert target.load(clean=True).complete
+    assert target.rows("SELECT count(*) FROM events") == [(1,)]
+
+
+def test_a_partition_alone_is_a_table_as_others(target: Target) -> None:
+    target.conn.execute(PARTITIONED)
+    target.write(events_a=[{"id": 1, "kind": "a"}, {"id": 2, "kind": "b"}])
+    report = target.load()
+    assert (report.tables[0].loaded, report.tables[0].rejected) == (1, 1)
+
+
+def test_a_partition_beside_its_parent_would_come_twice(target: Target) -> None:
+    target.conn.execute(PARTITIONED)
+    target.write(events=[{"id": 1, "kind": "a"}], events_a=[{"id": 1, "kind": "a"}])
+    message = target.refused()
+    assert message.startswith("2: table events_a is a partition of events, and both are in")
+    assert target.load(exclude=frozenset({"events_a"})).complete
+    assert target.rows("SELECT count(*) FROM events") == [(1,)]
+
+
+def test_a_table_that_inherits_beside_its_parent_is_a_warning(target: Target) -> None:
+    target.conn.execute(
+        "CREATE TABLE above (id int); CREATE UNLOGGED TABLE below (x int) INHERITS (above)"
+    )
+    target.write(above=[{"id": 1}], below=[{"id": 2, "x": 2}])
+    report = target.load()
+    assert "table below inherits from above: if above.json was not written" in report.warnings[0]
+    assert target.rows("SELECT count(*) FROM ONLY above") == [(1,)]
+
+
+def test_files_of_views_and_foreign_tables_are_left_out_and_named(target: Target) -> None:
+    target.conn.execute(
+        "CREATE VIEW seen AS SELECT * FROM company;"
+        " CREATE MATERIALIZED VIEW stored AS SELECT * FROM company;"
+        " CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;"
+        " CREATE FOREIGN TABLE away (id int) SERVER s"
+    )
+    target.write(seen=[{"id": 1}], stored=[{"id": 1}], away=[{"id": 1}], company=[])
+    report = target.load()
+    assert report.left_out == [
+        "away.json: a foreign table in the database",
+        "seen.json: a view in the database",
+        "stored.json: a materialised view in the database",
+    ]
+    assert report.complete
+
+
+def test_materialised_views_over_the_tables_are_named_as_stale(target: Target) -> None:
+    target.conn.execute(PARTITIONED)
+    target.conn.execute(
+        "CREATE VIEW seen AS SELECT * FROM events; CREATE SCHEMA app;"
+        ' CREATE MATERIALIZED VIEW app."By Day" AS SELECT count(*) AS n FROM seen;'
+        ' CREATE MATERIALIZED VIEW over_it AS SELECT * FROM app."By Day";'
+        " CREATE MATERIALIZED VIEW of_a AS SELECT * FROM events_a;"
+        " CREATE MATERIALIZED VIEW other AS SELECT * FROM company"
+    )
+    target.write(events=[{"id": 1, "kind": "a"}])
+    report = target.load()
+    assert report.stale == ['app."By Day"', "public.over_it", "public.of_a"]
+    for view in report.stale:
+        target.conn.execute(f"REFRESH MATERIALIZED VIEW {view}")
+    assert target.rows("SELECT * FROM over_it") == [(1,)]
+    target.write(events=[{"id": 1, "kind": "a"}])
+    assert target.load(clean=True, tables=frozenset({"events"})).stale == report.stale
+
+
+def test_tables_have_statistics_afterwards(target: Target) -> None:
+    target.conn.execute("CREATE TABLE t (id int)")
+    target.write(t=[{"id": n} for n in range(100)])
+    target.load()
+    assert target.rows("SELECT count(*) FROM pg_stats WHERE tablename = 't'") == [(1,)]

@@ -1,0 +1,118 @@
+"""Item 22: files without a table, names that may mean several, and what was chosen by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from restore.progress import Found
+
+if TYPE_CHECKING:
+    from restore.tests.target import Target
+
+
+@pytest.fixture
+def tables(target: Target) -> Target:
+    """Tables that differ in case, one of another name, and one in another schema."""
+    target.conn.execute(
+        'CREATE TABLE "Thing" (id int); CREATE TABLE thing (id int);'
+        ' CREATE TABLE "Single" (id int);'
+        " CREATE SCHEMA app; CREATE TABLE app.users (id int); CREATE TABLE app_users (id int)"
+    )
+    return target
+
+
+def ids(target: Target, table: str) -> list[Any]:
+    return [row[0] for row in target.rows(f"SELECT id FROM {table}")]
+
+
+def test_the_exact_name_comes_first_then_any_case(tables: Target) -> None:
+    tables.write(Thing=[{"id": 1}], thing=[{"id": 2}], SINGLE=[{"id": 3}])
+    assert tables.load().complete
+    assert (ids(tables, '"Thing"'), ids(tables, "thing")) == ([1], [2])
+    assert ids(tables, '"Single"') == [3]
+
+
+def test_a_name_that_may_mean_two_names_them(tables: Target) -> None:
+    tables.write(THING=[{"id": 1}])
+    message = tables.refused()
+    assert message.startswith("2: THING.json may be for any of the tables Thing, thing: say which")
+    assert "--map THING=Thing" in message
+    assert tables.load(map={"THING": "thing"}).complete
+    assert ids(tables, "thing") == [1]
+
+
+@pytest.mark.parametrize("given", ["u", "u.json"])
+@pytest.mark.parametrize(
+    ("table", "query"),
+    [("app.users", "app.users"), ("app_users", "app_users"), ("SINGLE", '"Single"')],
+)
+def test_a_map_says_where_a_file_goes(tables: Target, given: str, table: str, query: str) -> None:
+    tables.write(u=[{"id": 1}])
+    assert tables.load(map={given: table}).complete
+    assert ids(tables, query) == [1]
+
+
+@pytest.mark.parametrize(
+    ("mapped", "message"),
+    [
+        ({"v": "thing"}, "2: --map v=thing: the backup has no file of that name"),
+        ({"u": "nothing"}, "2: --map u=nothing: the database has no table of that name"),
+        ({"u": "THING"}, "2: --map u=THING may mean Thing, thing: write it exactly"),
+        ({"u": "thing"}, "2: thing.json and u.json are both for table thing: leave one out"),
+    ],
+)
+def test_a_map_that_cannot_be(tables: Target, mapped: dict[str, str], message: str) -> None:
+    tables.write(u=[{"id": 1}], thing=[])
+    assert tables.refused(map=mapped).startswith(message)
+
+
+def test_only_the_tables_that_were_chosen(tables: Target) -> None:
+    tables.write(Thing=[{"id": 1}], thing=[{"id": 2}], Single=[{"id": 3}], nothing=[{"id": 4}])
+    report = tables.load(tables=frozenset({"thing", "single"}))
+    assert {table.table for table in report.tables} == {"Single", "thing"}
+    assert report.left_out == [
+        "Thing.json: not among --tables",
+        "nothing.json: not among --tables",
+    ]
+    assert "2: --tables gone: the backup has no such file" in tables.refused(
+        tables=frozenset({"gone", "thing"})
+    )
+
+
+def test_tables_are_chosen_and_left_out_by_file_or_by_table(tables: Target) -> None:
+    tables.write(u=[{"id": 1}], thing=[{"id": 2}], Single=[{"id": 3}])
+    chosen = frozenset({"app.users", "thing"})
+    mapped = {"u": "app.users"}
+    report = tables.load(map=mapped, tables=chosen, exclude=frozenset({"thing.json", "gone"}))
+    assert [(table.schema, table.table) for table in report.tables] == [("app", "users")]
+    assert report.left_out == ["Single.json: not among --tables", "thing.json: excluded"]
+    assert report.warnings == ["--exclude gone: the backup has no such file"]
+
+
+def test_a_file_without_a_table_stops_it_and_says_what_can_be_done(tables: Target) -> None:
+    tables.write(thing=[{"id": 1}], gone=[{"id": 1}], lost=[])
+    message = tables.refused(schema="public")
+    assert "no table in schema public for gone, lost:" in message
+    assert "--map gone=TABLE" in message
+    assert "--exclude gone --exclude lost" in message
+    assert ids(tables, "thing") == []
+
+
+def test_system_tables_are_no_targets(target: Target) -> None:
+    target.write(pg_class=[{"oid": 1}])
+    assert "no table in the database for pg_class" in target.refused()
+
+
+def test_the_backup_that_was_found_is_told(target: Target) -> None:
+    told: list[Any] = []
+    target.write(company=[])
+    target.load(watch=told.append)
+    assert told[0] == Found(path=str(target.backup), newest=False, tables=1)
+    newest = target.backup / "20240102_000000"
+    newest.mkdir()
+    (target.backup / "company.json").rename(newest / "company.json")
+    told.clear()
+    target.load(watch=told.append)
+    assert told[0] == Found(path=str(newest), newest=True, tables=1)

@@ -1,0 +1,120 @@
+"""What an SQLSTATE says of a failure: of the data, of a moment, or of the server.
+
+Errors of the data are isolated record by record. Those of a moment (a deadlock, a lock that another
+session holds) are tried again. All others stop the restore, with a line that says what to do.
+
+Source: PostgreSQL's manual, Appendix A, "PostgreSQL Error Codes".
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+# Classes: data exception, integrity constraint, WITH CHECK OPTION, raised by a trigger or a
+# function, a value over a limit of the program.
+_DATA = ("22", "23", "44", "P0", "54")
+# serialization_failure, deadlock_detected, lock_not_available, too_many_connections (dblink and
+# foreign servers), query_canceled (somebody's pg_cancel_backend). Not configuration_limit_exceeded
+# (53400): a limit on temporary files is the same a second later.
+_TRANSIENT = frozenset({"40001", "40P01", "55P03", "53300", "57014"})
+# Of these, what other sessions' locks do. A statement that we cancelled ourselves is none of them.
+LOCKED = frozenset({"40P01", "55P03"})
+# connection_exception, admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped.
+_LOST = ("08", "57P01", "57P02", "57P03", "57P04")
+_ADVICE = {
+    "53100": "the database server's disk is full: make room there, then restore again with --clean",
+    "53200": "the database server is out of memory: a smaller --chunk-bytes asks less of it",
+    "25006": "the database may only be read",
+    "42703": "the table changed while it was restored: restore again with --clean",
+    "42P01": "the table went away while it was restored: restore again with --clean",
+}
+_LOST_LINE = (
+    "the connection to the database is lost; what was loaded by then stays: restore again with"
+    " --clean"
+)
+
+MOST_ATTEMPTS = 5
+# Waits grow from the first to the longest, with chance in them so that two that met do not again.
+_FIRST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 5.0
+
+
+def is_data_error(error: psycopg.Error) -> bool:
+    """Tell whether an error speaks of the data, rather than of the server or the connection."""
+    return (error.sqlstate or "").startswith(_DATA)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same may succeed a moment later, on the same connection."""
+    return isinstance(error, psycopg.Error) and error.sqlstate in _TRANSIENT
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether the connection is gone, or the server is about to close it."""
+    if not isinstance(error, psycopg.Error):
+        return False
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(_LOST)
+
+
+def retrying(
+    call: Callable[[], T],
+    *,
+    states: frozenset[str] = _TRANSIENT,
+    attempts: int = MOST_ATTEMPTS,
+) -> T:
+    """Call, and call again while errors say that a moment later it may succeed.
+
+    Args:
+        call: a whole transaction: when it raises, nothing of it may be left in the database, and
+            the connection must be idle.
+        states: the SQLSTATEs that are worth another try.
+        attempts: how often it is called at the most.
+
+    Raises:
+        psycopg.Error: the first error that is not transient, or the last of ``attempts``.
+    """
+
+    def again_on(error: BaseException) -> bool:
+        return isinstance(error, psycopg.Error) and error.sqlstate in states
+
+    try:
+        return call()
+    except psycopg.Error as error:
+        if not again_on(error) or attempts <= 1:
+            raise
+    # Imported where it is needed first: it takes as long as a small table's load.
+    import tenacity  # noqa: PLC0415
+
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(again_on),
+        stop=tenacity.stop_after_attempt(attempts - 1),
+        wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
+        reraise=True,
+    )
+    time.sleep(_FIRST_WAIT_S)
+    return again(call)
+
+
+def describe(error: Exception) -> str:
+    """Return what went wrong in one line, with what to do where that is known."""
+    if not isinstance(error, psycopg.Error):
+        lines = [str(error), *getattr(error, "__notes__", ())]
+        return " ".join("; ".join(lines).split())
+    if is_lost(error):
+        said = error.diag.message_primary
+        return " ".join((f"{_LOST_LINE} ({said})" if said else _LOST_LINE).split())
+    primary = error.diag.message_primary or str(error)
+    detail = error.diag.message_detail
+    parts = [f"{primary}: {detail}" if detail else primary, *getattr(error, "__notes__", ())]
+    advice = _ADVICE.get(error.sqlstate or "")
+    return " ".join("; ".join([*parts, advice] if advice else parts).split())
