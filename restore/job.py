@@ -22,7 +22,7 @@ from restore.constraints import (
 from restore.errors import LoadError, RestoreError
 from restore.finish import Finisher, finish
 from restore.limits import Limits
-from restore.load import TableLoad, Tally, size_bytes
+from restore.load import TableLoad, Tally
 from restore.orphans import Kept, Orphans
 from restore.progress import Stage
 from restore.rejects import RejectFile
@@ -79,7 +79,7 @@ class Job:
             load.table.oid: TableReport(
                 schema=names[load.table.oid][0],
                 table=names[load.table.oid][1],
-                file=load.file.path.name,
+                file=load.file.name,
             )
             for load in plan.loads
         }
@@ -87,7 +87,7 @@ class Job:
         self._report = report
         report.tables += self._reports.values()
         self._limits = Limits(options, report.tables)
-        self._tally = Tally(len(self._reports), sum(map(size_bytes, plan.loads)))
+        self._tally = Tally(len(self._reports), sum(load.file.disk_bytes for load in plan.loads))
 
     def run(self) -> None:
         """Load every table, bring back what was put aside, and see that all of it is on disk.
@@ -190,7 +190,7 @@ class Job:
         """
         if self._options.append or not self._may_alter:
             return list(self._plan.loads)
-        return sorted(self._plan.loads, key=size_bytes, reverse=True)
+        return sorted(self._plan.loads, key=lambda load: load.file.disk_bytes, reverse=True)
 
     def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
         tables = self._plan.tables | {table.oid: table for table in self._plan.outside}
@@ -218,7 +218,7 @@ class Job:
         self._reports[load.table.oid].warnings += finish(self._conn, load.table)
 
     def _put_indexes_aside(self, load: Load) -> None:
-        small = size_bytes(load) < _WORTH_BYTES
+        small = load.file.disk_bytes < _WORTH_BYTES
         if self._options.append or small or not (load.table.indexes and self._may_alter):
             return
         try:

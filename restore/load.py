@@ -98,7 +98,7 @@ class TableLoad:
         finally:
             self._report.wall_s += time.monotonic() - started
             self._report.warnings += sorted(self.converter.notes)
-        self._tally.bytes_done += size_bytes(self.load)
+        self._tally.bytes_done += self.load.file.disk_bytes
         self._tally.rows_done += self._report.read
         self._watch(TableDone(self._tally.number, self._tally.tables, self._report))
 
@@ -125,7 +125,7 @@ class TableLoad:
                 self._batches += 1
             else:
                 ladder.damage(found)
-            self._tell(reader)
+            self._tell(stream)
         if self._report.decided != self._report.read:
             raise AssertionError(f"{self.load.table.name}: records are counted that were not read")
         self._note_end(stream, reader)
@@ -141,10 +141,10 @@ class TableLoad:
             )
         return min(wanted, _LARGEST_CHUNK_BYTES)
 
-    def _tell(self, reader: Reader) -> None:
+    def _tell(self, stream: TableStream) -> None:
         tally, report = self._tally, self._report
-        total = size_bytes(self.load)
-        read = min(reader.bytes_read, total)
+        total = self.load.file.disk_bytes
+        read = stream.disk_bytes_read
         self._watch(
             Progress(
                 table=report.table,
@@ -165,6 +165,8 @@ class TableLoad:
     def _note_end(self, stream: TableStream, reader: Reader) -> None:
         """Say whether the file ends before its end."""
         report = self._report
+        if reader.warning is not None:
+            report.warnings.append(f"{report.file} {reader.warning}")
         report.cut_off = stream.fault is not None or reader.cut_off_at is not None
         if stream.fault is not None:
             report.warnings.append(stream.fault)
@@ -173,8 +175,3 @@ class TableLoad:
                 f"{report.file} is cut off at byte {reader.cut_off_at:,}: its array is not closed,"
                 " so records may be missing that nobody can name"
             )
-
-
-def size_bytes(load: Load) -> int:
-    """Return the size of a load's file on disk, in bytes."""
-    return load.file.path.stat().st_size

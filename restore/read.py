@@ -4,22 +4,41 @@ A JSON array is cut at record boundaries without a byte-by-byte scan: the last `
 followed by a comma and a ``{`` ends a prefix; the prefix starts on a record boundary, so if ``[`` +
 prefix + ``]`` parses, the cut was at depth one and outside a string. If it does not, earlier
 candidates are tried, then the stretch is walked record by record (``scan``), and what is damaged is
-isolated. Files with one record a line are cut at the last line end in the same way.
+isolated. Files with one record a line are cut at the last line end in the same way. A record larger
+than a chunk is read on to its end, which is looked for only in what is new (``large``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+import io
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.scan import DECODE_ERRORS, LINES, Form, Piece, Walk, any_boundary, array_form, walk
+from restore.batch import Batch, Damage, RawRecord, together
+from restore.large import OpenRecord
+from restore.scan import (
+    DECODE_ERRORS,
+    LINES,
+    STRAY,
+    Form,
+    Piece,
+    Walk,
+    any_boundary,
+    array_form,
+    walk,
+)
+from restore.tokens import is_unfinished
+from restore.window import WHITE, Source, Window
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterator, Sized
+
+    from restore.stream import Span
+
+__all__ = ["LARGEST_RECORD_BYTES", "Batch", "Damage", "RawRecord", "Reader", "Source"]
 
 # How far back from the end of a chunk a boundary is looked for before all of it is searched.
 _TAIL_BYTES = 1 << 16
@@ -27,66 +46,11 @@ _TAIL_BYTES = 1 << 16
 _MOST_CUTS = 3
 # A record that is still unfinished at this size is damage; it bounds what is held in memory.
 LARGEST_RECORD_BYTES = 1 << 28
-_UTF8_BOM = b"\xef\xbb\xbf"
-_WHITE = b" \t\r\n"
-_BETWEEN = _WHITE + b","
+_BETWEEN = WHITE + b","
+
+_AFTER_END = "this text stands after the end of the array"
 
 _raw_array = msgspec.json.Decoder(list[msgspec.Raw])
-
-
-@dataclass(frozen=True, slots=True)
-class RawRecord:
-    """One record's bytes, where they stand in the file, and its number there, counted from 0."""
-
-    raw: bytes
-    offset: int
-    ordinal: int
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Whole records that stand together. ``rows`` is None where they are not of the usual shape.
-
-    ``data`` is a JSON array; the byte after its bracket is at ``offset`` in the file, and its first
-    record has the number ``first``.
-    """
-
-    data: bytes
-    offset: int
-    first: int
-    count: int
-    rows: Any | None
-
-    def record(self, index: int) -> RawRecord:
-        """Return one record."""
-        return self.records()[index]
-
-    def records(self) -> list[RawRecord]:
-        """Return each record's own bytes, offset and ordinal."""
-        records = []
-        position = 1
-        for ordinal, raw in enumerate(_raw_array.decode(self.data), self.first):
-            while self.data[position] in _BETWEEN:
-                position += 1
-            text = bytes(raw)
-            records.append(RawRecord(text, self.offset + position - 1, ordinal))
-            position += len(text)
-        return records
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Bytes that are no record, kept as they are, with the reason."""
-
-    record: RawRecord
-    reason: str
-
-
-class Source(Protocol):
-    """What a reader reads from: as much as is there, up to ``size`` bytes; none at the end."""
-
-    def read(self, size: int, /) -> bytes:
-        """Read up to ``size`` bytes."""
 
 
 class Reader:
@@ -94,100 +58,112 @@ class Reader:
 
     Args:
         stream: the file's bytes, decompressed.
-        chunk_bytes: how much is read, and decoded, at a time.
+        chunk_bytes: how much is read, and decoded, at a time; may be changed between batches.
         decode: turns a JSON array into something with a length, its rows; raises one of
             ``DECODE_ERRORS`` where a record is not of the shape that it expects.
+        follows: more follows the array under other keys; ``stop`` and ``rest`` say where and what.
 
     Attributes:
-        chunk_bytes: as given; may be changed between batches.
-        bytes_read: how much of the stream has been read.
         cut_off_at: where the file ends, if it ends before its array is closed.
+        warning: what is odd about a file that was read to its end; None: nothing.
     """
 
-    def __init__(self, stream: Source, chunk_bytes: int, decode: Callable[[bytes], Sized]) -> None:
-        self.bytes_read = 0
+    def __init__(
+        self,
+        stream: Source,
+        chunk_bytes: int,
+        decode: Callable[[bytes], Sized],
+        *,
+        follows: bool = False,
+    ) -> None:
         self.cut_off_at: int | None = None
-        self._stream = stream
+        self.warning: str | None = None
         self.chunk_bytes = chunk_bytes
         self._decode = decode
-        self._buffer = b""
-        self._offset = 0  # of the buffer's first byte in the file
+        self._follows = follows
+        self._span: Span | None = getattr(stream, "span", None)
+        self._window = Window(stream, self._span.start if self._span else 0)
         self._ordinal = 0
-        self._ended = False
         self._closed = False
         self._form: Form = LINES
 
+    @property
+    def bytes_read(self) -> int:
+        """How much of the stream has been read."""
+        return self._window.bytes_read
+
+    @property
+    def rest(self) -> bytes:
+        """What has been read of what follows the array; its first byte is at ``stop``."""
+        return self._window.held
+
+    @property
+    def stop(self) -> int | None:
+        """The offset of what follows the array; None: it is not closed."""
+        return self._window.offset if self._closed else None
+
     def __iter__(self) -> Iterator[Batch | Damage]:
-        self._fill(max(self.chunk_bytes, len(_UTF8_BOM)))
-        self._drop(len(_UTF8_BOM) if self._buffer.startswith(_UTF8_BOM) else 0)
-        self._fill(1 - len(self._buffer))
-        self._skip_white()
-        if self._buffer.startswith(b"["):
-            self._drop(1)
-            self._fill(1 - len(self._buffer))
-            self._form = array_form(self._buffer)
-        while not self._closed and self._buffer:
-            if self._ordinal == 0 and not self._form.lines:
-                self._form = array_form(self._buffer)  # by now more of the first record is there
+        self._start()
+        while not self._closed and self._window.held:
+            self._learn(self._window.held, 0)
             batch = self._cut_batch()
-            if batch is not None:
-                if batch.count:
-                    yield batch
-                self._fill(self.chunk_bytes - len(self._buffer))
-                continue
-            before = len(self._buffer)
-            yield from self._walk()
-            if self._ended:
-                break
-            # Nothing was whole: a record larger than the chunk. Read as much again.
-            unfinished = len(self._buffer) == before
-            self._fill(before if unfinished else self.chunk_bytes - len(self._buffer))
-            self._fill(1 - len(self._buffer))
-        yield from self._after_end()
+            if batch is None:
+                yield from self._walk_on()
+            elif batch.count:
+                yield batch
+            self._window.fill(self.chunk_bytes - len(self._window.held))
+        if self._span and not self._window.held:
+            self._closed = self._span.closed
+        if not self._closed and not self._form.lines:
+            self.cut_off_at = self._window.offset + len(self._window.held)
+        if not self._follows:
+            yield from self._after_end()
 
-    def _fill(self, wanted: int) -> None:
-        """Read until ``wanted`` more bytes are there or the file ends."""
-        parts = [self._buffer]
-        while wanted > 0 and not self._ended:
-            part = self._stream.read(wanted)
-            self._ended = not part
-            parts.append(part)
-            wanted -= len(part)
-            self.bytes_read += len(part)
-        self._buffer = b"".join(parts)
+    def _start(self) -> None:
+        """Come to the first record, and see whether the file holds an array or lines."""
+        window = self._window
+        window.fill(self.chunk_bytes)
+        if self._span is None:
+            window.skip_mark()
+            window.skip_white(self.chunk_bytes)
+            if not window.held:
+                self.warning = "holds nothing, not even an empty list: it may have been cut off"
+            if not window.held.startswith(b"["):
+                return
+            window.drop(1)
+        gap = window.skip_white(self.chunk_bytes)
+        self._form = array_form(window.held, gap, section=self._follows)
 
-    def _drop(self, count: int) -> None:
-        self._buffer = self._buffer[count:]
-        self._offset += count
-
-    def _skip_white(self) -> None:
-        """Drop white space, however much of it there is."""
-        while self._buffer and self._buffer[0] in _WHITE:
-            self._drop(len(self._buffer) - len(self._buffer.lstrip(_WHITE)))
-            self._fill(self.chunk_bytes if not self._buffer else 0)
+    def _learn(self, text: bytes, at: int) -> None:
+        """See how the array is set from the records that begin there, as long as none told it."""
+        if self._form.fields is not None and not self._form.fields:
+            self._form = array_form(text, b"", at=at, section=self._follows)
 
     def _cut_batch(self) -> Batch | None:
         """Cut whole records off the buffer's start; None where no cut holds."""
         for end, after in self._cuts():
-            text = self._buffer[:end]
             if self._form.lines:
                 # No line end stands inside a record that stands on one line: offsets hold.
-                text = text.replace(b"\n", b",").rstrip(_BETWEEN)
-            batch = self._batch(text, self._offset)
+                data = b"[%b]" % self._window.held[:end].replace(b"\n", b",").rstrip(_BETWEEN)
+            else:
+                data = b"".join((b"[", memoryview(self._window.held)[:end], b"]"))
+            batch = self._batch(data, self._window.offset)
             if batch is not None:
-                self._closed = self._ended and not self._form.lines
-                self._drop(after)
+                self._closed = self._window.ended and not self._form.lines and not self._span
+                self._window.drop(after)
                 return batch
         return None
 
     def _cuts(self) -> list[tuple[int, int]]:
         """Return where the buffer may be cut, best first: where records end, where more begin."""
-        buffer = self._buffer
+        buffer = self._window.held
         if self._form.lines:
-            end = len(buffer) if self._ended else buffer.rfind(b"\n") + 1
+            end = len(buffer) if self._window.ended else buffer.rfind(b"\n") + 1
             return [(end, end)] if end else []
-        if self._ended:
-            text = buffer.rstrip(_WHITE)
+        if self._window.ended:
+            text = buffer.rstrip(WHITE)
+            if self._span:
+                return [(len(text), len(buffer))]
             return [(len(text) - 1, len(text))] if text.endswith(b"]") else []
         for pattern in (self._form.boundary, any_boundary()):
             found = self._boundaries(pattern)
@@ -196,15 +172,14 @@ class Reader:
         return []
 
     def _boundaries(self, pattern: re.Pattern[bytes]) -> list[tuple[int, int]]:
-        tail = max(0, len(self._buffer) - _TAIL_BYTES)
-        found = list(pattern.finditer(self._buffer, tail))
+        tail = max(0, len(self._window.held) - _TAIL_BYTES)
+        found = list(pattern.finditer(self._window.held, tail))
         if not found and tail:
-            found = list(pattern.finditer(self._buffer))
+            found = list(pattern.finditer(self._window.held))
         return [(match.start() + 1, match.end()) for match in found[: -_MOST_CUTS - 1 : -1]]
 
-    def _batch(self, text: bytes, offset: int) -> Batch | None:
-        """Make a batch of whole records; None where they are none."""
-        data = b"[%b]" % text
+    def _batch(self, data: bytes, offset: int) -> Batch | None:
+        """Make a batch of an array of whole records; None where they are none."""
         rows: Sized | None = None
         try:
             rows = self._decode(data)
@@ -216,16 +191,76 @@ class Reader:
                 return None
         batch = Batch(data, offset, self._ordinal, count, rows)
         self._ordinal += count
+        self._learn(data, 1)
+        return batch
+
+    def _walk_on(self) -> Iterator[Batch | Damage]:
+        """Walk over the buffer; where it is all of one unfinished record, read that to its end."""
+        while self._window.held and not self._closed:
+            before = len(self._window.held)
+            yield from self._walk()
+            if self._window.ended or len(self._window.held) < before:
+                return
+            batch = self._grow()
+            if batch is not None:
+                yield batch
+                return
+
+    def _grow(self) -> Batch | None:
+        """Read on, to the end of the record that the buffer starts with, or as much again.
+
+        Returns:
+            The record alone; None where it is damaged, cut off or too large.
+        """
+        held = io.BytesIO()  # gives up all its bytes without a copy
+        held.write(b"[")
+        held.write(self._window.held)
+        record = OpenRecord()
+        sound = self._window.held.startswith(b"{") and is_unfinished(self._window.held)
+        sound = sound and record.end_in(self._window.held) is None
+        check_at = 2 * len(self._window.held)
+        self._window.held = b""
+        while sound or held.tell() <= check_at:
+            part = self._window.read(self.chunk_bytes)
+            end = record.end_in(part) if sound and part else None
+            if end is not None:
+                return self._large(held, part, end)
+            held.write(part)
+            if self._window.ended or held.tell() > LARGEST_RECORD_BYTES:
+                break
+            if sound and held.tell() > check_at:
+                with held.getbuffer() as view, view[1:] as text:
+                    sound = is_unfinished(text)
+                check_at = 2 * held.tell() if sound else check_at
+        self._window.held = held.getvalue()[1:]
+        return None
+
+    def _large(self, held: io.BytesIO, part: bytes, end: int) -> Batch | None:
+        """Make a batch of a record that ends in ``part``; None: it is damaged, and the buffer."""
+        held.write(part[:end])
+        held.write(b"]")
+        data = held.getvalue()
+        held.close()
+        batch = self._batch(data, self._window.offset)
+        if batch is None:
+            self._window.held = data[1:-1] + part[end:]
+            return None
+        self._window.offset += len(data) - 2
+        self._window.held = part[end:]
+        self._window.strip(_BETWEEN)
         return batch
 
     def _walk(self) -> Iterator[Batch | Damage]:
         """Take the buffer apart record by record; keep what may be the start of a whole one."""
-        buffer, base = self._buffer, self._offset
-        final = self._ended or len(buffer) > LARGEST_RECORD_BYTES
+        buffer, base = self._window.held, self._window.offset
+        final = self._window.ended or len(buffer) > LARGEST_RECORD_BYTES
         found = walk(buffer, self._form, final=final)
         yield from self._pieces(buffer, base, found)
-        self._closed = found.closed
-        self._drop(found.end)
+        self._window.drop(found.end)
+        if found.closed and self._span:
+            yield self._damage(buffer[found.end - 1 : found.end], base + found.end - 1, STRAY)
+        else:
+            self._closed = found.closed
 
     def _pieces(self, buffer: bytes, base: int, found: Walk) -> Iterator[Batch | Damage]:
         for whole, stretch in groupby(found.pieces, key=lambda piece: piece.reason is None):
@@ -235,40 +270,30 @@ class Reader:
                 continue
             for piece in pieces:
                 raw = buffer[piece.start : piece.end]
-                record = RawRecord(raw, base + piece.start, self._ordinal)
-                self._ordinal += 1
-                yield Damage(record, piece.reason or "")
+                yield self._damage(raw, base + piece.start, piece.reason or "")
+
+    def _damage(self, raw: bytes, offset: int, reason: str) -> Damage:
+        self._ordinal += 1
+        return Damage(RawRecord(raw, offset, self._ordinal - 1), reason)
 
     def _whole(self, buffer: bytes, base: int, pieces: list[Piece]) -> Iterator[Batch]:
         """Make one batch of whole records, whatever stands between them."""
         while pieces:
-            text = bytearray(buffer[pieces[0].start : pieces[0].end])
-            taken = 1
-            for last, piece in pairwise(pieces):
-                if piece.start == last.end:
-                    break  # no room for a comma: these two need a batch each
-                text += b",".ljust(piece.start - last.end) + buffer[piece.start : piece.end]
-                taken += 1
-            batch = self._batch(bytes(text), base + pieces[0].start)
+            data, taken = together(buffer, pieces)
+            batch = self._batch(data, base + pieces[0].start)
             if batch is None:
                 raise AssertionError("whole records do not parse together")
             yield batch
             pieces = pieces[taken:]
 
     def _after_end(self) -> Iterator[Damage]:
-        """Say where an unclosed array ends; name what follows the end of a closed one."""
-        if not self._closed and not self._form.lines:
-            self.cut_off_at = self._offset + len(self._buffer)
+        """Name what follows the end of a closed array."""
         while self._closed:
-            self._skip_white()
-            text = self._buffer.rstrip(_WHITE)
+            self._window.skip_white(self.chunk_bytes)
+            text = self._window.held.rstrip(WHITE)
             if text:
-                yield Damage(
-                    RawRecord(text, self._offset, self._ordinal),
-                    "this text stands after the end of the array",
-                )
-                self._ordinal += 1
-            self._drop(len(self._buffer))
-            self._fill(self.chunk_bytes)
-            if not self._buffer:
+                yield self._damage(text, self._window.offset, _AFTER_END)
+            self._window.drop(len(self._window.held))
+            self._window.fill(self.chunk_bytes)
+            if not self._window.held:
                 return

@@ -51,7 +51,12 @@ def restore(
     started = time.monotonic()
     backup = find_backup(options.backup)
     watch(Found(path=str(backup.path), newest=backup.newest, tables=len(backup.files)))
-    report = Report(backup=str(backup.path), dry_run=options.dry_run)
+    report = Report(
+        backup=str(backup.path),
+        dry_run=options.dry_run,
+        left_out=list(backup.left_out),
+        warnings=list(backup.warnings),
+    )
     rejects = _rejects_folder(options, backup.path)
     with connect(
         options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s

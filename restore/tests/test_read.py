@@ -10,7 +10,7 @@ from typing import Any
 import ijson
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from restore.read import Batch, Damage, Reader
@@ -177,6 +177,93 @@ def test_a_record_larger_than_many_chunks() -> None:
     assert damaged == []
 
 
+# A number that a chunk's end cuts in two; a first record without fields.
+_CUT_NUMBER: list[Any] = [{"a": [{"b": 1.0000000000000002e300}, {"b": -1}]}, {"a": 1e-7}]
+_EMPTY_FIRST: list[Any] = [{}, {"a": [{"b": 1}, {"b": [{}, {"c": 2}]}]}, {}, {"a": [{"b": 5}]}]
+
+
+@pytest.mark.parametrize("records", [_CUT_NUMBER, _EMPTY_FIRST, _EMPTY_FIRST[:1] * 9])
+@pytest.mark.parametrize("style", STYLES)
+def test_a_chunk_may_end_anywhere(records: list[Any], style: Any) -> None:
+    data = style(records)
+    for chunk_bytes in range(1, len(data) + 2):
+        found, damaged, _ = read(data, chunk_bytes)
+        assert found == records
+        assert damaged == []
+
+
+@pytest.mark.parametrize("chunk_bytes", CHUNKS)
+def test_damage_after_records_without_fields(chunk_bytes: int) -> None:
+    inner = [{"x": 1}, {"x": 2}]
+    data = compact([{}, {}, {"id": 1, "in": inner}, {"id": 2, "in": inner}, {"id": 3, "in": inner}])
+    records, damaged, _ = read(data.replace(b'"id":2,', b'"id":nope,'), chunk_bytes)
+    assert records == [{}, {}, {"id": 1, "in": inner}, {"id": 3, "in": inner}]
+    assert len(damaged) == 1
+
+
+@pytest.mark.parametrize("chunk_bytes", [64, 1000])
+def test_a_large_record_ends_where_it_ends(chunk_bytes: int) -> None:
+    texts = ['"\\"', "}],[{", "\\", '"' * 99, "x" * 300, "{" * 200, '\\"' * 50]
+    large = [
+        {"id": n, "t": [text] * n, "o": [{text: {"k": []}}] * 9} for n, text in enumerate(texts)
+    ]
+    for style in STYLES:
+        records, damaged, _ = read(style([{"id": 0}, *large, {"id": 9}]), chunk_bytes)
+        assert records == [{"id": 0}, *large, {"id": 9}]
+        assert damaged == []
+
+
+@pytest.mark.parametrize("damage", [b'"\x01"', b'"\\ud800"', b"nope", b'"open', b"]", b"[1"])
+@pytest.mark.parametrize("style", [lines, compact])
+def test_a_large_damaged_record_costs_no_other(style: Any, damage: bytes) -> None:
+    large = {"id": 1, "text": "},{" * 2000, "in": [{"x": 1}] * 500, "last": 4711}
+    others = [{"id": n, "text": "a", "in": [{"x": 1}], "last": n} for n in (0, 2, 3)]
+    data = style([others[0], large, *others[1:]]).replace(b"4711", damage)
+    for chunk_bytes in (64, 1000, 1 << 20):
+        records, damaged, _ = read(data, chunk_bytes)
+        assert records == others
+        assert len(damaged) == 1
+
+
+def test_records_of_a_batch_one_by_one() -> None:
+    data = b'[ {"a":1} ,\n\t{"b":"},{"}, {}\r\n,{"c":[]} ]'
+    [batch] = Reader(io.BytesIO(data), 1000, _decode)
+    assert isinstance(batch, Batch)
+    expected = [b'{"a":1}', b'{"b":"},{"}', b"{}", b'{"c":[]}']
+    assert [bytes(raw) for raw in batch.raws()] == expected
+    assert batch.record(2) == batch.records()[2]
+    assert [batch.record(index).raw for index in range(4)] == expected
+    assert [record.offset for record in batch.records()] == [data.index(raw) for raw in expected]
+
+
+N = 1 << 15
+
+
+@pytest.mark.parametrize(
+    ("data", "whole"),
+    [
+        (b'[{"id":' + b"[" * 100_000 + b"]" * 100_000 + b'},{"id":1}]', 1),
+        (b'[{"id":' + b"[" * 500_000, 0),
+        (b'[{"a":1},' + b'{"a":[},' * N, 1),
+        (b'[{"a":1},' + b'{"a":"},' * N, 1),
+        (b'[\n{"a":1},\n' + b'{"a":[},\n' * N, 1),
+        (b'{"a":1}\n' + b'{"a":[\n' * N, 1),
+        (b"[" + b"x," * N + b'{"a":1}]', 1),
+        (b'[{"a":"' + b'\\"' * (10 * N) + b'"},{"a":1}]', 2),
+        (b'[{"a":1}' + b"," * (10 * N) + b'{"a":1}]', 2),
+        (b" " * (100 * N) + b'{"a":1}', 1),
+        (b"[" + b" " * (100 * N) + b'{"a":1}]', 1),
+        (b'[{"a":1},' + b"\n" * (100 * N) + b'{"a":1}]', 2),
+        (b'[{"a":' + b" " * (100 * N) + b'1},{"a":1}]', 2),
+    ],
+    ids=range(13),
+)
+@pytest.mark.timeout(60)  # what is looked at again and again would take minutes
+def test_hostile_files_end(data: bytes, whole: int) -> None:
+    found = list(Reader(io.BytesIO(data), 1 << 19, _decode))
+    assert sum(item.count for item in found if isinstance(item, Batch)) == whole
+
+
 _values = st.recursive(
     st.none()
     | st.booleans()
@@ -193,6 +280,8 @@ _some_records = st.lists(
 
 
 @given(_some_records, st.sampled_from(STYLES), st.integers(1, 400))
+@example(_EMPTY_FIRST, compact, 5)
+@example(_CUT_NUMBER, compact, 28)
 def test_the_same_as_json_on_any_valid_file(
     records: list[Any], style: Any, chunk_bytes: int
 ) -> None:
@@ -203,6 +292,8 @@ def test_the_same_as_json_on_any_valid_file(
 
 
 @given(_some_records, st.integers(1, 400))
+@example(_EMPTY_FIRST, 9)
+@example(_CUT_NUMBER, 28)
 def test_the_same_as_ijson_on_any_valid_array(records: list[Any], chunk_bytes: int) -> None:
     assert ijson.backend == "yajl2_c"
     data = compact(records)
@@ -228,3 +319,30 @@ def test_any_structure_ends(tokens: list[bytes]) -> None:
     for found in Reader(io.BytesIO(data), 5, _decode):
         for piece in found.records() if isinstance(found, Batch) else [found.record]:
             assert data[piece.offset : piece.offset + len(piece.raw)] == piece.raw
+
+
+@given(
+    st.lists(
+        st.integers(0, 99)
+        | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=20)
+        | st.lists(
+            st.sampled_from(["{", "}", '"', '"id":', "[", "]", ",", " ", "1", ":", "\\"]),
+            max_size=8,
+        ).map("".join),
+        max_size=12,
+    ),
+    st.integers(1, 200),
+)
+@example(['{"id":[1', 1, '{"', 2, '"', 3], 9)
+@example(["0"], 5)
+@example(["]", 0, "[0", 1, "]0", 2], 1)
+def test_each_whole_line_is_delivered_once_through_any_damage(
+    items: list[int | str], chunk_bytes: int
+) -> None:
+    whole = [{"sound": n, "in": [{"x": n}]} for n in items if isinstance(n, int)]
+    texts = [
+        compact({"sound": n, "in": [{"x": n}]}) if isinstance(n, int) else n.encode() for n in items
+    ]
+    records, _, _ = read(b'[\n{"first":1},\n' + b",\n".join(texts) + b"\n]\n", chunk_bytes)
+    found = [record for record in records if isinstance(record, dict) and "sound" in record]
+    assert found == whole

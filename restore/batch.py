@@ -1,0 +1,92 @@
+"""What a reader delivers: batches of whole records, and damage."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from restore.scan import Piece
+
+_BETWEEN = re.compile(rb"[\s,]*")
+
+_raw_array = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class RawRecord(msgspec.Struct, frozen=True):
+    """One record's bytes, where they stand in the file, and its number there, counted from 0."""
+
+    raw: bytes
+    offset: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Whole records that stand together. ``rows`` is None where they are not of the usual shape.
+
+    ``data`` is a JSON array; the byte after its bracket is at ``offset`` in the file, and its first
+    record has the number ``first``.
+    """
+
+    data: bytes
+    offset: int
+    first: int
+    count: int
+    rows: Any | None
+    _raws: list[msgspec.Raw] = field(default_factory=list, repr=False, compare=False)
+    _starts: list[int] = field(default_factory=list, repr=False, compare=False)
+
+    def raws(self) -> list[msgspec.Raw]:
+        """Return the records' bytes, uncopied; they are found once and kept with the batch."""
+        if not self._raws:
+            self._raws.extend(_raw_array.decode(self.data))
+        return self._raws
+
+    def record(self, index: int) -> RawRecord:
+        """Return the bytes, offset and ordinal of one record, by its place in the batch from 0."""
+        starts = self._starts or self._find_starts()
+        raw = bytes(self.raws()[index])
+        return RawRecord(raw, self.offset + starts[index] - 1, self.first + index)
+
+    def records(self) -> list[RawRecord]:
+        """Return each record's own bytes, offset and ordinal."""
+        return [self.record(index) for index in range(self.count)]
+
+    def _find_starts(self) -> list[int]:
+        """Find where in ``data`` the records start: between them is white space and a comma."""
+        data, between, position = self.data, _BETWEEN.match, 1
+        for raw in self.raws():
+            if data[position] in b" \t\r\n,":
+                position = between(data, position).end()  # type: ignore[union-attr] # may be empty
+            self._starts.append(position)
+            position += len(raw)
+        return self._starts
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes that are no record, kept as they are, with the reason."""
+
+    record: RawRecord
+    reason: str
+
+
+def together(buffer: bytes, pieces: list[Piece]) -> tuple[bytes, int]:
+    """Make one array of whole records, in which they lie as far apart as in ``buffer``.
+
+    Returns:
+        The array, and how many it holds: between two records there may be no room for a comma.
+    """
+    text = bytearray(b"[") + buffer[pieces[0].start : pieces[0].end]
+    taken = 1
+    for last, piece in pairwise(pieces):
+        if piece.start == last.end:
+            break
+        text += b",".ljust(piece.start - last.end) + buffer[piece.start : piece.end]
+        taken += 1
+    return bytes(text + b"]"), taken

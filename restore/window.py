@@ -1,0 +1,79 @@
+"""The stretch of a file that is held in memory, and where in the file it stands."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+UTF8_BOM = b"\xef\xbb\xbf"
+WHITE = b" \t\r\n"
+# White space before a first record of which no more than its end is kept, for its indentation.
+_INDENT_BYTES = 1 << 10
+
+
+class Source(Protocol):
+    """What a reader reads from: as much as is there, up to ``size`` bytes; none at the end.
+
+    Where it has a ``span`` that is not None, it gives these bytes of a file and no others.
+    """
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to ``size`` bytes."""
+
+
+class Window:
+    """The bytes that have been read and not yet been used.
+
+    Attributes:
+        held: the bytes.
+        offset: where the first of them, or the next to come, stands in the file.
+        ended: nothing follows them.
+        bytes_read: how much of the stream has been read.
+    """
+
+    def __init__(self, stream: Source, offset: int) -> None:
+        self.held = b""
+        self.offset = offset
+        self.ended = False
+        self.bytes_read = 0
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        """Read up to ``size`` bytes, without holding them; none at the end."""
+        part = self._stream.read(size)
+        self.ended = not part
+        self.bytes_read += len(part)
+        return part
+
+    def fill(self, wanted: int) -> None:
+        """Read until ``wanted`` more bytes are held or the file ends."""
+        parts = [self.held]
+        while wanted > 0 and not self.ended:
+            part = self.read(wanted)
+            parts.append(part)
+            wanted -= len(part)
+        self.held = b"".join(parts)
+
+    def drop(self, count: int) -> None:
+        """Let go of the first ``count`` bytes."""
+        self.held = self.held[count:]
+        self.offset += count
+
+    def strip(self, what: bytes) -> None:
+        """Let go of all the first bytes that are among ``what``."""
+        self.drop(len(self.held) - len(self.held.lstrip(what)))
+
+    def skip_mark(self) -> None:
+        """Let go of a byte order mark; what is held is the file's start."""
+        self.fill(len(UTF8_BOM) - len(self.held))
+        self.drop(len(UTF8_BOM) if self.held.startswith(UTF8_BOM) else 0)
+
+    def skip_white(self, chunk_bytes: int) -> bytes:
+        """Let go of white space, however much of it there is; return the last part of it."""
+        gap = b""
+        self.fill(1 - len(self.held))
+        while self.held and self.held[0] in WHITE:
+            white = len(self.held) - len(self.held.lstrip(WHITE))
+            gap = (gap + self.held[max(0, white - _INDENT_BYTES) : white])[-_INDENT_BYTES:]
+            self.drop(white)
+            self.fill(0 if self.held else chunk_bytes)
+        return gap
