@@ -79,8 +79,7 @@ _INDEXES = """
     ORDER BY i.indrelid, c.relname
 """
 
-# Sequences that whole numbers are drawn from: those that belong to a column, serial ('a') or
-# identity ('i'), and those that a column's default names.
+# Sequences that belong to a column, serial ('a') or identity ('i'), and those in its default.
 _SEQUENCES = """
     WITH uses (relation, number, sequence) AS (
         SELECT refobjid, refobjsubid, objid FROM pg_depend
@@ -93,13 +92,15 @@ _SEQUENCES = """
         WHERE ad.adrelid = ANY(%(oids)s)
     )
     SELECT u.relation, a.attname, n.nspname, c.relname, s.seqincrement, s.seqmin, s.seqmax,
-           has_sequence_privilege(c.oid, 'UPDATE') AND has_sequence_privilege(c.oid, 'SELECT')
+           has_sequence_privilege(c.oid, 'UPDATE') AND has_sequence_privilege(c.oid, 'SELECT'),
+           COALESCE(NULLIF(t.typbasetype, 0), t.oid)
+               IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
     FROM uses u
     JOIN pg_sequence s ON s.seqrelid = u.sequence
     JOIN pg_class c ON c.oid = u.sequence
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.number
-    WHERE a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+    JOIN pg_type t ON t.oid = a.atttypid
     ORDER BY u.relation, a.attnum, c.relname
 """
 
@@ -175,7 +176,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """A sequence that a column draws its values from, and whether the role may set it."""
+    """A sequence that a column draws from. ``numbers``: the column holds the numbers themselves."""
 
     column: str
     schema: str
@@ -184,6 +185,7 @@ class Sequence:
     least: int = 1
     most: int = (1 << 63) - 1
     may_set: bool = True
+    numbers: bool = True
 
     @property
     def identifier(self) -> sql.Identifier:

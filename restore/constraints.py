@@ -41,7 +41,8 @@ _UNNOTE = """
     DELETE FROM restore_journal.aside
     WHERE (kind, schema_name, table_name, name) = (%s, %s, %s, %s)
 """
-_DROP_JOURNAL = "DROP TABLE restore_journal.aside; DROP SCHEMA restore_journal"
+# With all that a killed restore may have kept there.
+_DROP_JOURNAL = "DROP SCHEMA restore_journal CASCADE"
 STILL_ASIDE = (
     "some of the tables' indexes, foreign keys or triggers are still aside, noted in"
     " restore_journal.aside; the next restore of these tables with --clean brings them back"

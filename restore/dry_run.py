@@ -6,6 +6,7 @@ so that the server itself refuses any write to the target.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from restore.constraints import read_triggers
 from restore.plan import make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import psycopg
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from restore.plan import Plan
 
 _TEMPORARY = "pg_temp"
+# Rows of temporary tables may be written all the same; nothing else may be, not even made.
+_READ_ONLY = sql.SQL("SET default_transaction_read_only = {}")
 
 # Defaults that draw from a sequence, and how the sequence stands in them.
 _DEFAULTS = """
@@ -97,8 +100,21 @@ def shadow_plan(conn: psycopg.Connection, plan: Plan, *, append: bool) -> tuple[
         keys = [key for key in keys if key.parent != oid]
         warnings.append(f"foreign keys to {hidden.name}, which the role may not read, are not seen")
     made = make_plan(files, tables)
-    conn.execute("SET default_transaction_read_only = on")
+    conn.execute(_READ_ONLY.format(sql.SQL("on")))
     return replace(made, keys=tuple(keys), outside=tuple(outside.values())), warnings
+
+
+@contextlib.contextmanager
+def may_write(conn: psycopg.Connection) -> Iterator[None]:
+    """Let a dry run's session make temporary tables of its own; other sessions always may.
+
+    Args:
+        conn: a connection that commits each statement.
+    """
+    before = conn.execute("SHOW default_transaction_read_only").fetchone()
+    conn.execute(_READ_ONLY.format(sql.SQL("off")))
+    yield
+    conn.execute(_READ_ONLY.format(sql.SQL(before[0] if before else "off")))
 
 
 def _may_read(conn: psycopg.Connection, oid: int) -> bool:

@@ -48,9 +48,7 @@ class Finisher:
     """
 
     def __init__(self, options: Options) -> None:
-        self._conn = connect(
-            options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
-        )
+        self._conn = connect(options.dsn, lock_timeout_s=options.lock_timeout_s)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finish")
 
     def __enter__(self) -> Self:
@@ -115,6 +113,8 @@ def _set_sequence(conn: psycopg.Connection, table: Table, sequence: Sequence) ->
     if not sequence.may_set:
         why = "the role may not; its owner can GRANT SELECT, UPDATE on it"
         return [f"{shown} is not set beyond the restored values: {why}"]
+    if not sequence.numbers:
+        return [f"{shown} makes part of its values: set it beyond the restored ones yourself"]
     up = sequence.increment > 0
     parts = {
         "name": sql.Literal(sequence.identifier.as_string(conn)),

@@ -18,7 +18,7 @@ from restore.values import Converter
 if TYPE_CHECKING:
     import psycopg
 
-    from restore.backup import TableStream
+    from restore.stream import TableStream
     from restore.limits import Limits
     from restore.options import Options
     from restore.plan import Load

@@ -29,7 +29,7 @@ _HOLDERS = """
     WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY(%s)
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND l.pid IS DISTINCT FROM pg_backend_pid()
-      AND l.pid <> ALL(%s)
+      AND COALESCE(l.pid, 0) <> ALL(%s)
     ORDER BY l.pid, a.xact_start
 """
 _LONGEST_QUERY = 60
@@ -42,7 +42,7 @@ class Holder(NamedTuple):
 
     table: str
     mode: str
-    pid: int
+    pid: int | None
     role: str | None
     application: str | None
     state: str | None
@@ -51,6 +51,8 @@ class Holder(NamedTuple):
     query: str | None
 
     def __str__(self) -> str:
+        if self.pid is None:
+            return f"a prepared transaction holds {self.table} (see pg_prepared_xacts)"
         parts = [f"pid {self.pid}"]
         if self.role:
             parts.append(f"role {self.role}")

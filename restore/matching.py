@@ -66,13 +66,14 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
             that was given means nothing.
     """
     names = _Names.of(relations)
-    mapped = _mapped(backup, names, options)
-    found = {n: mapped.get(n) or names.find(f.table) for n, f in enumerate(backup.files)}
-    chosen, left_out, warnings = _choose(backup.files, found, options)
+    files = _unpacked(backup, names, options)
+    mapped = _mapped(files, names, options)
+    found = {n: mapped.get(n) or names.find(file.table) for n, file in enumerate(files)}
+    chosen, left_out, warnings = _choose(files, found, options)
     matches = Matches({}, left_out, warnings)
     missing = []
     for number in chosen:
-        file, candidates = backup.files[number], found[number]
+        file, candidates = files[number], found[number]
         start = file.start()
         if len(candidates) > 1:
             raise SchemaError(_ambiguous(file, candidates))
@@ -85,7 +86,7 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
             _take(matches, file, relation)
         elif file.table in BOOKKEEPING:
             left_out.append(f"{shown(file)}: a migration tool's own table, not in the database")
-        elif start.startswith(b"{") and file.path.name.startswith(f"{file.table}."):
+        elif start.startswith(b"{") and file.span is None:
             left_out.append(f"{shown(file)}: holds one object and no list of records")
         else:
             missing.append(file.table)
@@ -135,19 +136,34 @@ def _names_of(file: TableFile) -> set[str]:
     return {file.table, name, name.removesuffix(f".{file.compression}")}
 
 
-def _mapped(backup: Backup, names: _Names, options: Options) -> dict[int, list[Relation]]:
+def _unpacked(backup: Backup, names: _Names, options: Options) -> tuple[TableFile, ...]:
+    """Put the lists in files that hold one object in their place, where these are tables.
+
+    A file whose own name means a table is one record of it, whatever lists it has.
+    """
+    files: list[TableFile] = []
+    for file in backup.files:
+        named = names.find(file.table) or options.map.keys() & _names_of(file)
+        lists = [one for one in file.inside if names.find(one.table) or one.table in options.map]
+        files += [file] if named or not lists else lists
+    return tuple(files)
+
+
+def _mapped(
+    files: tuple[TableFile, ...], names: _Names, options: Options
+) -> dict[int, list[Relation]]:
     """Return what ``--map`` says, by the file's place in the backup."""
     mapped: dict[int, list[Relation]] = {}
     for given, table in options.map.items():
-        files = [n for n, file in enumerate(backup.files) if given in _names_of(file)]
-        if not files:
+        places = [n for n, file in enumerate(files) if given in _names_of(file)]
+        if not places:
             raise SchemaError(f"--map {given}={table}: the backup has no file of that name")
         found = names.find(table)
         if not found:
             raise SchemaError(f"--map {given}={table}: the database has no table of that name")
         if len(found) > 1:
             raise SchemaError(f"--map {given}={table} may mean {_list(found)}: write it exactly")
-        mapped |= dict.fromkeys(files, found)
+        mapped |= dict.fromkeys(places, found)
     return mapped
 
 

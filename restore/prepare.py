@@ -82,8 +82,9 @@ def prepare(
         be_alone(conn)
     matches = match_files(backup, read_relations(conn, options.schema), options)
     found = matches.by_oid
-    report.left_out += matches.left_out
-    report.warnings += matches.warnings + _check_inheritance(conn, found)
+    report.left_out += [*backup.left_out, *matches.left_out]
+    report.warnings += [*backup.warnings, *matches.warnings]
+    report.warnings += _check_inheritance(conn, found)
     report.warnings += check_rights(conn, server, found, options)
     if options.dry_run:
         report.warnings += _pending(conn)
@@ -91,8 +92,8 @@ def prepare(
         _repair_others(conn, found)
     report.left_out += _leave_out_books(conn, found, options)
     room = _survey(conn, found, options)
-    emptied = [*found, *(r.oid for r in room.others)] if room.filled else []
-    check_may_empty(conn, server, emptied)
+    if room.filled and (options.clean or confirm is not None):
+        check_may_empty(conn, server, [*found, *(r.oid for r in room.others)])
     plan = _plan(conn, found)
     check_owner(conn, server, plan, options)
     _agree(conn, room, options, None if options.dry_run else confirm)

@@ -58,9 +58,7 @@ def restore(
         warnings=list(backup.warnings),
     )
     rejects = _rejects_folder(options, backup.path)
-    with connect(
-        options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
-    ) as conn:
+    with connect(options.dsn, lock_timeout_s=options.lock_timeout_s) as conn:
         try:
             plan = prepare(conn, backup, options, report, confirm)
         except psycopg.Error as error:

@@ -20,6 +20,7 @@ _PORTS = re.compile(r"[\d,]*")
 _SESSION = {
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
     "bytea_output": "hex",
     "client_encoding": "UTF8",
     "default_transaction_isolation": "read committed",
@@ -49,17 +50,16 @@ _HOLDER = """
 """
 
 
-def connect(dsn: str, *, timezone: str = "UTC", lock_timeout_s: float = 60.0) -> psycopg.Connection:
+def connect(dsn: str, *, lock_timeout_s: float = 60.0) -> psycopg.Connection:
     """Connect to the target, each statement its own transaction.
 
     Args:
         dsn: a connection string or URL.
-        timezone: in which the server reads times that are written without a zone.
         lock_timeout_s: how long a statement waits for a lock, in seconds; 0: for ever.
 
     Raises:
-        LoadError: the connection string is none, nobody answers, or the server does not know the
-            time zone. Never holds the password.
+        LoadError: the connection string is none, nobody answers, or a setting is refused. Never
+            holds the password.
     """
     wait_s = _parts(dsn).get("connect_timeout", _CONNECT_TIMEOUT_S)
     try:
@@ -70,7 +70,7 @@ def connect(dsn: str, *, timezone: str = "UTC", lock_timeout_s: float = 60.0) ->
         reason = " ".join(str(error).split())
         raise LoadError(f"the database does not answer: {reason}") from error
     try:
-        _set_up(conn, timezone, lock_timeout_s)
+        _set_up(conn, lock_timeout_s)
     except psycopg.Error as error:
         conn.close()
         raise LoadError(f"the database refuses a setting: {error.diag.message_primary}") from error
@@ -78,11 +78,8 @@ def connect(dsn: str, *, timezone: str = "UTC", lock_timeout_s: float = 60.0) ->
     return conn
 
 
-def _set_up(conn: psycopg.Connection, timezone: str, lock_timeout_s: float) -> None:
-    settings = _SESSION | {
-        "TimeZone": timezone,
-        "lock_timeout": f"{math.ceil(lock_timeout_s * 1000)}ms",
-    }
+def _set_up(conn: psycopg.Connection, lock_timeout_s: float) -> None:
+    settings = _SESSION | {"lock_timeout": f"{math.ceil(lock_timeout_s * 1000)}ms"}
     for version, name in _LATER_TIMEOUTS.items():
         if conn.info.server_version >= version:
             settings[name] = "0"

@@ -8,6 +8,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from restore.catalog import read_tables
+from restore.constraints import put_indexes_aside, put_keys_aside
+from restore.relations import read_relations
 from restore.tests.target import COMPANIES, user, uuid
 
 if TYPE_CHECKING:
@@ -112,3 +115,30 @@ def test_an_interrupted_restore_says_so_in_one_line_and_the_next_one_repairs(
     assert target.rows("SELECT count(*) FROM company") == [(100_000,)]
     assert schema_of_indexes(target) == before
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == keys
+
+
+def test_what_a_killed_restore_left_aside_comes_back_with_other_tables_too(target: Target) -> None:
+    """A restore of one table repairs another's, or the rows in there would be orphaned unseen."""
+    query = "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' ORDER BY 1"
+    before = target.rows(query)
+    target.write(company=[], User=[user(1, companyId=None)], post=[])
+    target.load()
+    names = [relation for relation in read_relations(target.conn, None) if relation.name == "post"]
+    [post] = read_tables(target.conn, [names[0].oid]).values()
+    put_keys_aside(target.conn, {post.oid: post}, post.foreign_keys)
+    target.conn.execute(f"INSERT INTO post (author) VALUES ('{uuid(1)}')")
+    assert 'Table "post" references "User"' in target.refused(
+        clean=True, tables=frozenset({"User", "company"})
+    )
+    assert target.rows(query) == before
+
+
+def test_notes_of_a_table_that_is_gone_do_not_stop_a_restore(target: Target) -> None:
+    target.conn.execute("CREATE TABLE gone (id int); CREATE INDEX i ON gone (id)")
+    names = [relation for relation in read_relations(target.conn, None) if relation.name == "gone"]
+    [gone] = read_tables(target.conn, [names[0].oid]).values()
+    put_indexes_aside(target.conn, gone)
+    target.conn.execute("DROP TABLE gone")
+    target.write(company=[])
+    assert target.load().complete
+    assert target.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]

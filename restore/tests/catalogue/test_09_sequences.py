@@ -67,6 +67,18 @@ def test_a_value_beyond_the_sequence_is_a_warning(target: Target) -> None:
     assert next_value(target, "s") == 8
 
 
+def test_a_sequence_that_only_makes_part_of_a_value_is_a_warning(target: Target) -> None:
+    target.conn.execute("CREATE SEQUENCE s; CREATE DOMAIN number AS int")
+    target.conn.execute(
+        "CREATE TABLE t (id number DEFAULT nextval('s'), code text DEFAULT 'A' || nextval('s'))"
+    )
+    target.write(t=[{"id": 7, "code": "A12"}])
+    report = target.load()
+    assert report.complete
+    assert "sequence public.s of t.code makes part of its values" in report.tables[0].warnings[0]
+    assert next_value(target, "s") == 8
+
+
 def test_a_sequence_at_its_end_says_so_when_it_is_asked(target: Target) -> None:
     target.conn.execute(
         "CREATE SEQUENCE s MAXVALUE 100 INCREMENT 3; CREATE TABLE t (id int DEFAULT nextval('s'))"

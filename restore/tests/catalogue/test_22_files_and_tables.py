@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from restore import Options, SchemaError
+from restore.backup import Backup, TableFile
+from restore.matching import match_files
 from restore.progress import Found
+from restore.relations import read_relations
 
 if TYPE_CHECKING:
     from restore.tests.target import Target
@@ -116,3 +120,42 @@ def test_the_backup_that_was_found_is_told(target: Target) -> None:
     told.clear()
     target.load(watch=told.append)
     assert told[0] == Found(path=str(newest), newest=True, tables=1)
+
+
+def envelope(target: Target, *inside: str) -> tuple[TableFile, ...]:
+    """Lists in one file, as they are found before anybody knows the database's tables."""
+    path = target.backup / "dump.json"
+    path.write_text("{}")
+    return tuple(TableFile(path, key, None, span=(0, 2)) for key in inside)
+
+
+def match(target: Target, *files: TableFile, **options: Any) -> Any:
+    given = Options(backup=target.backup, dsn=target.dsn, **options)
+    matches = match_files(
+        Backup(target.backup, files), read_relations(target.conn, given.schema), given
+    )
+    return {match.relation.shown: match.file.table for match in matches.by_oid.values()}
+
+
+def test_the_keys_of_a_file_that_holds_several_tables_are_names(tables: Target) -> None:
+    files = envelope(tables, "thing", "single", "people")
+    with pytest.raises(SchemaError, match=r"no table in the database for people"):
+        match(tables, *files)
+    assert match(tables, *files, map={"people": "app.users"}) == {
+        "thing": "thing",
+        "Single": "single",
+        "app.users": "people",
+    }
+    with pytest.raises(SchemaError, match=r"people in dump.json and thing in dump.json are both"):
+        match(tables, *reversed(files), map={"people": "thing"})
+
+
+def test_a_file_that_may_be_one_object_or_several_tables(tables: Target) -> None:
+    lists = envelope(tables, "thing", "nothing")
+    undecided = TableFile(tables.backup / "dump.json", "dump", None, inside=lists)
+    assert match(tables, undecided) == {"thing": "thing"}
+    assert match(tables, undecided, map={"nothing": "Single"}) == {
+        "thing": "thing",
+        "Single": "nothing",
+    }
+    assert match(tables, undecided, map={"dump.json": "app.users"}) == {"app.users": "dump"}
