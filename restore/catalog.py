@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg import sql
 
+from restore.sequences import read_sequences
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import psycopg
 
+    from restore.sequences import Sequence
+
 _NAMES = """
-    SELECT c.oid, n.nspname, c.relname
+    SELECT c.oid, n.nspname, c.relname, c.relkind = 'p'
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid = ANY(%s)
 """
@@ -77,31 +81,6 @@ _INDEXES = """
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
                         AND d.deptype IN ('e', 'i', 'x'))
     ORDER BY i.indrelid, c.relname
-"""
-
-# Sequences that belong to a column, serial ('a') or identity ('i'), and those in its default.
-_SEQUENCES = """
-    WITH uses (relation, number, sequence) AS (
-        SELECT refobjid, refobjsubid, objid FROM pg_depend
-        WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
-          AND deptype IN ('a', 'i') AND refobjid = ANY(%(oids)s)
-        UNION
-        SELECT ad.adrelid, ad.adnum, d.refobjid FROM pg_attrdef ad
-        JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
-                        AND d.refclassid = 'pg_class'::regclass
-        WHERE ad.adrelid = ANY(%(oids)s)
-    )
-    SELECT u.relation, a.attname, n.nspname, c.relname, s.seqincrement, s.seqmin, s.seqmax,
-           has_sequence_privilege(c.oid, 'UPDATE') AND has_sequence_privilege(c.oid, 'SELECT'),
-           COALESCE(NULLIF(t.typbasetype, 0), t.oid)
-               IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
-    FROM uses u
-    JOIN pg_sequence s ON s.seqrelid = u.sequence
-    JOIN pg_class c ON c.oid = u.sequence
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.number
-    JOIN pg_type t ON t.oid = a.atttypid
-    ORDER BY u.relation, a.attnum, c.relname
 """
 
 
@@ -175,25 +154,6 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
-    """A sequence that a column draws from. ``numbers``: the column holds the numbers themselves."""
-
-    column: str
-    schema: str
-    name: str
-    increment: int = 1
-    least: int = 1
-    most: int = (1 << 63) - 1
-    may_set: bool = True
-    numbers: bool = True
-
-    @property
-    def identifier(self) -> sql.Identifier:
-        """The sequence's qualified name, for use in SQL."""
-        return sql.Identifier(self.schema, self.name)
-
-
-@dataclass(frozen=True, slots=True)
 class Table:
     """A table of the target."""
 
@@ -205,11 +165,20 @@ class Table:
     indexes: tuple[Index, ...]
     sequences: tuple[Sequence, ...]
     unique_keys: tuple[UniqueKey, ...] = ()
+    partitioned: bool = False
 
     @property
     def identifier(self) -> sql.Identifier:
         """The table's qualified name, for use in SQL."""
         return sql.Identifier(self.schema, self.name)
+
+    @property
+    def only(self) -> sql.Composed:
+        """The table with its partitions, but without tables that inherit from it, in SQL.
+
+        Foreign keys see a table so.
+        """
+        return sql.SQL("{}" if self.partitioned else "ONLY {}").format(self.identifier)
 
 
 def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Table]:
@@ -237,9 +206,7 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
     indexes: dict[int, list[Index]] = {oid: [] for oid in wanted}
     for oid, name, definition, comment in conn.execute(_INDEXES, [wanted]):
         indexes[oid].append(Index(name, definition, comment))
-    sequences: dict[int, list[Sequence]] = {oid: [] for oid in wanted}
-    for oid, *sequence in conn.execute(_SEQUENCES, {"oids": wanted}):
-        sequences[oid].append(Sequence(*sequence))
+    sequences = read_sequences(conn, wanted)
     return {
         oid: Table(
             oid,
@@ -250,8 +217,9 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
             tuple(indexes[oid]),
             tuple(sequences[oid]),
             tuple(unique[oid]),
+            partitioned,
         )
-        for oid, schema, name in conn.execute(_NAMES, [wanted]).fetchall()
+        for oid, schema, name, partitioned in conn.execute(_NAMES, [wanted]).fetchall()
     }
 
 

@@ -144,7 +144,9 @@ def shadow(conn: psycopg.Connection, tables: dict[int, Table]) -> dict[int, Tabl
     for oid, table in tables.items():
         name = table.name if table.name not in taken else f"restore_shadow_{oid}"
         taken.add(name)
-        shadows[oid] = replace(table, schema=_TEMPORARY, name=name, indexes=(), sequences=())
+        shadows[oid] = replace(
+            table, schema=_TEMPORARY, name=name, indexes=(), sequences=(), partitioned=False
+        )
         conn.execute(
             sql.SQL("CREATE TEMP TABLE {} (LIKE {} INCLUDING ALL EXCLUDING COMMENTS)").format(
                 sql.Identifier(name), table.identifier

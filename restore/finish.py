@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from psycopg import sql
 
 from restore.constraints import bring_indexes_back
+from restore.sequences import set_sequences
 from restore.session import connect
 
 if TYPE_CHECKING:
@@ -18,23 +19,9 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from restore.catalog import Sequence, Table
+    from restore.catalog import Table
     from restore.options import Options
 
-# The next value has to lie beyond the column's last: its highest, or its lowest where the sequence
-# counts down. The sequence stays on its own steps, so that two that take turns do not meet. At
-# equality too: a sequence that was never used stands at its first value without having given it.
-# Where no step of its own is left, it is set to its end, and the next value is an error.
-_SET_SEQUENCE = sql.SQL(
-    "SELECT setval({name}, (CASE WHEN step BETWEEN {least} AND {most} THEN step ELSE {end} END)"
-    "::bigint)"
-    " FROM (SELECT s.last_value + ceil((v.last - s.last_value) / {by}) * {by},"
-    " (v.last - s.last_value) * sign({by})"
-    " FROM {sequence} AS s, (SELECT trunc({last}({column})::numeric) FROM {table}"
-    " WHERE {column} BETWEEN {least} AND {most}) AS v (last)) AS w (step, ahead)"
-    " WHERE ahead >= 0"
-)
-_BEYOND = sql.SQL("SELECT EXISTS (SELECT FROM {table} WHERE {column} {beyond} {end})")
 _WITHOUT_WORKERS = "SET max_parallel_maintenance_workers = 0"
 _WITH_WORKERS = "RESET max_parallel_maintenance_workers"
 _NOT_COMPARED = frozenset({"json", "jsonb", "bytea", "xml"})
@@ -96,43 +83,6 @@ def finish(conn: psycopg.Connection, table: Table) -> list[str]:
     warnings = set_sequences(conn, table)
     conn.execute(_analyze_statement(table))
     return warnings
-
-
-def set_sequences(conn: psycopg.Connection, table: Table) -> list[str]:
-    """Set a table's sequences beyond the values in their columns; never back.
-
-    Returns:
-        Warnings: sequences that the role may not set, or whose range the values leave.
-    """
-    found = [_set_sequence(conn, table, sequence) for sequence in table.sequences]
-    return [warning for warnings in found for warning in warnings]
-
-
-def _set_sequence(conn: psycopg.Connection, table: Table, sequence: Sequence) -> list[str]:
-    shown = f"sequence {sequence.schema}.{sequence.name} of {table.name}.{sequence.column}"
-    if not sequence.may_set:
-        why = "the role may not; its owner can GRANT SELECT, UPDATE on it"
-        return [f"{shown} is not set beyond the restored values: {why}"]
-    if not sequence.numbers:
-        return [f"{shown} makes part of its values: set it beyond the restored ones yourself"]
-    up = sequence.increment > 0
-    parts = {
-        "name": sql.Literal(sequence.identifier.as_string(conn)),
-        "sequence": sequence.identifier,
-        "by": sql.Literal(sequence.increment),
-        "last": sql.SQL("max" if up else "min"),
-        "column": sql.Identifier(sequence.column),
-        "table": table.identifier,
-        "least": sql.Literal(sequence.least),
-        "most": sql.Literal(sequence.most),
-        "end": sql.Literal(sequence.most if up else sequence.least),
-        "beyond": sql.SQL(">" if up else "<"),
-    }
-    conn.execute(_SET_SEQUENCE.format(**parts))
-    if conn.execute(_BEYOND.format(**parts)).fetchone() != (True,):
-        return []
-    end = sequence.most if up else sequence.least
-    return [f"{shown} ends at {end}, and the column holds values beyond that: it cannot follow"]
 
 
 def _analyze_statement(table: Table) -> sql.Composed:

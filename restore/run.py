@@ -14,12 +14,12 @@ from restore.aftermath import checkpoint_warning, forced_checkpoints, stale_view
 from restore.backup import find_backup
 from restore.catalog import read_tables
 from restore.errors import LoadError, RestoreError
-from restore.finish import set_sequences
 from restore.job import Job
 from restore.locks import lock_error
 from restore.prepare import prepare
 from restore.progress import Found, Warned
 from restore.report import Report, peak_bytes
+from restore.sequences import set_sequences
 from restore.session import connect
 from restore.transient import describe
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -33,6 +34,10 @@ def test_timeouts_of_the_role_are_not_ours(target: Target) -> None:
         target.conn.execute(f"ALTER DATABASE {database} SET {name} = '300ms'")
     with connect(target.dsn) as conn:
         conn.execute("SELECT pg_sleep(0.6)")
+        time.sleep(0.6)
+        with conn.transaction():
+            conn.execute("SELECT")
+            time.sleep(0.6)
     target.write(company=[{"id": n, "name": "x" * 100} for n in range(5000)])
     assert target.load().complete
 
