@@ -91,7 +91,8 @@ def _run(arguments: Arguments) -> int:
         return _EXIT_FAILED
     report.next_steps = report.next_steps or next_steps(report, settings.options)
     code = _write_report(settings.report, report)
-    print(render(report), flush=True)
+    ignored = settings.options.unknown_fields == "ignore"
+    print(render(report, unknown_fields=not ignored), flush=True)
     return code or _verdict(report)
 
 
@@ -174,7 +175,8 @@ def _hide_password() -> None:
     if os.name != "posix" or not any("--dsn" in word for word in words):
         return
     cleaned, password = _without_password(words)
-    if password is not None:
+    if password is not None and sys.executable:
+        cleaned[0] = sys.executable  # Python finds its packages by it
         os.execve(sys.executable, cleaned, {**os.environ, "PGPASSWORD": password})  # noqa: S606 - ourselves
 
 

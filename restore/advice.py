@@ -33,10 +33,10 @@ def next_steps(report: Report, options: Options) -> list[str]:
     if report.dry_run:
         again = command(report, options, dry_run=False)
         return [f"Nothing was written. To restore:\n{again}"]
-    steps = [*_after_failure(report, options), *_cut_off(report, options)]
-    if report.error is None:
-        steps += [*_rejects(report, options), *_unknown_fields(report)]
-    return [*steps, *_stale(report)]
+    steps = [*_rejects(report, options), *_cut_off(report, options)]
+    if options.unknown_fields != "ignore":
+        steps += _unknown_fields(report)
+    return [*steps, *_after_failure(report, options), *_stale(report)]
 
 
 def command(report: Report, options: Options, **changes: object) -> str:
@@ -113,7 +113,7 @@ def _cut_off(report: Report, options: Options) -> list[str]:
 
 
 def _rejects(report: Report, options: Options) -> list[str]:
-    """Say how to look at the rejects, repair and restore them."""
+    """Say how to look at the rejects, and, if the restore went to its end, to get them in."""
     if report.rejects is None or not report.lost:
         return []
     losers = [t for t in report.tables if t.rejected + t.duplicates - t.skipped]
@@ -123,6 +123,8 @@ def _rejects(report: Report, options: Options) -> list[str]:
             "See the records that were kept out, one a line, each with its reason:", *_first(looks)
         )
     ]
+    if report.error is not None:
+        return steps
     if not any(table.rejected for table in losers):
         steps.append(
             "All of them are duplicates: of the records with one key, the first in the file is in"

@@ -87,19 +87,19 @@ class Follower:
             return "interrupted; nothing was written"
         last = self._last
         where = (
-            f" after {counted(last.all_rows, 'record')}, in table {last.number} of {last.tables},"
-            f" {safe(last.table)}"
+            f"{counted(last.all_rows, 'record')} were read, up to table {last.number} of"
+            f" {last.tables}, {safe(last.table)}"
             if last is not None
-            else " before the first record"
+            else "it had just begun"
         )
         if options.append:
             return (
-                f"interrupted{where}; rows that are in stay, and some foreign keys may be aside:"
+                f"interrupted; {where}; rows that are in stay, and some foreign keys may be aside:"
                 " run it again with --append --on-conflict skip, which leaves those rows as they"
                 " are and puts all that right"
             )
         return (
-            f"interrupted{where}; the tables hold a part of the backup, and some of their indexes"
+            f"interrupted; {where}; the tables hold a part of the backup, and some of their indexes"
             " and foreign keys may be aside: restore it again with --clean, which puts all that"
             " right"
         )

@@ -22,14 +22,19 @@ _LONGEST_MESSAGE = 300
 _HUNDRED_PERCENT = 10_000  # in the hundredths of a percent that are shown
 
 
-def render(report: Report) -> str:
-    """Lay a report out: counts, losses, notes, next steps. All text in it is harmless."""
+def render(report: Report, *, unknown_fields: bool = True) -> str:
+    """Lay a report out: counts, losses, notes, next steps. All text in it is harmless.
+
+    Args:
+        report: what the restore did.
+        unknown_fields: name the fields that no column took.
+    """
     sections = [
         [_headline(report)],
         _counts(report),
         _section("How rows came in, where a batch as a whole did not", _levels(report)),
         _section("What was lost (records count from 0)", _losses(report)),
-        _section("Notes", _notes(report)),
+        _section("Notes", _notes(report, unknown_fields=unknown_fields)),
         _section("Next", _next(report)),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
@@ -197,11 +202,11 @@ def _reasons(table: TableReport) -> Iterator[str]:
         yield f"{count:,} x {counted(len(surplus), 'other reason')}"
 
 
-def _notes(report: Report) -> Iterator[str]:
+def _notes(report: Report, *, unknown_fields: bool) -> Iterator[str]:
     yield from map(_short, report.warnings)
     for name, table in zip(table_names(report), report.tables, strict=True):
         yield from (f"{name}: {_short(warning)}" for warning in table.warnings)
-        fields = list(table.unknown_fields.items())
+        fields = list(table.unknown_fields.items()) if unknown_fields else []
         for field, count in fields[:_MOST_FIELDS]:
             records = counted(count, "record")
             yield f"{name}: no column for field {_quoted(field)}, ignored in {records}"

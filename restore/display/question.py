@@ -19,18 +19,19 @@ def asker() -> Callable[[Mapping[str, int]], bool] | None:
 
 
 def ask_to_empty(rows: Mapping[str, int]) -> bool:
-    """Ask whether tables may be emptied; all but a clear yes is a no.
+    """Ask whether tables may be emptied; all but a clear yes is a no, Ctrl-C too.
 
     Args:
         rows: how many rows would go, by table.
     """
     sys.stderr.write(question(rows))
     sys.stderr.flush()
-    answer = sys.stdin.readline()
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
     if not answer.endswith("\n"):
-        sys.stderr.write(
-            "\n"
-        )  # the end of the input, and the cursor still stands behind the question
+        sys.stderr.write("\n")  # the cursor still stands behind the question
     return answer.strip().lower() in _YES
 
 

@@ -247,3 +247,17 @@ def test_many_tables_with_rejects_are_cut_short() -> None:
     tables = [table(f"t{n}", 5, rejected=1) for n in range(9)]
     [look, *_] = next_steps(report(*tables, rejects="r"), OPTIONS)
     assert look.splitlines()[-2:] == ["less r/t4.jsonl", "(and 4 more)"]
+
+
+def test_a_restore_that_stopped_at_its_rejects_shows_them_and_begins_anew() -> None:
+    stopped = report(table("t", 5, rejected=1), rejects="r", error="more than 0 rejects")
+    look, again = next_steps(stopped, OPTIONS)
+    assert look.endswith("less r/t.jsonl")
+    assert again.endswith("--clean")
+
+
+def test_fields_that_are_ignored_as_told_are_not_spoken_of() -> None:
+    of = report(table("t", 5, unknown_fields={"nickname": 2}))
+    options = Options(backup=Path("b"), unknown_fields="ignore")
+    assert next_steps(of, options) == []
+    assert "nickname" not in render(of, unknown_fields=False)
