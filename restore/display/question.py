@@ -24,9 +24,9 @@ def ask_to_empty(rows: Mapping[str, int]) -> bool:
     Args:
         rows: how many rows would go, by table.
     """
-    sys.stderr.write(question(rows))
-    sys.stderr.flush()
     try:
+        sys.stderr.write(question(rows))
+        sys.stderr.flush()
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         answer = ""
