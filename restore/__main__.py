@@ -87,9 +87,9 @@ def _run(arguments: Arguments) -> int:
         raise UsageError("retry is not built yet")
     follower, report = _restore(settings)
     if report is None:
-        _say(follower.state(settings.options))
+        _say(follower.state(settings.options, retry=retry))
         return _EXIT_FAILED
-    report.next_steps = report.next_steps or next_steps(report, settings.options)
+    report.next_steps = report.next_steps or next_steps(report, settings.options, retry=retry)
     code = _write_report(settings.report, report)
     ignored = settings.options.unknown_fields == "ignore"
     print(render(report, unknown_fields=not ignored), flush=True)

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 _PROGRAM = "python -m restore"
 # Nobody reads more commands of one kind; the report as JSON has all the facts.
 _MOST = 5
+# What a retry must be told again, lest it reads a record in another way.
+_RETRIED_ALIKE = frozenset({"timezone", "triggers", "unknown_fields", "lock_timeout_s"})
 
 
-def next_steps(report: Report, options: Options) -> list[str]:
+def next_steps(report: Report, options: Options, *, retry: bool = False) -> list[str]:
     """Say what to do now.
 
     Args:
         report: what the restore did.
         options: what it was told.
+        retry: it was no restore of a backup, but of its rejects.
 
     Returns:
         The steps in order: each a sentence, and after a newline what to type, if anything. No
@@ -33,6 +36,8 @@ def next_steps(report: Report, options: Options) -> list[str]:
     if report.dry_run:
         again = command(report, options, dry_run=False)
         return [f"Nothing was written. To restore:\n{again}"]
+    if retry:
+        return [*_after_retry(report, options), *_stale(report)]
     steps = [*_rejects(report, options), *_cut_off(report, options)]
     if options.unknown_fields != "ignore":
         steps += _unknown_fields(report)
@@ -55,10 +60,12 @@ def _dsn(options: Options) -> list[str]:
     return ["--dsn", _quoted(without_password(options.dsn))] if options.dsn else []
 
 
-def _options(options: Options) -> list[str]:
-    """Write the options that differ from their defaults."""
+def _options(options: Options, only: frozenset[str] | None = None) -> list[str]:
+    """Write the options that differ from their defaults; of them ``only`` these, if that is given."""
     words = []
     for field in dataclasses.fields(Options):
+        if only is not None and field.name not in only:
+            continue
         value = getattr(options, field.name)
         flag = "--" + field.name.removesuffix("_s").replace("_", "-")
         if field.name in {"backup", "dsn"} or value in (field.default, None, frozenset(), {}):
@@ -100,6 +107,24 @@ def _after_failure(report: Report, options: Options) -> list[str]:
     ]
 
 
+def _after_retry(report: Report, options: Options) -> list[str]:
+    if report.error is None:
+        return _rejects(report, options)
+    return [
+        _step(
+            "Put right what stopped it, and try again; records that went in are left as they are:",
+            f"{_retry(report, options)} --on-conflict skip",
+        )
+    ]
+
+
+def _retry(report: Report, options: Options) -> str:
+    path = _quoted(report.rejects or report.backup)
+    return " ".join(
+        [_PROGRAM, "retry", path, *_dsn(options), *_options(options, only=_RETRIED_ALIKE)]
+    )
+
+
 def _cut_off(report: Report, options: Options) -> list[str]:
     files = [safe(table.file) for table in report.tables if table.cut_off]
     if not files:
@@ -131,19 +156,21 @@ def _rejects(report: Report, options: Options) -> list[str]:
             " the table. Nothing is to do, if that is the right one."
         )
         return steps
-    retry = " ".join([_PROGRAM, "retry", _quoted(report.rejects), *_dsn(options)])
     return [
         *steps,
         _step(
             'Repair them in these files, under "raw", or the database that refused them; delete the'
             " lines that you can do without. Then restore them:",
-            retry,
+            _retry(report, options),
         ),
     ]
 
 
 def _reject_file(folder: str, table: TableReport) -> str:
-    return table.rejects or str(Path(folder) / f"{table.table}.jsonl")
+    whole = Path(folder)
+    return table.rejects or str(
+        whole if whole.suffix == ".jsonl" else whole / f"{table.table}.jsonl"
+    )
 
 
 def _unknown_fields(report: Report) -> list[str]:
@@ -175,13 +202,8 @@ def _first(commands: list[str]) -> list[str]:
 def _stale(report: Report) -> list[str]:
     if not report.stale:
         return []
-    refresh = [f"REFRESH MATERIALIZED VIEW {_view(name)};" for name in report.stale]
+    refresh = [f"REFRESH MATERIALIZED VIEW {safe(name)};" for name in report.stale]
     return [_step("Bring the materialised views up to date, in psql:", *refresh)]
-
-
-def _view(name: str) -> str:
-    """Return a view's name for SQL; one with quotes in it is written so already."""
-    return safe(name) if '"' in name else ".".join(map(_identifier, name.split(".", 1)))
 
 
 def _name(table: TableReport) -> str:

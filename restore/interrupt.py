@@ -81,7 +81,7 @@ class Follower:
             except OSError:
                 self._deaf = True
 
-    def state(self, options: Options) -> str:
+    def state(self, options: Options, *, retry: bool = False) -> str:
         """Say in one line what an interrupted restore has left, and how to go on."""
         if options.dry_run:
             return "interrupted; nothing was written"
@@ -92,6 +92,11 @@ class Follower:
             if last is not None
             else "it had just begun"
         )
+        if retry:
+            return (
+                f"interrupted; {where}; records that went in may still stand in their reject"
+                " files: try again with --on-conflict skip, which leaves their rows as they are"
+            )
         if options.append:
             return (
                 f"interrupted; {where}; rows that are in stay, and some foreign keys may be aside:"

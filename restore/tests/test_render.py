@@ -64,7 +64,7 @@ BAD = report(
     wall_s=76.5,
     target="shop on localhost as me",
     rejects="my rejects",
-    stale=["daily"],
+    stale=["public.daily"],
     warnings=["12 checkpoints were forced"],
     left_out=["manifest.json: holds no records"],
     peak_bytes=50 << 20,
@@ -97,7 +97,7 @@ Notes
   users: cut at byte 7
   users: no column for field 'nickname', ignored in 3 records
   left out: manifest.json: holds no records
-  not up to date: materialised views daily
+  not up to date: materialised views public.daily
   peak memory: 50 MiB
   5 records not restored; each is kept, with the reason, in my rejects
 
@@ -111,7 +111,7 @@ Next
      type, and restore again with --clean:
        ALTER TABLE "users" ADD COLUMN "nickname" text;
   4. Bring the materialised views up to date, in psql:
-       REFRESH MATERIALIZED VIEW "daily";"""
+       REFRESH MATERIALIZED VIEW public.daily;"""
     )
 
 
@@ -238,6 +238,12 @@ def test_tables_of_one_name_in_two_schemas_are_told_apart() -> None:
     assert "b.t " in text
 
 
+def test_a_retry_reads_times_as_the_restore_did() -> None:
+    options = Options(backup=Path("b"), timezone="Europe/Berlin", clean=True, batch_size=5)
+    steps = next_steps(report(table("t", 5, rejected=1), rejects="r"), options)
+    assert steps[1].endswith("python -m restore retry r --timezone Europe/Berlin")
+
+
 def test_only_duplicates_need_no_repair() -> None:
     steps = next_steps(report(table("t", 5, duplicates=1), rejects="r"), OPTIONS)
     assert "All of them are duplicates" in steps[-1]
@@ -261,3 +267,11 @@ def test_fields_that_are_ignored_as_told_are_not_spoken_of() -> None:
     options = Options(backup=Path("b"), unknown_fields="ignore")
     assert next_steps(of, options) == []
     assert "nickname" not in render(of, unknown_fields=False)
+
+
+def test_a_retry_is_followed_by_another() -> None:
+    steps = next_steps(report(table("t", 5, rejected=1), rejects="r/t.jsonl"), OPTIONS, retry=True)
+    again = "python -m restore retry r/t.jsonl --dsn postgresql://me@localhost/shop"
+    assert [step.split("\n")[1] for step in steps] == ["less r/t.jsonl", again]
+    [step] = next_steps(report(table("t", 5), rejects="r", error="gone"), OPTIONS, retry=True)
+    assert step.endswith("retry r --dsn postgresql://me@localhost/shop --on-conflict skip")
