@@ -61,7 +61,7 @@ def _dsn(options: Options) -> list[str]:
 
 
 def _options(options: Options, only: frozenset[str] | None = None) -> list[str]:
-    """Write the options that differ from their defaults; of them ``only`` these, if that is given."""
+    """Write the options that differ from their defaults, or of them ``only`` these."""
     words = []
     for field in dataclasses.fields(Options):
         if only is not None and field.name not in only:
