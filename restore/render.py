@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from restore.wording import counted, duration, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from restore.report import Report, TableReport
 
@@ -30,19 +30,30 @@ def render(report: Report, *, unknown_fields: bool = True) -> str:
         unknown_fields: name the fields that no column took.
     """
     sections = [
-        [_headline(report)],
+        _wrapped(_headline(report)),
         _counts(report),
         _section("How rows came in, where a batch as a whole did not", _levels(report)),
         _section("What was lost (records count from 0)", _losses(report)),
         _section("Notes", _notes(report, unknown_fields=unknown_fields)),
-        _section("Next", _next(report)),
+        _next(report),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
 
 
 def _section(title: str, lines: Iterator[str]) -> list[str]:
-    body = [_INDENT + line for line in lines]
+    """Lay a section out, its lines no wider than the report."""
+    body = [part for line in lines for part in _wrapped(_INDENT + line)]
     return [title, *body] if body else []
+
+
+def _wrapped(line: str, deeper: str = _INDENT) -> list[str]:
+    """Break a line that is too long; what follows is indented by so much more."""
+    if len(line) <= _WIDTH:
+        return [line]
+    import textwrap  # noqa: PLC0415 - only reports with much to tell need it
+
+    indent = line[: len(line) - len(line.lstrip())] + deeper
+    return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _headline(report: Report) -> str:
@@ -164,7 +175,10 @@ def _levels(report: Report) -> Iterator[str]:
 def _losses(report: Report) -> Iterator[str]:
     for name, table in zip(table_names(report), report.tables, strict=True):
         if table.rejected or table.duplicates or table.cut_off or table.error is not None:
-            yield f"{name}: {', '.join(_lost_of(table))}; {counted(table.read, 'record')} read"
+            # The places that a retry tells are those in the first backup's files.
+            source = "" if report.rejects == report.backup else f" of {safe(table.file)}"
+            read = f"{counted(table.read, 'record')}{source} read"
+            yield f"{name}: {', '.join(_lost_of(table))}; {read}"
             yield from (_INDENT + line for line in _reasons(table))
 
 
@@ -190,14 +204,15 @@ def _reasons(table: TableReport) -> Iterator[str]:
             f" {refer} to is missing"
         )
     ranked = sorted(table.reasons, key=lambda reason: -reason.count)
-    for reason in ranked[:_MOST_REASONS]:
+    shown = _MOST_REASONS if len(ranked) > _MOST_REASONS + 1 else len(ranked)
+    for reason in ranked[:shown]:
         where = ""
         if reason.first_ordinal is not None:
             where = f"; first: record {reason.first_ordinal:,}"
             if reason.first_offset is not None:
-                where += f" at byte {reason.first_offset:,} of {safe(table.file)}"
+                where += f" at byte {reason.first_offset:,}"
         yield f"{reason.count:,} x {_short(reason.reason)}{where}"
-    if surplus := ranked[_MOST_REASONS:]:
+    if surplus := ranked[shown:]:
         count = sum(reason.count for reason in surplus)
         yield f"{count:,} x {counted(len(surplus), 'other reason')}"
 
@@ -226,18 +241,15 @@ def _notes(report: Report, *, unknown_fields: bool) -> Iterator[str]:
         )
 
 
-def _next(report: Report) -> Iterator[str]:
+def _next(report: Report) -> list[str]:
     """Write the steps: a sentence each, and under it what to type, never broken over lines."""
+    lines = []
     for number, step in enumerate(report.next_steps, 1):
         sentence, *typed = step.split("\n")
-        yield from _wrapped(f"{number}. {safe(sentence)}")
-        yield from (f"{_INDENT * 2} {safe(line)}" for line in typed)
-
-
-def _wrapped(text: str) -> Sequence[str]:
-    import textwrap  # noqa: PLC0415 - only reports with something to do need it
-
-    return textwrap.wrap(text, _WIDTH - len(_INDENT), subsequent_indent=_INDENT + " ")
+        marker = f"{number}. "
+        lines += _wrapped(f"{_INDENT}{marker}{safe(sentence)}", deeper=" " * len(marker))
+        lines += [f"{_INDENT * 2}{' ' * len(marker)}{safe(line)}" for line in typed]
+    return ["Next", *lines] if lines else []
 
 
 def _short(text: str) -> str:

@@ -75,8 +75,8 @@ def test_a_bad_restore_tells_what_was_lost_why_and_what_to_type() -> None:
     assert (
         shown(BAD)
         == """\
-NOT all restored: 1,019,995 of 1,020,000 records of backups/20240101_000000 into shop on localhost\
- as me in 76 s
+NOT all restored: 1,019,995 of 1,020,000 records of backups/20240101_000000 into shop on localhost
+  as me in 76 s
 
 table       read     loaded  duplicates  rejected  success   time  rows/s
 users     20,000     19,995           1         4   99.97%  1.0 s  19,995
@@ -87,9 +87,9 @@ How rows came in, where a batch as a whole did not
   users: 19,988 by batch, 4 by split, 2 row by row, 2 as literals
 
 What was lost (records count from 0)
-  users: 4 rejected, 1 duplicate; 20,000 records read
+  users: 4 rejected, 1 duplicate; 20,000 records of users.json read
     1 row of these came in, and left again because what it refers to is missing
-    4 x invalid input syntax for type date; first: record 17 at byte 8,123 of users.json
+    4 x invalid input syntax for type date; first: record 17 at byte 8,123
     1 x duplicate key; first: record 5
 
 Notes
@@ -149,7 +149,9 @@ def test_a_stopped_restore_says_how_to_begin_again() -> None:
         )
     )
     assert text.startswith("STOPPED before the end")
-    assert "users: stopped; 10 records read\n    stopped: the server went away" in text
+    assert (
+        "users: stopped; 10 records of users.json read\n    stopped: the server went away" in text
+    )
     assert "users    10" in text
     assert text.count("<100%") == 2
     again = "python -m restore backups/20240101_000000 --dsn postgresql://me@localhost/shop --clean"
@@ -160,7 +162,7 @@ def test_a_file_that_is_cut_off_is_never_100_percent() -> None:
     text = shown(report(table("users", 10, cut_off=True)))
     assert "NOT all restored" in text
     assert "<100%" in text
-    assert "users: users.json is cut off; 10 records read" in text
+    assert "users: users.json is cut off; 10 records of users.json read" in text
     assert "Get a whole copy of users.json" in text
 
 
@@ -275,3 +277,26 @@ def test_a_retry_is_followed_by_another() -> None:
     assert [step.split("\n")[1] for step in steps] == ["less r/t.jsonl", again]
     [step] = next_steps(report(table("t", 5), rejects="r", error="gone"), OPTIONS, retry=True)
     assert step.endswith("retry r --dsn postgresql://me@localhost/shop --on-conflict skip")
+
+
+def test_all_but_commands_fits_100_columns() -> None:
+    reasons = [
+        ReasonCount(reason="why " * 30, kind="rejected", count=n + 1, first_ordinal=n)
+        for n in range(7)
+    ]
+    of = report(table("t", 99, rejected=28, reasons=reasons), rejects="r" * 120)
+    of.warnings = ["because " * 40]
+    text = shown(of)
+    typed = [line for line in text.splitlines() if line.startswith("       ")]
+    assert max(len(line) for line in text.splitlines() if line not in typed) <= 100
+    assert "\n    7 x why why" in text
+    assert "\n      why" in text
+    assert "    3 x 2 other reasons" in text
+    assert any(len(line) > 120 for line in typed)
+
+
+def test_one_reason_more_is_shown_and_not_counted() -> None:
+    reasons = [ReasonCount(reason=f"r{n}", kind="rejected", count=1) for n in range(6)]
+    text = shown(report(table("t", 9, rejected=6, reasons=reasons)))
+    assert "1 x r5" in text
+    assert "other reason" not in text
