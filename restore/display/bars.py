@@ -38,7 +38,11 @@ _DRAWINGS_PER_S = 4
 # Where lines are narrower, the figures that can be spared go: the name and the bar stay.
 _WIDE = 100
 _MIDDLING = 76
-_NARROW = 44
+_NARROW = 50
+# Characters that the columns of figures take, and that lie between all of them.
+_PERCENT = 4
+_LEFT = len("12 min 34 s left")
+_GAPS = 5
 
 
 class Bars:
@@ -132,18 +136,24 @@ def _figures(rows: int, size: tuple[int, int], elapsed_s: float) -> str:
 
 
 def _columns(width: int) -> list[ProgressColumn]:
-    """Choose what stands beside each other. No text is read as rich's markup."""
-    name_cut = Column(no_wrap=True, overflow="ellipsis", min_width=10, max_width=width // 3)
-    name = TextColumn("{task.description}", markup=False, table_column=name_cut)
-    percent_whole = Column(no_wrap=True, min_width=4)
-    percent = TextColumn("{task.percentage:>3.0f}%", markup=False, table_column=percent_whole)
+    """Choose what stands beside each other, each as wide as it stays. No text is rich's markup."""
     if width < _NARROW:
-        return [name, percent]
-    bar_width = 20 if width >= _WIDE else 10
-    bar = BarColumn(bar_width=bar_width, table_column=Column(min_width=bar_width))
-    left = TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True))
-    if width < _MIDDLING:
-        return [name, bar, percent, left]
-    figures_cut = Column(no_wrap=True, overflow="ellipsis")
-    figures = TextColumn("{task.fields[figures]}", markup=False, table_column=figures_cut)
-    return [name, bar, percent, left, figures]
+        return [_text("description", width - _PERCENT - _GAPS), _percent()]
+    bar = 20 if width >= _WIDE else 10
+    name = min(width // 3, 24)
+    drawn = BarColumn(bar_width=bar, table_column=Column(width=bar))
+    columns = [_text("description", name), drawn, _percent(), _text("fields[left]", _LEFT)]
+    if width >= _MIDDLING:
+        rest = width - name - bar - _PERCENT - _LEFT - _GAPS
+        columns.append(_text("fields[figures]", rest))
+    return columns
+
+
+def _text(attribute: str, width: int) -> ProgressColumn:
+    column = Column(width=width, no_wrap=True, overflow="ellipsis")
+    return TextColumn(f"{{task.{attribute}}}", markup=False, table_column=column)
+
+
+def _percent() -> ProgressColumn:
+    column = Column(width=_PERCENT, no_wrap=True)
+    return TextColumn("{task.percentage:>3.0f}%", markup=False, table_column=column)

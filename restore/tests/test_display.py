@@ -123,7 +123,7 @@ class Screen(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("width", [40, 78, 200])
 def test_bars_read_no_markup_and_fit_their_terminal(
     monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
@@ -142,6 +142,8 @@ def test_bars_read_no_markup_and_fit_their_terminal(
     drawn = [line for line in written.splitlines() if line.startswith("all tables")]
     assert drawn
     assert ("12,000 records" in written) == (width > 40)
+    assert ("━" in written) == (width > 40)
+    assert ("s left" in written) == (width > 40)
 
 
 def test_bars_begin_with_the_first_batch() -> None:
