@@ -9,7 +9,7 @@ from restore.wording import counted, duration, safe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from restore.report import Report, TableReport
+    from restore.report import ReasonCount, Report, TableReport
 
 _MEBIBYTE = 1 << 20
 _WIDTH = 100
@@ -19,6 +19,7 @@ _HEADER = ("table", "read", "loaded", "duplicates", "rejected", "success", "time
 _MOST_REASONS = 5
 _MOST_FIELDS = 10
 _LONGEST_MESSAGE = 300
+_LONGEST_EXAMPLE = 180
 _HUNDRED_PERCENT = 10_000  # in the hundredths of a percent that are shown
 
 
@@ -206,15 +207,33 @@ def _reasons(table: TableReport) -> Iterator[str]:
     ranked = sorted(table.reasons, key=lambda reason: -reason.count)
     shown = _MOST_REASONS if len(ranked) > _MOST_REASONS + 1 else len(ranked)
     for reason in ranked[:shown]:
-        where = ""
-        if reason.first_ordinal is not None:
-            where = f"; first: record {reason.first_ordinal:,}"
-            if reason.first_offset is not None:
-                where += f" at byte {reason.first_offset:,}"
-        yield f"{reason.count:,} x {_short(reason.reason)}{where}"
+        yield from _reason(reason)
     if surplus := ranked[shown:]:
         count = sum(reason.count for reason in surplus)
         yield f"{count:,} x {counted(len(surplus), 'other reason')}"
+
+
+def _reason(reason: ReasonCount) -> Iterator[str]:
+    """Write a reason: of one record its own words; of several what they share, and the first."""
+    place = _place(reason)
+    # The row itself is in the rejects, whole.
+    example = _short(reason.example.partition(": Failing row contains")[0], _LONGEST_EXAMPLE)
+    if reason.count == 1:
+        words = (example or _short(reason.reason)).rstrip(".")
+        yield f"1 x {words}; {place}" if place else f"1 x {words}"
+        return
+    common = _short(reason.reason)
+    yield f"{reason.count:,} x {common}"
+    detail = example.removeprefix(common).lstrip(": ")
+    if place or detail:
+        yield f"{_INDENT}first: {': '.join(part for part in (place, detail) if part)}"
+
+
+def _place(reason: ReasonCount) -> str:
+    if reason.first_ordinal is None:
+        return ""
+    byte = "" if reason.first_offset is None else f" at byte {reason.first_offset:,}"
+    return f"record {reason.first_ordinal:,}{byte}"
 
 
 def _notes(report: Report, *, unknown_fields: bool) -> Iterator[str]:
@@ -252,9 +271,9 @@ def _next(report: Report) -> list[str]:
     return ["Next", *lines] if lines else []
 
 
-def _short(text: str) -> str:
+def _short(text: str, longest: int = _LONGEST_MESSAGE) -> str:
     text = safe(text)
-    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 4] + " ..."
+    return text if len(text) <= longest else text[: longest - 4] + " ..."
 
 
 def _quoted(field: str) -> str:

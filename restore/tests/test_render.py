@@ -50,9 +50,16 @@ BAD = report(
         unknown_fields={"nickname": 3},
         warnings=["cut at byte 7"],
         reasons=[
-            ReasonCount(reason="duplicate key", kind="duplicate", count=1, first_ordinal=5),
             ReasonCount(
-                reason="invalid input syntax for type date",
+                reason="duplicate key",
+                kind="duplicate",
+                count=1,
+                example="duplicate key: Key (id)=(7) already exists.",
+                first_ordinal=5,
+            ),
+            ReasonCount(
+                reason="invalid input syntax for type date: ...",
+                example='invalid input syntax for type date: "never"',
                 kind="rejected",
                 count=4,
                 first_ordinal=17,
@@ -89,8 +96,9 @@ How rows came in, where a batch as a whole did not
 What was lost (records count from 0)
   users: 4 rejected, 1 duplicate; 20,000 records of users.json read
     1 row of these came in, and left again because what it refers to is missing
-    4 x invalid input syntax for type date; first: record 17 at byte 8,123
-    1 x duplicate key; first: record 5
+    4 x invalid input syntax for type date: ...
+      first: record 17 at byte 8,123: invalid input syntax for type date: "never"
+    1 x duplicate key: Key (id)=(7) already exists; record 5
 
 Notes
   12 checkpoints were forced
@@ -293,6 +301,14 @@ def test_all_but_commands_fits_100_columns() -> None:
     assert "\n      why" in text
     assert "    3 x 2 other reasons" in text
     assert any(len(line) > 120 for line in typed)
+
+
+def test_the_row_that_failed_is_left_to_the_rejects() -> None:
+    words = 'null value in column "a": Failing row contains (1, s3cret).'
+    reasons = [ReasonCount(reason="null value", kind="rejected", count=1, example=words)]
+    text = shown(report(table("t", 9, rejected=1, reasons=reasons)))
+    assert '1 x null value in column "a"\n' in text
+    assert "s3cret" not in text
 
 
 def test_one_reason_more_is_shown_and_not_counted() -> None:
