@@ -7,7 +7,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from restore.progress import Progress
+from restore.progress import Found, Progress
 from restore.wording import counted, safe
 
 if TYPE_CHECKING:
@@ -63,18 +63,29 @@ class Interruption:
 class Follower:
     """Remembers how far a restore has come, and passes its events on.
 
+    That a backup was found is told with what comes next: where nothing does, an error speaks alone.
     Where nobody can be told any more (a pipe whose reader is gone), the restore goes on untold.
     """
 
     def __init__(self, watch: Watcher) -> None:
         self._watch = watch
         self._last: Progress | None = None
+        self._found: Found | None = None
         self._deaf = False
 
     def __call__(self, event: Event, /) -> None:
         """Take note of an event."""
+        if isinstance(event, Found):
+            self._found = event
+            return
         if isinstance(event, Progress):
             self._last = event
+        if self._found is not None:
+            found, self._found = self._found, None
+            self._tell(found)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
         if not self._deaf:
             try:
                 self._watch(event)

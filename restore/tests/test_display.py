@@ -22,6 +22,7 @@ from restore.display import open_display
 from restore.display.bars import Bars
 from restore.display.plain import Plain
 from restore.display.question import question
+from restore.interrupt import Follower
 from restore.progress import Event, Found, Progress, Stage, TableDone, Warned
 from restore.report import TableReport
 
@@ -95,6 +96,17 @@ def test_a_table_that_follows_is_timed_on_its_own() -> None:
     )
     assert lines[-1].endswith("12,000 records/s, 1 s left")
     assert "1,200 records/s" not in lines[-1]
+
+
+def test_a_backup_that_was_found_is_told_with_what_comes_next() -> None:
+    """Where an error does, it is the only line."""
+    told: list[Event] = []
+    follower = Follower(told.append)
+    found = Found(path="b", newest=True, tables=1)
+    follower(found)
+    assert told == []
+    follower(progress())
+    assert told == [found, progress()]
 
 
 def test_figures_that_are_not_known_are_left_out() -> None:

@@ -307,7 +307,7 @@ def test_the_row_that_failed_is_left_to_the_rejects() -> None:
     words = 'null value in column "a": Failing row contains (1, s3cret).'
     reasons = [ReasonCount(reason="null value", kind="rejected", count=1, example=words)]
     text = shown(report(table("t", 9, rejected=1, reasons=reasons)))
-    assert '1 x null value in column "a"\n' in text
+    assert text.split("\n\n")[2].endswith('1 x null value in column "a"')
     assert "s3cret" not in text
 
 
