@@ -20,6 +20,7 @@ import psycopg
 from restore.advice import next_steps
 from restore.arguments import parse
 from restore.display import open_display
+from restore.display.question import asker
 from restore.dsn import password_of, without_password
 from restore.errors import RestoreError, UsageError
 from restore.interrupt import Follower, Interruption
@@ -83,9 +84,7 @@ def _run(arguments: Arguments) -> int:
     retry = arguments.task == "retry"
     settings = settle(arguments.path, arguments.given, os.environ, retry=retry)
     _check_writable(settings.report)
-    if retry:
-        raise UsageError("retry is not built yet")
-    follower, report = _restore(settings)
+    follower, report = _restore(settings, retry=retry)
     if report is None:
         _say(follower.state(settings.options, retry=retry))
         return _EXIT_FAILED
@@ -96,16 +95,20 @@ def _run(arguments: Arguments) -> int:
     return code or _verdict(report)
 
 
-def _restore(settings: Settings) -> tuple[Follower, Report | None]:
-    """Restore, and show how far it is; no report: it was interrupted.
+def _restore(settings: Settings, *, retry: bool) -> tuple[Follower, Report | None]:
+    """Restore, or try rejects again, and show how far it is; no report: it was interrupted.
 
     Raises:
         RestoreError: nothing was written.
     """
     with open_display(settings.progress, sys.stderr) as display:
-        follower = Follower(display)
+        follower, options = Follower(display), settings.options
         try:
-            return follower, restore(settings.options, follower)
+            if retry:
+                from restore.retry import retry as restore_rejects  # noqa: PLC0415 - few need it
+
+                return follower, restore_rejects(options.backup, options, follower)
+            return follower, restore(options, follower, asker())
         except KeyboardInterrupt:
             return follower, None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -28,7 +29,7 @@ from restore.progress import Stage
 from restore.rejects import RejectFile
 from restore.report import TableReport
 from restore.session import flush
-from restore.transient import is_data_error
+from restore.transient import is_data_error, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 # Below this size of a file, dropping and building indexes takes longer than keeping them.
 _WORTH_BYTES = 1 << 20
+# What building an index says of a row that is too large for it, also of one that is gone.
+_TOO_LARGE = frozenset({"54000"})
 
 
 class Job:
@@ -209,9 +212,13 @@ class Job:
         Some record holds what an index cannot (a text too long for it, say): an index that is there
         tells which one.
         """
-        # After a DELETE the index would be built over the dead rows too.
-        self._conn.execute(sql.SQL("TRUNCATE {}").format(load.table.identifier))
-        bring_indexes_back(self._conn, load.table)
+        # Not a DELETE, if it can be: an index is also built over rows that went a moment ago.
+        try:
+            self._conn.execute(sql.SQL("TRUNCATE {}").format(load.table.only))
+        except psycopg.errors.FeatureNotSupported:  # tables outside the backup refer to it
+            self._conn.execute(sql.SQL("DELETE FROM {}").format(load.table.only))
+        build = partial(bring_indexes_back, self._conn, load.table)
+        retrying(build, states=_TOO_LARGE, attempts=10)
         self._rejects[load.table.oid].forget()
         self._reports[load.table.oid].forget()
         self._load(load)

@@ -18,13 +18,13 @@ from restore.values import Converter
 if TYPE_CHECKING:
     import psycopg
 
-    from restore.stream import TableStream
     from restore.limits import Limits
     from restore.options import Options
     from restore.plan import Load
     from restore.progress import Watcher
     from restore.rejects import RejectFile
     from restore.report import TableReport
+    from restore.stream import TableStream
 
 # To learn how large records are, where batches are counted in records.
 _SAMPLE_BYTES = 1 << 16

@@ -130,8 +130,8 @@ class Orphans:
         )
         parts = {
             "store": self._stores[key],
-            "child": child.identifier,
-            "parent": parent.identifier,
+            "child": child.only,
+            "parent": parent.only,
             "columns": columns,
             "present": sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(c) for c in own),
             "matches": sql.SQL(" AND ").join(

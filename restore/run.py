@@ -50,7 +50,6 @@ def restore(
     """
     started = time.monotonic()
     backup = find_backup(options.backup)
-    watch(Found(path=str(backup.path), newest=backup.newest, tables=len(backup.files)))
     report = Report(
         backup=str(backup.path),
         dry_run=options.dry_run,
@@ -63,6 +62,7 @@ def restore(
             plan = prepare(conn, backup, options, report, confirm)
         except psycopg.Error as error:
             raise LoadError(describe(error)) from error
+        watch(Found(path=str(backup.path), newest=backup.newest, tables=len(plan.loads)))
         for warning in report.warnings:
             watch(Warned(warning))
         _load(conn, options, plan, report, watch=watch, rejects=rejects)
