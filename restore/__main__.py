@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import psycopg
 
-from restore.advice import next_steps
 from restore.arguments import parse
 from restore.display import open_display
 from restore.display.question import asker
@@ -88,7 +87,6 @@ def _run(arguments: Arguments) -> int:
     if report is None:
         _say(follower.state(settings.options, retry=retry))
         return _EXIT_FAILED
-    report.next_steps = report.next_steps or next_steps(report, settings.options, retry=retry)
     code = _write_report(settings.report, report)
     ignored = settings.options.unknown_fields == "ignore"
     print(render(report, unknown_fields=not ignored), flush=True)

@@ -20,6 +20,7 @@ from restore.constraints import (
     put_triggers_aside,
     quiet_warning,
 )
+from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
 from restore.finish import Finisher, finish
 from restore.limits import Limits
@@ -131,7 +132,8 @@ class Job:
     def _bring_back(self, keys: tuple[ForeignKey, ...]) -> None:
         """Bring everything back; rows that a foreign key forbids are taken out for that."""
         if self._options.dry_run:
-            self._reject_orphans(keys, "pg_temp")
+            with may_write(self._conn):
+                self._reject_orphans(keys, "pg_temp")
             return
         # Where records are missing, others will refer to them: that is found sooner than it is
         # found out by a key that does not come back.

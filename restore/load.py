@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from restore.ahead import ahead
 from restore.destination import destination_for
+from restore.dry_run import may_write
 from restore.errors import RestoreError
 from restore.ladder import Ladder
 from restore.progress import Progress, TableDone
@@ -103,10 +104,12 @@ class TableLoad:
         self._watch(TableDone(self._tally.number, self._tally.tables, self._report))
 
     def _load(self, stream: TableStream) -> None:
+        with may_write(self._conn):
+            destination = destination_for(self._conn, self.load.table, self._options.on_conflict)
         ladder = Ladder(
             self._conn,
             self.load.table,
-            destination=destination_for(self._conn, self.load.table, self._options.on_conflict),
+            destination=destination,
             converter=self.converter,
             options=self._options,
             rejects=self._rejects,

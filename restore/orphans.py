@@ -99,9 +99,8 @@ class Orphans:
             if found:
                 table.report.count_taken_out(sum(found.values()))
                 self._keep(table, list(found))
-        with self._writing():
-            for store in self._stores.values():
-                self._conn.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(store))
+        for store in self._stores.values():
+            self._conn.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(store))
         if taken:
             limits.after_reject("a foreign key forbids it")
         return sum(taken.values())
@@ -138,16 +137,9 @@ class Orphans:
                 sql.SQL("{} = {}").format(*pair) for pair in zip(own, others, strict=True)
             ),
         }
-        with self._writing():
+        with self._conn.transaction():
             self._conn.execute(_MAKE_STORE.format(**parts))
             return self._conn.execute(_TAKE_OUT.format(**parts)).rowcount
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Run a transaction that may write, also where the session of a dry run only reads."""
-        with self._conn.transaction():
-            self._conn.execute("SET TRANSACTION READ WRITE")
-            yield
 
     def _keep(self, table: Kept, keys: list[ForeignKey]) -> None:
         """Write the records of rows that were taken out; those that are not found, as rows."""

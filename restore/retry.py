@@ -19,6 +19,7 @@ import msgspec
 import psycopg
 
 from restore import catalog
+from restore.advice import next_steps
 from restore.backup import TableFile
 from restore.destination import destination_for
 from restore.errors import BackupError, LoadError, RestoreError, SchemaError
@@ -128,6 +129,7 @@ def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Repo
             report.error = describe(error)
     report.wall_s = time.monotonic() - started
     report.peak_bytes = peak_bytes()
+    report.next_steps = next_steps(report, options, retry=True)
     return report
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from restore.advice import next_steps
 from restore.aftermath import checkpoint_warning, forced_checkpoints, stale_views
 from restore.backup import find_backup
 from restore.catalog import read_tables
@@ -57,7 +58,9 @@ def restore(
         warnings=list(backup.warnings),
     )
     rejects = _rejects_folder(options, backup.path)
-    with connect(options.dsn, lock_timeout_s=options.lock_timeout_s) as conn:
+    with connect(
+        options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
+    ) as conn:
         try:
             plan = prepare(conn, backup, options, report, confirm)
         except psycopg.Error as error:
@@ -70,6 +73,7 @@ def restore(
         report.rejects = str(rejects)
     report.wall_s = time.monotonic() - started
     report.peak_bytes = peak_bytes()
+    report.next_steps = next_steps(report, options)
     return report
 
 

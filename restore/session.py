@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-import re
-from typing import Any
+import os
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from restore.copy import prepare
+from restore.dsn import checked
 from restore.errors import LoadError
 
 _CONNECT_TIMEOUT_S = 10
-_PORTS = re.compile(r"[\d,]*")
 # What a session needs: values read and written one way whatever the role's settings, no limit on
 # how long a statement may take, and no wait for the disk at each batch's commit (one durable flush
 # stands at the end). With row_security off, a policy that would hide or refuse rows is an error.
 _SESSION = {
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
     "bytea_output": "hex",
     "client_encoding": "UTF8",
     "default_transaction_isolation": "read committed",
@@ -50,27 +48,29 @@ _HOLDER = """
 """
 
 
-def connect(dsn: str, *, lock_timeout_s: float = 60.0) -> psycopg.Connection:
+def connect(dsn: str, *, timezone: str = "UTC", lock_timeout_s: float = 60.0) -> psycopg.Connection:
     """Connect to the target, each statement its own transaction.
 
     Args:
-        dsn: a connection string or URL.
+        dsn: a connection string or URL; empty: what libpq's own variables and files say.
+        timezone: in which the server reads times that are written without a zone.
         lock_timeout_s: how long a statement waits for a lock, in seconds; 0: for ever.
 
     Raises:
-        LoadError: the connection string is none, nobody answers, or a setting is refused. Never
-            holds the password.
+        UsageError: the connection string is none.
+        LoadError: nobody answers, or a setting is refused. Never holds the password.
     """
-    wait_s = _parts(dsn).get("connect_timeout", _CONNECT_TIMEOUT_S)
+    dsn = checked(dsn)
+    given = "connect_timeout" in conninfo_to_dict(dsn) or "PGCONNECT_TIMEOUT" in os.environ
+    wait = {} if given else {"connect_timeout": _CONNECT_TIMEOUT_S}
+    conninfo = make_conninfo(dsn, application_name="restore", **wait)
     try:
-        conn = psycopg.connect(
-            dsn, autocommit=True, application_name="restore", connect_timeout=wait_s
-        )
+        conn = psycopg.connect(conninfo, autocommit=True)
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
         raise LoadError(f"the database does not answer: {reason}") from error
     try:
-        _set_up(conn, lock_timeout_s)
+        _set_up(conn, timezone, lock_timeout_s)
     except psycopg.Error as error:
         conn.close()
         raise LoadError(f"the database refuses a setting: {error.diag.message_primary}") from error
@@ -78,8 +78,11 @@ def connect(dsn: str, *, lock_timeout_s: float = 60.0) -> psycopg.Connection:
     return conn
 
 
-def _set_up(conn: psycopg.Connection, lock_timeout_s: float) -> None:
-    settings = _SESSION | {"lock_timeout": f"{math.ceil(lock_timeout_s * 1000)}ms"}
+def _set_up(conn: psycopg.Connection, timezone: str, lock_timeout_s: float) -> None:
+    settings = _SESSION | {
+        "TimeZone": timezone,
+        "lock_timeout": f"{math.ceil(lock_timeout_s * 1000)}ms",
+    }
     for version, name in _LATER_TIMEOUTS.items():
         if conn.info.server_version >= version:
             settings[name] = "0"
@@ -88,25 +91,6 @@ def _set_up(conn: psycopg.Connection, lock_timeout_s: float) -> None:
         "SELECT set_config(n, v, false) FROM unnest(%s::text[], %s::text[]) AS s(n, v)",
         [names, values],
     )
-
-
-def _parts(dsn: str) -> dict[str, Any]:
-    """Take a connection string apart.
-
-    What libpq says of a bad one may quote parts of it, and a password with an unquoted ``@`` or
-    ``/`` in it comes out as a host or a port: so it is refused in our own words.
-    """
-    try:
-        parts = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
-        parts = {"port": "?"}
-    port, host = str(parts.get("port") or ""), str(parts.get("host") or "")
-    if not _PORTS.fullmatch(port) or "@" in host:
-        raise LoadError(
-            "--dsn is no connection string: write postgresql://user@host:5432/database, special"
-            " characters as %XX, the password better in PGPASSWORD"
-        )
-    return parts
 
 
 def be_alone(conn: psycopg.Connection) -> None:

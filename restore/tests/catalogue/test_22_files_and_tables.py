@@ -126,7 +126,7 @@ def envelope(target: Target, *inside: str) -> tuple[TableFile, ...]:
     """Lists in one file, as they are found before anybody knows the database's tables."""
     path = target.backup / "dump.json"
     path.write_text("{}")
-    return tuple(TableFile(path, key, None, span=(0, 2)) for key in inside)
+    return tuple(TableFile(path, key, None, span=Span(0, 2, closed=True)) for key in inside)
 
 
 def match(target: Target, *files: TableFile, **options: Any) -> Any:
