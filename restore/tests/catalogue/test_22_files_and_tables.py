@@ -11,6 +11,7 @@ from restore.backup import Backup, TableFile
 from restore.matching import match_files
 from restore.progress import Found
 from restore.relations import read_relations
+from restore.stream import Span
 
 if TYPE_CHECKING:
     from restore.tests.target import Target

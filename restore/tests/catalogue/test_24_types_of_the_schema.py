@@ -1,0 +1,198 @@
+"""Item 24: enum values that the type lacks; arrays; domains with checks; citext; ranges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from restore.tests.cells import LOST, Refused, check
+
+if TYPE_CHECKING:
+    from restore.tests.cells import Case
+    from restore.tests.target import Target
+
+REFUSED = Refused()
+NO_LABEL = Refused(sqlstate="22P02")
+
+TYPES = """
+    CREATE TYPE colour AS ENUM ('red', 'Red', 'dark "red"', 'a,b', '', 'back\\slash');
+    CREATE DOMAIN percent AS int CONSTRAINT percent_bounds CHECK (VALUE BETWEEN 0 AND 100);
+    CREATE DOMAIN short AS varchar(5) CHECK (VALUE <> 'never');
+    CREATE DOMAIN given AS text NOT NULL;
+    CREATE DOMAIN fine AS numeric(6,3);
+    CREATE DOMAIN stamp AS timestamp(3);
+    CREATE DOMAIN document AS jsonb CHECK (VALUE ? 'k');
+    CREATE DOMAIN numbers AS int[] CHECK (cardinality(VALUE) < 4);
+    CREATE DOMAIN tint AS colour;
+    CREATE DOMAIN tenth AS percent CHECK (VALUE % 10 = 0);
+    CREATE TYPE pair AS (n int, t text, "At" timestamptz);
+"""
+
+
+def test_enums_and_domains(target: Target) -> None:
+    target.conn.execute(TYPES)
+    check(
+        target,
+        {
+            "colour": [
+                *(('"red"', "red"), ('"Red"', "Red"), (r'"dark \"red\""', 'dark "red"')),
+                *(('""', ""), ('"a,b"', "a,b"), (r'"back\\slash"', "back\\slash"), ("null", None)),
+                *(('"RED"', NO_LABEL), ('"blue"', NO_LABEL), ('"red "', NO_LABEL)),
+                *(("1", NO_LABEL), ("{}", REFUSED), ("[]", REFUSED)),
+            ],
+            "colour[]": [
+                (
+                    '["red", "a,b", null, "", "dark \\"red\\""]',
+                    r'{red,"a,b",NULL,"","dark \"red\""}',
+                ),
+                ('["blue"]', NO_LABEL),
+                ("[]", "{}"),
+            ],
+            "percent": [
+                *(("0", "0"), ("100", "100"), ('"50"', "50"), ("50.0", "50"), ("null", None)),
+                *(("101", Refused(sqlstate="23514", constraint="percent_bounds")), ("1.5", LOST)),
+            ],
+            "tenth": [("10", "10"), ("11", Refused(sqlstate="23514")), ("110", REFUSED)],
+            "short": [
+                *(('"12345"', "12345"), ('"naïve"', "naïve"), ('"123456"', REFUSED)),
+                *(('"12345 "', LOST), ('"never"', Refused(sqlstate="23514"))),
+            ],
+            "given": [('""', ""), ("null", Refused(sqlstate="23502"))],
+            "fine": [("1.5", "1.500"), ("1.2345", LOST), ("1000", REFUSED)],
+            "stamp": [
+                ('"2024-01-31T12:00:00.123+02:00"', "2024-01-31 10:00:00.123"),
+                ('"2024-01-31T12:00:00.1234"', LOST),
+                ("1706704496789", "2024-01-31 12:34:56.789"),
+                ('"now"', LOST),
+            ],
+            "document": [('{"k": "\\""}', '{"k": "\\""}'), ("[]", Refused(sqlstate="23514"))],
+            "numbers": [("[1, 2]", "{1,2}"), ("[1,2,3,4]", Refused(sqlstate="23514"))],
+            "tint": [('"red"', "red"), ('"blue"', NO_LABEL)],
+        },
+    )
+
+
+def test_arrays(target: Target) -> None:
+    check(
+        target,
+        {
+            "text[]": [
+                ('["a", "b c", "", null]', '{a,"b c","",NULL}'),
+                (
+                    r'["\"", "\\", ",", "{}", "NULL", "null", " x "]',
+                    r'{"\"","\\",",","{}","NULL","null"," x "}',
+                ),
+                ("[]", "{}"),
+                ('[["a", "b"], ["c", null]]', "{{a,b},{c,NULL}}"),
+                ('"{a,\\"b c\\"}"', '{a,"b c"}'),  # as PostgreSQL writes it
+                ("null", None),
+                ("[1, true]", "{1,true}"),
+                ('[["a"], ["b", "c"]]', REFUSED),  # ragged
+                ('["a", ["b"]]', REFUSED),
+                ('{"a": 1}', REFUSED),
+                ("1", REFUSED),
+            ],
+            "int[]": [
+                ("[1, null, -2]", "{1,NULL,-2}"),
+                ("[[1, 2], [3, 4]]", "{{1,2},{3,4}}"),
+                ("[[[1], [2]]]", "{{{1},{2}}}"),
+                ('["1", 2.0]', "{1,2}"),
+                ("[1.5]", LOST),
+                ("[2147483648]", LOST),
+                ('["x"]', REFUSED),
+                ("[true]", REFUSED),
+            ],
+            "varchar(3)[]": [('["abc"]', "{abc}"), ('["abcd"]', REFUSED), ('["abc "]', LOST)],
+            "uuid[]": [
+                (
+                    '["A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", null]',
+                    "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,NULL}",
+                ),
+                ('["a0ee"]', REFUSED),
+            ],
+            "date[]": [
+                ('["2024-01-31T00:00:00.000Z"]', "{2024-01-31}"),
+                ('["2024-01-31T12:00Z"]', LOST),
+            ],
+            "inet[]": [('["10.0.0.1", "::1/128"]', "{10.0.0.1,::1}"), ('["x"]', REFUSED)],
+            "int[] NOT NULL": [("[]", "{}"), ("null", Refused(sqlstate="23502"))],
+        },
+    )
+
+
+def test_ranges_addresses_and_other_types(target: Target) -> None:
+    check(
+        target,
+        {
+            "int4range": [
+                *(
+                    ('"[1,5)"', "[1,5)"),
+                    ('"[1,5]"', "[1,6)"),
+                    ('"empty"', "empty"),
+                    ('"(,)"', "(,)"),
+                ),
+                *(('"[5,1)"', Refused(sqlstate="22000")), ('"1-5"', NO_LABEL)),
+            ],
+            "tstzrange": [
+                (
+                    r'"[\"2024-01-31 12:00:00+02\",)"',
+                    '["2024-01-31 10:00:00+00",)',
+                ),
+            ],
+            "int4multirange": [('"{[1,3),[2,5)}"', "{[1,5)}"), ('"{}"', "{}")],
+            "inet": [('"10.0.0.1/8"', "10.0.0.1/8"), ('"::1"', "::1/128"), ('"10.0.0"', NO_LABEL)],
+            "cidr": [('"10.0.0.0/8"', "10.0.0.0/8"), ('"10.0.0.1/8"', NO_LABEL)],
+            "macaddr": [('"08:00:2B:01:02:03"', "08:00:2b:01:02:03"), ('"x"', NO_LABEL)],
+            "uuid": [
+                ('"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"', "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+                ('"a0eebc999c0b4ef8bb6d6bb9bd380a11"', "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+                ('"a0ee"', NO_LABEL),
+                ("12", NO_LABEL),
+            ],
+            "point": [('"(1.5,-2)"', "(1.5,-2)"), ('{"x": 1.5, "y": -2}', "(1.5,-2)")],
+            "tsvector": [("\"'a':1 'b'\"", "'a':1 'b'")],
+        },
+    )
+
+
+def test_composite_types(target: Target) -> None:
+    target.conn.execute(TYPES)
+    check(
+        target,
+        {
+            "pair": [
+                (r'"(1,\"a b\",)"', '(1,"a b",)'),
+                (
+                    r'{"n": 1, "t": "a,\"b\\", "At": "2024-01-31T12:00:00+00:00"}',
+                    r'(1,"a,""b\\","2024-01-31 12:00:00+00")',
+                ),
+                ('{"n": null, "t": "", "At": null}', '(,"",)'),
+                ("null", None),
+                ('{"n": "x", "t": null, "At": null}', REFUSED),
+                ('"(1"', REFUSED),
+            ],
+        },
+    )
+
+
+@pytest.mark.parametrize("extension", ["citext", "hstore"])
+def test_types_of_extensions(target: Target, extension: str) -> None:
+    if not target.rows(f"SELECT 1 FROM pg_available_extensions WHERE name = '{extension}'"):
+        pytest.skip(f"this server has no {extension}")
+    target.conn.execute(f"CREATE EXTENSION {extension}")
+    cases: dict[str, dict[str, list[Case]]] = {
+        "citext": {
+            "citext UNIQUE": [('"Some"', "Some"), ('"other"', "other"), (r'"a\u0000"', REFUSED)],
+            "citext[]": [('["A", null]', "{A,NULL}")],
+        },
+        "hstore": {
+            "hstore": [
+                (r'"\"a\"=>\"1\", \"b\"=>NULL"', '"a"=>"1", "b"=>NULL'),
+                ('{"a": "1", "b": null}', '"a"=>"1", "b"=>NULL'),
+                (r'{"q\"": "\\ , =>"}', r'"q\""=>"\\ , =>"'),
+                ("{}", ""),
+            ]
+        },
+    }
+    check(target, cases[extension])
