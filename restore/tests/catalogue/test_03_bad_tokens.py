@@ -71,6 +71,13 @@ def test_each_kind_of_damage_in_mid_array(target: Target, form: str) -> None:
     )
 
 
+def test_a_record_that_is_not_closed_does_not_take_its_neighbour_along(target: Target) -> None:
+    target.conn.execute("CREATE TABLE t0 (id int PRIMARY KEY, v text)")
+    (target.backup / "t0.json").write_text(f"[{','.join(records(4, BAD[UNCLOSED]))}]")
+    target.restore(exit_code=3)
+    assert ends(target, 0) == ({4: "read"}, [0, 1, 2, 3, 5, 6, 7, 8])
+
+
 def test_what_is_no_object_is_no_record(target: Target) -> None:
     target.conn.execute("CREATE TABLE t0 (id int PRIMARY KEY, v text)")
     lines = [line for number, bad in enumerate(NO_OBJECTS) for line in (sound(number), bad)]

@@ -102,6 +102,67 @@ def test_cycles_of_tables(target: Target) -> None:
     assert orphans(target, "b", "b_a") == [0, 1, 2, 3, 4]
 
 
+def test_keys_of_several_columns_and_with_nulls(target: Target) -> None:
+    target.conn.execute(
+        """CREATE TABLE p (a int, b text, PRIMARY KEY (a, b));
+        CREATE TABLE c (id int PRIMARY KEY, a int, b text,
+            CONSTRAINT c_ab FOREIGN KEY (a, b) REFERENCES p);
+        CREATE TABLE f (id int PRIMARY KEY, a int, b text,
+            CONSTRAINT f_ab FOREIGN KEY (a, b) REFERENCES p MATCH FULL)"""
+    )
+    children = [
+        {"id": 0, "a": 1, "b": "x"},
+        {"id": 1, "a": 1, "b": "y"},  # refers to none
+        {"id": 2, "a": None, "b": "nowhere"},  # half a key refers to nothing, unless MATCH FULL
+        {"id": 3, "a": None, "b": None},
+        {"id": 4, "a": 2, "b": "x,y\"'\\"},
+        {"id": 5, "a": 9, "b": "x"},
+        {"id": 6, "b": "x"},
+    ]
+    target.write(p=[{"a": 1, "b": "x"}, {"a": 2, "b": "x,y\"'\\"}, {"a": BAD, "b": "x"}])
+    target.write(c=children, f=children)
+    target.restore(exit_code=3)
+    assert orphans(target, "c", "c_ab") == [1, 5]
+    assert ids(target, "c") == [0, 2, 3, 4, 6]
+    assert orphans(target, "f", "f_ab") == [1, 2, 5, 6]
+    assert ids(target, "f") == [0, 3, 4]
+
+
+def test_a_record_is_found_again_whatever_its_key_looks_like(target: Target) -> None:
+    """A key's text in the file and the server's differ; still the record is named, not the row."""
+    keys = {
+        "uuid": '"A0EEBC999C0B4EF8BB6D6BB9BD380A11"',
+        "numeric": "1.50",
+        "bigint": '"9007199254740993"',
+        "timestamptz": '"2024-01-31T12:00:00.000+05:30"',
+        "timestamp(3)": '"2024-01-31T12:00:00.120Z"',
+        "date": '"2024-01-31T00:00:00.000Z"',
+        "char(5)": '"ab "',
+        "text": r'"a\u00e9\"\\"',
+        "bytea": '{"type":"Buffer","data":[1,2]}',
+        "boolean": '"yes"',
+        "int4": "3.0",
+        "inet": '"::1/128"',
+        "jsonb": '{"b": 1.0,  "a": 2}',
+        "int[]": "[1, 2]",
+    }
+    sound = '{"id": 0, "up": null}'
+    for number, (kind, key) in enumerate(keys.items()):
+        target.conn.execute(
+            f"CREATE TABLE p{number} (id {kind} PRIMARY KEY);"
+            f" CREATE TABLE c{number} (id int PRIMARY KEY, up {kind},"
+            f" CONSTRAINT c_up FOREIGN KEY (up) REFERENCES p{number})"
+        )
+        same = [f'{{"id": {n}, "up": {key}}}' for n in (1, 2)]
+        broken = f'{{"id": "x", "up": {key}}}'  # the same key, and lost for another reason
+        target.write_raw({f"p{number}": [], f"c{number}": [sound, broken, *same, sound]})
+    target.restore(exit_code=3)
+    for number, kind in enumerate(keys):
+        assert orphans(target, f"c{number}", "c_up") == [2, 3], kind
+        assert sorted(target.refused(f"c{number}")) == [1, 2, 3, 4], kind
+        assert ids(target, f"c{number}") == [0], kind
+
+
 def test_parents_that_are_not_in_the_backup(target: Target) -> None:
     target.conn.execute(
         """CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1), (2);

@@ -108,6 +108,17 @@ def test_documents_arrive_as_they_are(target: Target) -> None:
     )
 
 
+def test_arrays_that_are_members_of_a_jsonb_array_are_documents(target: Target) -> None:
+    """row_to_json writes a jsonb[] of two lists as a list of lists; it has one dimension."""
+    target.conn.execute("CREATE TABLE t (id int PRIMARY KEY, v jsonb[])")
+    target.write(t=[{"id": 1, "v": [[1, 2], [3, 4]]}, {"id": 2, "v": [[1], [2, 3], {}]}])
+    target.restore()
+    assert target.rows("SELECT cardinality(v), v[1]::text, v[2]::text FROM t ORDER BY id") == [
+        (2, "[1, 2]", "[3, 4]"),
+        (3, "[1]", "[2, 3]"),
+    ]
+
+
 def test_json_null_is_sql_null_unless_the_column_forbids_it(target: Target) -> None:
     check(
         target,

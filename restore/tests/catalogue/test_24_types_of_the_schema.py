@@ -121,6 +121,29 @@ def test_arrays(target: Target) -> None:
     )
 
 
+def test_texts_with_a_length(target: Target) -> None:
+    check(
+        target,
+        {
+            "varchar(5)": [
+                *(('"12345"', "12345"), ('"naïve"', "naïve"), ("12345", "12345")),
+                *(('"\U0001f600\U0001f600\U0001f600\U0001f600\U0001f600"', "\U0001f600" * 5),),
+                *(('"123456"', REFUSED), ('"12345 "', LOST), ('"     "', "     ")),
+                *(('"      "', LOST), ("{}", REFUSED), ("[]", REFUSED)),
+            ],
+            "name": [('"x"', "x"), (f'"{"x" * 64}"', LOST)],
+            "char(5)": [('"ab"', "ab"), ('"12345"', "12345"), ('"123456"', REFUSED)],
+            "bit(4)": [
+                ('"1010"', "1010"),
+                ('"101"', REFUSED),
+                ('"10101"', REFUSED),
+                ('"2"', REFUSED),
+            ],
+            "varbit(4)": [('"101"', "101"), ('"10101"', REFUSED), ('""', "")],
+        },
+    )
+
+
 def test_ranges_addresses_and_other_types(target: Target) -> None:
     check(
         target,
