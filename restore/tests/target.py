@@ -104,7 +104,7 @@ class Target:
             assert table.read == table.loaded + table.duplicates + table.rejected
         return report
 
-    def refused(self, **options: Any) -> str:
+    def turned_down(self, **options: Any) -> str:
         """Restore through the library, and return the line that says why nothing was written."""
         with pytest.raises(RestoreError) as caught:
             self.load(**options)

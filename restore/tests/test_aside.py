@@ -127,7 +127,7 @@ def test_what_a_killed_restore_left_aside_comes_back_with_other_tables_too(targe
     [post] = read_tables(target.conn, [names[0].oid]).values()
     put_keys_aside(target.conn, {post.oid: post}, post.foreign_keys)
     target.conn.execute(f"INSERT INTO post (author) VALUES ('{uuid(1)}')")
-    assert 'Table "post" references "User"' in target.refused(
+    assert 'Table "post" references "User"' in target.turned_down(
         clean=True, tables=frozenset({"User", "company"})
     )
     assert target.rows(query) == before

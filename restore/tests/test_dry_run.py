@@ -69,7 +69,7 @@ def test_it_says_what_would_be_emptied(damaged: Target) -> None:
 
 def test_it_refuses_what_a_restore_refuses(damaged: Target) -> None:
     damaged.load()
-    assert "2: not empty: " in damaged.refused(dry_run=True)
+    assert "2: not empty: " in damaged.turned_down(dry_run=True)
 
 
 def test_what_is_there_counts_when_it_appends(target: Target) -> None:
@@ -117,7 +117,7 @@ def test_without_the_right_to_temporary_tables_it_says_what_to_grant(target: Tar
     target.conn.execute(f"REVOKE TEMP ON DATABASE {database} FROM PUBLIC")
     with target.role() as name:
         target.conn.execute(f"GRANT ALL ON company TO {name}")
-        message = target.refused(dry_run=True)
+        message = target.turned_down(dry_run=True)
         assert f"temporary tables, which role {name} may not make: GRANT TEMP" in message
         target.conn.execute(message.rpartition(": ")[2])
         dry = target.load(dry_run=True)

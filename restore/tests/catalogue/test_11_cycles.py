@@ -47,10 +47,10 @@ def test_who_does_not_own_the_tables_of_a_cycle_is_told_before_anything_is_writt
     write_ring(target)
     with target.role() as name:
         target.conn.execute(f"GRANT ALL ON a, b, c TO {name}")
-        assert "1: must be owner of table a:" in target.refused()
+        assert "1: must be owner of table a:" in target.turned_down()
         for table in "abc":
             target.conn.execute(f"ALTER TABLE {table} OWNER TO {name}")
-        message = target.refused()
+        message = target.turned_down()
         assert "may not create: GRANT CREATE ON DATABASE" in message
         assert target.rows("SELECT count(*) FROM a") == [(0,)]
         target.conn.execute(message.rpartition(": ")[2])

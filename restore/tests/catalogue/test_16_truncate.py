@@ -23,7 +23,7 @@ def filled(target: Target) -> Target:
 
 
 def test_all_tables_that_hang_on_them_are_named(filled: Target) -> None:
-    message = filled.refused(clean=True)
+    message = filled.turned_down(clean=True)
     assert message.startswith("2: --clean would orphan rows outside the backup:")
     assert 'Table "post" references "User" (1 row)' in message
     assert 'Table "vote" references "post" (it is empty; PostgreSQL refuses' in message
@@ -33,7 +33,9 @@ def test_all_tables_that_hang_on_them_are_named(filled: Target) -> None:
 
 def test_an_empty_table_that_refers_stops_it_too_and_is_said_to(filled: Target) -> None:
     filled.conn.execute("DELETE FROM post")
-    assert 'Table "post" references "User" (it is empty; PostgreSQL' in filled.refused(clean=True)
+    assert 'Table "post" references "User" (it is empty; PostgreSQL' in filled.turned_down(
+        clean=True
+    )
 
 
 def test_cascade_empties_what_hangs_on_them_and_says_so(filled: Target) -> None:
@@ -78,18 +80,18 @@ def test_who_restores_is_asked_with_the_rows_that_would_go(target: Target, *, ag
     if agreed:
         target.load(confirm=confirm)
     else:
-        assert "2: not empty: company;" in target.refused(confirm=confirm)
+        assert "2: not empty: company;" in target.turned_down(confirm=confirm)
     assert asked == [{"company": 2}]
     assert target.rows("SELECT count(*) FROM company") == [(1 if agreed else 2,)]
 
 
 def test_nobody_is_asked_where_it_could_not_be_done(filled: Target) -> None:
-    assert "not empty: " in filled.refused(confirm=lambda _: pytest.fail("asked"))
+    assert "not empty: " in filled.turned_down(confirm=lambda _: pytest.fail("asked"))
 
 
 def test_nothing_is_written_where_a_table_is_not_empty(filled: Target) -> None:
     filled.conn.execute("CREATE TABLE note (id int)")
     filled.write(note=[{"id": 1}])
-    assert "2: not empty: " in filled.refused()
+    assert "2: not empty: " in filled.turned_down()
     assert filled.rows("SELECT count(*) FROM note") == [(0,)]
     assert filled.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]

@@ -69,7 +69,7 @@ def test_who_holds_the_lock_is_named_and_nothing_is_left_half_done(
     target.write(company=own_companies(), User=[], post=[])
     other = database.connect()
     other.execute("SET application_name = 'the report'; BEGIN; SELECT name FROM company")
-    report_or_line = target.refused(clean=True, lock_timeout_s=0.2)
+    report_or_line = target.turned_down(clean=True, lock_timeout_s=0.2)
     pid = other.info.backend_pid
     assert report_or_line.startswith("1: canceling statement due to lock timeout: the report holds")
     assert f"company (pid {pid}, role postgres, idle in transaction," in report_or_line
@@ -150,7 +150,7 @@ def test_another_restore_at_work_is_named(target: Target) -> None:
 
     def second(event: Any) -> None:
         if isinstance(event, Progress) and not lines:
-            lines.append(target.refused(lock_timeout_s=0.1))
+            lines.append(target.turned_down(lock_timeout_s=0.1))
 
     assert target.load(watch=second).complete
     assert "another restore into this database is at work (pid " in lines[0]

@@ -121,4 +121,4 @@ def test_what_an_sqlstate_means() -> None:
 def test_the_server_is_not_there(target: Target) -> None:
     target.write(company=COMPANIES)
     target.dsn = "host=127.0.0.1 port=1 dbname=x"
-    assert target.refused().startswith("1: the database does not answer: ")
+    assert target.turned_down().startswith("1: the database does not answer: ")

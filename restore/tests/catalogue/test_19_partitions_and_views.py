@@ -35,7 +35,7 @@ def test_a_partition_alone_is_a_table_as_others(target: Target) -> None:
 def test_a_partition_beside_its_parent_would_come_twice(target: Target) -> None:
     target.conn.execute(PARTITIONED)
     target.write(events=[{"id": 1, "kind": "a"}], events_a=[{"id": 1, "kind": "a"}])
-    message = target.refused()
+    message = target.turned_down()
     assert message.startswith("2: table events_a is a partition of events, and both are in")
     assert target.load(exclude=frozenset({"events_a"})).complete
     assert target.rows("SELECT count(*) FROM events") == [(1,)]

@@ -35,7 +35,7 @@ def test_a_right_that_is_missing_is_named_with_the_grant(
 ) -> None:
     with table.role() as name:
         table.conn.execute(f"GRANT ALL ON first TO {name}; GRANT {granted} ON t TO {name}")
-        message = table.refused()
+        message = table.turned_down()
         assert message.startswith(
             f"1: permission denied for table t, role {name} lacks {lacks}: GRANT"
         )
@@ -55,14 +55,14 @@ def test_emptying_needs_its_own_right_where_something_is_to_be_emptied(table: Ta
     with table.role() as name:
         table.conn.execute(f"GRANT SELECT, INSERT ON first, t TO {name}")
         assert table.load(clean=True).complete
-        assert f"table first, role {name} lacks TRUNCATE: GRANT" in table.refused(clean=True)
+        assert f"table first, role {name} lacks TRUNCATE: GRANT" in table.turned_down(clean=True)
 
 
 def test_a_schema_that_may_not_be_used(table: Target) -> None:
     table.conn.execute("CREATE SCHEMA app; CREATE TABLE app.t (id int)")
     with table.role() as name:
         table.conn.execute(f"GRANT ALL ON app.t TO {name}")
-        message = table.refused(schema="app", tables=frozenset({"t"}))
+        message = table.turned_down(schema="app", tables=frozenset({"t"}))
         assert f"permission denied for schema app, role {name} lacks USAGE" in message
         table.conn.execute(message.rpartition(": ")[2])
         assert table.load(schema="app", tables=frozenset({"t"})).complete
@@ -72,12 +72,12 @@ def test_row_level_security_that_applies_to_the_role(table: Target) -> None:
     table.conn.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
     with table.role() as name:
         table.conn.execute(f"GRANT ALL ON first, t TO {name}")
-        message = table.refused()
+        message = table.turned_down()
         assert f"1: row-level security of table t applies to role {name}" in message
         assert f'ALTER ROLE "{name}" BYPASSRLS' in message
         assert table.rows("SELECT count(*) FROM first") == [(0,)]
         table.conn.execute(f"ALTER TABLE t OWNER TO {name}; ALTER TABLE t FORCE ROW LEVEL SECURITY")
-        message = table.refused()
+        message = table.turned_down()
         assert 'ALTER TABLE "public"."t" NO FORCE ROW LEVEL SECURITY' in message
         table.conn.execute("ALTER TABLE t NO FORCE ROW LEVEL SECURITY")
         assert table.load().complete
@@ -114,4 +114,4 @@ def test_notes_of_another_role_s_restore_that_was_killed(table: Target) -> None:
     table.conn.execute("CREATE SCHEMA restore_journal; CREATE TABLE restore_journal.aside (x int)")
     with table.role() as name:
         table.conn.execute(f"GRANT ALL ON first, t TO {name}")
-        assert "another role's restore was killed" in table.refused()
+        assert "another role's restore was killed" in table.turned_down()

@@ -117,7 +117,7 @@ def test_who_does_not_own_the_table_is_told_that_triggers_may_fire(target: Targe
     target.write(t=[{"id": 1}])
     with target.role() as name:
         target.conn.execute(f"GRANT ALL ON t TO {name}")
-        message = target.refused()
+        message = target.turned_down()
         assert "1: must be owner of table t to keep its trigger touch from firing" in message
         assert "--triggers" in message
         assert target.load(triggers=True).complete

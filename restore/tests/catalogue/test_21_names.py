@@ -67,6 +67,6 @@ def test_a_backup_of_several_schemas(target: Target) -> None:
 def test_the_search_path_finds_tables(target: Target) -> None:
     target.conn.execute("CREATE SCHEMA app; CREATE TABLE app.thing (id int)")
     target.write(thing=[{"id": 1}])
-    assert "no table in the database for thing" in target.refused()
+    assert "no table in the database for thing" in target.turned_down()
     target.dsn = make_conninfo(target.dsn, options="-csearch_path=app")
     assert target.load().complete

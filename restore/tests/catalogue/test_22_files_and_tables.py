@@ -41,7 +41,7 @@ def test_the_exact_name_comes_first_then_any_case(tables: Target) -> None:
 
 def test_a_name_that_may_mean_two_names_them(tables: Target) -> None:
     tables.write(THING=[{"id": 1}])
-    message = tables.refused()
+    message = tables.turned_down()
     assert message.startswith("2: THING.json may be for any of the tables Thing, thing: say which")
     assert "--map THING=Thing" in message
     assert tables.load(map={"THING": "thing"}).complete
@@ -70,7 +70,7 @@ def test_a_map_says_where_a_file_goes(tables: Target, given: str, table: str, qu
 )
 def test_a_map_that_cannot_be(tables: Target, mapped: dict[str, str], message: str) -> None:
     tables.write(u=[{"id": 1}], thing=[])
-    assert tables.refused(map=mapped).startswith(message)
+    assert tables.turned_down(map=mapped).startswith(message)
 
 
 def test_only_the_tables_that_were_chosen(tables: Target) -> None:
@@ -81,7 +81,7 @@ def test_only_the_tables_that_were_chosen(tables: Target) -> None:
         "Thing.json: not among --tables",
         "nothing.json: not among --tables",
     ]
-    assert "2: --tables gone: the backup has no such file" in tables.refused(
+    assert "2: --tables gone: the backup has no such file" in tables.turned_down(
         tables=frozenset({"gone", "thing"})
     )
 
@@ -98,7 +98,7 @@ def test_tables_are_chosen_and_left_out_by_file_or_by_table(tables: Target) -> N
 
 def test_a_file_without_a_table_stops_it_and_says_what_can_be_done(tables: Target) -> None:
     tables.write(thing=[{"id": 1}], gone=[{"id": 1}], lost=[])
-    message = tables.refused(schema="public")
+    message = tables.turned_down(schema="public")
     assert "no table in schema public for gone, lost:" in message
     assert "--map gone=TABLE" in message
     assert "--exclude gone --exclude lost" in message
@@ -107,7 +107,7 @@ def test_a_file_without_a_table_stops_it_and_says_what_can_be_done(tables: Targe
 
 def test_system_tables_are_no_targets(target: Target) -> None:
     target.write(pg_class=[{"oid": 1}])
-    assert "no table in the database for pg_class" in target.refused()
+    assert "no table in the database for pg_class" in target.turned_down()
 
 
 def test_the_backup_that_was_found_is_told(target: Target) -> None:
