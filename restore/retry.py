@@ -8,21 +8,19 @@ of now. Tables are tried again as long as that helps, since a record may refer t
 
 from __future__ import annotations
 
-import base64
-import binascii
 import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import msgspec
 import psycopg
 
 from restore import catalog
 from restore.advice import next_steps
 from restore.backup import TableFile
+from restore.batch import Damage
 from restore.destination import destination_for
-from restore.errors import BackupError, LoadError, RestoreError, SchemaError
+from restore.errors import LoadError, RestoreError, SchemaError
 from restore.finish import finish
 from restore.ladder import Ladder
 from restore.limits import Limits
@@ -30,68 +28,24 @@ from restore.matching import Match
 from restore.plan import make_plan
 from restore.preflight import check_rights, read_server, shown_target
 from restore.progress import TableDone
-from restore.read import Damage, RawRecord
-from restore.rejects import SUFFIX, RejectFile
+from restore.reject_lines import Entry, RejectLine, batches_of, entries_of, read_reject_files
+from restore.rejects import RejectFile
 from restore.relations import read_relations
 from restore.report import Levels, Report, TableReport, peak_bytes
-from restore.scan import DECODE_ERRORS
 from restore.session import be_alone, connect, flush
-from restore.single import fields_of
 from restore.transient import describe
 from restore.values import Converter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from restore.options import Options
     from restore.plan import Load
     from restore.progress import Watcher
 
-_BATCH_RECORDS = 500
-_BATCH_BYTES = 1 << 19
 _FOREIGN_KEY_VIOLATION = "23503"
 # The file that a try writes, until it takes the place of the one that it reads.
 _NEW = ".retry"
-
-
-class _Line(msgspec.Struct):
-    """What of a line of a reject file is needed to try its record again."""
-
-    table: str
-    schema: str | None = None
-    ordinal: int | None = None
-    offset: int | None = None
-    sqlstate: str | None = None
-    raw: msgspec.Raw = msgspec.Raw(b"null")
-    raw_base64: str | None = None
-
-
-_lines = msgspec.json.Decoder(_Line)
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A line, and the record in it."""
-
-    line: bytes
-    record: RawRecord
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Records for the ladder, as a batch of a table file is."""
-
-    data: bytes
-    entries: list[_Entry]
-    rows: Any | None = None
-
-    @property
-    def count(self) -> int:
-        return len(self.entries)
-
-    def record(self, index: int) -> RawRecord:
-        return self.entries[index].record
 
 
 def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Report:
@@ -109,7 +63,7 @@ def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Repo
         RestoreError: nothing was written: the files, the database or both do not fit.
     """
     started = time.monotonic()
-    files = _reject_files(path)
+    files = read_reject_files(path)
     report = Report(backup=str(path), rejects=str(path))
     with connect(
         options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
@@ -133,55 +87,8 @@ def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Repo
     return report
 
 
-def _reject_files(path: Path) -> dict[Path, _Line]:
-    """Return the reject files, each with its first line, once every line is known to be sound."""
-    if not path.exists():
-        raise BackupError(f"no rejects at {path}: give a folder of <table>{SUFFIX}, or such a file")
-    paths = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
-    files = {}
-    try:
-        for file in paths:
-            first = None
-            for line in _checked_lines(file):
-                first = first or line
-            if first is not None:
-                files[file] = first
-    except OSError as error:
-        raise BackupError(f"cannot read {error.filename}: {error.strerror}") from error
-    if not files:
-        raise BackupError(f"no rejects in {path}: nothing to restore")
-    return files
-
-
-def _checked_lines(path: Path) -> Iterator[_Line]:
-    table = None
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                entry = _lines.decode(line)
-                _raw_of(entry)
-            except (*DECODE_ERRORS, binascii.Error) as error:
-                raise BackupError(f"{path}, line {number}: {error}; repair the line") from error
-            if table is not None and table != (entry.schema, entry.table):
-                raise BackupError(f"{path}, line {number}: another table than in the lines before")
-            table = entry.schema, entry.table
-            yield entry
-
-
-def _raw_of(line: _Line) -> bytes:
-    """Return the bytes of a line's record: an object as it stands, or what a string holds."""
-    raw = bytes(line.raw)
-    if raw.startswith(b'"'):
-        return msgspec.json.decode(raw, type=str).encode()
-    if raw == b"null" and line.raw_base64 is not None:
-        return base64.b64decode(line.raw_base64, validate=True)
-    return raw
-
-
 def _match(
-    conn: psycopg.Connection, files: dict[Path, _Line], options: Options, report: Report
+    conn: psycopg.Connection, files: dict[Path, RejectLine], options: Options, report: Report
 ) -> tuple[Load, ...]:
     """Find the table of each file, parents first, and see that the role may write there.
 
@@ -256,7 +163,7 @@ class _Retry:
         report = TableReport(table=total.table, schema=total.schema, file=total.file)
         new = RejectFile(path.parent, load.table.schema, load.table.name, path.name + _NEW)
         ladder = self._ladder(load, report, new)
-        entries = _entries(path)
+        entries = entries_of(path)
         try:
             for group in entries:
                 self._try_group(ladder, group, report, new)
@@ -285,11 +192,11 @@ class _Retry:
         )
 
     def _try_group(
-        self, ladder: Ladder, group: list[_Entry], report: TableReport, new: RejectFile
+        self, ladder: Ladder, group: list[Entry], report: TableReport, new: RejectFile
     ) -> None:
         before = report.decided
         try:
-            for found in _batches(group):
+            for found in batches_of(group):
                 if isinstance(found, Damage):
                     ladder.damage(found)
                 else:
@@ -299,50 +206,9 @@ class _Retry:
             raise
 
 
-def _keep_lines(file: RejectFile, entries: list[_Entry]) -> None:
+def _keep_lines(file: RejectFile, entries: list[Entry]) -> None:
     for entry in entries:
         file.write_line(entry.line)
-
-
-def _entries(path: Path) -> Iterator[list[_Entry]]:
-    """Yield a reject file's entries, so many at a time as make a batch."""
-    group: list[_Entry] = []
-    size = 0
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines):
-            if not line.strip():
-                continue
-            found = _lines.decode(line)
-            ordinal = number if found.ordinal is None else found.ordinal
-            record = RawRecord(_raw_of(found), found.offset or 0, ordinal)
-            group.append(_Entry(line.rstrip(b"\r\n"), record))
-            size += len(line)
-            if len(group) >= _BATCH_RECORDS or size >= _BATCH_BYTES:
-                yield group
-                group, size = [], 0
-    if group:
-        yield group
-
-
-def _batches(group: list[_Entry]) -> Iterator[_Batch | Damage]:
-    """Part entries, in their order, into batches of records and what is still none."""
-    whole: list[_Entry] = []
-    for entry in group:
-        try:
-            fields_of(entry.record.raw)
-        except DECODE_ERRORS as error:
-            if whole:
-                yield _batch(whole)
-                whole = []
-            yield Damage(entry.record, str(error))
-        else:
-            whole.append(entry)
-    if whole:
-        yield _batch(whole)
-
-
-def _batch(entries: list[_Entry]) -> _Batch:
-    return _Batch(b"[%b]" % b",".join(entry.record.raw for entry in entries), entries)
 
 
 def _add(total: TableReport, tried: TableReport) -> None:
