@@ -110,6 +110,9 @@ class Job:
             except BaseException as error:
                 self._bring_back_after(error)
                 raise
+            finally:
+                for oid, kept in self._rejects.items():
+                    self._reports[oid].rejects = str(kept.path) if kept.used else None
         if not self._options.dry_run:
             flush(self._conn)
 

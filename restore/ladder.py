@@ -26,7 +26,7 @@ from restore.locks import refusal
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
 from restore.shapes import Decoded, Segment, Shapes
-from restore.single import RefusedError, Single, fields_of
+from restore.single import Fields, Refused, Single, fields_of
 from restore.transient import is_data_error, retrying
 
 if TYPE_CHECKING:
@@ -270,20 +270,19 @@ class Ladder:
             return
         self._load_alone(record, fields)
 
-    def _load_alone(self, record: RawRecord, fields: dict[str, bytes]) -> None:
+    def _load_alone(self, record: RawRecord, fields: Fields) -> None:
         unknown = tuple(name for name in fields if name not in self._named)
         if self._options.unknown_fields == "error":
             self._stop_at_unknown(iter(unknown))
-        try:
-            sent, level = self._single.insert(fields)
-        except RefusedError as refused:
-            if refused.error is not None:
-                self._stop_unless_data(refused.error)
-            self._reject(record, refused.reason)
-        else:
-            self._report.count_loaded(level, sent.loaded)
-            self._report.count_skipped(sent.skipped)
-            self._count_unknown(unknown)
+        found = self._single.insert(fields)
+        if isinstance(found, Refused):
+            if found.error is not None:
+                self._stop_unless_data(found.error)
+            self._reject(record, found.reason)
+            return
+        self._report.count_loaded(found.level, found.sent.loaded)
+        self._report.count_skipped(found.sent.skipped)
+        self._count_unknown(unknown)
 
     def _reject(self, record: RawRecord, reason: Reason) -> None:
         self._rejects.add(record, reason)

@@ -227,7 +227,9 @@ class _Finder:
         columns.sort(key=lambda column: key.columns.index(column.name))
         try:
             fields = fields_of(raw)
-            return tuple(self._converter.typed(column, fields[column.name]) for column in columns)
+            return tuple(
+                self._converter.typed(column, bytes(fields[column.name])) for column in columns
+            )
         except (KeyError, ValueError, *DECODE_ERRORS):
             return ()  # such a record was not loaded, or its row is kept as the database gives it
 

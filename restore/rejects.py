@@ -22,8 +22,11 @@ Level = Literal["read", "row", "literal", "constraint"]
 Kind = Literal["rejected", "duplicate"]
 SUFFIX = ".jsonl"
 _UNSAFE = re.compile(r"[^\w.\-]")
-# A value in a message, which differs from record to record.
-_VALUE = re.compile(r"""(?<![\w"'])(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?![\w"'])""")
+# A value in a message, which differs from record to record, and no name of something in the schema.
+_VALUE = re.compile(
+    r"""(?<![\w"'])(?<!column )(?<!relation )(?<!constraint )(?<!table )(?<!domain )(?<!function )"""
+    r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?![\w"'])"""
+)
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,7 +189,8 @@ class RejectFile:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 _keep_older(self.path)
                 self._file = self.path.open("ab")
-            self._file.write(line + b"\n")
+            self._file.write(line)
+            self._file.write(b"\n")
             self._file.flush()
         except OSError as error:
             raise LoadError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -33,16 +34,25 @@ _UNIQUE_VIOLATION = "23505"
 _BARE_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)')
 _FLOATS = frozenset({"float4", "float8", "numeric"})
 
+Fields = dict[str, msgspec.Raw]
+
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class RefusedError(Exception):
-    """A record did not go in: ``reason`` for its reject, and the server's error if it is one."""
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """A record was inserted, or skipped, on a rung."""
 
-    def __init__(self, reason: Reason, error: psycopg.Error | None = None) -> None:
-        super().__init__(reason.line)
-        self.reason = reason
-        self.error = error
+    sent: Sent
+    level: Rung
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record did not go in: the reason for its reject, and the server's error if it is one."""
+
+    reason: Reason
+    error: psycopg.Error | None = None
 
 
 class Single:
@@ -70,14 +80,11 @@ class Single:
         self._converter = converter
         self._zone = zone
 
-    def insert(self, fields: dict[str, bytes]) -> tuple[Sent, Rung]:
+    def insert(self, fields: Fields) -> Inserted | Refused:
         """Insert a record, given by its fields as they stand in the file.
 
         Returns:
-            What became of it, and the rung that did it.
-
-        Raises:
-            RefusedError: it cannot be restored.
+            What became of it. No exception, which would keep the record in memory.
         """
         level: Rung = "row"
         try:
@@ -85,19 +92,17 @@ class Single:
             sent = retrying(partial(self._send, values))
         except psycopg.Error as error:
             is_ours = error.sqlstate is None and isinstance(error, psycopg.DataError)
-            raise RefusedError(_reason(error, level), None if is_ours else error) from error
+            error.__traceback__ = None
+            return Refused(_reason(error, level), None if is_ours else error)
         except (LossError, UnicodeDecodeError, *DECODE_ERRORS) as error:
-            reason = Reason(level=level, message=" ".join(str(error).split()))
-            raise RefusedError(reason) from error
-        if sent == Sent(0):
-            raise RefusedError(_SEEN_BEFORE)
-        return sent, level
+            return Refused(Reason(level=level, message=" ".join(str(error).split())))
+        return Refused(_SEEN_BEFORE) if sent == Sent(0) else Inserted(sent, level)
 
     def _send(self, values: list[Value]) -> Sent:
         with self._zones(values) as read:
             return self._destination.insert(read)
 
-    def _values(self, fields: dict[str, bytes]) -> tuple[list[Value], Rung]:
+    def _values(self, fields: Fields) -> tuple[list[Value], Rung]:
         """Return a record's values, and the rung that this takes.
 
         Raises:
@@ -109,12 +114,13 @@ class Single:
             column = self._columns.get(name)
             if column is None:
                 continue
+            text = bytes(raw)
             try:
-                value, as_literal = self._converter.typed(column, raw), False
+                value, as_literal = self._converter.typed(column, text), False
             except NotTypedError:
-                value, as_literal = self._converter.literal(column, raw), True
+                value, as_literal = self._converter.literal(column, text), True
                 level = "literal"
-            values.append(Value(column, value, _expression(column, raw, as_literal=as_literal)))
+            values.append(Value(column, value, _expression(column, text, as_literal=as_literal)))
         return values, level
 
     @contextlib.contextmanager
@@ -143,7 +149,7 @@ class Single:
         [(text,)] = self._conn.execute(query, [value.value]).fetchall()
         return Value(value.column, text, _PLACEHOLDER)
 
-    def with_bare_numbers(self, raw: bytes) -> dict[str, bytes] | None:
+    def with_bare_numbers(self, raw: bytes) -> Fields | None:
         """Return the fields of a record that only ``NaN`` or ``Infinity`` keep from being JSON.
 
         Returns:
@@ -163,21 +169,21 @@ class Single:
             fields = fields_of(_BARE_NUMBER.sub(quote, raw))
         except DECODE_ERRORS:
             return None
-        for name, value in fields.items():
-            column = self._columns.get(name)
+        for name, field in fields.items():
+            column, value = self._columns.get(name), bytes(field)
             if value.startswith(b'{"":"') and column and column.type.name in _FLOATS:
-                fields[name] = value[4:-1]
+                fields[name] = msgspec.Raw(value[4:-1])
                 found -= 1
         return fields if found == 0 else None
 
 
-def fields_of(raw: bytes) -> dict[str, bytes]:
-    """Return a record's fields, each as it stands in the file.
+def fields_of(raw: bytes) -> Fields:
+    """Return a record's fields, each as it stands in the file; views of ``raw``, no copies.
 
     Raises:
         msgspec.DecodeError: it is no JSON object.
     """
-    return {name: bytes(value) for name, value in _fields.decode(raw).items()}
+    return _fields.decode(raw)
 
 
 _PLACEHOLDER = sql.SQL("%s")
