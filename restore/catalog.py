@@ -56,7 +56,7 @@ _UNIQUE_KEYS = """
 
 _FOREIGN_KEYS = """
     SELECT k.conrelid, k.conname, k.confrelid, pg_get_constraintdef(k.oid),
-           obj_description(k.oid, 'pg_constraint'),
+           obj_description(k.oid, 'pg_constraint'), k.confmatchtype = 'f',
            ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY AS u(num, ord)
                  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY ord),
            ARRAY(SELECT a.attname FROM unnest(k.confkey) WITH ORDINALITY AS u(num, ord)
@@ -133,6 +133,7 @@ class ForeignKey:
     parent_columns: tuple[str, ...]
     definition: str
     comment: str | None
+    match_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +200,11 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
     for oid, name, primary, names in conn.execute(_UNIQUE_KEYS, [wanted]):
         unique[oid].append(UniqueKey(name, primary, tuple(names)))
     keys: dict[int, list[ForeignKey]] = {oid: [] for oid in wanted}
-    for oid, name, parent, definition, comment, own, other in conn.execute(_FOREIGN_KEYS, [wanted]):
+    for oid, name, parent, definition, comment, full, own, other in conn.execute(
+        _FOREIGN_KEYS, [wanted]
+    ):
         keys[oid].append(
-            ForeignKey(name, oid, tuple(own), parent, tuple(other), definition, comment)
+            ForeignKey(name, oid, tuple(own), parent, tuple(other), definition, comment, full)
         )
     indexes: dict[int, list[Index]] = {oid: [] for oid in wanted}
     for oid, name, definition, comment in conn.execute(_INDEXES, [wanted]):

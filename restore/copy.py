@@ -112,7 +112,7 @@ def copy_statement(into: sql.Composable, codec: Codec) -> sql.Composed:
 
 
 def copy_rows(
-    conn: psycopg.Connection, statement: sql.Composed, codec: Codec, rows: Sequence[Any]
+    conn: psycopg.Connection, statement: bytes | sql.Composed, codec: Codec, rows: Sequence[Any]
 ) -> CopyFailure | None:
     """Send rows as one COPY; all of them arrive, or none.
 

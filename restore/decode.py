@@ -22,7 +22,7 @@ from msgspec.structs import astuple
 from restore.errors import LossError, NotTypedError
 from restore.instants import kept_digits
 from restore.kinds import AS_IT_IS, Kind, Shape, is_wide, kind_of
-from restore.scalars import MOST_DIGITS, check_scale, numeric_scale
+from restore.scalars import MOST_DIGITS, numeric_scale, scale_check
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -198,7 +198,7 @@ def _check(column: Column) -> Callable[[Any], None] | None:
         scale = numeric_scale(column)
         if scale is None:
             return _check_digits
-        return lambda number: check_scale(number, scale, name)
+        return scale_check(scale, name)
     step = 10 ** (6 - kept_digits(column))
     if kind in {"timestamp", "timestamptz", "time"} and step > 1:
 

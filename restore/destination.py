@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from restore.decode import Codec
     from restore.options import OnConflict
 
+# Each record of a hostile backup may have fields of its own.
+_MOST_STATEMENTS = 200
+
 _STAGING = sql.Identifier("pg_temp", "restore_staging")
 
 
@@ -64,14 +67,15 @@ class Direct:
     def __init__(self, conn: psycopg.Connection, table: Table) -> None:
         self._conn = conn
         self._table = table
-        self._statements: dict[tuple[str, ...], sql.Composed] = {}
+        self._copies: dict[tuple[str, ...], bytes] = {}
+        self._inserts: dict[tuple[tuple[str, str], ...], bytes] = {}
 
     def copy(self, codec: Codec, rows: Sequence[Any]) -> Sent | CopyFailure:
         """Take rows of one codec, by COPY."""
-        statement = self._statements.get(codec.columns)
+        statement = self._copies.get(codec.columns)
         if statement is None:
-            statement = copy_statement(self._table.identifier, codec)
-            self._statements[codec.columns] = statement
+            composed = copy_statement(self._table.identifier, codec)
+            statement = self._copies[codec.columns] = composed.as_bytes(self._conn)
         return copy_rows(self._conn, statement, codec, rows) or Sent(len(rows))
 
     def insert(self, values: Sequence[Value]) -> Sent:
@@ -80,7 +84,13 @@ class Direct:
         Raises:
             psycopg.Error: the server refused it.
         """
-        self._conn.execute(insert_statement(self._table, values), [v.value for v in values])
+        form = tuple((v.column.name, v.expression.as_string(self._conn)) for v in values)
+        statement = self._inserts.get(form)
+        if statement is None:
+            statement = insert_statement(self._table, values).as_bytes(self._conn)
+            if len(self._inserts) < _MOST_STATEMENTS:
+                self._inserts[form] = statement
+        self._conn.execute(statement, [value.value for value in values])
         return Sent(1)
 
 

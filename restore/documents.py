@@ -28,20 +28,21 @@ _numbers = msgspec.json.Decoder(dict[str, decimal.Decimal])
 _texts = msgspec.json.Decoder(dict[str, str | None])
 
 
-def array_literal(raw: bytes, text_of: Callable[[bytes], str | None]) -> str:
+def array_literal(raw: bytes, text_of: Callable[[bytes], str | None], *, of_documents: bool) -> str:
     """Return the text of a PostgreSQL array.
 
     Args:
         raw: a JSON array; arrays in it are further dimensions.
         text_of: gives a member's text; None: NULL.
+        of_documents: the members are JSON, so an array in the array is one of them.
 
     Source: "Array Input and Output Syntax" in PostgreSQL's documentation.
     """
     parts = []
     for member in _members.decode(raw):
         data = bytes(member)
-        if data[:1] == b"[":
-            parts.append(array_literal(data, text_of))
+        if data[:1] == b"[" and not of_documents:
+            parts.append(array_literal(data, text_of, of_documents=False))
             continue
         text = text_of(data)
         parts.append("NULL" if text is None else _quoted(text))

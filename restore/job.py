@@ -25,7 +25,8 @@ from restore.errors import LoadError, RestoreError
 from restore.finish import Finisher, finish
 from restore.limits import Limits
 from restore.load import TableLoad, Tally
-from restore.orphans import Kept, Orphans
+from restore.origins import Kept
+from restore.orphans import Orphans
 from restore.progress import Stage
 from restore.rejects import RejectFile
 from restore.report import TableReport
@@ -202,6 +203,8 @@ class Job:
 
     def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
         tables = self._plan.tables | {table.oid: table for table in self._plan.outside}
+        order = list(self._plan.tables)
+        keys = sorted(keys, key=lambda key: order.index(key.table))
         orphans = Orphans(
             self._conn, tables, keys, chunk_bytes=self._options.chunk_bytes, schema=schema
         )

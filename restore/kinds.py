@@ -79,7 +79,8 @@ _ARRAY_OIDS = {
     "varchar": 1015,
 }
 # Types whose values are converted whatever they look like.
-_ALWAYS_WIDE = frozenset({"bytea"})
+# PostgreSQL would round, or cut off, some texts of the others in silence.
+_ALWAYS_WIDE = frozenset({"bytea", "char", "interval", "money", "name", "timetz"})
 # Types whose values are sent as they stand in the file.
 AS_IT_IS = frozenset({"json", "jsonb"})
 

@@ -22,9 +22,9 @@ Level = Literal["read", "row", "literal", "constraint"]
 Kind = Literal["rejected", "duplicate"]
 SUFFIX = ".jsonl"
 _UNSAFE = re.compile(r"[^\w.\-]")
-# A value in a message, which differs from record to record, and no name of something in the schema.
+# A value in a message, which differs from record to record, and no name of a thing of the schema.
 _VALUE = re.compile(
-    r"""(?<![\w"'])(?<!column )(?<!relation )(?<!constraint )(?<!table )(?<!domain )(?<!function )"""
+    r"""(?<![\w"'])(?<!column )(?<!relation )(?<!constraint )(?<!table )(?<!domain )"""
     r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?![\w"'])"""
 )
 

@@ -14,6 +14,8 @@ import msgspec
 from restore.errors import LossError, NotTypedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from restore.catalog import Column
 
 INTEGER_BITS = {"int2": 16, "int4": 32, "int8": 64}
@@ -126,23 +128,27 @@ def numeric(column: Column, raw: bytes) -> decimal.Decimal:
     number = _bounded(text)
     scale = numeric_scale(column)
     if scale is not None:
-        check_scale(number, scale, column.name)
+        scale_check(scale, column.name)(number)
     return number
 
 
-def check_scale(number: decimal.Decimal, scale: int, name: str) -> None:
-    """Refuse a number with more decimal places than a column keeps.
+def scale_check(scale: int, name: str) -> Callable[[decimal.Decimal], None]:
+    """Return what refuses a number with more decimal places than a column keeps.
 
-    Raises:
-        LossError: it has, and they are not zeros.
+    It is called for every number of a table, so nothing is done in it that can be done before. It
+    raises LossError if the number has such places and they are not zeros.
     """
     last_place = decimal.Decimal((0, (1,), -scale))
-    try:
-        if number.is_finite():
-            _exact.quantize(number, last_place)
-    except decimal.Inexact as error:
-        message = f"{shown(str(number))} has more than the {scale} decimal places of column {name}"
-        raise LossError(message) from error
+    quantize = _exact.quantize
+
+    def check(number: decimal.Decimal) -> None:
+        try:
+            quantize(number, last_place)
+        except decimal.Inexact as error:
+            places = f"more than the {scale} decimal places of column {name}"
+            raise LossError(f"{shown(str(number))} has {places}") from error
+
+    return check
 
 
 def numeric_scale(column: Column) -> int | None:

@@ -81,8 +81,11 @@ class Shapes:
         self._optional = frozenset(c.name for c in self._columns if c.has_default)
         self._converter = converter
         self._codecs: dict[Shape, Codec] = {}
+        self._plain = {column.name: _plain_decoder(column) for column in self._columns}
         self._usual = Shape(self._optional, frozenset(), self._generated)
         self._suspect = suspect(self._columns, self._usual)
+        # The last batch did not decode at once: then the next one is not even tried so.
+        self._troubled = False
 
     def decode(self, data: bytes) -> Decoded:
         """Decode a JSON array of records.
@@ -90,7 +93,8 @@ class Shapes:
         Raises:
             msgspec.DecodeError: it is no JSON array of objects.
         """
-        if not self._suspect(data):
+        is_suspect = self._suspect(data)
+        if not (is_suspect or self._troubled):
             try:
                 codec = self._codec(self._usual)
                 rows = codec.decode(data)
@@ -98,7 +102,9 @@ class Shapes:
             except DECODE_ERRORS:
                 pass
         raws = [bytes(raw) for raw in _raws.decode(data)]
-        return Decoded(self._sort(raws), len(raws))
+        segments = self._sort(raws, careful=is_suspect)
+        self._troubled = len(segments) > 1
+        return Decoded(segments, len(raws))
 
     def _codec(self, shape: Shape) -> Codec:
         codec = self._codecs.get(shape)
@@ -106,20 +112,20 @@ class Shapes:
             codec = self._codecs[shape] = make_codec(self._columns, shape, self._converter)
         return codec
 
-    def _sort(self, raws: list[bytes]) -> list[Segment]:
+    def _sort(self, raws: list[bytes], *, careful: bool) -> list[Segment]:
         for _ in range(_MOST_ROUNDS):
-            segments = self._part(raws)
+            segments = self._part(raws, careful=careful)
             odd = [raws[s.start] for s in segments if s.codec is None]
             if len(odd) * _WORTH_LEARNING < len(raws) or not self._learn(odd, len(raws)):
                 break
         return self._by_own_shapes(segments, raws)
 
-    def _part(self, raws: list[bytes]) -> list[Segment]:
-        """Part what the usual codec decodes from what it does not."""
+    def _part(self, raws: list[bytes], *, careful: bool) -> list[Segment]:
+        """Part what the usual codec decodes from what it does not, or not surely."""
         segments: list[Segment] = []
         codec = self._codec(self._usual)
         start = 0
-        for at, raw in enumerate(raws):
+        for at, raw in enumerate(raws if careful else ()):
             if self._suspect(raw):
                 _extend(segments, codec, raws, start, at)
                 segments.append(Segment(at, None, []))
@@ -169,9 +175,8 @@ class Shapes:
             return True
         if raw[:1] == b'"' and not self._converter.reads(column):
             return True  # only the server knows what its text means
-        annotation = kind_of(column, wide=False).annotation
         try:
-            msgspec.json.decode(raw, type=annotation if column.not_null else annotation | None)
+            self._plain[column.name].decode(raw)
         except DECODE_ERRORS:
             pass
         else:
@@ -200,6 +205,13 @@ class Shapes:
                     continue
                 segments[n] = Segment(segment.start, codec, rows)
         return _joined(segments)
+
+
+def _plain_decoder(column: Column) -> msgspec.json.Decoder[Any]:
+    annotation = kind_of(column, wide=False).annotation
+    if not (column.not_null or annotation is msgspec.Raw):
+        annotation = annotation | None
+    return msgspec.json.Decoder(annotation)
 
 
 def _extend(segments: list[Segment], codec: Codec, raws: list[bytes], start: int, end: int) -> None:

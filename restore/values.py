@@ -92,7 +92,10 @@ class Converter:
         element = column.type.element
         if element is not None and raw[:1] == b"[" and element.kind != "c":
             member = dataclasses.replace(column, type=element, not_null=False)
-            return array_literal(raw, lambda data: self._member(member, data))
+            documents = element.name in _DOCUMENTS
+            return array_literal(
+                raw, lambda data: self._member(member, data), of_documents=documents
+            )
         if raw[:1] in (b"{", b"["):
             return document_literal(column, raw)
         text = scalars.scalar(raw)
