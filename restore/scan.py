@@ -119,7 +119,8 @@ def array_form(
         lines=False,
         boundary=boundary,
         ending=re.compile(rb"\s*,\s*" + first + rb"|\s*\]\s*\Z"),
-        start=boundary,
+        # The brace of the record before may be what is missing.
+        start=re.compile(rb"[\w\]}\"]\s*,\s*(?=" + first + rb")"),
         fields=fields or frozenset(),
         section=_section_end(rb"\}\s*") if section else None,
         keys=_keys(start, key.start("key")) if section and key and key["key"] else frozenset(),
