@@ -41,6 +41,11 @@ class Batch:
     _raws: list[msgspec.Raw] = field(default_factory=list, repr=False, compare=False)
     _starts: list[int] = field(default_factory=list, repr=False, compare=False)
 
+    def know_raws(self, raws: list[msgspec.Raw]) -> None:
+        """Keep the records' bytes, which whoever decoded ``data`` has found already."""
+        if not self._raws:
+            self._raws.extend(raws)
+
     def raws(self) -> list[msgspec.Raw]:
         """Return the records' bytes, uncopied; they are found once and kept with the batch."""
         if not self._raws:

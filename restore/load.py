@@ -122,6 +122,8 @@ class TableLoad:
         )
         for found in ahead(reader):
             if isinstance(found, Batch):
+                if found.rows is not None and found.rows.raws is not None:
+                    found.know_raws(found.rows.raws)
                 ladder.load(found)
                 if sized and not self._batches:
                     reader.chunk_bytes = self._chunk_for(sized, len(found.data) / found.count)

@@ -57,10 +57,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A batch, decoded: its records as segments in file order."""
+    """A batch, decoded: its records as segments in file order; ``raws`` where they were parted."""
 
     segments: list[Segment]
     count: int
+    raws: list[msgspec.Raw] | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -101,10 +102,11 @@ class Shapes:
                 return Decoded([Segment(0, codec, rows)] if rows else [], len(rows))
             except DECODE_ERRORS:
                 pass
-        raws = [bytes(raw) for raw in _raws.decode(data)]
+        views = _raws.decode(data)
+        raws = list(map(bytes, views))
         segments = self._sort(raws, careful=is_suspect)
         self._troubled = len(segments) > 1
-        return Decoded(segments, len(raws))
+        return Decoded(segments, len(raws), views)
 
     def _codec(self, shape: Shape) -> Codec:
         codec = self._codecs.get(shape)
