@@ -19,6 +19,7 @@ from restore.constraints import (
     bring_triggers_back,
     noted,
 )
+from restore.destination import key_to_replace_by
 from restore.dry_run import shadow_plan
 from restore.errors import LoadError, SchemaError
 from restore.locks import lock_error
@@ -96,6 +97,8 @@ def prepare(
         check_may_empty(conn, server, [*found, *(r.oid for r in room.others)])
     plan = _plan(conn, found)
     check_owner(conn, server, plan, options)
+    for table in plan.tables.values() if options.on_conflict == "replace" else ():
+        key_to_replace_by(table)
     _agree(conn, room, options, None if options.dry_run else confirm)
     if options.dry_run:
         report.warnings += [f"would be emptied: {line}" for line in _counted(conn, room)]

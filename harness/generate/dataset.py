@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.generate.spec import DatasetSpec
 
 #: Names the bytes that given arguments make; a change of them is a new version.
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 
 
 def generate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -136,8 +137,9 @@ def test_a_server_that_dies_ends_the_run_and_keeps_what_was_measured(
     def kill_server(line: str) -> None:
         if line.startswith("[1/"):
             for process in set(psutil.Process().children(recursive=True)) - others:
-                if process.name() == "postgres":
-                    process.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                    if process.name() == "postgres":
+                        process.kill()
 
     given = options(
         dataset, tmp_path, engines=(small_engine(),), rounds=3, warmup=0, server="embedded"
