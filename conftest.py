@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -54,6 +55,13 @@ def database(server: RunningServer) -> Iterator[Database]:
     """A fresh, empty database."""
     with server.database() as dsn, contextlib.ExitStack() as connections:
         yield Database(str(conninfo_to_dict(dsn)["dbname"]), dsn, server, connections)
+
+
+def pytest_configure() -> None:
+    """Take signals that a shell in the background ignores: what tests start would ignore them too."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

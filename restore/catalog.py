@@ -36,7 +36,10 @@ _TYPES = """
            t.typnotnull, t.typtypmod,
            CASE WHEN t.typtype = 'e' THEN ARRAY(
                SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid
-               ORDER BY e.enumsortorder) END
+               ORDER BY e.enumsortorder) END,
+           CASE WHEN t.typtype = 'c' THEN ARRAY(
+               SELECT a.attname::text FROM pg_attribute a
+               WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) END
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
     WHERE t.typtype <> 'c' OR EXISTS (
         SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')
@@ -88,7 +91,8 @@ _INDEXES = """
 class Type:
     """A column's type with its domains taken off.
 
-    ``kind`` is pg_type's typtype. ``element`` is set for arrays alone, ``labels`` for enums.
+    ``kind`` is pg_type's typtype. ``element`` is set for arrays alone, ``labels`` for enums,
+    ``fields`` for composite types.
     """
 
     oid: int
@@ -97,6 +101,7 @@ class Type:
     kind: str
     element: Type | None = None
     labels: tuple[str, ...] | None = None
+    fields: frozenset[str] | None = None
 
     @property
     def is_enum(self) -> bool:
@@ -236,10 +241,11 @@ class _TypeRow(NamedTuple):
     forbids_null: bool
     typmod: int
     labels: list[str] | None
+    fields: list[str] | None
 
 
 _UNKNOWN_TYPE = _TypeRow(
-    "pg_catalog", "record", "c", "C", 0, 0, forbids_null=False, typmod=-1, labels=None
+    "pg_catalog", "record", "c", "C", 0, 0, forbids_null=False, typmod=-1, labels=None, fields=None
 )
 
 
@@ -259,7 +265,8 @@ class _Types:
         is_array = row.category == "A" and row.element
         inner = self.resolve(row.element)[0] if is_array else None
         labels = None if row.labels is None else tuple(row.labels)
-        return Type(oid, row.schema, row.name, row.kind, inner, labels), not_null, typmod
+        fields = None if row.fields is None else frozenset(row.fields)
+        return Type(oid, row.schema, row.name, row.kind, inner, labels, fields), not_null, typmod
 
 
 def _read_types(conn: psycopg.Connection) -> _Types:

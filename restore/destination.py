@@ -12,6 +12,7 @@ from psycopg import sql
 
 from restore.copy import CopyFailure, copy_rows, copy_statement
 from restore.errors import SchemaError
+from restore.session import current_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,8 +119,10 @@ class Merged:
         self._table = table
         self._replaces = mode == "replace"
         self._key = key_to_replace_by(table) if self._replaces else ()
-        # The transaction after which rows are ours.
-        self._began = conn.execute("SELECT pg_current_xact_id()::xid::text").fetchall()[0][0]
+        # Rows of later transactions are ours.
+        self._older = sql.SQL("age(t.xmin) > age({}::text::xid)").format(
+            sql.Literal(current_transaction(conn))
+        )
         conn.execute(
             sql.SQL(
                 "DROP TABLE IF EXISTS {staging};"
@@ -151,7 +154,7 @@ class Merged:
     def _move(self, columns: Sequence[str], count: int) -> Sent | CopyFailure:
         """Move what is staged into the table."""
         names = sql.SQL(", ").join(map(quoted, columns))
-        replaced = self._count_there(columns) if self._replaces else 0
+        there = self._count_there(columns)
         moved = self._conn.execute(
             sql.SQL("INSERT INTO {} AS t ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} {}").format(
                 quoted(self._table.schema, self._table.name),
@@ -162,21 +165,30 @@ class Merged:
             ),
             [],
         ).rowcount
-        if self._replaces and moved < count:
+        if moved < count - (0 if self._replaces else there):
             # Some keys are in the backup twice: which ones shows row by row.
             return _TWICE
-        return Sent(moved, count - moved, replaced)
+        return Sent(moved, 0, there) if self._replaces else Sent(moved, there)
 
     def _count_there(self, columns: Sequence[str]) -> int:
-        """Count the staged rows whose key is in the table."""
-        if not set(self._key) <= set(columns):
+        """Count the staged rows of which a key is that of a row older than this restore."""
+        keys = [self._key] if self._replaces else [k.columns for k in self._table.unique_keys]
+        there = [self._is_there(key) for key in keys if set(key) <= set(columns)]
+        if not there:
             return 0
-        same = sql.SQL(" AND ").join(
-            sql.SQL("s.{0} = t.{0}").format(sql.Identifier(name)) for name in self._key
+        query = sql.SQL("SELECT count(*) FROM {} s WHERE {}").format(
+            _STAGING, sql.SQL(" OR ").join(there)
         )
-        query = sql.SQL("SELECT count(*) FROM {} s JOIN {} t ON {}")
-        statement = query.format(_STAGING, self._table.identifier, same)
-        return int(self._conn.execute(statement).fetchall()[0][0])
+        return int(self._conn.execute(query).fetchall()[0][0])
+
+    def _is_there(self, key: Sequence[str]) -> sql.Composable:
+        return sql.SQL("EXISTS (SELECT FROM {} t WHERE {} AND {})").format(
+            self._table.identifier,
+            sql.SQL(" AND ").join(
+                sql.SQL("s.{0} = t.{0}").format(sql.Identifier(name)) for name in key
+            ),
+            self._older,
+        )
 
     def insert(self, values: Sequence[Value]) -> Sent:
         """Take one row. Nothing loaded nor skipped: the backup has had this key before.
@@ -186,8 +198,13 @@ class Merged:
         """
         columns = [value.column.name for value in values]
         statement = insert_statement(self._table, values) + self._on_conflict(columns)
-        moved = self._conn.execute(statement, [value.value for value in values]).rowcount
-        return Sent(moved, 0 if self._replaces else 1 - moved)
+        parameters = [value.value for value in values]
+        moved = self._conn.execute(statement, parameters).rowcount
+        if moved or self._replaces:
+            return Sent(moved)
+        with self._conn.transaction():
+            self._conn.execute(insert_statement_into(_STAGING, values), parameters)
+            return Sent(0, self._count_there(columns))
 
     def _on_conflict(self, columns: Sequence[str]) -> sql.Composable:
         if not self._replaces:
@@ -197,12 +214,8 @@ class Merged:
         sets = [
             sql.SQL("{0} = excluded.{0}").format(quoted(name)) for name in others or self._key[:1]
         ]
-        return sql.SQL(
-            " ON CONFLICT ({}) DO UPDATE SET {} WHERE age(t.xmin) > age({}::text::xid)"
-        ).format(
-            sql.SQL(", ").join(map(quoted, self._key)),
-            sql.SQL(", ").join(sets),
-            sql.Literal(self._began),
+        return sql.SQL(" ON CONFLICT ({}) DO UPDATE SET {} WHERE {}").format(
+            sql.SQL(", ").join(map(quoted, self._key)), sql.SQL(", ").join(sets), self._older
         )
 
 
@@ -233,7 +246,11 @@ def key_to_replace_by(table: Table) -> tuple[str, ...]:
 
 def insert_statement(table: Table, values: Sequence[Value]) -> sql.Composed:
     """Return the INSERT of one row, its values as parameters."""
-    into = quoted(table.schema, table.name)
+    return insert_statement_into(quoted(table.schema, table.name), values)
+
+
+def insert_statement_into(into: sql.Identifier, values: Sequence[Value]) -> sql.Composed:
+    """Return the INSERT of one row into a table by its quoted name."""
     if not values:
         return sql.SQL("INSERT INTO {} AS t DEFAULT VALUES").format(into)
     return sql.SQL("INSERT INTO {} AS t ({}) OVERRIDING SYSTEM VALUE VALUES ({})").format(

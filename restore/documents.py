@@ -14,7 +14,7 @@ from restore.scalars import INTEGER_BITS, TEXTS, no_document
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from restore.catalog import Column
+    from restore.catalog import Column, Type
 
 # Types whose values are never JSON documents. Of others PostgreSQL's own input decides.
 _SCALARS = frozenset(
@@ -24,6 +24,7 @@ _SCALARS = frozenset(
 _INTERVAL_PARTS = ("years", "months", "days", "hours", "minutes", "seconds", "milliseconds")
 
 _members = msgspec.json.Decoder(list[msgspec.Raw])
+_objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw] | None])
 _numbers = msgspec.json.Decoder(dict[str, decimal.Decimal])
 _texts = msgspec.json.Decoder(dict[str, str | None])
 
@@ -63,6 +64,9 @@ def document_literal(column: Column, raw: bytes) -> str:
     name = column.type.name
     if name in _SCALARS or column.type.is_enum:
         raise no_document(column)
+    composite = column.type if column.type.element is None else column.type.element
+    if composite.fields is not None:
+        _check_fields(composite, raw)
     if raw[:1] == b"{":
         made = _FROM_OBJECT.get(name)
         try:
@@ -70,6 +74,21 @@ def document_literal(column: Column, raw: bytes) -> str:
         except (msgspec.DecodeError, KeyError) as error:
             raise LossError(f"no {name} can be made of this document: {error}") from error
     return raw.decode()
+
+
+def _check_fields(composite: Type, raw: bytes) -> None:
+    """See that a composite type has every field of an object, or of the objects in an array.
+
+    Raises:
+        LossError: the server would leave one out in silence.
+    """
+    try:
+        objects = _objects.decode(raw if raw[:1] == b"[" else b"[%b]" % raw)
+    except msgspec.DecodeError as error:
+        raise LossError(f"no {composite.name} can be made of this document: {error}") from error
+    unknown = {name for fields in objects for name in fields or ()} - (composite.fields or set())
+    if unknown:
+        raise LossError(f"type {composite.name} has no field {min(unknown)!r}")
 
 
 def _interval(raw: bytes) -> str:

@@ -26,6 +26,14 @@ _ISO = re.compile(
 _MIDNIGHT = re.compile(rf"[T ]00:00(?::00(?:\.0+)?)?(?:{_OFFSET})?", re.ASCII)
 # What these words mean depends on when the restore runs.
 _NOW = re.compile(r"\b(?:now|today|tomorrow|yesterday)\b", re.IGNORECASE)
+# How JavaScript's Date.toString() writes: "Wed Jan 31 2024 10:00:00 GMT+0100 (CET)".
+_JAVASCRIPT = re.compile(
+    r"[A-Z][a-z]{2} (?P<time>[A-Z][a-z]{2} \d{2} \d{4} \d{2}:\d{2}:\d{2}) (?:GMT|UTC)"
+    r"(?P<offset>[+-]\d{4})(?: \(.*\))?",
+    re.ASCII,
+)
+# A zone's name before an offset is, to PostgreSQL, a zone of POSIX, whose sign is the other way.
+_POSIX_ZONE = re.compile(r"(?<![A-Za-z])(?!OCT|SEPT)(?:GMT|UTC|UT|Z|[A-Z]{1,3}T)\s?[+-]\d")
 _YEAR = re.compile(r"\d{4}")
 _WITHOUT_YEAR = re.compile(r"\s*(?:[+-]?infinity|epoch)\s*", re.IGNORECASE)
 _EPOCH_TEXT = re.compile(r"-?(?:\d{10}|\d{13})", re.ASCII)
@@ -85,11 +93,23 @@ def _instant(column: Column, raw: bytes, notes: set[str]) -> dt.datetime:
     text = scalar(raw)
     if raw[:1] != b'"' or _EPOCH_TEXT.fullmatch(text):
         return _from_epoch(column, text, notes)
+    written = _JAVASCRIPT.fullmatch(text)
+    if written is not None:
+        return _from_javascript(written)
     if not _ISO.fullmatch(text):
         raise NotTypedError("not an ISO 8601 date and time")
     check_fraction(column, text)
     try:
         return dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise NotTypedError(str(error)) from error
+
+
+def _from_javascript(written: re.Match[str]) -> dt.datetime:
+    try:
+        return dt.datetime.strptime(
+            f"{written['time']} {written['offset']}", "%b %d %Y %H:%M:%S %z"
+        )
     except ValueError as error:
         raise NotTypedError(str(error)) from error
 
@@ -181,6 +201,8 @@ def check_literal(column: Column, text: str) -> None:
     check_fraction(column, text)
     if _NOW.search(text):
         raise LossError(f"{shown(text)} means the time of the restore, and no time that was stored")
+    if _POSIX_ZONE.search(text):
+        raise LossError(f"{shown(text)} has an offset after a zone's name: write the offset alone")
     if kind == "date" and ":" in text:
         raise LossError(f"column {column.name} is a date: {shown(text)} would lose a time of day")
     if kind in _DATED and not (_YEAR.search(text) or _WITHOUT_YEAR.fullmatch(text)):

@@ -20,6 +20,7 @@ from restore.constraints import (
     put_triggers_aside,
     quiet_warning,
 )
+from restore.destination import key_to_replace_by
 from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
 from restore.finish import Finisher, finish
@@ -30,7 +31,7 @@ from restore.orphans import Orphans
 from restore.progress import Stage
 from restore.rejects import RejectFile
 from restore.report import TableReport
-from restore.session import flush
+from restore.session import connect, current_transaction, flush
 from restore.transient import is_data_error, retrying
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Job:
         self._plan = plan
         self._watch = watch
         self._may_alter = True
+        self._since: str | None = None  # where rows were there before: what tells ours from them
         self._loads: dict[int, TableLoad] = {}
         self._reports = {
             load.table.oid: TableReport(
@@ -104,6 +106,8 @@ class Job:
             for rejects in self._rejects.values():
                 stack.enter_context(rejects)
             try:
+                if self._options.append:
+                    self._since = current_transaction(self._conn)
                 aside = self._put_aside()
                 self._load_all()
                 self._watch(Stage("foreign keys"))
@@ -141,7 +145,9 @@ class Job:
             return
         # Where records are missing, others will refer to them: that is found sooner than it is
         # found out by a key that does not come back.
-        if keys and any(report.rejected for report in self._reports.values()):
+        # A key that was never validated does not come back validated: nobody else would find out.
+        unchecked = any(key.definition.endswith("NOT VALID") for key in keys)
+        if keys and (unchecked or any(report.rejected for report in self._reports.values())):
             self._reject_orphans(keys, "restore_journal")
         try:
             bring_back(self._conn)
@@ -156,7 +162,7 @@ class Job:
             LoadError: the role may not, and some must be.
         """
         tables = {load.table.oid: load.table for load in self._plan.loads}
-        keys = self._plan.cyclic if self._options.append else self._plan.keys
+        keys = self._keys_to_put_aside()
         try:
             if keys:
                 put_keys_aside(self._conn, tables, keys)
@@ -169,6 +175,19 @@ class Job:
                 " their owner, with the right to create a schema in the database"
             ) from error
         return keys
+
+    def _keys_to_put_aside(self) -> tuple[ForeignKey, ...]:
+        """Return all keys where the tables are empty, else those that cannot hold meanwhile.
+
+        A row that is replaced keeps the key by which it is told, and may lose another that older
+        rows refer to: such a key has to hold all the time.
+        """
+        if not self._options.append:
+            return self._plan.keys
+        if self._options.on_conflict != "replace":
+            return self._plan.cyclic
+        told_by = {oid: key_to_replace_by(table) for oid, table in self._plan.tables.items()}
+        return tuple(k for k in self._plan.cyclic if k.parent_columns == told_by[k.parent])
 
     def _load_all(self) -> None:
         if self._options.dry_run:
@@ -206,7 +225,12 @@ class Job:
         order = list(self._plan.tables)
         keys = sorted(keys, key=lambda key: order.index(key.table))
         orphans = Orphans(
-            self._conn, tables, keys, chunk_bytes=self._options.chunk_bytes, schema=schema
+            self._conn,
+            tables,
+            keys,
+            chunk_bytes=self._options.chunk_bytes,
+            schema=schema,
+            since=self._since,
         )
         kept = [
             Kept(done.load, self._reports[oid], self._rejects[oid], done.converter)
@@ -243,14 +267,18 @@ class Job:
 
     def _bring_back_after(self, error: BaseException) -> None:
         """Bring back what is aside after a load that failed, if that can be."""
+        if self._options.dry_run:
+            return
         try:
-            if self._conn.info.transaction_status is not TransactionStatus.IDLE:
-                raise LoadError(
-                    "the connection is lost, or was interrupted in the middle of a COPY"
-                )
-            if not self._options.dry_run:
+            if self._conn.info.transaction_status is TransactionStatus.IDLE:
                 bring_triggers_back(self._conn)
                 bring_back(self._conn)
+                return
+            # The connection is lost, or was interrupted in the middle of a COPY.
+            self._conn.close()
+            with connect(self._options.dsn) as fresh:
+                bring_triggers_back(fresh)
+                bring_back(fresh)
         except (psycopg.Error, RestoreError):
             error.add_note(STILL_ASIDE)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from restore.errors import BackupError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 OnConflict = Literal["reject", "skip", "replace"]
 UnknownFields = Literal["error", "ignore", "warn"]
@@ -112,6 +112,8 @@ class Options:
     jobs: int = 1
 
     def __post_init__(self) -> None:
+        self._check_choices()
+        self._check_types()
         if self.clean and self.append:
             raise BackupError("--clean empties the tables and --append keeps them: choose one")
         if self.cascade and not self.clean:
@@ -120,6 +122,16 @@ class Options:
             raise BackupError(
                 f"--on-conflict {self.on_conflict} is for rows that are there: give --append too"
             )
+        _check_bounds(
+            "--chunk-bytes", self.chunk_bytes, _SMALLEST_CHUNK_BYTES, _LARGEST_CHUNK_BYTES
+        )
+        if self.batch_size is not None:
+            _check_bounds("--batch-size", self.batch_size, 1, _LARGEST_BATCH)
+        _check_bounds("--jobs", self.jobs, 1, 1)
+        _check_bounds("--lock-timeout", self.lock_timeout_s, 0, 86_400)
+        _check_timezone(self.timezone)
+
+    def _check_choices(self) -> None:
         for name, allowed in (
             ("on_conflict", OnConflict),
             ("unknown_fields", UnknownFields),
@@ -128,13 +140,16 @@ class Options:
             if getattr(self, name) not in get_args(allowed):
                 choices = ", ".join(get_args(allowed))
                 raise BackupError(f"--{name.replace('_', '-')} is one of {choices}")
-        _check_bounds(
-            "--chunk-bytes", self.chunk_bytes, _SMALLEST_CHUNK_BYTES, _LARGEST_CHUNK_BYTES
-        )
-        _check_bounds("--batch-size", self.batch_size or 1, 1, _LARGEST_BATCH)
-        _check_bounds("--jobs", self.jobs, 1, 1)
-        _check_bounds("--lock-timeout", self.lock_timeout_s, 0, 86_400)
-        _check_timezone(self.timezone)
+
+    def _check_types(self) -> None:
+        """Take a path that is written as text; refuse one name where several are meant."""
+        object.__setattr__(self, "backup", Path(self.backup))
+        if self.rejects is not None:
+            object.__setattr__(self, "rejects", Path(self.rejects))
+        for name in ("tables", "exclude"):
+            if isinstance(getattr(self, name), str):
+                raise BackupError(f"{name} is a set of names: write {{'users'}}")
+            object.__setattr__(self, name, frozenset(getattr(self, name)))
 
 
 def _check_bounds(option: str, value: float, least: int, most: int) -> None:

@@ -37,6 +37,7 @@ class Orphans:
         keys: the foreign keys, those of parents before those of their children.
         chunk_bytes: how much of a file is read at a time.
         schema: where what is taken out is kept meanwhile.
+        since: the transaction after which rows are ours to take out; None: all are.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class Orphans:
         *,
         chunk_bytes: int,
         schema: str,
+        since: str | None = None,
     ) -> None:
+        self._since = since
         self._conn = conn
         self._tables = tables
         self._keys = keys
@@ -103,7 +106,7 @@ class Orphans:
             sql.SQL("{} AS {}").format(column, sql.Identifier(f"v{n}"))
             for n, column in enumerate(own)
         )
-        parts = {
+        parts: dict[str, sql.Composable] = {
             "store": self._stores[key],
             "child": child.only,
             "parent": parent.only,
@@ -115,6 +118,8 @@ class Orphans:
                 sql.SQL("{} = {}").format(*pair) for pair in zip(own, others, strict=True)
             ),
         }
+        ours = sql.SQL("age(c.xmin) < age({}::text::xid)").format(sql.Literal(self._since))
+        parts["ours"] = sql.SQL("true") if self._since is None else ours
         with self._conn.transaction():
             self._conn.execute(_MAKE_STORE.format(**parts))
             return self._conn.execute(_TAKE_OUT.format(**parts)).rowcount
@@ -181,7 +186,7 @@ _MAKE_STORE = sql.SQL(
 # A key of which a part is NULL refers to nothing; with MATCH FULL, one that is all NULL.
 _TAKE_OUT = sql.SQL(
     "WITH gone AS ("
-    "DELETE FROM {child} AS c WHERE ({present})"
+    "DELETE FROM {child} AS c WHERE ({present}) AND {ours}"
     " AND NOT EXISTS (SELECT 1 FROM {parent} AS p WHERE {matches})"
     " RETURNING {columns}, row_to_json(c)::text AS taken"
     ") INSERT INTO {store} SELECT * FROM gone"

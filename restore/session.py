@@ -114,6 +114,12 @@ def _other(conn: psycopg.Connection) -> str:
     return f" (pid {row[0]})" if row else ""
 
 
+def current_transaction(conn: psycopg.Connection) -> str:
+    """Return a transaction's number, as text: rows of later ones were written after this call."""
+    [(number,)] = conn.execute("SELECT pg_current_xact_id()::xid::text").fetchall()
+    return str(number)
+
+
 def flush(conn: psycopg.Connection) -> None:
     """Return when all that was committed so far, by any session, is on disk."""
     conn.execute(_FLUSH)

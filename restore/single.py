@@ -204,7 +204,10 @@ def _expression(column: Column, raw: bytes, *, as_literal: bool) -> sql.Composab
         return sql.SQL("json_populate_record(NULL::{}, %s::json)").format(name)
     if element is not None and element.kind == "c" and raw[:1] == b"[":
         name = sql.Identifier(element.schema, element.name)
-        query = "ARRAY(SELECT json_populate_recordset(NULL::{}, %s::json))"
+        query = (
+            "ARRAY(SELECT CASE WHEN json_typeof(e) <> 'null' THEN json_populate_record(NULL::{}, e)"
+            " END FROM json_array_elements(%s::json) AS e)"
+        )
         return sql.SQL(query).format(name)
     return _PLACEHOLDER
 

@@ -102,3 +102,40 @@ def test_replace_needs_a_key(target: Target) -> None:
     target.write(item=records(5))
     with pytest.raises(SchemaError, match="has none: use skip or reject"):
         append(target, "replace")
+
+
+def test_rows_that_were_there_are_never_taken_out(target: Target) -> None:
+    target.conn.execute(
+        "CREATE TABLE item"
+        " (id int PRIMARY KEY, code text UNIQUE, parent text REFERENCES item (code));"
+        " INSERT INTO item VALUES (1, 'A', NULL), (2, 'B', 'A');"
+        " CREATE TABLE old (id int PRIMARY KEY, up int);"
+        " INSERT INTO old VALUES (1, 99);"
+        " ALTER TABLE old ADD CONSTRAINT old_up FOREIGN KEY (up) REFERENCES old NOT VALID"
+    )
+    target.write(item=[{"id": 1, "code": "Z"}, {"id": 3, "code": "C", "parent": "B"}])
+    [table] = append(target, "replace").tables
+    assert (table.loaded, table.rejected) == (1, 1)
+    assert target.rejected("item")[0]["sqlstate"] == "23503"
+    assert target.rows("SELECT id, code FROM item ORDER BY id") == [(1, "A"), (2, "B"), (3, "C")]
+    (target.backup / "item.json").unlink()
+    target.write(old=[{"id": 2, "up": 3}, {"id": 3, "up": 2}, {"id": 4, "up": 55}, {"id": "x"}])
+    [table] = append(target, "reject").tables
+    assert (table.loaded, table.rejected) == (2, 2)
+    assert sorted(target.rejected("old")) == [2, 3]
+    assert target.rows("SELECT id FROM old ORDER BY id") == [(1,), (2,), (3,)]
+    assert target.rows("SELECT convalidated FROM pg_constraint WHERE conname = 'old_up'") == [
+        (False,)
+    ]
+
+
+def test_skip_keeps_what_is_twice_in_the_backup_itself(target: Target) -> None:
+    target.conn.execute(
+        "CREATE TABLE item (id int PRIMARY KEY, email text UNIQUE);"
+        " INSERT INTO item VALUES (9, 'z')"
+    )
+    items = [{"id": 1, "email": "a"}, {"id": 1, "email": "b"}, {"id": 2, "email": "a"}]
+    target.write(item=[*items, {"id": 9, "email": "y"}, {"id": 5, "email": "z"}])
+    [table] = append(target, "skip").tables
+    assert (table.loaded, table.skipped, table.duplicates) == (1, 2, 4)
+    assert sorted(target.rejected("item")) == [1, 2]

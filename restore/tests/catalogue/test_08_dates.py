@@ -237,3 +237,24 @@ def test_the_zone_of_times_without_one(target: Target) -> None:
         },
         *("--timezone", "Europe/Berlin"),
     )
+
+
+def test_an_offset_after_a_zones_name_is_no_zone_of_posix(target: Target) -> None:
+    """To PostgreSQL "GMT+0100" is a zone whose sign is the other way; JavaScript writes it so."""
+    check(
+        target,
+        {
+            "timestamptz": [
+                ('"Wed Jan 31 2024 10:00:00 GMT+0100 (Central European Standard Time)"', NINE),
+                ('"Wed Jan 31 2024 10:00:00 GMT+0100"', NINE),
+                ('"2024-01-31T10:00:00GMT+01:00"', Refused()),
+                ('"2024-01-31 10:00 UTC+2"', Refused()),
+                ('"2024-01-31 10:00:00 Z+01"', Refused()),
+                ('"2024-01-31 10:00:00 EST"', "2024-01-31 15:00:00+00"),
+                ('"31-OCT-2024 10:00:00+02"', "2024-10-31 08:00:00+00"),
+            ]
+        },
+    )
+
+
+NINE = "2024-01-31 09:00:00+00"

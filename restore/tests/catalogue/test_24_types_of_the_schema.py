@@ -219,3 +219,21 @@ def test_types_of_extensions(target: Target, extension: str) -> None:
         },
     }
     check(target, cases[extension])
+
+
+def test_a_field_that_a_composite_type_lacks_is_not_left_out(target: Target) -> None:
+    target.conn.execute(
+        "CREATE TYPE pair AS (a int, b text);"
+        " CREATE TABLE t (id int PRIMARY KEY, one pair, many pair[])"
+    )
+    target.write(
+        t=[
+            {"id": 0, "one": {"a": 1, "b": "x"}, "many": [{"a": 2}, None]},
+            {"id": 1, "one": {"a": 1, "b": "x", "gone": 42}},
+            {"id": 2, "one": {"A": 7}},
+            {"id": 3, "many": [{"a": 1, "zzz": 1}]},
+        ]
+    )
+    target.restore(exit_code=3)
+    assert sorted(target.rejected("t")) == [1, 2, 3]
+    assert target.rows("SELECT one::text, many::text FROM t") == [("(1,x)", '{"(2,)",NULL}')]
