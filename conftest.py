@@ -58,7 +58,7 @@ def database(server: RunningServer) -> Iterator[Database]:
 
 
 def pytest_configure() -> None:
-    """Take signals that a shell in the background ignores: what tests start would ignore them too."""
+    """Take signals that a shell in the background ignores: what tests start would ignore them."""
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)

@@ -110,6 +110,8 @@ def test_an_interrupted_restore_says_so_in_one_line_and_the_next_one_repairs(
         said = process.stderr.read().splitlines()
     assert process.returncode == 1
     assert said[-1].startswith("restore: interrupted;")
+    assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == keys
+    assert schema_of_indexes(target) == before
     assert not [line for line in said[:-1] if not line.startswith("[")]
     target.restore("--clean")
     assert target.rows("SELECT count(*) FROM company") == [(100_000,)]
