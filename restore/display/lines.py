@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from restore.progress import Found, Progress, TableDone
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from restore.progress import Event, Stage, Warned
+
+
+# What is measured over less is the time of a batch or two, and of the clock.
+_TELLING_FROM_S = 0.5
 
 
 class Pace:
@@ -28,7 +33,7 @@ class Pace:
         """Take note of an event."""
         if isinstance(event, Found):
             self._all_began = self._clock()
-        if isinstance(event, Progress) and event.number != self._number:
+        if isinstance(event, Progress | TableDone) and event.number != self._number:
             self._number, self._began = event.number, self._last
         self._last = self._clock()
 
@@ -74,18 +79,63 @@ def progress_line(progress: Progress, elapsed_s: float) -> str:
         figures.insert(0, f"batch {progress.batches:,}/{expected:,}")
     if progress.rejected:
         figures.append(f"{progress.rejected:,} kept out")
-    if 0 < progress.bytes_read < progress.bytes_total:
-        rest = progress.bytes_total / progress.bytes_read - 1
-        figures.append(time_left(elapsed_s * rest))
+    left_s = seconds_left(progress.bytes_read, progress.bytes_total, elapsed_s)
+    if left_s is not None:
+        figures.append(time_left(left_s))
     return f"{heading(progress)}: {', '.join(figures)}"
 
 
+def rate(rows: int, elapsed_s: float) -> float | None:
+    """Return rows per second; None as long as too little time has passed to tell."""
+    return rows / elapsed_s if elapsed_s >= _TELLING_FROM_S else None
+
+
+def seconds_left(done: int, total: int, elapsed_s: float) -> float | None:
+    """Return how long the rest takes at this pace; None where that cannot be told, or all is done.
+
+    Args:
+        done: bytes that are read.
+        total: bytes that there are.
+        elapsed_s: how long it took to read them, in seconds.
+    """
+    if elapsed_s < _TELLING_FROM_S or not 0 < done < total:
+        return None
+    return elapsed_s * (total / done - 1)
+
+
 def pace(rows: int, elapsed_s: float) -> list[str]:
-    """Write ``31,000 records/s``, to two digits: it is no finer; nothing if no time has passed."""
-    if elapsed_s <= 0:
-        return []
-    rate = float(f"{rows / elapsed_s:.2g}")
-    return [f"{rate:,.0f} records/s"]
+    """Write ``31,000 records/s``, to two digits: it is no finer; nothing if it cannot be told."""
+    per_s = rate(rows, elapsed_s)
+    return [] if per_s is None else [f"{float(f'{per_s:.2g}'):,.0f} records/s"]
+
+
+def finished(last: Progress, done: TableDone) -> Progress:
+    """Return how far a restore is when a table is done.
+
+    A table without a batch has no progress of its own; how large its file is nobody told.
+
+    Args:
+        last: the progress before, of this table or of one before it.
+        done: tells of the table's end.
+    """
+    own = last.number == done.number
+    read = done.report.read
+    before_rows = last.all_rows - (last.rows if own else 0)
+    rest_bytes = last.bytes_total - last.bytes_read if own else 0
+    at_end = done.number == done.tables
+    return replace(
+        last,
+        table=done.report.table,
+        number=done.number,
+        tables=done.tables,
+        rows=read,
+        batches=last.batches if own else 0,
+        batches_expected=last.batches if own else 0,
+        bytes_read=last.bytes_total if own else 0,
+        bytes_total=last.bytes_total if own else 0,
+        all_rows=before_rows + read,
+        all_bytes_read=last.all_bytes_total if at_end else last.all_bytes_read + rest_bytes,
+    )
 
 
 def done_line(done: TableDone) -> str:

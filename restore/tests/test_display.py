@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import io
+import itertools
 import json
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -20,6 +22,8 @@ import pytest
 
 from restore.display import open_display
 from restore.display.bars import Bars
+from restore.display.compact import compact_count, compact_rate, compact_size, compact_time
+from restore.display.layout import layout
 from restore.display.plain import Plain
 from restore.display.question import question
 from restore.interrupt import Follower
@@ -74,7 +78,7 @@ def test_plain_lines_tell_of_a_table_from_beginning_to_end() -> None:
     report = {"loaded": 20_000, "rejected": 3, "duplicates": 1, "wall_s": 1.2}
     assert plain_lines(
         (0, Found(path="b/20240101_000000", newest=True, tables=24)),
-        (0.4, progress()),
+        (0.5, progress()),
         (0.8, progress(rows=24_000, bytes_read=10_400_000)),
         (3.5, progress(rows=9, bytes_read=39_000_000, batches=90, rejected=7)),
         (3.6, Warned(message="12 checkpoints were forced")),
@@ -82,7 +86,7 @@ def test_plain_lines_tell_of_a_table_from_beginning_to_end() -> None:
         (3.8, Stage(name="foreign keys")),
     ) == [
         "restoring b/20240101_000000, the newest, with 24 tables",
-        "[3/24] users: batch 12/85, 12,000 records, 5.2/40.1 MB, 30,000 records/s, 3 s left",
+        "[3/24] users: batch 12/85, 12,000 records, 5.2/40.1 MB, 24,000 records/s, 4 s left",
         "[3/24] users: batch 90/90, 9 records, 39.0/40.1 MB, 3 records/s, 7 kept out, 1 s left",
         "warning: 12 checkpoints were forced",
         "[3/24] users: 20,000 loaded, 3 rejected, 1 duplicate in 1.2 s",
@@ -114,6 +118,16 @@ def test_figures_that_are_not_known_are_left_out() -> None:
     assert line == "[3/24] users: 12,000 records, 40.1/40.1 MB"
 
 
+def test_no_pace_is_told_before_it_can_be_known() -> None:
+    """Over a few milliseconds it would be millions of records a second."""
+    early, later = (
+        plain_lines((0, Found(path="b", newest=False, tables=1)), (at, progress()))[-1]
+        for at in (0.49, 0.5)
+    )
+    assert early == "[3/24] users: batch 12/85, 12,000 records, 5.2/40.1 MB"
+    assert later == f"{early}, 24,000 records/s, 4 s left"
+
+
 def test_names_from_a_backup_cannot_command_a_terminal() -> None:
     report = {"table": HOSTILE, "loaded": 1}
     events: list[Event] = [
@@ -143,7 +157,8 @@ def test_bars_read_no_markup_and_fit_their_terminal(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
     screen = Screen()
-    with Bars(screen) as display:
+    ticks = itertools.count()
+    with Bars(screen, lambda: next(ticks)) as display:
         display(progress(table=HOSTILE))
         display(Warned(message=f"warned {HOSTILE}"))
         display(Stage(name="foreign keys"))
@@ -153,9 +168,10 @@ def test_bars_read_no_markup_and_fit_their_terminal(
     assert written.rindex(SHOW_CURSOR) > written.rindex(HIDE_CURSOR)
     drawn = [line for line in written.splitlines() if line.startswith("all tables")]
     assert drawn
-    assert ("12,000 records" in written) == (width > 40)
+    assert all(len(line) <= width for line in drawn)
+    assert ("12,000 records" if width == 200 else "12.0k records") in written
     assert ("━" in written) == (width > 40)
-    assert ("s left" in written) == (width > 40)
+    assert ("s left" in written) == (width == 200)
 
 
 def test_bars_begin_with_the_first_batch() -> None:
@@ -228,6 +244,114 @@ class Terminal:
         return output
 
 
+DRAWING = """
+import sys
+from restore.display.bars import Bars
+from restore.progress import Progress, TableDone
+from restore.report import TableReport
+
+now = 0.0
+
+
+def progress(table, number, rows, done, total):
+    return Progress(
+        table=table, number=number, tables=3, rows=rows, rejected=0, batches=9,
+        batches_expected=99, bytes_read=done, bytes_total=total, all_rows=4_130_000 + rows,
+        all_bytes_read=done, all_bytes_total=80_000_000,
+    )
+
+
+def done(table, number, read):
+    return TableDone(number, 3, TableReport(table=table, schema="s", file="f", read=read))
+
+
+with Bars(sys.stderr, lambda: now) as bars:
+    for now, event in EVENTS:
+        bars(event)
+"""
+
+
+def drawn(events: str, width: int) -> list[str]:
+    """Return the lines that bars draw of these events on a terminal, without colours."""
+    terminal = Terminal([sys.executable, "-c", DRAWING.replace("EVENTS", events)], width=width)
+    terminal.end()
+    assert terminal.process.returncode == 0, terminal.seen
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.seen).replace("\r", "\n").split("\n")
+
+
+LONG = '"a_table_with_a_name_that_is_long"'
+HALF_WAY = f"[(0.0, done({LONG}, 1, 0)), (0.5, progress({LONG}, 2, 12_345, 5_200_000, 40_100_000))]"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_all_figures_of_both_bars_are_seen_on_a_narrow_terminal(width: int) -> None:
+    lines = drawn(HALF_WAY, width)
+    [whole, *_] = [line for line in lines if line.startswith("all tables ")]
+    [table, *_] = [line for line in lines if line.startswith("[2/3] a_t")]
+    assert len(whole) <= width
+    assert len(table) <= width
+    assert "…" in table[:24]
+    assert re.search(r" 6% +4\.14M records +8\.3M/s +5\.2/80 MB +0:08$", whole), whole
+    assert re.search(r" 12% +12\.3k records +25k/s +5\.2/40 MB +0:04$", table), table
+    assert ("━" in whole) == (width > 60)
+
+
+def test_bars_show_no_rate_before_it_can_be_known() -> None:
+    early = drawn('[(0.0, done("a", 1, 0)), (0.49, progress("b", 2, 12_345, 1, 2))]', 80)
+    assert any("12.3k records" in line for line in early)
+    assert not any("/s" in line for line in early)
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["with a batch", "without"])
+def test_bars_are_as_far_as_the_tables_that_are_done(*, begun: bool) -> None:
+    batch = '(2, progress("z", 3, 10, 1_000, 80_000_000)),' if begun else ""
+    lines = drawn(f'[(1, progress("big", 2, 5, 1_000, 2_000)), {batch} (3, done("z", 3, 77))]', 80)
+    end = next(n for n, line in enumerate(lines) if line.startswith("[3/3] z: "))
+    assert not any("[2/3]" in line for line in lines[end:])
+    wholes = [line for line in lines[end:] if line.startswith("all tables")]
+    tables = [line for line in lines[end:] if line.startswith("[3/3] z ")]
+    assert wholes
+    assert tables
+    assert all("100%" in line and "80/80 MB" in line for line in wholes)
+    assert all("100%" in line and "77 records" in line for line in tables)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (compact_count(0), "0"),
+        (compact_count(9_999), "9,999"),
+        (compact_count(10_000), "10.0k"),
+        (compact_count(99_960), "100k"),
+        (compact_count(999_499), "999k"),
+        (compact_count(999_500), "1.00M"),
+        (compact_count(12_345_678_901), "12.3G"),
+        (compact_rate(0.4), "0/s"),
+        (compact_rate(2_345), "2,300/s"),
+        (compact_rate(999_999), "1.0M/s"),
+        (compact_size(0, 0), "0.0/0.0 kB"),
+        (compact_size(900, 1_700), "0.9/1.7 kB"),
+        (compact_size(99_000_000, 40_100_000), "40/40 MB"),
+        (compact_size(5_200_000, 40_100_000_000), "0.0/40 GB"),
+        (compact_size(0, 999_600_000), "0.0/1.0 GB"),
+        (compact_time(0), "0:01"),
+        (compact_time(59.1), "1:00"),
+        (compact_time(3_599), "59:59"),
+        (compact_time(3_723), "1:02:03"),
+    ],
+)
+def test_compact_figures(written: str, expected: str) -> None:
+    assert written == expected
+
+
+@pytest.mark.parametrize("width", range(1, 220))
+def test_a_line_is_never_wider_than_its_terminal(width: int) -> None:
+    chosen = layout(width)
+    parts = [chosen.name, chosen.percent, *chosen.figures.values()]
+    parts += [chosen.bar] if chosen.bar else []
+    assert sum(parts) + len(parts) - 1 <= max(width, 6)
+
+
 def restoring(target: Target, *words: str) -> list[str]:
     words = (str(target.backup), "--dsn", target.dsn, "--rejects", str(target.rejects), *words)
     return [sys.executable, "-m", "restore", *words]
@@ -253,6 +377,19 @@ def test_on_a_terminal_bars_are_drawn_and_taken_away(large: Target) -> None:
     assert terminal.seen.rindex(SHOW_CURSOR) > terminal.seen.rindex(HIDE_CURSOR)
     assert "[red]t\\x1b[31m" in output
     assert "\x1b" not in output
+
+
+def test_the_last_bars_are_those_of_the_last_table(large: Target) -> None:
+    large.conn.execute("CREATE TABLE zebra (id int PRIMARY KEY)")
+    (large.backup / "zebra.json").write_text("[]", encoding="utf-8")
+    terminal = Terminal(restoring(large), width=80)
+    terminal.end()
+    (large.backup / "zebra.json").unlink()
+    assert terminal.process.returncode == 0, terminal.seen
+    after = terminal.seen.partition("[2/2] zebra: ")[2]
+    assert "all tables" in after
+    assert "[1/2]" not in after
+    assert "[2/2] zebra" in after
 
 
 def test_an_interrupt_shows_the_cursor_again(large: Target) -> None:
