@@ -54,8 +54,6 @@ def restore(
     report = Report(
         backup=str(backup.path),
         dry_run=options.dry_run,
-        left_out=list(backup.left_out),
-        warnings=list(backup.warnings),
     )
     rejects = _rejects_folder(options, backup.path)
     with connect(
