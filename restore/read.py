@@ -5,7 +5,9 @@ followed by a comma and a ``{`` ends a prefix; the prefix starts on a record bou
 prefix + ``]`` parses, the cut was at depth one and outside a string. If it does not, earlier
 candidates are tried, then the stretch is walked record by record (``scan``), and what is damaged is
 isolated. Files with one record a line are cut at the last line end in the same way. A record larger
-than a chunk is read on to its end, which is looked for only in what is new (``large``).
+than a chunk is read on to its end, which is looked for only in what is new (``large``). Text before
+an array is damage, and several arrays in a row are read as one: the walk passes from each to the
+next.
 """
 
 from __future__ import annotations
@@ -17,37 +19,24 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restore.batch import Batch, Damage, RawRecord, together
+from restore.forms import LINES, Form, any_boundary, array_form, array_start, boundaries
 from restore.large import OpenRecord
-from restore.scan import (
-    DECODE_ERRORS,
-    LINES,
-    STRAY,
-    Form,
-    Piece,
-    Walk,
-    any_boundary,
-    array_form,
-    walk,
-)
-from restore.tokens import is_unfinished
+from restore.scan import DECODE_ERRORS, STRAY, Piece, Walk, walk
+from restore.tokens import is_open, is_unfinished
 from restore.window import WHITE, Source, Window
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Iterator, Sized
 
     from restore.stream import Span
 
 __all__ = ["LARGEST_RECORD_BYTES", "Batch", "Damage", "RawRecord", "Reader", "Source"]
 
-# How far back from the end of a chunk a boundary is looked for before all of it is searched.
-_TAIL_BYTES = 1 << 16
-# Each wrong candidate costs a parse of the chunk; past these few the careful walk is cheaper.
-_MOST_CUTS = 3
 # A record that is still unfinished at this size is damage; it bounds what is held in memory.
 LARGEST_RECORD_BYTES = 1 << 28
 _BETWEEN = WHITE + b","
 
+_BEFORE_START = "this text stands before the array"
 _AFTER_END = "this text stands after the end of the array"
 
 _raw_array = msgspec.json.Decoder(list[msgspec.Raw])
@@ -64,7 +53,7 @@ class Reader:
         follows: more follows the array under other keys; ``stop`` and ``rest`` say where and what.
 
     Attributes:
-        cut_off_at: where the file ends, if it ends before its array is closed.
+        cut_off_at: where the file ends, if it ends before its array is closed or in mid-record.
         warning: what is odd about a file that was read to its end; None: nothing.
     """
 
@@ -103,7 +92,7 @@ class Reader:
         return self._window.offset if self._closed else None
 
     def __iter__(self) -> Iterator[Batch | Damage]:
-        self._start()
+        yield from self._start()
         while not self._closed and self._window.held:
             self._learn(self._window.held, 0)
             batch = self._cut_batch()
@@ -119,7 +108,7 @@ class Reader:
         if not self._follows:
             yield from self._after_end()
 
-    def _start(self) -> None:
+    def _start(self) -> Iterator[Damage]:
         """Come to the first record, and see whether the file holds an array or lines."""
         window = self._window
         window.fill(self.chunk_bytes)
@@ -128,16 +117,24 @@ class Reader:
             window.skip_white(self.chunk_bytes)
             if not window.held:
                 self.warning = "holds nothing, not even an empty list: it may have been cut off"
-            if not window.held.startswith(b"["):
+            opening = array_start(window.held)
+            if opening is None:
                 return
-            window.drop(1)
+            if opening:
+                text = window.held[:opening].rstrip(WHITE)
+                yield self._damage(text, window.offset, _BEFORE_START)
+            window.drop(opening + 1)
         gap = window.skip_white(self.chunk_bytes)
-        self._form = array_form(window.held, gap, section=self._follows)
+        self._see_form(window.held, gap, 0)
 
     def _learn(self, text: bytes, at: int) -> None:
         """See how the array is set from the records that begin there, as long as none told it."""
         if self._form.fields is not None and not self._form.fields:
-            self._form = array_form(text, b"", at=at, section=self._follows)
+            self._see_form(text, b"", at)
+
+    def _see_form(self, text: bytes, gap: bytes, at: int) -> None:
+        several = not self._follows and self._span is None
+        self._form = array_form(text, gap, at=at, section=self._follows, several=several)
 
     def _cut_batch(self) -> Batch | None:
         """Cut whole records off the buffer's start; None where no cut holds."""
@@ -166,17 +163,10 @@ class Reader:
                 return [(len(text), len(buffer))]
             return [(len(text) - 1, len(text))] if text.endswith(b"]") else []
         for pattern in (self._form.boundary, any_boundary()):
-            found = self._boundaries(pattern)
+            found = boundaries(buffer, pattern)
             if found:
                 return found
         return []
-
-    def _boundaries(self, pattern: re.Pattern[bytes]) -> list[tuple[int, int]]:
-        tail = max(0, len(self._window.held) - _TAIL_BYTES)
-        found = list(pattern.finditer(self._window.held, tail))
-        if not found and tail:
-            found = list(pattern.finditer(self._window.held))
-        return [(match.start() + 1, match.end()) for match in found[: -_MOST_CUTS - 1 : -1]]
 
     def _batch(self, data: bytes, offset: int) -> Batch | None:
         """Make a batch of an array of whole records; None where they are none."""
@@ -257,6 +247,10 @@ class Reader:
         found = walk(buffer, self._form, final=final)
         yield from self._pieces(buffer, base, found)
         self._window.drop(found.end)
+        if self._window.ended and self._form.lines and found.pieces:
+            last = found.pieces[-1]
+            if last.reason and b"\n" not in buffer[last.end :] and is_open(buffer, last.start):
+                self.cut_off_at = base + len(buffer)
         if found.closed and self._span:
             yield self._damage(buffer[found.end - 1 : found.end], base + found.end - 1, STRAY)
         else:

@@ -9,56 +9,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from restore.tokens import DECODE_ERRORS, TEXT, UNFINISHED, fault, fields_of, value_end
+from restore.forms import SEAM
+from restore.tokens import DECODE_ERRORS, UNFINISHED, fault, fields_of, value_end
 
-__all__ = [
-    "DECODE_ERRORS",
-    "LINES",
-    "STRAY",
-    "Form",
-    "Piece",
-    "Walk",
-    "any_boundary",
-    "array_form",
-    "walk",
-]
+if TYPE_CHECKING:
+    from restore.forms import Form
 
-_ANY_BOUNDARY = re.compile(rb"\}\s*,\s*(?=\{)")
-_ARRAY_START = re.compile(rb'\s*(?:\{\s*\}\s*,\s*)*+(?P<key>\{\s*"' + TEXT + rb'"\s*:)?', re.DOTALL)
+__all__ = ["DECODE_ERRORS", "STRAY", "Piece", "Walk", "walk"]
+
 _PAST_END = re.compile(rb"\s*(?:[,{\[\]]|\Z)")
 _NEXT = re.compile(rb"\s*,\s*(?=\{)")
 _GAP = re.compile(rb"[\s,]*")
-_KEYS = re.compile(rb'"(' + TEXT + rb')"\s*:', re.DOTALL)
 # What follows a record is known by so many bytes; nearer to the end of a buffer it is not.
 _ENDING_BYTES = 1 << 10
 STRAY = "this bracket closes nothing"
 _NOT_AN_OBJECT = "this is no record: expected a JSON object"
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How a file's records are set.
-
-    Args:
-        lines: one record a line without brackets around them (JSON Lines), else an array.
-        boundary: matches from a record's closing brace to just before the next one's opening brace.
-        ending: matches what follows a record's end.
-        start: matches just before a record's opening brace; after damage, the walk goes on there.
-        fields: the first record's fields where ``start`` may also match inside a record; what
-            starts there then has to share half of them. Empty: not known yet.
-        section: matches where the array ends and others follow under other keys, in ``end``; its
-            ``key`` is the next one's. None: nothing follows the array.
-        keys: all keys in the first record, however deep: none of them is the next section's.
-    """
-
-    lines: bool
-    boundary: re.Pattern[bytes]
-    ending: re.Pattern[bytes]
-    start: re.Pattern[bytes]
-    fields: frozenset[str] | None = None
-    section: re.Pattern[bytes] | None = None
-    keys: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,69 +46,6 @@ class Walk:
     closed: bool
 
 
-LINES = Form(
-    lines=True,
-    boundary=_ANY_BOUNDARY,
-    ending=re.compile(rb"\r?\n"),
-    start=re.compile(rb"\n\s*(?=\{)"),
-)
-
-
-def array_form(
-    start: bytes, gap: bytes | None = None, *, at: int = 0, section: bool = False
-) -> Form:
-    """See how an array sets its records.
-
-    Args:
-        start: what follows the opening bracket.
-        gap: the white space before the first record, where that is not in ``start``.
-        at: where in ``start`` the records begin.
-        section: more follows the array's end, under other keys.
-    """
-    gap = start[: len(start) - len(start.lstrip(b" \t\r\n"))] if gap is None else gap
-    if b"\n" in gap:
-        # Each record starts a line, at the same indentation as the first.
-        indent = gap.rpartition(b"\n")[2]
-        line = rb"\n" + re.escape(indent)
-        return Form(
-            lines=False,
-            boundary=re.compile(rb"\}\s*,[ \t\r]*" + line + rb"(?=\{)"),
-            ending=re.compile(rb"[ \t\r]*,?[ \t\r]*\n"),
-            start=re.compile(line + rb"(?=\{)"),
-            section=_section_end(rb"\n[ \t]{0,%d}" % max(0, len(indent) - 1)) if section else None,
-        )
-    key = _ARRAY_START.match(start, at)
-    first = re.escape(key["key"]) if key and key["key"] else rb"\{"
-    boundary = re.compile(rb"\}\s*,\s*(?=" + first + rb")")
-    # Empty records tell nothing: the first one that has fields does.
-    fields = fields_of(start, key.start("key"), final=False) if key and key["key"] else None
-    return Form(
-        lines=False,
-        boundary=boundary,
-        ending=re.compile(rb"\s*,\s*" + first + rb"|\s*\]\s*\Z"),
-        # The brace of the record before may be what is missing.
-        start=re.compile(rb"[\w\]}\"]\s*,\s*(?=" + first + rb")"),
-        fields=fields or frozenset(),
-        section=_section_end(rb"\}\s*") if section else None,
-        keys=_keys(start, key.start("key")) if section and key and key["key"] else frozenset(),
-    )
-
-
-def _section_end(before: bytes) -> re.Pattern[bytes]:
-    key = rb',\s*"(?P<key>' + TEXT + rb')"\s*:\s*[\[{]'
-    return re.compile(before + rb"(?P<end>\]\s*(?:" + key + rb"|\}[\s}]*\Z))", re.DOTALL)
-
-
-def _keys(start: bytes, position: int) -> frozenset[bytes]:
-    end = value_end(start, position, len(start))
-    return frozenset(_KEYS.findall(start, position, end)) if end is not None else frozenset()
-
-
-def any_boundary() -> re.Pattern[bytes]:
-    """Return the pattern for boundaries of records that are not set as the first one was."""
-    return _ANY_BOUNDARY
-
-
 def walk(buffer: bytes, form: Form, *, final: bool) -> Walk:
     """Go over ``buffer`` from its start, which is a record boundary.
 
@@ -160,6 +64,10 @@ def walk(buffer: bytes, form: Form, *, final: bool) -> Walk:
         if position == len(buffer):
             return Walk(pieces, position, closed=False)
         if buffer[position : position + 1] == b"]" and not form.lines:
+            seam = SEAM.match(buffer, position) if form.several else None
+            if seam:
+                position = seam.end()
+                continue
             if _is_stray(buffer, position, form):
                 pieces.append(Piece(position, position + 1, STRAY))
                 position += 1

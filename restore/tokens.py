@@ -27,6 +27,14 @@ def is_unfinished(buffer: bytes | memoryview) -> bool:
     return fault(buffer, final=False) == UNFINISHED
 
 
+def is_open(buffer: bytes, start: int) -> bool:
+    """Tell whether a sound object begins at ``start`` that does not end in ``buffer``."""
+    if not buffer.startswith(b"{", start) or value_end(buffer, start, len(buffer)) is not None:
+        return False
+    with memoryview(buffer)[start:] as text:
+        return is_unfinished(text)
+
+
 def fault(text: bytes | memoryview, *, final: bool) -> str | None:
     """Say what is wrong with the value that ``text`` starts with; None: nothing.
 

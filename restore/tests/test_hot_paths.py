@@ -14,9 +14,10 @@ import pytest
 from restore.catalog import Column, Table, Type
 from restore.copy import copy_rows, copy_statement, prepare
 from restore.decode import Codec, make_codec
+from restore.forms import array_form
 from restore.kinds import Shape
 from restore.read import Batch, Damage, Reader
-from restore.scan import DECODE_ERRORS, array_form, walk
+from restore.scan import DECODE_ERRORS, walk
 from restore.values import Converter
 
 if TYPE_CHECKING:

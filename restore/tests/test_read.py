@@ -93,7 +93,7 @@ def test_cut_off_file_gives_all_whole_records(style: Any, chunk_bytes: int) -> N
     records, damaged, reader = read(data[:cut], chunk_bytes)
     assert records == RECORDS[:33]
     assert [damage.record.ordinal for damage in damaged] == [33]
-    assert reader.cut_off_at == (None if style is json_lines else cut)
+    assert reader.cut_off_at == cut
 
 
 @pytest.mark.parametrize("data", [b"[", b'[{"id":1}', b'[{"id":1},'])
@@ -141,7 +141,8 @@ def test_one_damaged_record_costs_no_other(
         (b'[{"id":1} {"id":2}{"id":3}]', [{"id": 1}, {"id": 2}, {"id": 3}], []),
         (b'[{"id":1},]', [{"id": 1}], []),
         (b'[{"id":1}] x', [{"id": 1}], [b"x"]),
-        (b'[{"id":1}][{"id":2}]', [{"id": 1}], [b'[{"id":2}]']),
+        (b'[{"id":1}][{"id":2}]', [{"id": 1}, {"id": 2}], []),
+        (b'[{"id":1}] [2]', [{"id": 1}], [b"[2]"]),
         (b"garbage", [], [b"garbage"]),
     ],
 )
