@@ -32,9 +32,11 @@ def compact_rate(rate: float) -> str:
 
 def compact_size(part: int, whole: int) -> str:
     """Write ``5.2/40 MB``; a part never exceeds its whole."""
-    scaled, unit = _scaled(whole / _KILO, ("kB", "MB", "GB", "TB"))
-    done = scaled * min(part, whole) / whole if whole else 0.0
-    return f"{_short(done)}/{_short(scaled)} {unit}"
+    part = min(part, whole)
+    scaled, unit = _scaled(whole, ("B", "kB", "MB", "GB", "TB"))
+    if unit == "B":
+        return f"{part}/{whole} B"
+    return f"{_short(scaled * part / whole)}/{_short(scaled)} {unit}"
 
 
 def compact_time(seconds: float) -> str:

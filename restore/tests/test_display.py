@@ -170,7 +170,7 @@ def test_bars_read_no_markup_and_fit_their_terminal(
     assert drawn
     assert all(len(line) <= width for line in drawn)
     assert ("12,000 records" if width == 200 else "12.0k records") in written
-    assert ("━" in written) == (width > 40)
+    assert any(part in written for part in "━╸") == (width > 40)
     assert ("s left" in written) == (width == 200)
 
 
@@ -329,7 +329,8 @@ def test_bars_are_as_far_as_the_tables_that_are_done(*, begun: bool) -> None:
         (compact_rate(0.4), "0/s"),
         (compact_rate(2_345), "2,300/s"),
         (compact_rate(999_999), "1.0M/s"),
-        (compact_size(0, 0), "0.0/0.0 kB"),
+        (compact_size(0, 0), "0/0 B"),
+        (compact_size(3, 10), "3/10 B"),
         (compact_size(900, 1_700), "0.9/1.7 kB"),
         (compact_size(99_000_000, 40_100_000), "40/40 MB"),
         (compact_size(5_200_000, 40_100_000_000), "0.0/40 GB"),
