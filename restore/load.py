@@ -177,6 +177,6 @@ class TableLoad:
             report.warnings.append(stream.fault)
         if reader.cut_off_at is not None:
             report.warnings.append(
-                f"{report.file} is cut off at byte {reader.cut_off_at:,}: its array is not closed,"
-                " so records may be missing that nobody can name"
+                f"{report.file} is cut off at byte {reader.cut_off_at:,}, within its records:"
+                " some may be missing that nobody can name"
             )
