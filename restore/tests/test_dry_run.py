@@ -19,9 +19,16 @@ def all_of_it(target: Target) -> list[Any]:
             "SELECT relname, relfilenode, relnatts, relhastriggers FROM pg_class"
             " WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
         ),
-        *target.rows("SELECT * FROM pg_sequences ORDER BY 1, 2"),
-        *target.rows("SELECT tgrelid, tgname, tgenabled FROM pg_trigger ORDER BY 1, 2"),
-        *target.rows("SELECT conname, oid FROM pg_constraint ORDER BY 2"),
+        *target.rows("SELECT * FROM pg_sequences WHERE schemaname = 'public' ORDER BY 1, 2"),
+        # A session that has just ended may still be dropping its own temporary tables.
+        *target.rows(
+            "SELECT tgrelid, tgname, tgenabled FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid"
+            " WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1, 2"
+        ),
+        *target.rows(
+            "SELECT conname, oid FROM pg_constraint"
+            " WHERE connamespace = 'public'::regnamespace ORDER BY 2"
+        ),
         *target.rows("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1"),
         *target.rows("SELECT company::text, company.xmin FROM company"),
         *target.rows('SELECT count(*) FROM "User"'),
