@@ -141,6 +141,8 @@ class Merged:
         outcome: Sent | CopyFailure | None = None
         try:
             with self._conn.transaction():
+                # COPYs may share a transaction, and only at its end do the rows go by themselves.
+                self._conn.execute(sql.SQL("DELETE FROM {}").format(_STAGING))
                 outcome = copy_rows(self._conn, copy_statement(_STAGING, codec), codec, rows)
                 outcome = outcome or self._move(codec.columns, len(rows))
                 if isinstance(outcome, CopyFailure):

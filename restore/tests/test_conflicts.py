@@ -139,3 +139,12 @@ def test_skip_keeps_what_is_twice_in_the_backup_itself(target: Target) -> None:
     [table] = append(target, "skip").tables
     assert (table.loaded, table.skipped, table.duplicates) == (1, 2, 4)
     assert sorted(target.rejected("item")) == [1, 2]
+
+
+def test_records_of_many_shapes_come_in_once_each(target: Target) -> None:
+    target.conn.execute("CREATE TABLE item (id int, n int DEFAULT 7)")
+    target.write(item=[{"id": n} | ({"n": n} if n % 2 else {}) for n in range(40)])
+    [table] = append(target, "skip").tables
+    assert (table.loaded, table.levels.batch) == (40, 40)
+    query = "SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE n = 7) FROM item"
+    assert target.rows(query) == [(40, 40, 21)]
