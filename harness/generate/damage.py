@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.generate.column import NULL_TEXT, Block, Column, UniqueColumn, below, seeded
 from harness.generate.keys import Reference, Serial, Uuid
+from harness.generate.nested import Document
 from harness.manifest import Damage
 
 if TYPE_CHECKING:
@@ -98,7 +99,9 @@ def _kinds_for(column: Column, *, is_key: bool) -> set[str]:
     if column.default is not None:
         kinds.add("missing_default")
     elif column.nulls is None:
-        kinds |= {"missing_required", "null_required"}
+        kinds.add("missing_required")
+        if not isinstance(column, Document):  # where null can be no NULL, it is JSON's own
+            kinds.add("null_required")
     return kinds
 
 
