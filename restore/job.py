@@ -161,11 +161,10 @@ class Job:
         Raises:
             LoadError: the role may not, and some must be.
         """
-        tables = {load.table.oid: load.table for load in self._plan.loads}
         keys = self._keys_to_put_aside()
         try:
             if keys:
-                put_keys_aside(self._conn, tables, keys)
+                put_keys_aside(self._conn, self._plan.tables, keys)
         except psycopg.errors.InsufficientPrivilege as error:
             self._may_alter = False
             if not self._plan.cyclic:

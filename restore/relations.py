@@ -121,20 +121,6 @@ def read_relations(conn: psycopg.Connection, schema: str | None) -> list[Relatio
     return [Relation(*row) for row in conn.execute(_RELATIONS, {"schema": schema}).fetchall()]
 
 
-def find_table(conn: psycopg.Connection, schema: str | None, name: str) -> int | None:
-    """Return the oid of the table of exactly this name; None: there is none.
-
-    Args:
-        conn: a connection to the target.
-        schema: where it is looked up; None: along the search path.
-        name: the table's name, without its schema.
-    """
-    for relation in read_relations(conn, schema):
-        if relation.visible and relation.name == name and not relation.not_loadable:
-            return relation.oid
-    return None
-
-
 def ancestors(conn: psycopg.Connection, oids: Iterable[int]) -> list[tuple[int, int, bool]]:
     """Return which of these tables are below others of them.
 
