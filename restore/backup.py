@@ -61,14 +61,14 @@ class TableFile:
         """How much of the disk's bytes has to be read, to tell how far a load has come."""
         return self.disk[1] - self.disk[0] if self.disk else self.path.stat().st_size
 
-    def open(self) -> TableStream:
-        """Open the file for reading, at the start of its records.
+    def open(self, part: tuple[int, int | None] | None = None) -> TableStream:
+        """Open the file for reading, at the start of its records, or of a part of them.
 
         Raises:
             BackupError: it cannot be opened.
         """
         try:
-            return TableStream(self.path, self.compression, self.span, self.disk)
+            return TableStream(self.path, self.compression, self.span, self.disk, part)
         except OSError as error:
             raise BackupError(f"cannot read {self.path}: {error.strerror or error}") from error
 

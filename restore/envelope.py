@@ -91,11 +91,11 @@ def read_envelope(stream: TableStream, chunk_bytes: int = _CHUNK_BYTES) -> Envel
 class _Rest:
     """What has been read already, then the stream."""
 
-    start: bytes
+    held: bytes
     stream: TableStream
 
     def read(self, size: int, /) -> bytes:
-        part, self.start = self.start[:size], self.start[size:]
+        part, self.held = self.held[:size], self.held[size:]
         return part or self.stream.read(size)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from restore.tokens import TEXT, fields_of, value_end
 from restore.window import WHITE
 
-__all__ = ["LINES", "SEAM", "Form", "any_boundary", "array_form", "array_start", "boundaries"]
+__all__ = ["LINES", "SEAM", "Form", "array_form", "array_start", "cuts"]
 
 # From the end of an array to the inside of the next one.
 SEAM = re.compile(rb"\]\s*+,?\s*+\[(?=\s*+[{\]])")
@@ -17,6 +17,7 @@ _LINE_SEAM = rb"\][ \t\r]*+,?[ \t\r]*+\n\s*+\["
 
 _ANY_BOUNDARY = re.compile(rb"\}\s*,\s*(?=\{)")
 _ARRAY_START = re.compile(rb'\s*(?:\{\s*\}\s*,\s*)*+(?P<key>\{\s*"' + TEXT + rb'"\s*:)?', re.DOTALL)
+_BETWEEN = WHITE + b","
 _EMPTY = re.compile(rb"\[\s*\]")
 _KEYS = re.compile(rb'"(' + TEXT + rb')"\s*:', re.DOTALL)
 # How far back from the end of a chunk a boundary is looked for before all of it is searched.
@@ -120,12 +121,27 @@ def _keys(start: bytes, position: int) -> frozenset[bytes]:
     return frozenset(_KEYS.findall(start, position, end)) if end is not None else frozenset()
 
 
-def any_boundary() -> re.Pattern[bytes]:
-    """Return the pattern for boundaries of records that are not set as the first one was."""
-    return _ANY_BOUNDARY
+def cuts(buffer: bytes, form: Form, *, ended: bool, bare: bool) -> list[tuple[int, int]]:
+    """Return where a buffer may be cut, best first: where records end, and where more begin.
+
+    Args:
+        buffer: the bytes, from a record's start on.
+        form: how the records are set.
+        ended: no more follows.
+        bare: what ends does so within its array, before the closing bracket.
+    """
+    if form.lines:
+        end = len(buffer) if ended else buffer.rfind(b"\n") + 1
+        return [(end, end)] if end else []
+    if ended:
+        text = buffer.rstrip(WHITE)
+        if bare:
+            return [(len(text.rstrip(_BETWEEN)), len(buffer))]
+        return [(len(text) - 1, len(text))] if text.endswith(b"]") else []
+    return _boundaries(buffer, form.boundary) or _boundaries(buffer, _ANY_BOUNDARY)
 
 
-def boundaries(buffer: bytes, pattern: re.Pattern[bytes]) -> list[tuple[int, int]]:
+def _boundaries(buffer: bytes, pattern: re.Pattern[bytes]) -> list[tuple[int, int]]:
     """Return the last few boundaries, last first: where a record ends, where the next begins."""
     tail = max(0, len(buffer) - _TAIL_BYTES)
     found = list(pattern.finditer(buffer, tail))

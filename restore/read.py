@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restore.batch import Batch, Damage, RawRecord, together
-from restore.forms import LINES, Form, any_boundary, array_form, array_start, boundaries
+from restore.forms import LINES, Form, array_form, array_start, cuts
 from restore.large import OpenRecord
 from restore.scan import DECODE_ERRORS, STRAY, Piece, Walk, walk
 from restore.tokens import is_open, is_unfinished
@@ -51,10 +51,14 @@ class Reader:
         decode: turns a JSON array into something with a length, its rows; raises one of
             ``DECODE_ERRORS`` where a record is not of the shape that it expects.
         follows: more follows the array under other keys; ``stop`` and ``rest`` say where and what.
+        inside: the stream begins at a record in mid-array, and its records are set so; None: it
+            begins where the file, or its array, begins.
+        seam: the stream ends behind a record in mid-array, where another reader goes on.
 
     Attributes:
         cut_off_at: where the file ends, if it ends before its array is closed or in mid-record.
         warning: what is odd about a file that was read to its end; None: nothing.
+        form: how the records are set, as far as it is known.
     """
 
     def __init__(
@@ -64,6 +68,8 @@ class Reader:
         decode: Callable[[bytes], Sized],
         *,
         follows: bool = False,
+        inside: Form | None = None,
+        seam: bool = False,
     ) -> None:
         self.cut_off_at: int | None = None
         self.warning: str | None = None
@@ -71,10 +77,13 @@ class Reader:
         self._decode = decode
         self._follows = follows
         self._span: Span | None = getattr(stream, "span", None)
-        self._window = Window(stream, self._span.start if self._span else 0)
+        self._window = Window(stream, getattr(stream, "start", 0))
         self._ordinal = 0
         self._closed = False
-        self._form: Form = LINES
+        self._inside = inside is not None
+        self._seam = seam
+        self._ends_whole = True  # what was delivered last is whole
+        self.form: Form = inside or LINES
 
     @property
     def bytes_read(self) -> int:
@@ -91,6 +100,11 @@ class Reader:
         """The offset of what follows the array; None: it is not closed."""
         return self._window.offset if self._closed else None
 
+    @property
+    def seam_holds(self) -> bool:
+        """Tell whether a record ends where the stream ends, and another may begin there."""
+        return self._ends_whole and not self._closed and not self._window.held
+
     def __iter__(self) -> Iterator[Batch | Damage]:
         yield from self._start()
         while not self._closed and self._window.held:
@@ -100,10 +114,14 @@ class Reader:
                 yield from self._walk_on()
             elif batch.count:
                 yield batch
+            if self._seam and self._window.ended:
+                return
             self._window.fill(self.chunk_bytes - len(self._window.held))
+        if self._seam:
+            return
         if self._span and not self._window.held:
             self._closed = self._span.closed
-        if not self._closed and not self._form.lines:
+        if not self._closed and not self.form.lines:
             self.cut_off_at = self._window.offset + len(self._window.held)
         if not self._follows:
             yield from self._after_end()
@@ -112,6 +130,8 @@ class Reader:
         """Come to the first record, and see whether the file holds an array or lines."""
         window = self._window
         window.fill(self.chunk_bytes)
+        if self._inside:
+            return
         if self._span is None:
             window.skip_mark()
             window.skip_white(self.chunk_bytes)
@@ -129,44 +149,28 @@ class Reader:
 
     def _learn(self, text: bytes, at: int) -> None:
         """See how the array is set from the records that begin there, as long as none told it."""
-        if self._form.fields is not None and not self._form.fields:
+        if self.form.fields is not None and not self.form.fields:
             self._see_form(text, b"", at)
 
     def _see_form(self, text: bytes, gap: bytes, at: int) -> None:
         several = not self._follows and self._span is None
-        self._form = array_form(text, gap, at=at, section=self._follows, several=several)
+        self.form = array_form(text, gap, at=at, section=self._follows, several=several)
 
     def _cut_batch(self) -> Batch | None:
         """Cut whole records off the buffer's start; None where no cut holds."""
-        for end, after in self._cuts():
-            if self._form.lines:
+        window, bare = self._window, self._span is not None or self._seam
+        for end, after in cuts(window.held, self.form, ended=window.ended, bare=bare):
+            if self.form.lines:
                 # No line end stands inside a record that stands on one line: offsets hold.
-                data = b"[%b]" % self._window.held[:end].replace(b"\n", b",").rstrip(_BETWEEN)
+                data = b"[%b]" % window.held[:end].replace(b"\n", b",").rstrip(_BETWEEN)
             else:
-                data = b"".join((b"[", memoryview(self._window.held)[:end], b"]"))
-            batch = self._batch(data, self._window.offset)
+                data = b"".join((b"[", memoryview(window.held)[:end], b"]"))
+            batch = self._batch(data, window.offset)
             if batch is not None:
-                self._closed = self._window.ended and not self._form.lines and not self._span
-                self._window.drop(after)
+                self._closed = window.ended and not (bare or self.form.lines)
+                window.drop(after)
                 return batch
         return None
-
-    def _cuts(self) -> list[tuple[int, int]]:
-        """Return where the buffer may be cut, best first: where records end, where more begin."""
-        buffer = self._window.held
-        if self._form.lines:
-            end = len(buffer) if self._window.ended else buffer.rfind(b"\n") + 1
-            return [(end, end)] if end else []
-        if self._window.ended:
-            text = buffer.rstrip(WHITE)
-            if self._span:
-                return [(len(text), len(buffer))]
-            return [(len(text) - 1, len(text))] if text.endswith(b"]") else []
-        for pattern in (self._form.boundary, any_boundary()):
-            found = boundaries(buffer, pattern)
-            if found:
-                return found
-        return []
 
     def _batch(self, data: bytes, offset: int) -> Batch | None:
         """Make a batch of an array of whole records; None where they are none."""
@@ -181,6 +185,7 @@ class Reader:
                 return None
         batch = Batch(data, offset, self._ordinal, count, rows)
         self._ordinal += count
+        self._ends_whole = True
         self._learn(data, 1)
         return batch
 
@@ -243,11 +248,13 @@ class Reader:
     def _walk(self) -> Iterator[Batch | Damage]:
         """Take the buffer apart record by record; keep what may be the start of a whole one."""
         buffer, base = self._window.held, self._window.offset
-        final = self._window.ended or len(buffer) > LARGEST_RECORD_BYTES
-        found = walk(buffer, self._form, final=final)
+        # What another reader's bytes could mend is not damaged: it breaks the seam.
+        ended = self._window.ended and not self._seam
+        final = ended or len(buffer) > LARGEST_RECORD_BYTES
+        found = walk(buffer, self.form, final=final)
         yield from self._pieces(buffer, base, found)
         self._window.drop(found.end)
-        if self._window.ended and self._form.lines and found.pieces:
+        if ended and self.form.lines and found.pieces:
             last = found.pieces[-1]
             if last.reason and b"\n" not in buffer[last.end :] and is_open(buffer, last.start):
                 self.cut_off_at = base + len(buffer)
@@ -268,6 +275,7 @@ class Reader:
 
     def _damage(self, raw: bytes, offset: int, reason: str) -> Damage:
         self._ordinal += 1
+        self._ends_whole = False
         return Damage(RawRecord(raw, offset, self._ordinal - 1), reason)
 
     def _whole(self, buffer: bytes, base: int, pieces: list[Piece]) -> Iterator[Batch]:

@@ -50,10 +50,13 @@ class TableStream:
         compression: ``gz``, ``zst`` or None.
         span: give these bytes alone.
         disk: about where these are in the file as it lies on the disk.
+        part: give of them, or of the file, these alone: from where to where; None: to the end. Not
+            for compressed files.
 
     Attributes:
         fault: why the compressed data ends before its end; what came before it is delivered.
         span: as given.
+        start: where in the file, decompressed, the first byte stands.
         disk_bytes: the size of the file as it lies on the disk.
         compressed: it holds other bytes than are given.
     """
@@ -64,6 +67,7 @@ class TableStream:
         compression: str | None,
         span: Span | None = None,
         disk: tuple[int, int] | None = None,
+        part: tuple[int, int | None] | None = None,
     ) -> None:
         self.fault: str | None = None
         self.span = span
@@ -72,8 +76,13 @@ class TableStream:
         self._raw = path.open("rb", buffering=0)
         self.disk_bytes = os.fstat(self._raw.fileno()).st_size
         self._consumed = 0
+        whole = (span.start, span.end) if span else (0, None)
+        self.start, end = part or whole
+        end = whole[1] if end is None else end
+        self._left = None if end is None else end - self.start
         self._disk = disk or (0, self.disk_bytes)
-        self._left = span.end - span.start if span else None
+        if part:
+            self._disk = (self.start, self.disk_bytes if end is None else end)
         self._stream: Any = self._raw
         self._faults: tuple[type[Exception], ...] = ()
         if compression == "gz":
@@ -85,8 +94,8 @@ class TableStream:
             self._faults = (EOFError, zstd.ZstdError)
         # Where there is a read1, it gives what came before a fault; a read would lose it.
         self._read = getattr(self._stream, "read1", self._stream.read)
-        if span:
-            self._skip(span.start)
+        if self.start:
+            self._skip(self.start)
 
     @property
     def disk_bytes_read(self) -> int:

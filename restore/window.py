@@ -13,7 +13,8 @@ _INDENT_BYTES = 1 << 10
 class Source(Protocol):
     """What a reader reads from: as much as is there, up to ``size`` bytes; none at the end.
 
-    Where it has a ``span`` that is not None, it gives these bytes of a file and no others.
+    Where it has a ``span`` that is not None, it gives these bytes of a file and no others; where it
+    has a ``start``, the first of them stands there.
     """
 
     def read(self, size: int, /) -> bytes:

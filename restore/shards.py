@@ -1,0 +1,213 @@
+"""Cuts a table file into shards: stretches of whole records that several processes load at once.
+
+Where a shard begins is guessed, by looking for a place that looks as boundaries do in this file,
+and at the record behind it. Whoever reads the shard before it proves the guess: from a true
+boundary on, it comes to this place with nothing left open (``Reader.seam_holds``). The first shard
+begins where the file does, so by induction all seams are true, or the first false one is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from restore.batch import Batch
+from restore.forms import Form
+from restore.read import Reader
+from restore.tokens import DECODE_ERRORS, value_end
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restore.backup import TableFile
+    from restore.stream import Span
+
+# A boundary is looked for in so much; in text that has none, it is read in vain.
+_SEARCH_BYTES = 1 << 20
+_HEAD_BYTES = 1 << 16
+# The last shard may be larger than the others by so many of them: no small rest is left.
+_LAST = 1.5
+
+_decode = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
+_record = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A stretch of a table file, decompressed; the file itself where it is not cut.
+
+    Args:
+        number: its place among the file's shards.
+        start: where its first record begins.
+        end: where the next shard begins; None: it is the last.
+        form: how its records are set; None: it begins where the file does.
+        data: its bytes, where only one process can read the file; else None.
+        disk_bytes: how many of the file's bytes on the disk it stands for.
+        fault: why the file ends before its end, as ``TableStream.fault``.
+    """
+
+    number: int = 0
+    start: int = 0
+    end: int | None = None
+    form: Form | None = None
+    data: bytes | None = None
+    disk_bytes: int = 0
+    fault: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether it is all of its file."""
+        return self.form is None and self.end is None
+
+    def open(self, file: TableFile) -> ShardStream:
+        """Open it for reading.
+
+        Raises:
+            BackupError: the file cannot be read.
+        """
+        if self.data is not None:
+            return _Held(self, self.data, file.span)
+        return file.open() if self.is_whole else file.open((self.start, self.end))
+
+
+class ShardStream(Protocol):
+    """What a shard is read from: a ``TableStream``, or bytes that another process read."""
+
+    fault: str | None
+
+    @property
+    def disk_bytes_read(self) -> int:
+        """How many of the file's bytes on the disk have been read."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to ``size`` bytes; none at the end."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class _Held:
+    """Bytes of a shard that were read for us."""
+
+    def __init__(self, shard: Shard, data: bytes, span: Span | None) -> None:
+        self.fault = shard.fault
+        self.span = span
+        self.start = shard.start
+        self._disk_bytes = shard.disk_bytes
+        self._data = io.BytesIO(data)
+        self._size = len(data)
+
+    @property
+    def disk_bytes_read(self) -> int:
+        return self._disk_bytes * self._data.tell() // self._size if self._size else 0
+
+    def read(self, size: int, /) -> bytes:
+        return self._data.read(size)
+
+    def close(self) -> None:
+        self._data.close()
+
+
+def cut(file: TableFile, shard_bytes: int) -> Iterator[Shard]:
+    """Yield a file's shards in order.
+
+    Args:
+        file: the file.
+        shard_bytes: about how large a shard is, decompressed.
+
+    Raises:
+        BackupError: the file cannot be read.
+    """
+    head = None if file.disk_bytes < shard_bytes and not file.compression else _Head.of(file)
+    if head is None:
+        yield Shard(disk_bytes=file.disk_bytes)
+    elif file.compression:
+        yield from _cut_stream(file, head, shard_bytes)
+    else:
+        yield from _cut_file(file, head, shard_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the first records of a file tell of all others: their form and fields."""
+
+    form: Form
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, file: TableFile) -> _Head | None:
+        """Read a file's start; None where no records stand there."""
+        with contextlib.closing(file.open()) as stream:
+            reader = Reader(stream, _HEAD_BYTES, _decode)
+            first = next(iter(reader), None)
+            if not isinstance(first, Batch) or not first.rows:
+                return None
+            return cls(reader.form, frozenset().union(*first.rows))
+
+    def boundary(self, text: bytes) -> int | None:
+        """Find the first place in ``text`` where a record seems to begin; None: there is none."""
+        pattern = self.form.start if self.form.lines else self.form.boundary
+        for match in pattern.finditer(text):
+            end = value_end(text, match.end(), len(text))
+            if end is None:
+                return None
+            try:
+                names = _record(text[match.end() : end]).keys()
+            except DECODE_ERRORS:
+                continue
+            # A list inside a record looks like the one of all records, but for its fields.
+            if 2 * len(names & self.names) >= len(names | self.names):
+                return match.end()
+        return None
+
+
+def _cut_file(file: TableFile, head: _Head, shard_bytes: int) -> Iterator[Shard]:
+    """Cut a file of which any byte can be read at once."""
+    first, last = (file.span.start, file.span.end) if file.span else (0, file.disk_bytes)
+    start, number, form = first, 0, None
+    place = start + shard_bytes
+    while place < last - (_LAST - 1) * shard_bytes:
+        with contextlib.closing(file.open((place, None))) as stream:
+            found = head.boundary(_read(stream, _SEARCH_BYTES))
+        if found is not None:
+            end = place + found
+            yield Shard(number, start, end, form, disk_bytes=end - start)
+            start, number, form = end, number + 1, head.form
+            place = end
+        place += shard_bytes
+    end_disk = last - start
+    yield Shard(number, start, None, form, disk_bytes=end_disk)
+
+
+def _cut_stream(file: TableFile, head: _Head, shard_bytes: int) -> Iterator[Shard]:
+    """Cut a file that can only be read from its start, by one process."""
+    number, form, held, disk = 0, None, b"", 0
+    with contextlib.closing(file.open()) as stream:
+        start = stream.start
+        while True:
+            held += _read(stream, int(_LAST * shard_bytes) + _SEARCH_BYTES - len(held))
+            if len(held) < _LAST * shard_bytes:
+                break
+            found = head.boundary(held[shard_bytes : shard_bytes + _SEARCH_BYTES])
+            # Where there is no boundary, this seam cannot hold: then the file is not cut at all.
+            end = shard_bytes + (found or 0)
+            read = stream.disk_bytes_read
+            yield Shard(number, start, start + end, form, held[:end], read - disk)
+            number, start, form, held, disk = number + 1, start + end, head.form, held[end:], read
+        rest = stream.disk_bytes_read - disk
+        if number:
+            yield Shard(number, start, None, form, held, rest, stream.fault)
+        else:
+            yield Shard(disk_bytes=file.disk_bytes)
+
+
+def _read(stream: ShardStream, size: int) -> bytes:
+    parts = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
