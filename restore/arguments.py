@@ -243,7 +243,11 @@ def _add_work(parser: _Parser) -> None:
     group.add_argument(
         "--lock-timeout", metavar="SECONDS", help="how long to wait for a lock (default: 60)"
     )
-    group.add_argument("--jobs", metavar="N", help="processes that load; so far 1")
+    group.add_argument(
+        "--jobs",
+        metavar="N",
+        help="processes that load; as many as there are processors, at most 8",
+    )
 
 
 def _add_told(parser: _Parser) -> None:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from restore.constraints import (
     STILL_ASIDE,
     bring_back,
-    bring_indexes_back,
     bring_triggers_back,
-    put_indexes_aside,
     put_keys_aside,
     put_triggers_aside,
     quiet_warning,
@@ -23,32 +19,27 @@ from restore.constraints import (
 from restore.destination import key_to_replace_by
 from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
-from restore.finish import Finisher, finish
 from restore.limits import Limits
-from restore.load import TableLoad, Tally
+from restore.loading import Loading
 from restore.origins import Kept
 from restore.orphans import Orphans
 from restore.progress import Stage
 from restore.rejects import RejectFile
 from restore.report import TableReport
 from restore.session import connect, current_transaction, flush
-from restore.transient import is_data_error, retrying
+from restore.tally import Tally
+from restore.tasks import TableWork
+from restore.values import Converter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
     from restore.catalog import ForeignKey
     from restore.options import Options
-    from restore.plan import Load, Plan
+    from restore.plan import Plan
     from restore.progress import Watcher
     from restore.report import Report
-
-# Below this size of a file, dropping and building indexes takes longer than keeping them.
-_WORTH_BYTES = 1 << 20
-# What building an index says of a row that is too large for it, also of one that is gone.
-_TOO_LARGE = frozenset({"54000"})
 
 
 class Job:
@@ -79,22 +70,19 @@ class Job:
         self._options = options
         self._plan = plan
         self._watch = watch
+        self.workers_peak_bytes = 0
         self._may_alter = True
         self._since: str | None = None  # where rows were there before: what tells ours from them
-        self._loads: dict[int, TableLoad] = {}
-        self._reports = {
-            load.table.oid: TableReport(
-                schema=names[load.table.oid][0],
-                table=names[load.table.oid][1],
-                file=load.file.name,
-            )
-            for load in plan.loads
-        }
-        self._rejects = {oid: RejectFile(rejects_folder, *names[oid]) for oid in self._reports}
+        self._works: dict[int, TableWork] = {}
+        for load in plan.loads:
+            oid = load.table.oid
+            counts = TableReport(schema=names[oid][0], table=names[oid][1], file=load.file.name)
+            rejects = RejectFile(rejects_folder, *names[oid])
+            self._works[oid] = TableWork(load, counts, rejects, rejects_folder)
         self._report = report
-        report.tables += self._reports.values()
-        self._limits = Limits(options, report.tables)
-        self._tally = Tally(len(self._reports), sum(load.file.disk_bytes for load in plan.loads))
+        report.tables += [work.report for work in self._works.values()]
+        self._tally = Tally(list(self._works.values()), watch)
+        self._limits = Limits(options, self._tally.reports)
 
     def run(self) -> None:
         """Load every table, bring back what was put aside, and see that all of it is on disk.
@@ -103,21 +91,21 @@ class Job:
             RestoreError: the load stopped.
         """
         with contextlib.ExitStack() as stack:
-            for rejects in self._rejects.values():
-                stack.enter_context(rejects)
+            for work in self._works.values():
+                stack.enter_context(work.rejects)
             try:
                 if self._options.append:
                     self._since = current_transaction(self._conn)
                 aside = self._put_aside()
-                self._load_all()
+                self._load_all(aside)
                 self._watch(Stage("foreign keys"))
                 self._bring_back(aside)
             except BaseException as error:
                 self._bring_back_after(error)
                 raise
             finally:
-                for oid, kept in self._rejects.items():
-                    self._reports[oid].rejects = str(kept.path) if kept.used else None
+                for work in self._works.values():
+                    work.report.rejects = str(work.rejects.path) if work.rejects.used else None
         if not self._options.dry_run:
             flush(self._conn)
 
@@ -147,7 +135,7 @@ class Job:
         # found out by a key that does not come back.
         # A key that was never validated does not come back validated: nobody else would find out.
         unchecked = any(key.definition.endswith("NOT VALID") for key in keys)
-        if keys and (unchecked or any(report.rejected for report in self._reports.values())):
+        if keys and (unchecked or any(work.report.rejected for work in self._works.values())):
             self._reject_orphans(keys, "restore_journal")
         try:
             bring_back(self._conn)
@@ -188,36 +176,22 @@ class Job:
         told_by = {oid: key_to_replace_by(table) for oid, table in self._plan.tables.items()}
         return tuple(k for k in self._plan.cyclic if k.parent_columns == told_by[k.parent])
 
-    def _load_all(self) -> None:
-        if self._options.dry_run:
-            for load in self._plan.loads:
-                self._load(load)
-            return
-        finished: list[tuple[Load, Future[list[str]]]] = []
-        with Finisher(self._options) as finisher:
-            loads = self._order()
-            for load in loads:
-                self._put_indexes_aside(load)
-                self._load(load)
-                future = finisher.submit(load.table, beside_load=load is not loads[-1])
-                finished.append((load, future))
-            for load, future in finished:
-                try:
-                    self._reports[load.table.oid].warnings += future.result()
-                except psycopg.Error as error:
-                    if not is_data_error(error):
-                        raise
-                    self._load_again(load)
-
-    def _order(self) -> list[Load]:
-        """Return the loads: parents first, or, where no foreign key minds, the largest first.
-
-        Then what finishes a large table goes on beside the load of the others, and little is left
-        to wait for at the end.
-        """
-        if self._options.append or not self._may_alter:
-            return list(self._plan.loads)
-        return sorted(self._plan.loads, key=lambda load: load.file.disk_bytes, reverse=True)
+    def _load_all(self, aside: Sequence[ForeignKey]) -> None:
+        loading = Loading(
+            self._conn,
+            self._options,
+            list(self._works.values()),
+            in_place=[key for key in self._plan.keys if key not in aside],
+            limits=self._limits,
+            tally=self._tally,
+            may_alter=self._may_alter,
+        )
+        try:
+            loading.run()
+        finally:
+            self.workers_peak_bytes = loading.workers_peak_bytes
+            for work in self._works.values():
+                work.gather()
 
     def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
         tables = self._plan.tables | {table.oid: table for table in self._plan.outside}
@@ -232,37 +206,10 @@ class Job:
             since=self._since,
         )
         kept = [
-            Kept(done.load, self._reports[oid], self._rejects[oid], done.converter)
-            for oid, done in self._loads.items()
+            Kept(work.load, work.report, work.rejects, Converter(self._options.timezone))
+            for work in self._works.values()
         ]
         orphans.reject(kept, self._limits)
-
-    def _load_again(self, load: Load) -> None:
-        """Load a table once more, with its indexes in place.
-
-        Some record holds what an index cannot (a text too long for it, say): an index that is there
-        tells which one.
-        """
-        # Not a DELETE, if it can be: an index is also built over rows that went a moment ago.
-        try:
-            self._conn.execute(sql.SQL("TRUNCATE {}").format(load.table.only))
-        except psycopg.errors.FeatureNotSupported:  # tables outside the backup refer to it
-            self._conn.execute(sql.SQL("DELETE FROM {}").format(load.table.only))
-        build = partial(bring_indexes_back, self._conn, load.table)
-        retrying(build, states=_TOO_LARGE, attempts=10)
-        self._rejects[load.table.oid].forget()
-        self._reports[load.table.oid].forget()
-        self._load(load)
-        self._reports[load.table.oid].warnings += finish(self._conn, load.table)
-
-    def _put_indexes_aside(self, load: Load) -> None:
-        small = load.file.disk_bytes < _WORTH_BYTES
-        if self._options.append or small or not (load.table.indexes and self._may_alter):
-            return
-        try:
-            put_indexes_aside(self._conn, load.table)
-        except psycopg.errors.InsufficientPrivilege:
-            self._may_alter = False  # slower, but the same result
 
     def _bring_back_after(self, error: BaseException) -> None:
         """Bring back what is aside after a load that failed, if that can be."""
@@ -280,17 +227,3 @@ class Job:
                 bring_back(fresh)
         except (psycopg.Error, RestoreError):
             error.add_note(STILL_ASIDE)
-
-    def _load(self, load: Load) -> None:
-        oid = load.table.oid
-        self._loads[oid] = TableLoad(
-            self._conn,
-            load,
-            options=self._options,
-            rejects=self._rejects[oid],
-            report=self._reports[oid],
-            limits=self._limits,
-            tally=self._tally,
-            watch=self._watch,
-        )
-        self._loads[oid].run()

@@ -25,7 +25,7 @@ from restore.errors import LoadError
 from restore.locks import refusal
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
-from restore.shapes import Decoded, Segment, Shapes
+from restore.shapes import Decoded, Segment
 from restore.single import Fields, Refused, Single, fields_of
 from restore.transient import is_data_error, retrying
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from restore.read import Damage, RawRecord
     from restore.rejects import RejectFile
     from restore.report import Level, TableReport
+    from restore.shapes import Shapes
     from restore.values import Converter
 
 # With more stretches of different shapes than this, a batch is sent shape by shape.
@@ -77,6 +78,7 @@ class Ladder:
         table: the target.
         destination: how its rows go in.
         converter: how its values are read.
+        shapes: what its records are like, as far as it is known.
         options: what unknown fields mean, the size of batches.
         rejects: where records go that cannot be restored.
         report: the table's counts.
@@ -90,6 +92,7 @@ class Ladder:
         *,
         destination: Destination,
         converter: Converter,
+        shapes: Shapes,
         options: Options,
         rejects: RejectFile,
         report: TableReport,
@@ -103,7 +106,7 @@ class Ladder:
         self._rejects = rejects
         self._report = report
         self._limits = limits
-        self._shapes = Shapes(table, converter)
+        self._shapes = shapes
         self._named = {c.name for c in table.columns}
 
     def decode(self, data: bytes) -> Decoded:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from restore.errors import LoadError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from restore.options import Options
     from restore.report import TableReport
 
@@ -19,10 +21,10 @@ class Limits:
 
     Args:
         options: ``on_error`` and ``max_rejects``.
-        reports: the tables' counts, which go on changing.
+        reports: gives the tables' counts as they are now.
     """
 
-    def __init__(self, options: Options, reports: list[TableReport]) -> None:
+    def __init__(self, options: Options, reports: Callable[[], Iterable[TableReport]]) -> None:
         self._stop_at_first = options.on_error == "stop"
         self._most = options.max_rejects
         self._reports = reports
@@ -51,7 +53,7 @@ class Limits:
         most = self._most
         if most is None or most.percent is None:
             return
-        read, rejects = sum(report.read for report in self._reports), self._rejects()
+        read, rejects = sum(report.read for report in self._reports()), self._rejects()
         if (read >= _ENOUGH_RECORDS or final) and rejects * 100 > read * most.percent:
             raise LoadError(
                 f"{rejects:,} of {read:,} records could not be restored, more than --max-rejects"
@@ -59,4 +61,4 @@ class Limits:
             )
 
     def _rejects(self) -> int:
-        return sum(r.rejected + r.duplicates - r.skipped for r in self._reports)
+        return sum(r.rejected + r.duplicates - r.skipped for r in self._reports())

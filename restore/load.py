@@ -1,19 +1,18 @@
-"""Loads one table: read, decode, COPY, batch by batch, and tell how far it is."""
+"""Loads one table: read, decode, COPY, batch by batch, shard by shard."""
 
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from restore.ahead import ahead
 from restore.destination import destination_for
 from restore.dry_run import may_write
 from restore.errors import RestoreError
 from restore.ladder import Ladder
-from restore.progress import Progress, TableDone
 from restore.read import Batch, Reader
+from restore.shapes import Shapes
 from restore.values import Converter
 
 if TYPE_CHECKING:
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
     from restore.limits import Limits
     from restore.options import Options
     from restore.plan import Load
-    from restore.progress import Watcher
     from restore.rejects import RejectFile
     from restore.report import TableReport
-    from restore.stream import TableStream
+    from restore.shards import Shard, ShardStream
 
 # To learn how large records are, where batches are counted in records.
 _SAMPLE_BYTES = 1 << 16
@@ -34,149 +32,139 @@ _LARGE_BATCH_BYTES = 8 << 20
 _LARGEST_CHUNK_BYTES = 1 << 28
 
 
-@dataclass(slots=True)
-class Tally:
-    """How far the whole restore is, over all tables."""
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far a shard's load is; bytes are those of the file as it lies on the disk."""
 
-    tables: int
-    bytes_total: int
-    number: int = 0
-    bytes_done: int = 0
-    rows_done: int = 0
+    report: TableReport
+    batches: int = 0
+    bytes_read: int = 0
+
+
+class Listener(Protocol):
+    """Is told after every batch how far the load of a shard is."""
+
+    def __call__(self, counts: Counts, /) -> None:
+        """Take note; what this raises stops the load."""
 
 
 class TableLoad:
-    """Loads one table file.
+    """Loads one table's file, or shards of it, and keeps in mind what their records are like.
 
     Args:
         conn: a connection that commits each statement.
         load: the file and the table.
         options: how.
-        rejects: the table's reject file.
-        report: the table's counts.
         limits: say when there are too many rejects.
-        tally: how far all tables are; goes on counting.
-        watch: is told of progress.
     """
 
     def __init__(
-        self,
-        conn: psycopg.Connection,
-        load: Load,
-        *,
-        options: Options,
-        rejects: RejectFile,
-        report: TableReport,
-        limits: Limits,
-        tally: Tally,
-        watch: Watcher,
+        self, conn: psycopg.Connection, load: Load, *, options: Options, limits: Limits
     ) -> None:
-        self.load = load
-        self.converter = Converter(options.timezone)
         self._conn = conn
+        self._load = load
         self._options = options
-        self._rejects = rejects
-        self._report = report
         self._limits = limits
-        self._tally = tally
-        self._watch = watch
-        self._batches = 0
+        self._converter = Converter(options.timezone)
+        self._shapes = Shapes(load.table, self._converter)
+        with may_write(conn):
+            self._destination = destination_for(conn, load.table, options.on_conflict)
 
-    def run(self) -> None:
-        """Load the table; afterwards every record of its file is counted.
+    def run(
+        self, shard: Shard, *, report: TableReport, rejects: RejectFile, tell: Listener
+    ) -> bool:
+        """Load a shard; afterwards every record of it is counted.
+
+        Args:
+            shard: which.
+            report: takes the counts.
+            rejects: takes the records that cannot be restored.
+            tell: is told of progress.
+
+        Returns:
+            Whether it ends where another shard may begin.
 
         Raises:
             RestoreError: the load stopped.
         """
-        started = time.monotonic()
-        self._tally.number += 1
+        self._converter.notes.clear()
         try:
-            with contextlib.closing(self.load.file.open()) as stream:
-                self._load(stream)
+            with contextlib.closing(shard.open(self._load.file)) as stream:
+                return self._run(shard, stream, report, rejects, tell)
         except RestoreError as error:
-            self._report.error = " ".join(str(error).split())
+            report.error = " ".join(str(error).split())
             raise
         finally:
-            self._report.wall_s += time.monotonic() - started
-            self._report.warnings += sorted(self.converter.notes)
-        self._tally.bytes_done += self.load.file.disk_bytes
-        self._tally.rows_done += self._report.read
-        self._watch(TableDone(self._tally.number, self._tally.tables, self._report))
+            report.warnings += sorted(self._converter.notes)
 
-    def _load(self, stream: TableStream) -> None:
-        with may_write(self._conn):
-            destination = destination_for(self._conn, self.load.table, self._options.on_conflict)
+    def _run(
+        self,
+        shard: Shard,
+        stream: ShardStream,
+        report: TableReport,
+        rejects: RejectFile,
+        tell: Listener,
+    ) -> bool:
         ladder = Ladder(
             self._conn,
-            self.load.table,
-            destination=destination,
-            converter=self.converter,
+            self._load.table,
+            destination=self._destination,
+            converter=self._converter,
+            shapes=self._shapes,
             options=self._options,
-            rejects=self._rejects,
-            report=self._report,
+            rejects=rejects,
+            report=report,
             limits=self._limits,
         )
         sized = self._options.batch_size
         reader = Reader(
-            stream, _SAMPLE_BYTES if sized else self._options.chunk_bytes, ladder.decode
+            stream,
+            _SAMPLE_BYTES if sized else self._options.chunk_bytes,
+            ladder.decode,
+            inside=shard.form,
+            seam=shard.end is not None,
         )
+        batches = 0
         for found in ahead(reader):
             if isinstance(found, Batch):
                 if found.rows is not None and found.rows.raws is not None:
                     found.know_raws(found.rows.raws)
                 ladder.load(found)
-                if sized and not self._batches:
-                    reader.chunk_bytes = self._chunk_for(sized, len(found.data) / found.count)
-                self._batches += 1
+                if sized and not batches:
+                    reader.chunk_bytes = self._chunk_for(
+                        sized, len(found.data) / found.count, report
+                    )
+                batches += 1
             else:
                 ladder.damage(found)
-            self._tell(stream)
-        if self._report.decided != self._report.read:
-            raise AssertionError(f"{self.load.table.name}: records are counted that were not read")
-        self._note_end(stream, reader)
+            tell(Counts(report, batches, stream.disk_bytes_read))
+        if report.decided != report.read:
+            raise AssertionError(f"{report.table}: records are counted that were not read")
+        if shard.end is None:
+            _note_end(stream, reader, report)
+        return reader.seam_holds
 
-    def _chunk_for(self, records: int, record_bytes: float) -> int:
+    def _chunk_for(self, records: int, record_bytes: float, report: TableReport) -> int:
         """Return how much to read at a time for batches of so many records."""
         wanted = int(records * record_bytes * 1.05) + 1
         usual = self._options.chunk_bytes
         if wanted > _LARGE_BATCH_BYTES:
-            self._report.warnings.append(
+            report.warnings.append(
                 f"--batch-size {records:,} holds {wanted / 1e6:,.0f} MB of records in memory at a"
                 f" time; auto takes {max(1, int(usual / record_bytes)):,}"
             )
         return min(wanted, _LARGEST_CHUNK_BYTES)
 
-    def _tell(self, stream: TableStream) -> None:
-        tally, report = self._tally, self._report
-        total = self.load.file.disk_bytes
-        read = stream.disk_bytes_read
-        self._watch(
-            Progress(
-                table=report.table,
-                number=tally.number,
-                tables=tally.tables,
-                rows=report.read,
-                rejected=report.rejected + report.duplicates - report.skipped,
-                batches=self._batches,
-                batches_expected=round(self._batches * total / read) if read else self._batches,
-                bytes_read=read,
-                bytes_total=total,
-                all_rows=tally.rows_done + report.read,
-                all_bytes_read=tally.bytes_done + read,
-                all_bytes_total=tally.bytes_total,
-            )
-        )
 
-    def _note_end(self, stream: TableStream, reader: Reader) -> None:
-        """Say whether the file ends before its end."""
-        report = self._report
-        if reader.warning is not None:
-            report.warnings.append(f"{report.file} {reader.warning}")
-        report.cut_off = stream.fault is not None or reader.cut_off_at is not None
-        if stream.fault is not None:
-            report.warnings.append(stream.fault)
-        if reader.cut_off_at is not None:
-            report.warnings.append(
-                f"{report.file} is cut off at byte {reader.cut_off_at:,}, within its records:"
-                " some may be missing that nobody can name"
-            )
+def _note_end(stream: ShardStream, reader: Reader, report: TableReport) -> None:
+    """Say whether the file ends before its end."""
+    if reader.warning is not None:
+        report.warnings.append(f"{report.file} {reader.warning}")
+    report.cut_off = stream.fault is not None or reader.cut_off_at is not None
+    if stream.fault is not None:
+        report.warnings.append(stream.fault)
+    if reader.cut_off_at is not None:
+        report.warnings.append(
+            f"{report.file} is cut off at byte {reader.cut_off_at:,}, within its records:"
+            " some may be missing that nobody can name"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,9 @@ DEFAULT_CHUNK_BYTES = 1 << 18
 _SMALLEST_CHUNK_BYTES = 1 << 10
 _LARGEST_CHUNK_BYTES = 1 << 28
 _LARGEST_BATCH = 1_000_000
+_MOST_JOBS = 64
+# Each takes a connection and some 45 MB, and from here on the server rather than we sets the pace.
+_MOST_JOBS_BY_DEFAULT = 8
 _MAX_REJECTS = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<percent>%?)")
 
 
@@ -83,7 +87,8 @@ class Options:
         batch_size: records sent as one COPY; None: as many as ``chunk_bytes`` holds.
         chunk_bytes: how much of a file is decoded, and sent as one COPY, at a time.
         lock_timeout_s: how long to wait for a lock that another session holds, in seconds.
-        jobs: how many processes load. So far, one.
+        jobs: how many processes load; None: as many as this machine has processors for them, at
+            most 8.
 
     Raises:
         BackupError: values that exclude each other or are out of bounds.
@@ -109,7 +114,16 @@ class Options:
     batch_size: int | None = None
     chunk_bytes: int = DEFAULT_CHUNK_BYTES
     lock_timeout_s: float = 60.0
-    jobs: int = 1
+    jobs: int | None = None
+
+    @property
+    def processes(self) -> int:
+        """How many processes may load."""
+        if self.jobs is not None:
+            return self.jobs
+        can_tell = hasattr(os, "sched_getaffinity")  # which a container may have narrowed
+        cores = len(os.sched_getaffinity(0)) if can_tell else os.cpu_count() or 1
+        return min(cores, _MOST_JOBS_BY_DEFAULT)
 
     def __post_init__(self) -> None:
         self._check_choices()
@@ -127,7 +141,8 @@ class Options:
         )
         if self.batch_size is not None:
             _check_bounds("--batch-size", self.batch_size, 1, _LARGEST_BATCH)
-        _check_bounds("--jobs", self.jobs, 1, 1)
+        if self.jobs is not None:
+            _check_bounds("--jobs", self.jobs, 1, _MOST_JOBS)
         _check_bounds("--lock-timeout", self.lock_timeout_s, 0, 86_400)
         _check_timezone(self.timezone)
 

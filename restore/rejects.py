@@ -9,6 +9,7 @@ from bisect import bisect_right, insort
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from restore.errors import LoadError
 
@@ -73,6 +74,9 @@ class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     constraint: str | None = None
     raw: str | None = None
     raw_base64: str | None = None
+
+
+_reject = msgspec.json.Decoder(Reject)
 
 
 class Ordinals:
@@ -159,6 +163,29 @@ class RejectFile:
     def add_row(self, raw: bytes, reason: Reason) -> None:
         """Keep a row that was taken out of the table and whose record was not found again."""
         self._write(raw, None, None, reason)
+
+    def take_over(self, part: Path, before: int | None) -> None:
+        """Append the rejects of a stretch of the table's file, and remove the file they are in.
+
+        Args:
+            part: their file; that there is none means that there are none.
+            before: how many records stand before the stretch; None: nobody knows.
+
+        Raises:
+            LoadError: the file cannot be written.
+        """
+        if not part.exists():
+            return
+        with part.open("rb") as lines:
+            # A last line without an end was being written when its writer was killed.
+            for line in (line for line in lines if line.endswith(b"\n")):
+                reject = _reject.decode(line)
+                known = before is not None and reject.ordinal is not None
+                ordinal = before + reject.ordinal if known else None  # type: ignore[operator] # known
+                if ordinal is not None:
+                    self.ordinals.add(ordinal)
+                self.write_line(msgspec.json.encode(replace(reject, ordinal=ordinal)))
+        part.unlink()
 
     def _write(self, raw: bytes, ordinal: int | None, offset: int | None, reason: Reason) -> None:
         text, encoded = _as_text(raw)

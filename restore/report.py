@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
@@ -94,21 +94,28 @@ class TableReport(msgspec.Struct, kw_only=True):
 
     def count_reason(self, reason: Reason, ordinal: int | None, offset: int | None) -> None:
         """Count one more record that is kept out for a reason."""
-        sqlstate, group = reason.sqlstate, reason.group
-        if len(self.reasons) >= MOST_REASONS and not self._reason(reason.kind, sqlstate, group):
-            sqlstate, group = None, OTHER_REASONS
-        found = self._reason(reason.kind, sqlstate, group)
-        if found is None:
-            found = ReasonCount(
-                reason=group,
+        self._add_reason(
+            ReasonCount(
+                reason=reason.group,
                 kind=reason.kind,
-                sqlstate=sqlstate,
+                sqlstate=reason.sqlstate,
+                count=1,
                 first_ordinal=ordinal,
                 first_offset=offset,
                 example=reason.line[:_EXAMPLE],
             )
-            self.reasons.append(found)
-        found.count += 1
+        )
+
+    def _add_reason(self, one: ReasonCount) -> None:
+        """Add to a reason's count, which keeps its first example; past so many, all are one."""
+        known = self._reason(one.kind, one.sqlstate, one.reason)
+        if known is None and len(self.reasons) >= MOST_REASONS:
+            one = msgspec.structs.replace(one, sqlstate=None, reason=OTHER_REASONS)
+            known = self._reason(one.kind, one.sqlstate, one.reason)
+        if known is None:
+            self.reasons.append(one)
+        else:
+            known.count += one.count
 
     def _reason(self, kind: str, sqlstate: str | None, group: str) -> ReasonCount | None:
         wanted = (kind, sqlstate, group)
@@ -129,6 +136,22 @@ class TableReport(msgspec.Struct, kw_only=True):
         self.taken_out += rows
         self.loaded -= rows
         self.rejected += rows
+
+    def add(self, shard: TableReport) -> None:
+        """Add the counts of the next stretch of the table's file."""
+        for one in shard.reasons:
+            first = None if one.first_ordinal is None else one.first_ordinal + self.read
+            self._add_reason(msgspec.structs.replace(one, first_ordinal=first))
+        for name in ("read", "taken_out", "duplicates", "rejected", "replaced", "skipped"):
+            setattr(self, name, getattr(self, name) + getattr(shard, name))
+        for level in get_args(Level):
+            self.count_loaded(level, getattr(shard.levels, level))
+        self.loaded -= shard.taken_out
+        for name, count in shard.unknown_fields.items():
+            self.unknown_fields[name] = self.unknown_fields.get(name, 0) + count
+        self.warnings += [line for line in shard.warnings if line not in self.warnings]
+        self.cut_off = self.cut_off or shard.cut_off
+        self.error = self.error or shard.error
 
     def forget(self) -> None:
         """Count anew: the table is loaded once more from its beginning."""

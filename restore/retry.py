@@ -33,6 +33,7 @@ from restore.rejects import RejectFile
 from restore.relations import read_relations
 from restore.report import Levels, Report, TableReport, peak_bytes
 from restore.session import be_alone, connect, flush
+from restore.shapes import Shapes
 from restore.transient import describe
 from restore.values import Converter
 
@@ -130,7 +131,7 @@ class _Retry:
         self._watch = watch
         self._conn = conn
         self._options = replace(options, append=True, clean=False, cascade=False)
-        self._limits = Limits(self._options, reports)
+        self._limits = Limits(self._options, lambda: reports)
         self._loads = dict(zip((load.table.oid for load in loads), loads, strict=True))
         self._reports = dict(zip(self._loads, reports, strict=True))
 
@@ -179,12 +180,13 @@ class _Retry:
         return sum(r.count for r in report.reasons if r.sqlstate == _FOREIGN_KEY_VIOLATION)
 
     def _ladder(self, load: Load, report: TableReport, rejects: RejectFile) -> Ladder:
-        options = self._options
+        options, converter = self._options, Converter(self._options.timezone)
         return Ladder(
             self._conn,
             load.table,
             destination=destination_for(self._conn, load.table, options.on_conflict),
-            converter=Converter(options.timezone),
+            converter=converter,
+            shapes=Shapes(load.table, converter),
             options=options,
             rejects=rejects,
             report=report,

@@ -66,11 +66,12 @@ def restore(
         watch(Found(path=str(backup.path), newest=backup.newest, tables=len(plan.loads)))
         for warning in report.warnings:
             watch(Warned(warning))
-        _load(conn, options, plan, report, watch=watch, rejects=rejects)
+        others = _load(conn, options, plan, report, watch=watch, rejects=rejects)
     if report.lost:
         report.rejects = str(rejects)
     report.wall_s = time.monotonic() - started
-    report.peak_bytes = peak_bytes()
+    own = peak_bytes()
+    report.peak_bytes = None if own is None else own + others
     report.next_steps = next_steps(report, options)
     return report
 
@@ -83,19 +84,23 @@ def _load(
     *,
     watch: Watcher,
     rejects: Path,
-) -> None:
-    """Load what was planned; then, whatever came of it, see to the database as it is now."""
+) -> int:
+    """Load what was planned; then, whatever came of it, see to the database as it is now.
+
+    Returns:
+        The peak memory of the processes that loaded beside this one, in bytes.
+    """
     names = _names(conn, plan)
     checkpoints = forced_checkpoints(conn)
+    job = Job(conn, options, plan, report, watch=watch, rejects_folder=rejects, names=names)
     try:
-        job = Job(conn, options, plan, report, watch=watch, rejects_folder=rejects, names=names)
         job.run()
     except psycopg.errors.LockNotAvailable as error:
         report.error = str(lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE"))
     except (RestoreError, psycopg.Error) as error:
         report.error = describe(error)
     if options.dry_run or conn.info.transaction_status is not TransactionStatus.IDLE:
-        return
+        return job.workers_peak_bytes
     try:
         if report.error is not None:
             for load in plan.loads:
@@ -107,6 +112,7 @@ def _load(
     if warning is not None:
         report.warnings.append(warning)
         watch(Warned(warning))
+    return job.workers_peak_bytes
 
 
 def _names(conn: psycopg.Connection, plan: Plan) -> dict[int, tuple[str, str]]:

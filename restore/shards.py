@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from restore.batch import Batch
-from restore.forms import Form
 from restore.read import Reader
 from restore.tokens import DECODE_ERRORS, value_end
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from restore.backup import TableFile
+    from restore.forms import Form
     from restore.stream import Span
 
 # A boundary is looked for in so much; in text that has none, it is read in vain.
@@ -112,18 +112,20 @@ class _Held:
         self._data.close()
 
 
-def cut(file: TableFile, shard_bytes: int) -> Iterator[Shard]:
+def cut(file: TableFile, shard_bytes: int, needs: frozenset[str] = frozenset()) -> Iterator[Shard]:
     """Yield a file's shards in order.
 
     Args:
         file: the file.
         shard_bytes: about how large a shard is, decompressed.
+        needs: fields without which the file is not cut: where its records lack one, what becomes
+            of a record depends on those before it.
 
     Raises:
         BackupError: the file cannot be read.
     """
     head = None if file.disk_bytes < shard_bytes and not file.compression else _Head.of(file)
-    if head is None:
+    if head is None or not needs <= head.always:
         yield Shard(disk_bytes=file.disk_bytes)
     elif file.compression:
         yield from _cut_stream(file, head, shard_bytes)
@@ -133,10 +135,11 @@ def cut(file: TableFile, shard_bytes: int) -> Iterator[Shard]:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What the first records of a file tell of all others: their form and fields."""
+    """What a file's first records are like: their form, their fields, those that all have."""
 
     form: Form
     names: frozenset[str]
+    always: frozenset[str]
 
     @classmethod
     def of(cls, file: TableFile) -> _Head | None:
@@ -146,7 +149,8 @@ class _Head:
             first = next(iter(reader), None)
             if not isinstance(first, Batch) or not first.rows:
                 return None
-            return cls(reader.form, frozenset().union(*first.rows))
+            names = [frozenset(row) for row in first.rows]
+            return cls(reader.form, frozenset().union(*names), frozenset.intersection(*names))
 
     def boundary(self, text: bytes) -> int | None:
         """Find the first place in ``text`` where a record seems to begin; None: there is none."""

@@ -37,9 +37,7 @@ def read(file: TableFile, shard: Shard, chunk_bytes: int = 300) -> tuple[list[An
     """Return what is read of a shard (records, or damage, with their offsets), and its seam."""
     found: list[Any] = []
     with contextlib.closing(shard.open(file)) as stream:
-        reader = Reader(
-            stream, chunk_bytes, _decode, inside=shard.form, seam=shard.end is not None
-        )
+        reader = Reader(stream, chunk_bytes, _decode, inside=shard.form, seam=shard.end is not None)
         for item in reader:
             if isinstance(item, Batch):
                 found += [(r.offset, json.loads(r.raw)) for r in item.records()]

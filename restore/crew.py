@@ -1,0 +1,232 @@
+"""The processes that load: this one, and workers beside it. Each takes a task when it is free."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import sys
+import threading
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from restore.errors import LoadError
+from restore.load import Counts
+from restore.worker import Done, Failed, Loader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+    from types import TracebackType
+
+    import psycopg
+
+    from restore.limits import Limits
+    from restore.options import Options
+    from restore.tasks import TableWork, Task, Tasks
+
+_ROOT = Path(__file__).resolve().parents[1]
+_START = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from restore.worker import main
+main(int(sys.argv[2]))
+"""
+_WAIT_S = 10.0
+
+
+class _Said(NamedTuple):
+    """What a worker said of a task; None: it has nothing more to do."""
+
+    work: TableWork | None
+    task: Task | None
+    message: Counts | Done | Failed | None
+
+
+class Crew:
+    """Loads tasks with several processes.
+
+    Args:
+        conn: this process's own connection for the load.
+        options: how; ``dsn`` is where workers connect to.
+        limits: say when there are too many rejects.
+        workers: how many processes load beside this one.
+        tell: is told, in this thread, of a table of which something new is known.
+    """
+
+    def __init__(
+        self,
+        conn: psycopg.Connection,
+        options: Options,
+        limits: Limits,
+        *,
+        workers: int,
+        tell: Callable[[TableWork], None],
+    ) -> None:
+        self._limits = limits
+        self._tell = tell
+        self._own = Loader(conn, options, limits)
+        self._said: queue.SimpleQueue[_Said] = queue.SimpleQueue()
+        self._workers: list[_Worker] = []
+        self._busy = 0
+        self._tasks: Tasks | None = None
+        try:
+            for _ in range(workers):
+                self._workers.append(_Worker(options))
+        except OSError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def peak_bytes(self) -> int:
+        """The workers' peak memory, added up; each one's own, at whatever time."""
+        return sum(worker.peak_bytes or 0 for worker in self._workers)
+
+    def close(self) -> None:
+        """End the workers, whatever they are doing."""
+        if self._tasks is not None:
+            self._tasks.stop()
+        for worker in self._workers:
+            worker.close()
+
+    def run(self, tasks: Tasks) -> None:
+        """Load all tasks.
+
+        Raises:
+            RestoreError: the load stopped.
+        """
+        self._tasks = tasks
+        threads = [
+            threading.Thread(target=self._lead, args=(worker, tasks), daemon=True)
+            for worker in self._workers
+        ]
+        for thread in threads:
+            thread.start()
+        self._busy = len(threads)
+        while True:
+            taken = tasks.take(wait=False)
+            if taken is not None:
+                self.load(*taken)
+            elif self._busy:
+                self._take(self._said.get())
+            else:
+                return
+
+    def load(self, work: TableWork, task: Task) -> None:
+        """Load a task in this process.
+
+        Raises:
+            RestoreError: the load stopped.
+        """
+        shard = task.shard
+        # A whole file's counts and rejects are the table's own at once.
+        report = work.report if shard.is_whole else task.report()
+        last = Counts(report)
+
+        def tell(counts: Counts) -> None:
+            nonlocal last
+            last = counts
+            work.take(shard, counts)
+            self._tell(work)
+            self._hear()
+
+        with contextlib.ExitStack() as stack:
+            rejects = work.rejects if shard.is_whole else stack.enter_context(task.rejects())
+            holds = self._own.table(task).run(shard, report=report, rejects=rejects, tell=tell)
+        work.take(shard, last, holds=holds)
+        self._tell(work)
+
+    def _lead(self, worker: _Worker, tasks: Tasks) -> None:
+        """Give a worker its tasks and pass on what it says, in a thread of its own."""
+        try:
+            while (taken := tasks.take(wait=True)) is not None:
+                work, task = taken
+                for message in worker.load(task):
+                    self._said.put(_Said(work, task, message))
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._said.put(_Said(None, None, Failed(None, error)))
+        self._said.put(_Said(None, None, None))
+
+    def _hear(self) -> None:
+        """Take note of what the workers have said by now."""
+        while not self._said.empty():
+            self._take(self._said.get())
+
+    def _take(self, said: _Said) -> None:
+        """Take note of a message.
+
+        Raises:
+            RestoreError: a worker's load stopped, or there are too many rejects.
+        """
+        work, task, message = said
+        if message is None:
+            self._busy -= 1
+            return
+        counts = message if isinstance(message, Counts) else message.counts
+        if work is not None and task is not None and counts is not None:
+            holds = message.holds if isinstance(message, Done) else None
+            work.take(task.shard, counts, holds=holds)
+        if isinstance(message, Failed):
+            raise message.error
+        if work is not None:
+            self._tell(work)
+        self._limits.after_batch()
+
+
+class _Worker:
+    """A worker process, seen from here."""
+
+    def __init__(self, options: Options) -> None:
+        self._pipe: Connection
+        self._pipe, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a program of ours
+                [sys.executable, "-c", _START, str(_ROOT), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        self._options = options
+        self._greeted = False
+        self.peak_bytes: int | None = None
+
+    def load(self, task: Task) -> Iterator[Counts | Done | Failed]:
+        """Yield what the worker says of a task: how far it is, and at last that it is done.
+
+        Raises:
+            LoadError: it is no more.
+        """
+        try:
+            if not self._greeted:
+                self._pipe.send(self._options)
+                self._greeted = True
+            self._pipe.send(task)
+            while isinstance(message := self._pipe.recv(), Counts):
+                yield message
+        except (EOFError, OSError) as error:
+            raise LoadError(self._end()) from error
+        if isinstance(message, Done):
+            self.peak_bytes = message.peak_bytes
+        yield message
+
+    def _end(self) -> str:
+        code = self._process.wait(_WAIT_S)
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"a worker process {how}: what was loaded by then stays; restore again with --clean"
+
+    def close(self) -> None:
+        """End it; where it is in the middle of something, that is lost."""
+        self._pipe.close()
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,133 @@
+"""A worker process: loads the shards that it is given, one after the other.
+
+It is started by ``crew`` with one end of a pipe, over which it is told the options, which hold the
+DSN and so stand on no command line, and then its tasks. It dies with the process that started it:
+when the pipe's other end is closed, whatever the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg
+
+from restore.errors import LoadError, RestoreError
+from restore.limits import Limits
+from restore.load import Counts, TableLoad
+from restore.report import peak_bytes
+from restore.session import connect
+from restore.transient import describe
+
+if TYPE_CHECKING:
+    from restore.options import Options
+    from restore.tasks import Task
+
+# How often it says how far it is.
+_EVERY_S = 0.1
+_ORPHANED = 1
+
+
+class Done(NamedTuple):
+    """A task is done: its counts, whether its seam holds, the process's peak memory so far."""
+
+    counts: Counts
+    holds: bool
+    peak_bytes: int | None
+
+
+class Failed(NamedTuple):
+    """A task stopped: its counts by then, and why."""
+
+    counts: Counts | None
+    error: Exception
+
+
+class Loader:
+    """Loads tasks on one connection; what it learns of a table's records serves its other shards.
+
+    Args:
+        conn: a connection that commits each statement.
+        options: how.
+        limits: say when there are too many rejects.
+    """
+
+    def __init__(self, conn: psycopg.Connection, options: Options, limits: Limits) -> None:
+        self._conn = conn
+        self._options = options
+        self._limits = limits
+        self._tables: dict[int, TableLoad] = {}
+
+    def table(self, task: Task) -> TableLoad:
+        """Return what loads a task's table."""
+        oid = task.load.table.oid
+        if oid not in self._tables:
+            self._tables[oid] = TableLoad(
+                self._conn, task.load, options=self._options, limits=self._limits
+            )
+        return self._tables[oid]
+
+
+def main(descriptor: int) -> None:
+    """Work until the pipe's other end is closed.
+
+    Args:
+        descriptor: of the pipe.
+    """
+    # Ctrl-C is for the process that started us; it decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe: Connection = Connection(descriptor)
+    options: Options = pipe.recv()
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(pipe, tasks), daemon=True).start()
+    limits = Limits(replace(options, max_rejects=None), list)
+    try:
+        conn = connect(
+            options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
+        )
+    except RestoreError as error:
+        pipe.send(Failed(None, error))
+        return
+    loader = Loader(conn, options, limits)
+    while True:
+        pipe.send(_work(loader, tasks.get(), pipe))
+
+
+def _listen(pipe: Connection, tasks: queue.SimpleQueue[Task]) -> None:
+    """Take tasks off the pipe; when nobody is at its other end, end the process as it stands."""
+    try:
+        while True:
+            tasks.put(pipe.recv())
+    except (EOFError, OSError):
+        os._exit(_ORPHANED)
+
+
+def _work(loader: Loader, task: Task, pipe: Connection) -> Done | Failed:
+    report = task.report()
+    last, told = Counts(report), time.monotonic()
+
+    def tell(counts: Counts) -> None:
+        nonlocal last, told
+        last = counts
+        if time.monotonic() - told > _EVERY_S:
+            told = time.monotonic()
+            pipe.send(counts)
+
+    try:
+        with task.rejects() as rejects:
+            load = loader.table(task)
+            holds = load.run(task.shard, report=report, rejects=rejects, tell=tell)
+    except MemoryError:
+        advice = "a worker process ran out of memory: take fewer --jobs, or smaller --chunk-bytes"
+        return Failed(last, LoadError(advice))
+    except RestoreError as error:
+        return Failed(last, error)
+    except psycopg.Error as error:
+        return Failed(last, LoadError(describe(error)))
+    return Done(last, holds, peak_bytes())
