@@ -75,7 +75,7 @@ URL = f"postgresql://me:{SECRET}@127.0.0.1:1/nowhere"
         (["backup", "--dsn", URL, "--clean", "--append"], "choose one"),
         (["backup", "--dsn", URL, "--batch-size", "x"], "--batch-size takes a number of records"),
         (["backup", "--dsn", URL, "--batch-size", "0.5"], "--batch-size takes a number of records"),
-        (["backup", "--dsn", URL, "--jobs", "4"], "--jobs 4 is out of bounds"),
+        (["backup", "--dsn", URL, "--jobs", "65"], "--jobs 65 is out of bounds"),
         (["backup", "--dsn", URL, "--jobs", URL], "--jobs takes a whole number"),
         (["backup", "--dsn", URL, "--map", "x"], "--map takes names of files and their tables"),
         (["backup", "--dsn", URL, "--max-rejects", "101%"], "--max-rejects takes a count"),

@@ -51,7 +51,7 @@ def test_every_option_on_the_command_line() -> None:
         "--rejects out --schema s --tables a,b --tables c --exclude d --map u.json=public.users"
         " --map x=y --append --on-conflict skip --dry-run --unknown-fields error --max-rejects 2.5%"
         " --on-error stop --triggers --timezone Europe/Berlin --batch-size 500 --chunk-bytes 4096"
-        " --lock-timeout 1.5 --jobs 1"
+        " --lock-timeout 1.5 --jobs 3"
     )
     assert options(*words) == Options(
         backup=Path("backup"),
@@ -72,6 +72,7 @@ def test_every_option_on_the_command_line() -> None:
         batch_size=500,
         chunk_bytes=4096,
         lock_timeout_s=1.5,
+        jobs=3,
     )
 
 
