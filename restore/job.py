@@ -190,6 +190,7 @@ class Job:
             loading.run()
         finally:
             self.workers_peak_bytes = loading.workers_peak_bytes
+            self._report.warnings += loading.warnings
             for work in self._works.values():
                 work.gather()
 

@@ -67,6 +67,7 @@ class Loading:
 
     Attributes:
         workers_peak_bytes: the peak memory of the processes beside this one.
+        warnings: what a person should know of the load as a whole.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Loading:
         may_alter: bool,
     ) -> None:
         self.workers_peak_bytes = 0
+        self.warnings: list[str] = []
         self._conn = conn
         self._options = options
         self._works = list(works)
@@ -130,6 +132,7 @@ class Loading:
         ) as crew:
             crew.run(self._tasks)
             self.workers_peak_bytes = crew.peak_bytes
+            self.warnings += crew.warnings
             while self._uncut:
                 work = self._uncut.pop()
                 self._empty(work.load)

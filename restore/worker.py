@@ -34,6 +34,12 @@ _EVERY_S = 0.1
 _ORPHANED = 1
 
 
+class Ready(NamedTuple):
+    """The worker waits for tasks; ``error``: it cannot, since the database turned it away."""
+
+    error: str | None = None
+
+
 class Done(NamedTuple):
     """A task is done: its counts, whether its seam holds, the process's peak memory so far."""
 
@@ -45,7 +51,7 @@ class Done(NamedTuple):
 class Failed(NamedTuple):
     """A task stopped: its counts by then, and why."""
 
-    counts: Counts | None
+    counts: Counts
     error: Exception
 
 
@@ -92,8 +98,9 @@ def main(descriptor: int) -> None:
             options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
         )
     except RestoreError as error:
-        pipe.send(Failed(None, error))
+        pipe.send(Ready(str(error)))
         return
+    pipe.send(Ready())
     loader = Loader(conn, options, limits)
     while True:
         pipe.send(_work(loader, tasks.get(), pipe))
