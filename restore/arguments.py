@@ -244,6 +244,12 @@ def _add_work(parser: _Parser) -> None:
         "--lock-timeout", metavar="SECONDS", help="how long to wait for a lock (default: 60)"
     )
     group.add_argument(
+        "--without",
+        metavar="NAME",
+        action="append",
+        help="leave a technique out: batches, streaming, typed, copy, binary",
+    )
+    group.add_argument(
         "--jobs",
         metavar="N",
         help="processes that load; as many as there are processors, at most 8",

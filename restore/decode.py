@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import decimal
 
     from restore.catalog import Column
+    from restore.options import Technique
     from restore.values import Converter
 
 # msgspec refuses names that would need escaping.
@@ -68,19 +69,28 @@ class Codec:
     unknown: Callable[[Any], tuple[str, ...]] | None
 
 
-def make_codec(columns: tuple[Column, ...], shape: Shape, converter: Converter) -> Codec:
+def make_codec(
+    columns: tuple[Column, ...],
+    shape: Shape,
+    converter: Converter,
+    without: frozenset[Technique] = frozenset(),
+) -> Codec:
     """Make what decodes records of a shape.
 
     Args:
         columns: the table's columns, less the generated ones.
         shape: the records' shape.
         converter: converts what is wide.
+        without: techniques that are left out.
     """
     used = tuple(c for c in columns if not c.has_default or c.name in shape.named)
     kinds = [kind_of(column, wide=is_wide(column, shape)) for column in used]
     ignored = sorted(shape.unknown)
     names = [column.name for column in used] + ignored
-    if len(names) > _MOST_FIELDS or any(_UNNAMEABLE.intersection(name) for name in names):
+    untyped = "typed" in without or len(names) > _MOST_FIELDS
+    if untyped or any(_UNNAMEABLE.intersection(name) for name in names):
+        # All is converted then, so arrays too come as what the server reads.
+        kinds = [kind_of(column, wide=column.type.name not in AS_IT_IS) for column in used]
         decode, values, unknown = _by_dictionary(used, shape, columns, converter)
     else:
         decode, values, unknown = _by_struct(used, kinds, shape, ignored, converter)
@@ -88,7 +98,7 @@ def make_codec(columns: tuple[Column, ...], shape: Shape, converter: Converter) 
         shape=shape,
         columns=tuple(column.name for column in used),
         oids=tuple(kind.oid for kind in kinds),
-        binary=all(kind.binary for kind in kinds),
+        binary="binary" not in without and all(kind.binary for kind in kinds),
         decode=decode,
         values=values,
         unknown=unknown,

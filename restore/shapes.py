@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from restore.catalog import Column, Table
     from restore.decode import Codec
+    from restore.options import Technique
     from restore.values import Converter
 
 # Of records that do not fit, so many (one in ...) make their shape worth learning: each that is
@@ -73,9 +74,13 @@ class Shapes:
     Args:
         table: the target.
         converter: converts what comes in another form than usual.
+        without: techniques that are left out.
     """
 
-    def __init__(self, table: Table, converter: Converter) -> None:
+    def __init__(
+        self, table: Table, converter: Converter, without: frozenset[Technique] = frozenset()
+    ) -> None:
+        self._without = without
         self._columns = tuple(column for column in table.columns if not column.generated)
         self._by_name = {column.name: column for column in self._columns}
         self._generated = frozenset(c.name for c in table.columns if c.generated)
@@ -111,7 +116,9 @@ class Shapes:
     def _codec(self, shape: Shape) -> Codec:
         codec = self._codecs.get(shape)
         if codec is None:
-            codec = self._codecs[shape] = make_codec(self._columns, shape, self._converter)
+            codec = self._codecs[shape] = make_codec(
+                self._columns, shape, self._converter, self._without
+            )
         return codec
 
     def _sort(self, raws: list[bytes], *, careful: bool) -> list[Segment]:

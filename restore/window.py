@@ -8,6 +8,8 @@ UTF8_BOM = b"\xef\xbb\xbf"
 WHITE = b" \t\r\n"
 # White space before a first record of which no more than its end is kept, for its indentation.
 _INDENT_BYTES = 1 << 10
+# Python makes room for all that is asked for, whatever is there.
+_LARGEST_READ_BYTES = 1 << 26
 
 
 class Source(Protocol):
@@ -49,7 +51,7 @@ class Window:
         """Read until ``wanted`` more bytes are held or the file ends."""
         parts = [self.held]
         while wanted > 0 and not self.ended:
-            part = self.read(wanted)
+            part = self.read(min(wanted, _LARGEST_READ_BYTES))
             parts.append(part)
             wanted -= len(part)
         self.held = b"".join(parts)
