@@ -44,6 +44,10 @@ def parsed(*arguments: str) -> BenchOptions:
     return bench_options.from_arguments(parser.parse_args(arguments))
 
 
+def names(*arguments: str) -> list[str]:
+    return [engine.name for engine in parsed(*arguments).engines]
+
+
 def only_run(results: Path) -> Run:
     """Return the one run that was recorded, whether it is finished or not."""
     (path,) = results.glob("*.json")
@@ -154,17 +158,24 @@ def test_a_server_that_dies_ends_the_run_and_keeps_what_was_measured(
 
 def test_the_defaults_are_the_documented_ones() -> None:
     given = parsed()
-    assert [engine.name for engine in given.engines] == ["legacy", "restore"]
+    assert [engine.name for engine in given.engines] == ["legacy", "restore", "floor"]
     assert (given.rows, given.rounds, given.warmup, given.server) == (100_000, 5, 1, "auto")
     assert given.limits == Limits(1800.0, None)
 
 
 def test_engines_of_the_users_join_the_default_ones() -> None:
     mine = "mine=x {backup} {dsn}"
-    assert [e.name for e in parsed("--engine-command", mine).engines][-1] == "mine"
-    assert [e.name for e in parsed("--engine-command", mine, "--engine", "mine").engines] == [
-        "mine"
-    ]
+    assert names("--engine-command", mine) == ["legacy", "restore", "mine", "floor"]
+    assert names("--engine-command", mine, "--engine", "mine") == ["mine", "floor"]
+
+
+def test_the_floor_runs_beside_real_engines_unless_it_is_left_out() -> None:
+    assert names("--engine", "legacy") == ["legacy", "floor"]
+    assert names("--engine", "floor", "--engine", "legacy") == ["floor", "legacy"]
+    assert names("--engine", "legacy", "--no-floor") == ["legacy"]
+    assert names("--no-floor") == ["legacy", "restore"]
+    assert names("--engine", "floor", "--no-floor") == ["floor"]
+    assert names("--engine", A, "--engine", B) == [A, B]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +192,7 @@ def test_sizes(text: str, size: int) -> None:
         (["--rows", "0"], "--rows 0 makes no sense"),
         (["--rounds", "0"], "--rounds 0 makes no sense"),
         (["--warmup", "-1"], "--warmup -1 makes no sense"),
+        (["--jobs", "0"], "--jobs 0 makes no sense"),
         (["--timeout", "0"], "--timeout 0 makes no sense"),
         (["--timeout", "nan"], "--timeout nan makes no sense"),
         (["--memory-limit", "512"], "'512' is no size"),
@@ -222,7 +234,7 @@ class _Bench:
             [
                 *(sys.executable, "-P", "-m", "harness", "bench", "--server", "embedded"),
                 *("--dataset", dataset, "--results", self.results, "--warmup", "0"),
-                *("--engine", A, "--engine", "slow"),
+                *("--engine", A, "--engine", "slow", "--no-floor"),
                 *("--engine-command", f"{engine} child={mark} sleep=600"),
             ],
             env={**engines.environment({}), "TMPDIR": str(self.temporary)},
