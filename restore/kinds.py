@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from restore.catalog import Column, Type
 
-# More than six digits of a second (msgspec would round), wherever they stand in a record.
-_FINE_SECOND = re.compile(rb"\.(?<=:\d\d\.)\d{7}")
+# More than six digits of a second (msgspec would round), wherever they stand in a record. What
+# stands before the colon tells "10:00:52.1234567" from a number after its key: "lat":52.1234567.
+_FINE_SECOND = re.compile(rb"\.\d{7}(?<=[^\"\s]:\d\d\.\d{7})")
 # The number -0, whose sign msgspec drops, and numbers that may be too small for a float.
 _ODD_FLOAT = re.compile(rb"-(?:(?<=[:\[,\s]-)0|(?<=[eE]-)(?:[4-9]\d|\d{3,}))[,}\]\s]")
 
