@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
+from psycopg.types.string import BytesBinaryDumper
 
 from restore.transient import is_transient
 
@@ -81,6 +82,8 @@ class _TimestampTextDumper(Dumper):
 _DUMPERS: tuple[type[Dumper], ...] = (
     *(_JsonbDumper, _JsonDumper, _JsonTextDumper, _JsonbTextDumper),
     *(_TimestampDumper, _TimestampTextDumper),
+    # psycopg's own choice for this type, by its oid, is in Python.
+    BytesBinaryDumper,
 )
 
 # What an encoder may raise for a value that its type cannot hold.
@@ -123,13 +126,12 @@ def copy_rows(
         psycopg.Error: what went wrong may be right a moment later.
     """
     at = 0
-    values = codec.values
     try:
         with conn.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(codec.oids)
             write = copy.write_row
-            for at, row in enumerate(rows):  # noqa: B007 - the handlers below need it
-                write(values(row))
+            for at, row in enumerate(codec.values(rows)):  # noqa: B007 - the handlers below need it
+                write(row)
     except psycopg.Error as error:
         if error.sqlstate is None and isinstance(error, psycopg.DataError):
             return CopyFailure(None, str(error), at)

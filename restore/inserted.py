@@ -32,7 +32,7 @@ class ByInsert(Direct):
         """Take rows of one codec, by INSERT."""
         by_name = {column.name: column for column in self._table.columns}
         statement = self._statement([by_name[name] for name in codec.columns])
-        parameters = [[_parameter(value) for value in codec.values(row)] for row in rows]
+        parameters = [[_parameter(value) for value in row] for row in codec.values(rows)]
         try:
             with self._conn.transaction(), self._conn.cursor() as cursor:
                 cursor.executemany(statement, parameters)

@@ -8,12 +8,14 @@ common becomes usual; if they are few, they are parted from the rest and loaded 
 from __future__ import annotations
 
 import re
+import uuid
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from restore.columns import EXACT_UUID
 from restore.decode import make_codec
 from restore.kinds import Shape, is_wide, kind_of, suspect
 from restore.scan import DECODE_ERRORS
@@ -89,7 +91,7 @@ class Shapes:
         self._codecs: dict[Shape, Codec] = {}
         self._plain = {column.name: _plain_decoder(column) for column in self._columns}
         self._usual = Shape(self._optional, frozenset(), self._generated)
-        self._suspect = suspect(self._columns, self._usual)
+        self._see_usual()
         # The last batch did not decode at once: then the next one is not even tried so.
         self._troubled = False
 
@@ -99,8 +101,7 @@ class Shapes:
         Raises:
             msgspec.DecodeError: it is no JSON array of objects.
         """
-        is_suspect = self._suspect(data)
-        if not (is_suspect or self._troubled):
+        if not (self._troubled or self._suspect_at_once(data)):
             try:
                 codec = self._codec(self._usual)
                 rows = codec.decode(data)
@@ -109,7 +110,7 @@ class Shapes:
                 pass
         views = _raws.decode(data)
         raws = list(map(bytes, views))
-        segments = self._sort(raws, careful=is_suspect)
+        segments = self._sort(raws, careful=self._suspect(data))
         self._troubled = len(segments) > 1
         return Decoded(segments, len(raws), views)
 
@@ -157,8 +158,12 @@ class Shapes:
         if times * 2 <= count:
             named = before.named
         self._usual = Shape(named, before.wide | wide, unknown)
-        self._suspect = suspect(self._columns, self._usual)
+        self._see_usual()
         return self._usual != before
+
+    def _see_usual(self) -> None:
+        self._suspect = suspect(self._columns, self._usual)
+        self._suspect_at_once = suspect(self._columns, self._usual, at_once=True)
 
     def _shape_of(self, raw: bytes) -> Shape | None:
         """Return the shape of a record beside what is usual; None where it is no object."""
@@ -218,6 +223,8 @@ class Shapes:
 
 def _plain_decoder(column: Column) -> msgspec.json.Decoder[Any]:
     annotation = kind_of(column, wide=False).annotation
+    if annotation is uuid.UUID:
+        annotation = EXACT_UUID
     if not (column.not_null or annotation is msgspec.Raw):
         annotation = annotation | None
     return msgspec.json.Decoder(annotation)
