@@ -80,6 +80,9 @@ def _run(arguments: Arguments) -> int:
     if arguments.task == "schema":
         print(report_schema())
         return _EXIT_OK
+    if arguments.task == "repair":
+        _repair(arguments)
+        return _EXIT_OK
     retry = arguments.task == "retry"
     settings = settle(arguments.path, arguments.given, os.environ, retry=retry)
     _check_writable(settings.report)
@@ -91,6 +94,19 @@ def _run(arguments: Arguments) -> int:
     ignored = settings.options.unknown_fields == "ignore"
     print(render(report, unknown_fields=not ignored), flush=True)
     return code or _verdict(report)
+
+
+def _repair(arguments: Arguments) -> None:
+    """Bring back what is aside, and say so.
+
+    Raises:
+        RestoreError: something is still aside, or the command line makes no sense.
+    """
+    from restore.repair import repair  # noqa: PLC0415 - few need it
+
+    settings = settle(arguments.path, arguments.given, os.environ, repair=True)
+    empty = arguments.given.get("empty") is True
+    repair(settings.options, lambda line: print(safe(line), flush=True), empty=empty)
 
 
 def _restore(settings: Settings, *, retry: bool) -> tuple[Follower, Report | None]:

@@ -56,6 +56,11 @@ def command(report: Report, options: Options, **changes: object) -> str:
     return " ".join([_PROGRAM, _quoted(report.backup), *_dsn(options), *_options(options)])
 
 
+def repair_command(options: Options, *, empty: bool = False) -> str:
+    """Write the command line that brings back what is aside, less the password."""
+    return " ".join([_PROGRAM, "repair", *_dsn(options), *(["--empty"] if empty else [])])
+
+
 def _dsn(options: Options) -> list[str]:
     return ["--dsn", _quoted(without_password(options.dsn))] if options.dsn else []
 
