@@ -18,6 +18,7 @@ import msgspec
 import psycopg
 
 from restore.arguments import parse
+from restore.back import STILL_ASIDE
 from restore.display import open_display
 from restore.display.question import asker
 from restore.dsn import password_of, without_password
@@ -123,7 +124,8 @@ def _restore(settings: Settings, *, retry: bool) -> tuple[Follower, Report | Non
 
                 return follower, restore_rejects(options.backup, options, follower)
             return follower, restore(options, follower, asker())
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
+            follower.left_aside = STILL_ASIDE in getattr(interrupt, "__notes__", ())
             return follower, None
 
 

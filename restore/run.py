@@ -91,7 +91,10 @@ def _load(
         job = Job(conn, options, plan, report, watch=watch, rejects_folder=rejects, names=names)
         job.run()
     except psycopg.errors.LockNotAvailable as error:
-        report.error = str(lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE"))
+        stopped = lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE")
+        for note in getattr(error, "__notes__", ()):
+            stopped.add_note(note)
+        report.error = describe(stopped)
     except (RestoreError, psycopg.Error) as error:
         report.error = describe(error)
     if options.dry_run or conn.info.transaction_status is not TransactionStatus.IDLE:

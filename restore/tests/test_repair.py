@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from restore import LoadError, Options
+from restore.interrupt import Follower
 from restore.retry import retry
 from restore.tests.target import COMPANIES, user, uuid
 
@@ -115,3 +118,38 @@ def test_another_restore_at_work_is_waited_for(target: Target) -> None:
     target.conn.execute("SELECT pg_advisory_lock(%s)", [number])
     [line] = target.repair("--lock-timeout", "0.1", exit_code=1)
     assert "another restore into this database is at work" in line
+
+
+def test_a_restore_that_stops_with_something_aside_says_what_to_type(target: Target) -> None:
+    target.conn.execute(
+        "CREATE FUNCTION stop() RETURNS boolean LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'no' USING ERRCODE = '53100'; END $$;"
+        " ALTER TABLE post ADD CONSTRAINT stop CHECK (stop())"
+    )
+    target.write(
+        company=[c | {"owner": None} for c in COMPANIES],
+        User=[user(1, companyId=77)],  # an orphan that nobody has had the time to look for
+        post=[{"id": 1, "author": uuid(1)}],
+    )
+    report = target.load()
+    assert report.error is not None
+    assert "disk is full" in report.error
+    assert "still aside" in report.error
+    [repair, again] = report.next_steps
+    assert repair.splitlines()[1].startswith("python -m restore repair --dsn ")
+    assert repair.endswith(" --empty")
+    assert again.endswith(" --clean")
+    assert target.repair("--empty")[0].startswith("emptied ")
+
+
+def test_an_interrupted_restore_with_something_aside_says_what_to_type() -> None:
+    follower = Follower(lambda _: None)
+    options = Options(backup=Path("b"), dsn="service=shop")
+    assert follower.state(options).endswith("part of the backup: restore it again with --clean")
+    follower.left_aside = True
+    assert follower.state(options).endswith(
+        "Bring them back with `python -m restore repair --dsn service=shop --empty`, then restore"
+        " it again with --clean"
+    )
+    added = follower.state(dataclasses.replace(options, append=True))
+    assert "`python -m restore repair --dsn service=shop`, then run it again with --append" in added
