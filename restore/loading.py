@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.constraints import bring_indexes_back, put_indexes_aside, read_triggers
+from restore.aside import put_indexes_aside, read_triggers
+from restore.back import bring_indexes_back
 from restore.crew import Crew
 from restore.finish import Finisher
 from restore.relations import with_partitions
@@ -220,10 +221,11 @@ class Loading:
             self._conn.execute(sql.SQL("DELETE FROM {}").format(load.table.only))
 
     def _put_indexes_aside(self, load: Load) -> None:
-        small = load.file.disk_bytes < _WORTH_BYTES
-        if self._options.append or small or not (load.table.indexes and self._may_alter):
+        keep = self._options.append or self._options.keep_indexes
+        if keep or load.file.disk_bytes < _WORTH_BYTES or not self._may_alter:
             return
         try:
-            put_indexes_aside(self._conn, load.table)
+            # A trigger that fires may tell rows by a key of a table of the backup.
+            put_indexes_aside(self._conn, load.table, unique=not self._options.triggers)
         except psycopg.errors.InsufficientPrivilege:
             self._may_alter = False  # slower, but the same result

@@ -148,6 +148,7 @@ OF_RESTORE: dict[str, Kind] = {
     "max_rejects": MAX_REJECTS,
     "on_error": _choice(*get_args(OnError)),
     "triggers": FLAG,
+    "keep_indexes": FLAG,
     "timezone": TEXT,
     "batch_size": BATCH_SIZE,
     "chunk_bytes": COUNT,

@@ -84,6 +84,7 @@ class Options:
         max_rejects: stop when there are more rejects than this; None: never.
         on_error: go on after a record that cannot be restored, or stop at the first.
         triggers: let the tables' own triggers fire during the load.
+        keep_indexes: leave indexes and unique keys in place during the load.
         timezone: the zone of times that are written without one.
         batch_size: records sent as one COPY; None: as many as ``chunk_bytes`` holds.
         chunk_bytes: how much of a file is decoded, and sent as one COPY, at a time.
@@ -115,6 +116,7 @@ class Options:
     max_rejects: MaxRejects | None = None
     on_error: OnError = "continue"
     triggers: bool = False
+    keep_indexes: bool = False
     timezone: str = "UTC"
     batch_size: int | None = None
     chunk_bytes: int = DEFAULT_CHUNK_BYTES
