@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from restore.indexes import UniqueAside
     from restore.sequences import Sequence
 
 _NAMES = """
@@ -157,6 +158,7 @@ class Index:
     name: str
     definition: str
     comment: str | None
+    unique: UniqueAside | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from restore.catalog import ForeignKey, Table
+    from restore.indexes import UniqueAside
 
 _MAKE_JOURNAL = """
     CREATE SCHEMA IF NOT EXISTS restore_journal;
@@ -259,3 +260,12 @@ def _make_again(conn: psycopg.Connection, asides: list[Aside]) -> None:
                 if aside.comment_statement:
                     conn.execute(sql.SQL(aside.comment_statement))
             conn.execute(_UNNOTE, aside[:4])
+
+
+def unique_aside(conn: psycopg.Connection, table: Table) -> list[UniqueAside]:
+    """Return a table's unique keys that are aside, in the order in which PostgreSQL checks them.
+
+    A row that violates several is reported for the first of them; they come back in this order.
+    """
+    names = {note.name for note in noted(conn, "index") if note[1:3] == (table.schema, table.name)}
+    return [i.unique for i in table.indexes if i.unique is not None and i.name in names]
