@@ -160,6 +160,7 @@ class Duplicates:
 
     def _take_out(self) -> bool:
         """Do so within a transaction; False: it has to be rolled back."""
+        self._conn.execute(_SORT)
         conditions: list[sql.Composable] = []
         flags: list[sql.Composable] = []
         expected: list[int] = []
@@ -266,6 +267,12 @@ def _flag(number: int) -> sql.Identifier:
     return sql.Identifier(f"f{number}")
 
 
+# Nearly all values are different: to sort them, in memory where that serves, takes a third of the
+# time of hashing them (390,000 bigints: 0.2 s to 0.6 s). An index is built with as much memory.
+_SORT = """
+    SET LOCAL enable_hashagg = off;
+    SELECT set_config('work_mem', current_setting('maintenance_work_mem'), true)
+"""
 _DROP = sql.SQL("DROP TABLE IF EXISTS {}")
 _MAKE_STORE = sql.SQL("CREATE TABLE {store} AS SELECT {values} FROM {table} WITH NO DATA")
 _TAKE_OUT = sql.SQL(
