@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from restore.batch import RawRecord
     from restore.limits import Limits
     from restore.options import Options
     from restore.tasks import TableWork, Task, Tasks
@@ -158,9 +159,14 @@ class Crew:
 
         with contextlib.ExitStack() as stack:
             rejects = work.rejects if shard.is_whole else stack.enter_context(task.rejects())
-            holds = self._own.table(task).run(shard, report=report, rejects=rejects, tell=tell)
+            holds = self._own.table(task.load).run(shard, report=report, rejects=rejects, tell=tell)
         work.take(shard, last, holds=holds)
         self._tell(work)
+
+    def reloader(self, work: TableWork) -> Callable[[RawRecord], None]:
+        """Return what loads a record of a table again, by itself, and counts it for the table."""
+        table = self._own.table(work.load)
+        return table.ladder(work.report, work.rejects).load_again
 
     def _lead(self, worker: _Worker, tasks: Tasks) -> None:
         """Give a worker its tasks and pass on what it says, in a thread of its own."""

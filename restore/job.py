@@ -15,6 +15,7 @@ from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
 from restore.limits import Limits
 from restore.loading import Loading
+from restore.notes import JOURNAL
 from restore.origins import Kept
 from restore.orphans import Orphans
 from restore.progress import Stage
@@ -130,11 +131,11 @@ class Job:
         # A key that was never validated does not come back validated: nobody else would find out.
         unchecked = any(not key.validated for key in keys)
         if keys and (unchecked or any(work.report.rejected for work in self._works.values())):
-            self._reject_orphans(keys, "restore_journal")
+            self._reject_orphans(keys, JOURNAL)
         try:
             bring_back(self._conn, self._options)
         except psycopg.errors.ForeignKeyViolation:
-            self._reject_orphans(keys, "restore_journal")
+            self._reject_orphans(keys, JOURNAL)
             bring_back(self._conn, self._options)
 
     def _put_keys_aside(self) -> tuple[ForeignKey, ...]:

@@ -30,7 +30,7 @@ from restore.single import Fields, Refused, Single, fields_of
 from restore.transient import is_data_error, retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from restore.catalog import Table
     from restore.limits import Limits
@@ -127,6 +127,12 @@ class Ladder:
             decoded = batch.rows if isinstance(batch.rows, Decoded) else self.decode(batch.data)
             self._load(batch, decoded.segments)
         self._limits.after_batch()
+
+    def load_again(self, record: RawRecord) -> None:
+        """Load a record by itself whose row was in and has left the table; it is read already."""
+        fields = fields_of(record.raw)
+        self._count_unknown(fields, -1)
+        self._load_alone(record, fields)
 
     def damage(self, damage: Damage) -> None:
         """Keep bytes that are no record, unless only bare ``NaN`` keeps them from being one."""
@@ -249,19 +255,16 @@ class Ladder:
             for row in rows:
                 self._count_unknown(segment.codec.unknown(row))
 
-    def _count_unknown(self, names: Sequence[str]) -> None:
-        counts = self._report.unknown_fields
-        for name in names:
-            if name not in self._named:  # else it is a generated column
-                counts[name] = counts.get(name, 0) + 1
+    def _count_unknown(self, names: Iterable[str], records: int = 1) -> None:
+        # Those with a column are generated ones.
+        self._report.count_unknown((n for n in names if n not in self._named), records)
 
     def _stop_at_unknown(self, names: Iterator[str]) -> None:
         unknown = sorted({name for name in names if name not in self._named})
         if unknown:
-            listed = ", ".join(map(repr, unknown))
             raise LoadError(
-                f"table {self._table.name} has no column for {listed}, and --unknown-fields is"
-                " error: add the column, or restore with --unknown-fields warn"
+                f"table {self._table.name} has no column for {', '.join(map(repr, unknown))}, and"
+                " --unknown-fields is error: add the column, or restore with --unknown-fields warn"
             )
 
     def _load_one(self, record: RawRecord) -> None:
@@ -293,6 +296,5 @@ class Ladder:
         self._limits.after_reject(reason.line)
 
     def _stop_unless_data(self, error: psycopg.Error) -> None:
-        if is_data_error(error):
-            return
-        raise refusal(self._conn, error, self._table) from error
+        if not is_data_error(error):
+            raise refusal(self._conn, error, self._table) from error

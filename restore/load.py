@@ -101,15 +101,9 @@ class TableLoad:
         finally:
             report.warnings += sorted(self._converter.notes)
 
-    def _run(
-        self,
-        shard: Shard,
-        stream: ShardStream,
-        report: TableReport,
-        rejects: RejectFile,
-        tell: Listener,
-    ) -> bool:
-        ladder = Ladder(
+    def ladder(self, report: TableReport, rejects: RejectFile) -> Ladder:
+        """Return what loads the table's records, with these counts and rejects."""
+        return Ladder(
             self._conn,
             self._load.table,
             destination=self._destination,
@@ -120,6 +114,16 @@ class TableLoad:
             report=report,
             limits=self._limits,
         )
+
+    def _run(
+        self,
+        shard: Shard,
+        stream: ShardStream,
+        report: TableReport,
+        rejects: RejectFile,
+        tell: Listener,
+    ) -> bool:
+        ladder = self.ladder(report, rejects)
         reader = Reader(
             stream,
             self._first_chunk(),

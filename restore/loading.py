@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.aside import put_indexes_aside, read_triggers
+from restore.aside import put_indexes_aside, read_triggers, unique_aside
 from restore.back import bring_indexes_back
 from restore.crew import Crew
-from restore.finish import Finisher
+from restore.duplicates import reload_duplicates
+from restore.finish import Finisher, finish
+from restore.notes import JOURNAL
+from restore.origins import Kept
 from restore.relations import with_partitions
+from restore.sessions import grant_memory
 from restore.shards import Shard, cut
 from restore.tasks import Tasks
 from restore.transient import is_data_error, retrying
+from restore.values import Converter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -145,7 +150,9 @@ class Loading:
                 except psycopg.Error as error:
                     if not is_data_error(error) or work.load.table.oid in self._again:
                         raise
-                    self._load_again(crew, work)
+                    twice = isinstance(error, psycopg.errors.UniqueViolation)
+                    if not (twice and self._isolate_duplicates(crew, work)):
+                        self._load_again(crew, work)
 
     def _order(self) -> list[TableWork]:
         """Return the tables: parents first, or, where no foreign key minds, the largest first.
@@ -199,6 +206,28 @@ class Loading:
         task = work.task(Shard(disk_bytes=work.load.file.disk_bytes))
         work.begin(task)
         crew.load(work, task)
+
+    def _isolate_duplicates(self, crew: Crew, work: TableWork) -> bool:
+        """Take duplicates out of a loaded table by sets, and finish it.
+
+        Returns:
+            False: that cannot be done here, and the table is somewhere in between.
+        """
+        table = work.load.table
+        kept = Kept(work.load, work.report, work.rejects, Converter(self._options.timezone))
+        grant_memory(self._conn, 1)
+        done = reload_duplicates(
+            self._conn,
+            kept,
+            unique_aside(self._conn, table),
+            build=partial(bring_indexes_back, self._conn, table),
+            reload=crew.reloader(work),
+            chunk_bytes=self._options.chunk_bytes,
+            schema=JOURNAL,
+        )
+        if done:
+            work.report.warnings += finish(self._conn, table)
+        return done
 
     def _load_again(self, crew: Crew, work: TableWork) -> None:
         """Load a table once more, with its indexes in place.

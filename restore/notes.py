@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from restore.catalog import Table
 
+# Where they are, and what rows are taken out is kept in for a moment.
+JOURNAL = "restore_journal"
 _MAKE_JOURNAL = """
     CREATE SCHEMA IF NOT EXISTS restore_journal;
     CREATE TABLE IF NOT EXISTS restore_journal.aside (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from restore.origins import as_texts, exact_origins, plain_origins
+from restore.origins import Values, as_texts, exact_origins, plain_origins
 from restore.rejects import Reason
 
 if TYPE_CHECKING:
@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from restore.batch import RawRecord
     from restore.catalog import ForeignKey, Table
     from restore.limits import Limits
-    from restore.origins import Kept, Missing, Origin, Values
+    from restore.origins import Kept
+
+# How many rows with these values were taken out and are not found yet.
+Missing = dict["ForeignKey", dict[Values, int]]
+# A record, and the key and its values for which it is no row any more.
+Origin = tuple["RawRecord", "ForeignKey", Values]
 
 _FOREIGN_KEY_VIOLATION = "23503"
 _FETCH = 1_000

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from restore.rejects import Reason
 
 Level = Literal["batch", "split", "row", "literal"]
@@ -121,6 +123,13 @@ class TableReport(msgspec.Struct, kw_only=True):
         wanted = (kind, sqlstate, group)
         return next((r for r in self.reasons if (r.kind, r.sqlstate, r.reason) == wanted), None)
 
+    def count_unknown(self, names: Iterable[str], records: int = 1) -> None:
+        """Count records with fields of these names, which no column takes; less than 0: uncount."""
+        for name in names:
+            count = self.unknown_fields.pop(name, 0) + records
+            if count:
+                self.unknown_fields[name] = count
+
     def count_skipped(self, rows: int) -> None:
         """Count records that were left out because their keys are in the table."""
         self.skipped += rows
@@ -137,6 +146,16 @@ class TableReport(msgspec.Struct, kw_only=True):
         self.loaded -= rows
         self.rejected += rows
 
+    def count_again(self, rows: int) -> None:
+        """Uncount rows that left the table and whose records are decided anew; they stay read."""
+        left = rows
+        for level in get_args(Level):
+            here = min(left, getattr(self.levels, level))
+            self.count_loaded(level, -here)
+            left -= here
+        if left:
+            raise AssertionError(f"{self.table}: more rows left the table than came in")
+
     def add(self, shard: TableReport) -> None:
         """Add the counts of the next stretch of the table's file."""
         for one in shard.reasons:
@@ -148,7 +167,7 @@ class TableReport(msgspec.Struct, kw_only=True):
             self.count_loaded(level, getattr(shard.levels, level))
         self.loaded -= shard.taken_out
         for name, count in shard.unknown_fields.items():
-            self.unknown_fields[name] = self.unknown_fields.get(name, 0) + count
+            self.count_unknown([name], count)
         self.warnings += [line for line in shard.warnings if line not in self.warnings]
         self.cut_off = self.cut_off or shard.cut_off
         self.error = self.error or shard.error

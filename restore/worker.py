@@ -27,6 +27,7 @@ from restore.transient import describe
 
 if TYPE_CHECKING:
     from restore.options import Options
+    from restore.plan import Load
     from restore.tasks import Task
 
 # How often it says how far it is.
@@ -70,12 +71,12 @@ class Loader:
         self._limits = limits
         self._tables: dict[int, TableLoad] = {}
 
-    def table(self, task: Task) -> TableLoad:
-        """Return what loads a task's table."""
-        oid = task.load.table.oid
+    def table(self, load: Load) -> TableLoad:
+        """Return what loads a table."""
+        oid = load.table.oid
         if oid not in self._tables:
             self._tables[oid] = TableLoad(
-                self._conn, task.load, options=self._options, limits=self._limits
+                self._conn, load, options=self._options, limits=self._limits
             )
         return self._tables[oid]
 
@@ -128,7 +129,7 @@ def _work(loader: Loader, task: Task, pipe: Connection) -> Done | Failed:
 
     try:
         with task.rejects() as rejects:
-            load = loader.table(task)
+            load = loader.table(task.load)
             holds = load.run(task.shard, report=report, rejects=rejects, tell=tell)
     except MemoryError:
         advice = "a worker process ran out of memory: take fewer --jobs, or smaller --chunk-bytes"

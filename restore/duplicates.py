@@ -1,0 +1,283 @@
+"""Rows that share a unique key leave the table, and their records are loaded again, one by one.
+
+A table that was loaded with its keys aside may hold several rows with one key. What loading record
+by record in the file's order would have left of them comes out of this:
+
+1. By sets, in the database, every row leaves the table that shares the value of any key with
+   another row. Whatever stays is alone with each of its values, so the keys can be built; it would
+   have been loaded in any case, and has kept no other record out.
+2. The records of the rows that left are found by a second pass over the file, for their keys alone.
+3. Once the keys are in place, they are loaded again in the file's order: the first of those that
+   share a key stays, and the server itself names the key of each other one.
+
+Where not exactly as many records are found as rows left, a key compares in a way that is not known
+here, or there are more duplicates than is held in memory, the caller is told so, and has to load
+the whole table once more with its keys in place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from restore.origins import is_plain, plain_origins
+from restore.spool import Spool
+from restore.twice import Twice, all_there
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from restore.batch import RawRecord
+    from restore.indexes import UniqueAside
+    from restore.origins import Kept, Values
+
+# The values of the keys of so many rows are held in memory, each of some 300 bytes. Beyond, a load
+# with the keys in place takes about as long: most of the time goes into what is loaded alone.
+MOST_ROWS = 50_000
+# With long texts as keys it is fewer rows.
+_MOST_VALUE_BYTES = 4 << 20
+
+
+class Columns(NamedTuple):
+    """The columns of a key by which records are looked for."""
+
+    columns: tuple[str, ...]
+
+
+def reload_duplicates(
+    conn: psycopg.Connection,
+    table: Kept,
+    keys: Sequence[UniqueAside],
+    *,
+    build: Callable[[], None],
+    reload: Callable[[RawRecord], None],
+    chunk_bytes: int,
+    schema: str,
+) -> bool:
+    """Isolate the duplicates of a table whose unique keys are aside; see the head of this file.
+
+    The table was empty before its load, no trigger has changed its rows, and whatever forbids rows
+    beside these keys (an exclusion constraint, another unique key) was in place: then it holds what
+    the file says, less the rejects.
+
+    Args:
+        conn: a connection that commits each statement.
+        table: the table; all records that are not in it are among its rejects.
+        keys: all its unique keys that are aside.
+        build: builds them.
+        reload: loads a record by itself, and counts it, as ``Ladder.load_again`` does.
+        chunk_bytes: how much of the file is read at a time.
+        schema: where what is taken out is noted meanwhile; it exists.
+
+    Returns:
+        False: the table has to be emptied and loaded once more, with its keys in place. Its rows,
+        counts and rejects, and what of the keys is built, are then in between.
+
+    Raises:
+        LoadError: loading a record again failed; then the report counts what is decided.
+        psycopg.Error: the server or the connection failed.
+    """
+    duplicates = Duplicates(conn, table, keys, chunk_bytes=chunk_bytes, schema=schema)
+    try:
+        if not (duplicates.take_out() and duplicates.find()):
+            return False
+        try:
+            build()
+        except psycopg.errors.UniqueViolation:
+            return False  # it compares in another way than its catalogue entry lets expect
+        duplicates.load_again(reload)
+        return True
+    finally:
+        duplicates.close()
+
+
+class Duplicates:
+    """The duplicates of one table, in the steps that ``reload_duplicates`` takes.
+
+    Building the keys and ``find`` wait for ``take_out`` alone; they may go on side by side.
+
+    Args:
+        conn: a connection that commits each statement; ``find`` uses it only before it reads.
+        table: the table.
+        keys: all its unique keys that are aside.
+        chunk_bytes: how much of the file is read at a time.
+        schema: where what is taken out is noted meanwhile.
+    """
+
+    def __init__(
+        self,
+        conn: psycopg.Connection,
+        table: Kept,
+        keys: Sequence[UniqueAside],
+        *,
+        chunk_bytes: int,
+        schema: str,
+    ) -> None:
+        self.count = 0
+        self._conn = conn
+        self._table = table
+        self._chunk_bytes = chunk_bytes
+        self._found = Spool()
+        oid = table.load.table.oid
+        self._taken = sql.Identifier(schema, f"taken_{oid}")
+        self._keys = [
+            Twice(key, table.load.table.only, sql.Identifier(schema, f"twice_{oid}_{number}"))
+            for number, key in enumerate(keys)
+        ]
+        # What tells a row of all others, whether it is aside or in place. A partial key does not: a
+        # row that it does not mind may have the same values.
+        searched = [key.columns for key in table.load.table.unique_keys]
+        searched += [k.columns for k in keys if k.columns is not None and k.predicate is None]
+        self._search = [
+            key for key in map(Columns, dict.fromkeys(searched)) if is_plain(table, key)
+        ]
+        names = dict.fromkeys(name for key in self._search for name in key.columns)
+        # Where the texts of these columns are noted.
+        self._texts = {name: sql.Identifier(f"v{n}") for n, name in enumerate(names)}
+
+    def take_out(self) -> bool:
+        """Take every row out that shares a key's value with another; ``count`` tells how many.
+
+        Returns:
+            False: this way does not do here; then nothing was changed.
+
+        Raises:
+            psycopg.Error: the server failed.
+        """
+        if not self._search or not all(key.comparable for key in self._keys):
+            return False
+        done = False
+        try:
+            with self._conn.transaction():
+                done = self._take_out()
+                if not done:
+                    raise psycopg.Rollback
+        except (psycopg.DataError, psycopg.ProgrammingError):
+            return False  # an expression that some row does not bear, a type without equality
+        return done
+
+    def _take_out(self) -> bool:
+        """Do so within a transaction; False: it has to be rolled back."""
+        self._conn.execute(_SORT)
+        conditions: list[sql.Composable] = []
+        flags: list[sql.Composable] = []
+        expected: list[int] = []
+        for key in self._keys:  # all of them before a row leaves
+            self._conn.execute(_DROP.format(key.store))
+            self._conn.execute(key.note())
+            rows = self._number(sql.SQL("SELECT sum(count) FROM {}").format(key.store))
+            if rows > MOST_ROWS:
+                return False
+            condition = key.condition(self._conn)
+            if condition is not None:
+                flags.append(key.among(condition))
+                conditions.append(condition)
+                expected.append(rows)
+        if not conditions:
+            return False  # it is not these keys that forbid something
+        self.count = self._delete(sql.SQL(" OR ").join(conditions), flags)
+        size = self._number(_SIZE.format(self._taken))
+        # Grouping compares as the key does, "=" as the search path lets it: they might differ.
+        same = [self._number(_COUNT.format(self._taken, _flag(n))) for n in range(len(flags))]
+        return self.count <= MOST_ROWS and size <= _MOST_VALUE_BYTES and same == expected
+
+    def _delete(self, condition: sql.Composable, flags: list[sql.Composable]) -> int:
+        """Delete rows; keep their values by which they are searched, and a flag for each key."""
+        texts = [
+            # Told apart by their bytes, however the column compares.
+            sql.SQL('{}::text COLLATE "C" AS {}').format(sql.Identifier(name), text)
+            for name, text in self._texts.items()
+        ]
+        noted = [sql.SQL("{} AS {}").format(test, _flag(n)) for n, test in enumerate(flags)]
+        parts: dict[str, sql.Composable] = {
+            "table": self._table.load.table.only,
+            "store": self._taken,
+            "values": sql.SQL(", ").join([*texts, *noted]),
+            "condition": condition,
+        }
+        self._conn.execute(_DROP.format(self._taken))
+        self._conn.execute(_MAKE_STORE.format(**parts))
+        return self._conn.execute(_TAKE_OUT.format(**parts)).rowcount
+
+    def _number(self, query: sql.Composed) -> int:
+        [(number,)] = self._conn.execute(query).fetchall()
+        return int(number or 0)
+
+    def find(self) -> bool:
+        """Find the records of the rows that were taken out.
+
+        Returns:
+            Whether there are as many; else it is not known which are missing.
+
+        Raises:
+            LoadError: they cannot be kept for the moment.
+        """
+        wanted = {key: self._values(key) for key in self._search_by()}
+        for record, _, _ in plain_origins(self._table, wanted, self._chunk_bytes):
+            if len(self._found) == self.count:
+                return False
+            self._found.add(record)
+        return len(self._found) == self.count
+
+    def _search_by(self) -> list[Columns]:
+        """Return one key that tells every row and that each record has, else all there are."""
+        optional = {c.name for c in self._table.load.table.columns if c.has_default}
+        for key in self._search:
+            query = _COUNT.format(self._taken, all_there(self._texts[name] for name in key.columns))
+            if optional.isdisjoint(key.columns) and self._number(query) == self.count:
+                return [key]
+        return self._search
+
+    def _values(self, key: Columns) -> list[Values]:
+        values = [self._texts[name] for name in key.columns]
+        query = sql.SQL("SELECT DISTINCT {} FROM {} WHERE {}").format(
+            sql.SQL(", ").join(values), self._taken, all_there(values)
+        )
+        return self._conn.execute(query).fetchall()
+
+    def load_again(self, reload: Callable[[RawRecord], None]) -> None:
+        """Load again what was found, once the keys are in place; count it anew.
+
+        Raises:
+            LoadError: it failed; then the report counts what is decided.
+        """
+        report = self._table.report
+        report.count_again(self.count)
+        try:
+            for record in self._found:
+                reload(record)
+        except BaseException:
+            report.read = report.decided
+            raise
+        if report.read != report.decided:
+            raise AssertionError(f"{report.table}: records are counted that were not read")
+
+    def close(self) -> None:
+        """Drop what was noted, where the connection still lets us; the journal goes anyway."""
+        self._found.close()
+        if self._conn.info.transaction_status is psycopg.pq.TransactionStatus.IDLE:
+            for store in (self._taken, *(key.store for key in self._keys)):
+                self._conn.execute(_DROP.format(store))
+
+
+def _flag(number: int) -> sql.Identifier:
+    """Return the column that tells whether a row shared the value of a key."""
+    return sql.Identifier(f"f{number}")
+
+
+# Nearly all values are different: to sort them, in memory where that serves, takes a third of the
+# time of hashing them (390,000 bigints: 0.2 s to 0.6 s). An index is built with as much memory.
+_SORT = """
+    SET LOCAL enable_hashagg = off;
+    SELECT set_config('work_mem', current_setting('maintenance_work_mem'), true)
+"""
+_DROP = sql.SQL("DROP TABLE IF EXISTS {}")
+_MAKE_STORE = sql.SQL("CREATE TABLE {store} AS SELECT {values} FROM {table} WITH NO DATA")
+_TAKE_OUT = sql.SQL(
+    "WITH gone AS (DELETE FROM {table} WHERE {condition} RETURNING {values})"
+    " INSERT INTO {store} SELECT * FROM gone"
+)
+_COUNT = sql.SQL("SELECT count(*) FROM {} WHERE {}")
+_SIZE = sql.SQL("SELECT sum(octet_length(t::text)) FROM {} AS t")

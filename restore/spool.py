@@ -1,0 +1,57 @@
+"""Records that wait for their turn: a few in memory, many in a temporary file."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restore.batch import RawRecord
+from restore.errors import LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# So much is held in memory; beyond, all of it is in a file.
+_HELD_BYTES = 2 << 20
+_LENGTH_BYTES = 8
+
+_record = msgspec.msgpack.Decoder(RawRecord)
+
+
+class Spool:
+    """Keeps records in the order in which they are added, and gives them back in it."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_HELD_BYTES)  # noqa: SIM115 - closed by us
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, record: RawRecord) -> None:
+        """Keep a record.
+
+        Raises:
+            LoadError: there is no room for it.
+        """
+        data = msgspec.msgpack.encode(record)
+        try:
+            self._file.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
+            self._file.write(data)
+        except OSError as error:
+            raise LoadError(
+                f"cannot keep records in the temporary folder: {error.strerror}; make room, or"
+                " choose another one with the variable TMPDIR, and restore again with --clean"
+            ) from error
+        self._count += 1
+
+    def __iter__(self) -> Iterator[RawRecord]:
+        self._file.seek(0)
+        while head := self._file.read(_LENGTH_BYTES):
+            yield _record.decode(self._file.read(int.from_bytes(head, "big")))
+
+    def close(self) -> None:
+        """Forget them all."""
+        self._file.close()
