@@ -13,6 +13,7 @@ from harness.generate import DatasetSpec
 from harness.generate.pieces import processor_count
 from harness.manifest import MANIFEST
 from harness.meter import Limits
+from harness.record import FLOOR
 from harness.servers import CHOICES
 
 if TYPE_CHECKING:
@@ -261,10 +262,10 @@ def _names(given: argparse.Namespace, commands: tuple[Engine, ...]) -> list[str]
         names = list(given.engine)
         real = any(not name.startswith(fake_engine.PREFIX) for name in names)
     else:
-        others = [name for name in engines.DEFAULT if name != engines.FLOOR]
+        others = [name for name in engines.DEFAULT if name != FLOOR]
         names, real = [*others, *(command.name for command in commands)], True
-    wanted = real and not given.no_floor and engines.FLOOR not in names
-    return [*names, engines.FLOOR] if wanted else names
+    wanted = real and not given.no_floor and FLOOR not in names
+    return [*names, FLOOR] if wanted else names
 
 
 def _engine(name: str, commands: tuple[Engine, ...]) -> Engine:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import InputError
-from harness.record import Status
+from harness.record import FLOOR, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]  # what ``import restore`` must find: this checkout
 
 PLACEHOLDERS = ("backup", "dsn", "report", "rejects", "jobs")
-
-# The engine that all others of a run are told as a multiple of.
-FLOOR = "floor"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 

@@ -48,11 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(str(error))
     if options.report is not None:
-        options.report.write_bytes(_report(options.folder, loaded, time.monotonic() - started_s))
+        report = _report(loaded, options.jobs, time.monotonic() - started_s)
+        options.report.write_bytes(report)
     return ExitCode.OK
 
 
-def _report(folder: Path, loaded: Loaded, wall_s: float) -> bytes:
+def _report(loaded: Loaded, jobs: int, wall_s: float) -> bytes:
     tables = [
         {"table": table, "read": rows, "loaded": rows, "duplicates": 0, "rejected": 0}
         for table, rows in loaded.rows.items()
@@ -61,7 +62,7 @@ def _report(folder: Path, loaded: Loaded, wall_s: float) -> bytes:
         {
             "schema": _REPORT_SCHEMA,
             "engine": "floor",
-            "backup": folder.parent.name,
+            "jobs": jobs,
             "wall_s": round(wall_s, 3),
             "phases_s": loaded.phases_s,
             "tables": tables,

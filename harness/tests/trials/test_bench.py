@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.engines import Engine
+    from harness.servers import RunningServer
 
 SMALL_ENGINE = Path(__file__).with_name("small_engine.py")
 A, B = "fake:wall=1,mib=10", "fake:wall=2,mib=20"
@@ -131,6 +132,53 @@ def test_a_real_engine_goes_through(
         (Status.OK, False),
     ]
     assert run.server.kind == "embedded"
+
+
+def test_where_there_is_no_floor_the_others_are_measured_all_the_same(
+    dataset: Path, tmp_path: Path, small_engine: Callable[..., Engine], server: RunningServer
+) -> None:
+    """The truth is of another dataset, so that what is restored for the floor is not right."""
+    path = dataset / "manifest.json"
+    path.write_text(path.read_text().replace('"rows": 3', '"rows": 2').replace(": 3,", ": 2,"))
+    given = options(
+        dataset,
+        tmp_path,
+        engines=(small_engine(), engines.named("floor")),
+        rounds=1,
+        warmup=0,
+        server=server.dsn("postgres"),
+        cache=tmp_path / "cache",
+    )
+    run = bench.run_bench(given, announce=lambda _: None)
+    small, floor = run.trials
+    assert small.exit_code == 0
+    assert (floor.status, floor.restored, floor.expected) == (Status.ERROR, 0, 4)
+    assert floor.detail is not None
+    assert "pets differs from the ground truth" in floor.detail
+
+
+def test_the_floor_runs_in_a_bench_with_its_jobs(
+    dataset: Path, tmp_path: Path, server: RunningServer
+) -> None:
+    given = options(
+        dataset,
+        tmp_path,
+        engines=(engines.named("floor"), fake_engine.engine(A)),
+        rounds=1,
+        warmup=0,
+        jobs=3,
+        server=server.dsn("postgres"),
+        cache=tmp_path / "cache",
+    )
+    run = bench.run_bench(given, announce=lambda _: None)
+    assert [(trial.engine, trial.status) for trial in run.trials] == [
+        ("floor", Status.OK),
+        (A, Status.OK),
+    ]
+    assert run.parameters["jobs"] == 3
+    report = msgspec.json.decode(run.trials[0].report)
+    assert (report["engine"], report["jobs"]) == ("floor", 3)
+    assert str(tmp_path) not in run.trials[0].report.__str__()
 
 
 def test_a_server_that_dies_ends_the_run_and_keeps_what_was_measured(
