@@ -8,6 +8,8 @@ UTF8_BOM = b"\xef\xbb\xbf"
 WHITE = b" \t\r\n"
 # White space before a first record of which no more than its end is kept, for its indentation.
 _INDENT_BYTES = 1 << 10
+# Chunks of the usual size, and the few copies of them that live at a time, are smaller than this.
+_KEPT_BYTES = 1 << 20
 
 
 class Source(Protocol):
@@ -18,6 +20,16 @@ class Source(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Read up to ``size`` bytes."""
+
+
+def _keep_memory() -> None:
+    """Have the allocator keep the memory of chunks for the next ones.
+
+    By itself glibc maps blocks from 128 KiB on afresh, and gives free memory back to the system:
+    then the pages of each chunk are made anew, which costs more than reading it. Once a larger
+    block was freed, it keeps what is smaller (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    bytearray(_KEPT_BYTES)  # never touched: it takes no memory
 
 
 class Window:
@@ -31,6 +43,7 @@ class Window:
     """
 
     def __init__(self, stream: Source, offset: int) -> None:
+        _keep_memory()
         self.held = b""
         self.offset = offset
         self.ended = False
