@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.catalog import ForeignKey, Table
-    from restore.indexes import UniqueAside
+    from restore.indexes import Index, UniqueAside
     from restore.notes import Kind
 
 # Triggers that are the user's own, in tables and their partitions, and that would fire in this
@@ -65,12 +65,14 @@ def put_keys_aside(
         psycopg.errors.InsufficientPrivilege: the role may not change the tables, or may not make
             the journal's schema; nothing was changed.
     """
+    asides = [_noted_key(conn, tables[k.table], k, place) for place, k in enumerate(keys)]
     with conn.transaction():
-        for place, key in enumerate(keys):
-            table, name = tables[key.table], sql.Identifier(key.name)
-            note(conn, [_noted_key(conn, table, key, place)])
+        note(conn, asides)
+        for aside in asides:
             conn.execute(
-                sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table.identifier, name)
+                sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+                    aside.identifier, sql.Identifier(aside.name)
+                )
             )
 
 
@@ -127,13 +129,18 @@ def put_indexes_aside(
         rows = conn.execute(_FREE, [[index.oid for index in wanted]]).fetchall()
         free = {oid for (oid,) in rows}
         dropped = [index for index in wanted if index.oid in free]
+        if dropped:
+            note(conn, [_noted_index(conn, table, index) for index in dropped])
         for index in dropped:
-            made = [part.as_string(conn) for part in index.makes(table.schema, table.name)]
-            kind: Kind = "index" if index.constraint is None else "key"
-            aside = Aside(kind, table.schema, table.name, index.name, index.oid, made)
-            note(conn, [aside])
             conn.execute(index.drops(table.schema, table.name))
     return [index.unique for index in dropped if index.unique is not None]
+
+
+def _noted_index(conn: psycopg.Connection, table: Table, index: Index) -> Aside:
+    """Note an index: PostgreSQL numbers them as they are made, and that is their place."""
+    kind: Kind = "index" if index.constraint is None else "key"
+    made = [part.as_string(conn) for part in index.makes(table.schema, table.name)]
+    return Aside(kind, table.schema, table.name, index.name, index.oid, made)
 
 
 def unique_aside(conn: psycopg.Connection, table: Table) -> list[UniqueAside]:
@@ -181,12 +188,15 @@ def put_triggers_aside(conn: psycopg.Connection, oids: Iterable[int]) -> list[Tr
     if not triggers:
         return []
     with conn.transaction():
-        for place, trigger in enumerate(triggers):
-            back = trigger.alter(_ENABLE[trigger.enabled]).as_string(conn)
-            aside = Aside("trigger", trigger.schema, trigger.table, trigger.name, place, [back])
-            note(conn, [aside])
+        note(conn, [_noted_trigger(conn, *each) for each in enumerate(triggers)])
+        for trigger in triggers:
             conn.execute(trigger.alter("DISABLE"))
     return triggers
+
+
+def _noted_trigger(conn: psycopg.Connection, place: int, trigger: Trigger) -> Aside:
+    back = trigger.alter(_ENABLE[trigger.enabled]).as_string(conn)
+    return Aside("trigger", trigger.schema, trigger.table, trigger.name, place, [back])
 
 
 def quiet_warning(triggers: list[Trigger]) -> list[str]:

@@ -220,3 +220,31 @@ def test_indexes_that_are_kept_and_those_of_small_tables(full: Target) -> None:
     full.write(parent=[], child=[], grouped=[], published=[], parted=[], heir=[])
     assert full.load(clean=True, cascade=True).complete
     assert full.rows(names) == before
+
+
+def test_an_index_in_a_tablespace_of_its_own(target: Target) -> None:
+    if int(target.rows("SHOW server_version_num")[0][0]) < 150_000:
+        pytest.skip("a tablespace without a folder of its own needs PostgreSQL 15")
+    name = target.conn.info.dbname
+    space, role = f"space_{name}", f"ALTER ROLE CURRENT_USER IN DATABASE {name}"
+    target.conn.execute("SET allow_in_place_tablespaces = on")
+    target.conn.execute(f"CREATE TABLESPACE {space} LOCATION ''")
+    try:
+        target.conn.execute(
+            f"CREATE UNIQUE INDEX far ON company (name) TABLESPACE {space};"
+            "ALTER TABLE company ADD CONSTRAINT keyed UNIQUE (owner)"
+            f" USING INDEX TABLESPACE {space}"
+        )
+        target.conn.execute("CREATE INDEX near ON company (owner)")
+        # What a session makes without a word where to goes elsewhere.
+        target.conn.execute(
+            f"ALTER ROLE CURRENT_USER IN DATABASE {name} SET default_tablespace = {space}"
+        )
+        before = schema_of(target)
+        target.write(company=[{"id": n, "name": f"{n}{TEXT}", "owner": None} for n in range(4000)])
+        assert target.load().complete
+        same(schema_of(target), before)
+    finally:
+        target.conn.execute(f"{role} RESET default_tablespace")
+        target.conn.execute("DROP TABLE company CASCADE")
+        target.conn.execute(f"DROP TABLESPACE {space}")
