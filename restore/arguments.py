@@ -285,11 +285,7 @@ def _add_lock_timeout(add: Callable[..., object]) -> None:
 
 
 def _add_jobs(add: Callable[..., object]) -> None:
-    add(
-        "--jobs",
-        metavar="N",
-        help="processes that work; as many as there are processors, at most 8",
-    )
+    add("--jobs", metavar="N", help="processes (default: one for each processor, at most 8)")
 
 
 def _add_told(parser: _Parser) -> None:

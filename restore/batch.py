@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -79,6 +79,28 @@ class Damage:
 
     record: RawRecord
     reason: str
+
+
+class Records(Protocol):
+    """Whole records that stand together: a batch of a table file, or of rejects.
+
+    ``data`` holds them as a JSON array, ``rows`` as what it was decoded to, if anything.
+    """
+
+    @property
+    def data(self) -> bytes:
+        """The records as a JSON array."""
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+
+    @property
+    def rows(self) -> Any | None:  # noqa: ANN401 - what the caller's reader was given to decode by
+        """What the reader's caller decoded them to, if anything."""
+
+    def record(self, index: int) -> RawRecord:
+        """Return one of them, with its place in the file."""
 
 
 def together(buffer: bytes, pieces: list[Piece]) -> tuple[bytes, int]:

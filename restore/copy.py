@@ -114,12 +114,16 @@ def prepare(conn: psycopg.Connection) -> None:
         conn.adapters.register_dumper(None, dumper)
 
 
-def copy_statement(into: sql.Composable, codec: Codec) -> sql.Composed:
-    """Return the COPY into a table that takes rows of this codec."""
-    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(
+def copy_statement(into: sql.Composable, codec: Codec, *, frozen: bool = False) -> sql.Composed:
+    """Return the COPY into a table that takes rows of this codec.
+
+    ``frozen``: the table was emptied in the same transaction.
+    """
+    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {}{})").format(
         into,
         sql.SQL(", ").join(map(sql.Identifier, codec.columns)),
         sql.SQL("BINARY" if codec.binary else "TEXT"),
+        sql.SQL(", FREEZE" if frozen else ""),
     )
 
 

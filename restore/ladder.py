@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from restore.copy import CopyFailure
 from restore.destination import Destination, Sent
 from restore.errors import LoadError
+from restore.fresh import ThawedError
 from restore.locks import refusal
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
@@ -32,6 +33,7 @@ from restore.transient import is_data_error, retrying
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from restore.batch import Records
     from restore.catalog import Table
     from restore.limits import Limits
     from restore.options import Options
@@ -46,28 +48,6 @@ _MOST_SEGMENTS = 4
 # After a row that fails, the next COPY takes so many times the rows that went well before it: then
 # what is sent in vain stays in proportion to what is not.
 _GROWTH = 4
-
-
-class Records(Protocol):
-    """Whole records that stand together: a batch of a table file, or of rejects.
-
-    ``data`` holds them as a JSON array, ``rows`` as what ``Ladder.decode`` made of it, if anything.
-    """
-
-    @property
-    def data(self) -> bytes:
-        """The records as a JSON array."""
-
-    @property
-    def count(self) -> int:
-        """How many they are."""
-
-    @property
-    def rows(self) -> Any | None:  # noqa: ANN401 - what the caller's reader was given to decode by
-        """What ``Ladder.decode`` made of them, if anything."""
-
-    def record(self, index: int) -> RawRecord:
-        """Return one of them, with its place in the file."""
 
 
 class Ladder:
@@ -127,6 +107,26 @@ class Ladder:
             decoded = batch.rows if isinstance(batch.rows, Decoded) else self.decode(batch.data)
             self._load(batch, decoded.segments)
         self._limits.after_batch()
+
+    def load_as_one(self, batch: Records) -> bool:
+        """Load a batch as one COPY, or nothing of it: some record has to be looked at by itself.
+
+        Raises:
+            ThawedError: the COPY was refused.
+        """
+        decoded = batch.rows if isinstance(batch.rows, Decoded) else self.decode(batch.data)
+        size = self._options.sent_at_once(batch.count, len(batch.data))
+        if len(decoded.segments) != 1 or decoded.segments[0].codec is None or size < batch.count:
+            return False
+        try:
+            sent = self._send(segment := decoded.segments[0], segment.rows)
+        except psycopg.Error as error:
+            raise ThawedError from error
+        if isinstance(sent, CopyFailure):
+            raise ThawedError
+        self._count(segment, segment.rows, sent, "batch")
+        self._report.read += batch.count
+        return True
 
     def load_again(self, record: RawRecord) -> None:
         """Load a record by itself whose row was in and has left the table; it is read already."""

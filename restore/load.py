@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from restore.ahead import ahead
-from restore.destination import destination_for
+from restore.destination import Direct, destination_for
 from restore.dry_run import may_write
 from restore.errors import RestoreError
+from restore.fresh import ThawedError, emptied
 from restore.inserted import ByInsert
 from restore.ladder import Ladder
 from restore.read import Batch, Reader
@@ -17,8 +19,11 @@ from restore.shapes import Shapes
 from restore.values import Converter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import psycopg
 
+    from restore.batch import Damage
     from restore.destination import Destination
     from restore.limits import Limits
     from restore.options import Options
@@ -75,12 +80,20 @@ class TableLoad:
             self._destination = _destination(conn, load, options)
 
     def run(
-        self, shard: Shard, *, report: TableReport, rejects: RejectFile, tell: Listener
+        self,
+        shard: Shard,
+        *,
+        report: TableReport,
+        rejects: RejectFile,
+        tell: Listener,
+        fresh: bool = False,
     ) -> bool:
         """Load a shard; afterwards every record of it is counted.
 
         Args:
             shard: which.
+            fresh: it is the whole file, and the table may be filled in the transaction that empties
+                it (``fresh.py``).
             report: takes the counts.
             rejects: takes the records that cannot be restored.
             tell: is told of progress.
@@ -93,8 +106,12 @@ class TableLoad:
         """
         self._converter.notes.clear()
         try:
-            with contextlib.closing(shard.open(self._load.file)) as stream:
-                return self._run(shard, stream, report, rejects, tell)
+            if fresh and isinstance(self._destination, Direct):
+                try:
+                    return self._read(shard, report, rejects, tell, fresh=self._destination)
+                except ThawedError:
+                    pass
+            return self._read(shard, report, rejects, tell)
         except RestoreError as error:
             report.error = " ".join(str(error).split())
             raise
@@ -115,39 +132,84 @@ class TableLoad:
             limits=self._limits,
         )
 
-    def _run(
+    def _read(
         self,
         shard: Shard,
-        stream: ShardStream,
         report: TableReport,
         rejects: RejectFile,
         tell: Listener,
+        fresh: Direct | None = None,
     ) -> bool:
+        """Read a shard to its end and load what it holds, at first into a ``fresh`` table.
+
+        Raises:
+            ThawedError: some rows were refused there; nothing is loaded or counted.
+        """
         ladder = self.ladder(report, rejects)
-        reader = Reader(
-            stream,
-            self._first_chunk(),
-            ladder.decode,
-            inside=shard.form,
-            seam=shard.end is not None,
-        )
-        batches = 0
-        for found in ahead(reader):
-            if isinstance(found, Batch):
-                if found.rows is not None and found.rows.raws is not None:
-                    found.know_raws(found.rows.raws)
-                ladder.load(found)
-                if not batches:
-                    reader.chunk_bytes = self._chunk_for(found, reader.chunk_bytes, report)
-                batches += 1
-            else:
-                ladder.damage(found)
-            tell(Counts(report, batches, stream.disk_bytes_read))
-        if report.decided != report.read:
-            raise AssertionError(f"{report.table}: records are counted that were not read")
-        if shard.end is None:
-            _note_end(stream, reader, report)
-        return reader.seam_holds
+        with contextlib.closing(shard.open(self._load.file)) as stream:
+            reader = Reader(
+                stream,
+                self._first_chunk(),
+                ladder.decode,
+                inside=shard.form,
+                seam=shard.end is not None,
+            )
+            batches = 0
+
+            def took(found: Batch | Damage) -> None:
+                nonlocal batches
+                if isinstance(found, Batch):
+                    if not batches:
+                        reader.chunk_bytes = self._chunk_for(found, reader.chunk_bytes, report)
+                    batches += 1
+                tell(Counts(report, batches, stream.disk_bytes_read))
+
+            with contextlib.closing(ahead(reader)) as items:
+                left = self._fill(fresh, items, ladder, report, took) if fresh else items
+                for found in left:
+                    if isinstance(found, Batch):
+                        if found.rows is not None and found.rows.raws is not None:
+                            found.know_raws(found.rows.raws)
+                        ladder.load(found)
+                    else:
+                        ladder.damage(found)
+                    took(found)
+            if report.decided != report.read:
+                raise AssertionError(f"{report.table}: records are counted that were not read")
+            if shard.end is None:
+                _note_end(stream, reader, report)
+            return reader.seam_holds
+
+    def _fill(
+        self,
+        fresh: Direct,
+        items: Iterator[Batch | Damage],
+        ladder: Ladder,
+        report: TableReport,
+        took: Callable[[Batch | Damage], None],
+    ) -> Iterator[Batch | Damage]:
+        """Load batches into the table that is emptied for them, as long as each goes in as one.
+
+        Returns:
+            What is left to load, once these are committed.
+
+        Raises:
+            ThawedError: one was refused; nothing is loaded or counted.
+        """
+        fresh.frozen = True
+        try:
+            with emptied(self._conn, self._load.table):
+                for found in items:
+                    if not (isinstance(found, Batch) and ladder.load_as_one(found)):
+                        return chain((found,), items)
+                    took(found)
+        except BaseException:
+            report.forget()
+            raise
+        else:
+            return items
+        finally:
+            fresh.frozen = False
 
     def _first_chunk(self) -> int:
         if "streaming" in self._options.without:

@@ -19,6 +19,7 @@ from restore.back import bring_indexes_back
 from restore.crew import Crew
 from restore.duplicates import reload_duplicates
 from restore.finish import Finisher, finish
+from restore.fresh import may_be_fresh
 from restore.notes import JOURNAL
 from restore.origins import Kept
 from restore.relations import with_partitions
@@ -123,10 +124,20 @@ class Loading:
             return
         for work in self._works:
             self._put_indexes_aside(work.load)
+        self._find_fresh()
         if self._processes > 1:
             self._cuttable = {w.load.table.oid for w in self._works if self._may_cut(w.load)}
         with Finisher(self._options) as self._finisher:
             self._run()
+
+    def _find_fresh(self) -> None:
+        """Find the tables that may be filled in the transaction that empties them."""
+        if self._options.append or self._options.triggers:
+            return
+        large = [w for w in self._works if w.load.file.disk_bytes >= _WORTH_BYTES]
+        fresh = may_be_fresh(self._conn, [work.load.table.oid for work in large])
+        for work in large:
+            work.fresh = work.load.table.oid in fresh
 
     def _run(self) -> None:
         with Crew(

@@ -78,8 +78,7 @@ class Reader:
         self._follows = follows
         self._span: Span | None = getattr(stream, "span", None)
         self._window = Window(stream, getattr(stream, "start", 0))
-        self._ordinal = 0
-        self._closed = False
+        self._ordinal, self._closed = 0, False
         self._inside = inside is not None
         self._seam = seam
         self._ends_whole = True  # what was delivered last is whole
@@ -153,12 +152,12 @@ class Reader:
             self._see_form(text, b"", at)
 
     def _see_form(self, text: bytes, gap: bytes, at: int) -> None:
-        several = not self._follows and self._span is None
-        self.form = array_form(text, gap, at=at, section=self._follows, several=several)
+        section, several = self._follows, not (self._follows or self._span)
+        self.form = array_form(text, gap, at=at, section=section, several=several)
 
     def _cut_batch(self) -> Batch | None:
         """Cut whole records off the buffer's start; None where no cut holds."""
-        window, bare = self._window, self._span is not None or self._seam
+        window, bare = self._window, bool(self._span or self._seam)
         for end, after in cuts(window.held, self.form, ended=window.ended, bare=bare):
             if self.form.lines:
                 # No line end stands inside a record that stands on one line: offsets hold.

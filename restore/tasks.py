@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Task:
     """One shard of one table, and where its rejects go: to a file of its own.
 
-    ``schema`` and ``table`` are the table's names as the user knows it.
+    ``schema`` and ``table`` are the table's names as the user knows it. ``fresh``: the shard is all
+    of the file, and its table may be filled in the transaction that empties it.
     """
 
     load: Load
@@ -32,6 +33,7 @@ class Task:
     table: str
     folder: Path
     part: str
+    fresh: bool
 
     def report(self) -> TableReport:
         """Return counts that begin at nothing."""
@@ -51,12 +53,14 @@ class TableWork:
         report: the table's counts: those of whole shards, as soon as all are there.
         rejects: the table's reject file.
         folder: where that is.
+        fresh: the table may be filled in the transaction that empties it.
     """
 
     load: Load
     report: TableReport
     rejects: RejectFile
     folder: Path
+    fresh: bool = False
     started: float | None = None
     _counts: dict[int, Counts] = field(default_factory=dict)
     _tasks: dict[int, Task] = field(default_factory=dict)
@@ -67,7 +71,8 @@ class TableWork:
         """Return the task of a shard."""
         part = f"{self.rejects.path.name}.shard{shard.number}"
         names = (self.report.schema, self.report.table)
-        return Task(self.load, shard, *names, self.folder, part)
+        fresh = self.fresh and shard.is_whole
+        return Task(self.load, shard, *names, self.folder, part, fresh)
 
     def begin(self, task: Task) -> None:
         """Note that a task is taken."""
@@ -127,6 +132,7 @@ class TableWork:
             (task.folder / task.part).unlink(missing_ok=True)
         self.rejects.forget()
         self.report.forget()
+        self.fresh = False
         self._end()
 
     def _end(self) -> None:

@@ -130,7 +130,9 @@ def _work(loader: Loader, task: Task, pipe: Connection) -> Done | Failed:
     try:
         with task.rejects() as rejects:
             load = loader.table(task.load)
-            holds = load.run(task.shard, report=report, rejects=rejects, tell=tell)
+            holds = load.run(
+                task.shard, report=report, rejects=rejects, tell=tell, fresh=task.fresh
+            )
     except MemoryError:
         advice = "a worker process ran out of memory: take fewer --jobs, or smaller --chunk-bytes"
         return Failed(last, LoadError(advice))

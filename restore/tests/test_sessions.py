@@ -12,8 +12,8 @@ from restore import Options
 from restore.aside import put_indexes_aside, put_keys_aside, unique_aside
 from restore.back import bring_back, bring_indexes_back
 from restore.catalog import read_tables
-from restore.crew import Crew, grant_memory, grant_workers
 from restore.finish import Finisher
+from restore.sessions import Sessions, grant_memory, grant_workers
 from restore.tests.target import uuid
 
 if TYPE_CHECKING:
@@ -119,12 +119,12 @@ def test_two_sessions_work_at_once_and_end_with_what_went_wrong(target: Target) 
         meet.wait()
         return conn.info.backend_pid
 
-    with Crew(options_for(target, 2), 2) as crew:
+    with Sessions(options_for(target, 2), 2) as crew:
         first, second = crew.submit(pid), crew.submit(pid)
         assert first.result() != second.result()
 
     def fail() -> None:
-        with Crew(options_for(target, 2), 2) as crew:
+        with Sessions(options_for(target, 2), 2) as crew:
             crew.submit(lambda conn: conn.execute("SELECT pg_sleep(60)"))
             crew.submit(lambda conn: conn.execute("SELECT 1 / 0")).result()
 
