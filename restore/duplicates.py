@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from restore.indexes import UniqueAside
     from restore.origins import Kept, Values
 
-# The values of the keys of so many rows are held in memory, each of some 300 bytes. Beyond, a load
-# with the keys in place takes about as long: most of the time goes into what is loaded alone.
-MOST_ROWS = 50_000
+# The values of the keys of so many rows are held in memory: two forms of a UUID take 500 bytes.
+# Beyond, a load with the keys in place is not much slower: what is loaded alone takes the time.
+MOST_ROWS = 25_000
 # With long texts as keys it is fewer rows.
 _MOST_VALUE_BYTES = 4 << 20
 
@@ -126,8 +126,8 @@ class Duplicates:
             Twice(key, table.load.table.only, sql.Identifier(schema, f"twice_{oid}_{number}"))
             for number, key in enumerate(keys)
         ]
-        # What tells a row of all others, whether it is aside or in place. A partial key does not: a
-        # row that it does not mind may have the same values.
+        # What tells a row from all others, whether it is aside or in place. A partial key does not:
+        # a row that it does not mind may have the same values, and stays.
         searched = [key.columns for key in table.load.table.unique_keys]
         searched += [k.columns for k in keys if k.columns is not None and k.predicate is None]
         self._search = [
@@ -162,7 +162,6 @@ class Duplicates:
         """Do so within a transaction; False: it has to be rolled back."""
         self._conn.execute(_SORT)
         conditions: list[sql.Composable] = []
-        flags: list[sql.Composable] = []
         expected: list[int] = []
         for key in self._keys:  # all of them before a row leaves
             self._conn.execute(_DROP.format(key.store))
@@ -172,30 +171,29 @@ class Duplicates:
                 return False
             condition = key.condition(self._conn)
             if condition is not None:
-                flags.append(key.among(condition))
                 conditions.append(condition)
                 expected.append(rows)
         if not conditions:
             return False  # it is not these keys that forbid something
-        self.count = self._delete(sql.SQL(" OR ").join(conditions), flags)
+        self.count = self._delete(conditions)
         size = self._number(_SIZE.format(self._taken))
         # Grouping compares as the key does, "=" as the search path lets it: they might differ.
-        same = [self._number(_COUNT.format(self._taken, _flag(n))) for n in range(len(flags))]
+        same = [self._number(_COUNT.format(self._taken, _flag(n))) for n in range(len(expected))]
         return self.count <= MOST_ROWS and size <= _MOST_VALUE_BYTES and same == expected
 
-    def _delete(self, condition: sql.Composable, flags: list[sql.Composable]) -> int:
-        """Delete rows; keep their values by which they are searched, and a flag for each key."""
+    def _delete(self, conditions: list[sql.Composable]) -> int:
+        """Delete rows of which any is true; keep which, and the texts by which they are found."""
         texts = [
             # Told apart by their bytes, however the column compares.
             sql.SQL('{}::text COLLATE "C" AS {}').format(sql.Identifier(name), text)
             for name, text in self._texts.items()
         ]
-        noted = [sql.SQL("{} AS {}").format(test, _flag(n)) for n, test in enumerate(flags)]
+        noted = [sql.SQL("{} AS {}").format(test, _flag(n)) for n, test in enumerate(conditions)]
         parts: dict[str, sql.Composable] = {
             "table": self._table.load.table.only,
             "store": self._taken,
             "values": sql.SQL(", ").join([*texts, *noted]),
-            "condition": condition,
+            "condition": sql.SQL(" OR ").join(conditions),
         }
         self._conn.execute(_DROP.format(self._taken))
         self._conn.execute(_MAKE_STORE.format(**parts))

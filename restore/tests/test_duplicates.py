@@ -187,7 +187,7 @@ FOUND: dict[str, tuple[str, list[Any]]] = {
     "numbers": ("int", [1, 2, 1, 3, 2, 2]),
     "numbers as strings": ("bigint", [1, "2", "1", 3, 2, "2", "9007199254740993"]),
     "numbers of another spelling": ("int", [1, 1.0, 2, "x", 2.0]),
-    "UUIDs": ("uuid", [UUID.format(n % 5).lower() for n in range(9)]),
+    "UUIDs": ("uuid", [*(UUID.format(n % 5).lower() for n in range(9)), UUID.format(2)]),
     "texts": ("text", ["a", "b", "a", "A", "", "", None, None, "\\n\u00e9", "\\n\u00e9", 5, "5"]),
     "decimals": ("numeric(10,2)", [1, 1.5, "1.50", 2, "2.0", 1.0]),
     "labels": ("size", ["s", "m", "s", "l", "huge", "l"]),
@@ -222,7 +222,7 @@ def test_another_key_finds_records_of_a_key_that_stands_otherwise_in_the_file(
 
 
 NOT_FOUND: dict[str, tuple[str, list[Any]]] = {
-    "UUIDs in capitals": ("uuid UNIQUE", [UUID.format(1), UUID.format(1)]),
+    "UUIDs in braces": ("uuid UNIQUE", [f"{{{UUID.format(1)}}}", UUID.format(1)]),
     "times": ("timestamptz UNIQUE", ["2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"]),
     "a default": ("int UNIQUE DEFAULT 7", [1, 7, ...]),
     "generated": ("int, g int GENERATED ALWAYS AS (k / 2) STORED UNIQUE", [4, 5]),
