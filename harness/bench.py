@@ -7,6 +7,7 @@ so a run that is stopped keeps what it has.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +16,8 @@ import msgspec
 
 from harness import fake_engine, history, manifest, trial, units
 from harness.environment import fingerprint
-from harness.errors import ExitCode
+from harness.errors import ExitCode, HarnessError
+from harness.floor.encode import encode
 from harness.generate import cached
 from harness.record import Run, Server, Status, Trial
 from harness.servers import open_server
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from harness.bench_options import BenchOptions
     from harness.engines import Engine
     from harness.manifest import Manifest
-    from harness.trial import Try
+    from harness.trial import Stage, Try
 
     Announce = Callable[[str], None]
 
@@ -212,10 +214,30 @@ def _tries(
             manifest=subject.manifest,
             limits=options.limits,
             interruptible=stop.interruptible,
+            jobs=options.jobs,
         )
         real: dict[str, Try] = {
             engine.name: functools.partial(trial.attempt, engine, stage)
             for engine in options.engines
-            if engine.name not in fakes
+            if engine.name not in fakes and not engine.needs_encoded
         }
-        yield server.record, {**fakes, **real}
+        encoded = [engine for engine in options.engines if engine.needs_encoded]
+        yield server.record, {**fakes, **real, **_on_encoded(encoded, stage, options, announce)}
+
+
+def _on_encoded(
+    encoded: Sequence[Engine], stage: Stage, options: BenchOptions, announce: Announce
+) -> dict[str, Try]:
+    """Say how engines are tried that take the encoded dataset, after making it.
+
+    Where it cannot be made, they fail, and the others are tried all the same.
+    """
+    if not encoded:
+        return {}
+    try:
+        folder = encode(stage.server, stage.backup, stage.manifest, options.cache, announce)
+    except HarnessError as error:
+        failed = functools.partial(trial.not_started, stage.manifest, str(error))
+        return {engine.name: failed for engine in encoded}
+    stage = dataclasses.replace(stage, floor=folder)
+    return {engine.name: functools.partial(trial.attempt, engine, stage) for engine in encoded}

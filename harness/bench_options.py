@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from harness import engines, fake_engine
 from harness.errors import InputError
 from harness.generate import DatasetSpec
+from harness.generate.pieces import processor_count
 from harness.manifest import MANIFEST
 from harness.meter import Limits
+from harness.record import FLOOR
 from harness.servers import CHOICES
 
 if TYPE_CHECKING:
@@ -25,9 +27,13 @@ DEFAULT_WARMUP = 1
 DEFAULT_TIMEOUT_S = 1800.0
 CACHE = Path("datasets/cache")
 
+# More processes than this seldom help one server on one machine.
+MOST_DEFAULT_JOBS = 8
+
 # Beyond these it is a slip of the finger; nobody waits for a million rounds.
 MOST_ROWS = 1_000_000_000
 MOST_ROUNDS = 1000
+MOST_JOBS = 64
 LONGEST_TIMEOUT_S = 7 * 24 * 3600.0
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", re.IGNORECASE)
@@ -36,6 +42,11 @@ _UNITS: dict[str, int] = {
     for power, prefix in enumerate("kmgt")
     for suffix, base in (("b", 1000), ("ib", 1024))
 }
+
+
+def default_jobs() -> int:
+    """Return how many processes an engine may use, if nobody says: this machine's cores."""
+    return min(processor_count(), MOST_DEFAULT_JOBS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +61,7 @@ class BenchOptions:
     rows: int = DEFAULT_ROWS
     rounds: int = DEFAULT_ROUNDS
     warmup: int = DEFAULT_WARMUP
+    jobs: int = field(default_factory=default_jobs)
     server: str = "auto"
     scenario: str = "business"
     faults: str = "none"
@@ -67,6 +79,7 @@ class BenchOptions:
             self.spec()  # which checks the rest of what makes one
         _within("--rounds", self.rounds, 1, MOST_ROUNDS)
         _within("--warmup", self.warmup, 0, MOST_ROUNDS)
+        _within("--jobs", self.jobs, 1, MOST_JOBS)
         _within("--timeout", self.limits.timeout_s, 0.001, LONGEST_TIMEOUT_S)
         names = [engine.name for engine in self.engines]
         for name in names:
@@ -91,6 +104,7 @@ class BenchOptions:
             "engines": [engine.name for engine in self.engines],
             "rounds": self.rounds,
             "warmup": self.warmup,
+            "jobs": self.jobs,
             "server": "url" if url else self.server,  # a URL can hold a password
             "timeout_s": self.limits.timeout_s,
             "memory_limit_bytes": self.limits.memory_bytes,
@@ -110,13 +124,14 @@ def from_arguments(given: argparse.Namespace) -> BenchOptions:
         InputError: a value makes no sense; the message names the argument.
     """
     commands = tuple(engines.command(text) for text in given.engine_command)
-    names = given.engine or [*engines.DEFAULT, *(command.name for command in commands)]
+    names = _names(given, commands)
     memory_bytes = size_bytes(given.memory_limit) if given.memory_limit is not None else None
     return BenchOptions(
         engines=tuple(_engine(name, commands) for name in names),
         rows=given.rows,
         rounds=given.rounds,
         warmup=given.warmup,
+        jobs=given.jobs,
         server=given.server,
         scenario=given.scenario,
         faults=given.faults,
@@ -184,6 +199,11 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         help=f"what restores; repeat it for several (default {' and '.join(engines.DEFAULT)})",
     )
     add(
+        "--no-floor",
+        action="store_true",
+        help="leave out the engine floor, which else runs beside those that are named",
+    )
+    add(
         "--engine-command",
         action="append",
         default=[],
@@ -204,6 +224,14 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="trials of each engine before that, outside the statistics (default %(default)s)",
     )
+    add(
+        "--jobs",
+        type=int,
+        default=default_jobs(),
+        metavar="N",
+        help="processes or connections of an engine that can choose (default the cores of this"
+        " machine, at most 8: %(default)s)",
+    )
     add("--server", default="auto", help=f"{CHOICES} (default %(default)s)")
     add(
         "--timeout",
@@ -223,6 +251,21 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         help="where the run is recorded (default results/local)",
     )
+
+
+def _names(given: argparse.Namespace, commands: tuple[Engine, ...]) -> list[str]:
+    """Return the engines of a run in their order, the floor last, unless it is named elsewhere.
+
+    Beside engines that are all fake there is none: what they tell is no restore into this server.
+    """
+    if given.engine:
+        names = list(given.engine)
+        real = any(not name.startswith(fake_engine.PREFIX) for name in names)
+    else:
+        others = [name for name in engines.DEFAULT if name != FLOOR]
+        names, real = [*others, *(command.name for command in commands)], True
+    wanted = real and not given.no_floor and FLOOR not in names
+    return [*names, FLOOR] if wanted else names
 
 
 def _engine(name: str, commands: tuple[Engine, ...]) -> Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.units import NONE, faster, megabytes, seconds, spread_mb, spread_s
+from harness.units import NONE, factor, faster, megabytes, seconds, spread_mb, spread_s
 
 if TYPE_CHECKING:
     from harness.figures import EngineFigures
@@ -30,6 +30,13 @@ def peak(of: EngineFigures | None) -> Cell:
     if of is None or of.peak_bytes is None:
         return (NONE,)
     return (megabytes(of.peak_bytes.median), spread_mb(of.peak_bytes))
+
+
+def floors(of: EngineFigures | None) -> str:
+    """Write how many times the floor's time an engine took."""
+    if of is None or (of.floors is None and of.floors_at_least is None):
+        return NONE
+    return f"> {factor(of.floors_at_least or 0)}" if of.floors is None else factor(of.floors.value)
 
 
 def speed(of: EngineFigures | None) -> str:

@@ -56,7 +56,8 @@ class Change:
     """One engine in two runs.
 
     ``time`` is after over before: of the median times or, where only ratios may be compared, of
-    the times relative to the reference. ``memory`` is after over before of the peaks.
+    the times relative to the reference. ``memory`` is after over before of the peaks, ``floors`` of
+    the multiples of each run's floor.
     """
 
     engine: str
@@ -64,6 +65,7 @@ class Change:
     after: EngineFigures | None
     time: Ratio | None
     memory: Ratio | None
+    floors: Ratio | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +125,31 @@ def _change(engine: str, before: RunFigures, after: RunFigures, basis: Basis) ->
     """Compare one engine's figures as far as ``basis`` allows."""
     old, new = before.engine(engine), after.engine(engine)
     if basis is Basis.NOTHING:
-        return Change(engine, old, new, time=None, memory=None)
+        return Change(engine, old, new, time=None, memory=None, floors=None)
     old_samples, new_samples = before.samples(engine), after.samples(engine)
     if basis is Basis.TIMES:
         time = ratio(new_samples.walls_s, old_samples.walls_s)
     else:
         time = _ratio_of_ratios(old, new)
     memory = ratio(new_samples.peaks_bytes, old_samples.peaks_bytes)
-    return Change(engine, old, new, time=time, memory=memory)
+    floors = None
+    if old is not None and new is not None:
+        floors = _of_ratios(new.floors, old.floors)
+    return Change(engine, old, new, time=time, memory=memory, floors=floors)
 
 
 def _ratio_of_ratios(old: EngineFigures | None, new: EngineFigures | None) -> Ratio | None:
     """Return how the time beside the reference changed; too indirect for an interval."""
-    if old is None or new is None or old.speed is None or new.speed is None:
+    if old is None or new is None:
         return None
-    rounds = min(old.speed.rounds, new.speed.rounds)
-    return Ratio(old.speed.value / new.speed.value, None, None, apart=False, rounds=rounds)
+    return _of_ratios(old.speed, new.speed)
+
+
+def _of_ratios(above: Ratio | None, below: Ratio | None) -> Ratio | None:
+    if above is None or below is None:
+        return None
+    rounds = min(above.rounds, below.rounds)
+    return Ratio(above.value / below.value, None, None, apart=False, rounds=rounds)
 
 
 def _differences(before: Run, after: Run) -> tuple[Difference, ...]:

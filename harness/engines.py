@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import InputError
-from harness.record import Status
+from harness.record import FLOOR, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]  # what ``import restore`` must find: this checkout
 
-PLACEHOLDERS = ("backup", "dsn", "report", "rejects")
+PLACEHOLDERS = ("backup", "dsn", "report", "rejects", "jobs")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 
@@ -52,8 +52,9 @@ class Limitation:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A way to restore. ``template`` may hold ``{backup} {dsn} {report} {rejects}``.
+    """A way to restore. ``template`` may hold ``{backup} {dsn} {report} {rejects} {jobs}``.
 
+    An engine with ``{floor}`` takes the encoded dataset (``harness/floor``) in place of the backup.
     ``keeps_rejects`` engines write the records that they could not restore to the folder
     ``{rejects}`` and exit with 3 if there are any; both are then part of a right result.
     """
@@ -67,6 +68,11 @@ class Engine:
     def is_fake(self) -> bool:
         """Say whether it only tells figures, and needs no server (``fake_engine.py``)."""
         return not self.template
+
+    @property
+    def needs_encoded(self) -> bool:
+        """Say whether it takes the encoded dataset, which has to be made first."""
+        return any("{floor}" in part for part in self.template)
 
     def argv(self, values: Mapping[str, str]) -> tuple[str, ...]:
         """Return the command line with its placeholders filled in."""
@@ -125,6 +131,13 @@ ENGINES: tuple[Engine, ...] = (
             ),
         ),
     ),
+    Engine(
+        name=FLOOR,
+        template=(
+            *_module("harness.floor"),
+            *("{floor}", "--dsn={dsn}", "--report={report}", "--jobs={jobs}"),
+        ),
+    ),
 )
 
 DEFAULT = tuple(engine.name for engine in ENGINES)
@@ -178,6 +191,6 @@ def command(text: str) -> Engine:
     if unknown or not {"backup", "dsn"} <= fields:
         raise InputError(
             f"--engine-command {text!r}: it must hold {{backup}} and {{dsn}}, and may hold "
-            "{report} and {rejects}, nothing else in braces; write {{ for a brace"
+            "{report}, {rejects} and {jobs}, nothing else in braces; write {{ for a brace"
         )
     return Engine(name=name, template=template, keeps_rejects="rejects" in fields)

@@ -11,7 +11,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.record import Status
+from harness.record import FLOOR, Status
 from harness.stats import Ratio, Summary, ratio, summarize
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class EngineFigures:
     ``at_least_s`` stands in place of ``wall_s`` where timeouts hide the median. ``speed`` is the
     reference's time over this engine's (2 is twice as fast), ``memory`` this engine's peak over the
     reference's; the reference itself has neither. ``speed_at_least`` stands in place of ``speed``
-    where the reference has only a lower bound.
+    where the reference has only a lower bound. ``floors`` is this engine's time over the floor's,
+    and ``floors_at_least`` stands in its place where this engine has only a lower bound.
     """
 
     engine: str
@@ -95,6 +96,8 @@ class EngineFigures:
     speed: Ratio | None
     speed_at_least: float | None
     memory: Ratio | None
+    floors: Ratio | None
+    floors_at_least: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ def _engine_figures(run: Run, engine: str, reference: str | None) -> EngineFigur
     """Work out one engine's figures, and its ratios where it is not the reference itself."""
     own = samples(run, engine)
     yardstick = Samples(()) if reference in {None, engine} else samples(run, reference)
+    floor = Samples(()) if engine == FLOOR else samples(run, FLOOR)
     wall_s = summarize(own.walls_s)
     return EngineFigures(
         engine=engine,
@@ -152,8 +156,10 @@ def _engine_figures(run: Run, engine: str, reference: str | None) -> EngineFigur
         peak_bytes=summarize(own.peaks_bytes),
         success=_success(run, own),
         speed=ratio(yardstick.walls_s, own.walls_s),
-        speed_at_least=_speed_at_least(yardstick.at_least_s, wall_s),
+        speed_at_least=_at_least(yardstick.at_least_s, wall_s),
         memory=ratio(own.peaks_bytes, yardstick.peaks_bytes),
+        floors=ratio(own.walls_s, floor.walls_s),
+        floors_at_least=_at_least(own.at_least_s, summarize(floor.walls_s)),
     )
 
 
@@ -172,9 +178,9 @@ def _success(run: Run, own: Samples) -> Success | None:
     return Success(sum(trial.restored for trial in own.trials), restorable * len(own.trials))
 
 
-def _speed_at_least(reference_at_least_s: float | None, wall_s: Summary | None) -> float | None:
-    """Say how much faster than a reference that timed out, at least; None if that is no news."""
-    if reference_at_least_s is None or wall_s is None or wall_s.median <= 0:
+def _at_least(bound_s: float | None, wall_s: Summary | None) -> float | None:
+    """Return how many times as long at least what timed out took; None if that is no news."""
+    if bound_s is None or wall_s is None or wall_s.median <= 0:
         return None
-    at_least = reference_at_least_s / wall_s.median
+    at_least = bound_s / wall_s.median
     return at_least if at_least > 1 else None

@@ -17,6 +17,10 @@ SCHEMA_VERSION = 1
 NO_REPORT = msgspec.Raw(b"null")
 
 
+# The engine that the others of a run are told as multiples of, where it has one.
+FLOOR = "floor"
+
+
 class Status(enum.Enum):
     """How a trial ended. Only ``OK`` enters the statistics of speed and memory."""
 

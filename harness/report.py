@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness import cells
 from harness.compare import Verdict, verdict
-from harness.record import Status
+from harness.record import FLOOR, Status
 from harness.stats import CONFIDENCE
 from harness.tables import Block, Bullets, Cell, Column, Grid
 from harness.units import (
@@ -37,6 +37,8 @@ LEGEND = (
     "Success: rows restored of rows that can be restored, over all trials."
 )
 
+FLOOR_LEGEND = "x floor: its time over that of floor, the least that these rows take here."
+
 # Of the tables that a trial got wrong, so many are named here; its record has them all.
 _TABLES_NAMED = 5
 
@@ -44,13 +46,16 @@ _TABLES_NAMED = 5
 def bench_report(of: RunFigures) -> tuple[Block, ...]:
     """Say what a run found: a headline, the table, failures, and the point in plain sentences."""
     sentences = [_sentence(each, of.reference) for each in of.engines]
+    floor = of.engine(FLOOR)
+    if floor is not None and floor.attempted and floor.wall_s is None:
+        sentences.append("The floor has no time, so nothing is told as a multiple of it.")
     if of.run.finished_at is None:
         sentences.append("This run was cut off; it holds the trials made until then.")
     said = " ".join(sentence for sentence in sentences if sentence)
     return (
         headline(of.run),
         bench_grid(of),
-        LEGEND,
+        f"{LEGEND} {FLOOR_LEGEND}" if _has_floors(of) else LEGEND,
         *((Bullets("Not ok:", tuple(_failures(of.failures))),) if of.failures else ()),
         *((said,) if said else ()),
     )
@@ -83,6 +88,9 @@ def bench_grid(of: RunFigures) -> Grid:
         Column("success"),
     ]
     rows = [_bench_row(each) for each in of.engines]
+    if _has_floors(of):
+        columns.append(Column("x floor"))
+        rows = [(*row, (cells.floors(each),)) for row, each in zip(rows, of.engines, strict=True)]
     if any(_has_ratio(each) for each in of.engines):
         columns.append(Column(f"beside {of.reference}"))
         rows = [(*row, _beside(each)) for row, each in zip(rows, of.engines, strict=True)]
@@ -114,6 +122,10 @@ def _bench_row(of: EngineFigures) -> tuple[Cell, ...]:
     )
 
 
+def _has_floors(of: RunFigures) -> bool:
+    return any(cells.floors(each) != NONE for each in of.engines)
+
+
 def _has_ratio(of: EngineFigures) -> bool:
     return not (of.speed is None and of.speed_at_least is None and of.memory is None)
 
@@ -123,7 +135,12 @@ def _beside(of: EngineFigures) -> Cell:
 
 
 def _sentence(of: EngineFigures, reference: str | None) -> str:
-    """Say in words how an engine stands beside the reference; nothing where it cannot be said."""
+    """Say in words how an engine stands beside the reference; nothing where it cannot be said.
+
+    Nor of the floor, which is no way to restore a backup.
+    """
+    if of.engine == FLOOR:
+        return ""
     partly = (
         ""
         if of.ok == of.attempted

@@ -95,17 +95,24 @@ def _grid_to_terminal(grid: Grid, width: int, *, color: bool) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color)
     table = _table(grid)
     if not any(column.wrap for column in grid.columns):
-        # On a terminal that is narrower, its own line breaks are better than lost digits.
         unbounded = console.options.update(width=_UNBOUNDED)
+        if Measurement.get(console, unbounded, table).maximum > width:
+            table = _table(grid, gap=0)
+        # On a terminal that is narrower still, its own line breaks are better than lost digits.
         console.width = max(width, Measurement.get(console, unbounded, table).maximum)
     with console.capture() as capture:
         console.print(table)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
-def _table(grid: Grid) -> Table:
-    """Turn a grid into rich's table; a rule under the heading, nothing else, reads best piped."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+def _table(grid: Grid, *, gap: int = 1) -> Table:
+    """Turn a grid into rich's table; a rule under the heading, nothing else, reads best piped.
+
+    Args:
+        grid: the table.
+        gap: spaces between its columns, beside the one that is always there.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
     for column in grid.columns:
         table.add_column(
             Text(column.title),

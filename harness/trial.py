@@ -1,13 +1,12 @@
 """One trial: an engine in a process of its own, on a fresh database, metered and verified.
 
-``attempt`` does it and says what it saw; ``judge`` decides what that makes it, and is pure. Making
-the database and verifying it are no part of the time that is measured.
+``attempt`` does it and says what it saw; ``judge.py`` decides what that makes it. Making the
+database and verifying it are no part of the time that is measured.
 """
 
 from __future__ import annotations
 
 import contextlib
-import signal
 import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,9 +19,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from harness import engines, meter, rejected, said, verify
 from harness.errors import HarnessError
+from harness.judge import judge
 from harness.manifest import SCHEMA_SQL
 from harness.meter import End, Outcome
-from harness.record import NO_REPORT, Status, TableResult
+from harness.record import NO_REPORT, TableResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,19 +36,22 @@ if TYPE_CHECKING:
 # An engine's report is a line a table; more than this is not one.
 REPORT_LIMIT_BYTES = 1 << 20
 
-# How many differences a trial's detail names before it only counts them.
-_DETAIL_PARTS = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What all trials of a run share: the server, the dataset, the limits."""
+    """What all trials of a run share: the server, the dataset, the limits.
+
+    ``jobs`` is how many processes or connections an engine may use that can choose; ``floor`` the
+    folder of the encoded dataset, where an engine of the run takes it.
+    """
 
     server: RunningServer
     backup: Path
     manifest: Manifest
     limits: Limits
     interruptible: Interruptible = contextlib.nullcontext
+    jobs: int = 1
+    floor: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +120,10 @@ def attempt(engine: Engine, stage: Stage) -> Attempt:
         )
 
 
-def judge(engine: Engine, manifest: Manifest, tried: Attempt) -> tuple[Status, str | None]:
-    """Decide how an attempt came out, and why, in a line; None for one that is ``OK``."""
-    outcome = tried.outcome
-    stopped = _stopped(outcome)
-    if stopped is not None:
-        return stopped
-    if outcome.exit_code not in (0, 3):
-        words = tried.last_words or "it said nothing"
-        return Status.ERROR, f"exit code {outcome.exit_code}: {words}"
-    wrong = _differences(tried.tables)
-    if engine.keeps_rejects and (claim := _false_claim(outcome.exit_code, manifest)):
-        wrong.append(claim)
-    if not wrong:
-        return Status.OK, None
-    more = len(wrong) - _DETAIL_PARTS
-    named = "; ".join(wrong[:_DETAIL_PARTS])
-    return Status.WRONG_RESULT, f"{named}; and {more} more" if more > 0 else named
+def not_started(manifest: Manifest, reason: str) -> Attempt:
+    """Return what an attempt comes to that could not be made: no row counts as restored."""
+    outcome = Outcome(end=End.NOT_STARTED, error=reason)
+    return Attempt(outcome=outcome, tables=_nothing_found(manifest, reason))
 
 
 def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> Trial:
@@ -161,71 +151,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def difference(table: TableResult) -> str | None:
-    """Say how a table differs from the ground truth; None if it does not."""
-    if table.error is not None:
-        return table.error
-    if table.found < table.expected:
-        return f"{table.expected - table.found:,} of {table.expected:,} rows missing"
-    if table.found > table.expected:
-        return f"{table.found - table.expected:,} rows too many"
-    if not table.checksum_match:
-        return "the right number of rows, but not the right rows (checksum)"
-    return None
-
-
 def database_of(dsn: str) -> str:
     """Return the name of the database that a URL leads to."""
     return str(conninfo_to_dict(dsn)["dbname"])
-
-
-def _differences(tables: Sequence[TableResult]) -> list[str]:
-    """Say what differs, once for all tables that differ in the same way."""
-    by_text: dict[str, list[str]] = {}
-    for table in tables:
-        text = difference(table)
-        if text is not None:
-            by_text.setdefault(text, []).append(table.table)
-    return [f"{', '.join(names)}: {text}" for text, names in by_text.items()]
-
-
-def _stopped(outcome: Outcome) -> tuple[Status, str] | None:
-    """Say what ended an engine that did not end by itself."""
-    match outcome.end:
-        case End.NOT_STARTED:
-            return Status.ERROR, f"it could not be started: {outcome.error}"
-        case End.TIMEOUT:
-            return Status.TIMEOUT, f"stopped at the time limit, after {outcome.wall_s:.1f} s"
-        case End.OOM:
-            kernel = outcome.signal is not None
-            reason = "killed by the kernel for want of" if kernel else "stopped over the limit of"
-            return Status.OOM, f"{reason} memory"
-        case End.SIGNALLED:
-            return Status.KILLED, f"killed by {_signal_name(outcome.signal)}"
-        case End.INTERRUPTED:
-            return Status.INTERRUPTED, "stopped from outside"
-        case End.EXITED:
-            return None
-
-
-def _signal_name(number: int | None) -> str:
-    try:
-        return signal.Signals(number or 0).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _false_claim(exit_code: int | None, manifest: Manifest) -> str | None:
-    """Say what is wrong with an exit code: 3 tells of rejects, 0 tells that there are none.
-
-    Damage between records may be told as a reject or not, so with it both are right.
-    """
-    lost = len(manifest.lost)
-    if exit_code == 0 and any(damage.ordinal is not None for damage in manifest.lost):
-        return f"exit code 0 (all restored), though {lost:,} records cannot be restored"
-    if exit_code != 0 and not lost:
-        return f"exit code {exit_code} (with rejects), though every record can be restored"
-    return None
 
 
 def _command(engine: Engine, stage: Stage, dsn: str, scratch: _Scratch) -> meter.Command:
@@ -234,6 +162,8 @@ def _command(engine: Engine, stage: Stage, dsn: str, scratch: _Scratch) -> meter
         "dsn": dsn,
         "report": str(scratch.report),
         "rejects": str(scratch.rejects),
+        "jobs": str(stage.jobs),
+        "floor": str(stage.floor.resolve()) if stage.floor is not None else "",
     }
     return meter.Command(
         argv=engine.argv(values),
@@ -261,12 +191,17 @@ def _look(stage: Stage, dsn: str, empty: Sequence[verify.TableName]) -> tuple[Ta
             verify.end_sessions(target)
             return verify.verify(target, stage.manifest, empty)
     except (HarnessError, psycopg.OperationalError) as error:
-        reason = f"could not be verified: {str(error).splitlines()[0]}"
+        return _nothing_found(
+            stage.manifest, f"could not be verified: {str(error).splitlines()[0]}"
+        )
+
+
+def _nothing_found(manifest: Manifest, reason: str | None) -> tuple[TableResult, ...]:
     return tuple(
         TableResult(
             table=table.table, expected=table.rows, found=0, checksum_match=False, error=reason
         )
-        for table in stage.manifest.tables
+        for table in manifest.tables
     )
 
 

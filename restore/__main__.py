@@ -18,6 +18,7 @@ import msgspec
 import psycopg
 
 from restore.arguments import parse
+from restore.back import STILL_ASIDE
 from restore.display import open_display
 from restore.display.question import asker
 from restore.dsn import password_of, without_password
@@ -80,6 +81,9 @@ def _run(arguments: Arguments) -> int:
     if arguments.task == "schema":
         print(report_schema())
         return _EXIT_OK
+    if arguments.task == "repair":
+        _repair(arguments)
+        return _EXIT_OK
     retry = arguments.task == "retry"
     settings = settle(arguments.path, arguments.given, os.environ, retry=retry)
     _check_writable(settings.report)
@@ -91,6 +95,19 @@ def _run(arguments: Arguments) -> int:
     ignored = settings.options.unknown_fields == "ignore"
     print(render(report, unknown_fields=not ignored), flush=True)
     return code or _verdict(report)
+
+
+def _repair(arguments: Arguments) -> None:
+    """Bring back what is aside, and say so.
+
+    Raises:
+        RestoreError: something is still aside, or the command line makes no sense.
+    """
+    from restore.repair import repair  # noqa: PLC0415 - few need it
+
+    settings = settle(arguments.path, arguments.given, os.environ, repair=True)
+    empty = arguments.given.get("empty") is True
+    repair(settings.options, lambda line: print(safe(line), flush=True), empty=empty)
 
 
 def _restore(settings: Settings, *, retry: bool) -> tuple[Follower, Report | None]:
@@ -107,7 +124,8 @@ def _restore(settings: Settings, *, retry: bool) -> tuple[Follower, Report | Non
 
                 return follower, restore_rejects(options.backup, options, follower)
             return follower, restore(options, follower, asker())
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
+            follower.left_aside = STILL_ASIDE in getattr(interrupt, "__notes__", ())
             return follower, None
 
 

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from restore.back import STILL_ASIDE
 from restore.dsn import without_password
 from restore.options import MaxRejects, Options
 from restore.wording import safe
@@ -56,6 +57,11 @@ def command(report: Report, options: Options, **changes: object) -> str:
     return " ".join([_PROGRAM, _quoted(report.backup), *_dsn(options), *_options(options)])
 
 
+def repair_command(options: Options, *, empty: bool = False) -> str:
+    """Write the command line that brings back what is aside, less the password."""
+    return " ".join([_PROGRAM, "repair", *_dsn(options), *(["--empty"] if empty else [])])
+
+
 def _dsn(options: Options) -> list[str]:
     return ["--dsn", _quoted(without_password(options.dsn))] if options.dsn else []
 
@@ -92,17 +98,34 @@ def _after_failure(report: Report, options: Options) -> list[str]:
         return []
     if options.append:
         return [
+            *_bring_back(report, options),
             _step(
                 "Put right what stopped the restore. Then load what is missing; rows whose key is"
                 " there are left as they are:",
                 command(report, options, on_conflict="skip"),
-            )
+            ),
         ]
     return [
+        *_bring_back(report, options),
         _step(
             "Put right what stopped the restore. Then restore from the beginning; --clean empties"
             " the backup's tables first:",
             command(report, options, clean=True),
+        ),
+    ]
+
+
+def _bring_back(report: Report, options: Options) -> list[str]:
+    """Say how to bring back what is aside; the error's own line tells whether something is."""
+    if report.error is None or STILL_ASIDE not in report.error:
+        return []
+    if options.append:
+        return [_step("Bring back what is aside:", repair_command(options))]
+    return [
+        _step(
+            "Bring back what is aside; --empty empties its tables, which hold a part of the"
+            " backup:",
+            repair_command(options, empty=True),
         )
     ]
 

@@ -31,22 +31,28 @@ _RETRY_DESCRIPTION = """\
 Restore records that could not be restored and are repaired now. REJECTS is the folder of
 <table>.jsonl files that a restore has left, or one of these files.
 """
+_REPAIR_DESCRIPTION = """\
+Bring back the indexes, keys and triggers that a restore which was killed has left aside, by the
+notes that it left in the database. No restore starts before that is done.
+"""
 _EXAMPLES = """\
 examples:
   python -m restore backups --dsn postgresql://me@localhost/shop
   python -m restore backups/20240101_000000 --dsn service=shop --clean --report report.json
   python -m restore users.json.gz --map users=public.app_users --append --on-conflict skip
   python -m restore retry rejects/20240101_000000-20240102T030405Z --dsn service=shop
+  python -m restore repair --dsn service=shop
 """
 _EXIT_CODES = """\
 exit codes:
-  0  all restored
+  0  all restored, or repaired
   3  finished, with rejects, or a file is cut off
   1  failed, or stopped before the end
   2  usage or input that makes no sense
 
 Options also come from the environment (RESTORE_CLEAN=yes) and from [tool.restore] in restore.toml
-or pyproject.toml; the command line goes first. A backup folder named retry is written ./retry.
+or pyproject.toml; the command line goes first. A backup folder that is named retry or repair is
+written ./retry or ./repair.
 """
 
 
@@ -54,7 +60,7 @@ or pyproject.toml; the command line goes first. A backup folder named retry is w
 class Arguments:
     """What a command line says. ``given`` holds the options that stand on it and no others."""
 
-    task: Literal["restore", "retry", "schema"]
+    task: Literal["restore", "retry", "repair", "schema"]
     path: Path
     given: dict[str, Given]
 
@@ -82,28 +88,30 @@ def parse(words: Sequence[str]) -> Arguments:
     Raises:
         UsageError: it makes no sense.
     """
-    retry = bool(words) and words[0] == "retry"
-    parser = _retry_parser() if retry else _restore_parser()
-    namespace, surplus = parser.parse_known_args(words[1:] if retry else words)
+    named = words[0] if words and words[0] in _PARSERS else ""
+    parser = _PARSERS[named]() if named else _restore_parser()
+    namespace, surplus = parser.parse_known_args(words[1:] if named else words)
     given = vars(namespace)
     if surplus:
         raise UsageError(_surplus(surplus, parser))
     if given.pop("report_schema", False):
         return Arguments("schema", Path(), {})
+    if named == "repair":
+        return Arguments("repair", Path(), given)
     path = given.pop("path", None)
-    name = "REJECTS" if retry else "BACKUP"
+    name = "REJECTS" if named else "BACKUP"
     if path is None:
         raise UsageError(f"{name} is missing: {parser.prog} {name} --dsn URL; --help tells more")
     if dsn.looks_like_one(path):
         raise UsageError(f"a connection string stands in the place of {name}: write it after --dsn")
-    return Arguments("retry" if retry else "restore", Path(path), given)
+    return Arguments("retry" if named else "restore", Path(path), given)
 
 
 def _surplus(words: list[str], parser: argparse.ArgumentParser) -> str:
     flags = [word.partition("=")[0] for word in words if word.startswith("-")]
     if not flags:
         word = "another word" if dsn.looks_like_one(words[0]) else repr(safe(words[0]))
-        return f"{word} is one too many: one path is restored, and options begin with --"
+        return f"{word} is one too many: no more than one path is taken, and options begin with --"
     import difflib  # noqa: PLC0415 - only a slip of the finger needs it
 
     known = [flag for action in parser._actions for flag in action.option_strings]  # noqa: SLF001 - argparse offers no list
@@ -112,10 +120,10 @@ def _surplus(words: list[str], parser: argparse.ArgumentParser) -> str:
     return f"there is no option {dsn.hide_secrets(safe(flags[0]))}: {hint}"
 
 
-def _new_parser(program: str, description: str) -> _Parser:
+def _new_parser(program: str, description: str, *path: str) -> _Parser:
     parser = _Parser(
         prog=program,
-        usage="%(prog)s " + ("REJECTS" if "retry" in program else "BACKUP") + " [options]",
+        usage=" ".join(["%(prog)s", *path, "[options]"]),
         description=description,
         epilog=_EXAMPLES + "\n" + _EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -127,37 +135,55 @@ def _new_parser(program: str, description: str) -> _Parser:
 
 
 def _restore_parser() -> _Parser:
-    parser = _new_parser(_PROGRAM, _DESCRIPTION)
+    parser = _new_parser(_PROGRAM, _DESCRIPTION, "BACKUP")
     parser.add_argument("path", nargs="?", metavar="BACKUP", help="what to restore")
     parser.add_argument(
         "--report-schema", action="store_true", help="print the JSON Schema of the report"
     )
-    _add_target(parser)
+    _add_schema(_add_target(parser))
     _add_choice_of_tables(parser, retry=False)
     _add_rows_there(parser)
     _add_records(parser)
-    _add_work(parser)
+    _add_work(parser, retry=False)
     _add_told(parser)
     return parser
 
 
 def _retry_parser() -> _Parser:
-    parser = _new_parser(f"{_PROGRAM} retry", _RETRY_DESCRIPTION)
+    parser = _new_parser(f"{_PROGRAM} retry", _RETRY_DESCRIPTION, "REJECTS")
     parser.add_argument("path", nargs="?", metavar="REJECTS", help="what to restore")
-    _add_target(parser)
+    _add_schema(_add_target(parser))
     _add_choice_of_tables(parser, retry=True)
     _add_on_conflict(parser.add_argument_group("rows that are there").add_argument)
     _add_records(parser)
-    _add_work(parser)
+    _add_work(parser, retry=True)
     _add_told(parser)
     return parser
+
+
+def _repair_parser() -> _Parser:
+    parser = _new_parser(f"{_PROGRAM} repair", _REPAIR_DESCRIPTION)
+    parser.set_defaults(empty=False)
+    parser.add_argument(
+        "--empty",
+        action="store_true",
+        help="empty the tables whose indexes or keys are aside first, and no others: for when rows"
+        " of the restore that did not end are in the way",
+    )
+    add = _add_target(parser)
+    _add_lock_timeout(add)
+    _add_jobs(add)
+    return parser
+
+
+_PARSERS = {"retry": _retry_parser, "repair": _repair_parser}
 
 
 def _flag(add: Callable[..., object], name: str, text: str) -> None:
     add(name, action=argparse.BooleanOptionalAction, help=text)
 
 
-def _add_target(parser: _Parser) -> None:
+def _add_target(parser: _Parser) -> Callable[..., object]:
     group = parser.add_argument_group("where to")
     group.add_argument(
         "--dsn",
@@ -171,9 +197,11 @@ def _add_target(parser: _Parser) -> None:
         metavar="FILE",
         help="a TOML file with [tool.restore] (default: restore.toml or pyproject.toml here)",
     )
-    group.add_argument(
-        "--schema", metavar="S", help="the tables' schema (default: what the search path finds)"
-    )
+    return group.add_argument
+
+
+def _add_schema(add: Callable[..., object]) -> None:
+    add("--schema", metavar="S", help="the tables' schema (default: what the search path finds)")
 
 
 def _add_choice_of_tables(parser: _Parser, *, retry: bool) -> None:
@@ -229,9 +257,11 @@ def _add_records(parser: _Parser) -> None:
     )
 
 
-def _add_work(parser: _Parser) -> None:
+def _add_work(parser: _Parser, *, retry: bool) -> None:
     group = parser.add_argument_group("how it works")
     _flag(group.add_argument, "--triggers", "let the tables' own triggers fire during the load")
+    if not retry:
+        _flag(group.add_argument, "--keep-indexes", "leave indexes and keys in place meanwhile")
     group.add_argument(
         "--batch-size", metavar="N|auto", help="records sent at a time (default: auto, by bytes)"
     )
@@ -240,13 +270,25 @@ def _add_work(parser: _Parser) -> None:
         metavar="N",
         help=f"bytes decoded at a time, which bounds memory (default: {DEFAULT_CHUNK_BYTES:,})",
     )
+    _add_lock_timeout(group.add_argument)
     group.add_argument(
-        "--lock-timeout", metavar="SECONDS", help="how long to wait for a lock (default: 60)"
+        "--without",
+        metavar="NAME",
+        action="append",
+        help="leave a technique out: batches, streaming, typed, copy, binary",
     )
-    group.add_argument(
+    _add_jobs(group.add_argument)
+
+
+def _add_lock_timeout(add: Callable[..., object]) -> None:
+    add("--lock-timeout", metavar="SECONDS", help="how long to wait for a lock (default: 60)")
+
+
+def _add_jobs(add: Callable[..., object]) -> None:
+    add(
         "--jobs",
         metavar="N",
-        help="processes that load; as many as there are processors, at most 8",
+        help="processes that work; as many as there are processors, at most 8",
     )
 
 

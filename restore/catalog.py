@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg import sql
 
+from restore.indexes import names_in_full, read_indexes
 from restore.sequences import read_sequences
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from restore.indexes import UniqueAside
+    from restore.indexes import Index
     from restore.sequences import Sequence
 
 _NAMES = """
@@ -58,33 +59,19 @@ _UNIQUE_KEYS = """
     ORDER BY i.indrelid, NOT i.indisprimary, c.relname
 """
 
+# A key that is NOT ENFORCED, in PostgreSQL 18, forbids nothing; it depends on its parent's key.
 _FOREIGN_KEYS = """
-    SELECT k.conrelid, k.conname, k.confrelid, pg_get_constraintdef(k.oid),
-           obj_description(k.oid, 'pg_constraint'), k.confmatchtype = 'f',
+    SELECT k.conrelid, k.conname, k.confrelid,
            ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY AS u(num, ord)
                  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY ord),
            ARRAY(SELECT a.attname FROM unnest(k.confkey) WITH ORDINALITY AS u(num, ord)
-                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY ord)
+                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY ord),
+           pg_get_constraintdef(k.oid), obj_description(k.oid, 'pg_constraint'),
+           k.confmatchtype = 'f', k.convalidated,
+           COALESCE((to_jsonb(k)->>'conenforced')::boolean, true)
     FROM pg_constraint k
     WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = ANY(%s)
     ORDER BY k.conrelid, k.conname
-"""
-
-# Indexes that are no keys and that pg_get_indexdef describes in full: it leaves out tablespaces,
-# cluster marks, statistics targets and an index's place in a partitioned one.
-_INDEXES = """
-    SELECT i.indrelid, c.relname, pg_get_indexdef(i.indexrelid),
-           obj_description(i.indexrelid, 'pg_class')
-    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-    WHERE i.indrelid = ANY(%s) AND c.relkind = 'i' AND i.indisvalid AND NOT c.relispartition
-      AND NOT (i.indisunique OR i.indisexclusion OR i.indisclustered OR i.indisreplident)
-      AND c.reltablespace = 0
-      AND NOT EXISTS (SELECT FROM pg_attribute a
-                      WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0)
-      AND NOT EXISTS (SELECT FROM pg_depend d
-                      WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
-                        AND d.deptype IN ('e', 'i', 'x'))
-    ORDER BY i.indrelid, c.relname
 """
 
 
@@ -130,7 +117,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key, with what it takes to make it again. Tables are given by oid."""
+    """A foreign key, with what it takes to make it again. Tables are given by oid.
+
+    ``validated``: all rows are known to fit it. ``enforced``: it forbids rows at all.
+    """
 
     name: str
     table: int
@@ -140,6 +130,8 @@ class ForeignKey:
     definition: str
     comment: str | None
     match_full: bool = False
+    validated: bool = True
+    enforced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +141,6 @@ class UniqueKey:
     name: str
     primary: bool
     columns: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """An index that is no key, with what it takes to make it again."""
-
-    name: str
-    definition: str
-    comment: str | None
-    unique: UniqueAside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +188,8 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
     unique: dict[int, list[UniqueKey]] = {oid: [] for oid in wanted}
     for oid, name, primary, names in conn.execute(_UNIQUE_KEYS, [wanted]):
         unique[oid].append(UniqueKey(name, primary, tuple(names)))
-    keys: dict[int, list[ForeignKey]] = {oid: [] for oid in wanted}
-    for oid, name, parent, definition, comment, full, own, other in conn.execute(
-        _FOREIGN_KEYS, [wanted]
-    ):
-        keys[oid].append(
-            ForeignKey(name, oid, tuple(own), parent, tuple(other), definition, comment, full)
-        )
-    indexes: dict[int, list[Index]] = {oid: [] for oid in wanted}
-    for oid, name, definition, comment in conn.execute(_INDEXES, [wanted]):
-        indexes[oid].append(Index(name, definition, comment))
+    keys = _read_foreign_keys(conn, wanted)
+    indexes = read_indexes(conn, wanted)
     sequences = read_sequences(conn, wanted)
     return {
         oid: Table(
@@ -231,6 +205,15 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
         )
         for oid, schema, name, partitioned in conn.execute(_NAMES, [wanted]).fetchall()
     }
+
+
+def _read_foreign_keys(conn: psycopg.Connection, oids: list[int]) -> dict[int, list[ForeignKey]]:
+    with names_in_full(conn):
+        rows = conn.execute(_FOREIGN_KEYS, [oids]).fetchall()
+    keys: dict[int, list[ForeignKey]] = {oid: [] for oid in oids}
+    for oid, name, parent, own, other, *facts in rows:
+        keys[oid].append(ForeignKey(name, oid, tuple(own), parent, tuple(other), *facts))
+    return keys
 
 
 class _TypeRow(NamedTuple):

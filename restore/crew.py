@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from restore.batch import RawRecord
     from restore.limits import Limits
     from restore.options import Options
     from restore.tasks import TableWork, Task, Tasks
@@ -37,11 +38,18 @@ _WAIT_S = 10.0
 
 
 class _Said(NamedTuple):
-    """What a worker said of a task; None: it has nothing more to do."""
+    """What a worker said of a task."""
 
-    work: TableWork | None
-    task: Task | None
-    message: Counts | Done | Failed | None
+    work: TableWork
+    task: Task
+    message: Counts | Done | Failed
+
+
+class _Left(NamedTuple):
+    """A worker has nothing more to do, or cannot do anything because of an error."""
+
+    error: Exception | None = None
+    warning: str | None = None
 
 
 class Crew:
@@ -67,8 +75,10 @@ class Crew:
         self._limits = limits
         self._tell = tell
         self._own = Loader(conn, options, limits)
-        self._said: queue.SimpleQueue[_Said] = queue.SimpleQueue()
+        self.warnings: list[str] = []
+        self._said: queue.SimpleQueue[_Said | _Left] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
+        self._threads: list[threading.Thread] = []
         self._busy = 0
         self._tasks: Tasks | None = None
         try:
@@ -99,6 +109,11 @@ class Crew:
         if self._tasks is not None:
             self._tasks.stop()
         for worker in self._workers:
+            worker.kill()
+        # Only who no longer reads from a pipe lets it be closed.
+        for thread in self._threads:
+            thread.join()
+        for worker in self._workers:
             worker.close()
 
     def run(self, tasks: Tasks) -> None:
@@ -108,13 +123,13 @@ class Crew:
             RestoreError: the load stopped.
         """
         self._tasks = tasks
-        threads = [
+        self._threads = [
             threading.Thread(target=self._lead, args=(worker, tasks), daemon=True)
             for worker in self._workers
         ]
-        for thread in threads:
+        for thread in self._threads:
             thread.start()
-        self._busy = len(threads)
+        self._busy = len(self._threads)
         while True:
             taken = tasks.take(wait=False)
             if taken is not None:
@@ -144,44 +159,54 @@ class Crew:
 
         with contextlib.ExitStack() as stack:
             rejects = work.rejects if shard.is_whole else stack.enter_context(task.rejects())
-            holds = self._own.table(task).run(shard, report=report, rejects=rejects, tell=tell)
+            holds = self._own.table(task.load).run(shard, report=report, rejects=rejects, tell=tell)
         work.take(shard, last, holds=holds)
         self._tell(work)
+
+    def reloader(self, work: TableWork) -> Callable[[RawRecord], None]:
+        """Return what loads a record of a table again, by itself, and counts it for the table."""
+        table = self._own.table(work.load)
+        return table.ladder(work.report, work.rejects).load_again
 
     def _lead(self, worker: _Worker, tasks: Tasks) -> None:
         """Give a worker its tasks and pass on what it says, in a thread of its own."""
         try:
+            warning = worker.start()
+            if warning is not None:
+                self._said.put(_Left(warning=warning))
+                return
             while (taken := tasks.take(wait=True)) is not None:
-                work, task = taken
-                for message in worker.load(task):
-                    self._said.put(_Said(work, task, message))
+                for message in worker.load(taken[1]):
+                    self._said.put(_Said(*taken, message))
         except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
-            self._said.put(_Said(None, None, Failed(None, error)))
-        self._said.put(_Said(None, None, None))
+            self._said.put(_Left(error=error))
+        else:
+            self._said.put(_Left())
 
     def _hear(self) -> None:
         """Take note of what the workers have said by now."""
         while not self._said.empty():
             self._take(self._said.get())
 
-    def _take(self, said: _Said) -> None:
+    def _take(self, said: _Said | _Left) -> None:
         """Take note of a message.
 
         Raises:
             RestoreError: a worker's load stopped, or there are too many rejects.
         """
-        work, task, message = said
-        if message is None:
+        if isinstance(said, _Left):
             self._busy -= 1
+            if said.error is not None:
+                raise said.error
+            if said.warning is not None:
+                self.warnings.append(f"a process fewer than --jobs loaded: {said.warning}")
             return
+        work, task, message = said
         counts = message if isinstance(message, Counts) else message.counts
-        if work is not None and task is not None and counts is not None:
-            holds = message.holds if isinstance(message, Done) else None
-            work.take(task.shard, counts, holds=holds)
+        work.take(task.shard, counts, holds=message.holds if isinstance(message, Done) else None)
         if isinstance(message, Failed):
             raise message.error
-        if work is not None:
-            self._tell(work)
+        self._tell(work)
         self._limits.after_batch()
 
 
@@ -198,8 +223,18 @@ class _Worker:
                 stdin=subprocess.DEVNULL,
             )
         self._options = options
-        self._greeted = False
         self.peak_bytes: int | None = None
+
+    def start(self) -> str | None:
+        """Have it connect to the database; return why it cannot, if so.
+
+        Raises:
+            LoadError: it is no more.
+        """
+        with self._alive():
+            self._pipe.send(self._options)
+            ready = self._pipe.recv()
+        return ready.error  # type: ignore[no-any-return] # a Ready
 
     def load(self, task: Task) -> Iterator[Counts | Done | Failed]:
         """Yield what the worker says of a task: how far it is, and at last that it is done.
@@ -207,26 +242,31 @@ class _Worker:
         Raises:
             LoadError: it is no more.
         """
-        try:
-            if not self._greeted:
-                self._pipe.send(self._options)
-                self._greeted = True
+        with self._alive():
             self._pipe.send(task)
             while isinstance(message := self._pipe.recv(), Counts):
                 yield message
-        except (EOFError, OSError) as error:
-            raise LoadError(self._end()) from error
         if isinstance(message, Done):
             self.peak_bytes = message.peak_bytes
         yield message
+
+    @contextlib.contextmanager
+    def _alive(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            raise LoadError(self._end()) from error
 
     def _end(self) -> str:
         code = self._process.wait(_WAIT_S)
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return f"a worker process {how}: what was loaded by then stays; restore again with --clean"
 
-    def close(self) -> None:
+    def kill(self) -> None:
         """End it; where it is in the middle of something, that is lost."""
-        self._pipe.close()
         self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        self._pipe.close()

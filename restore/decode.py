@@ -11,24 +11,24 @@ Which Struct that is depends on what the records are like, and is learned from t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import astuple
 
+from restore.columns import check_of, conversion, packing_of, take
 from restore.errors import LossError, NotTypedError
-from restore.instants import kept_digits
-from restore.kinds import AS_IT_IS, Kind, Shape, is_wide, kind_of
-from restore.scalars import MOST_DIGITS, numeric_scale, scale_check
+from restore.kinds import AS_IT_IS, ODD_FLOAT, Kind, Shape, is_wide, kind_of, may_be_odd
 
 if TYPE_CHECKING:
-    import datetime as dt
-    import decimal
-
     from restore.catalog import Column
+    from restore.columns import Step
+    from restore.options import Technique
     from restore.values import Converter
 
 # msgspec refuses names that would need escaping.
@@ -39,10 +39,10 @@ _MOST_FIELDS = 1_000
 _ABSENT = msgspec.Raw(b"")
 _NULL = msgspec.Raw(b"null")
 
-# What makes rows of a JSON array, a row's values, and the fields of a row that no column takes.
+# What makes rows of a JSON array, rows' values, and the fields of a row that no column takes.
 _Functions = tuple[
     Callable[[bytes], list[Any]],
-    Callable[[Any], tuple[Any, ...]],
+    Callable[[Sequence[Any]], Iterable[tuple[Any, ...]]],
     Callable[[Any], tuple[str, ...]] | None,
 ]
 
@@ -52,7 +52,8 @@ class Codec:
     """What decodes records of one shape, and what a COPY of them must be told.
 
     ``binary`` is false where some column has no binary form here: then the COPY is in text.
-    ``decode`` makes rows of a JSON array, ``values`` the values of a row's columns, in their order.
+    ``decode`` makes rows of a JSON array, ``values`` gives of such rows those of their values that
+    are sent, in the order of the columns; some are in PostgreSQL's binary form already.
     ``unknown`` tells which of the fields without a column a row has.
 
     ``decode`` raises msgspec.DecodeError where a record is not of this shape, or may be more than
@@ -64,47 +65,78 @@ class Codec:
     oids: tuple[int, ...]
     binary: bool
     decode: Callable[[bytes], list[Any]]
-    values: Callable[[Any], tuple[Any, ...]]
+    values: Callable[[Sequence[Any]], Iterable[tuple[Any, ...]]]
     unknown: Callable[[Any], tuple[str, ...]] | None
 
 
-def make_codec(columns: tuple[Column, ...], shape: Shape, converter: Converter) -> Codec:
+def make_codec(
+    columns: tuple[Column, ...],
+    shape: Shape,
+    converter: Converter,
+    without: frozenset[Technique] = frozenset(),
+) -> Codec:
     """Make what decodes records of a shape.
 
     Args:
         columns: the table's columns, less the generated ones.
         shape: the records' shape.
         converter: converts what is wide.
+        without: techniques that are left out.
     """
     used = tuple(c for c in columns if not c.has_default or c.name in shape.named)
     kinds = [kind_of(column, wide=is_wide(column, shape)) for column in used]
+    # An INSERT takes values, not their binary form in a COPY.
+    binary = without.isdisjoint({"binary", "copy"}) and all(kind.binary for kind in kinds)
     ignored = sorted(shape.unknown)
     names = [column.name for column in used] + ignored
-    if len(names) > _MOST_FIELDS or any(_UNNAMEABLE.intersection(name) for name in names):
+    untyped = "typed" in without or len(names) > _MOST_FIELDS
+    if untyped or any(_UNNAMEABLE.intersection(name) for name in names):
+        # All is converted then, so arrays too come as what the server reads.
+        kinds = [kind_of(column, wide=column.type.name not in AS_IT_IS) for column in used]
         decode, values, unknown = _by_dictionary(used, shape, columns, converter)
     else:
-        decode, values, unknown = _by_struct(used, kinds, shape, ignored, converter)
+        fields = [
+            _way(column, kind, converter, wide=is_wide(column, shape), binary=binary)
+            for column, kind in zip(used, kinds, strict=True)
+        ]
+        kinds = [kind for kind, _ in fields]
+        decode, values, unknown = _by_struct(used, fields, ignored)
     return Codec(
         shape=shape,
         columns=tuple(column.name for column in used),
         oids=tuple(kind.oid for kind in kinds),
-        binary=all(kind.binary for kind in kinds),
+        binary=binary and all(kind.binary for kind in kinds),
         decode=decode,
         values=values,
         unknown=unknown,
     )
 
 
+def _way(
+    column: Column, kind: Kind, converter: Converter, *, wide: bool, binary: bool
+) -> tuple[Kind, list[Step]]:
+    """Return how a column is decoded and encoded, and what is done to its values between."""
+    packing = packing_of(column, converter) if binary else None
+    if packing is not None and packing.annotation is msgspec.Raw:
+        return Kind(msgspec.Raw, packing.oid), [packing.pack]
+    if wide:
+        steps = [] if column.type.name in AS_IT_IS else [conversion(column, converter)]
+        if packing is not None and packing.annotation is kind_of(column, wide=False).annotation:
+            return Kind(kind.annotation, packing.oid), [*steps, packing.pack]
+        return kind, steps
+    check = check_of(column)
+    steps = [check] if check else []
+    if packing is None:
+        return kind, steps
+    return Kind(packing.annotation, packing.oid), [*steps, packing.pack]
+
+
 def _by_struct(
-    used: tuple[Column, ...],
-    kinds: list[Kind],
-    shape: Shape,
-    ignored: list[str],
-    converter: Converter,
+    used: tuple[Column, ...], ways: list[tuple[Kind, list[Step]]], ignored: list[str]
 ) -> _Functions:
     """Make a codec's functions from a Struct whose fields are the columns in their order."""
     names = [column.name for column in used] + ignored
-    fields = [_field(n, c, k) for n, (c, k) in enumerate(zip(used, kinds, strict=True))]
+    fields = [_field(n, c, kind) for n, (c, (kind, _)) in enumerate(zip(used, ways, strict=True))]
     fields += [(f"f{n}", msgspec.Raw, _ABSENT) for n in range(len(used), len(names))]
     struct = msgspec.defstruct(
         "Row",
@@ -115,23 +147,33 @@ def _by_struct(
         kw_only=True,  # lets fields with a default stand before others
     )
     decode_all = msgspec.json.Decoder(list[struct]).decode  # type: ignore[valid-type]
-    refine = _refinements(used, shape, converter)
+    steps = [(n, step) for n, (_, of_column) in enumerate(ways) for step in of_column]
+    floats = [(n, may_be_odd(c)) for n, c in enumerate(used) if ways[n][0].annotation is float]
 
     def decode(data: bytes) -> list[Any]:
-        rows = decode_all(data)
-        for refine_one in refine:
-            refine_one(rows)
-        return rows
+        rows = list(map(astuple, decode_all(data)))
+        if not (rows and (steps or floats)):
+            return rows
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+        for n, odd in floats:
+            if odd(columns[n]) and ODD_FLOAT.search(data) is not None:
+                raise msgspec.ValidationError("a number that may be none that a float can hold")
+        if not steps:
+            return rows
+        for n, step in steps:
+            columns[n] = take(step, columns[n])
+        return list(zip(*columns, strict=True))
 
     width = len(used)
     if not ignored:
-        return decode, astuple, None
+        return decode, iter, None
 
-    def unknown(row: Any) -> tuple[str, ...]:  # noqa: ANN401 - a Struct made above
-        extra = astuple(row)[width:]
-        return tuple(name for name, raw in zip(ignored, extra, strict=True) if raw is not _ABSENT)
+    def unknown(row: tuple[Any, ...]) -> tuple[str, ...]:
+        return tuple(
+            name for name, raw in zip(ignored, row[width:], strict=True) if raw is not _ABSENT
+        )
 
-    return decode, lambda row: astuple(row)[:width], unknown
+    return decode, partial(map, itemgetter(slice(width))), unknown
 
 
 def _field(number: int, column: Column, kind: Kind) -> tuple[Any, ...]:
@@ -143,76 +185,6 @@ def _field(number: int, column: Column, kind: Kind) -> tuple[Any, ...]:
     if column.has_default:
         return (name, optional)
     return (name, optional, _NULL if raw else None)
-
-
-def _refinements(
-    used: tuple[Column, ...], shape: Shape, converter: Converter
-) -> list[Callable[[list[Any]], None]]:
-    """Return what is done to decoded rows: conversion of wide values, checks of plain ones."""
-    found = []
-    for number, column in enumerate(used):
-        name = f"f{number}"
-        if is_wide(column, shape):
-            if column.type.name not in AS_IT_IS:
-                found.append(_conversion(name, column, converter))
-        elif check := _check(column):
-            found.append(_checking(name, check))
-    return found
-
-
-def _conversion(name: str, column: Column, converter: Converter) -> Callable[[list[Any]], None]:
-    typed = converter.typed
-
-    def convert(rows: list[Any]) -> None:
-        at = 0
-        try:
-            for at, row in enumerate(rows):  # noqa: B007 - the handler below needs it
-                setattr(row, name, typed(column, bytes(getattr(row, name))))
-        except (LossError, NotTypedError) as error:
-            raise msgspec.ValidationError(f"{error} - at `$[{at}]`") from error
-
-    return convert
-
-
-def _checking(name: str, check: Callable[[Any], None]) -> Callable[[list[Any]], None]:
-    def check_all(rows: list[Any]) -> None:
-        at = 0
-        try:
-            for at, row in enumerate(rows):  # noqa: B007 - the handler below needs it
-                value = getattr(row, name)
-                if value is not None:
-                    check(value)
-        except LossError as error:
-            raise msgspec.ValidationError(f"{error} - at `$[{at}]`") from error
-
-    return check_all
-
-
-def _check(column: Column) -> Callable[[Any], None] | None:
-    """Return what refuses a value that PostgreSQL would round; None where it cannot come to that.
-
-    Raises, when called: LossError.
-    """
-    kind, name = column.type.name, column.name
-    if kind == "numeric":
-        scale = numeric_scale(column)
-        if scale is None:
-            return _check_digits
-        return scale_check(scale, name)
-    step = 10 ** (6 - kept_digits(column))
-    if kind in {"timestamp", "timestamptz", "time"} and step > 1:
-
-        def check_step(value: dt.datetime | dt.time) -> None:
-            if value.microsecond % step:
-                raise LossError(f"finer than column {name}")
-
-        return check_step
-    return None
-
-
-def _check_digits(number: decimal.Decimal) -> None:
-    if number.is_finite() and number and abs(number.adjusted()) > MOST_DIGITS:
-        raise LossError("more digits than PostgreSQL keeps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,4 +223,4 @@ def _by_dictionary(
             raise msgspec.ValidationError(f"{error} - at `$[{len(rows)}]`") from error
         return rows
 
-    return decode, lambda row: row.values, lambda row: row.unknown
+    return decode, partial(map, attrgetter("values")), attrgetter("unknown")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from restore import catalog
-from restore.constraints import read_triggers
+from restore.aside import read_triggers
 from restore.plan import make_plan
 
 if TYPE_CHECKING:

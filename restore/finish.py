@@ -1,20 +1,21 @@
 """What a table needs when its rows are in: indexes, sequences, statistics.
 
-That is the server's work, so it goes on in a session of its own while the next table is loaded.
+That is the server's work, so it goes on in sessions of their own while other tables are loaded.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from psycopg import sql
 
-from restore.constraints import bring_indexes_back
+from restore.back import bring_indexes_back
 from restore.sequences import set_sequences
-from restore.session import connect
+from restore.sessions import Sessions, grant_workers
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from types import TracebackType
 
     import psycopg
@@ -22,23 +23,27 @@ if TYPE_CHECKING:
     from restore.catalog import Table
     from restore.options import Options
 
-_WITHOUT_WORKERS = "SET max_parallel_maintenance_workers = 0"
-_WITH_WORKERS = "RESET max_parallel_maintenance_workers"
 _NOT_COMPARED = frozenset({"json", "jsonb", "bytea", "xml"})
 
 
 class Finisher:
-    """Finishes tables one after the other, in the background.
+    """Finishes tables in the background, as many at a time as there are jobs.
+
+    The indexes of one table are built by one session, one after the other.
 
     Args:
-        options: the target, and how its sessions are set up.
+        options: the target, how its sessions are set up, and how many there may be.
+
+    Raises:
+        LoadError: no session can be had.
     """
 
     def __init__(self, options: Options) -> None:
-        self._conn = connect(options.dsn, lock_timeout_s=options.lock_timeout_s)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finish")
+        self._jobs = options.processes
+        self._sessions = Sessions(options, options.processes)
 
     def __enter__(self) -> Self:
+        self._sessions.__enter__()
         return self
 
     def __exit__(
@@ -47,10 +52,7 @@ class Finisher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            self._conn.cancel_safe()  # what it is doing is of no use any more
-        self._thread.shutdown(cancel_futures=error is not None)
-        self._conn.close()
+        self._sessions.__exit__(kind, error, trace)
 
     def submit(self, table: Table, *, beside_load: bool) -> Future[list[str]]:
         """Have a table finished.
@@ -63,11 +65,11 @@ class Finisher:
         Returns:
             A future: warnings. It raises psycopg.Error where the server refuses.
         """
-        return self._thread.submit(self._finish, table, beside_load)
+        return self._sessions.submit(partial(self._finish, table, beside_load))
 
-    def _finish(self, table: Table, beside_load: bool) -> list[str]:  # noqa: FBT001 - a thread's call
-        self._conn.execute(_WITHOUT_WORKERS if beside_load else _WITH_WORKERS)
-        return finish(self._conn, table)
+    def _finish(self, table: Table, beside_load: bool, conn: psycopg.Connection) -> list[str]:  # noqa: FBT001 - a thread's call
+        grant_workers(conn, 0 if beside_load else self._jobs, self._jobs)
+        return finish(conn, table)
 
 
 def finish(conn: psycopg.Connection, table: Table) -> list[str]:
@@ -77,7 +79,8 @@ def finish(conn: psycopg.Connection, table: Table) -> list[str]:
         Warnings: sequences that cannot go on after the table's values.
 
     Raises:
-        psycopg.Error: the server refused; with a data error, a row does not fit an index.
+        psycopg.Error: the server refused; with a data error, a row does not fit an index. Of the
+            table's indexes, that one and those after it are still aside.
     """
     bring_indexes_back(conn, table)
     warnings = set_sequences(conn, table)

@@ -1,8 +1,79 @@
-"""What a table's indexes and unique keys are, and what it takes to make each of them again."""
+"""What a table's indexes and unique keys are, and what it takes to make each of them again.
+
+Only those are read that come back exactly as they were. All others stay in place during a load.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import psycopg
+
+# Left in place: indexes of partitioned tables and of partitions, which hang on one another; those
+# of exclusion constraints (WITHOUT OVERLAPS is one too), which compare in their own way; invalid
+# ones; members of extensions; those that the role could not make again; and a published table's
+# replica identity, without which nothing could be deleted from it.
+_INDEXES = """
+    WITH published (schema_name, table_name) AS MATERIALIZED (
+        SELECT t.schemaname, t.tablename FROM pg_publication_tables t
+        JOIN pg_publication p ON p.pubname = t.pubname WHERE p.pubupdate OR p.pubdelete
+    )
+    SELECT i.indrelid, c.oid, c.relname, pg_get_indexdef(c.oid), s.spcname,
+           CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' END,
+           COALESCE(k.condeferrable, false), COALESCE(k.condeferred, false),
+           obj_description(c.oid, 'pg_class'), obj_description(k.oid, 'pg_constraint'),
+           i.indisclustered, i.indisreplident,
+           ARRAY(SELECT ARRAY[a.attnum::int, a.attstattarget::int] FROM pg_attribute a
+                 WHERE a.attrelid = c.oid AND a.attstattarget >= 0 ORDER BY a.attnum),
+           ARRAY(SELECT e.extname::text
+                 FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                 WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                   AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x' ORDER BY 1)
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    JOIN pg_class r ON r.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+    LEFT JOIN pg_constraint k ON k.conrelid = i.indrelid AND k.conindid = c.oid
+                             AND k.contype IN ('p', 'u')
+    WHERE i.indrelid = ANY(%s) AND r.relkind = 'r' AND NOT r.relispartition
+      AND i.indisvalid AND i.indisready AND i.indislive AND NOT i.indisexclusion
+      AND has_schema_privilege(n.oid, 'CREATE')
+      AND (s.oid IS NULL OR has_tablespace_privilege(s.oid, 'CREATE'))
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.deptype = 'e' AND ((d.classid = 'pg_class'::regclass
+                                                  AND d.objid = c.oid)
+                         OR (d.classid = 'pg_constraint'::regclass AND d.objid = k.oid)))
+      AND NOT ((i.indisreplident OR (r.relreplident = 'd' AND i.indisprimary))
+               AND EXISTS (SELECT FROM published p
+                           WHERE (p.schema_name, p.table_name) = (n.nspname, r.relname)))
+    ORDER BY i.indrelid, c.oid
+"""
+
+# Two keys are alike for "=" where the operator class is the type's own and the collation tells
+# apart what differs in any byte.
+_UNIQUE = """
+    SELECT i.indexrelid,
+           ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(num, ord)
+                 LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.num
+                                         AND u.num <> 0
+                 WHERE u.ord <= i.indnkeyatts ORDER BY u.ord),
+           ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false)
+                 FROM generate_series(1, i.indnkeyatts) n ORDER BY n),
+           NOT EXISTS (SELECT FROM unnest(i.indclass::oid[]) u(oid)
+                       JOIN pg_opclass o ON o.oid = u.oid WHERE NOT o.opcdefault)
+           AND NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_collation l ON l.oid = a.attcollation
+                           WHERE a.attrelid IN (i.indexrelid, i.indrelid)
+                             AND NOT a.attisdropped AND NOT l.collisdeterministic),
+           pg_get_expr(i.indpred, i.indrelid),
+           COALESCE((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false)
+    FROM pg_index i WHERE i.indexrelid = ANY(%s) AND i.indisunique
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +83,7 @@ class UniqueAside:
     Attributes:
         name: the index's, and its constraint's where it has one.
         columns: its key columns, which are compared with ``=``; None where it has expressions, or
-            compares in another way (an operator class or a collation that is not the column's).
+            compares in another way (an operator class or a collation of its own).
         terms: the same, as SQL over the table's columns, quoted; expressions too. None where it
             compares in another way than with ``=``.
         predicate: SQL; only rows for which it is true are compared. None: all rows.
@@ -24,3 +95,139 @@ class UniqueAside:
     terms: tuple[str, ...] | None
     predicate: str | None = None
     nulls_not_distinct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index, and the constraint that it serves, with what it takes to make both again.
+
+    ``constraint`` is ``PRIMARY KEY``, ``UNIQUE`` or None. ``statistics`` holds numbers of columns,
+    each with its target. ``unique`` is None where the index lets all rows in.
+    """
+
+    oid: int
+    name: str
+    unique: UniqueAside | None
+    statistics: tuple[tuple[int, int], ...]
+    extensions: tuple[str, ...]
+    definition: str
+    tablespace: str | None
+    constraint: str | None
+    deferrable: bool
+    deferred: bool
+    comment: str | None
+    constraint_comment: str | None
+    clustered: bool
+    replica_identity: bool
+
+    def drops(self, schema: str, table: str) -> sql.Composed:
+        """Return the statement that drops it from its table."""
+        if self.constraint is None:
+            return sql.SQL("DROP INDEX {}").format(sql.Identifier(schema, self.name))
+        return sql.SQL("ALTER TABLE ONLY {} DROP CONSTRAINT {}").format(
+            sql.Identifier(schema, table), sql.Identifier(self.name)
+        )
+
+    def makes(self, schema: str, table: str) -> list[sql.Composable]:
+        """Return the statements that make it again in one transaction, all that hangs on it too."""
+        parts = {
+            "table": sql.Identifier(schema, table),
+            "index": sql.Identifier(schema, self.name),
+            "name": sql.Identifier(self.name),
+        }
+
+        def form(statement: str, **more: sql.Composable) -> sql.Composed:
+            return sql.SQL(statement).format(**parts, **more)
+
+        made: list[sql.Composable] = []
+        if self.tablespace is not None:
+            name = sql.Literal(self.tablespace)
+            made.append(form("SET LOCAL default_tablespace = {space}", space=name))
+        made.append(sql.SQL(self.definition))
+        if self.constraint is not None:
+            made.append(
+                form("ALTER TABLE ONLY {table} ADD CONSTRAINT {name} ")
+                + sql.SQL(self.constraint)
+                + form(" USING INDEX {name}")
+                + sql.SQL(" DEFERRABLE" if self.deferrable else "")
+                + sql.SQL(" INITIALLY DEFERRED" if self.deferred else "")
+            )
+        if self.comment is not None:
+            said = sql.Literal(self.comment)
+            made.append(form("COMMENT ON INDEX {index} IS {said}", said=said))
+        if self.constraint_comment is not None:
+            said = sql.Literal(self.constraint_comment)
+            made.append(form("COMMENT ON CONSTRAINT {name} ON {table} IS {said}", said=said))
+        made += [
+            form(
+                "ALTER INDEX {index} ALTER COLUMN {number} SET STATISTICS {target}",
+                number=sql.Literal(number),
+                target=sql.Literal(target),
+            )
+            for number, target in self.statistics
+        ]
+        if self.clustered:
+            made.append(form("ALTER TABLE {table} CLUSTER ON {name}"))
+        if self.replica_identity:
+            made.append(form("ALTER TABLE ONLY {table} REPLICA IDENTITY USING INDEX {name}"))
+        made += [
+            form("ALTER INDEX {index} DEPENDS ON EXTENSION {extension}", extension=extension)
+            for extension in map(sql.Identifier, self.extensions)
+        ]
+        return made
+
+
+@contextlib.contextmanager
+def names_in_full(conn: psycopg.Connection) -> Iterator[None]:
+    """Have the server write definitions with every name's schema, whatever the search path is.
+
+    The session that reads a definition may have another search path than the one that follows it.
+    """
+    with conn.transaction():
+        conn.execute("SET LOCAL search_path = pg_catalog")
+        yield
+
+
+def read_indexes(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, list[Index]]:
+    """Return the indexes of these tables that can be put aside, in the order of their making.
+
+    PostgreSQL checks a row against the indexes of its table in that order.
+    """
+    wanted = list(oids)
+    with names_in_full(conn):
+        rows = conn.execute(_INDEXES, [wanted]).fetchall()
+        unique = {
+            row[0]: row[1:] for row in conn.execute(_UNIQUE, [[row[1] for row in rows]]).fetchall()
+        }
+    indexes: dict[int, list[Index]] = {oid: [] for oid in wanted}
+    for table, oid, name, *facts, statistics, extensions in rows:
+        found = unique.get(oid)
+        indexes[table].append(
+            Index(
+                oid,
+                name,
+                _unique(name, *found) if found else None,
+                tuple((number, target) for number, target in statistics),
+                tuple(extensions),
+                *facts,
+            )
+        )
+    return indexes
+
+
+def _unique(  # noqa: PLR0917 - a row of the query
+    name: str,
+    columns: list[str | None],
+    terms: list[str],
+    by_equality: bool,  # noqa: FBT001
+    predicate: str | None,
+    nulls_not_distinct: bool,  # noqa: FBT001
+) -> UniqueAside:
+    plain = tuple(column for column in columns if column is not None)
+    return UniqueAside(
+        name,
+        plain if by_equality and len(plain) == len(columns) else None,
+        tuple(terms) if by_equality else None,
+        predicate,
+        nulls_not_distinct,
+    )

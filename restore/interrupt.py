@@ -7,6 +7,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, NoReturn, Self
 
+from restore.advice import repair_command
 from restore.progress import Found, Progress
 from restore.wording import counted, safe
 
@@ -23,8 +24,8 @@ _EXIT_FAILED = 1
 # The cursor may be hidden by bars; a terminal that cannot show it is not asked to.
 _SHOW_CURSOR = b"\x1b[?25h"
 _AT_ONCE = (
-    b"\nrestore: stopped at once; what was aside may still be: restore again with --clean, which"
-    b" puts it back\n"
+    b"\nrestore: stopped at once; some indexes, keys or triggers may be aside:"
+    b" `python -m restore repair` brings them back\n"
 )
 
 
@@ -32,7 +33,7 @@ class Interruption:
     """Turns the first signal to stop into KeyboardInterrupt, so that all is left in order.
 
     What is in order takes its time: the second signal ends the process where it stands. What is
-    aside then is brought back by the next restore.
+    aside then is brought back by a repair.
     """
 
     def __init__(self) -> None:
@@ -65,6 +66,9 @@ class Follower:
 
     That a backup was found is told with what comes next: where nothing does, an error speaks alone.
     Where nobody can be told any more (a pipe whose reader is gone), the restore goes on untold.
+
+    Attributes:
+        left_aside: the restore ended with something aside.
     """
 
     def __init__(self, watch: Watcher) -> None:
@@ -72,6 +76,7 @@ class Follower:
         self._last: Progress | None = None
         self._found: Found | None = None
         self._deaf = False
+        self.left_aside = False
 
     def __call__(self, event: Event, /) -> None:
         """Take note of an event."""
@@ -110,12 +115,18 @@ class Follower:
             )
         if options.append:
             return (
-                f"interrupted; {where}; rows that are in stay, and some foreign keys may be aside:"
+                f"interrupted; {where}; rows that are in stay{self._first(options, empty=False)}"
                 " run it again with --append --on-conflict skip, which leaves those rows as they"
-                " are and puts all that right"
+                " are"
             )
         return (
-            f"interrupted; {where}; the tables hold a part of the backup, and some of their indexes"
-            " and foreign keys may be aside: restore it again with --clean, which puts all that"
-            " right"
+            f"interrupted; {where}; the tables hold a part of the backup"
+            f"{self._first(options, empty=True)} restore it again with --clean"
         )
+
+    def _first(self, options: Options, *, empty: bool) -> str:
+        """Say what to do first, where something is aside still."""
+        if not self.left_aside:
+            return ":"
+        command = repair_command(options, empty=empty)
+        return f", and some indexes or keys are aside. Bring them back with `{command}`, then"

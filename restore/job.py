@@ -8,19 +8,14 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from restore.constraints import (
-    STILL_ASIDE,
-    bring_back,
-    bring_triggers_back,
-    put_keys_aside,
-    put_triggers_aside,
-    quiet_warning,
-)
+from restore.aside import put_keys_aside, put_triggers_aside, quiet_warning
+from restore.back import STILL_ASIDE, bring_back, bring_triggers_back
 from restore.destination import key_to_replace_by
 from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
 from restore.limits import Limits
 from restore.loading import Loading
+from restore.notes import JOURNAL
 from restore.origins import Kept
 from restore.orphans import Orphans
 from restore.progress import Stage
@@ -134,14 +129,14 @@ class Job:
         # Where records are missing, others will refer to them: that is found sooner than it is
         # found out by a key that does not come back.
         # A key that was never validated does not come back validated: nobody else would find out.
-        unchecked = any(key.definition.endswith("NOT VALID") for key in keys)
+        unchecked = any(not key.validated for key in keys)
         if keys and (unchecked or any(work.report.rejected for work in self._works.values())):
-            self._reject_orphans(keys, "restore_journal")
+            self._reject_orphans(keys, JOURNAL)
         try:
-            bring_back(self._conn)
+            bring_back(self._conn, self._options)
         except psycopg.errors.ForeignKeyViolation:
-            self._reject_orphans(keys, "restore_journal")
-            bring_back(self._conn)
+            self._reject_orphans(keys, JOURNAL)
+            bring_back(self._conn, self._options)
 
     def _put_keys_aside(self) -> tuple[ForeignKey, ...]:
         """Put foreign keys aside: all where the tables are empty, else those that must be.
@@ -190,13 +185,15 @@ class Job:
             loading.run()
         finally:
             self.workers_peak_bytes = loading.workers_peak_bytes
+            self._report.warnings += loading.warnings
             for work in self._works.values():
                 work.gather()
 
     def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
         tables = self._plan.tables | {table.oid: table for table in self._plan.outside}
         order = list(self._plan.tables)
-        keys = sorted(keys, key=lambda key: order.index(key.table))
+        enforced = [key for key in keys if key.enforced]
+        keys = sorted(enforced, key=lambda key: order.index(key.table))
         orphans = Orphans(
             self._conn,
             tables,
@@ -218,12 +215,12 @@ class Job:
         try:
             if self._conn.info.transaction_status is TransactionStatus.IDLE:
                 bring_triggers_back(self._conn)
-                bring_back(self._conn)
+                bring_back(self._conn, self._options)
                 return
             # The connection is lost, or was interrupted in the middle of a COPY.
             self._conn.close()
             with connect(self._options.dsn) as fresh:
                 bring_triggers_back(fresh)
-                bring_back(fresh)
+                bring_back(fresh, self._options)
         except (psycopg.Error, RestoreError):
             error.add_note(STILL_ASIDE)

@@ -15,14 +15,17 @@ from msgspec import Meta
 from restore.scalars import text_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from restore.catalog import Column, Type
 
-# More than six digits of a second (msgspec would round), wherever they stand in a record.
-_FINE_SECOND = re.compile(rb"\.(?<=:\d\d\.)\d{7}")
+# More than six digits of a second (msgspec would round), wherever they stand in a record. What
+# stands before the colon tells "10:00:52.1234567" from a number after its key: "lat":52.1234567.
+_FINE_SECOND = re.compile(rb"\.\d{7}(?<=[^\"\s]:\d\d\.\d{7})")
 # The number -0, whose sign msgspec drops, and numbers that may be too small for a float.
-_ODD_FLOAT = re.compile(rb"-(?:(?<=[:\[,\s]-)0|(?<=[eE]-)(?:[4-9]\d|\d{3,}))[,}\]\s]")
+ODD_FLOAT = re.compile(rb"-(?:(?<=[:\[,\s]-)0|(?<=[eE]-)(?:[4-9]\d|\d{3,}))[,}\]\s]")
+# A float4 keeps all digits of no smaller number than this.
+_TINY = 2.0**-126
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ _AS_TEXT = Kind(str, 25, binary=False)
 _KINDS: dict[str, Kind] = {
     "bool": Kind(bool, 16),
     "bpchar": _TEXT,
-    "bytea": Kind(msgspec.Raw, 17),
+    "bytea": Kind(bytes, 17),
     "citext": _TEXT,
     "date": Kind(dt.date, 1082),
     "float4": Kind(float, 700),
@@ -80,7 +83,7 @@ _ARRAY_OIDS = {
 }
 # Types whose values are converted whatever they look like.
 # PostgreSQL would round, or cut off, some texts of the others in silence.
-_ALWAYS_WIDE = frozenset({"bytea", "char", "interval", "money", "name", "timetz"})
+_ALWAYS_WIDE = frozenset({"char", "interval", "money", "name", "timetz"})
 # Types whose values are sent as they stand in the file.
 AS_IT_IS = frozenset({"json", "jsonb"})
 
@@ -130,21 +133,32 @@ def is_wide(column: Column, shape: Shape) -> bool:
     return array and kind_of(column, wide=False).annotation is msgspec.Raw
 
 
-def suspect(columns: tuple[Column, ...], shape: Shape) -> Callable[[bytes], bool]:
+def may_be_odd(column: Column) -> Callable[[Sequence[float | None]], bool]:
+    """Return what tells whether floats of a column may be what ``ODD_FLOAT`` looks for.
+
+    They are zero then, or near it where a column keeps less than was decoded.
+    """
+    if column.type.name != "float4":
+        return lambda values: 0.0 in values
+    return lambda values: any(v is not None and -_TINY < v < _TINY for v in values)
+
+
+def suspect(
+    columns: tuple[Column, ...], shape: Shape, *, at_once: bool = False
+) -> Callable[[bytes], bool]:
     """Return what tells whether bytes may hold a value that msgspec would round.
 
     Args:
         columns: the table's columns, less the generated ones.
         shape: the shape of the records in these bytes; what is wide is looked at anyway.
+        at_once: leave out what a codec sees by the values.
     """
-    plain = {
-        (column.type.element or column.type).name
-        for column in columns
-        if not is_wide(column, shape)
-    }
+    plain = [column for column in columns if not is_wide(column, shape)]
+    kinds = {(column.type.element or column.type).name for column in plain}
+    inner = {column.type.element.name for column in plain if column.type.element}
     patterns = []
-    if plain & {"timestamp", "timestamptz", "time"}:
+    if kinds & {"timestamp", "timestamptz", "time"}:
         patterns.append(_FINE_SECOND.search)
-    if plain & {"float4", "float8"}:
-        patterns.append(_ODD_FLOAT.search)
+    if (inner if at_once else kinds) & {"float4", "float8"}:
+        patterns.append(ODD_FLOAT.search)
     return lambda data: any(search(data) is not None for search in patterns)

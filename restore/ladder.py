@@ -199,7 +199,7 @@ class Ladder:
 
     def _load_rows(self, batch: Records, segment: Segment, level: Level) -> None:
         """Load a segment by COPY, isolating the rows that are refused."""
-        rows, size = segment.rows, self._options.batch_size or len(segment.rows)
+        rows, size = segment.rows, self._options.sent_at_once(batch.count, len(batch.data))
         at, step = 0, size
         while at < len(rows):
             part = rows[at : at + step]

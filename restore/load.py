@@ -10,6 +10,7 @@ from restore.ahead import ahead
 from restore.destination import destination_for
 from restore.dry_run import may_write
 from restore.errors import RestoreError
+from restore.inserted import ByInsert
 from restore.ladder import Ladder
 from restore.read import Batch, Reader
 from restore.shapes import Shapes
@@ -18,6 +19,7 @@ from restore.values import Converter
 if TYPE_CHECKING:
     import psycopg
 
+    from restore.destination import Destination
     from restore.limits import Limits
     from restore.options import Options
     from restore.plan import Load
@@ -30,6 +32,8 @@ _SAMPLE_BYTES = 1 << 16
 # A batch of --batch-size records is held in memory; past this it is not worth what it costs.
 _LARGE_BATCH_BYTES = 8 << 20
 _LARGEST_CHUNK_BYTES = 1 << 28
+# Where a file is not streamed, all of it is read before any of it is loaded.
+_WHOLE_FILE_BYTES = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,9 @@ class TableLoad:
         self._options = options
         self._limits = limits
         self._converter = Converter(options.timezone)
-        self._shapes = Shapes(load.table, self._converter)
+        self._shapes = Shapes(load.table, self._converter, options.without)
         with may_write(conn):
-            self._destination = destination_for(conn, load.table, options.on_conflict)
+            self._destination = _destination(conn, load, options)
 
     def run(
         self, shard: Shard, *, report: TableReport, rejects: RejectFile, tell: Listener
@@ -97,15 +101,9 @@ class TableLoad:
         finally:
             report.warnings += sorted(self._converter.notes)
 
-    def _run(
-        self,
-        shard: Shard,
-        stream: ShardStream,
-        report: TableReport,
-        rejects: RejectFile,
-        tell: Listener,
-    ) -> bool:
-        ladder = Ladder(
+    def ladder(self, report: TableReport, rejects: RejectFile) -> Ladder:
+        """Return what loads the table's records, with these counts and rejects."""
+        return Ladder(
             self._conn,
             self._load.table,
             destination=self._destination,
@@ -116,10 +114,19 @@ class TableLoad:
             report=report,
             limits=self._limits,
         )
-        sized = self._options.batch_size
+
+    def _run(
+        self,
+        shard: Shard,
+        stream: ShardStream,
+        report: TableReport,
+        rejects: RejectFile,
+        tell: Listener,
+    ) -> bool:
+        ladder = self.ladder(report, rejects)
         reader = Reader(
             stream,
-            _SAMPLE_BYTES if sized else self._options.chunk_bytes,
+            self._first_chunk(),
             ladder.decode,
             inside=shard.form,
             seam=shard.end is not None,
@@ -130,10 +137,8 @@ class TableLoad:
                 if found.rows is not None and found.rows.raws is not None:
                     found.know_raws(found.rows.raws)
                 ladder.load(found)
-                if sized and not batches:
-                    reader.chunk_bytes = self._chunk_for(
-                        sized, len(found.data) / found.count, report
-                    )
+                if not batches:
+                    reader.chunk_bytes = self._chunk_for(found, reader.chunk_bytes, report)
                 batches += 1
             else:
                 ladder.damage(found)
@@ -144,16 +149,30 @@ class TableLoad:
             _note_end(stream, reader, report)
         return reader.seam_holds
 
-    def _chunk_for(self, records: int, record_bytes: float, report: TableReport) -> int:
-        """Return how much to read at a time for batches of so many records."""
+    def _first_chunk(self) -> int:
+        if "streaming" in self._options.without:
+            return _WHOLE_FILE_BYTES
+        return _SAMPLE_BYTES if self._options.batch_size else self._options.chunk_bytes
+
+    def _chunk_for(self, first: Batch, chunk_bytes: int, report: TableReport) -> int:
+        """Return how much to read at a time from here on, knowing how large records are."""
+        records, usual = self._options.batch_size, self._options.chunk_bytes
+        if records is None or "streaming" in self._options.without:
+            return chunk_bytes
+        record_bytes = len(first.data) / first.count
         wanted = int(records * record_bytes * 1.05) + 1
-        usual = self._options.chunk_bytes
         if wanted > _LARGE_BATCH_BYTES:
             report.warnings.append(
                 f"--batch-size {records:,} holds {wanted / 1e6:,.0f} MB of records in memory at a"
                 f" time; auto takes {max(1, int(usual / record_bytes)):,}"
             )
         return min(wanted, _LARGEST_CHUNK_BYTES)
+
+
+def _destination(conn: psycopg.Connection, load: Load, options: Options) -> Destination:
+    if "copy" in options.without and options.on_conflict == "reject":
+        return ByInsert(conn, load.table)
+    return destination_for(conn, load.table, options.on_conflict)
 
 
 def _note_end(stream: ShardStream, reader: Reader, report: TableReport) -> None:

@@ -14,13 +14,19 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.constraints import bring_indexes_back, put_indexes_aside, read_triggers
+from restore.aside import put_indexes_aside, read_triggers, unique_aside
+from restore.back import bring_indexes_back
 from restore.crew import Crew
-from restore.finish import Finisher
+from restore.duplicates import reload_duplicates
+from restore.finish import Finisher, finish
+from restore.notes import JOURNAL
+from restore.origins import Kept
 from restore.relations import with_partitions
+from restore.sessions import grant_memory
 from restore.shards import Shard, cut
 from restore.tasks import Tasks
 from restore.transient import is_data_error, retrying
+from restore.values import Converter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,6 +73,7 @@ class Loading:
 
     Attributes:
         workers_peak_bytes: the peak memory of the processes beside this one.
+        warnings: what a person should know of the load as a whole.
     """
 
     def __init__(
@@ -81,6 +88,7 @@ class Loading:
         may_alter: bool,
     ) -> None:
         self.workers_peak_bytes = 0
+        self.warnings: list[str] = []
         self._conn = conn
         self._options = options
         self._works = list(works)
@@ -130,6 +138,7 @@ class Loading:
         ) as crew:
             crew.run(self._tasks)
             self.workers_peak_bytes = crew.peak_bytes
+            self.warnings += crew.warnings
             while self._uncut:
                 work = self._uncut.pop()
                 self._empty(work.load)
@@ -141,7 +150,9 @@ class Loading:
                 except psycopg.Error as error:
                     if not is_data_error(error) or work.load.table.oid in self._again:
                         raise
-                    self._load_again(crew, work)
+                    twice = isinstance(error, psycopg.errors.UniqueViolation)
+                    if not (twice and self._isolate_duplicates(crew, work)):
+                        self._load_again(crew, work)
 
     def _order(self) -> list[TableWork]:
         """Return the tables: parents first, or, where no foreign key minds, the largest first.
@@ -196,6 +207,28 @@ class Loading:
         work.begin(task)
         crew.load(work, task)
 
+    def _isolate_duplicates(self, crew: Crew, work: TableWork) -> bool:
+        """Take duplicates out of a loaded table by sets, and finish it.
+
+        Returns:
+            False: that cannot be done here, and the table is somewhere in between.
+        """
+        table = work.load.table
+        kept = Kept(work.load, work.report, work.rejects, Converter(self._options.timezone))
+        grant_memory(self._conn, 1)
+        done = reload_duplicates(
+            self._conn,
+            kept,
+            unique_aside(self._conn, table),
+            build=partial(bring_indexes_back, self._conn, table),
+            reload=crew.reloader(work),
+            chunk_bytes=self._options.chunk_bytes,
+            schema=JOURNAL,
+        )
+        if done:
+            work.report.warnings += finish(self._conn, table)
+        return done
+
     def _load_again(self, crew: Crew, work: TableWork) -> None:
         """Load a table once more, with its indexes in place.
 
@@ -217,10 +250,11 @@ class Loading:
             self._conn.execute(sql.SQL("DELETE FROM {}").format(load.table.only))
 
     def _put_indexes_aside(self, load: Load) -> None:
-        small = load.file.disk_bytes < _WORTH_BYTES
-        if self._options.append or small or not (load.table.indexes and self._may_alter):
+        keep = self._options.append or self._options.keep_indexes
+        if keep or load.file.disk_bytes < _WORTH_BYTES or not self._may_alter:
             return
         try:
-            put_indexes_aside(self._conn, load.table)
+            # A trigger that fires may tell rows by a key of a table of the backup.
+            put_indexes_aside(self._conn, load.table, unique=not self._options.triggers)
         except psycopg.errors.InsufficientPrivilege:
             self._may_alter = False  # slower, but the same result

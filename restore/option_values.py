@@ -116,7 +116,7 @@ TEXT = Kind("a text", _nonempty, lambda value: _nonempty(_string(value)))
 CONNECTION = Kind("a connection string", str, _string)
 PATH = Kind("a path", lambda text: Path(_nonempty(text)), lambda v: Path(_nonempty(_string(v))))
 FLAG = Kind("true or false", _truth, _boolean)
-NAMES = Kind("names of tables, with commas between them", _names, _list_of_names)
+NAMES = Kind("names, with commas between them", _names, _list_of_names)
 MAP = Kind("names of files and their tables: FILE=TABLE", _pairs, _table_of_names)
 COUNT = Kind("a whole number", int, _whole)
 SECONDS = Kind("a number of seconds", float, _number)
@@ -148,10 +148,12 @@ OF_RESTORE: dict[str, Kind] = {
     "max_rejects": MAX_REJECTS,
     "on_error": _choice(*get_args(OnError)),
     "triggers": FLAG,
+    "keep_indexes": FLAG,
     "timezone": TEXT,
     "batch_size": BATCH_SIZE,
     "chunk_bytes": COUNT,
     "lock_timeout": SECONDS,
+    "without": NAMES,
     "jobs": COUNT,
 }
 OF_COMMAND: dict[str, Kind] = {"report": PATH, "progress": _choice(*PROGRESS)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from restore.constraints import read_triggers
+from restore.aside import read_triggers
 from restore.errors import LoadError
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ All that can be refused is refused before anything is written.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,17 +14,13 @@ import psycopg
 from psycopg import sql
 
 from restore import catalog
-from restore.constraints import (
-    STILL_ASIDE,
-    bring_back,
-    bring_triggers_back,
-    noted,
-)
+from restore.advice import repair_command
 from restore.destination import key_to_replace_by
 from restore.dry_run import shadow_plan
 from restore.errors import LoadError, SchemaError
 from restore.locks import lock_error
 from restore.matching import BOOKKEEPING, match_files, shown
+from restore.notes import noted
 from restore.plan import make_plan
 from restore.preflight import (
     check_may_empty,
@@ -35,6 +32,7 @@ from restore.preflight import (
 from restore.relations import ancestors, count_rows, has_rows, read_relations, referrers
 from restore.session import be_alone
 from restore.transient import retrying
+from restore.wording import counted
 
 if TYPE_CHECKING:
     from restore.backup import Backup
@@ -81,16 +79,13 @@ def prepare(
     report.server = f"PostgreSQL {server.version}"
     if not options.dry_run:
         be_alone(conn)
+    report.warnings += see_nothing_aside(conn, options)
     matches = match_files(backup, read_relations(conn, options.schema), options)
     found = matches.by_oid
     report.left_out += [*backup.left_out, *matches.left_out]
     report.warnings += [*backup.warnings, *matches.warnings]
     report.warnings += _check_inheritance(conn, found)
     report.warnings += check_rights(conn, server, found, options)
-    if options.dry_run:
-        report.warnings += _pending(conn)
-    else:
-        _repair_others(conn, found)
     report.left_out += _leave_out_books(conn, found, options)
     room = _survey(conn, found, options)
     if room.filled and (options.clean or confirm is not None):
@@ -106,7 +101,7 @@ def prepare(
         report.warnings += warnings
         return plan
     report.warnings += _empty(conn, found, room)
-    return _plan(conn, found) if _repair(conn) else plan
+    return plan
 
 
 def _plan(conn: psycopg.Connection, found: dict[int, Match]) -> Plan:
@@ -234,53 +229,38 @@ def _empty(conn: psycopg.Connection, found: dict[int, Match], room: Room) -> lis
     return warnings
 
 
-def _pending(conn: psycopg.Connection) -> list[str]:
-    """Say what a restore would repair first."""
-    try:
-        asides = noted(conn)
-    except psycopg.errors.InsufficientPrivilege:
-        return []
-    if not asides:
-        return []
-    kinds = ", ".join(sorted({aside.kind for aside in asides}))
-    line = (
-        f"a restore that was killed left {len(asides)} things aside ({kinds}): a restore brings"
-        " them back first, this dry run does without"
-    )
-    return [line]
+def see_nothing_aside(conn: psycopg.Connection, options: Options) -> list[str]:
+    """See that no restore that did not end has left anything aside.
 
+    Rows would go in that a key that is aside forbids, and nobody would find out.
 
-def _repair_others(conn: psycopg.Connection, found: dict[int, Match]) -> None:
-    """Bring back what a killed restore left aside, if other tables than the backup's lack it.
+    Returns:
+        Warnings: what a restore refuses to start for, a dry run only tells.
 
-    Else it comes back when they are emptied: then it costs nothing, and nothing is in the way.
+    Raises:
+        LoadError: something is aside.
     """
-    own = {(match.relation.schema, match.relation.name) for match in found.values()}
     try:
         asides = noted(conn)
     except psycopg.errors.InsufficientPrivilege as error:
-        raise LoadError(
-            f"{error.diag.message_primary}: another role's restore was killed, and left notes there"
-            " of what it put aside: restore as that role, or as a superuser"
-        ) from error
-    if {(aside.schema, aside.table) for aside in asides} - own:
-        _repair(conn)
+        if options.dry_run:
+            return []
+        raise LoadError(other_role(error)) from error
+    if not asides:
+        return []
+    kinds = ", ".join(
+        counted(number, kind, "indexes" if kind == "index" else None)
+        for kind, number in Counter(aside.kind for aside in asides).items()
+    )
+    line = f"a restore that did not end left something aside ({kinds}): run"
+    if options.dry_run:
+        return [f"{line} `{repair_command(options)}`, which a restore needs; this dry run does not"]
+    raise LoadError(f"{line} `{repair_command(options)}` first, which brings it back")
 
 
-def _repair(conn: psycopg.Connection) -> bool:
-    """Bring back what a killed restore left aside.
-
-    Returns:
-        Whether there was something.
-
-    Raises:
-        LoadError: there are orphans.
-    """
-    if not noted(conn):
-        return False
-    try:
-        bring_back(conn)
-    except psycopg.errors.ForeignKeyViolation as error:
-        bring_triggers_back(conn)
-        raise LoadError(f"{error.diag.message_detail} {STILL_ASIDE}") from error
-    return True
+def other_role(error: psycopg.Error) -> str:
+    """Return in one line that the notes of what is aside are another role's."""
+    return (
+        f"{error.diag.message_primary}: another role's restore was killed, and left notes there of"
+        " what it put aside: repair as that role, or as a superuser"
+    )

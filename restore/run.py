@@ -96,7 +96,10 @@ def _load(
     try:
         job.run()
     except psycopg.errors.LockNotAvailable as error:
-        report.error = str(lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE"))
+        stopped = lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE")
+        for note in getattr(error, "__notes__", ()):
+            stopped.add_note(note)
+        report.error = describe(stopped)
     except (RestoreError, psycopg.Error) as error:
         report.error = describe(error)
     if options.dry_run or conn.info.transaction_status is not TransactionStatus.IDLE:

@@ -13,7 +13,8 @@ from restore.dsn import checked
 from restore.errors import LoadError
 
 _CONNECT_TIMEOUT_S = 10
-# What a session needs: values read and written one way whatever the role's settings, no limit on
+# What a session needs: what it makes is where it was (the database's default tablespace, unless
+# another is named), values read and written one way whatever the role's settings, no limit on
 # how long a statement may take, and no wait for the disk at each batch's commit (one durable flush
 # stands at the end). With row_security off, a policy that would hide or refuse rows is an error.
 _SESSION = {
@@ -21,6 +22,7 @@ _SESSION = {
     "IntervalStyle": "postgres",
     "bytea_output": "hex",
     "client_encoding": "UTF8",
+    "default_tablespace": "",
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
     "extra_float_digits": "1",

@@ -28,7 +28,9 @@ _DSN_VARIABLE = "DATABASE_URL"  # what web applications call it
 # One of these says that libpq knows where to; PGPASSWORD alone, say, does not.
 LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE", "PGSERVICEFILE")
 # What a retry has no use for: it puts records beside the rows that are there.
-NOT_OF_RETRY = frozenset({"clean", "cascade", "append", "map", "dry_run"})
+NOT_OF_RETRY = frozenset({"clean", "cascade", "append", "map", "dry_run", "keep_indexes"})
+# What bringing things back has a use for.
+OF_REPAIR = frozenset({"dsn", "lock_timeout", "jobs"})
 _OPTION = re.compile(r"--([a-z][a-z-]+)")
 _SHOWN = 40
 
@@ -56,6 +58,7 @@ def settle(
     environment: Mapping[str, str],
     *,
     retry: bool = False,
+    repair: bool = False,
 ) -> Settings:
     """Settle what is said in several places.
 
@@ -64,6 +67,7 @@ def settle(
         given: what the command line says, by the option's name with ``_``.
         environment: the environment.
         retry: this is a retry, which has fewer options, and always appends.
+        repair: nothing is restored, but what is aside brought back.
 
     Raises:
         UsageError: a value, a key or a file makes no sense.
@@ -76,6 +80,8 @@ def settle(
     if retry:
         settings = {name: s for name, s in settings.items() if name not in NOT_OF_RETRY}
         settings["append"] = Setting(value=True, origin="retry")
+    if repair:
+        settings = {name: s for name, s in settings.items() if name in OF_REPAIR}
     _settle_target(settings, environment)
     command = {name: s.value for name, s in settings.items() if name not in OF_RESTORE}
     return Settings(options=_options(path, settings), **cast("dict[str, Any]", command))

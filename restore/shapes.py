@@ -8,12 +8,14 @@ common becomes usual; if they are few, they are parted from the rest and loaded 
 from __future__ import annotations
 
 import re
+import uuid
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from restore.columns import EXACT_UUID
 from restore.decode import make_codec
 from restore.kinds import Shape, is_wide, kind_of, suspect
 from restore.scan import DECODE_ERRORS
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from restore.catalog import Column, Table
     from restore.decode import Codec
+    from restore.options import Technique
     from restore.values import Converter
 
 # Of records that do not fit, so many (one in ...) make their shape worth learning: each that is
@@ -73,9 +76,13 @@ class Shapes:
     Args:
         table: the target.
         converter: converts what comes in another form than usual.
+        without: techniques that are left out.
     """
 
-    def __init__(self, table: Table, converter: Converter) -> None:
+    def __init__(
+        self, table: Table, converter: Converter, without: frozenset[Technique] = frozenset()
+    ) -> None:
+        self._without = without
         self._columns = tuple(column for column in table.columns if not column.generated)
         self._by_name = {column.name: column for column in self._columns}
         self._generated = frozenset(c.name for c in table.columns if c.generated)
@@ -84,7 +91,7 @@ class Shapes:
         self._codecs: dict[Shape, Codec] = {}
         self._plain = {column.name: _plain_decoder(column) for column in self._columns}
         self._usual = Shape(self._optional, frozenset(), self._generated)
-        self._suspect = suspect(self._columns, self._usual)
+        self._see_usual()
         # The last batch did not decode at once: then the next one is not even tried so.
         self._troubled = False
 
@@ -94,8 +101,7 @@ class Shapes:
         Raises:
             msgspec.DecodeError: it is no JSON array of objects.
         """
-        is_suspect = self._suspect(data)
-        if not (is_suspect or self._troubled):
+        if not (self._troubled or self._suspect_at_once(data)):
             try:
                 codec = self._codec(self._usual)
                 rows = codec.decode(data)
@@ -104,14 +110,16 @@ class Shapes:
                 pass
         views = _raws.decode(data)
         raws = list(map(bytes, views))
-        segments = self._sort(raws, careful=is_suspect)
+        segments = self._sort(raws, careful=self._suspect(data))
         self._troubled = len(segments) > 1
         return Decoded(segments, len(raws), views)
 
     def _codec(self, shape: Shape) -> Codec:
         codec = self._codecs.get(shape)
         if codec is None:
-            codec = self._codecs[shape] = make_codec(self._columns, shape, self._converter)
+            codec = self._codecs[shape] = make_codec(
+                self._columns, shape, self._converter, self._without
+            )
         return codec
 
     def _sort(self, raws: list[bytes], *, careful: bool) -> list[Segment]:
@@ -150,8 +158,12 @@ class Shapes:
         if times * 2 <= count:
             named = before.named
         self._usual = Shape(named, before.wide | wide, unknown)
-        self._suspect = suspect(self._columns, self._usual)
+        self._see_usual()
         return self._usual != before
+
+    def _see_usual(self) -> None:
+        self._suspect = suspect(self._columns, self._usual)
+        self._suspect_at_once = suspect(self._columns, self._usual, at_once=True)
 
     def _shape_of(self, raw: bytes) -> Shape | None:
         """Return the shape of a record beside what is usual; None where it is no object."""
@@ -211,6 +223,8 @@ class Shapes:
 
 def _plain_decoder(column: Column) -> msgspec.json.Decoder[Any]:
     annotation = kind_of(column, wide=False).annotation
+    if annotation is uuid.UUID:
+        annotation = EXACT_UUID
     if not (column.not_null or annotation is msgspec.Raw):
         annotation = annotation | None
     return msgspec.json.Decoder(annotation)

@@ -112,7 +112,8 @@ def describe(error: Exception) -> str:
         return " ".join("; ".join(lines).split())
     if is_lost(error):
         said = error.diag.message_primary
-        return " ".join((f"{_LOST_LINE} ({said})" if said else _LOST_LINE).split())
+        line = f"{_LOST_LINE} ({said})" if said else _LOST_LINE
+        return " ".join("; ".join([line, *getattr(error, "__notes__", ())]).split())
     primary = error.diag.message_primary or str(error)
     detail = error.diag.message_detail
     parts = [f"{primary}: {detail}" if detail else primary, *getattr(error, "__notes__", ())]

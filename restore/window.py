@@ -8,6 +8,10 @@ UTF8_BOM = b"\xef\xbb\xbf"
 WHITE = b" \t\r\n"
 # White space before a first record of which no more than its end is kept, for its indentation.
 _INDENT_BYTES = 1 << 10
+# Python makes room for all that is asked for, whatever is there.
+_LARGEST_READ_BYTES = 1 << 26
+# Chunks of the usual size, and the few copies of them that live at a time, are smaller than this.
+_KEPT_BYTES = 1 << 20
 
 
 class Source(Protocol):
@@ -21,6 +25,16 @@ class Source(Protocol):
         """Read up to ``size`` bytes."""
 
 
+def _keep_memory() -> None:
+    """Have the allocator keep the memory of chunks for the next ones.
+
+    By itself glibc maps blocks from 128 KiB on afresh, and gives free memory back to the system:
+    then the pages of each chunk are made anew, which costs more than reading it. Once a larger
+    block was freed, it keeps what is smaller (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    bytearray(_KEPT_BYTES)  # never touched: it takes no memory
+
+
 class Window:
     """The bytes that have been read and not yet been used.
 
@@ -32,6 +46,7 @@ class Window:
     """
 
     def __init__(self, stream: Source, offset: int) -> None:
+        _keep_memory()
         self.held = b""
         self.offset = offset
         self.ended = False
@@ -49,7 +64,7 @@ class Window:
         """Read until ``wanted`` more bytes are held or the file ends."""
         parts = [self.held]
         while wanted > 0 and not self.ended:
-            part = self.read(wanted)
+            part = self.read(min(wanted, _LARGEST_READ_BYTES))
             parts.append(part)
             wanted -= len(part)
         self.held = b"".join(parts)

@@ -27,11 +27,18 @@ from restore.transient import describe
 
 if TYPE_CHECKING:
     from restore.options import Options
+    from restore.plan import Load
     from restore.tasks import Task
 
 # How often it says how far it is.
 _EVERY_S = 0.1
 _ORPHANED = 1
+
+
+class Ready(NamedTuple):
+    """The worker waits for tasks; ``error``: it cannot, since the database turned it away."""
+
+    error: str | None = None
 
 
 class Done(NamedTuple):
@@ -45,7 +52,7 @@ class Done(NamedTuple):
 class Failed(NamedTuple):
     """A task stopped: its counts by then, and why."""
 
-    counts: Counts | None
+    counts: Counts
     error: Exception
 
 
@@ -64,12 +71,12 @@ class Loader:
         self._limits = limits
         self._tables: dict[int, TableLoad] = {}
 
-    def table(self, task: Task) -> TableLoad:
-        """Return what loads a task's table."""
-        oid = task.load.table.oid
+    def table(self, load: Load) -> TableLoad:
+        """Return what loads a table."""
+        oid = load.table.oid
         if oid not in self._tables:
             self._tables[oid] = TableLoad(
-                self._conn, task.load, options=self._options, limits=self._limits
+                self._conn, load, options=self._options, limits=self._limits
             )
         return self._tables[oid]
 
@@ -92,8 +99,9 @@ def main(descriptor: int) -> None:
             options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
         )
     except RestoreError as error:
-        pipe.send(Failed(None, error))
+        pipe.send(Ready(str(error)))
         return
+    pipe.send(Ready())
     loader = Loader(conn, options, limits)
     while True:
         pipe.send(_work(loader, tasks.get(), pipe))
@@ -121,7 +129,7 @@ def _work(loader: Loader, task: Task, pipe: Connection) -> Done | Failed:
 
     try:
         with task.rejects() as rejects:
-            load = loader.table(task)
+            load = loader.table(task.load)
             holds = load.run(task.shard, report=report, rejects=rejects, tell=tell)
     except MemoryError:
         advice = "a worker process ran out of memory: take fewer --jobs, or smaller --chunk-bytes"

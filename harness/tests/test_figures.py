@@ -161,6 +161,28 @@ def test_ratios_are_of_medians_and_against_the_reference(
     assert figures(run, reference=None).engines[1].speed is None
 
 
+def test_every_engine_is_a_multiple_of_the_floor(make_run: MakeRun, make_trial: MakeTrial) -> None:
+    trials = [make_trial("restore", wall_s) for wall_s in (2.0, 3.0, 9.0)]
+    trials += [make_trial("floor", wall_s) for wall_s in (2.0, 1.0, 2.5)]
+    trials += [make_trial("floor", 0.1, status=Status.WRONG_RESULT)]
+    trials += [make_trial("floor", 0.1, warmup=True)]
+    trials += [make_trial("late", 60.0, status=Status.TIMEOUT)]
+    run = make_run(*trials)
+    restore, floor, late = (of(run, name) for name in ("restore", "floor", "late"))
+    assert restore.floors is not None
+    assert restore.floors.value == 1.5
+    assert (floor.floors, floor.floors_at_least) == (None, None)
+    assert (late.floors, late.floors_at_least) == (None, 30.0)
+
+
+def test_without_a_floor_that_is_ok_there_is_no_multiple(
+    make_run: MakeRun, make_trial: MakeTrial
+) -> None:
+    failed = make_trial("floor", 1.0, status=Status.ERROR)
+    for run in (make_run(make_trial("restore", 2.0), failed), make_run(make_trial("restore", 2.0))):
+        assert (of(run, "restore").floors, of(run, "restore").floors_at_least) == (None, None)
+
+
 def test_an_empty_run_has_no_figures(make_run: MakeRun) -> None:
     assert figures(make_run()).engines == ()
 

@@ -118,11 +118,61 @@ def test_ten_million_rows_still_fit_80_columns(make_run: MakeRun, make_trial: Ma
     run = make_run(
         *(make_trial("legacy", w, peak_bytes=20 * 10**9, tables=tables) for w in (1234, 1345)),
         *(make_trial("restore", w, peak_bytes=10**8, tables=tables) for w in (40.1, 41.2)),
+        *(make_trial("floor", w, peak_bytes=10**8, tables=tables) for w in (30.1, 31.2)),
     )
     text = bench(run)
     assert widest(text) <= 80
+    assert "x floor  beside legacy\n" in text  # closer than usual
     for figure in ("1,290 s", "1,234-1,345", "20,000 MB", "246,000", "32x faster", "0.0050x"):
         assert figure in text
+
+
+FLOOR = """\
+engine    ok       time  rows/s  peak memory  success  x floor  beside legacy
+─────────────────────────────────────────────────────────────────────────────
+legacy   1/3     12.3 s     163       512 MB   75.00%      15x              -
+restore  3/3     1.62 s   1,230      62.1 MB     100%     2.0x    7.6x faster
+              1.60-1.71            61.9-62.4                     0.12x memory
+floor    1/1    0.810 s   2,470      40.0 MB     100%        -     15x faster
+                                                                0.078x memory
+"""
+
+
+def with_floor(run: Run, make_trial: MakeTrial, **fields: object) -> Run:
+    floor = make_trial("floor", 0.81, peak_bytes=40_000_000, tables=WHOLE, **fields)
+    return replace(run, trials=(*run.trials, floor))
+
+
+def test_beside_a_floor_each_engine_is_told_as_a_multiple_of_it(
+    run: Run, make_trial: MakeTrial
+) -> None:
+    beside = with_floor(run, make_trial)
+    assert FLOOR in bench(beside)
+    assert "x floor: its time over that of floor" in squeezed(bench(beside))
+    assert "floor was" not in bench(beside)
+    assert "| x floor |" in to_markdown(bench_report(figures(beside)))
+
+
+def test_a_run_without_a_floor_says_nothing_of_it(run: Run) -> None:
+    assert "floor" not in bench(run)
+
+
+def test_a_floor_that_failed_is_told_and_gives_no_figure(run: Run, make_trial: MakeTrial) -> None:
+    text = bench(with_floor(run, make_trial, status=Status.WRONG_RESULT))
+    assert "x floor" not in text
+    assert "nothing is told as a multiple of it" in squeezed(text)
+
+
+def test_multiples_of_the_floor_are_compared_between_runs(run: Run, make_trial: MakeTrial) -> None:
+    before = with_floor(run, make_trial)
+    quicker = [
+        replace(each, wall_s=(each.wall_s or 0) * (0.5 if each.engine == "restore" else 1))
+        for each in before.trials
+    ]
+    after = replace(before, id="bbbb0002", trials=tuple(quicker))
+    text = squeezed(to_terminal(compare_report(compare(before, after))))
+    assert "x floor 2.0x 1.00x 2.0x less" in text
+    assert "x floor" not in to_terminal(compare_report(compare(run, replace(run, id="b"))))
 
 
 @pytest.mark.parametrize("width", [1, 20, 40, 80, 200])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,26 @@ class Target:
         assert done.returncode in expected, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
+
+    def repair(self, *arguments: str, exit_code: int = 0) -> list[str]:
+        """Run the command that brings back what is aside, and return its lines."""
+        command = [sys.executable, "-m", "restore", "repair", "--dsn", self.dsn, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == exit_code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return (done.stdout + done.stderr).splitlines()
+
+    def kill(self, where: str) -> None:
+        """Restore, and kill the process, as nothing can prevent, where it calls this function."""
+        module, _, name = where.partition(".")
+        script = (
+            f"import os, signal, sys; from restore import {module}\n"
+            f"{module}.{name} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "from restore.__main__ import main; main(sys.argv[1:])"
+        )
+        command = [sys.executable, "-c", script, str(self.backup), "--dsn", self.dsn]
+        done = subprocess.run(command, check=False, capture_output=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
 
     def load(self, *, watch: Any = None, confirm: Any = None, **options: Any) -> Report:
         """Restore through the library."""

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from restore.aside import put_indexes_aside
 from restore.catalog import read_tables
-from restore.constraints import put_indexes_aside, put_keys_aside
 from restore.relations import read_relations
 from restore.tests.target import COMPANIES, user, uuid
 
@@ -40,14 +40,10 @@ def test_foreign_keys_come_back_as_they_were(target: Target) -> None:
 def test_foreign_keys_that_a_killed_restore_left_aside_come_back(target: Target) -> None:
     target.write(company=COMPANIES, User=[user(n) for n in range(3)], post=[])
     before = target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'")
-    script = (
-        "import os, sys; from restore import job; from restore.__main__ import main\n"
-        "job.bring_back = lambda conn: os._exit(9)\n"  # dies with its keys aside
-        "main(sys.argv[1:])"
-    )
-    command = [sys.executable, "-c", script, str(target.backup), "--dsn", target.dsn]
-    assert subprocess.run(command, check=False, capture_output=True).returncode == 9
+    target.kill("job.bring_back")  # with its keys aside
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") != before
+    assert len(target.repair()) == 4
+    assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == before
     target.restore("--clean")
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == before
     assert target.rows('SELECT count(*) FROM "User"') == [(3,)]
@@ -119,28 +115,11 @@ def test_an_interrupted_restore_says_so_in_one_line_and_the_next_one_repairs(
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == keys
 
 
-def test_what_a_killed_restore_left_aside_comes_back_with_other_tables_too(target: Target) -> None:
-    """A restore of one table repairs another's, or the rows in there would be orphaned unseen."""
-    query = "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' ORDER BY 1"
-    before = target.rows(query)
-    target.write(company=[], User=[user(1, companyId=None)], post=[])
-    target.load()
-    names = [relation for relation in read_relations(target.conn, None) if relation.name == "post"]
-    [post] = read_tables(target.conn, [names[0].oid]).values()
-    put_keys_aside(target.conn, {post.oid: post}, post.foreign_keys)
-    target.conn.execute(f"INSERT INTO post (author) VALUES ('{uuid(1)}')")
-    assert 'Table "post" references "User"' in target.turned_down(
-        clean=True, tables=frozenset({"User", "company"})
-    )
-    assert target.rows(query) == before
-
-
-def test_notes_of_a_table_that_is_gone_do_not_stop_a_restore(target: Target) -> None:
+def test_notes_of_a_table_that_is_gone_go_as_well(target: Target) -> None:
     target.conn.execute("CREATE TABLE gone (id int); CREATE INDEX i ON gone (id)")
     names = [relation for relation in read_relations(target.conn, None) if relation.name == "gone"]
     [gone] = read_tables(target.conn, [names[0].oid]).values()
     put_indexes_aside(target.conn, gone)
     target.conn.execute("DROP TABLE gone")
-    target.write(company=[])
-    assert target.load().complete
+    assert target.repair() == ["brought back index i of gone"]
     assert target.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]

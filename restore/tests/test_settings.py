@@ -162,7 +162,7 @@ def test_pyproject_is_read_too(folder: Path) -> None:
         ("clean = 'yes'", "clean in restore.toml takes true or false, not 'yes'"),
         ("batch-size = 1.5", "batch-size in restore.toml takes a number of records, or auto"),
         ("batch-size = true", "batch-size in restore.toml takes a number of records, or auto"),
-        ("tables = [1]", "tables in restore.toml takes names of tables"),
+        ("tables = [1]", "tables in restore.toml takes names"),
         ("map = 'a=b'", "map in restore.toml takes names of files and their tables"),
         ("map = {a = 1}", "map in restore.toml takes names of files and their tables"),
         ("on-conflict = 'no'", "on-conflict in restore.toml takes reject, skip or replace"),

@@ -225,6 +225,18 @@ def test_ctrl_c_ends_the_workers(target: Target) -> None:
     assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
+def test_a_role_with_few_connections_loads_with_fewer_processes(target: Target) -> None:
+    write_events(target)
+    target.conn.execute("GRANT CREATE ON SCHEMA public TO public")
+    with target.role("CONNECTION LIMIT 3") as name:
+        target.conn.execute(f"ALTER TABLE event OWNER TO {name}")
+        report = target.load(jobs=3)
+    assert report.error is None
+    assert report.tables[0].read == COUNT
+    [warning] = [line for line in report.warnings if "fewer" in line]
+    assert "too many connections" in warning
+
+
 def test_no_password_is_on_a_command_line(target: Target) -> None:
     target.dsn += "&password=s3cret" if "?" in target.dsn else " password=s3cret"
     process = start_and_wait(target)

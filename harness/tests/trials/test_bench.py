@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.engines import Engine
+    from harness.servers import RunningServer
 
 SMALL_ENGINE = Path(__file__).with_name("small_engine.py")
 A, B = "fake:wall=1,mib=10", "fake:wall=2,mib=20"
@@ -42,6 +43,10 @@ def parsed(*arguments: str) -> BenchOptions:
     parser = argparse.ArgumentParser()
     bench_options.add_arguments(parser)
     return bench_options.from_arguments(parser.parse_args(arguments))
+
+
+def names(*arguments: str) -> list[str]:
+    return [engine.name for engine in parsed(*arguments).engines]
 
 
 def only_run(results: Path) -> Run:
@@ -129,6 +134,53 @@ def test_a_real_engine_goes_through(
     assert run.server.kind == "embedded"
 
 
+def test_where_there_is_no_floor_the_others_are_measured_all_the_same(
+    dataset: Path, tmp_path: Path, small_engine: Callable[..., Engine], server: RunningServer
+) -> None:
+    """The truth is of another dataset, so that what is restored for the floor is not right."""
+    path = dataset / "manifest.json"
+    path.write_text(path.read_text().replace('"rows": 3', '"rows": 2').replace(": 3,", ": 2,"))
+    given = options(
+        dataset,
+        tmp_path,
+        engines=(small_engine(), engines.named("floor")),
+        rounds=1,
+        warmup=0,
+        server=server.dsn("postgres"),
+        cache=tmp_path / "cache",
+    )
+    run = bench.run_bench(given, announce=lambda _: None)
+    small, floor = run.trials
+    assert small.exit_code == 0
+    assert (floor.status, floor.restored, floor.expected) == (Status.ERROR, 0, 4)
+    assert floor.detail is not None
+    assert "pets differs from the ground truth" in floor.detail
+
+
+def test_the_floor_runs_in_a_bench_with_its_jobs(
+    dataset: Path, tmp_path: Path, server: RunningServer
+) -> None:
+    given = options(
+        dataset,
+        tmp_path,
+        engines=(engines.named("floor"), fake_engine.engine(A)),
+        rounds=1,
+        warmup=0,
+        jobs=3,
+        server=server.dsn("postgres"),
+        cache=tmp_path / "cache",
+    )
+    run = bench.run_bench(given, announce=lambda _: None)
+    assert [(trial.engine, trial.status) for trial in run.trials] == [
+        ("floor", Status.OK),
+        (A, Status.OK),
+    ]
+    assert run.parameters["jobs"] == 3
+    report = msgspec.json.decode(run.trials[0].report)
+    assert (report["engine"], report["jobs"]) == ("floor", 3)
+    assert str(tmp_path) not in run.trials[0].report.__str__()
+
+
 def test_a_server_that_dies_ends_the_run_and_keeps_what_was_measured(
     dataset: Path, tmp_path: Path, small_engine: Callable[..., Engine]
 ) -> None:
@@ -154,17 +206,24 @@ def test_a_server_that_dies_ends_the_run_and_keeps_what_was_measured(
 
 def test_the_defaults_are_the_documented_ones() -> None:
     given = parsed()
-    assert [engine.name for engine in given.engines] == ["legacy", "restore"]
+    assert [engine.name for engine in given.engines] == ["legacy", "restore", "floor"]
     assert (given.rows, given.rounds, given.warmup, given.server) == (100_000, 5, 1, "auto")
     assert given.limits == Limits(1800.0, None)
 
 
 def test_engines_of_the_users_join_the_default_ones() -> None:
     mine = "mine=x {backup} {dsn}"
-    assert [e.name for e in parsed("--engine-command", mine).engines][-1] == "mine"
-    assert [e.name for e in parsed("--engine-command", mine, "--engine", "mine").engines] == [
-        "mine"
-    ]
+    assert names("--engine-command", mine) == ["legacy", "restore", "mine", "floor"]
+    assert names("--engine-command", mine, "--engine", "mine") == ["mine", "floor"]
+
+
+def test_the_floor_runs_beside_real_engines_unless_it_is_left_out() -> None:
+    assert names("--engine", "legacy") == ["legacy", "floor"]
+    assert names("--engine", "floor", "--engine", "legacy") == ["floor", "legacy"]
+    assert names("--engine", "legacy", "--no-floor") == ["legacy"]
+    assert names("--no-floor") == ["legacy", "restore"]
+    assert names("--engine", "floor", "--no-floor") == ["floor"]
+    assert names("--engine", A, "--engine", B) == [A, B]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +240,7 @@ def test_sizes(text: str, size: int) -> None:
         (["--rows", "0"], "--rows 0 makes no sense"),
         (["--rounds", "0"], "--rounds 0 makes no sense"),
         (["--warmup", "-1"], "--warmup -1 makes no sense"),
+        (["--jobs", "0"], "--jobs 0 makes no sense"),
         (["--timeout", "0"], "--timeout 0 makes no sense"),
         (["--timeout", "nan"], "--timeout nan makes no sense"),
         (["--memory-limit", "512"], "'512' is no size"),
@@ -222,7 +282,7 @@ class _Bench:
             [
                 *(sys.executable, "-P", "-m", "harness", "bench", "--server", "embedded"),
                 *("--dataset", dataset, "--results", self.results, "--warmup", "0"),
-                *("--engine", A, "--engine", "slow"),
+                *("--engine", A, "--engine", "slow", "--no-floor"),
                 *("--engine-command", f"{engine} child={mark} sleep=600"),
             ],
             env={**engines.environment({}), "TMPDIR": str(self.temporary)},

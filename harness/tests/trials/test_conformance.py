@@ -13,6 +13,7 @@ import pytest
 
 from harness import meter, trial
 from harness.engines import ENGINES, Engine, environment
+from harness.floor.encode import encode
 from harness.generate import DatasetSpec, cached
 from harness.manifest import load
 from harness.meter import End, Limits, Outcome
@@ -59,6 +60,9 @@ def test_an_engine_does_what_it_is_known_to_do(
     engine: Engine, spec: DatasetSpec, cache: Path, stage_of: Callable[..., Stage]
 ) -> None:
     stage = stage_of(cached(spec, cache))
+    if engine.needs_encoded:
+        folder = encode(stage.server, stage.backup, stage.manifest, cache, print)
+        stage = dataclasses.replace(stage, floor=folder, jobs=2)
     made = tried(engine, stage)
     known = engine.limitation(stage.manifest)
     expected = Status.OK if known is None else known.status
@@ -125,6 +129,8 @@ def called(engine: Engine, folder: Path, backup: Path, dsn: str) -> tuple[Outcom
         "dsn": dsn,
         "report": str(folder / "report.json"),
         "rejects": str(folder / "rejects"),
+        "jobs": "1",
+        "floor": str(backup),
     }
     out, err = folder / "out", folder / "err"
     command = meter.Command(engine.argv(values), folder, environment({}), out, err)

@@ -15,14 +15,25 @@ from harness.record import Status, Trial
 if TYPE_CHECKING:
     from pathlib import Path
 
-VALUES = {"backup": "/b", "dsn": "postgresql:///d", "report": "/r", "rejects": "/j"}
+VALUES = {
+    "backup": "/b",
+    "dsn": "postgresql:///d",
+    "report": "/r",
+    "rejects": "/j",
+    "jobs": "3",
+    "floor": "/f",
+}
 BLANK = Trial(engine="x", round=1, warmup=False, status=Status.SKIPPED, started_at=trial.now())
 
 
 @pytest.mark.parametrize("engine", engines.ENGINES, ids=lambda engine: engine.name)
 def test_each_engine_is_called_as_the_formats_say(engine: engines.Engine) -> None:
     argv = engine.argv(VALUES)
-    assert argv[2:5] == ("-m", engine.name, "/b")
+    if engine.needs_encoded:
+        assert argv[2:5] == ("-m", f"harness.{engine.name}", "/f")
+        assert "--jobs=3" in argv
+    else:
+        assert argv[2:5] == ("-m", engine.name, "/b")
     assert "--dsn=postgresql:///d" in argv
     assert "--report=/r" in argv
     assert ("--rejects=/j" in argv) is engine.keeps_rejects
@@ -41,6 +52,8 @@ def test_an_engine_of_the_users() -> None:
     assert engines.named("mine", (mine,)) is mine
     assert mine.argv(VALUES) == ("python", "my file.py", "/b", "--to=postgresql:///d", "{}")
     assert not mine.keeps_rejects
+    parallel = engines.command("mine=x {backup} {dsn} -j{jobs}")
+    assert parallel.argv(VALUES)[-1] == "-j3"
     assert engines.command("mine=x {backup} {dsn} {rejects}").keeps_rejects
 
 
@@ -52,6 +65,7 @@ def test_an_engine_of_the_users() -> None:
         ("restore=x {backup} {dsn}", "exists"),
         ("mine=x {backup}", "must hold {backup} and {dsn}"),
         ("mine=x {backup} {dsn} {password}", "nothing else in braces"),
+        ("mine=x {backup} {dsn} {floor}", "nothing else in braces"),
         ("mine=x {backup} {dsn} {", "mine"),
         ("mine=x {backup} {dsn} 'open", "No closing quotation"),
         ("mine=x {backup.parent} {dsn}", "nothing else in braces"),

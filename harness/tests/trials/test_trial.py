@@ -11,6 +11,7 @@ import pytest
 
 from harness import trial
 from harness.engines import Engine
+from harness.judge import judge
 from harness.manifest import load
 from harness.meter import End, Outcome
 from harness.record import Status, Trial
@@ -237,4 +238,4 @@ def test_a_failure_stays_one_though_the_rows_are_there(
 ) -> None:
     truth = load(dataset)
     tried = Attempt(outcome=outcome, tables=())
-    assert trial.judge(Engine(name="x", template=()), truth, tried)[0] is status
+    assert judge(Engine(name="x", template=()), truth, tried)[0] is status

@@ -9,7 +9,8 @@ import pytest
 
 from harness import manifest, verify
 from harness.errors import InputError
-from harness.trial import database_of, difference
+from harness.judge import difference
+from harness.trial import database_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

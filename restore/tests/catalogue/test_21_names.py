@@ -70,3 +70,10 @@ def test_the_search_path_finds_tables(target: Target) -> None:
     assert "no table in the database for thing" in target.turned_down()
     target.dsn = make_conninfo(target.dsn, options="-csearch_path=app")
     assert target.load().complete
+
+
+def test_an_array_beside_a_name_that_no_struct_can_have(target: Target) -> None:
+    target.conn.execute('CREATE TABLE odd (id int PRIMARY KEY, "quo""te" text, tags text[])')
+    target.write(odd=[{"id": 1, 'quo"te': "x", "tags": ["a", None, 'b"']}])
+    target.restore()
+    assert target.rows("SELECT * FROM odd") == [(1, "x", ["a", None, 'b"'])]

@@ -1,0 +1,120 @@
+"""What is aside is written down in the database, in the same transaction that drops it.
+
+The notes are in schema ``restore_journal``, which is gone again when all is back. They hold all
+that it takes, so that a crash at any point leaves nothing that cannot be repaired.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import psycopg
+
+    from restore.catalog import Table
+
+# Where they are, and what rows are taken out is kept in for a moment.
+JOURNAL = "restore_journal"
+_MAKE_JOURNAL = """
+    CREATE SCHEMA IF NOT EXISTS restore_journal;
+    CREATE TABLE IF NOT EXISTS restore_journal.aside (
+        kind text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL,
+        name text NOT NULL, place bigint NOT NULL, statements text[] NOT NULL, check_statement text,
+        PRIMARY KEY (kind, schema_name, table_name, name)
+    )
+"""
+_JOURNAL = "SELECT to_regclass('restore_journal.aside') IS NOT NULL"
+_NOTE = "INSERT INTO restore_journal.aside VALUES (%s, %s, %s, %s, %s, %s, %s)"
+_NOTED = """
+    SELECT kind, schema_name, table_name, name, place, statements, check_statement
+    FROM restore_journal.aside
+    WHERE kind = ANY(%s) AND schema_name = COALESCE(%s, schema_name)
+      AND table_name = COALESCE(%s, table_name)
+    ORDER BY schema_name, table_name, place, name
+"""
+_STRIKE = """
+    DELETE FROM restore_journal.aside
+    WHERE (kind, schema_name, table_name, name) = (%s, %s, %s, %s)
+"""
+# With all that a killed restore may have kept there.
+_DROP_JOURNAL = "DROP SCHEMA IF EXISTS restore_journal CASCADE"
+
+Kind = Literal["index", "key", "foreign key", "trigger"]
+"""``key``: the index of a primary key or of a unique constraint."""
+INDEXES: tuple[Kind, ...] = ("index", "key")
+
+
+class Aside(NamedTuple):
+    """Something that is put aside, as the journal notes it: what it is, and how to make it again.
+
+    The statements are PostgreSQL's own (``pg_get_indexdef``, ``pg_get_constraintdef``) and quoted
+    names; nothing of a backup goes into them.
+
+    Attributes:
+        place: those of one table come back in this order.
+        statements: make it again, in one transaction.
+        check: what is to be done later where it takes long: a foreign key's validation.
+    """
+
+    kind: Kind
+    schema: str
+    table: str
+    name: str
+    place: int
+    statements: list[str]
+    check: str | None = None
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The qualified name of its table, for use in SQL."""
+        return sql.Identifier(self.schema, self.table)
+
+    @property
+    def shown(self) -> str:
+        """What it is, in words."""
+        return f"{self.kind} {self.name} of {self.table}"
+
+
+def note(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
+    """Note what is put aside in this transaction.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: the role may not make the journal's schema.
+    """
+    conn.execute(_MAKE_JOURNAL)
+    for aside in asides:
+        conn.execute(_NOTE, aside)
+
+
+def noted(conn: psycopg.Connection, *kinds: Kind, table: Table | None = None) -> list[Aside]:
+    """Return what the journal says is aside; nothing where there is no journal.
+
+    Args:
+        conn: a connection to the target.
+        kinds: what of it; none: all.
+        table: the table that it belongs to; None: any.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: the role may not read the journal.
+    """
+    if conn.execute(_JOURNAL).fetchone() != (True,):
+        return []
+    schema, name = (table.schema, table.name) if table is not None else (None, None)
+    wanted = [list(kinds or get_args(Kind)), schema, name]
+    return [Aside(*row) for row in conn.execute(_NOTED, wanted).fetchall()]
+
+
+def strike(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
+    """Strike the notes of what is back."""
+    for aside in asides:
+        conn.execute(_STRIKE, aside[:4])
+
+
+def drop_journal(conn: psycopg.Connection) -> None:
+    """Drop the journal, once all is back."""
+    if conn.execute(_JOURNAL).fetchone() == (True,):
+        conn.execute(_DROP_JOURNAL)

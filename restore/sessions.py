@@ -1,0 +1,125 @@
+"""Sessions that work side by side on the server: they build indexes and validate foreign keys."""
+
+from __future__ import annotations
+
+import queue
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from restore.errors import LoadError
+from restore.session import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from types import TracebackType
+
+    import psycopg
+
+    from restore.options import Options
+
+T = TypeVar("T")
+
+# A server's shared_buffers are, where it was set up as its manual says, a quarter of its machine's
+# memory: all sessions together may sort in as much again. Beyond a gigabyte a sort gains nothing.
+_MOST_MEMORY_BYTES = 1 << 30
+_MEMORY = """
+    SELECT set_config('maintenance_work_mem', GREATEST(
+        pg_size_bytes(current_setting('maintenance_work_mem')),
+        LEAST(pg_size_bytes(current_setting('shared_buffers')) / %s, %s)) / 1024 || 'kB', false)
+"""
+# As many as the session would have anyway, or its share of the processors that --jobs speaks of.
+_WORKERS = """
+    SELECT set_config('max_parallel_maintenance_workers', GREATEST(
+        reset_val::int, LEAST(%s, current_setting('max_parallel_workers')::int) / %s)::text, false)
+    FROM pg_settings WHERE name = 'max_parallel_maintenance_workers'
+"""
+_NO_WORKERS = "SET max_parallel_maintenance_workers = 0"
+
+
+def grant_memory(conn: psycopg.Connection, sessions: int) -> None:
+    """Let a session that builds indexes sort in more memory than it was given, within a bound.
+
+    Args:
+        conn: the session.
+        sessions: how many do so at the same time.
+    """
+    conn.execute(_MEMORY, [sessions, _MOST_MEMORY_BYTES])
+
+
+def grant_workers(conn: psycopg.Connection, jobs: int, sessions: int) -> None:
+    """Let the server build an index of this session's with several processes.
+
+    Args:
+        conn: the session.
+        jobs: how many processors there are for the restore; 0: none is free now.
+        sessions: how many share in them.
+    """
+    if jobs:
+        conn.execute(_WORKERS, [jobs, sessions])
+    else:
+        conn.execute(_NO_WORKERS)
+
+
+class Sessions:
+    """Up to so many sessions, each opened when there is work that no other one is free for.
+
+    Args:
+        options: the target, and how its sessions are set up.
+        sessions: how many at the most.
+
+    Raises:
+        LoadError: not even one can be had.
+    """
+
+    def __init__(self, options: Options, sessions: int) -> None:
+        self._options = options
+        self._sessions = sessions
+        self._open: list[psycopg.Connection] = []
+        self._idle: queue.LifoQueue[psycopg.Connection] = queue.LifoQueue()
+        self._idle.put(self._connect())
+        self._threads = ThreadPoolExecutor(max_workers=sessions, thread_name_prefix="session")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            for conn in list(self._open):
+                conn.cancel_safe()  # what it is doing is of no use any more
+        self._threads.shutdown(cancel_futures=error is not None)
+        for conn in self._open:
+            conn.close()
+
+    def submit(self, work: Callable[[psycopg.Connection], T]) -> Future[T]:
+        """Have work done on one of the sessions."""
+        return self._threads.submit(self._work, work)
+
+    def _work(self, work: Callable[[psycopg.Connection], T]) -> T:
+        conn = self._take()
+        try:
+            return work(conn)
+        finally:
+            self._idle.put(conn)
+
+    def _take(self) -> psycopg.Connection:
+        """Return a session that is free: an open one if there is, else a new one."""
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            pass
+        try:
+            return self._connect()
+        except LoadError:
+            return self._idle.get()  # the server has no more: it takes longer, with fewer
+
+    def _connect(self) -> psycopg.Connection:
+        conn = connect(self._options.dsn, lock_timeout_s=self._options.lock_timeout_s)
+        self._open.append(conn)
+        grant_memory(conn, self._sessions)
+        return conn
