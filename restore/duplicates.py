@@ -58,9 +58,8 @@ def reload_duplicates(
 ) -> bool:
     """Isolate the duplicates of a table whose unique keys are aside; see the head of this file.
 
-    The table was empty before its load, no trigger has changed its rows, and whatever forbids rows
-    beside these keys (an exclusion constraint, another unique key) was in place: then it holds what
-    the file says, less the rejects.
+    The table was empty before its load, and no trigger has changed its rows: then it holds what the
+    file says, less the rejects.
 
     Args:
         conn: a connection that commits each statement.
@@ -148,6 +147,9 @@ class Duplicates:
         """
         if not self._search or not all(key.comparable for key in self._keys):
             return False
+        # What was in place has refused records, perhaps for rows that would not have been there.
+        if self._table.report.duplicates or self._excludes():
+            return False
         done = False
         try:
             with self._conn.transaction():
@@ -157,6 +159,11 @@ class Duplicates:
         except (psycopg.DataError, psycopg.ProgrammingError):
             return False  # an expression that some row does not bear, a type without equality
         return done
+
+    def _excludes(self) -> bool:
+        """Tell whether rows may forbid others that have other values: such a key is not aside."""
+        oid = sql.Literal(self._table.load.table.oid)
+        return self._number(_EXCLUSIONS.format(oid)) > 0
 
     def _take_out(self) -> bool:
         """Do so within a transaction; False: it has to be rolled back."""
@@ -277,5 +284,6 @@ _TAKE_OUT = sql.SQL(
     "WITH gone AS (DELETE FROM {table} WHERE {condition} RETURNING {values})"
     " INSERT INTO {store} SELECT * FROM gone"
 )
+_EXCLUSIONS = sql.SQL("SELECT count(*) FROM pg_index WHERE indrelid = {} AND indisexclusion")
 _COUNT = sql.SQL("SELECT count(*) FROM {} WHERE {}")
 _SIZE = sql.SQL("SELECT sum(octet_length(t::text)) FROM {} AS t")
