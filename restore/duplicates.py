@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from restore.indexes import UniqueAside
     from restore.origins import Kept, Values
 
-# The values of the keys of so many rows are held in memory, each of some 300 bytes. Beyond, a load
-# with the keys in place takes about as long: most of the time goes into what is loaded alone.
-MOST_ROWS = 50_000
+# The values of the keys of so many rows are held in memory: two forms of a UUID take 500 bytes.
+# Beyond, a load with the keys in place is not much slower: what is loaded alone takes the time.
+MOST_ROWS = 25_000
 # With long texts as keys it is fewer rows.
 _MOST_VALUE_BYTES = 4 << 20
 
@@ -58,9 +58,8 @@ def reload_duplicates(
 ) -> bool:
     """Isolate the duplicates of a table whose unique keys are aside; see the head of this file.
 
-    The table was empty before its load, no trigger has changed its rows, and whatever forbids rows
-    beside these keys (an exclusion constraint, another unique key) was in place: then it holds what
-    the file says, less the rejects.
+    The table was empty before its load, and no trigger has changed its rows: then it holds what the
+    file says, less the rejects.
 
     Args:
         conn: a connection that commits each statement.
@@ -126,8 +125,8 @@ class Duplicates:
             Twice(key, table.load.table.only, sql.Identifier(schema, f"twice_{oid}_{number}"))
             for number, key in enumerate(keys)
         ]
-        # What tells a row of all others, whether it is aside or in place. A partial key does not: a
-        # row that it does not mind may have the same values.
+        # What tells a row from all others, whether it is aside or in place. A partial key does not:
+        # a row that it does not mind may have the same values, and stays.
         searched = [key.columns for key in table.load.table.unique_keys]
         searched += [k.columns for k in keys if k.columns is not None and k.predicate is None]
         self._search = [
@@ -148,6 +147,9 @@ class Duplicates:
         """
         if not self._search or not all(key.comparable for key in self._keys):
             return False
+        # What was in place has refused records, perhaps for rows that would not have been there.
+        if self._table.report.duplicates or self._excludes():
+            return False
         done = False
         try:
             with self._conn.transaction():
@@ -158,11 +160,15 @@ class Duplicates:
             return False  # an expression that some row does not bear, a type without equality
         return done
 
+    def _excludes(self) -> bool:
+        """Tell whether rows may forbid others that have other values: such a key is not aside."""
+        oid = sql.Literal(self._table.load.table.oid)
+        return self._number(_EXCLUSIONS.format(oid)) > 0
+
     def _take_out(self) -> bool:
         """Do so within a transaction; False: it has to be rolled back."""
         self._conn.execute(_SORT)
         conditions: list[sql.Composable] = []
-        flags: list[sql.Composable] = []
         expected: list[int] = []
         for key in self._keys:  # all of them before a row leaves
             self._conn.execute(_DROP.format(key.store))
@@ -172,30 +178,29 @@ class Duplicates:
                 return False
             condition = key.condition(self._conn)
             if condition is not None:
-                flags.append(key.among(condition))
                 conditions.append(condition)
                 expected.append(rows)
         if not conditions:
             return False  # it is not these keys that forbid something
-        self.count = self._delete(sql.SQL(" OR ").join(conditions), flags)
+        self.count = self._delete(conditions)
         size = self._number(_SIZE.format(self._taken))
         # Grouping compares as the key does, "=" as the search path lets it: they might differ.
-        same = [self._number(_COUNT.format(self._taken, _flag(n))) for n in range(len(flags))]
+        same = [self._number(_COUNT.format(self._taken, _flag(n))) for n in range(len(expected))]
         return self.count <= MOST_ROWS and size <= _MOST_VALUE_BYTES and same == expected
 
-    def _delete(self, condition: sql.Composable, flags: list[sql.Composable]) -> int:
-        """Delete rows; keep their values by which they are searched, and a flag for each key."""
+    def _delete(self, conditions: list[sql.Composable]) -> int:
+        """Delete rows of which any is true; keep which, and the texts by which they are found."""
         texts = [
             # Told apart by their bytes, however the column compares.
             sql.SQL('{}::text COLLATE "C" AS {}').format(sql.Identifier(name), text)
             for name, text in self._texts.items()
         ]
-        noted = [sql.SQL("{} AS {}").format(test, _flag(n)) for n, test in enumerate(flags)]
+        noted = [sql.SQL("{} AS {}").format(test, _flag(n)) for n, test in enumerate(conditions)]
         parts: dict[str, sql.Composable] = {
             "table": self._table.load.table.only,
             "store": self._taken,
             "values": sql.SQL(", ").join([*texts, *noted]),
-            "condition": condition,
+            "condition": sql.SQL(" OR ").join(conditions),
         }
         self._conn.execute(_DROP.format(self._taken))
         self._conn.execute(_MAKE_STORE.format(**parts))
@@ -279,5 +284,6 @@ _TAKE_OUT = sql.SQL(
     "WITH gone AS (DELETE FROM {table} WHERE {condition} RETURNING {values})"
     " INSERT INTO {store} SELECT * FROM gone"
 )
+_EXCLUSIONS = sql.SQL("SELECT count(*) FROM pg_index WHERE indrelid = {} AND indisexclusion")
 _COUNT = sql.SQL("SELECT count(*) FROM {} WHERE {}")
 _SIZE = sql.SQL("SELECT sum(octet_length(t::text)) FROM {} AS t")

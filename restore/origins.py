@@ -73,12 +73,12 @@ class _Plain:
 
 
 _INTEGER = _Plain(int | str | None, (int, str))  # too long for JavaScript, it is often a string
-_NUMBER = _Plain(decimal.Decimal | None, (decimal.Decimal, str))
 _TEXT = _Plain(str | None, (str,))
 _PLAIN = {
     **dict.fromkeys(("int2", "int4", "int8"), _INTEGER),
-    **dict.fromkeys(("citext", "text", "uuid", "varchar"), _TEXT),
-    "numeric": _NUMBER,
+    **dict.fromkeys(("citext", "text", "varchar"), _TEXT),
+    "numeric": _Plain(decimal.Decimal | None, (decimal.Decimal, str)),
+    "uuid": _Plain(str | None, (str, str.upper)),
 }
 # A key of several columns may be written in any mixture of their forms: so many are looked for.
 _MOST_FORMS = 8

@@ -58,12 +58,12 @@ class Twice:
     def _values(self) -> list[sql.Identifier]:
         return [sql.Identifier(f"v{n}") for n in range(len(self.key.terms or ()))]
 
-    def condition(self, conn: psycopg.Connection) -> sql.Composable | None:
+    def condition(self, conn: psycopg.Connection) -> sql.Composed | None:
         """Return what is true of the rows that have to leave; None: there are none.
 
         That is one condition for each pattern of NULLs among the noted values, so that the server
-        can look these up in a hash table. Rows that a partial key does not mind leave too, as their
-        records do not tell them from others; but an expression may not bear such rows.
+        can look these up in a hash table. Of rows that a partial key does not mind nothing else is
+        asked: its expressions may not bear them.
         """
         values = self._values()
         nulls = sql.SQL(", ").join(sql.SQL("{} IS NULL").format(value) for value in values)
@@ -75,13 +75,9 @@ class Twice:
         if not found:
             return None
         condition = sql.SQL("({})").format(sql.SQL(" OR ").join(found))
-        return condition if self.key.columns is not None else self.among(condition)
-
-    def among(self, condition: sql.Composable) -> sql.Composed:
-        """Return what is true of the rows that the key minds and a condition is true of."""
-        return sql.SQL("COALESCE(CASE WHEN {} THEN {} END, false)").format(
-            self._predicate(), condition
-        )
+        if self.key.predicate is None:
+            return condition
+        return sql.SQL("(CASE WHEN {} THEN {} END)").format(self._predicate(), condition)
 
     def _condition(self, parts: list[tuple[sql.SQL, sql.Identifier, bool]]) -> sql.Composed:
         """Return what is true of rows with noted values, of which these parts are NULL."""
