@@ -98,7 +98,7 @@ def test_a_lock_in_the_way_of_foreign_keys_leaves_them_where_they_are(
     assert target.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]
 
 
-def test_a_lock_in_the_way_of_a_copy_stops_it_and_the_next_restore_is_whole(
+def test_a_lock_in_the_way_of_a_copy_stops_it_and_after_a_repair_the_next_restore_is_whole(
     target: Target, database: Any
 ) -> None:
     keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f'"
@@ -119,6 +119,7 @@ def test_a_lock_in_the_way_of_a_copy_stops_it_and_the_next_restore_is_whole(
     loaded = {table.table: table.loaded for table in report.tables}["company"]
     assert target.rows("SELECT count(*) FROM company") == [(loaded,)]
     other.execute("ROLLBACK")
+    target.repair("--empty")
     assert target.load(clean=True).complete
     assert target.rows(keys) == before
 
