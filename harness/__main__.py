@@ -86,11 +86,15 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     generate.add_arguments(add("generate", generate.run, "Write a backup with its ground truth."))
     bench_text = "Restore a backup with each engine, measure, verify, record, and show a table."
     bench_parser = add("bench", _bench, bench_text)
-    if "bench" in words:
+    ablate_text = "Measure what each technique gives, from the naive restorer to the full one."
+    ablate_parser = add("ablate", _ablate, ablate_text)
+    if {"bench", "ablate"} & set(words):
         # With it come psycopg and all that restores, for which no other command should wait.
         from harness import bench_options  # noqa: PLC0415
 
+        bench_options.add_engines(bench_parser)
         bench_options.add_arguments(bench_parser)
+        bench_options.add_arguments(ablate_parser)
     _add_history(add("history", _history, "List the runs that were recorded, or show one."))
     _add_compare(add("compare", _compare, "Lay two runs side by side."))
     return parser
@@ -139,8 +143,19 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 def _bench(options: argparse.Namespace) -> int:
     from harness import bench, bench_options  # noqa: PLC0415 - see _parser
 
-    run = bench.run_bench(bench_options.from_arguments(options), announce=_say)
+    chosen = bench_options.chosen_engines(options)
+    run = bench.run_bench(bench_options.from_arguments(options, chosen), announce=_say)
     _show(bench_report(figures(run)), "table")
+    if run.finished_at is None:
+        _say(f"stopped; what was measured is kept as run {run.id}")
+    return bench.exit_code(run)
+
+
+def _ablate(options: argparse.Namespace) -> int:
+    from harness import ablate, bench, bench_options  # noqa: PLC0415 - see _parser
+
+    run = bench.run_bench(bench_options.from_arguments(options, ablate.ladder()), announce=_say)
+    _show(ablate.ablate_report(figures(run)), "table")
     if run.finished_at is None:
         _say(f"stopped; what was measured is kept as run {run.id}")
     return bench.exit_code(run)

@@ -112,22 +112,35 @@ class BenchOptions:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``bench``."""
+    """Add the arguments of ``bench``, or, less those that choose engines, of ``ablate``."""
     _add_what(parser.add_argument_group("what is restored"))
     _add_how(parser.add_argument_group("how it is measured"))
 
 
-def from_arguments(given: argparse.Namespace) -> BenchOptions:
-    """Return what the parsed arguments of ``add_arguments`` come to.
+def add_engines(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that choose engines."""
+    _add_who(parser.add_argument_group("who restores it"))
+
+
+def chosen_engines(given: argparse.Namespace) -> tuple[Engine, ...]:
+    """Return the engines that the parsed arguments of ``add_engines`` name.
+
+    Raises:
+        InputError: there is no such engine, or a command makes no sense.
+    """
+    commands = tuple(engines.command(text) for text in given.engine_command)
+    return tuple(_engine(name, commands) for name in _names(given, commands))
+
+
+def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOptions:
+    """Return what the parsed arguments of ``add_arguments`` come to, for these engines.
 
     Raises:
         InputError: a value makes no sense; the message names the argument.
     """
-    commands = tuple(engines.command(text) for text in given.engine_command)
-    names = _names(given, commands)
     memory_bytes = size_bytes(given.memory_limit) if given.memory_limit is not None else None
     return BenchOptions(
-        engines=tuple(_engine(name, commands) for name in names),
+        engines=of,
         rows=given.rows,
         rounds=given.rounds,
         warmup=given.warmup,
@@ -190,7 +203,7 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_how(group: argparse._ArgumentGroup) -> None:
+def _add_who(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--engine",
@@ -210,6 +223,10 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         metavar="NAME=COMMAND",
         help="one of your own: a command line with {backup} and {dsn}, perhaps {report}, {rejects}",
     )
+
+
+def _add_how(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--rounds",
         type=int,

@@ -119,6 +119,7 @@ ENGINES: tuple[Engine, ...] = (
         template=(
             *_module("restore"),
             *("{backup}", "--dsn={dsn}", "--report={report}", "--rejects={rejects}"),
+            "--jobs={jobs}",
         ),
         keeps_rejects=True,
         limitations=(

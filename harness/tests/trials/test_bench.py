@@ -41,8 +41,10 @@ def options(dataset: Path, tmp_path: Path, *names: str, **fields: object) -> Ben
 
 def parsed(*arguments: str) -> BenchOptions:
     parser = argparse.ArgumentParser()
+    bench_options.add_engines(parser)
     bench_options.add_arguments(parser)
-    return bench_options.from_arguments(parser.parse_args(arguments))
+    given = parser.parse_args(arguments)
+    return bench_options.from_arguments(given, bench_options.chosen_engines(given))
 
 
 def names(*arguments: str) -> list[str]:
