@@ -70,7 +70,7 @@ INDEXES = """
 def test_indexes_come_back_as_they_were(target: Target) -> None:
     target.conn.execute(INDEXES)
     before = schema_of_indexes(target)
-    target.write(company=[{"id": n, "name": f"{n}" * 200, "owner": None} for n in range(4000)])
+    target.write(company=[{"id": n, "name": f"{n}" * 300, "owner": None} for n in range(4000)])
     target.restore()
     assert schema_of_indexes(target) == before
     assert target.rows("SELECT count(*) FROM company") == [(4000,)]
@@ -79,7 +79,7 @@ def test_indexes_come_back_as_they_were(target: Target) -> None:
 def test_a_record_that_only_an_index_refuses_is_rejected_alone(target: Target) -> None:
     target.conn.execute(INDEXES)
     before = schema_of_indexes(target)
-    companies = [{"id": n, "name": f"{n}" * 200, "owner": None} for n in range(4000)]
+    companies = [{"id": n, "name": f"{n}" * 300, "owner": None} for n in range(4000)]
     companies[77]["name"] = os.urandom(5000).hex()  # too long for a btree, even compressed
     companies[99]["id"] = None
     target.write(company=companies)
@@ -87,6 +87,19 @@ def test_a_record_that_only_an_index_refuses_is_rejected_alone(target: Target) -
     assert sorted(target.rejected("company")) == [77, 99]
     assert target.counts()["company"]["loaded"] == 3998
     assert len((target.rejects / "company.jsonl").read_text().splitlines()) == 2
+    assert schema_of_indexes(target) == before
+
+
+def test_of_two_records_with_one_key_the_first_is_in_though_the_key_was_aside(
+    target: Target,
+) -> None:
+    before = schema_of_indexes(target)
+    companies = [{"id": n, "name": f"{n}" * 300, "owner": None} for n in range(4000)]
+    companies[3999] |= {"id": 5}
+    target.write(company=companies)
+    target.restore(exit_code=3)
+    assert sorted(target.refused("company")) == [3999]
+    assert target.rows("SELECT left(name, 1) FROM company WHERE id = 5") == [("5",)]
     assert schema_of_indexes(target) == before
 
 

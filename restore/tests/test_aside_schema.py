@@ -142,7 +142,7 @@ def same(after: list[str], before: list[str]) -> None:
     assert "\n".join(changes) == ""
 
 
-TEXT = "x" * 300
+TEXT = "x" * 1100
 
 
 @pytest.fixture

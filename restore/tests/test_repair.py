@@ -37,7 +37,7 @@ def test_a_second_restore_is_refused_until_it_is_repaired(target: Target) -> Non
 def half(target: Target) -> Target:
     """A restore was killed with two companies of one name in, and a user whose company is not."""
     target.conn.execute("ALTER TABLE company ADD CONSTRAINT names UNIQUE (name)")
-    companies = [{"id": n, "name": f"{n // 2 if n < 2 else n}" * 300} for n in range(2000)]
+    companies = [{"id": n, "name": f"{n // 2 if n < 2 else n}" * 700} for n in range(2000)]
     target.write(company=companies, User=[], post=[])
     target.kill("finish.bring_indexes_back")
     target.conn.execute(f"""INSERT INTO "User" (id, email, "companyId", "createdAt")
