@@ -41,7 +41,9 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_WORTH_A_WORKER_BYTES", "_SMALLEST_SHARD_BYTES", "_HELD_SHARD_BYTES"):
+    for name in ("", "_A_WORKER"):
+        monkeypatch.setattr(loading, f"_WORTH{name}_BYTES", 20_000)
+    for name in ("_SMALLEST_SHARD_BYTES", "_HELD_SHARD_BYTES"):
         monkeypatch.setattr(loading, name, 20_000)
 
 
@@ -89,6 +91,43 @@ def test_rows_and_rejects_are_the_same_for_any_number_of_processes(target: Targe
         assert (one.read, one.loaded, one.rejected) == (other.read, other.loaded, other.rejected)
         assert one.reasons == other.reasons
         assert not any(target.rejects.iterdir())
+
+
+def test_duplicates_and_orphans_are_the_same_for_any_number_of_processes(target: Target) -> None:
+    target.conn.execute(
+        "CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE, pad text);"
+        "CREATE TABLE child (id int PRIMARY KEY, up int NOT NULL REFERENCES parent)"
+    )
+    parents = [{"id": n, "code": f"c{n}", "pad": "p" * 60} for n in range(COUNT)]
+    for at, same in ((2_900, 10), (1_500, 1_400), (40, 39)):
+        parents[at] |= {"id": same, "pad": f"second {at}"}
+    for at, same in ((2_800, 20), (2_801, 20), (1_600, 10)):
+        parents[at] |= {"code": f"c{same}", "pad": f"second {at}"}
+    children = [{"id": n, "up": n} for n in range(COUNT)]
+    target.write(parent=parents, child=children)
+
+    def outcome() -> Any:
+        rows = target.rows("SELECT p::text FROM parent p UNION ALL SELECT c::text FROM child c")
+        files = sorted(target.rejects.iterdir())
+        rejects = [path.read_text(encoding="utf-8") for path in files]
+        for path in files:
+            path.unlink()
+        return sorted(rows), rejects
+
+    target.load(jobs=1, keep_indexes=True)
+    kept, one_by_one = outcome()
+    whole = target.load(jobs=1, clean=True)
+    expected = outcome()
+    assert expected[0] == kept
+    assert [text.count("\n") for text in expected[1]] == [text.count("\n") for text in one_by_one]
+    assert {table.table: (table.duplicates, table.rejected) for table in whole.tables} == {
+        "parent": (6, 0),
+        "child": (0, 6),
+    }
+
+    for jobs in (2, 4):
+        target.load(jobs=jobs, clean=True)
+        assert outcome() == expected
 
 
 @pytest.mark.parametrize("name", ["event.json.gz", "event.jsonl", "dump.json"])
