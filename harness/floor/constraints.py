@@ -27,6 +27,7 @@ _FOREIGN_KEYS = """
     WHERE k.contype = 'f' AND (k.conrelid = ANY(%(oids)s) OR k.confrelid = ANY(%(oids)s))
     ORDER BY 1, 4
 """
+# What takes the longest to build comes first: with several columns, or of no fixed length.
 _INDEXES = """
     SELECT i.indrelid::bigint, n.nspname, t.relname, c.relname, pg_get_indexdef(c.oid), k.contype,
         k.condeferrable, k.condeferred
@@ -37,7 +38,8 @@ _INDEXES = """
       AND NOT i.indisclustered AND NOT i.indisreplident
       AND obj_description(c.oid, 'pg_class') IS NULL
       AND obj_description(k.oid, 'pg_constraint') IS NULL
-    ORDER BY i.indrelid, i.indisprimary DESC, c.relname
+    ORDER BY i.indrelid, (SELECT sum(CASE WHEN a.attlen < 0 THEN 8 ELSE 1 END)
+        FROM pg_attribute a WHERE a.attrelid = c.oid) DESC, c.relname
 """
 _KINDS = {"p": "PRIMARY KEY", "u": "UNIQUE"}
 
@@ -70,7 +72,7 @@ class Aside:
     foreign_keys: tuple[ForeignKey, ...]
 
     def of(self, table: int) -> list[Index]:
-        """Return a table's indexes, its primary key's first."""
+        """Return a table's indexes, those first that take the longest to build."""
         return [index for index in self.indexes if index.table == table]
 
 

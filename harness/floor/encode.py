@@ -8,6 +8,7 @@ is kept.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -89,21 +90,23 @@ def encode(
     Raises:
         HarnessError: it could not be made; nothing of it is left.
     """
-    with server.connect("postgres") as connection:
-        major = connection.info.server_version // 10_000
     out = (
-        cache / "floor" / f"{truth.scenario}-{truth.rows}-{truth.faults}-{_address(backup, major)}"
+        cache / "floor" / f"{truth.scenario}-{truth.rows}-{truth.faults}-{_address(server, backup)}"
     )
     final, partial = out / "encoded", out / "partial"
     with locked(out):
         if (final / encoded.INDEX).is_file():
             return final
         announce("Encoding the dataset for the floor, once")
-        shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
+        for left in (partial, final):  # of one that was killed, or that someone has touched
+            shutil.rmtree(left, ignore_errors=True)
         try:
             partial.mkdir()
             _encode(server, backup, truth, partial)
             partial.rename(final)
+        except psycopg.Error as error:
+            words = error.diag.message_primary or " ".join(str(error).split())
+            raise HarnessError(f"the floor could not be made: {words}") from error
         except OSError as error:
             raise HarnessError(f"cannot write to {out}: {error.strerror}") from error
         finally:
@@ -111,8 +114,9 @@ def encode(
     return final
 
 
-def _address(backup: Path, major: int) -> str:
+def _address(server: RunningServer, backup: Path) -> str:
     """Hash all that decides on the encoded dataset's bytes."""
+    major, *_ = re.split(r"\D", server.record.version)
     digest = hashlib.sha256(f"{encoded.FORMAT_VERSION} {PART_BYTES} {major}".encode())
     for name in (MANIFEST, SCHEMA_SQL):
         digest.update((backup / name).read_bytes())
@@ -143,7 +147,7 @@ def _encode(server: RunningServer, backup: Path, truth: Manifest, folder: Path) 
 def _restore(server: RunningServer, backup: Path, truth: Manifest, dsn: str) -> str:
     """Restore the dataset's tables by the engine ``restore``, and return what it said last.
 
-    One process, so that the rows lie in the order of the files.
+    By one process: what is encoded should not depend on who came first.
     """
     with tempfile.TemporaryDirectory(prefix="restorebench-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)

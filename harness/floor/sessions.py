@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,14 +27,18 @@ _SETTINGS = {
 _FLUSH = "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'floor', 'done')"
 
 
-def connect(dsn: str) -> Connection:
+def connect(dsn: str, settings: Mapping[str, str] | None = None) -> Connection:
     """Connect to the target, each statement its own transaction.
+
+    Args:
+        dsn: the target.
+        settings: of the session, beside the usual ones.
 
     Raises:
         psycopg.OperationalError: nobody answers.
     """
     connection = psycopg.connect(dsn, autocommit=True, application_name="floor")
-    for name, value in _SETTINGS.items():
+    for name, value in {**_SETTINGS, **(settings or {})}.items():
         connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
     return connection
 
@@ -48,10 +52,16 @@ class Sessions:
     """So many sessions that take work in the order in which it is given.
 
     Leaving the context because of an error cancels what they do.
+
+    Args:
+        dsn: the target.
+        count: how many.
+        settings: as for ``connect``.
     """
 
-    def __init__(self, dsn: str, count: int) -> None:
+    def __init__(self, dsn: str, count: int, settings: Mapping[str, str] | None = None) -> None:
         self._dsn = dsn
+        self._settings = settings
         self._threads = ThreadPoolExecutor(count)
         self._own = threading.local()
         self._open: list[Connection] = []
@@ -78,7 +88,7 @@ class Sessions:
 
     def _do(self, work: Work) -> None:
         if not hasattr(self._own, "connection"):
-            self._own.connection = connect(self._dsn)
+            self._own.connection = connect(self._dsn, self._settings)
             self._open.append(self._own.connection)
         work(self._own.connection)
 
