@@ -20,7 +20,7 @@ from psycopg.types.string import BytesBinaryDumper
 from restore.transient import is_transient
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import msgspec
 
@@ -96,7 +96,7 @@ _DUMPERS: tuple[type[Dumper], ...] = (
 )
 
 # What an encoder may raise for a value that its type cannot hold.
-_ENCODE_ERRORS = (ValueError, OverflowError, TypeError, struct.error)
+ENCODE_ERRORS = (ValueError, OverflowError, TypeError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,48 @@ def copy_statement(into: sql.Composable, codec: Codec, *, frozen: bool = False) 
     )
 
 
+class Writer:
+    """Writes rows of one codec into a COPY, as psycopg's ``write_row`` does, a piece at a time.
+
+    Args:
+        copy: the COPY, which was just begun.
+        codec: says how rows are encoded.
+
+    Attributes:
+        at: the place of the row, among those of the last ``write``, that was written last.
+    """
+
+    def __init__(self, copy: psycopg.Copy, codec: Codec) -> None:
+        self.at = 0
+        self._copy = copy
+        self._binary = codec.binary
+        copy.set_types(codec.oids)
+        self._types = copy.formatter.transformer
+        self._piece = bytearray(_BINARY_HEAD if codec.binary else b"")
+
+    def write(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Write rows; what is less than a piece waits for more.
+
+        Raises:
+            psycopg.Error: the COPY failed.
+            ValueError, OverflowError, TypeError, struct.error: a value does not fit its type.
+        """
+        add = format_row_binary if self._binary else format_row_text
+        piece, types, at = self._piece, self._types, 0
+        try:
+            for at, row in enumerate(rows):  # noqa: B007 - also in the handler below
+                add(row, types, piece)
+                if len(piece) > _PIECE_BYTES:
+                    self._copy.write(piece)
+                    piece = self._piece = bytearray()
+        finally:
+            self.at = at
+
+    def end(self) -> None:
+        """Write what is left; the COPY may end then."""
+        self._copy.write(self._piece + _BINARY_END if self._binary else self._piece)
+
+
 def copy_rows(
     conn: psycopg.Connection, statement: bytes | sql.Composed, codec: Codec, rows: Sequence[Any]
 ) -> CopyFailure | None:
@@ -138,29 +180,22 @@ def copy_rows(
     Raises:
         psycopg.Error: what went wrong may be right a moment later.
     """
-    at = 0
-    add = format_row_binary if codec.binary else format_row_text
+    writer: Writer | None = None
     try:
         with conn.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(codec.oids)
-            types = copy.formatter.transformer
-            piece = bytearray(_BINARY_HEAD if codec.binary else b"")
-            for at, row in enumerate(codec.values(rows)):  # noqa: B007 - the handlers below need it
-                add(row, types, piece)
-                if len(piece) > _PIECE_BYTES:
-                    copy.write(piece)
-                    piece = bytearray()
-            copy.write(piece + _BINARY_END if codec.binary else piece)
+            writer = Writer(copy, codec)
+            writer.write(codec.values(rows))
+            writer.end()
     except psycopg.Error as error:
         if error.sqlstate is None and isinstance(error, psycopg.DataError):
-            return CopyFailure(None, str(error), at)
+            return CopyFailure(None, str(error), writer.at if writer else None)
         if is_transient(error):
             raise
         # Its traceback would keep the batch alive, in a cycle that is looked for seldom.
         error.__traceback__ = None
         return CopyFailure(error, error.diag.message_primary or str(error), _row_at_fault(error))
-    except _ENCODE_ERRORS as error:
-        return CopyFailure(None, str(error), at)
+    except ENCODE_ERRORS as error:
+        return CopyFailure(None, str(error), writer.at if writer else None)
     return None
 
 

@@ -63,25 +63,20 @@ class Direct:
     Args:
         conn: a connection that commits each statement.
         table: the target.
-
-    Attributes:
-        frozen: the table was emptied in the transaction in which rows come, and they come frozen.
     """
 
     def __init__(self, conn: psycopg.Connection, table: Table) -> None:
-        self.frozen = False
         self._conn = conn
         self._table = table
-        self._copies: dict[tuple[bool, tuple[str, ...]], bytes] = {}
+        self._copies: dict[tuple[str, ...], bytes] = {}
         self._inserts: dict[tuple[tuple[str, str], ...], bytes] = {}
 
     def copy(self, codec: Codec, rows: Sequence[Any]) -> Sent | CopyFailure:
         """Take rows of one codec, by COPY."""
-        form = (self.frozen, codec.columns)
-        statement = self._copies.get(form)
+        statement = self._copies.get(codec.columns)
         if statement is None:
-            composed = copy_statement(self._table.identifier, codec, frozen=self.frozen)
-            statement = self._copies[form] = composed.as_bytes(self._conn)
+            composed = copy_statement(self._table.identifier, codec)
+            statement = self._copies[codec.columns] = composed.as_bytes(self._conn)
         return copy_rows(self._conn, statement, codec, rows) or Sent(len(rows))
 
     def insert(self, values: Sequence[Value]) -> Sent:

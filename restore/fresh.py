@@ -10,15 +10,18 @@ loaded again without. See PostgreSQL's manual, COPY, and "Populating a Database"
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 
+from restore.copy import ENCODE_ERRORS, Writer, copy_statement
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from restore.catalog import Table
+    from restore.decode import Codec
 
 # Emptying a table with a trigger on TRUNCATE, or one that others refer to, is not ours to do.
 _MAY_BE_FRESH = """
@@ -41,16 +44,76 @@ def may_be_fresh(conn: psycopg.Connection, oids: Iterable[int]) -> set[int]:
     return {oid for (oid,) in conn.execute(_MAY_BE_FRESH, [list(oids)]).fetchall()}
 
 
+class Filling:
+    """The COPY under way into a table that was emptied in the same transaction.
+
+    All batches go in one COPY, as long as their rows are alike: so nobody waits for the server
+    between them. A refusal would undo the ones before in any case.
+
+    Args:
+        conn: the connection, within the transaction.
+        table: the table.
+    """
+
+    def __init__(self, conn: psycopg.Connection, table: Table) -> None:
+        self._conn = conn
+        self._table = table
+        self._open = contextlib.ExitStack()
+        self._form: object = None
+        self._writer: Writer | None = None
+
+    def send(self, codec: Codec, rows: Sequence[Any]) -> None:
+        """Send a batch's rows.
+
+        Raises:
+            ThawedError: some row does not fit; the transaction is lost.
+        """
+        form = (codec.columns, codec.oids, codec.binary)
+        with _thawed():
+            if self._writer is None or self._form != form:
+                self.end()
+                self._form = form
+                statement = copy_statement(self._table.identifier, codec, frozen=True)
+                cursor = self._open.enter_context(self._conn.cursor())
+                self._writer = Writer(self._open.enter_context(cursor.copy(statement)), codec)
+            self._writer.write(codec.values(rows))
+
+    def end(self) -> None:
+        """End the COPY, if one is under way, and see that all of it was taken.
+
+        Raises:
+            ThawedError: some row was refused; the transaction is lost.
+        """
+        if self._writer is not None:
+            with _thawed():
+                self._writer.end()
+                self._writer = None
+                self._open.close()
+
+    def give_up(self, error: BaseException) -> None:
+        """End the COPY without its rows."""
+        with contextlib.suppress(psycopg.Error):
+            self._open.__exit__(type(error), error, error.__traceback__)
+
+
 @contextlib.contextmanager
-def emptied(conn: psycopg.Connection, table: Table) -> Iterator[None]:
-    """Empty a table, and end the transaction when all is done.
+def _thawed() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.Error, *ENCODE_ERRORS) as error:
+        raise ThawedError from error
+
+
+@contextlib.contextmanager
+def filling(conn: psycopg.Connection, table: Table) -> Iterator[Filling]:
+    """Empty a table, give what fills it, and end the transaction when all is done.
 
     Args:
         conn: a connection that commits each statement.
         table: the table, which was found empty, or was emptied, before.
 
     Raises:
-        ThawedError: another session uses the table, or has put rows in since.
+        ThawedError: another session uses the table, or has put rows in since; or rows were refused.
     """
     with conn.transaction():
         try:
@@ -63,4 +126,10 @@ def emptied(conn: psycopg.Connection, table: Table) -> Iterator[None]:
         if conn.execute(rows).fetchone() == (True,):
             raise ThawedError
         conn.execute(sql.SQL("TRUNCATE {}").format(table.only))
-        yield
+        fill = Filling(conn, table)
+        try:
+            yield fill
+            fill.end()
+        except BaseException as error:
+            fill.give_up(error)
+            raise

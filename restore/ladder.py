@@ -22,7 +22,6 @@ import psycopg
 from restore.copy import CopyFailure
 from restore.destination import Destination, Sent
 from restore.errors import LoadError
-from restore.fresh import ThawedError
 from restore.locks import refusal
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 
     from restore.batch import Records
     from restore.catalog import Table
+    from restore.decode import Codec
+    from restore.fresh import Filling
     from restore.limits import Limits
     from restore.options import Options
     from restore.read import Damage, RawRecord
@@ -104,27 +105,26 @@ class Ladder:
             LoadError: the server or the connection failed, or the table as a whole is refused.
         """
         with self._reading(batch.count):
-            decoded = batch.rows if isinstance(batch.rows, Decoded) else self.decode(batch.data)
-            self._load(batch, decoded.segments)
+            self._load(batch, self._segments(batch))
         self._limits.after_batch()
 
-    def load_as_one(self, batch: Records) -> bool:
-        """Load a batch as one COPY, or nothing of it: some record has to be looked at by itself.
+    def _segments(self, batch: Records) -> list[Segment]:
+        decoded = batch.rows if isinstance(batch.rows, Decoded) else self.decode(batch.data)
+        return decoded.segments
+
+    def load_as_one(self, batch: Records, filling: Filling) -> bool:
+        """Send a batch whole, or nothing of it: some record has to be looked at by itself.
 
         Raises:
-            ThawedError: the COPY was refused.
+            ThawedError: it, or one before it, was refused.
         """
-        decoded = batch.rows if isinstance(batch.rows, Decoded) else self.decode(batch.data)
-        size = self._options.sent_at_once(batch.count, len(batch.data))
-        if len(decoded.segments) != 1 or decoded.segments[0].codec is None or size < batch.count:
+        most = self._options.sent_at_once(batch.count, len(batch.data))
+        segment, *others = self._segments(batch) or [Segment(0, None, [])]
+        if others or segment.codec is None or most < batch.count:
             return False
-        try:
-            sent = self._send(segment := decoded.segments[0], segment.rows)
-        except psycopg.Error as error:
-            raise ThawedError from error
-        if isinstance(sent, CopyFailure):
-            raise ThawedError
-        self._count(segment, segment.rows, sent, "batch")
+        self._refuse_unknown(segment.codec, segment.rows)
+        filling.send(segment.codec, segment.rows)
+        self._count(segment, segment.rows, Sent(batch.count), "batch")
         self._report.read += batch.count
         return True
 
@@ -240,8 +240,7 @@ class Ladder:
         codec = segment.codec
         if codec is None:
             raise AssertionError("a record without a codec is loaded by itself")
-        if codec.unknown is not None and self._options.unknown_fields == "error":
-            self._stop_at_unknown(name for row in rows for name in codec.unknown(row))
+        self._refuse_unknown(codec, rows)
         sent = self._destination.copy(codec, rows)
         if isinstance(sent, CopyFailure) and sent.error is not None:
             self._stop_unless_data(sent.error)
@@ -258,6 +257,10 @@ class Ladder:
     def _count_unknown(self, names: Iterable[str], records: int = 1) -> None:
         # Those with a column are generated ones.
         self._report.count_unknown((n for n in names if n not in self._named), records)
+
+    def _refuse_unknown(self, codec: Codec, rows: Sequence[Any]) -> None:
+        if codec.unknown is not None and self._options.unknown_fields == "error":
+            self._stop_at_unknown(name for row in rows for name in codec.unknown(row))
 
     def _stop_at_unknown(self, names: Iterator[str]) -> None:
         unknown = sorted({name for name in names if name not in self._named})

@@ -11,7 +11,7 @@ from restore.ahead import ahead
 from restore.destination import Direct, destination_for
 from restore.dry_run import may_write
 from restore.errors import RestoreError
-from restore.fresh import ThawedError, emptied
+from restore.fresh import ThawedError, filling
 from restore.inserted import ByInsert
 from restore.ladder import Ladder
 from restore.read import Batch, Reader
@@ -106,9 +106,9 @@ class TableLoad:
         """
         self._converter.notes.clear()
         try:
-            if fresh and isinstance(self._destination, Direct):
+            if fresh and type(self._destination) is Direct:
                 try:
-                    return self._read(shard, report, rejects, tell, fresh=self._destination)
+                    return self._read(shard, report, rejects, tell, fresh=True)
                 except ThawedError:
                     pass
             return self._read(shard, report, rejects, tell)
@@ -138,7 +138,8 @@ class TableLoad:
         report: TableReport,
         rejects: RejectFile,
         tell: Listener,
-        fresh: Direct | None = None,
+        *,
+        fresh: bool = False,
     ) -> bool:
         """Read a shard to its end and load what it holds, at first into a ``fresh`` table.
 
@@ -165,7 +166,7 @@ class TableLoad:
                 tell(Counts(report, batches, stream.disk_bytes_read))
 
             with contextlib.closing(ahead(reader)) as items:
-                left = self._fill(fresh, items, ladder, report, took) if fresh else items
+                left = self._fill(items, ladder, report, took) if fresh else items
                 for found in left:
                     if isinstance(found, Batch):
                         if found.rows is not None and found.rows.raws is not None:
@@ -182,7 +183,6 @@ class TableLoad:
 
     def _fill(
         self,
-        fresh: Direct,
         items: Iterator[Batch | Damage],
         ladder: Ladder,
         report: TableReport,
@@ -196,20 +196,16 @@ class TableLoad:
         Raises:
             ThawedError: one was refused; nothing is loaded or counted.
         """
-        fresh.frozen = True
         try:
-            with emptied(self._conn, self._load.table):
+            with filling(self._conn, self._load.table) as fill:
                 for found in items:
-                    if not (isinstance(found, Batch) and ladder.load_as_one(found)):
+                    if not (isinstance(found, Batch) and ladder.load_as_one(found, fill)):
                         return chain((found,), items)
                     took(found)
         except BaseException:
             report.forget()
             raise
-        else:
-            return items
-        finally:
-            fresh.frozen = False
+        return items
 
     def _first_chunk(self) -> int:
         if "streaming" in self._options.without:

@@ -105,6 +105,7 @@ class Loading:
         few = options.dry_run or os.name != "posix"
         wanted = 1 if few else min(options.processes, 1 + total // _WORTH_A_WORKER_BYTES)
         self._processes = wanted
+        self._bytes = total
         self._shard_bytes = total // (wanted * _SHARE_OF_A_WORKER)
         self._tasks = Tasks(self._order(), self._waits, self._cut)
         self._finisher: Finisher | None = None
@@ -189,6 +190,12 @@ class Loading:
         return cut(load.file, size, needs=drawn)
 
     def _may_cut(self, load: Load) -> bool:
+        """Tell whether a table may be cut, and has to be lest one process is busy at the end.
+
+        Whole, it comes in one COPY, and maybe without log.
+        """
+        if load.file.disk_bytes * self._processes <= self._bytes:
+            return False
         # To stop at the first reject, it has to be known which one is the first.
         if self._options.append or self._options.on_error == "stop":
             return False
