@@ -28,7 +28,9 @@ class Tally:
     def __init__(self, works: Sequence[TableWork], watch: Watcher) -> None:
         self._works = works
         self._watch = watch
-        self._bytes_total = sum(work.load.file.disk_bytes for work in works)
+        # The sizes are those of the beginning: to ask for them at every batch takes its time.
+        self._sizes = {work.load.table.oid: work.load.file.disk_bytes for work in works}
+        self._bytes_total = sum(self._sizes.values())
         self._numbers: dict[int, int] = {}
         self._done: set[int] = set()
 
@@ -62,7 +64,7 @@ class Tally:
         return self._numbers.setdefault(work.load.table.oid, len(self._numbers) + 1)
 
     def _progress(self, work: TableWork) -> Progress:
-        counts, total = work.counts(), work.load.file.disk_bytes
+        counts, total = work.counts(), self._sizes[work.load.table.oid]
         read = min(total, sum(c.bytes_read for c in counts))
         batches = sum(c.batches for c in counts)
         own, reports = work.reports(), self.reports()
@@ -82,7 +84,7 @@ class Tally:
         )
 
     def _bytes(self, work: TableWork) -> int:
-        size = work.load.file.disk_bytes
+        size = self._sizes[work.load.table.oid]
         if work.load.table.oid in self._done:
             return size
         return min(size, sum(c.bytes_read for c in work.counts()))
