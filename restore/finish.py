@@ -5,12 +5,14 @@ That is the server's work, so it goes on in sessions of their own while other ta
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from psycopg import sql
 
-from restore.back import bring_indexes_back
+from restore.back import bring_indexes_back, make_again
+from restore.notes import INDEXES, noted
 from restore.sequences import set_sequences
 from restore.sessions import Sessions, grant_workers
 
@@ -21,15 +23,17 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.catalog import Table
+    from restore.notes import Aside
     from restore.options import Options
 
 _NOT_COMPARED = frozenset({"json", "jsonb", "bytea", "xml"})
 
 
 class Finisher:
-    """Finishes tables in the background, as many at a time as there are jobs.
+    """Finishes tables in the background, with as many sessions as there are jobs.
 
-    The indexes of one table are built by one session, one after the other.
+    The keys and unique indexes of a table are built by one session, one after the other; its other
+    indexes by whichever sessions are free.
 
     Args:
         options: the target, how its sessions are set up, and how many there may be.
@@ -41,6 +45,8 @@ class Finisher:
     def __init__(self, options: Options) -> None:
         self._jobs = options.processes
         self._sessions = Sessions(options, options.processes)
+        self._loading = True
+        self._building = 0
 
     def __enter__(self) -> Self:
         self._sessions.__enter__()
@@ -54,22 +60,53 @@ class Finisher:
     ) -> None:
         self._sessions.__exit__(kind, error, trace)
 
-    def submit(self, table: Table, *, beside_load: bool) -> Future[list[str]]:
+    def loads_are_done(self) -> None:
+        """Note that the processors are free: an index that is built alone may have all of them."""
+        self._loading = False
+
+    def submit(self, table: Table) -> Future[list[str]]:
         """Have a table finished.
 
         Args:
             table: the table, loaded.
-            beside_load: another table is loaded meanwhile. Then indexes are built without parallel
-                workers, which would take the processors from the load.
 
         Returns:
             A future: warnings. It raises psycopg.Error where the server refuses.
         """
-        return self._sessions.submit(partial(self._finish, table, beside_load))
+        return self._sessions.submit(partial(self._finish, table))
 
-    def _finish(self, table: Table, beside_load: bool, conn: psycopg.Connection) -> list[str]:  # noqa: FBT001 - a thread's call
-        grant_workers(conn, 0 if beside_load else self._jobs, self._jobs)
+    def _finish(self, table: Table, conn: psycopg.Connection) -> list[str]:
+        unique = {index.name for index in table.indexes if index.unique is not None}
+        asides = noted(conn, *INDEXES, table=table)
+        self._build(deque(aside for aside in asides if aside.name in unique), conn)
+        others = deque(aside for aside in asides if aside.name not in unique)
+        helpers = [
+            self._sessions.submit(partial(self._build, others)) for _ in range(len(others) - 1)
+        ]
+        try:
+            self._build(others, conn)
+        finally:
+            # Those that have not begun find nothing to do; none goes on after the table is done.
+            errors = [each.exception() for each in helpers if not each.cancel()]
+        for error in errors:
+            if error is not None:
+                raise error
         return finish(conn, table)
+
+    def _build(self, asides: deque[Aside], conn: psycopg.Connection) -> None:
+        """Build indexes until none is left to take; others may take of them too."""
+        while asides:
+            try:
+                aside = asides.popleft()
+            except IndexError:
+                return
+            self._building += 1
+            try:
+                alone = not self._loading and self._building == 1
+                grant_workers(conn, self._jobs if alone else 0, 1)
+                make_again(conn, [aside])
+            finally:
+                self._building -= 1
 
 
 def finish(conn: psycopg.Connection, table: Table) -> list[str]:

@@ -51,6 +51,8 @@ _WORTH_A_WORKER_BYTES = 16 << 20
 # not so small that its beginning and end tell, nor so large that a lost one does.
 _SHARE_OF_A_WORKER = 16
 _SMALLEST_SHARD_BYTES = 4 << 20
+# A table is cut that is more than one in so many of a process's share of the backup.
+_LARGE_SHARE = 2
 _LARGEST_SHARD_BYTES = 64 << 20
 # Shards of what only one process can read are held in memory, twice for a moment.
 _HELD_SHARD_BYTES = 4 << 20
@@ -150,6 +152,8 @@ class Loading:
             tell=self._heard,
         ) as crew:
             crew.run(self._tasks)
+            if self._finisher is not None:
+                self._finisher.loads_are_done()
             self.workers_peak_bytes = crew.peak_bytes
             self.warnings += crew.warnings
             while self._uncut:
@@ -190,11 +194,12 @@ class Loading:
         return cut(load.file, size, needs=drawn)
 
     def _may_cut(self, load: Load) -> bool:
-        """Tell whether a table may be cut, and has to be lest one process is busy at the end.
+        """Tell whether a table may be cut, and gains by it.
 
-        Whole, it comes in one COPY, and maybe without log.
+        Whole, it comes in one COPY, and maybe without log. But one that is much of the backup keeps
+        one process busy for long, and what finishes it waits.
         """
-        if load.file.disk_bytes * self._processes <= self._bytes:
+        if load.file.disk_bytes * self._processes * _LARGE_SHARE <= self._bytes:
             return False
         # To stop at the first reject, it has to be known which one is the first.
         if self._options.append or self._options.on_error == "stop":
@@ -217,8 +222,7 @@ class Loading:
         self._tally.done(work)
         self._tasks.done(work.load.table.oid)
         if self._finisher is not None:
-            beside = not self._tally.all_done
-            future = self._finisher.submit(work.load.table, beside_load=beside)
+            future = self._finisher.submit(work.load.table)
             self._finishing.append((work, future))
 
     def _load_whole(self, crew: Crew, work: TableWork) -> None:

@@ -54,7 +54,7 @@ def test_tables_are_finished_and_keys_validated_by_as_many_as_there_are_jobs(
     options = options_for(target, jobs)
     tables = put_all_aside(target)
     with Finisher(options) as finisher:
-        done = [finisher.submit(table, beside_load=False) for table in tables.values()]
+        done = [finisher.submit(table) for table in tables.values()]
         assert [future.result() for future in done] == [[]] * len(tables)
     bring_back(target.conn, options)
     assert target.rows(KEYS) == before
