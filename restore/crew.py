@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from restore.batch import RawRecord
     from restore.limits import Limits
     from restore.options import Options
     from restore.tasks import TableWork, Task, Tasks
@@ -164,11 +163,6 @@ class Crew:
             )
         work.take(shard, last, holds=holds)
         self._tell(work)
-
-    def reloader(self, work: TableWork) -> Callable[[RawRecord], None]:
-        """Return what loads a record of a table again, by itself, and counts it for the table."""
-        table = self._own.table(work.load)
-        return table.ladder(work.report, work.rejects).load_again
 
     def _lead(self, worker: _Worker, tasks: Tasks) -> None:
         """Give a worker its tasks and pass on what it says, in a thread of its own."""

@@ -17,7 +17,7 @@ the whole table once more with its keys in place.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -40,6 +40,9 @@ MOST_ROWS = 25_000
 _MOST_VALUE_BYTES = 4 << 20
 
 
+Outcome = Literal["done", "kept", "lost"]
+
+
 class Columns(NamedTuple):
     """The columns of a key by which records are looked for."""
 
@@ -55,7 +58,7 @@ def reload_duplicates(
     reload: Callable[[RawRecord], None],
     chunk_bytes: int,
     schema: str,
-) -> bool:
+) -> Outcome:
     """Isolate the duplicates of a table whose unique keys are aside; see the head of this file.
 
     The table was empty before its load, and no trigger has changed its rows: then it holds what the
@@ -71,8 +74,10 @@ def reload_duplicates(
         schema: where what is taken out is noted meanwhile; it exists.
 
     Returns:
-        False: the table has to be emptied and loaded once more, with its keys in place. Its rows,
-        counts and rejects, and what of the keys is built, are then in between.
+        ``done``: they are isolated, and the keys are built. ``kept``: nothing was changed, since
+        there are none, or since this way does not do here. ``lost``: the table has to be emptied
+        and loaded once more, with its keys in place; its rows, counts and rejects, and what of the
+        keys is built, are in between.
 
     Raises:
         LoadError: loading a record again failed; then the report counts what is decided.
@@ -80,14 +85,16 @@ def reload_duplicates(
     """
     duplicates = Duplicates(conn, table, keys, chunk_bytes=chunk_bytes, schema=schema)
     try:
-        if not (duplicates.take_out() and duplicates.find()):
-            return False
+        if not duplicates.take_out():
+            return "kept"
+        if not duplicates.find():
+            return "lost"
         try:
             build()
         except psycopg.errors.UniqueViolation:
-            return False  # it compares in another way than its catalogue entry lets expect
+            return "lost"  # it compares in another way than its catalogue entry lets expect
         duplicates.load_again(reload)
-        return True
+        return "done"
     finally:
         duplicates.close()
 

@@ -6,9 +6,11 @@ That is the server's work, so it goes on in sessions of their own while other ta
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+import psycopg
 from psycopg import sql
 
 from restore.back import bring_indexes_back, make_again
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import TracebackType
 
-    import psycopg
-
     from restore.catalog import Table
+    from restore.duplicates import Outcome
     from restore.notes import Aside
     from restore.options import Options
+
+Isolate = Callable[["psycopg.Connection", Callable[[], None]], "Outcome"]
+"""Takes duplicates out of a table, on this connection; the second argument builds its keys."""
 
 _NOT_COMPARED = frozenset({"json", "jsonb", "bytea", "xml"})
 
@@ -64,22 +68,50 @@ class Finisher:
         """Note that the processors are free: an index that is built alone may have all of them."""
         self._loading = False
 
-    def submit(self, table: Table) -> Future[list[str]]:
+    def submit(
+        self, table: Table, isolate: Isolate | None = None, *, suspect: bool = False
+    ) -> Future[list[str]]:
         """Have a table finished.
 
         Args:
             table: the table, loaded.
+            isolate: takes duplicates out of it.
+            suspect: there may well be some: they are looked for before a key is built in vain.
 
         Returns:
-            A future: warnings. It raises psycopg.Error where the server refuses.
+            A future: warnings. It raises psycopg.Error where the server refuses, UniqueViolation
+            where duplicates have to be told in another way.
         """
-        return self._sessions.submit(partial(self._finish, table))
+        return self._sessions.submit(partial(self._finish, table, isolate, suspect))
 
-    def _finish(self, table: Table, conn: psycopg.Connection) -> list[str]:
+    def _finish(
+        self,
+        table: Table,
+        isolate: Isolate | None,
+        suspect: bool,  # noqa: FBT001 - a thread's call
+        conn: psycopg.Connection,
+    ) -> list[str]:
         unique = {index.name for index in table.indexes if index.unique is not None}
-        asides = noted(conn, *INDEXES, table=table)
-        self._build(deque(aside for aside in asides if aside.name in unique), conn)
-        others = deque(aside for aside in asides if aside.name not in unique)
+
+        def build_unique() -> None:
+            asides = noted(conn, *INDEXES, table=table)
+            self._build(deque(aside for aside in asides if aside.name in unique), conn)
+
+        found = isolate(conn, build_unique) if isolate and suspect and unique else "kept"
+        if found == "kept":
+            try:
+                build_unique()
+            except psycopg.errors.UniqueViolation:
+                if isolate is None or suspect or isolate(conn, build_unique) != "done":
+                    raise
+        elif found == "lost":
+            raise psycopg.errors.UniqueViolation("duplicates that are not found in the file")
+        self._build_others(table, conn)
+        return finish(conn, table)
+
+    def _build_others(self, table: Table, conn: psycopg.Connection) -> None:
+        """Build the indexes that are left, with whoever is free."""
+        others = deque(noted(conn, *INDEXES, table=table))
         helpers = [
             self._sessions.submit(partial(self._build, others)) for _ in range(len(others) - 1)
         ]
@@ -91,7 +123,6 @@ class Finisher:
         for error in errors:
             if error is not None:
                 raise error
-        return finish(conn, table)
 
     def _build(self, asides: deque[Aside], conn: psycopg.Connection) -> None:
         """Build indexes until none is left to take; others may take of them too."""

@@ -165,8 +165,11 @@ class TableLoad:
                     batches += 1
                 tell(Counts(report, batches, stream.disk_bytes_read))
 
-            with contextlib.closing(ahead(reader)) as items:
-                left = self._fill(items, ladder, report, took) if fresh else items
+            items = iter(reader)
+            if fresh:
+                items = self._fill(items, ladder, report, took)
+            # Between two COPYs the server is waited for; in one COPY it works all the time.
+            with contextlib.closing(ahead(items)) as left:
                 for found in left:
                     if isinstance(found, Batch):
                         if found.rows is not None and found.rows.raws is not None:

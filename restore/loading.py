@@ -18,22 +18,23 @@ from restore.aside import put_indexes_aside, read_triggers, unique_aside
 from restore.back import bring_indexes_back
 from restore.crew import Crew
 from restore.duplicates import reload_duplicates
-from restore.finish import Finisher, finish
+from restore.finish import Finisher
 from restore.fresh import may_be_fresh
+from restore.load import TableLoad
 from restore.notes import JOURNAL
 from restore.origins import Kept
 from restore.relations import with_partitions
-from restore.sessions import grant_memory
 from restore.shards import Shard, cut
 from restore.tasks import Tasks
 from restore.transient import is_data_error, retrying
 from restore.values import Converter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from restore.catalog import ForeignKey
+    from restore.duplicates import Outcome
     from restore.limits import Limits
     from restore.options import Options
     from restore.plan import Load
@@ -167,9 +168,7 @@ class Loading:
                 except psycopg.Error as error:
                     if not is_data_error(error) or work.load.table.oid in self._again:
                         raise
-                    twice = isinstance(error, psycopg.errors.UniqueViolation)
-                    if not (twice and self._isolate_duplicates(crew, work)):
-                        self._load_again(crew, work)
+                    self._load_again(crew, work)
 
     def _order(self) -> list[TableWork]:
         """Return the tables: parents first, or, where no foreign key minds, the largest first.
@@ -222,7 +221,9 @@ class Loading:
         self._tally.done(work)
         self._tasks.done(work.load.table.oid)
         if self._finisher is not None:
-            future = self._finisher.submit(work.load.table)
+            isolate = partial(self._isolate_duplicates, work)
+            suspect = bool(work.report.rejected)
+            future = self._finisher.submit(work.load.table, isolate, suspect=suspect)
             self._finishing.append((work, future))
 
     def _load_whole(self, crew: Crew, work: TableWork) -> None:
@@ -230,27 +231,20 @@ class Loading:
         work.begin(task)
         crew.load(work, task)
 
-    def _isolate_duplicates(self, crew: Crew, work: TableWork) -> bool:
-        """Take duplicates out of a loaded table by sets, and finish it.
-
-        Returns:
-            False: that cannot be done here, and the table is somewhere in between.
-        """
-        table = work.load.table
-        kept = Kept(work.load, work.report, work.rejects, Converter(self._options.timezone))
-        grant_memory(self._conn, 1)
-        done = reload_duplicates(
-            self._conn,
-            kept,
-            unique_aside(self._conn, table),
-            build=partial(bring_indexes_back, self._conn, table),
-            reload=crew.reloader(work),
+    def _isolate_duplicates(
+        self, work: TableWork, conn: psycopg.Connection, build: Callable[[], None]
+    ) -> Outcome:
+        """Take duplicates out of a loaded table by sets; a session that finishes tables does it."""
+        table = TableLoad(conn, work.load, options=self._options, limits=self._limits)
+        return reload_duplicates(
+            conn,
+            Kept(work.load, work.report, work.rejects, Converter(self._options.timezone)),
+            unique_aside(conn, work.load.table),
+            build=build,
+            reload=table.ladder(work.report, work.rejects).load_again,
             chunk_bytes=self._options.chunk_bytes,
             schema=JOURNAL,
         )
-        if done:
-            work.report.warnings += finish(self._conn, table)
-        return done
 
     def _load_again(self, crew: Crew, work: TableWork) -> None:
         """Load a table once more, with its indexes in place.

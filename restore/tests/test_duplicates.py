@@ -105,13 +105,14 @@ class Table:
         return outcome if done else None
 
     def isolate(self, kept: Kept, keys: list[UniqueAside], build: Callable[[], None]) -> bool:
-        return reload_duplicates(
+        outcome = reload_duplicates(
             *(self.conn, kept, keys),
             build=build,
             reload=self.ladder(kept).load_again,
             chunk_bytes=CHUNK_BYTES,
             schema="restore_journal",
         )
+        return outcome == "done"
 
     def ladder(self, kept: Kept) -> Ladder:
         return Ladder(
@@ -342,13 +343,14 @@ def test_a_load_that_stops_meanwhile_counts_what_is_decided(
                 raise LoadError("enough")
             again(record)
 
-        return reload_duplicates(
+        outcome = reload_duplicates(
             *(table.conn, kept, keys),
             build=build,
             reload=reload,
             chunk_bytes=CHUNK_BYTES,
             schema="restore_journal",
         )
+        return outcome == "done"
 
     monkeypatch.setattr(table, "isolate", isolate)
     with pytest.raises(LoadError, match="enough"):
