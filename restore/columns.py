@@ -77,6 +77,8 @@ def conversion(column: Column, converter: Converter) -> Step:
             made = known.get(raw)
             if made is None:
                 made = typed(column, raw)
+                if made is None and column.not_null:
+                    raise NotTypedError("null in a column that must not be NULL")
                 if len(raw) <= _LARGEST_KNOWN:
                     if len(known) >= _MOST_KNOWN:
                         known.clear()

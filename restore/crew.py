@@ -159,7 +159,7 @@ class Crew:
         with contextlib.ExitStack() as stack:
             rejects = work.rejects if shard.is_whole else stack.enter_context(task.rejects())
             holds = self._own.table(task.load).run(
-                shard, report=report, rejects=rejects, tell=tell, fresh=task.fresh
+                shard, report=report, rejects=rejects, tell=tell, manner=task.manner
             )
         work.take(shard, last, holds=holds)
         self._tell(work)

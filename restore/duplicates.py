@@ -258,7 +258,7 @@ class Duplicates:
         report = self._table.report
         report.count_again(self.count)
         try:
-            for record in self._found:
+            for record, _ in self._found:
                 reload(record)
         except BaseException:
             report.read = report.decided

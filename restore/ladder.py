@@ -19,29 +19,30 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from restore.batch import Damage
 from restore.copy import CopyFailure
 from restore.destination import Destination, Sent
-from restore.errors import LoadError
 from restore.locks import refusal
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
 from restore.shapes import Decoded, Segment
 from restore.single import Fields, Refused, Single, fields_of
 from restore.transient import is_data_error, retrying
+from restore.unknown import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from restore.batch import Records
     from restore.catalog import Table
-    from restore.decode import Codec
-    from restore.fresh import Filling
+    from restore.filling import Filling
     from restore.limits import Limits
     from restore.options import Options
-    from restore.read import Damage, RawRecord
+    from restore.read import RawRecord
     from restore.rejects import RejectFile
     from restore.report import Level, TableReport
     from restore.shapes import Shapes
+    from restore.spool import Spool
     from restore.values import Converter
 
 # With more stretches of different shapes than this, a batch is sent shape by shape.
@@ -88,7 +89,7 @@ class Ladder:
         self._report = report
         self._limits = limits
         self._shapes = shapes
-        self._named = {c.name for c in table.columns}
+        self._unknown = Unknown(table, options.unknown_fields, report)
 
     def decode(self, data: bytes) -> Decoded:
         """Decode a JSON array of records. Another thread may call this.
@@ -112,26 +113,47 @@ class Ladder:
         decoded = batch.rows if isinstance(batch.rows, Decoded) else self.decode(batch.data)
         return decoded.segments
 
-    def load_as_one(self, batch: Records, filling: Filling) -> bool:
-        """Send a batch whole, or nothing of it: some record has to be looked at by itself.
+    def fill(self, batch: Records, filling: Filling, waiting: Spool | None) -> bool:
+        """Send a batch with others in one COPY, or nothing of it.
+
+        Args:
+            batch: the records.
+            filling: the COPY.
+            waiting: takes those that have to be looked at by themselves, to be loaded later; None:
+                if there are any, nothing is sent.
 
         Raises:
             ThawedError: it, or one before it, was refused.
         """
-        most = self._options.sent_at_once(batch.count, len(batch.data))
-        segment, *others = self._segments(batch) or [Segment(0, None, [])]
-        if others or segment.codec is None or most < batch.count:
+        segments, size = self._segments(batch), len(batch.data)
+        if self._options.sent_at_once(batch.count, size) < batch.count:
             return False
-        self._refuse_unknown(segment.codec, segment.rows)
-        filling.send(segment.codec, segment.rows)
-        self._count(segment, segment.rows, Sent(batch.count), "batch")
-        self._report.read += batch.count
+        if waiting is None and (len(segments) != 1 or segments[0].codec is None):
+            return False
+        for segment in _by_codec(segments):
+            if segment.codec is not None:
+                self._unknown.check_rows(segment.codec, segment.rows)
+                filling.send(segment.codec, segment.rows)
+                rows = Sent(len(segment.rows))
+                self._count(segment, segment.rows, rows, "batch" if len(segments) == 1 else "split")
+                self._report.read += rows.loaded
+            elif waiting is not None:
+                waiting.add(batch.record(segment.start))
         return True
+
+    def load_waiting(self, record: RawRecord, reason: str) -> None:
+        """Load a record that has waited, or keep damage, whose ``reason`` is then given."""
+        if reason:
+            self.damage(Damage(record, reason))
+            return
+        with self._reading(1):
+            self._load_one(record)
+        self._limits.after_batch()
 
     def load_again(self, record: RawRecord) -> None:
         """Load a record by itself whose row was in and has left the table; it is read already."""
         fields = fields_of(record.raw)
-        self._count_unknown(fields, -1)
+        self._unknown.count(fields, -1)
         self._load_alone(record, fields)
 
     def damage(self, damage: Damage) -> None:
@@ -171,17 +193,14 @@ class Ladder:
         Returns:
             False: some row was refused, or has to be loaded by itself; then none is loaded.
         """
-        groups: dict[int, Segment] = {}
-        for segment in segments:
-            if segment.codec is None:
-                return False
-            group = groups.setdefault(id(segment.codec), Segment(0, segment.codec, []))
-            group.rows.extend(segment.rows)
+        groups = _by_codec(segments)
+        if any(segment.codec is None for segment in groups):
+            return False
         try:
-            sent = retrying(partial(self._send_all, list(groups.values())))
+            sent = retrying(partial(self._send_all, groups))
         except psycopg.Error as error:
             raise refusal(self._conn, error, self._table) from error
-        for group, found in zip(groups.values(), sent, strict=False):
+        for group, found in zip(groups, sent, strict=False):
             self._count(group, group.rows, found, "batch")
         return bool(sent)
 
@@ -240,7 +259,7 @@ class Ladder:
         codec = segment.codec
         if codec is None:
             raise AssertionError("a record without a codec is loaded by itself")
-        self._refuse_unknown(codec, rows)
+        self._unknown.check_rows(codec, rows)
         sent = self._destination.copy(codec, rows)
         if isinstance(sent, CopyFailure) and sent.error is not None:
             self._stop_unless_data(sent.error)
@@ -250,25 +269,7 @@ class Ladder:
         self._report.count_loaded(level, sent.loaded)
         self._report.count_skipped(sent.skipped)
         self._report.replaced += sent.replaced
-        if segment.codec is not None and segment.codec.unknown is not None:
-            for row in rows:
-                self._count_unknown(segment.codec.unknown(row))
-
-    def _count_unknown(self, names: Iterable[str], records: int = 1) -> None:
-        # Those with a column are generated ones.
-        self._report.count_unknown((n for n in names if n not in self._named), records)
-
-    def _refuse_unknown(self, codec: Codec, rows: Sequence[Any]) -> None:
-        if codec.unknown is not None and self._options.unknown_fields == "error":
-            self._stop_at_unknown(name for row in rows for name in codec.unknown(row))
-
-    def _stop_at_unknown(self, names: Iterator[str]) -> None:
-        unknown = sorted({name for name in names if name not in self._named})
-        if unknown:
-            raise LoadError(
-                f"table {self._table.name} has no column for {', '.join(map(repr, unknown))}, and"
-                " --unknown-fields is error: add the column, or restore with --unknown-fields warn"
-            )
+        self._unknown.count_rows(segment.codec, rows)
 
     def _load_one(self, record: RawRecord) -> None:
         """Load a record by itself, on the last two rungs."""
@@ -280,9 +281,7 @@ class Ladder:
         self._load_alone(record, fields)
 
     def _load_alone(self, record: RawRecord, fields: Fields) -> None:
-        unknown = tuple(name for name in fields if name not in self._named)
-        if self._options.unknown_fields == "error":
-            self._stop_at_unknown(iter(unknown))
+        self._unknown.check(fields)
         found = self._single.insert(fields)
         if isinstance(found, Refused):
             if found.error is not None:
@@ -291,7 +290,7 @@ class Ladder:
             return
         self._report.count_loaded(found.level, found.sent.loaded)
         self._report.count_skipped(found.sent.skipped)
-        self._count_unknown(unknown)
+        self._unknown.count(fields)
 
     def _reject(self, record: RawRecord, reason: Reason) -> None:
         self._rejects.add(record, reason)
@@ -301,3 +300,16 @@ class Ladder:
     def _stop_unless_data(self, error: psycopg.Error) -> None:
         if not is_data_error(error):
             raise refusal(self._conn, error, self._table) from error
+
+
+def _by_codec(segments: list[Segment]) -> list[Segment]:
+    """Put segments of one codec together; those without one stay by themselves."""
+    if len(segments) == 1:
+        return segments
+    groups: dict[int, Segment] = {}
+    for number, segment in enumerate(segments):
+        alone = segment.codec is None
+        key = -number if alone else id(segment.codec)
+        group = groups.setdefault(key, Segment(segment.start, segment.codec, []))
+        group.rows.extend(segment.rows)
+    return list(groups.values())

@@ -11,11 +11,12 @@ from restore.ahead import ahead
 from restore.destination import Direct, destination_for
 from restore.dry_run import may_write
 from restore.errors import RestoreError
-from restore.fresh import ThawedError, filling
+from restore.filling import MOST_WAITING, Manner, ThawedError, filling
 from restore.inserted import ByInsert
 from restore.ladder import Ladder
 from restore.read import Batch, Reader
 from restore.shapes import Shapes
+from restore.spool import Spool
 from restore.values import Converter
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from restore.batch import Damage
     from restore.destination import Destination
+    from restore.filling import Filling
     from restore.limits import Limits
     from restore.options import Options
     from restore.plan import Load
@@ -39,6 +41,7 @@ _LARGE_BATCH_BYTES = 8 << 20
 _LARGEST_CHUNK_BYTES = 1 << 28
 # Where a file is not streamed, all of it is read before any of it is loaded.
 _WHOLE_FILE_BYTES = 1 << 62
+_ONE_BY_ONE = Manner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +89,13 @@ class TableLoad:
         report: TableReport,
         rejects: RejectFile,
         tell: Listener,
-        fresh: bool = False,
+        manner: Manner = _ONE_BY_ONE,
     ) -> bool:
         """Load a shard; afterwards every record of it is counted.
 
         Args:
             shard: which.
-            fresh: it is the whole file, and the table may be filled in the transaction that empties
-                it (``fresh.py``).
+            manner: how it may be filled in one COPY, if at all.
             report: takes the counts.
             rejects: takes the records that cannot be restored.
             tell: is told of progress.
@@ -106,11 +108,13 @@ class TableLoad:
         """
         self._converter.notes.clear()
         try:
-            if fresh and type(self._destination) is Direct:
+            while manner != _ONE_BY_ONE and type(self._destination) is Direct:
                 try:
-                    return self._read(shard, report, rejects, tell, fresh=True)
-                except ThawedError:
-                    pass
+                    return self._read(shard, report, rejects, tell, manner)
+                except ThawedError as error:
+                    if self._shapes.minds_nul or not error.for_nul:
+                        break
+                    self._shapes.minds_nul = True
             return self._read(shard, report, rejects, tell)
         except RestoreError as error:
             report.error = " ".join(str(error).split())
@@ -138,10 +142,9 @@ class TableLoad:
         report: TableReport,
         rejects: RejectFile,
         tell: Listener,
-        *,
-        fresh: bool = False,
+        manner: Manner = _ONE_BY_ONE,
     ) -> bool:
-        """Read a shard to its end and load what it holds, at first into a ``fresh`` table.
+        """Read a shard to its end and load what it holds, at first in one COPY if that may be.
 
         Raises:
             ThawedError: some rows were refused there; nothing is loaded or counted.
@@ -166,8 +169,8 @@ class TableLoad:
                 tell(Counts(report, batches, stream.disk_bytes_read))
 
             items = iter(reader)
-            if fresh:
-                items = self._fill(items, ladder, report, took)
+            if manner != _ONE_BY_ONE:
+                items = self._fill(items, ladder, report, manner, took)
             # Between two COPYs the server is waited for; in one COPY it works all the time.
             with contextlib.closing(ahead(items)) as left:
                 for found in left:
@@ -189,9 +192,10 @@ class TableLoad:
         items: Iterator[Batch | Damage],
         ladder: Ladder,
         report: TableReport,
+        manner: Manner,
         took: Callable[[Batch | Damage], None],
     ) -> Iterator[Batch | Damage]:
-        """Load batches into the table that is emptied for them, as long as each goes in as one.
+        """Load batches in one COPY as long as that goes, and then what had to wait for its end.
 
         Returns:
             What is left to load, once these are committed.
@@ -199,16 +203,22 @@ class TableLoad:
         Raises:
             ThawedError: one was refused; nothing is loaded or counted.
         """
-        try:
-            with filling(self._conn, self._load.table) as fill:
-                for found in items:
-                    if not (isinstance(found, Batch) and ladder.load_as_one(found, fill)):
-                        return chain((found,), items)
-                    took(found)
-        except BaseException:
-            report.forget()
-            raise
-        return items
+        left = items
+        with contextlib.closing(Spool()) as spool:
+            waiting = spool if manner.orderless else None
+            try:
+                with filling(self._conn, self._load.table, fresh=manner.fresh) as fill:
+                    for found in items:
+                        if not _filled(found, ladder, fill, waiting):
+                            left = chain((found,), items)
+                            break
+                        took(found)
+            except BaseException:
+                report.forget()
+                raise
+            for record, reason in spool:
+                ladder.load_waiting(record, reason)
+        return left
 
     def _first_chunk(self) -> int:
         if "streaming" in self._options.without:
@@ -228,6 +238,19 @@ class TableLoad:
                 f" time; auto takes {max(1, int(usual / record_bytes)):,}"
             )
         return min(wanted, _LARGEST_CHUNK_BYTES)
+
+
+def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool | None) -> bool:
+    """Send what was read, or have it wait; say whether either could be."""
+    if waiting is not None and len(waiting) > MOST_WAITING:
+        return False
+    if isinstance(found, Batch):
+        if found.rows is not None and found.rows.raws is not None:
+            found.know_raws(found.rows.raws)
+        return ladder.fill(found, fill, waiting)
+    if waiting is not None:
+        waiting.add(found.record, found.reason)
+    return waiting is not None
 
 
 def _destination(conn: psycopg.Connection, load: Load, options: Options) -> Destination:

@@ -18,8 +18,8 @@ from restore.aside import put_indexes_aside, read_triggers, unique_aside
 from restore.back import bring_indexes_back
 from restore.crew import Crew
 from restore.duplicates import reload_duplicates
+from restore.filling import Manner, may_be_fresh
 from restore.finish import Finisher
-from restore.fresh import may_be_fresh
 from restore.load import TableLoad
 from restore.notes import JOURNAL
 from restore.origins import Kept
@@ -115,7 +115,6 @@ class Loading:
         self._finishing: list[tuple[TableWork, Future[list[str]]]] = []
         self._uncut: list[TableWork] = []  # of which a seam did not hold
         self._again: set[int] = set()
-        self._cuttable: set[int] = set()
 
     def run(self) -> None:
         """Load all tables, and wait until they are finished.
@@ -129,20 +128,19 @@ class Loading:
             return
         for work in self._works:
             self._put_indexes_aside(work.load)
-        self._find_fresh()
-        if self._processes > 1:
-            self._cuttable = {w.load.table.oid for w in self._works if self._may_cut(w.load)}
+        self._find_manners()
         with Finisher(self._options) as self._finisher:
             self._run()
 
-    def _find_fresh(self) -> None:
-        """Find the tables that may be filled in the transaction that empties them."""
-        if self._options.append or self._options.triggers:
-            return
+    def _find_manners(self) -> None:
+        """Find the tables that may be filled in one COPY, and how."""
         large = [w for w in self._works if w.load.file.disk_bytes >= _WORTH_BYTES]
-        fresh = may_be_fresh(self._conn, [work.load.table.oid for work in large])
+        alone = self._options.append or self._options.triggers
+        oids = [work.load.table.oid for work in large]
+        fresh = set() if alone else may_be_fresh(self._conn, oids)
         for work in large:
-            work.fresh = work.load.table.oid in fresh
+            oid = work.load.table.oid
+            work.manner = Manner(fresh=oid in fresh, orderless=self._is_orderless(work.load))
 
     def _run(self) -> None:
         with Crew(
@@ -180,10 +178,11 @@ class Loading:
             return self._works
         return sorted(self._works, key=lambda work: work.load.file.disk_bytes, reverse=True)
 
-    def _cut(self, load: Load) -> Iterator[Shard]:
+    def _cut(self, work: TableWork) -> Iterator[Shard]:
         """Cut a table's file into shards, if it may be and there is someone to take them."""
+        load = work.load
         whole = Shard(disk_bytes=load.file.disk_bytes)
-        if load.table.oid not in self._cuttable:
+        if self._processes == 1 or not (work.manner.orderless and self._gains(load)):
             return iter((whole,))
         size = min(max(self._shard_bytes, _SMALLEST_SHARD_BYTES), _LARGEST_SHARD_BYTES)
         if load.file.compression:
@@ -192,14 +191,16 @@ class Loading:
         drawn = frozenset(sequence.column for sequence in load.table.sequences)
         return cut(load.file, size, needs=drawn)
 
-    def _may_cut(self, load: Load) -> bool:
-        """Tell whether a table may be cut, and gains by it.
+    def _gains(self, load: Load) -> bool:
+        """Tell whether a table had better be cut.
 
         Whole, it comes in one COPY, and maybe without log. But one that is much of the backup keeps
         one process busy for long, and what finishes it waits.
         """
-        if load.file.disk_bytes * self._processes * _LARGE_SHARE <= self._bytes:
-            return False
+        return load.file.disk_bytes * self._processes * _LARGE_SHARE > self._bytes
+
+    def _is_orderless(self, load: Load) -> bool:
+        """Tell whether the order in which a table's rows arrive decides nothing."""
         # To stop at the first reject, it has to be known which one is the first.
         if self._options.append or self._options.on_error == "stop":
             return False

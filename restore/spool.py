@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _HELD_BYTES = 2 << 20
 _LENGTH_BYTES = 8
 
-_record = msgspec.msgpack.Decoder(RawRecord)
+_record = msgspec.msgpack.Decoder(tuple[RawRecord, str])
 
 
 class Spool:
@@ -30,13 +30,13 @@ class Spool:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, record: RawRecord) -> None:
-        """Keep a record.
+    def add(self, record: RawRecord, reason: str = "") -> None:
+        """Keep a record, or damage, with what is wrong with it.
 
         Raises:
             LoadError: there is no room for it.
         """
-        data = msgspec.msgpack.encode(record)
+        data = msgspec.msgpack.encode((record, reason))
         try:
             self._file.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
             self._file.write(data)
@@ -47,7 +47,7 @@ class Spool:
             ) from error
         self._count += 1
 
-    def __iter__(self) -> Iterator[RawRecord]:
+    def __iter__(self) -> Iterator[tuple[RawRecord, str]]:
         self._file.seek(0)
         while head := self._file.read(_LENGTH_BYTES):
             yield _record.decode(self._file.read(int.from_bytes(head, "big")))

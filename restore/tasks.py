@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from restore.filling import Manner
 from restore.rejects import RejectFile
 from restore.report import TableReport
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 class Task:
     """One shard of one table, and where its rejects go: to a file of its own.
 
-    ``schema`` and ``table`` are the table's names as the user knows it. ``fresh``: the shard is all
-    of the file, and its table may be filled in the transaction that empties it.
+    ``schema`` and ``table`` are the table's names as the user knows it. ``manner``: how the
+    shard may be filled in one COPY.
     """
 
     load: Load
@@ -33,7 +34,7 @@ class Task:
     table: str
     folder: Path
     part: str
-    fresh: bool
+    manner: Manner
 
     def report(self) -> TableReport:
         """Return counts that begin at nothing."""
@@ -53,14 +54,14 @@ class TableWork:
         report: the table's counts: those of whole shards, as soon as all are there.
         rejects: the table's reject file.
         folder: where that is.
-        fresh: the table may be filled in the transaction that empties it.
+        manner: how it may be filled in one COPY; a shard that is not all of it is never fresh.
     """
 
     load: Load
     report: TableReport
     rejects: RejectFile
     folder: Path
-    fresh: bool = False
+    manner: Manner = field(default_factory=Manner)
     started: float | None = None
     _counts: dict[int, Counts] = field(default_factory=dict)
     _tasks: dict[int, Task] = field(default_factory=dict)
@@ -71,8 +72,8 @@ class TableWork:
         """Return the task of a shard."""
         part = f"{self.rejects.path.name}.shard{shard.number}"
         names = (self.report.schema, self.report.table)
-        fresh = self.fresh and shard.is_whole
-        return Task(self.load, shard, *names, self.folder, part, fresh)
+        manner = replace(self.manner, fresh=self.manner.fresh and shard.is_whole)
+        return Task(self.load, shard, *names, self.folder, part, manner)
 
     def begin(self, task: Task) -> None:
         """Note that a task is taken."""
@@ -132,7 +133,7 @@ class TableWork:
             (task.folder / task.part).unlink(missing_ok=True)
         self.rejects.forget()
         self.report.forget()
-        self.fresh = False
+        self.manner = Manner()
         self._end()
 
     def _end(self) -> None:
@@ -158,7 +159,7 @@ class Tasks:
         self,
         works: Iterable[TableWork],
         waits: dict[int, set[int]],
-        cut: Callable[[Load], Iterator[Shard]],
+        cut: Callable[[TableWork], Iterator[Shard]],
     ) -> None:
         self._waiting = list(works)
         self._waits = {oid: set(others) for oid, others in waits.items()}
@@ -209,7 +210,7 @@ class Tasks:
                 if not ready:
                     return None
                 self._waiting.remove(ready[0])
-                self._open.append((ready[0], self._cut(ready[0].load)))
+                self._open.append((ready[0], self._cut(ready[0])))
             work, shards = self._open[0]
             shard = next(shards, None)
             if shard is None:

@@ -131,7 +131,7 @@ def _work(loader: Loader, task: Task, pipe: Connection) -> Done | Failed:
         with task.rejects() as rejects:
             load = loader.table(task.load)
             holds = load.run(
-                task.shard, report=report, rejects=rejects, tell=tell, fresh=task.fresh
+                task.shard, report=report, rejects=rejects, tell=tell, manner=task.manner
             )
     except MemoryError:
         advice = "a worker process ran out of memory: take fewer --jobs, or smaller --chunk-bytes"

@@ -1,15 +1,19 @@
-"""A table is filled in the transaction that empties it.
+"""Many batches go in one COPY, so that nobody waits for the server between them.
 
-Its rows come frozen (``COPY ... FREEZE``), so that nobody has to mark them later, and where the
+That lasts as long as the server takes all of them: a COPY that is refused brings nothing in, and
+its batches are loaded again one by one. So what has to be looked at by itself waits until the COPY
+has ended, where the order of rows does not matter; elsewhere it ends the COPY.
+
+A table of which the whole file is loaded so may be filled in the transaction that empties it. Its
+rows come frozen (``COPY ... FREEZE``) then, so that nobody has to mark them later, and where the
 server writes no more log than it needs (``wal_level=minimal``) none is written for them: they are
-on disk when the transaction ends. That lasts as long as all goes well. The first record that has to
-be looked at by itself ends the transaction; a COPY that is refused undoes it, and the table is
-loaded again without. See PostgreSQL's manual, COPY, and "Populating a Database".
+on disk when the transaction ends. See PostgreSQL's manual, COPY, and "Populating a Database".
 """
 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -35,8 +39,34 @@ _MAY_BE_FRESH = """
 """
 
 
+# So many records wait at the most until a COPY has ended.
+MOST_WAITING = 10_000
+
+
+# character_not_in_repertoire of text, untranslatable_character of jsonb.
+_FOR_NUL = frozenset({"22021", "22P05"})
+
+
 class ThawedError(Exception):
     """Rows were refused, or the table is in use: nothing is loaded that way."""
+
+    @property
+    def for_nul(self) -> bool:
+        """Tell whether a text held the character NUL."""
+        return isinstance(self.__cause__, psycopg.Error) and self.__cause__.sqlstate in _FOR_NUL
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a shard may be filled in one COPY.
+
+    Args:
+        fresh: it is all of its file, and its table is emptied in the same transaction.
+        orderless: nothing depends on the order of its rows: odd records wait for the end.
+    """
+
+    fresh: bool = False
+    orderless: bool = False
 
 
 def may_be_fresh(conn: psycopg.Connection, oids: Iterable[int]) -> set[int]:
@@ -45,17 +75,16 @@ def may_be_fresh(conn: psycopg.Connection, oids: Iterable[int]) -> set[int]:
 
 
 class Filling:
-    """The COPY under way into a table that was emptied in the same transaction.
-
-    All batches go in one COPY, as long as their rows are alike: so nobody waits for the server
-    between them. A refusal would undo the ones before in any case.
+    """The COPY under way; one follows another where rows are of another form.
 
     Args:
-        conn: the connection, within the transaction.
+        conn: the connection, within a transaction.
         table: the table.
+        frozen: it was emptied in this transaction.
     """
 
-    def __init__(self, conn: psycopg.Connection, table: Table) -> None:
+    def __init__(self, conn: psycopg.Connection, table: Table, *, frozen: bool) -> None:
+        self._frozen = frozen
         self._conn = conn
         self._table = table
         self._open = contextlib.ExitStack()
@@ -73,7 +102,7 @@ class Filling:
             if self._writer is None or self._form != form:
                 self.end()
                 self._form = form
-                statement = copy_statement(self._table.identifier, codec, frozen=True)
+                statement = copy_statement(self._table.identifier, codec, frozen=self._frozen)
                 cursor = self._open.enter_context(self._conn.cursor())
                 self._writer = Writer(self._open.enter_context(cursor.copy(statement)), codec)
             self._writer.write(codec.values(rows))
@@ -105,31 +134,37 @@ def _thawed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def filling(conn: psycopg.Connection, table: Table) -> Iterator[Filling]:
-    """Empty a table, give what fills it, and end the transaction when all is done.
+def filling(conn: psycopg.Connection, table: Table, *, fresh: bool) -> Iterator[Filling]:
+    """Give what fills a table, and end the transaction when all is done.
 
     Args:
         conn: a connection that commits each statement.
-        table: the table, which was found empty, or was emptied, before.
+        table: the table.
+        fresh: empty it first; it was found empty, or was emptied, before.
 
     Raises:
-        ThawedError: another session uses the table, or has put rows in since; or rows were refused.
+        ThawedError: rows were refused; or another session uses the table that is to be emptied, or
+            has put rows in since.
     """
     with conn.transaction():
-        try:
-            conn.execute(
-                sql.SQL("LOCK TABLE {0} IN ACCESS EXCLUSIVE MODE NOWAIT").format(table.only)
-            )
-        except psycopg.errors.LockNotAvailable as error:
-            raise ThawedError from error
-        rows = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table.only)
-        if conn.execute(rows).fetchone() == (True,):
-            raise ThawedError
-        conn.execute(sql.SQL("TRUNCATE {}").format(table.only))
-        fill = Filling(conn, table)
+        if fresh:
+            _empty(conn, table)
+        fill = Filling(conn, table, frozen=fresh)
         try:
             yield fill
             fill.end()
         except BaseException as error:
             fill.give_up(error)
             raise
+
+
+def _empty(conn: psycopg.Connection, table: Table) -> None:
+    lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE NOWAIT").format(table.only)
+    rows = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table.only)
+    try:
+        conn.execute(lock)
+    except psycopg.errors.LockNotAvailable as error:
+        raise ThawedError from error
+    if conn.execute(rows).fetchone() == (True,):
+        raise ThawedError
+    conn.execute(sql.SQL("TRUNCATE {}").format(table.only))

@@ -1,0 +1,63 @@
+"""Fields that no column takes: they stop the restore, or are left out and counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from restore.errors import LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from restore.catalog import Table
+    from restore.decode import Codec
+    from restore.options import UnknownFields
+    from restore.report import TableReport
+
+
+class Unknown:
+    """What becomes of one table's unknown fields.
+
+    Args:
+        table: the target.
+        meaning: whether the restore stops at one.
+        report: the table's counts.
+    """
+
+    def __init__(self, table: Table, meaning: UnknownFields, report: TableReport) -> None:
+        self._table = table
+        self._stops = meaning == "error"
+        self._report = report
+        self._named = {column.name for column in table.columns}
+
+    def check(self, names: Iterable[str]) -> None:
+        """See that the restore need not stop at fields of these names.
+
+        Raises:
+            LoadError: it has to.
+        """
+        unknown = sorted(set(names) - self._named) if self._stops else []
+        if unknown:
+            raise LoadError(
+                f"table {self._table.name} has no column for {', '.join(map(repr, unknown))}, and"
+                " --unknown-fields is error: add the column, or restore with --unknown-fields warn"
+            )
+
+    def check_rows(self, codec: Codec, rows: Sequence[Any]) -> None:
+        """See the same of decoded rows.
+
+        Raises:
+            LoadError: the restore has to stop.
+        """
+        if codec.unknown is not None and self._stops:
+            self.check(name for row in rows for name in codec.unknown(row))
+
+    def count(self, names: Iterable[str], records: int = 1) -> None:
+        """Count unknown fields among those of a record; those with a column are generated ones."""
+        self._report.count_unknown((n for n in names if n not in self._named), records)
+
+    def count_rows(self, codec: Codec | None, rows: Sequence[Any]) -> None:
+        """Count those of decoded rows."""
+        if codec is not None and codec.unknown is not None:
+            for row in rows:
+                self.count(codec.unknown(row))
