@@ -8,7 +8,7 @@
 4. ``literal``: what we do not read ourselves is inserted as text that the server casts: dates in
    other spellings, ``"yes"``. What it refuses then is rejected.
 
-The order of the file is kept throughout, so that of two records with one key the first wins.
+Where keys are in place, the file's order is kept, so that of two records the first wins.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from restore.destination import Destination, Sent
 from restore.locks import refusal
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
-from restore.shapes import Decoded, Segment
+from restore.segments import Decoded, Segment, by_codec
 from restore.single import Fields, Refused, Single, fields_of
 from restore.transient import is_data_error, retrying
 from restore.unknown import Unknown
@@ -110,8 +110,8 @@ class Ladder:
         self._limits.after_batch()
 
     def _segments(self, batch: Records) -> list[Segment]:
-        decoded = batch.rows if isinstance(batch.rows, Decoded) else self.decode(batch.data)
-        return decoded.segments
+        rows = batch.rows
+        return (rows if isinstance(rows, Decoded) else self.decode(batch.data)).segments
 
     def fill(self, batch: Records, filling: Filling, waiting: Spool | None) -> bool:
         """Send a batch with others in one COPY, or nothing of it.
@@ -125,18 +125,18 @@ class Ladder:
         Raises:
             ThawedError: it, or one before it, was refused.
         """
-        segments, size = self._segments(batch), len(batch.data)
-        if self._options.sent_at_once(batch.count, size) < batch.count:
+        segments = self._segments(batch)
+        if self._options.sent_at_once(batch.count, len(batch.data)) < batch.count:
             return False
         if waiting is None and (len(segments) != 1 or segments[0].codec is None):
             return False
-        for segment in _by_codec(segments):
+        for segment in by_codec(segments):
             if segment.codec is not None:
                 self._unknown.check_rows(segment.codec, segment.rows)
                 filling.send(segment.codec, segment.rows)
-                rows = Sent(len(segment.rows))
-                self._count(segment, segment.rows, rows, "batch" if len(segments) == 1 else "split")
-                self._report.read += rows.loaded
+                sent, whole = Sent(len(segment.rows)), len(segments) == 1
+                self._count(segment, segment.rows, sent, "batch" if whole else "split")
+                self._report.read += sent.loaded
             elif waiting is not None:
                 waiting.add(batch.record(segment.start))
         return True
@@ -144,11 +144,9 @@ class Ladder:
     def load_waiting(self, record: RawRecord, reason: str) -> None:
         """Load a record that has waited, or keep damage, whose ``reason`` is then given."""
         if reason:
-            self.damage(Damage(record, reason))
-            return
+            return self.damage(Damage(record, reason))
         with self._reading(1):
-            self._load_one(record)
-        self._limits.after_batch()
+            return self._load_one(record)
 
     def load_again(self, record: RawRecord) -> None:
         """Load a record by itself whose row was in and has left the table; it is read already."""
@@ -193,7 +191,7 @@ class Ladder:
         Returns:
             False: some row was refused, or has to be loaded by itself; then none is loaded.
         """
-        groups = _by_codec(segments)
+        groups = by_codec(segments)
         if any(segment.codec is None for segment in groups):
             return False
         try:
@@ -261,7 +259,7 @@ class Ladder:
             raise AssertionError("a record without a codec is loaded by itself")
         self._unknown.check_rows(codec, rows)
         sent = self._destination.copy(codec, rows)
-        if isinstance(sent, CopyFailure) and sent.error is not None:
+        if isinstance(sent, CopyFailure) and sent.error:
             self._stop_unless_data(sent.error)
         return sent
 
@@ -300,16 +298,3 @@ class Ladder:
     def _stop_unless_data(self, error: psycopg.Error) -> None:
         if not is_data_error(error):
             raise refusal(self._conn, error, self._table) from error
-
-
-def _by_codec(segments: list[Segment]) -> list[Segment]:
-    """Put segments of one codec together; those without one stay by themselves."""
-    if len(segments) == 1:
-        return segments
-    groups: dict[int, Segment] = {}
-    for number, segment in enumerate(segments):
-        alone = segment.codec is None
-        key = -number if alone else id(segment.codec)
-        group = groups.setdefault(key, Segment(segment.start, segment.codec, []))
-        group.rows.extend(segment.rows)
-    return list(groups.values())

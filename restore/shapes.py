@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import uuid
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +18,7 @@ from restore.columns import EXACT_UUID
 from restore.decode import make_codec
 from restore.kinds import Shape, is_wide, kind_of, suspect
 from restore.scan import DECODE_ERRORS
+from restore.segments import Decoded, Segment, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,30 +47,6 @@ _NUL = re.compile(rb"\\u0000")
 
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Rows of one codec that stand together, the first of them at ``start`` in their batch.
-
-    Without a codec it is one record that has to be loaded by itself.
-    """
-
-    start: int
-    codec: Codec | None
-    rows: list[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A batch, decoded: its records as segments in file order; ``raws`` where they were parted."""
-
-    segments: list[Segment]
-    count: int
-    raws: list[msgspec.Raw] | None = None
-
-    def __len__(self) -> int:
-        return self.count
 
 
 class Shapes:
@@ -232,7 +208,7 @@ class Shapes:
                 except DECODE_ERRORS:
                     continue
                 segments[n] = Segment(segment.start, codec, rows)
-        return _joined(segments)
+        return joined(segments)
 
 
 def _plain_decoder(column: Column) -> msgspec.json.Decoder[Any]:
@@ -285,15 +261,3 @@ def _look_for_fault(
         except DECODE_ERRORS:
             return at
     raise AssertionError("records that decode one by one do not decode together")
-
-
-def _joined(segments: list[Segment]) -> list[Segment]:
-    """Join neighbours of one codec."""
-    joined: list[Segment] = []
-    for segment in segments:
-        last = joined[-1] if joined else None
-        if last is not None and last.codec is not None and last.codec is segment.codec:
-            last.rows.extend(segment.rows)
-        else:
-            joined.append(segment)
-    return joined

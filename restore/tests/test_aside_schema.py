@@ -71,11 +71,12 @@ SINCE_18 = """
     CREATE TABLE temporal (id int4range, at daterange, n int UNIQUE,
                            PRIMARY KEY (id, at WITHOUT OVERLAPS));
 """
-# What pg_dump does not tell: names of an index's columns, its place among those of its table, what
-# makes a key hold, and what depends on what.
+# What pg_dump does not tell: names of an index's columns, the place of a unique one among those of
+# its table, what makes a key hold, and what depends on what.
 CATALOGUE = """
-    SELECT 'index', x::text, row_to_json(r)::text, row_number() OVER (
-               PARTITION BY i.indrelid, i.indisunique ORDER BY i.indexrelid)::text
+    SELECT 'index', x::text, row_to_json(r)::text, CASE WHEN i.indisunique THEN
+               row_number() OVER (PARTITION BY i.indrelid, i.indisunique ORDER BY i.indexrelid)
+           END::text
     FROM pg_index i CROSS JOIN LATERAL (SELECT i.indexrelid::regclass AS x) n
     CROSS JOIN LATERAL (SELECT i.indisunique, i.indisprimary, i.indimmediate, i.indisclustered,
                                i.indisvalid, i.indisreplident, i.indislive, i.indisready,
