@@ -218,6 +218,7 @@ class TableLoad:
                 raise
             for record, reason in spool:
                 ladder.load_waiting(record, reason)
+                self._limits.after_batch()
         return left
 
     def _first_chunk(self) -> int:

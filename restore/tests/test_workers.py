@@ -33,7 +33,7 @@ COUNT = 3_000
 SCRIPT = """
 import sys
 from restore import loading
-loading._WORTH_A_WORKER_BYTES = loading._SMALLEST_SHARD_BYTES = loading._HELD_SHARD_BYTES = 20_000
+loading._WORTH_BYTES = loading._WORTH_A_WORKER_BYTES = loading._SMALLEST_SHARD_BYTES = 20_000
 from restore.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
