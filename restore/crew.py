@@ -217,6 +217,7 @@ class _Worker:
                 [sys.executable, "-c", _START, str(_ROOT), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                process_group=0,  # a terminal's Ctrl-C is for us; we see to the workers
             )
         self._options = options
         self.peak_bytes: int | None = None

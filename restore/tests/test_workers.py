@@ -209,7 +209,7 @@ def start_and_wait(target: Target) -> subprocess.Popen[str]:
         "ALTER TABLE event ADD CHECK (n <> 2900 AND n <> 1400 AND n <> 60 OR hold())"
     )
     target.conn.execute("SELECT pg_advisory_lock(77)")
-    process = subprocess.Popen(command(target), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command(target), stderr=subprocess.PIPE, text=True, process_group=0)
     waits = (
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 77"
     )
@@ -253,8 +253,7 @@ def test_ctrl_c_ends_the_workers(target: Target) -> None:
     process = start_and_wait(target)
     workers = workers_of(process)
 
-    for pid in (process.pid, *(worker.pid for worker in workers)):  # as a terminal does
-        os.kill(pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     target.conn.execute("SELECT pg_advisory_unlock(77)")
     _, said = process.communicate(timeout=60)
 
