@@ -188,16 +188,25 @@ def text(column: Column, raw: bytes) -> str:
     return value
 
 
+# A hyphen may stand after each group of four digits: PostgreSQL's uuid.c.
+_UUID = re.compile(r"(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}")
+
+
 def identifier(_: Column, raw: bytes) -> uuid.UUID:
-    """Return a UUID, also from braces and without hyphens.
+    """Return a UUID, in any form that PostgreSQL takes: Python takes some that are none.
 
     Raises:
         NotTypedError: it is none.
     """
     try:
-        return uuid.UUID(string(raw))
-    except (ValueError, msgspec.DecodeError) as error:
+        text = string(raw)
+    except msgspec.DecodeError as error:
         raise NotTypedError("no UUID") from error
+    if _UUID.fullmatch(text.removeprefix("{").removesuffix("}")) is None:
+        raise NotTypedError("no UUID")
+    if text.startswith("{") != text.endswith("}"):
+        raise NotTypedError("no UUID")
+    return uuid.UUID(text)
 
 
 def no_document(column: Column) -> LossError:

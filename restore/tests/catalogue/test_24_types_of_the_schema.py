@@ -170,6 +170,12 @@ def test_ranges_addresses_and_other_types(target: Target) -> None:
             "uuid": [
                 ('"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"', "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
                 ('"a0eebc999c0b4ef8bb6d6bb9bd380a11"', "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+                (
+                    '"{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}"',
+                    "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                ),
+                ('" a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1"', NO_LABEL),
+                ('"a0eeb-c99-9c0b-4ef8-bb6d-6bb9bd380a11"', NO_LABEL),
                 ('"a0ee"', NO_LABEL),
                 ("12", NO_LABEL),
             ],
