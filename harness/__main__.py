@@ -26,6 +26,8 @@ from harness.tables import DEFAULT_WIDTH, to_markdown, to_terminal
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from harness.engines import Engine
+    from harness.figures import RunFigures
     from harness.record import Run
     from harness.tables import Block
 
@@ -141,21 +143,28 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from harness import bench, bench_options  # noqa: PLC0415 - see _parser
+    from harness import bench_options  # noqa: PLC0415 - see _parser
 
     chosen = bench_options.chosen_engines(options)
-    run = bench.run_bench(bench_options.from_arguments(options, chosen), announce=_say)
-    _show(bench_report(figures(run)), "table")
-    if run.finished_at is None:
-        _say(f"stopped; what was measured is kept as run {run.id}")
-    return bench.exit_code(run)
+    return _measure(options, chosen, bench_report)
 
 
 def _ablate(options: argparse.Namespace) -> int:
-    from harness import ablate, bench, bench_options  # noqa: PLC0415 - see _parser
+    from harness import ablate  # noqa: PLC0415 - see _parser
 
-    run = bench.run_bench(bench_options.from_arguments(options, ablate.ladder()), announce=_say)
-    _show(ablate.ablate_report(figures(run)), "table")
+    return _measure(options, ablate.ladder(), ablate.ablate_report)
+
+
+def _measure(
+    options: argparse.Namespace,
+    engines: tuple[Engine, ...],
+    report: Callable[[RunFigures], tuple[Block, ...]],
+) -> int:
+    """Make a run of these engines, and show what ``report`` says of it."""
+    from harness import bench, bench_options  # noqa: PLC0415 - see _parser
+
+    run = bench.run_bench(bench_options.from_arguments(options, engines), announce=_say)
+    _show(report(figures(run)), "table")
     if run.finished_at is None:
         _say(f"stopped; what was measured is kept as run {run.id}")
     return bench.exit_code(run)

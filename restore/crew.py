@@ -9,7 +9,7 @@ import sys
 import threading
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from restore.errors import LoadError
 from restore.load import Counts
@@ -18,7 +18,6 @@ from restore.worker import Done, Failed, Loader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
-    from types import TracebackType
 
     import psycopg
 
@@ -86,17 +85,6 @@ class Crew:
         except OSError:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def peak_bytes(self) -> int:

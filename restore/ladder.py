@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from restore.batch import Damage
 from restore.copy import CopyFailure
 from restore.destination import Destination, Sent
 from restore.locks import refusal
@@ -33,7 +32,7 @@ from restore.unknown import Unknown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from restore.batch import Records
+    from restore.batch import Damage, Records
     from restore.catalog import Table
     from restore.filling import Filling
     from restore.limits import Limits
@@ -141,12 +140,11 @@ class Ladder:
                 waiting.add(batch.record(segment.start))
         return True
 
-    def load_waiting(self, record: RawRecord, reason: str) -> None:
-        """Load a record that has waited, or keep damage, whose ``reason`` is then given."""
-        if reason:
-            return self.damage(Damage(record, reason))
+    def load_record(self, record: RawRecord) -> None:
+        """Load a record by itself."""
         with self._reading(1):
-            return self._load_one(record)
+            self._load_one(record)
+        self._limits.after_batch()
 
     def load_again(self, record: RawRecord) -> None:
         """Load a record by itself whose row was in and has left the table; it is read already."""

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from restore.ahead import ahead
+from restore.batch import Damage
 from restore.destination import Direct, destination_for
 from restore.dry_run import may_write
 from restore.errors import RestoreError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from restore.batch import Damage
     from restore.destination import Destination
     from restore.filling import Filling
     from restore.limits import Limits
@@ -168,15 +168,13 @@ class TableLoad:
                     batches += 1
                 tell(Counts(report, batches, stream.disk_bytes_read))
 
-            items = iter(reader)
+            items = _with_raws(reader)
             if manner != _ONE_BY_ONE:
                 items = self._fill(items, ladder, report, manner, took)
             # Between two COPYs the server is waited for; in one COPY it works all the time.
             with contextlib.closing(ahead(items)) as left:
                 for found in left:
                     if isinstance(found, Batch):
-                        if found.rows is not None and found.rows.raws is not None:
-                            found.know_raws(found.rows.raws)
                         ladder.load(found)
                     else:
                         ladder.damage(found)
@@ -217,8 +215,10 @@ class TableLoad:
                 report.forget()
                 raise
             for record, reason in spool:
-                ladder.load_waiting(record, reason)
-                self._limits.after_batch()
+                if reason:
+                    ladder.damage(Damage(record, reason))
+                else:
+                    ladder.load_record(record)
         return left
 
     def _first_chunk(self) -> int:
@@ -241,13 +241,19 @@ class TableLoad:
         return min(wanted, _LARGEST_CHUNK_BYTES)
 
 
+def _with_raws(reader: Reader) -> Iterator[Batch | Damage]:
+    """Yield what is read; batches know the records' bytes where decoding has found them."""
+    for found in reader:
+        if isinstance(found, Batch) and found.rows is not None and found.rows.raws is not None:
+            found.know_raws(found.rows.raws)
+        yield found
+
+
 def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool | None) -> bool:
     """Send what was read, or have it wait; say whether either could be."""
     if waiting is not None and len(waiting) > MOST_WAITING:
         return False
     if isinstance(found, Batch):
-        if found.rows is not None and found.rows.raws is not None:
-            found.know_raws(found.rows.raws)
         return ladder.fill(found, fill, waiting)
     if waiting is not None:
         waiting.add(found.record, found.reason)

@@ -7,6 +7,7 @@ order of its file. So what comes of a backup is the same for any number of proce
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import partial
 from typing import TYPE_CHECKING
@@ -143,12 +144,9 @@ class Loading:
             work.manner = Manner(fresh=oid in fresh, orderless=self._is_orderless(work.load))
 
     def _run(self) -> None:
-        with Crew(
-            self._conn,
-            self._options,
-            self._limits,
-            workers=self._processes - 1,
-            tell=self._heard,
+        workers = self._processes - 1
+        with contextlib.closing(
+            Crew(self._conn, self._options, self._limits, workers=workers, tell=self._heard)
         ) as crew:
             crew.run(self._tasks)
             if self._finisher is not None:

@@ -86,7 +86,7 @@ class Shapes:
         Raises:
             msgspec.DecodeError: it is no JSON array of objects.
         """
-        nul = self.minds_nul and _NUL.search(data) is not None
+        nul = self._holds_nul(data)
         if not (nul or self._troubled or self._suspect_at_once(data)):
             try:
                 codec = self._codec(self._usual)
@@ -102,7 +102,10 @@ class Shapes:
 
     def _is_suspect(self, data: bytes) -> bool:
         """Tell whether bytes may hold what would be rounded, or what a whole COPY would fail on."""
-        return self._suspect(data) or (self.minds_nul and _NUL.search(data) is not None)
+        return self._suspect(data) or self._holds_nul(data)
+
+    def _holds_nul(self, data: bytes) -> bool:
+        return self.minds_nul and _NUL.search(data) is not None
 
     def _codec(self, shape: Shape) -> Codec:
         codec = self._codecs.get(shape)

@@ -55,11 +55,6 @@ class Tally:
         self._done.add(work.load.table.oid)
         self._watch(TableDone(number, len(self._works), work.report))
 
-    @property
-    def all_done(self) -> bool:
-        """Tell whether all tables are loaded."""
-        return len(self._done) == len(self._works)
-
     def _number(self, work: TableWork) -> int:
         return self._numbers.setdefault(work.load.table.oid, len(self._numbers) + 1)
 

@@ -164,7 +164,7 @@ class Tasks:
         self._waiting = list(works)
         self._waits = {oid: set(others) for oid, others in waits.items()}
         self._cut = cut
-        self._open: list[tuple[TableWork, Iterator[Shard]]] = []
+        self._open: tuple[TableWork, Iterator[Shard]] | None = None
         self._changed = threading.Condition()
         self._stopped = False
 
@@ -205,16 +205,16 @@ class Tasks:
 
     def _next(self) -> tuple[TableWork, Task] | None:
         while True:
-            if not self._open:
+            if self._open is None:
                 ready = [w for w in self._waiting if not self._waits.get(w.load.table.oid)]
                 if not ready:
                     return None
                 self._waiting.remove(ready[0])
-                self._open.append((ready[0], self._cut(ready[0])))
-            work, shards = self._open[0]
+                self._open = (ready[0], self._cut(ready[0]))
+            work, shards = self._open
             shard = next(shards, None)
             if shard is None:
-                self._open.clear()
+                self._open = None
                 continue
             task = work.task(shard)
             work.begin(task)
