@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import psycopg
 from psycopg import sql
 
-from restore.back import bring_indexes_back, make_again
+from restore.back import make_again
 from restore.notes import INDEXES, noted
 from restore.sequences import set_sequences
 from restore.sessions import Sessions, grant_workers
@@ -80,7 +80,8 @@ class Finisher:
 
         Returns:
             A future: warnings. It raises psycopg.Error where the server refuses, UniqueViolation
-            where duplicates have to be told in another way.
+            where duplicates have to be told in another way. With a data error, a row does not fit
+            an index; that one, and maybe others of the table's, are still aside.
         """
         return self._sessions.submit(partial(self._finish, table, isolate, suspect))
 
@@ -141,16 +142,14 @@ class Finisher:
 
 
 def finish(conn: psycopg.Connection, table: Table) -> list[str]:
-    """Build a table's indexes that are aside, set its sequences, gather its statistics.
+    """Set a table's sequences and gather its statistics, once its indexes are all in place.
 
     Returns:
         Warnings: sequences that cannot go on after the table's values.
 
     Raises:
-        psycopg.Error: the server refused; with a data error, a row does not fit an index. Of the
-            table's indexes, that one and those after it are still aside.
+        psycopg.Error: the server refused.
     """
-    bring_indexes_back(conn, table)
     warnings = set_sequences(conn, table)
     conn.execute(_analyze_statement(table))
     return warnings
