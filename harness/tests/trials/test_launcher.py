@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 LAUNCHER = Path(launcher.__file__)
-OWN_PEAK = "print([l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM')][0])"
+# Written in one go, so that processes that share an output do not write into each other's lines.
+OWN_PEAK = (
+    "import os; os.write(1, [l.split()[1].encode() + b'\\n' for l in open('/proc/self/status')"
+    " if l.startswith('VmHWM')][0])"
+)
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc here")
 
