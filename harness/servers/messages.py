@@ -33,12 +33,14 @@ class Order(_Message, frozen=True, kw_only=True):
         password: of the user's server, where the URL held one.
         image: the image to run; for ``docker`` only.
         pull_timeout_s: how long the image may take to arrive; for ``docker`` only.
+        settings: of a server that is ours, before those for a bulk load.
     """
 
     kind: Kind
     token: str
     image: str = ""
     pull_timeout_s: float = 0.0
+    settings: dict[str, str] = {}
 
     @property
     def prefix(self) -> str:

@@ -58,8 +58,11 @@ def test_a_choice_that_makes_no_sense_is_an_input_error(choice: str) -> None:
     assert "sesame" not in str(caught.value)
 
 
-def test_the_settings_for_bulk_load_are_in_force_and_recorded(server: RunningServer) -> None:
-    with server.connect("postgres") as connection:
+def test_the_settings_for_bulk_load_are_in_force_and_recorded() -> None:
+    with (
+        open_server("embedded", announce=print) as server,
+        server.connect("postgres") as connection,
+    ):
         changed = connection.execute(
             "SELECT name, current_setting(name) FROM pg_settings WHERE source = 'command line'"
         ).fetchall()
