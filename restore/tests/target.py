@@ -16,6 +16,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from restore import Options, RestoreError, restore
+from restore.tests import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -89,21 +90,19 @@ class Target:
 
     def restore(self, *arguments: str, exit_code: int | None = 0) -> str:
         """Run the command; ``exit_code`` None: it may or may not have rejects."""
-        command = [sys.executable, "-m", "restore", str(self.backup), "--dsn", self.dsn]
-        command += ["--rejects", str(self.rejects), "--report", str(self.report), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        words = [str(self.backup), "--dsn", self.dsn, "--rejects", str(self.rejects)]
+        done = command.run(*words, "--report", str(self.report), *arguments)
         expected = {0, 3} if exit_code is None else {exit_code}
-        assert done.returncode in expected, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
+        assert done.exit_code in expected, done.output + done.errors
+        assert "Traceback" not in done.errors
+        return done.output + done.errors
 
     def repair(self, *arguments: str, exit_code: int = 0) -> list[str]:
         """Run the command that brings back what is aside, and return its lines."""
-        command = [sys.executable, "-m", "restore", "repair", "--dsn", self.dsn, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        assert done.returncode == exit_code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return (done.stdout + done.stderr).splitlines()
+        done = command.run("repair", "--dsn", self.dsn, *arguments)
+        assert done.exit_code == exit_code, done.output + done.errors
+        assert "Traceback" not in done.errors
+        return (done.output + done.errors).splitlines()
 
     def kill(self, where: str) -> None:
         """Restore, and kill the process, as nothing can prevent, where it calls this function."""
@@ -113,8 +112,8 @@ class Target:
             f"{module}.{name} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
             "from restore.__main__ import main; main(sys.argv[1:])"
         )
-        command = [sys.executable, "-c", script, str(self.backup), "--dsn", self.dsn]
-        done = subprocess.run(command, check=False, capture_output=True)
+        words = [sys.executable, "-c", script, str(self.backup), "--dsn", self.dsn]
+        done = subprocess.run(words, check=False, capture_output=True)
         assert done.returncode == -signal.SIGKILL, done.stderr
 
     def load(self, *, watch: Any = None, confirm: Any = None, **options: Any) -> Report:
