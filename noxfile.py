@@ -52,7 +52,9 @@ def bench(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, against a real PostgreSQL."""
     install(session, extras=("legacy", "harness"), group="tests")
-    session.run("python", "-m", "pytest", *session.posargs)
+    # A process for each processor, each with a server of its own: more are no faster.
+    processes = ("-n", "logical", "--maxprocesses", "8", "--dist", "worksteal")
+    session.run("python", "-m", "pytest", *processes, *session.posargs)
 
 
 @nox.session(name="bench-micro", default=False)
