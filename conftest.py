@@ -70,6 +70,12 @@ def pytest_configure() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what asks a server, so that ``-m server`` runs on another version what can differ."""
+    if "server" in getattr(item, "fixturenames", ()):
+        item.add_marker("server")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what is marked ``docker`` where no daemon answers; fail it where one is required."""
     if item.get_closest_marker("docker") is None:

@@ -7,7 +7,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
 from restore.tests.target import COMPANIES, user, uuid
@@ -215,33 +214,23 @@ def test_no_answer_gives_one_line_without_the_password(target: Target, dsn: str)
     assert "s3cret" not in output
 
 
-def test_the_main_job_needs_no_superuser(target: Target, database: Any) -> None:
-    target.conn.execute("CREATE ROLE restore_owner LOGIN")
-    try:
-        target.conn.execute("GRANT CREATE ON SCHEMA public TO restore_owner")
-        name = target.rows("SELECT current_database()")[0][0]
-        target.conn.execute(f'GRANT CREATE ON DATABASE "{name}" TO restore_owner')
+def test_the_main_job_needs_no_superuser(target: Target) -> None:
+    target.write(company=COMPANIES, User=[user(n) for n in range(3)])
+    with target.role() as name:
+        target.conn.execute(f"GRANT CREATE ON SCHEMA public TO {name}")
+        target.conn.execute(f"GRANT CREATE ON DATABASE {target.conn.info.dbname} TO {name}")
         for table in ("company", '"User"', "post"):
-            target.conn.execute(f"ALTER TABLE {table} OWNER TO restore_owner")
-        target.write(company=COMPANIES, User=[user(n) for n in range(3)])
-        target.dsn = psycopg.conninfo.make_conninfo(database.dsn, user="restore_owner")
+            target.conn.execute(f"ALTER TABLE {table} OWNER TO {name}")
         target.restore()
         assert target.rows('SELECT count(*) FROM "User"') == [(3,)]
-    finally:
-        target.conn.execute("DROP OWNED BY restore_owner CASCADE")
-        target.conn.execute("DROP ROLE restore_owner")
 
 
 def test_a_role_without_rights_gets_one_clear_line(target: Target) -> None:
-    target.conn.execute("CREATE ROLE restore_nobody LOGIN")
-    try:
-        target.write(company=COMPANIES)
-        target.dsn = psycopg.conninfo.make_conninfo(target.dsn, user="restore_nobody")
+    target.write(company=COMPANIES)
+    with target.role():
         output = target.restore(exit_code=1)
-        assert "permission denied for table company" in output
-        assert len(output.strip().splitlines()) == 1
-    finally:
-        target.conn.execute("DROP ROLE restore_nobody")
+    assert "permission denied for table company" in output
+    assert len(output.strip().splitlines()) == 1
 
 
 def test_memory_does_not_grow_with_the_file(target: Target) -> None:

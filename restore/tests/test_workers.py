@@ -211,7 +211,8 @@ def start_and_wait(target: Target) -> subprocess.Popen[str]:
     target.conn.execute("SELECT pg_advisory_lock(77)")
     process = subprocess.Popen(command(target), stderr=subprocess.PIPE, text=True, process_group=0)
     waits = (
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 77"
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+        " WHERE datname = current_database() AND NOT granted AND objid = 77"
     )
     wait_for(lambda: target.rows(waits)[0][0] >= 2)
     return process
