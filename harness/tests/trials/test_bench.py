@@ -22,6 +22,7 @@ from harness.errors import ExitCode, HarnessError, InputError
 from harness.history import History
 from harness.meter import Limits
 from harness.record import Run, Status
+from harness.tests.processes import ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -304,7 +305,7 @@ class _Bench:
     def left(self) -> list[psutil.Process]:
         """Return what still runs, after it has had time to end."""
         _, alive = psutil.wait_procs(self.family, timeout=20)
-        return [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+        return [one for one in alive if not ended(one.pid)]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,12 +12,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from harness import launcher, meter
 from harness.errors import HarnessError
 from harness.meter import Command, End, Limits, Outcome
+from harness.tests.processes import ends_soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,16 +39,6 @@ def run(folder: Path, code: str, *, timeout_s: float = 60, limit: int | None = N
 
 def command(folder: Path, *argv: str) -> Command:
     return Command(argv, folder, dict(os.environ), folder / "stdout", folder / "stderr")
-
-
-def gone_soon(pid: int) -> bool:
-    """Say whether a process ends within ten seconds."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def read_soon(path: Path) -> str:
@@ -77,7 +68,7 @@ def test_processor_time_is_the_processs_own(tmp_path: Path) -> None:
 
 @needs_proc
 def test_the_peak_is_the_kernels(tmp_path: Path) -> None:
-    spike = f"b = b'x' * {200 * MIB}; del b; import time; time.sleep(0.2); {OWN_PEAK}"
+    spike = f"b = b'x' * {200 * MIB}; del b; import time; time.sleep(1); {OWN_PEAK}"
     outcome = run(tmp_path, spike)
     own = int((tmp_path / "stdout").read_text()) * 1024
     assert outcome.peak_source == "VmHWM"
@@ -88,7 +79,7 @@ def test_the_peak_is_the_kernels(tmp_path: Path) -> None:
 @needs_proc
 def test_the_peak_is_not_that_of_whoever_started_it(tmp_path: Path) -> None:
     ballast = b"x" * (150 * MIB)  # getrusage would report it for the child, too
-    outcome = run(tmp_path, "import time; time.sleep(0.1)")
+    outcome = run(tmp_path, "import time; time.sleep(1)")
     assert outcome.peak_bytes is not None
     assert outcome.peak_bytes < 50 * MIB < len(ballast)
 
@@ -123,7 +114,9 @@ def test_psutil_meters_where_there_is_no_proc(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [100 * MIB, None])
 def test_the_memory_limit_stops_who_goes_over_it(tmp_path: Path, limit: int | None) -> None:
-    outcome = run(tmp_path, f"b = b'x' * {200 * MIB}; import time; time.sleep(0.3)", limit=limit)
+    sleep_s = 600 if limit else 0  # it has to be seen before it ends
+    code = f"b = b'x' * {200 * MIB}; import time; time.sleep({sleep_s})"
+    outcome = run(tmp_path, code, limit=limit)
     assert outcome.end is (End.OOM if limit else End.EXITED)
 
 
@@ -212,7 +205,7 @@ def test_it_stops_the_whole_tree_when_asked(
     started.send_signal(signal.SIGTERM)
     told, _ = started.communicate(timeout=20)
     assert json.loads(told)["end"] == "interrupted"
-    assert all(map(gone_soon, engine))
+    assert all(map(ends_soon, engine))
 
 
 def test_it_stops_the_whole_tree_when_the_harness_lets_go(
@@ -222,7 +215,7 @@ def test_it_stops_the_whole_tree_when_the_harness_lets_go(
     assert started.stdin is not None
     started.stdin.close()
     assert started.wait(20) == 0
-    assert all(map(gone_soon, engine))
+    assert all(map(ends_soon, engine))
 
 
 @needs_proc
@@ -232,9 +225,9 @@ def test_an_engine_does_not_outlive_a_launcher_that_is_killed(
     started, *engine = launched
     started.kill()
     started.wait(20)
-    assert any(map(gone_soon, engine))  # at least the engine itself; its children are its own
+    assert any(map(ends_soon, engine))  # at least the engine itself; its children are its own
     for pid in engine:
-        if psutil.pid_exists(pid):
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
@@ -252,4 +245,4 @@ def test_a_harness_that_is_killed_takes_everything_with_it(tmp_path: Path) -> No
         pids = [int(pid) for pid in read_soon(tmp_path / "stdout").split()]
         started.kill()
     assert len(pids) == 2
-    assert all(map(gone_soon, pids))
+    assert all(map(ends_soon, pids))

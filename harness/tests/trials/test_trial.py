@@ -15,6 +15,7 @@ from harness.judge import judge
 from harness.manifest import load
 from harness.meter import End, Outcome
 from harness.record import Status, Trial
+from harness.tests.processes import ended
 from harness.trial import Attempt
 
 if TYPE_CHECKING:
@@ -26,16 +27,14 @@ if TYPE_CHECKING:
     MakeEngine = Callable[..., Engine]
     MakeStage = Callable[..., Stage]
 
+# In it an engine that is then stopped must have restored, on a busy machine too.
+TIMEOUT_S = 8
+
 BLANK = Trial(engine="small", round=1, warmup=False, status=Status.SKIPPED, started_at=trial.now())
 
 
 def run(engine: Engine, stage: Stage) -> Trial:
     return trial.record(BLANK, engine, stage.manifest, trial.attempt(engine, stage))
-
-
-def gone(pid: int) -> bool:
-    """Say whether a process has ended."""
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_good_engine_is_ok_and_metered(
@@ -95,13 +94,13 @@ def test_a_timeout_kills_the_children_too(
 ) -> None:
     pid_file = tmp_path / "pid"
     engine = small_engine(f"child={pid_file}", "sleep=600")
-    made = run(engine, stage_of(dataset, timeout_s=2))
+    made = run(engine, stage_of(dataset, timeout_s=TIMEOUT_S))
     assert made.status is Status.TIMEOUT
     assert made.wall_s is not None
-    assert 2 <= made.wall_s < 60
+    assert TIMEOUT_S <= made.wall_s < 60
     assert made.restored == 5  # it is still verified for its success rate
     assert made.exit_code is None
-    assert gone(int(pid_file.read_text()))
+    assert ended(int(pid_file.read_text()))
 
 
 def test_children_that_outlive_their_engine_are_killed(
@@ -110,13 +109,13 @@ def test_children_that_outlive_their_engine_are_killed(
     pid_file = tmp_path / "pid"
     made = run(small_engine(f"child={pid_file}"), stage_of(dataset))
     assert made.status is Status.OK
-    assert gone(int(pid_file.read_text()))
+    assert ended(int(pid_file.read_text()))
 
 
 def test_what_a_killed_engine_left_open_is_rolled_back_before_verifying(
     small_engine: MakeEngine, stage_of: MakeStage, dataset: Path
 ) -> None:
-    made = run(small_engine("hold-lock"), stage_of(dataset, timeout_s=3))
+    made = run(small_engine("hold-lock"), stage_of(dataset, timeout_s=TIMEOUT_S))
     assert made.status is Status.TIMEOUT
     assert made.restored == 5
 
@@ -214,7 +213,8 @@ def test_nothing_is_left_of_a_trial(
     run(small_engine(), stage)
     assert set(tmp_path.iterdir()) == files
     left = set(psutil.Process().children(recursive=True)) - processes
-    assert not [one for one in left if one.name() != "postgres"]  # the server has its own helpers
+    kinds = {one.info["name"] for one in psutil.process_iter(["name"]) if one in left}
+    assert kinds <= {"postgres"}  # the server has its own helpers
     with stage.server.connect("postgres") as connection:
         names = connection.execute(
             "SELECT datname FROM pg_database WHERE datname !~ '^(postgres|template)'"

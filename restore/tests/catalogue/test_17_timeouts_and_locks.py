@@ -80,7 +80,7 @@ def test_who_holds_the_lock_is_named_and_nothing_is_left_half_done(
     assert "--lock-timeout" in report_or_line
     other.execute("ROLLBACK")
     assert target.rows("SELECT name FROM company") == [("there",)]
-    assert target.load(clean=True, lock_timeout_s=0.2).complete
+    assert target.load(clean=True).complete
 
 
 def test_a_lock_in_the_way_of_foreign_keys_leaves_them_where_they_are(
