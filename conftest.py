@@ -71,9 +71,14 @@ def pytest_configure() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what asks a server, so that ``-m server`` runs on another version what can differ."""
+    """Mark what asks a server, so that ``-m server`` runs on another version what can differ.
+
+    What counts a Docker daemon's containers goes to one process: there is one daemon.
+    """
     if "server" in getattr(item, "fixturenames", ()):
         item.add_marker("server")
+    if item.get_closest_marker("docker") is not None:
+        item.add_marker(pytest.mark.xdist_group("docker"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -52,8 +52,8 @@ def bench(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, against a real PostgreSQL."""
     install(session, extras=("legacy", "harness"), group="tests")
-    # A process for each processor, each with a server of its own: more are no faster.
-    processes = ("-n", "logical", "--maxprocesses", "8", "--dist", "worksteal")
+    # A process for each processor, each with a server of its own.
+    processes = ("-n", "logical", "--maxprocesses", "8", "--dist", "loadgroup")
     session.run("python", "-m", "pytest", *processes, *session.posargs)
 
 
