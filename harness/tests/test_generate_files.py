@@ -19,6 +19,7 @@ import pytest
 from harness import manifest
 from harness.errors import HarnessError, InputError
 from harness.generate import DatasetSpec, cached, generate, is_complete
+from harness.tests.processes import ends_soon
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -182,8 +183,7 @@ def killed(tmp_path: Path) -> Path:
     assert children
     process.send_signal(signal.SIGKILL)
     process.wait()
-    gone, alive = psutil.wait_procs(children, timeout=20)
-    assert not alive, gone
+    assert all(ends_soon(child.pid) for child in children)
     return tmp_path
 
 

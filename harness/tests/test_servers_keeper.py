@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from harness.servers import ServerError, open_server
+from harness.tests.processes import ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def gone(*paths_and_pids: str | int) -> bool:
     return not any(
-        psutil.pid_exists(thing) if isinstance(thing, int) else Path(thing).exists()
+        not ended(thing) if isinstance(thing, int) else Path(thing).exists()
         for thing in paths_and_pids
     )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from harness.tests.processes import ends_soon
 from restore import loading
 from restore.tests.target import COMPANIES, user
 
@@ -230,8 +231,7 @@ def test_workers_die_with_the_process_that_started_them(target: Target) -> None:
     process.kill()
     process.communicate()
 
-    gone, alive = psutil.wait_procs(workers, timeout=10)
-    assert (len(gone), alive) == (2, [])
+    assert all(ends_soon(worker.pid) for worker in workers)
 
 
 def test_a_killed_worker_stops_the_restore_with_one_line(target: Target) -> None:
@@ -261,7 +261,7 @@ def test_ctrl_c_ends_the_workers(target: Target) -> None:
     assert process.returncode == 1
     assert "interrupted" in said
     assert "Traceback" not in said
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert all(ends_soon(worker.pid) for worker in workers)
 
 
 def test_a_role_with_few_connections_loads_with_fewer_processes(target: Target) -> None:
