@@ -209,7 +209,9 @@ class Terminal:
     def __init__(self, command: list[str], *, width: int = 120, typed: str | None = None) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-        env = {**os.environ, "TERM": "xterm-256color"}
+        # These would overrule the terminal's own size.
+        env = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES"}}
+        env["TERM"] = "xterm-256color"
         stdin = subprocess.DEVNULL if typed is None else theirs
         self.process = subprocess.Popen(
             command, stdin=stdin, stdout=subprocess.PIPE, stderr=theirs, env=env, text=True
