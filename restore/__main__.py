@@ -18,7 +18,7 @@ import msgspec
 import psycopg
 
 from restore.arguments import parse
-from restore.back import STILL_ASIDE
+from restore.back import CAN_RESUME, STILL_ASIDE
 from restore.display import open_display
 from restore.display.question import asker
 from restore.dsn import password_of, without_password
@@ -125,7 +125,9 @@ def _restore(settings: Settings, *, retry: bool) -> tuple[Follower, Report | Non
                 return follower, restore_rejects(options.backup, options, follower)
             return follower, restore(options, follower, asker())
         except KeyboardInterrupt as interrupt:
-            follower.left_aside = STILL_ASIDE in getattr(interrupt, "__notes__", ())
+            notes = getattr(interrupt, "__notes__", ())
+            follower.left_aside = STILL_ASIDE in notes
+            follower.resumable = CAN_RESUME in notes
             return follower, None
 
 

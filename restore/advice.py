@@ -96,6 +96,12 @@ def _step(sentence: str, *typed: str) -> str:
 def _after_failure(report: Report, options: Options) -> list[str]:
     if report.error is None:
         return []
+    if options.atomic:
+        again = command(report, options)
+        return [_step("Nothing was written. Put right what stopped it, and restore again:", again)]
+    if report.resumable:
+        again = command(report, options, resume=True)
+        return [_step("Put right what stopped the restore. Then go on where it stopped:", again)]
     if options.append:
         return [
             *_bring_back(report, options),

@@ -223,6 +223,8 @@ def _add_rows_there(parser: _Parser) -> None:
     _flag(group.add_argument, "--cascade", "with --clean: also the tables that refer to them")
     _flag(group.add_argument, "--append", "load beside the rows that the tables hold")
     _add_on_conflict(group.add_argument)
+    _flag(group.add_argument, "--atomic", "all or nothing: one transaction, with one process")
+    _flag(group.add_argument, "--resume", "go on with a restore that did not end, if there is one")
     _flag(group.add_argument, "--dry-run", "do all but write, and say what would happen")
 
 
@@ -262,6 +264,11 @@ def _add_work(parser: _Parser, *, retry: bool) -> None:
     _flag(group.add_argument, "--triggers", "let the tables' own triggers fire during the load")
     if not retry:
         _flag(group.add_argument, "--keep-indexes", "leave indexes and keys in place meanwhile")
+        group.add_argument(
+            "--retry-for",
+            metavar="SECONDS",
+            help="how long to wait for a server that went away, and go on then (default: 60)",
+        )
     group.add_argument(
         "--batch-size", metavar="N|auto", help="records sent at a time (default: auto, by bytes)"
     )

@@ -40,6 +40,10 @@ _TRIGGERS = """
 """
 _ENABLE = {"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}
 
+_FOREIGN_KEYS = """
+    SELECT conrelid, conname::text FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY(%s)
+"""
+
 # Indexes on which nothing hangs but what goes and comes with them: not a foreign key that holds
 # now, and not a view or a function that was made while a key told its rows apart.
 _FREE = """
@@ -61,11 +65,18 @@ def put_keys_aside(
 ) -> None:
     """Drop foreign keys, and note how to make them again, in one transaction.
 
+    Those that are aside already, since a restore that is resumed put them there, stay so.
+
     Raises:
         psycopg.errors.InsufficientPrivilege: the role may not change the tables, or may not make
             the journal's schema; nothing was changed.
     """
-    asides = [_noted_key(conn, tables[k.table], k, place) for place, k in enumerate(keys)]
+    there = set(conn.execute(_FOREIGN_KEYS, [list(tables)]).fetchall())
+    asides = [
+        _noted_key(conn, tables[key.table], key, place)
+        for place, key in enumerate(keys)
+        if (key.table, key.name) in there
+    ]
     with conn.transaction():
         note(conn, asides)
         for aside in asides:

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from restore.errors import LoadError
-from restore.notes import INDEXES, drop_journal, noted, strike
+from restore.notes import INDEXES, noted, strike
 from restore.sessions import Sessions, grant_memory
 from restore.transient import LOCKED, retrying
 
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 STILL_ASIDE = (
     "some of the tables' indexes, keys or triggers are still aside, noted in restore_journal.aside:"
-    " `python -m restore repair` brings them back"
+    " --resume goes on, or `python -m restore repair` brings them back"
 )
+CAN_RESUME = "--resume goes on where the restore stopped"
 
 _TABLE = "SELECT to_regclass(%s) IS NOT NULL"
 _IS_THERE = {
@@ -97,7 +98,7 @@ def bring_keys_back(conn: psycopg.Connection, options: Options) -> None:
 
 
 def bring_back(conn: psycopg.Connection, options: Options) -> None:
-    """Make all again that the journal notes, and drop the journal. Foreign keys: all or none.
+    """Make all again that the journal notes. Foreign keys: all or none.
 
     Triggers come last, so that they do not fire for rows that foreign keys take out. A lock that is
     not to be had is waited for again and again, within bounds.
@@ -114,7 +115,6 @@ def bring_back(conn: psycopg.Connection, options: Options) -> None:
         bring_indexes_back(conn)
         bring_keys_back(conn, options)
         bring_triggers_back(conn)
-        drop_journal(conn)
     except psycopg.errors.ForeignKeyViolation:
         raise
     except psycopg.Error as error:

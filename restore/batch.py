@@ -41,6 +41,11 @@ class Batch:
     _raws: list[msgspec.Raw] = field(default_factory=list, repr=False, compare=False)
     _starts: list[int] = field(default_factory=list, repr=False, compare=False)
 
+    @property
+    def end(self) -> int:
+        """Where in the file its last record ends."""
+        return self.offset + len(self.data) - 2
+
     def know_raws(self, raws: list[msgspec.Raw]) -> None:
         """Keep the records' bytes, which whoever decoded ``data`` has found already."""
         if not self._raws:
@@ -94,6 +99,10 @@ class Records(Protocol):
     @property
     def count(self) -> int:
         """How many they are."""
+
+    @property
+    def end(self) -> int:
+        """Where in the file the last of them ends."""
 
     @property
     def rows(self) -> Any | None:  # noqa: ANN401 - what the caller's reader was given to decode by

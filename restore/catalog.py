@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg import sql
 
-from restore.indexes import names_in_full, read_indexes
-from restore.sequences import read_sequences
+# The journal holds tables as JSON, and reads them by these classes' annotations.
+from restore.indexes import Index, names_in_full, read_indexes
+from restore.sequences import Sequence, read_sequences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import psycopg
-
-    from restore.indexes import Index
-    from restore.sequences import Sequence
 
 _NAMES = """
     SELECT c.oid, n.nspname, c.relname, c.relkind = 'p'

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from restore.errors import LoadError
-from restore.load import Counts
+from restore.reading import Counts
 from restore.worker import Done, Failed, Loader
 
 if TYPE_CHECKING:
@@ -132,10 +132,9 @@ class Crew:
         Raises:
             RestoreError: the load stopped.
         """
-        shard = task.shard
-        # A whole file's counts and rejects are the table's own at once.
-        report = work.report if shard.is_whole else task.report()
+        shard, report = task.shard, task.report()
         last = Counts(report)
+        work.take(shard, last)
 
         def tell(counts: Counts) -> None:
             nonlocal last
@@ -144,8 +143,7 @@ class Crew:
             self._tell(work)
             self._hear()
 
-        with contextlib.ExitStack() as stack:
-            rejects = work.rejects if shard.is_whole else stack.enter_context(task.rejects())
+        with task.rejects() as rejects:
             holds = self._own.table(task.load).run(
                 shard, report=report, rejects=rejects, tell=tell, manner=task.manner
             )
@@ -245,7 +243,7 @@ class _Worker:
     def _end(self) -> str:
         code = self._process.wait(_WAIT_S)
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return f"a worker process {how}: what was loaded by then stays; restore again with --clean"
+        return f"a worker process {how}"
 
     def kill(self) -> None:
         """End it; where it is in the middle of something, that is lost."""

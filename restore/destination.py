@@ -109,20 +109,21 @@ class Merged:
         conn: a connection that commits each statement.
         table: the target.
         mode: ``skip`` or ``replace``.
+        since: rows of transactions up to this one are older than this restore.
 
     Raises:
         SchemaError: a row to replace could not be told by a key.
     """
 
-    def __init__(self, conn: psycopg.Connection, table: Table, mode: OnConflict) -> None:
+    def __init__(
+        self, conn: psycopg.Connection, table: Table, mode: OnConflict, since: str
+    ) -> None:
         self._conn = conn
         self._table = table
         self._replaces = mode == "replace"
         self._key = key_to_replace_by(table) if self._replaces else ()
         # Rows of later transactions are ours.
-        self._older = sql.SQL("age(t.xmin) > age({}::text::xid)").format(
-            sql.Literal(current_transaction(conn))
-        )
+        self._older = sql.SQL("age(t.xmin) > age({}::text::xid)").format(sql.Literal(since))
         conn.execute(
             sql.SQL(
                 "DROP TABLE IF EXISTS {staging};"
@@ -205,6 +206,7 @@ class Merged:
         if moved or self._replaces:
             return Sent(moved)
         with self._conn.transaction():
+            self._conn.execute(sql.SQL("DELETE FROM {}").format(_STAGING))
             self._conn.execute(insert_statement_into(_STAGING, values), parameters)
             return Sent(0, self._count_there(columns))
 
@@ -221,15 +223,23 @@ class Merged:
         )
 
 
-def destination_for(conn: psycopg.Connection, table: Table, on_conflict: OnConflict) -> Destination:
+def destination_for(
+    conn: psycopg.Connection, table: Table, on_conflict: OnConflict, since: str | None = None
+) -> Destination:
     """Return how rows go in where ``on_conflict`` decides about keys that are there.
+
+    Args:
+        conn: a connection that commits each statement.
+        table: the target.
+        on_conflict: what becomes of a record whose key is there already.
+        since: rows of later transactions than this are ours; None: than now.
 
     Raises:
         SchemaError: rows to replace could not be told by a key.
     """
     if on_conflict == "reject":
         return Direct(conn, table)
-    return Merged(conn, table, on_conflict)
+    return Merged(conn, table, on_conflict, since or current_transaction(conn))
 
 
 def key_to_replace_by(table: Table) -> tuple[str, ...]:

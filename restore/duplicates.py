@@ -56,6 +56,7 @@ def reload_duplicates(
     *,
     build: Callable[[], None],
     reload: Callable[[RawRecord], None],
+    taken: Callable[[], None] = lambda: None,
     chunk_bytes: int,
     schema: str,
 ) -> Outcome:
@@ -70,6 +71,7 @@ def reload_duplicates(
         keys: all its unique keys that are aside.
         build: builds them.
         reload: loads a record by itself, and counts it, as ``Ladder.load_again`` does.
+        taken: takes note, in the transaction in which they leave, that rows left the table.
         chunk_bytes: how much of the file is read at a time.
         schema: where what is taken out is noted meanwhile; it exists.
 
@@ -85,7 +87,7 @@ def reload_duplicates(
     """
     duplicates = Duplicates(conn, table, keys, chunk_bytes=chunk_bytes, schema=schema)
     try:
-        if not duplicates.take_out():
+        if not duplicates.take_out(taken):
             return "kept"
         if not duplicates.find():
             return "lost"
@@ -143,8 +145,11 @@ class Duplicates:
         # Where the texts of these columns are noted.
         self._texts = {name: sql.Identifier(f"v{n}") for n, name in enumerate(names)}
 
-    def take_out(self) -> bool:
+    def take_out(self, taken: Callable[[], None] = lambda: None) -> bool:
         """Take every row out that shares a key's value with another; ``count`` tells how many.
+
+        Args:
+            taken: takes note of it in the same transaction.
 
         Returns:
             False: this way does not do here; then nothing was changed.
@@ -163,6 +168,7 @@ class Duplicates:
                 done = self._take_out()
                 if not done:
                     raise psycopg.Rollback
+                taken()
         except (psycopg.DataError, psycopg.ProgrammingError):
             return False  # an expression that some row does not bear, a type without equality
         return done

@@ -31,6 +31,10 @@ class LoadError(RestoreError):
     """The database did not answer, refused, or went away."""
 
 
+class LostError(LoadError):
+    """The connection to the database is lost, and another may be had."""
+
+
 class LossError(ValueError):
     """A column cannot hold a value as it is; PostgreSQL is not asked to guess."""
 

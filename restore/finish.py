@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Isolate = Callable[["psycopg.Connection", Callable[[], None]], "Outcome"]
 """Takes duplicates out of a table, on this connection; the second argument builds its keys."""
+Note = Callable[["psycopg.Connection"], None]
 
 _NOT_COMPARED = frozenset({"json", "jsonb", "bytea", "xml"})
 
@@ -69,7 +70,13 @@ class Finisher:
         self._loading = False
 
     def submit(
-        self, table: Table, isolate: Isolate | None = None, *, suspect: bool = False
+        self,
+        table: Table,
+        isolate: Isolate | None = None,
+        *,
+        suspect: bool = False,
+        before: Note = lambda _: None,
+        after: Note = lambda _: None,
     ) -> Future[list[str]]:
         """Have a table finished.
 
@@ -77,13 +84,22 @@ class Finisher:
             table: the table, loaded.
             isolate: takes duplicates out of it.
             suspect: there may well be some: they are looked for before a key is built in vain.
+            before: takes note that it is loaded.
+            after: takes note that it is finished.
 
         Returns:
             A future: warnings. It raises psycopg.Error where the server refuses, UniqueViolation
             where duplicates have to be told in another way. With a data error, a row does not fit
             an index; that one, and maybe others of the table's, are still aside.
         """
-        return self._sessions.submit(partial(self._finish, table, isolate, suspect))
+
+        def work(conn: psycopg.Connection) -> list[str]:
+            before(conn)
+            warnings = self._finish(table, isolate, suspect, conn)
+            after(conn)
+            return warnings
+
+        return self._sessions.submit(work)
 
     def _finish(
         self,
@@ -114,7 +130,7 @@ class Finisher:
         """Build the indexes that are left, with whoever is free."""
         others = deque(noted(conn, *INDEXES, table=table))
         helpers = [
-            self._sessions.submit(partial(self._build, others)) for _ in range(len(others) - 1)
+            self._sessions.assist(partial(self._build, others)) for _ in range(len(others) - 1)
         ]
         try:
             self._build(others, conn)

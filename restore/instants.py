@@ -118,7 +118,8 @@ def _from_epoch(column: Column, text: str, notes: set[str]) -> dt.datetime:
     if not NUMBER.fullmatch(text):
         raise LossError(f"{shown(text)} is no date and time")
     number = decimal.Decimal(text)
-    if number in _DATE_LIKE:
+    # Not "in", which walks over a range to look for what is no int.
+    if _DATE_LIKE.start <= number < _DATE_LIKE.stop and number == number.to_integral_value():
         raise LossError(f"{text} may mean a date or seconds since 1970: write it as a string")
     if abs(number) < _SECONDS_BELOW:
         unit, factor = "seconds", 1_000_000

@@ -24,7 +24,7 @@ _EXIT_FAILED = 1
 # The cursor may be hidden by bars; a terminal that cannot show it is not asked to.
 _SHOW_CURSOR = b"\x1b[?25h"
 _AT_ONCE = (
-    b"\nrestore: stopped at once; some indexes, keys or triggers may be aside:"
+    b"\nrestore: stopped at once; some indexes, keys or triggers may be aside: --resume goes on, or"
     b" `python -m restore repair` brings them back\n"
 )
 
@@ -69,6 +69,7 @@ class Follower:
 
     Attributes:
         left_aside: the restore ended with something aside.
+        resumable: it can be resumed.
     """
 
     def __init__(self, watch: Watcher) -> None:
@@ -77,6 +78,7 @@ class Follower:
         self._found: Found | None = None
         self._deaf = False
         self.left_aside = False
+        self.resumable = False
 
     def __call__(self, event: Event, /) -> None:
         """Take note of an event."""
@@ -99,7 +101,7 @@ class Follower:
 
     def state(self, options: Options, *, retry: bool = False) -> str:
         """Say in one line what an interrupted restore has left, and how to go on."""
-        if options.dry_run:
+        if options.dry_run or options.atomic:
             return "interrupted; nothing was written"
         last = self._last
         where = (
@@ -112,6 +114,12 @@ class Follower:
             return (
                 f"interrupted; {where}; records that went in may still stand in their reject"
                 " files: try again with --on-conflict skip, which leaves their rows as they are"
+            )
+        if self.resumable:
+            aside = ", and some indexes or keys are aside" if self.left_aside else ""
+            return (
+                f"interrupted; {where}; the tables hold a part of the backup{aside}: run it again"
+                " with --resume, which goes on from there"
             )
         if options.append:
             return (

@@ -6,24 +6,28 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from restore.aside import put_keys_aside, put_triggers_aside, quiet_warning
-from restore.back import STILL_ASIDE, bring_back, bring_triggers_back
+from restore.back import CAN_RESUME, STILL_ASIDE, bring_back, bring_triggers_back
 from restore.destination import key_to_replace_by
 from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
+from restore.journal import begin, end, may_journal
 from restore.limits import Limits
-from restore.loading import Loading
+from restore.loading import Loading, note
 from restore.notes import JOURNAL
 from restore.origins import Kept
 from restore.orphans import Orphans
 from restore.progress import Stage
 from restore.rejects import RejectFile
 from restore.report import TableReport
+from restore.resume import deciding, journaled, take_up
 from restore.session import connect, current_transaction, flush
 from restore.tally import Tally
 from restore.tasks import TableWork
+from restore.transient import is_lost
 from restore.values import Converter
 
 if TYPE_CHECKING:
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 
     from restore.catalog import ForeignKey
     from restore.options import Options
-    from restore.plan import Plan
+    from restore.prepare import Prepared
     from restore.progress import Watcher
     from restore.report import Report
 
@@ -43,7 +47,7 @@ class Job:
     Args:
         conn: a connection that commits each statement.
         options: the bounds.
-        plan: what is loaded.
+        prepared: what is loaded, and what of it was loaded before.
         report: takes a TableReport for each load.
         watch: is told of progress.
         rejects_folder: where records go that cannot be restored.
@@ -54,22 +58,36 @@ class Job:
         self,
         conn: psycopg.Connection,
         options: Options,
-        plan: Plan,
+        prepared: Prepared,
         report: Report,
         *,
+        backup: str,
         watch: Watcher,
         rejects_folder: Path,
         names: dict[int, tuple[str, str]],
     ) -> None:
         self._conn = conn
         self._options = options
-        self._plan = plan
+        self._begun = prepared.begun
+        self._loaded = prepared.loaded
+        self._backup = backup
+        self._rejects_folder = rejects_folder
         self._watch = watch
         self.workers_peak_bytes = 0
-        self._may_alter = True
-        self._since: str | None = None  # where rows were there before: what tells ours from them
+        # What is altered in a long transaction is locked for everyone until its end.
+        self._may_alter = not options.atomic
+        noted = not (options.dry_run or options.atomic)
+        self.resumable = noted and (self._begun is not None or may_journal(conn))
+        # Where rows were there before: what tells ours from them.
+        self._since: str | None = None
+        if self._begun is not None:
+            self._since = self._begun.since
+        elif options.append:
+            self._since = current_transaction(conn)
+        plan = prepared.plan
+        self._plan = journaled(plan, self._since) if self.resumable else plan
         self._works: dict[int, TableWork] = {}
-        for load in plan.loads:
+        for load in self._plan.loads:
             oid = load.table.oid
             counts = TableReport(schema=names[oid][0], table=names[oid][1], file=load.file.name)
             rejects = RejectFile(rejects_folder, *names[oid])
@@ -89,20 +107,61 @@ class Job:
             for work in self._works.values():
                 stack.enter_context(work.rejects)
             try:
-                if self._options.append:
-                    self._since = current_transaction(self._conn)
+                self._begin()
                 aside = self._put_aside()
+                self._empty()
                 self._load_all(aside)
                 self._watch(Stage("foreign keys"))
                 self._bring_back(aside)
             except BaseException as error:
                 self._bring_back_after(error)
+                if self.resumable and isinstance(error, KeyboardInterrupt):
+                    error.add_note(CAN_RESUME)
                 raise
             finally:
                 for work in self._works.values():
                     work.report.rejects = str(work.rejects.path) if work.rejects.used else None
         if not self._options.dry_run:
             flush(self._conn)
+        if self.resumable or self._options.atomic:
+            end(self._conn)
+
+    def _begin(self) -> None:
+        """Begin the journal, or take up what it says."""
+        if not self.resumable:
+            return
+        if self._begun is not None:
+            for oid, loaded in self._loaded.items():
+                take_up(self._conn, self._works[oid], loaded)
+            return
+        begin(
+            self._conn,
+            self._plan.loads,
+            backup=self._backup,
+            rejects=str(self._rejects_folder.absolute()),
+            options=deciding(self._options),
+            since=self._since,
+        )
+
+    def _empty(self) -> None:
+        """Empty the tables, where that is part of the transaction that loads them.
+
+        One statement, so that foreign keys are looked at when all tables are empty.
+        """
+        if not self._options.atomic:
+            return
+        self._conn.execute("SET CONSTRAINTS ALL IMMEDIATE")  # to know which record it is
+        if self._options.append or not self._plan.loads:
+            return
+        *others, last = [
+            sql.SQL("DELETE FROM {}").format(table.only) for table in self._plan.tables.values()
+        ]
+        parts = [
+            sql.SQL("{} AS ({})").format(sql.Identifier(f"d{n}"), each)
+            for n, each in enumerate(others)
+        ]
+        first = sql.SQL("WITH {} ").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("")
+        self._conn.execute(first + last)
 
     def _put_aside(self) -> tuple[ForeignKey, ...]:
         """Put foreign keys and triggers aside; return the keys. A dry run's shadows have none.
@@ -130,7 +189,8 @@ class Job:
         # found out by a key that does not come back.
         # A key that was never validated does not come back validated: nobody else would find out.
         unchecked = any(not key.validated for key in keys)
-        if keys and (unchecked or any(work.report.rejected for work in self._works.values())):
+        missing = any(work.report.rejected for work in self._works.values())
+        if keys and (unchecked or missing or self._orphans(keys, JOURNAL).begun):
             self._reject_orphans(keys, JOURNAL)
         try:
             bring_back(self._conn, self._options)
@@ -164,6 +224,8 @@ class Job:
         A row that is replaced keeps the key by which it is told, and may lose another that older
         rows refer to: such a key has to hold all the time.
         """
+        if self._options.atomic:
+            return self._plan.cyclic
         if not self._options.append:
             return self._plan.keys
         if self._options.on_conflict != "replace":
@@ -187,14 +249,16 @@ class Job:
             self.workers_peak_bytes = loading.workers_peak_bytes
             self._report.warnings += loading.warnings
             for work in self._works.values():
-                work.gather()
+                for part in work.gather():
+                    if not self.resumable:
+                        part.unlink(missing_ok=True)
 
-    def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
+    def _orphans(self, keys: Sequence[ForeignKey], schema: str) -> Orphans:
         tables = self._plan.tables | {table.oid: table for table in self._plan.outside}
         order = list(self._plan.tables)
         enforced = [key for key in keys if key.enforced]
         keys = sorted(enforced, key=lambda key: order.index(key.table))
-        orphans = Orphans(
+        return Orphans(
             self._conn,
             tables,
             keys,
@@ -202,20 +266,34 @@ class Job:
             schema=schema,
             since=self._since,
         )
+
+    def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
         kept = [
             Kept(work.load, work.report, work.rejects, Converter(self._options.timezone))
             for work in self._works.values()
         ]
-        orphans.reject(kept, self._limits)
+        self._orphans(keys, schema).reject(kept, self._limits, self._settle)
+
+    def _settle(self) -> None:
+        """Note what the tables' counts and rejects are now."""
+        for work in self._works.values():
+            note(self._conn, work, "finished")
 
     def _bring_back_after(self, error: BaseException) -> None:
-        """Bring back what is aside after a load that failed, if that can be."""
-        if self._options.dry_run:
+        """Bring back what is aside after a load that failed, if that can be, and is of use."""
+        if self._options.dry_run or self._options.atomic:
+            return
+        if self.resumable and is_lost(error) and self._options.retry_for_s:
+            self._conn.close()
+            error.add_note(STILL_ASIDE)
             return
         try:
             if self._conn.info.transaction_status is TransactionStatus.IDLE:
                 bring_triggers_back(self._conn)
                 bring_back(self._conn, self._options)
+                if self.resumable and not any(report.read for report in self._tally.reports()):
+                    self.resumable = False
+                    end(self._conn)
                 return
             # The connection is lost, or was interrupted in the middle of a COPY.
             self._conn.close()

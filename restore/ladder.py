@@ -25,12 +25,13 @@ from restore.locks import refusal
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
 from restore.segments import Decoded, Segment, by_codec
-from restore.single import Fields, Refused, Single, fields_of
+from restore.shard_log import Unlogged
+from restore.single import Fields, Single, fields_of
 from restore.transient import is_data_error, retrying
 from restore.unknown import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from restore.batch import Damage, Records
     from restore.catalog import Table
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from restore.rejects import RejectFile
     from restore.report import Level, TableReport
     from restore.shapes import Shapes
+    from restore.shard_log import Log
+    from restore.single import Rung
     from restore.spool import Spool
     from restore.values import Converter
 
@@ -64,6 +67,7 @@ class Ladder:
         rejects: where records go that cannot be restored.
         report: the table's counts.
         limits: say when there are too many rejects.
+        log: gives the transactions in which rows go in; None: each statement is one.
     """
 
     def __init__(
@@ -78,9 +82,11 @@ class Ladder:
         rejects: RejectFile,
         report: TableReport,
         limits: Limits,
+        log: Log | None = None,
     ) -> None:
         self._conn = conn
         self._table = table
+        self._log = Unlogged() if log is None else log
         self._destination = destination
         self._single = Single(conn, table, destination, converter, options.timezone)
         self._options = options
@@ -175,7 +181,7 @@ class Ladder:
 
     def _load(self, batch: Records, segments: list[Segment]) -> None:
         whole = len(segments) == 1
-        if len(segments) > _MOST_SEGMENTS and self._load_by_shape(segments):
+        if len(segments) > _MOST_SEGMENTS and self._load_by_shape(batch, segments):
             return
         for segment in segments:
             if segment.codec is None:
@@ -183,7 +189,7 @@ class Ladder:
             else:
                 self._load_rows(batch, segment, "batch" if whole else "split")
 
-    def _load_by_shape(self, segments: list[Segment]) -> bool:
+    def _load_by_shape(self, batch: Records, segments: list[Segment]) -> bool:
         """Load many short segments as one COPY for each codec, in one transaction.
 
         Returns:
@@ -192,25 +198,9 @@ class Ladder:
         groups = by_codec(segments)
         if any(segment.codec is None for segment in groups):
             return False
-        try:
-            sent = retrying(partial(self._send_all, groups))
-        except psycopg.Error as error:
-            raise refusal(self._conn, error, self._table) from error
-        for group, found in zip(groups, sent, strict=False):
-            self._count(group, group.rows, found, "batch")
-        return bool(sent)
-
-    def _send_all(self, groups: list[Segment]) -> list[Sent]:
-        """Send all groups in one transaction; where one is refused, none, and return nothing."""
-        sent: list[Sent] = []
-        with self._conn.transaction():
-            for group in groups:
-                found = self._send(group, group.rows)
-                if isinstance(found, CopyFailure):
-                    sent.clear()  # the order of the file decides, row by row
-                    raise psycopg.Rollback
-                sent.append(found)
-        return sent
+        sends = [(group, group.rows) for group in groups]
+        # One that is refused leaves it to the file's order to decide, row by row.
+        return self._copy(sends, "batch", batch.end) is None
 
     def _load_rows(self, batch: Records, segment: Segment, level: Level) -> None:
         """Load a segment by COPY, isolating the rows that are refused."""
@@ -218,48 +208,68 @@ class Ladder:
         at, step = 0, size
         while at < len(rows):
             part = rows[at : at + step]
-            sent = self._copy(segment, part)
-            if isinstance(sent, Sent):
-                self._count(segment, part, sent, level)
+            refused = self._copy([(segment, part)], level, _start(batch, segment, at + len(part)))
+            if refused is None:
                 at, step = at + len(part), min(step * _GROWTH, size)
                 continue
             level = "split"
             if len(part) == 1:
                 self._load_one(batch.record(segment.start + at))
                 at, step = at + 1, _GROWTH
-            elif sent.row is None or sent.row >= len(part):
+            elif refused.row is None or refused.row >= len(part):
                 step = len(part) // 2
-            elif self._load_before(segment, rows[at : at + sent.row]):
-                self._load_one(batch.record(segment.start + at + sent.row))
-                at, step = at + sent.row + 1, min(max(sent.row, 1) * _GROWTH, size)
+            elif self._load_before(batch, segment, at, at + refused.row):
+                self._load_one(batch.record(segment.start + at + refused.row))
+                at, step = at + refused.row + 1, min(max(refused.row, 1) * _GROWTH, size)
             else:
-                step = max(1, sent.row // 2)
+                step = max(1, refused.row // 2)
 
-    def _load_before(self, segment: Segment, rows: Sequence[Any]) -> bool:
+    def _load_before(self, batch: Records, segment: Segment, start: int, end: int) -> bool:
         """Load the rows before the one that was refused; say whether they went in."""
-        if not rows:
-            return True
-        sent = self._copy(segment, rows)
-        if isinstance(sent, CopyFailure):
-            return False
-        self._count(segment, rows, sent, "split")
-        return True
+        sends = [(segment, segment.rows[start:end])]
+        return start == end or self._copy(sends, "split", _start(batch, segment, end)) is None
 
-    def _copy(self, segment: Segment, rows: Sequence[Any]) -> Sent | CopyFailure:
+    def _copy(
+        self, sends: Sequence[tuple[Segment, Sequence[Any]]], level: Level, after: int
+    ) -> CopyFailure | None:
+        """Send rows of segments, in one transaction, and count them, or say what was refused.
+
+        Args:
+            sends: the rows.
+            level: the rung of the ladder.
+            after: all records before this place in the file are decided then.
+        """
         try:
-            return retrying(partial(self._send, segment, rows))
+            return retrying(partial(self._send, sends, level, after))
         except psycopg.Error as error:
             raise refusal(self._conn, error, self._table) from error
 
-    def _send(self, segment: Segment, rows: Sequence[Any]) -> Sent | CopyFailure:
+    def _send(
+        self, sends: Sequence[tuple[Segment, Sequence[Any]]], level: Level, after: int
+    ) -> CopyFailure | None:
+        try:
+            with self._log.step(after):
+                for segment, rows in sends:
+                    self._send_rows(segment, rows, level)
+        except _RefusedError as error:
+            return error.failure
+        except psycopg.Error as error:
+            if is_data_error(error):  # by a constraint that is looked at when all is in
+                return CopyFailure(error, error.diag.message_primary or str(error), None)
+            raise
+        return None
+
+    def _send_rows(self, segment: Segment, rows: Sequence[Any], level: Level) -> None:
         codec = segment.codec
         if codec is None:
             raise AssertionError("a record without a codec is loaded by itself")
         self._unknown.check_rows(codec, rows)
         sent = self._destination.copy(codec, rows)
-        if isinstance(sent, CopyFailure) and sent.error:
-            self._stop_unless_data(sent.error)
-        return sent
+        if isinstance(sent, CopyFailure):
+            if sent.error:
+                self._stop_unless_data(sent.error)
+            raise _RefusedError(sent)
+        self._count(segment, rows, sent, level)
 
     def _count(self, segment: Segment, rows: Sequence[Any], sent: Sent, level: Level) -> None:
         self._report.count_loaded(level, sent.loaded)
@@ -278,15 +288,22 @@ class Ladder:
 
     def _load_alone(self, record: RawRecord, fields: Fields) -> None:
         self._unknown.check(fields)
-        found = self._single.insert(fields)
-        if isinstance(found, Refused):
-            if found.error is not None:
-                self._stop_unless_data(found.error)
-            self._reject(record, found.reason)
-            return
-        self._report.count_loaded(found.level, found.sent.loaded)
-        self._report.count_skipped(found.sent.skipped)
-        self._unknown.count(fields)
+
+        @contextlib.contextmanager
+        def step(rung: Rung) -> Iterator[Callable[[Sent], None]]:
+            def count(sent: Sent) -> None:
+                self._report.count_loaded(rung, sent.loaded)
+                self._report.count_skipped(sent.skipped)
+                self._unknown.count(fields)
+
+            with self._log.step(record.offset + len(record.raw)):
+                yield count
+
+        refused = self._single.insert(fields, step)
+        if refused is not None:
+            if refused.error is not None:
+                self._stop_unless_data(refused.error)
+            self._reject(record, refused.reason)
 
     def _reject(self, record: RawRecord, reason: Reason) -> None:
         self._rejects.add(record, reason)
@@ -296,3 +313,17 @@ class Ladder:
     def _stop_unless_data(self, error: psycopg.Error) -> None:
         if not is_data_error(error):
             raise refusal(self._conn, error, self._table) from error
+
+
+class _RefusedError(Exception):
+    """Rows were refused; what their transaction had done is undone."""
+
+    def __init__(self, failure: CopyFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def _start(batch: Records, segment: Segment, row: int) -> int:
+    """Return where in the file a segment's row begins; behind the last one, where that ends."""
+    index = segment.start + row
+    return batch.record(index).offset if index < batch.count else batch.end

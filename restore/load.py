@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from restore.ahead import ahead
 from restore.batch import Damage
@@ -14,50 +14,43 @@ from restore.dry_run import may_write
 from restore.errors import RestoreError
 from restore.filling import MOST_WAITING, Manner, ThawedError, filling
 from restore.inserted import ByInsert
+from restore.journal import waiting
 from restore.ladder import Ladder
-from restore.read import Batch, Reader
+from restore.read import Batch
+from restore.reading import Reading
 from restore.shapes import Shapes
+from restore.shard_log import ShardLog, Unlogged
 from restore.spool import Spool
 from restore.values import Converter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
     import psycopg
 
+    from restore.batch import RawRecord
     from restore.destination import Destination
     from restore.filling import Filling
     from restore.limits import Limits
     from restore.options import Options
     from restore.plan import Load
+    from restore.reading import Listener
     from restore.rejects import RejectFile
     from restore.report import TableReport
-    from restore.shards import Shard, ShardStream
+    from restore.shard_log import Log
+    from restore.shards import Left, Shard
 
-# To learn how large records are, where batches are counted in records.
-_SAMPLE_BYTES = 1 << 16
-# A batch of --batch-size records is held in memory; past this it is not worth what it costs.
-_LARGE_BATCH_BYTES = 8 << 20
-_LARGEST_CHUNK_BYTES = 1 << 28
-# Where a file is not streamed, all of it is read before any of it is loaded.
-_WHOLE_FILE_BYTES = 1 << 62
 _ONE_BY_ONE = Manner()
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How far a shard's load is; bytes are those of the file as it lies on the disk."""
+class _Work:
+    """A shard, and who is told what becomes of it."""
 
+    shard: Shard
     report: TableReport
-    batches: int = 0
-    bytes_read: int = 0
-
-
-class Listener(Protocol):
-    """Is told after every batch how far the load of a shard is."""
-
-    def __call__(self, counts: Counts, /) -> None:
-        """Take note; what this raises stops the load."""
+    rejects: RejectFile
+    tell: Listener
 
 
 class TableLoad:
@@ -107,23 +100,32 @@ class TableLoad:
             RestoreError: the load stopped.
         """
         self._converter.notes.clear()
+        if shard.left is not None:
+            return self._load_left(shard, shard.left, report, rejects)
+        work = _Work(shard, report, rejects, tell)
         try:
             while manner != _ONE_BY_ONE and type(self._destination) is Direct:
                 try:
-                    return self._read(shard, report, rejects, tell, manner)
+                    return self._read(work, manner)
                 except ThawedError as error:
                     if self._shapes.minds_nul or not error.for_nul:
                         break
                     self._shapes.minds_nul = True
-            return self._read(shard, report, rejects, tell)
+            return self._read(work)
         except RestoreError as error:
             report.error = " ".join(str(error).split())
             raise
         finally:
             report.warnings += sorted(self._converter.notes)
 
-    def ladder(self, report: TableReport, rejects: RejectFile) -> Ladder:
-        """Return what loads the table's records, with these counts and rejects."""
+    def ladder(self, report: TableReport, rejects: RejectFile, log: Log | None = None) -> Ladder:
+        """Return what loads the table's records, with these counts and rejects.
+
+        Args:
+            report: takes the counts.
+            rejects: takes the records that cannot be restored.
+            log: notes how far it is; None: nothing does.
+        """
         return Ladder(
             self._conn,
             self._load.table,
@@ -134,43 +136,43 @@ class TableLoad:
             rejects=rejects,
             report=report,
             limits=self._limits,
+            log=log or Unlogged(self._conn if self._options.atomic else None),
         )
 
-    def _read(
-        self,
-        shard: Shard,
-        report: TableReport,
-        rejects: RejectFile,
-        tell: Listener,
-        manner: Manner = _ONE_BY_ONE,
+    def _log(self, work: _Work) -> ShardLog | None:
+        if not self._load.journaled:
+            return None
+        oid = self._load.table.oid
+        return ShardLog(self._conn, oid, work.shard, work.report, work.rejects)
+
+    def _load_left(
+        self, shard: Shard, left: Left, report: TableReport, rejects: RejectFile
     ) -> bool:
+        """Load what is left to load of a shard by itself: all else of it is decided."""
+        log = ShardLog(self._conn, self._load.table.oid, shard, report, rejects)
+        log.resume(left)
+        records = waiting(self._conn, self._load.table.oid, shard.start, left.waited)
+        self._load_waiting(records, self.ladder(report, rejects, log), log, left.waited)
+        log.end(holds=left.holds)
+        return left.holds
+
+    def _read(self, work: _Work, manner: Manner = _ONE_BY_ONE) -> bool:
         """Read a shard to its end and load what it holds, at first in one COPY if that may be.
 
         Raises:
             ThawedError: some rows were refused there; nothing is loaded or counted.
         """
-        ladder = self.ladder(report, rejects)
-        with contextlib.closing(shard.open(self._load.file)) as stream:
-            reader = Reader(
-                stream,
-                self._first_chunk(),
-                ladder.decode,
-                inside=shard.form,
-                seam=shard.end is not None,
+        shard, report, log = work.shard, work.report, self._log(work)
+        ladder = self.ladder(report, work.rejects, log)
+        with contextlib.closing(shard.open(self._load.file)) as opened:
+            stream = opened if log is None else log.watch(opened)
+            options = self._options
+            reading = Reading(
+                shard, stream, ladder.decode, options=options, report=report, tell=work.tell
             )
-            batches = 0
-
-            def took(found: Batch | Damage) -> None:
-                nonlocal batches
-                if isinstance(found, Batch):
-                    if not batches:
-                        reader.chunk_bytes = self._chunk_for(found, reader.chunk_bytes, report)
-                    batches += 1
-                tell(Counts(report, batches, stream.disk_bytes_read))
-
-            items = _with_raws(reader)
+            items = iter(reading)
             if manner != _ONE_BY_ONE:
-                items = self._fill(items, ladder, report, manner, took)
+                items = self._fill(items, reading, ladder, manner, report=report, log=log)
             # Between two COPYs the server is waited for; in one COPY it works all the time.
             with contextlib.closing(ahead(items)) as left:
                 for found in left:
@@ -178,20 +180,23 @@ class TableLoad:
                         ladder.load(found)
                     else:
                         ladder.damage(found)
-                    took(found)
+                    reading.took(found)
             if report.decided != report.read:
                 raise AssertionError(f"{report.table}: records are counted that were not read")
-            if shard.end is None:
-                _note_end(stream, reader, report)
-            return reader.seam_holds
+            holds = reading.end()
+            if log is not None:
+                log.end(holds=holds)
+            return holds
 
     def _fill(
         self,
         items: Iterator[Batch | Damage],
+        reading: Reading,
         ladder: Ladder,
-        report: TableReport,
         manner: Manner,
-        took: Callable[[Batch | Damage], None],
+        *,
+        report: TableReport,
+        log: ShardLog | None,
     ) -> Iterator[Batch | Damage]:
         """Load batches in one COPY as long as that goes, and then what had to wait for its end.
 
@@ -201,52 +206,38 @@ class TableLoad:
         Raises:
             ThawedError: one was refused; nothing is loaded or counted.
         """
-        left = items
+        left, holds = items, None
         with contextlib.closing(Spool()) as spool:
-            waiting = spool if manner.orderless else None
+            odd = spool if manner.orderless else None
             try:
                 with filling(self._conn, self._load.table, fresh=manner.fresh) as fill:
                     for found in items:
-                        if not _filled(found, ladder, fill, waiting):
+                        if not _filled(found, ladder, fill, odd):
                             left = chain((found,), items)
                             break
-                        took(found)
+                        reading.took(found)
+                    else:
+                        holds = reading.end()
+                    fill.end()
+                    if log is not None:
+                        ended = holds is not None
+                        log.filled(reading.position, spool, ended=ended, holds=bool(holds))
             except BaseException:
                 report.forget()
                 raise
-            for record, reason in spool:
+            self._load_waiting(spool, ladder, log, 0)
+        return left
+
+    @staticmethod
+    def _load_waiting(
+        records: Iterable[tuple[RawRecord, str]], ladder: Ladder, log: ShardLog | None, waited: int
+    ) -> None:
+        for number, (record, reason) in enumerate(records, waited):
+            with contextlib.nullcontext() if log is None else log.alone(number):
                 if reason:
                     ladder.damage(Damage(record, reason))
                 else:
                     ladder.load_record(record)
-        return left
-
-    def _first_chunk(self) -> int:
-        if "streaming" in self._options.without:
-            return _WHOLE_FILE_BYTES
-        return _SAMPLE_BYTES if self._options.batch_size else self._options.chunk_bytes
-
-    def _chunk_for(self, first: Batch, chunk_bytes: int, report: TableReport) -> int:
-        """Return how much to read at a time from here on, knowing how large records are."""
-        records, usual = self._options.batch_size, self._options.chunk_bytes
-        if records is None or "streaming" in self._options.without:
-            return chunk_bytes
-        record_bytes = len(first.data) / first.count
-        wanted = int(records * record_bytes * 1.05) + 1
-        if wanted > _LARGE_BATCH_BYTES:
-            report.warnings.append(
-                f"--batch-size {records:,} holds {wanted / 1e6:,.0f} MB of records in memory at a"
-                f" time; auto takes {max(1, int(usual / record_bytes)):,}"
-            )
-        return min(wanted, _LARGEST_CHUNK_BYTES)
-
-
-def _with_raws(reader: Reader) -> Iterator[Batch | Damage]:
-    """Yield what is read; batches know the records' bytes where decoding has found them."""
-    for found in reader:
-        if isinstance(found, Batch) and found.rows is not None and found.rows.raws is not None:
-            found.know_raws(found.rows.raws)
-        yield found
 
 
 def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool | None) -> bool:
@@ -263,18 +254,4 @@ def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool
 def _destination(conn: psycopg.Connection, load: Load, options: Options) -> Destination:
     if "copy" in options.without and options.on_conflict == "reject":
         return ByInsert(conn, load.table)
-    return destination_for(conn, load.table, options.on_conflict)
-
-
-def _note_end(stream: ShardStream, reader: Reader, report: TableReport) -> None:
-    """Say whether the file ends before its end."""
-    if reader.warning is not None:
-        report.warnings.append(f"{report.file} {reader.warning}")
-    report.cut_off = stream.fault is not None or reader.cut_off_at is not None
-    if stream.fault is not None:
-        report.warnings.append(stream.fault)
-    if reader.cut_off_at is not None:
-        report.warnings.append(
-            f"{report.file} is cut off at byte {reader.cut_off_at:,}, within its records:"
-            " some may be missing that nobody can name"
-        )
+    return destination_for(conn, load.table, options.on_conflict, load.since)

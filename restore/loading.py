@@ -8,34 +8,38 @@ order of its file. So what comes of a backup is the same for any number of proce
 from __future__ import annotations
 
 import contextlib
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
+from restore import journal
 from restore.aside import put_indexes_aside, read_triggers, unique_aside
 from restore.back import bring_indexes_back
+from restore.catalog import read_tables
 from restore.crew import Crew
 from restore.duplicates import reload_duplicates
 from restore.filling import Manner, may_be_fresh
-from restore.finish import Finisher
+from restore.finish import Finisher, finish
 from restore.load import TableLoad
 from restore.notes import JOURNAL
 from restore.origins import Kept
 from restore.relations import with_partitions
-from restore.shards import Shard, cut
+from restore.shards import uncut
+from restore.shares import Shares
 from restore.tasks import Tasks
 from restore.transient import is_data_error, retrying
 from restore.values import Converter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
 
     from restore.catalog import ForeignKey
     from restore.duplicates import Outcome
+    from restore.journal import Phase
     from restore.limits import Limits
     from restore.options import Options
     from restore.plan import Load
@@ -47,18 +51,6 @@ if TYPE_CHECKING:
 _WORTH_BYTES = 1 << 22
 # What building an index says of a row that is too large for it, also of one that is gone.
 _TOO_LARGE = frozenset({"54000"})
-# A worker takes a quarter of a second of processor time to start: as long as so much takes to load.
-_WORTH_A_WORKER_BYTES = 16 << 20
-# A shard is a share of the backup, so that no process waits long for the others at the end, but
-# not so small that its beginning and end tell, nor so large that a lost one does.
-_SHARE_OF_A_WORKER = 16
-_SMALLEST_SHARD_BYTES = 4 << 20
-# A table is cut that is more than one in so many of a process's share of the backup.
-_LARGE_SHARE = 2
-_LARGEST_SHARD_BYTES = 64 << 20
-# Shards of what only one process can read are held in memory, twice for a moment.
-_HELD_SHARD_BYTES = 4 << 20
-
 _TELLS_ROWS_APART = """
     SELECT EXISTS (
         SELECT FROM pg_index WHERE indrelid = ANY(%s) AND (indisunique OR indisexclusion))
@@ -105,13 +97,7 @@ class Loading:
         self._limits = limits
         self._tally = tally
         self._may_alter = may_alter
-        total = sum(work.load.file.disk_bytes for work in works)
-        few = options.dry_run or os.name != "posix"
-        wanted = 1 if few else min(options.processes, 1 + total // _WORTH_A_WORKER_BYTES)
-        self._processes = wanted
-        self._bytes = total
-        self._shard_bytes = total // (wanted * _SHARE_OF_A_WORKER)
-        self._tasks = Tasks(self._order(), self._waits, self._cut)
+        self._shares = Shares(options, works)
         self._finisher: Finisher | None = None
         self._finishing: list[tuple[TableWork, Future[list[str]]]] = []
         self._uncut: list[TableWork] = []  # of which a seam did not hold
@@ -124,18 +110,37 @@ class Loading:
             RestoreError: the load stopped.
             psycopg.Error: the server refused what finishes a table.
         """
-        if self._options.dry_run:
+        if self._options.dry_run or self._options.atomic:
             self._run()
+            for work in self._works if self._options.atomic else ():
+                work.report.warnings += finish(self._conn, work.load.table)
             return
         for work in self._works:
-            self._put_indexes_aside(work.load)
+            self._begin_again(work)
+            self._put_indexes_aside(work)
         self._find_manners()
         with Finisher(self._options) as self._finisher:
             self._run()
+        if left := [work.report.table for work in self._works if work.phase != "finished"]:
+            raise AssertionError(f"not loaded: {', '.join(left)}")
+
+    def _begin_again(self, work: TableWork) -> None:
+        """See that a table can go on that another process has begun to load.
+
+        Where that was in the middle of what nobody else can end, it is loaded from its beginning.
+        """
+        if work.phase == "taken":
+            self._empty(work, "ordered")
+        elif not work.seams_hold:
+            self._empty(work, work.phase)
+        if work.phase == "ordered":
+            self._again.add(work.load.table.oid)
+            self._build_indexes(work)
 
     def _find_manners(self) -> None:
         """Find the tables that may be filled in one COPY, and how."""
-        large = [w for w in self._works if w.load.file.disk_bytes >= _WORTH_BYTES]
+        loading = [work for work in self._works if work.phase == "loading"]
+        large = [work for work in loading if work.load.file.disk_bytes >= _WORTH_BYTES]
         alone = self._options.append or self._options.triggers
         oids = [work.load.table.oid for work in large]
         fresh = set() if alone else may_be_fresh(self._conn, oids)
@@ -144,10 +149,15 @@ class Loading:
             work.manner = Manner(fresh=oid in fresh, orderless=self._is_orderless(work.load))
 
     def _run(self) -> None:
-        workers = self._processes - 1
+        workers = self._shares.processes - 1
+        self._tasks = Tasks(
+            (w for w in self._order() if w.has_tasks), self._waits, self._shares.cut
+        )
         with contextlib.closing(
             Crew(self._conn, self._options, self._limits, workers=workers, tell=self._heard)
         ) as crew:
+            for work in self._works:
+                self._go_on(work)
             crew.run(self._tasks)
             if self._finisher is not None:
                 self._finisher.loads_are_done()
@@ -155,7 +165,7 @@ class Loading:
             self.warnings += crew.warnings
             while self._uncut:
                 work = self._uncut.pop()
-                self._empty(work.load)
+                self._empty(work, work.phase)
                 self._load_whole(crew, work)
             while self._finishing:
                 work, future = self._finishing.pop(0)
@@ -166,6 +176,18 @@ class Loading:
                         raise
                     self._load_again(crew, work)
 
+    def _go_on(self, work: TableWork) -> None:
+        """Finish a table of which nothing is left to load."""
+        if work.phase in {"loading", "ordered"} and not work.has_tasks:
+            work.begun()
+            self._heard(work)
+        elif work.phase in {"loaded", "finished"}:
+            work.begun()
+            self._tally.done(work)
+            self._tasks.done(work.load.table.oid)
+        if work.phase == "loaded":
+            self._finish(work, [])
+
     def _order(self) -> list[TableWork]:
         """Return the tables: parents first, or, where no foreign key minds, the largest first.
 
@@ -175,27 +197,6 @@ class Loading:
         if self._options.append or self._waits or self._options.dry_run:
             return self._works
         return sorted(self._works, key=lambda work: work.load.file.disk_bytes, reverse=True)
-
-    def _cut(self, work: TableWork) -> Iterator[Shard]:
-        """Cut a table's file into shards, if it may be and there is someone to take them."""
-        load = work.load
-        whole = Shard(disk_bytes=load.file.disk_bytes)
-        if self._processes == 1 or not (work.manner.orderless and self._gains(load)):
-            return iter((whole,))
-        size = min(max(self._shard_bytes, _SMALLEST_SHARD_BYTES), _LARGEST_SHARD_BYTES)
-        if load.file.compression:
-            size = _HELD_SHARD_BYTES
-        # A value that a sequence gives depends on who asks first.
-        drawn = frozenset(sequence.column for sequence in load.table.sequences)
-        return cut(load.file, size, needs=drawn)
-
-    def _gains(self, load: Load) -> bool:
-        """Tell whether a table had better be cut.
-
-        Whole, it comes in one COPY, and maybe without log. But one that is much of the backup keeps
-        one process busy for long, and what finishes it waits.
-        """
-        return load.file.disk_bytes * self._processes * _LARGE_SHARE > self._bytes
 
     def _is_orderless(self, load: Load) -> bool:
         """Tell whether the order in which a table's rows arrive decides nothing."""
@@ -213,21 +214,30 @@ class Loading:
         if not work.is_done:
             return
         if not work.seams_hold:
-            work.drop()
             self._uncut.append(work)
             return
-        work.gather()
+        parts = work.gather()
         self._tally.done(work)
         self._tasks.done(work.load.table.oid)
-        if self._finisher is not None:
-            isolate = partial(self._isolate_duplicates, work)
-            suspect = bool(work.report.rejected)
-            future = self._finisher.submit(work.load.table, isolate, suspect=suspect)
-            self._finishing.append((work, future))
+        self._finish(work, parts)
+
+    def _finish(self, work: TableWork, parts: list[Path]) -> None:
+        """Have a table finished that is loaded; ``parts`` are files that nobody needs then."""
+        if self._finisher is None:
+            _remove(parts)
+            return
+        future = self._finisher.submit(
+            work.load.table,
+            partial(self._isolate_duplicates, work),
+            suspect=bool(work.report.rejected),
+            before=partial(_note_loaded, work, parts),
+            after=partial(note, work=work, phase="finished"),
+        )
+        self._finishing.append((work, future))
 
     def _load_whole(self, crew: Crew, work: TableWork) -> None:
-        task = work.task(Shard(disk_bytes=work.load.file.disk_bytes))
-        work.begin(task)
+        task = work.task(uncut(work.load.file))
+        work.begin(task, last=True)
         crew.load(work, task)
 
     def _isolate_duplicates(
@@ -241,6 +251,7 @@ class Loading:
             unique_aside(conn, work.load.table),
             build=build,
             reload=table.ladder(work.report, work.rejects).load_again,
+            taken=partial(note, conn, work, "taken"),
             chunk_bytes=self._options.chunk_bytes,
             schema=JOURNAL,
         )
@@ -252,25 +263,57 @@ class Loading:
         tells which one.
         """
         self._again.add(work.load.table.oid)
-        self._empty(work.load)
-        build = partial(bring_indexes_back, self._conn, work.load.table)
-        retrying(build, states=_TOO_LARGE, attempts=10)
-        work.drop()
+        self._empty(work, "ordered")
+        self._build_indexes(work)
         self._load_whole(crew, work)
 
-    def _empty(self, load: Load) -> None:
-        # Not a DELETE, if it can be: an index is also built over rows that went a moment ago.
-        try:
-            self._conn.execute(sql.SQL("TRUNCATE {}").format(load.table.only))
-        except psycopg.errors.FeatureNotSupported:  # tables outside the backup refer to it
-            self._conn.execute(sql.SQL("DELETE FROM {}").format(load.table.only))
+    def _build_indexes(self, work: TableWork) -> None:
+        build = partial(bring_indexes_back, self._conn, work.load.table)
+        retrying(build, states=_TOO_LARGE, attempts=10)
 
-    def _put_indexes_aside(self, load: Load) -> None:
-        keep = self._options.append or self._options.keep_indexes
-        if keep or load.file.disk_bytes < _WORTH_BYTES or not self._may_alter:
+    def _empty(self, work: TableWork, phase: Phase) -> None:
+        """Empty a table, and forget what was loaded of it."""
+        table = work.load.table
+        with self._conn.transaction():
+            try:
+                # Not a DELETE, if it can be: an index is also built over rows that just went.
+                with self._conn.transaction():
+                    self._conn.execute(sql.SQL("TRUNCATE {}").format(table.only))
+            except psycopg.errors.FeatureNotSupported:  # tables outside the backup refer to it
+                self._conn.execute(sql.SQL("DELETE FROM {}").format(table.only))
+            if work.load.journaled:
+                journal.reset(self._conn, table.oid, phase)
+        work.phase = phase
+        work.drop()
+
+    def _put_indexes_aside(self, work: TableWork) -> None:
+        keep = self._options.append or self._options.keep_indexes or work.phase != "loading"
+        if keep or work.load.file.disk_bytes < _WORTH_BYTES or not self._may_alter:
             return
+        table = work.load.table
+        if work.resumed:  # of its indexes those that are in place, as they are now
+            table = read_tables(self._conn, [table.oid])[table.oid]
         try:
             # A trigger that fires may tell rows by a key of a table of the backup.
-            put_indexes_aside(self._conn, load.table, unique=not self._options.triggers)
+            put_indexes_aside(self._conn, table, unique=not self._options.triggers)
         except psycopg.errors.InsufficientPrivilege:
             self._may_alter = False  # slower, but the same result
+
+
+def _note_loaded(work: TableWork, parts: list[Path], conn: psycopg.Connection) -> None:
+    """Note that a table is loaded, and remove the files that its rejects were in before."""
+    note(conn, work, "loaded")
+    _remove(parts)
+
+
+def note(conn: psycopg.Connection, work: TableWork, phase: Phase) -> None:
+    """Note how far a table is, with its counts and rejects as they are now."""
+    work.phase = phase
+    if work.load.journaled:
+        work.rejects.sync()
+        journal.mark(conn, work.load.table.oid, phase, work.report, work.rejects.size)
+
+
+def _remove(parts: list[Path]) -> None:
+    for part in parts:
+        part.unlink(missing_ok=True)

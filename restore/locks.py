@@ -9,7 +9,7 @@ import psycopg
 
 from restore.errors import LoadError
 from restore.relations import with_partitions
-from restore.transient import describe
+from restore.transient import failure
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -132,4 +132,4 @@ def refusal(
     """
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return lock_error(conn, error, [table.oid], "ROW EXCLUSIVE", own)
-    return LoadError(f"table {table.name}: {describe(error)}")
+    return failure(error, f"table {table.name}: ")

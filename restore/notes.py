@@ -1,7 +1,7 @@
 """What is aside is written down in the database, in the same transaction that drops it.
 
-The notes are in schema ``restore_journal``, which is gone again when all is back. They hold all
-that it takes, so that a crash at any point leaves nothing that cannot be repaired.
+The notes are in schema ``restore_journal``, beside those of how far the restore is (``journal``).
+They hold all that it takes, so that a crash at any point leaves nothing that cannot be repaired.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _MAKE_JOURNAL = """
     )
 """
 _JOURNAL = "SELECT to_regclass('restore_journal.aside') IS NOT NULL"
-_NOTE = "INSERT INTO restore_journal.aside VALUES (%s, %s, %s, %s, %s, %s, %s)"
+_NOTE = """
+    INSERT INTO restore_journal.aside VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
 _NOTED = """
     SELECT kind, schema_name, table_name, name, place, statements, check_statement
     FROM restore_journal.aside
@@ -40,8 +42,6 @@ _STRIKE = """
     DELETE FROM restore_journal.aside
     WHERE (kind, schema_name, table_name, name) = (%s, %s, %s, %s)
 """
-# With all that a killed restore may have kept there.
-_DROP_JOURNAL = "DROP SCHEMA IF EXISTS restore_journal CASCADE"
 
 Kind = Literal["index", "key", "foreign key", "trigger"]
 """``key``: the index of a primary key or of a unique constraint."""
@@ -112,9 +112,3 @@ def strike(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
     """Strike the notes of what is back."""
     for aside in asides:
         conn.execute(_STRIKE, aside[:4])
-
-
-def drop_journal(conn: psycopg.Connection) -> None:
-    """Drop the journal, once all is back."""
-    if conn.execute(_JOURNAL).fetchone() == (True,):
-        conn.execute(_DROP_JOURNAL)

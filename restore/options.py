@@ -79,6 +79,11 @@ class Options:
         on_conflict: with ``append``, what becomes of a record whose key is there already: it is
             rejected, skipped, or replaces the row.
         dry_run: do all but write.
+        atomic: all or nothing, in one transaction of one process: others see what was there before
+            until it is done, and what was there stays if it fails.
+        resume: go on with a restore that was begun and did not end.
+        retry_for_s: how long to wait, after the connection was lost, for the server to answer
+            again, in seconds; then the restore goes on by itself. 0: it stops.
         unknown_fields: what a field that no column takes means: the restore stops, or the field is
             left out, with or without a warning.
         max_rejects: stop when there are more rejects than this; None: never.
@@ -112,6 +117,9 @@ class Options:
     append: bool = False
     on_conflict: OnConflict = "reject"
     dry_run: bool = False
+    atomic: bool = False
+    resume: bool = False
+    retry_for_s: float = 60.0
     unknown_fields: UnknownFields = "warn"
     max_rejects: MaxRejects | None = None
     on_error: OnError = "continue"
@@ -127,6 +135,8 @@ class Options:
     @property
     def processes(self) -> int:
         """How many processes may load."""
+        if self.atomic:
+            return 1  # a transaction is one session's
         if self.jobs is not None:
             return self.jobs
         can_tell = hasattr(os, "sched_getaffinity")  # which a container may have narrowed
@@ -159,6 +169,11 @@ class Options:
             _check_bounds("--batch-size", self.batch_size, 1, _LARGEST_BATCH)
         if self.jobs is not None:
             _check_bounds("--jobs", self.jobs, 1, _MOST_JOBS)
+        if self.dry_run and (self.resume or self.atomic):
+            raise BackupError("--dry-run writes nothing: give it without --resume and --atomic")
+        if self.atomic and self.resume:
+            raise BackupError("--atomic leaves nothing to --resume: choose one")
+        _check_bounds("--retry-for", self.retry_for_s, 0, 86_400)
         _check_bounds("--lock-timeout", self.lock_timeout_s, 0, 86_400)
         _check_timezone(self.timezone)
 

@@ -7,7 +7,7 @@ taken out is kept in the database, in the same transaction, until its record is 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -16,7 +16,7 @@ from restore.origins import Values, as_texts, exact_origins, plain_origins
 from restore.rejects import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import psycopg
 
@@ -65,8 +65,22 @@ class Orphans:
             key: sql.Identifier(schema, f"orphans_{number}") for number, key in enumerate(keys)
         }
 
-    def reject(self, kept: Iterable[Kept], limits: Limits) -> int:
+    @property
+    def begun(self) -> bool:
+        """Tell whether rows were taken out whose records are not all kept yet."""
+        names = [store.as_string(self._conn) for store in self._stores.values()]
+        query = "SELECT bool_or(to_regclass(n) IS NOT NULL) FROM unnest(%s::text[]) AS n"
+        return self._conn.execute(query, [names]).fetchone() == (True,)
+
+    def reject(
+        self, kept: Iterable[Kept], limits: Limits, settle: Callable[[], None] = lambda: None
+    ) -> int:
         """Take the rows out and keep their records.
+
+        Args:
+            kept: the tables.
+            limits: say when there are too many rejects.
+            settle: takes note, when all are kept, of what the tables' counts and rejects are now.
 
         Returns:
             How many there were.
@@ -84,25 +98,32 @@ class Orphans:
             if found:
                 table.report.count_taken_out(sum(found.values()))
                 self._keep(table, list(found))
-        for store in self._stores.values():
-            self._conn.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(store))
+        with self._conn.transaction():
+            for store in self._stores.values():
+                self._conn.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(store))
+            settle()
         if taken:
             limits.after_reject("a foreign key forbids it")
         return sum(taken.values())
 
-    def _take_out(self) -> Counter[ForeignKey]:
-        """Delete rows until none is forbidden; count them by the key that forbade them."""
-        taken: Counter[ForeignKey] = Counter()
+    def _take_out(self) -> dict[ForeignKey, int]:
+        """Delete rows until none is forbidden; count them by the key that forbade them.
+
+        Those that another process took out before it was ended count as well.
+        """
         waiting = set(self._keys)
         while waiting:
             # Parents first: then a table has mostly lost its rows when its children are looked at.
             key = min(waiting, key=self._keys.index)
             waiting.remove(key)
-            count = self._take_out_once(key)
-            if count:
-                taken[key] += count
+            if self._take_out_once(key):
                 waiting.update(other for other in self._keys if other.parent == key.table)
-        return taken
+        counts = {key: self._count(store) for key, store in self._stores.items()}
+        return {key: count for key, count in counts.items() if count}
+
+    def _count(self, store: sql.Identifier) -> int:
+        query = sql.SQL("SELECT count(*) FROM {}").format(store)
+        return int(self._conn.execute(query).fetchall()[0][0])
 
     def _take_out_once(self, key: ForeignKey) -> int:
         child, parent = self._tables[key.table], self._tables[key.parent]

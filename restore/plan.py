@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One table file and the table that takes it."""
+    """One table file and the table that takes it.
+
+    ``journaled``: the journal notes how far its load is. ``since``: rows of later transactions are
+    this restore's; None: ask the server.
+    """
 
     file: TableFile
     table: Table
+    journaled: bool = False
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 from psycopg import sql
 
-from restore import catalog
+from restore import catalog, journal
 from restore.advice import repair_command
 from restore.destination import key_to_replace_by
 from restore.dry_run import shadow_plan
-from restore.errors import LoadError, SchemaError
+from restore.errors import BackupError, LoadError, SchemaError
 from restore.locks import lock_error
 from restore.matching import BOOKKEEPING, match_files, shown
 from restore.notes import noted
@@ -30,12 +30,14 @@ from restore.preflight import (
     shown_target,
 )
 from restore.relations import ancestors, count_rows, has_rows, read_relations, referrers
+from restore.resume import resumed_plan
 from restore.session import be_alone
 from restore.transient import retrying
 from restore.wording import counted
 
 if TYPE_CHECKING:
     from restore.backup import Backup
+    from restore.journal import Begun, LoadedTable
     from restore.matching import Match
     from restore.options import Options
     from restore.plan import Plan
@@ -54,13 +56,21 @@ class Room:
     others: list[Relation] = field(default_factory=list)
 
 
+class Prepared(NamedTuple):
+    """What is to be loaded, and how far that is, by the tables' oids; ``begun``: it was begun."""
+
+    plan: Plan
+    begun: Begun | None
+    loaded: dict[int, LoadedTable]
+
+
 def prepare(
     conn: psycopg.Connection,
     backup: Backup,
     options: Options,
     report: Report,
     confirm: Confirm | None = None,
-) -> Plan:
+) -> Prepared:
     """Match the files with the tables, see that the load may be, make room, and plan.
 
     Args:
@@ -79,13 +89,23 @@ def prepare(
     report.server = f"PostgreSQL {server.version}"
     if not options.dry_run:
         be_alone(conn)
-    report.warnings += see_nothing_aside(conn, options)
+    begun = find_begun(conn) if options.resume else None
+    if begun is None:
+        report.warnings += see_nothing_begun(conn, options)
+        if options.resume:
+            report.warnings.append("there is nothing to resume: the restore begins anew")
     matches = match_files(backup, read_relations(conn, options.schema), options)
     found = matches.by_oid
     report.left_out += [*backup.left_out, *matches.left_out]
     report.warnings += [*backup.warnings, *matches.warnings]
     report.warnings += _check_inheritance(conn, found)
     report.warnings += check_rights(conn, server, found, options)
+    if begun is not None:
+        if begun.backup != str(backup.path.absolute()):
+            raise BackupError(f"the restore to be resumed is of {begun.backup}: give that")
+        plan, loaded = resumed_plan(conn, begun, found, options)
+        check_owner(conn, server, plan, options)
+        return Prepared(plan, begun, loaded)
     report.left_out += _leave_out_books(conn, found, options)
     room = _survey(conn, found, options)
     if room.filled and (options.clean or confirm is not None):
@@ -94,14 +114,16 @@ def prepare(
     check_owner(conn, server, plan, options)
     for table in plan.tables.values() if options.on_conflict == "replace" else ():
         key_to_replace_by(table)
+    if options.atomic and room.others:
+        raise SchemaError("--atomic empties the backup's tables alone: give it without --cascade")
     _agree(conn, room, options, None if options.dry_run else confirm)
     if options.dry_run:
         report.warnings += [f"would be emptied: {line}" for line in _counted(conn, room)]
         plan, warnings = shadow_plan(conn, plan, append=options.append)
         report.warnings += warnings
-        return plan
-    report.warnings += _empty(conn, found, room)
-    return plan
+        return Prepared(plan, None, {})
+    report.warnings += _empty(conn, found, room, options)
+    return Prepared(plan, None, {})
 
 
 def _plan(conn: psycopg.Connection, found: dict[int, Match]) -> Plan:
@@ -206,13 +228,17 @@ def _counted(conn: psycopg.Connection, room: Room) -> list[str]:
     return [f"{r.shown} {_amount(conn, r)}" for r in (*room.filled, *room.others)]
 
 
-def _empty(conn: psycopg.Connection, found: dict[int, Match], room: Room) -> list[str]:
+def _empty(
+    conn: psycopg.Connection, found: dict[int, Match], room: Room, options: Options
+) -> list[str]:
     """Empty all tables of the backup in one statement, if one of them holds rows.
+
+    With --atomic that is left to the transaction that loads them.
 
     Returns:
         Warnings that name the tables that were emptied beside them, and their rows.
     """
-    if not room.filled:
+    if not room.filled or options.atomic:
         return []
     warnings = [f"--cascade emptied {r.shown} {_amount(conn, r)}" for r in room.others]
     relations = [*(match.relation for match in found.values()), *room.others]
@@ -229,8 +255,22 @@ def _empty(conn: psycopg.Connection, found: dict[int, Match], room: Room) -> lis
     return warnings
 
 
-def see_nothing_aside(conn: psycopg.Connection, options: Options) -> list[str]:
-    """See that no restore that did not end has left anything aside.
+def find_begun(conn: psycopg.Connection) -> Begun | None:
+    """Return the restore that was begun and did not end, if there is one.
+
+    Raises:
+        LoadError: its journal cannot be read.
+    """
+    try:
+        return journal.find(conn)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise LoadError(other_role(error)) from error
+    except ValueError as error:
+        raise LoadError(f"{error}: go on with that one, or drop schema restore_journal") from error
+
+
+def see_nothing_begun(conn: psycopg.Connection, options: Options) -> list[str]:
+    """See that no restore that did not end has left anything aside, or can be resumed.
 
     Rows would go in that a key that is aside forbids, and nobody would find out.
 
@@ -238,24 +278,32 @@ def see_nothing_aside(conn: psycopg.Connection, options: Options) -> list[str]:
         Warnings: what a restore refuses to start for, a dry run only tells.
 
     Raises:
-        LoadError: something is aside.
+        LoadError: a restore did not end.
     """
     try:
         asides = noted(conn)
-    except psycopg.errors.InsufficientPrivilege as error:
+        begun = find_begun(conn)
+    except (psycopg.errors.InsufficientPrivilege, LoadError) as error:
         if options.dry_run:
             return []
+        if isinstance(error, LoadError):
+            raise
         raise LoadError(other_role(error)) from error
-    if not asides:
+    if not asides and (begun is None or options.clean):
         return []
     kinds = ", ".join(
         counted(number, kind, "indexes" if kind == "index" else None)
         for kind, number in Counter(aside.kind for aside in asides).items()
     )
-    line = f"a restore that did not end left something aside ({kinds}): run"
+    what = "a restore that did not end" if begun is None else str(begun)
+    line = f"{what} left something aside ({kinds}): " if asides else f"{what} did not end: "
+    line += "--resume goes on with it; " if begun is not None else ""
+    repair = f"`{repair_command(options)}`"
     if options.dry_run:
-        return [f"{line} `{repair_command(options)}`, which a restore needs; this dry run does not"]
-    raise LoadError(f"{line} `{repair_command(options)}` first, which brings it back")
+        return [f"{line}or run {repair}, which a restore needs; this dry run does not"]
+    if asides:
+        raise LoadError(f"{line}or run {repair}, which brings it back")
+    raise LoadError(f"{line}--clean begins anew, or run {repair}, which gives it up")
 
 
 def other_role(error: psycopg.Error) -> str:

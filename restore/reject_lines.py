@@ -63,6 +63,12 @@ class RejectBatch:
         """How many they are."""
         return len(self.entries)
 
+    @property
+    def end(self) -> int:
+        """Where in the table file the last of them ends."""
+        last = self.entries[-1].record
+        return last.offset + len(last.raw)
+
     def record(self, index: int) -> RawRecord:
         """Return one of them, with its place in the table file that it came from."""
         return self.entries[index].record

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from array import array
 from bisect import bisect_right, insort
-from typing import TYPE_CHECKING, BinaryIO, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from restore.errors import LoadError
 
 if TYPE_CHECKING:
+    import io
     from pathlib import Path
     from types import TracebackType
 
@@ -115,14 +117,30 @@ class RejectFile:
         schema: the table's schema.
         table: the table's name, which a hostile backup may have chosen: it cannot leave ``folder``.
         name: the file's name; None: one that is made of the table's.
+        keeping: so many bytes of a file that is there are ours and stay, the rest of it does not;
+            None: none is.
+
+    Raises:
+        LoadError: less than that is there.
     """
 
-    def __init__(self, folder: Path, schema: str, table: str, name: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        schema: str,
+        table: str,
+        name: str | None = None,
+        *,
+        keeping: int | None = None,
+    ) -> None:
         self.path = folder / (name or file_name(table))
         self.ordinals = Ordinals()
         self._schema = schema
         self._table = table
-        self._file: BinaryIO | None = None
+        self._file: io.FileIO | None = None
+        self.size = 0
+        if keeping is not None:
+            self.keep(keeping)
 
     def __enter__(self) -> Self:
         return self
@@ -138,18 +156,60 @@ class RejectFile:
     @property
     def used(self) -> bool:
         """Tell whether any record was kept."""
-        return self._file is not None
+        return self.size > 0
 
     def close(self) -> None:
-        """Close the file; whatever was added is in it."""
+        """Close the file; whatever was added is in it. One that is empty goes."""
         if self._file is not None:
             self._file.close()
+            if not self.size:
+                self.path.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Start anew: the table is loaded once more from its beginning."""
         self.ordinals.clear()
+        self.size = 0
         if self._file is not None:
             self._file.truncate(0)
+
+    def keep(self, size: int) -> None:
+        """Go on with a file of ours behind so many bytes: what comes after them is undone.
+
+        Raises:
+            LoadError: there is less, or the file cannot be read.
+        """
+        try:
+            there = self.path.stat().st_size if self.path.exists() else 0
+            if there < size:
+                raise LoadError(
+                    f"{self.path} holds less than the restore had written there: put it back, or"
+                    " restore from the beginning with --clean"
+                )
+            if not size:
+                self.path.unlink(missing_ok=True)
+                return
+            self._file = self.path.open("ab", buffering=0)
+            self._file.truncate(size)
+            with self.path.open("rb") as lines:
+                for line in lines:
+                    ordinal = _reject.decode(line).ordinal
+                    if ordinal is not None:
+                        self.ordinals.add(ordinal)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self.size = size
+
+    def sync(self) -> None:
+        """See that what was written is on the disk.
+
+        Raises:
+            LoadError: it is not.
+        """
+        try:
+            if self._file is not None:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._cannot_write(error) from error
 
     def add(self, record: RawRecord, reason: Reason) -> None:
         """Keep a record.
@@ -165,7 +225,7 @@ class RejectFile:
         self._write(raw, None, None, reason)
 
     def take_over(self, part: Path, before: int | None) -> None:
-        """Append the rejects of a stretch of the table's file, and remove the file they are in.
+        """Append the rejects of a stretch of the table's file, which stay where they are, too.
 
         Args:
             part: their file; that there is none means that there are none.
@@ -185,7 +245,6 @@ class RejectFile:
                 if ordinal is not None:
                     self.ordinals.add(ordinal)
                 self.write_line(msgspec.json.encode(replace(reject, ordinal=ordinal)))
-        part.unlink()
 
     def _write(self, raw: bytes, ordinal: int | None, offset: int | None, reason: Reason) -> None:
         text, encoded = _as_text(raw)
@@ -215,15 +274,19 @@ class RejectFile:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 _keep_older(self.path)
-                self._file = self.path.open("ab")
-            self._file.write(line)
-            self._file.write(b"\n")
-            self._file.flush()
+                self._file = self.path.open("ab", buffering=0)
+            rest = memoryview(line + b"\n")
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            self.size += len(line) + 1
         except OSError as error:
-            raise LoadError(
-                f"cannot write the reject file {self.path}: {error.strerror}; make room, or choose"
-                " another folder with --rejects, and restore again with --clean"
-            ) from error
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> LoadError:
+        return LoadError(
+            f"cannot write the reject file {self.path}: {error.strerror}; make room, or choose"
+            " another folder with --rejects"
+        )
 
 
 def file_name(table: str) -> str:

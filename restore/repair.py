@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from restore import journal
 from restore.advice import repair_command
 from restore.back import bring_keys_back, make_again
 from restore.errors import LoadError
-from restore.notes import INDEXES, drop_journal, noted
+from restore.notes import INDEXES, noted
 from restore.preflight import read_server
-from restore.prepare import other_role
+from restore.prepare import find_begun, other_role
 from restore.session import be_alone, connect
 from restore.sessions import grant_memory
 from restore.transient import describe, is_data_error
@@ -50,11 +51,14 @@ def repair(options: Options, say: Say, *, empty: bool = False) -> None:
             read_server(conn)
             be_alone(conn)
             asides = noted(conn)
-            if not asides:
+            begun = find_begun(conn)
+            if not asides and begun is None:
                 say("nothing is aside: there is nothing to repair")
             if empty:
                 _empty(conn, [aside for aside in asides if aside.kind != "trigger"], say)
             _Repair(conn, options, say).run(asides)
+            if begun is not None:
+                say(f"gave up {begun}")
         except psycopg.errors.InsufficientPrivilege as error:
             raise LoadError(other_role(error)) from error
         except psycopg.Error as error:
@@ -108,7 +112,7 @@ class _Repair:
                 f"{'; '.join(self._problems)}. Take such rows out and repair again, or empty the"
                 f" tables with `{again}` and restore again"
             )
-        drop_journal(self._conn)
+        journal.end(self._conn)
 
     def _try(self, bring: Callable[[], None], asides: list[Aside]) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from restore.rejects import Reason
 
@@ -172,6 +173,18 @@ class TableReport(msgspec.Struct, kw_only=True):
         self.cut_off = self.cut_off or shard.cut_off
         self.error = self.error or shard.error
 
+    @contextlib.contextmanager
+    def unless_failed(self) -> Iterator[None]:
+        """Have the counts be again what they were if what is done within fails."""
+        before = msgspec.json.encode(self)
+        try:
+            yield
+        except BaseException:
+            kept = msgspec.json.decode(before, type=TableReport)
+            for name in self.__struct_fields__:
+                setattr(self, name, getattr(kept, name))
+            raise
+
     def forget(self) -> None:
         """Count anew: the table is loaded once more from its beginning."""
         fresh = TableReport(table=self.table, schema=self.schema, file=self.file)
@@ -183,7 +196,8 @@ class Report(msgspec.Struct, kw_only=True):
     """A whole restore.
 
     ``target`` names the database, its host and the role, never a password. ``stale`` are
-    materialised views over the restored tables. ``next_steps`` say what to type now.
+    materialised views over the restored tables. ``next_steps`` say what to type now. ``resumable``:
+    the restore stopped, and --resume goes on with it.
     """
 
     schema: int = SCHEMA
@@ -201,6 +215,7 @@ class Report(msgspec.Struct, kw_only=True):
     rejects: str | None = None
     next_steps: list[str] = []
     error: str | None = None
+    resumable: bool = False
 
     @property
     def lost(self) -> int:

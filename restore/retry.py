@@ -27,7 +27,7 @@ from restore.limits import Limits
 from restore.matching import Match
 from restore.plan import make_plan
 from restore.preflight import check_rights, read_server, shown_target
-from restore.prepare import see_nothing_aside
+from restore.prepare import see_nothing_begun
 from restore.progress import TableDone
 from restore.reject_lines import Entry, RejectLine, batches_of, entries_of, read_reject_files
 from restore.rejects import RejectFile
@@ -114,7 +114,7 @@ def _match(
     report.server = f"PostgreSQL {server.version}"
     report.warnings += check_rights(conn, server, found, options)
     be_alone(conn)
-    see_nothing_aside(conn, options)
+    see_nothing_begun(conn, options)
     matched = {oid: match.file for oid, match in found.items()}
     return make_plan(matched, catalog.read_tables(conn, matched)).loads
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -14,21 +16,41 @@ from restore.advice import next_steps
 from restore.aftermath import checkpoint_warning, forced_checkpoints, stale_views
 from restore.backup import find_backup
 from restore.catalog import read_tables
-from restore.errors import LoadError, RestoreError
+from restore.errors import LoadError, LostError, RestoreError
 from restore.job import Job
 from restore.locks import lock_error
 from restore.prepare import prepare
 from restore.progress import Found, Warned
 from restore.report import Report, peak_bytes
+from restore.resume import folder_of
 from restore.sequences import set_sequences
 from restore.session import connect
-from restore.transient import describe
+from restore.transient import describe, failure, is_lost
 
 if TYPE_CHECKING:
+    from restore.journal import Begun
     from restore.options import Options
     from restore.plan import Plan
-    from restore.prepare import Confirm
+    from restore.prepare import Confirm, Prepared
     from restore.progress import Watcher
+
+
+# So many outages in a row in which nothing more was loaded are the last ones.
+_MOST_OUTAGES = 3
+# Waits for the server grow from the first to the longest, with chance in them.
+_FIRST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 5.0
+
+
+class _Done(NamedTuple):
+    """What came of an attempt, and the peak memory of the processes beside this one, in bytes.
+
+    ``lost``: it stopped because the connection was lost.
+    """
+
+    report: Report
+    others_peak_bytes: int
+    lost: bool
 
 
 def restore(
@@ -50,60 +72,114 @@ def restore(
         RestoreError: nothing was written: the backup, the database or both do not fit.
     """
     started = time.monotonic()
-    backup = find_backup(options.backup)
-    report = Report(
-        backup=str(backup.path),
-        dry_run=options.dry_run,
+    done = _attempt(options, watch, confirm)
+    outages = 0
+    while done.lost and done.report.resumable and outages < _MOST_OUTAGES:
+        before = done.report
+        if not _answers_again(options):
+            break
+        watch(Warned(f"{before.error}; the database answers again: the restore goes on"))
+        try:
+            done = _attempt(replace(options, resume=True), watch, None)
+        except LostError:
+            outages += 1
+            continue
+        done.report.warnings = list(dict.fromkeys([*before.warnings, *done.report.warnings]))
+        # An outage that comes again and again at the same place is no outage.
+        outages = 0 if _read(done.report) > _read(before) else outages + 1
+    report = done.report
+    report.wall_s = time.monotonic() - started
+    own = peak_bytes()
+    report.peak_bytes = None if own is None else own + done.others_peak_bytes
+    report.next_steps = next_steps(report, options)
+    return report
+
+
+def _read(report: Report) -> int:
+    return sum(table.read for table in report.tables)
+
+
+def _answers_again(options: Options) -> bool:
+    """Wait until the database answers, within --retry-for."""
+    if not options.retry_for_s:
+        return False
+    # Imported where it is needed first: it takes as long as a small table's load.
+    import tenacity  # noqa: PLC0415
+
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(LoadError),
+        stop=tenacity.stop_after_delay(options.retry_for_s),
+        wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
     )
-    rejects = _rejects_folder(options, backup.path)
+    try:
+        again(lambda: connect(options.dsn).close())
+    except tenacity.RetryError:
+        return False
+    return True
+
+
+def _attempt(options: Options, watch: Watcher, confirm: Confirm | None) -> _Done:
+    """Restore, until it is done or stops.
+
+    Raises:
+        RestoreError: nothing was written.
+    """
+    backup = find_backup(options.backup)
+    report = Report(backup=str(backup.path), dry_run=options.dry_run)
     with connect(
         options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
     ) as conn:
         try:
-            plan = prepare(conn, backup, options, report, confirm)
+            prepared = prepare(conn, backup, options, report, confirm)
+            rejects = _rejects_folder(options, backup.path, prepared.begun)
+            tables = len(prepared.plan.loads)
+            watch(Found(path=str(backup.path), newest=backup.newest, tables=tables))
+            for warning in report.warnings:
+                watch(Warned(warning))
+            done = _load(conn, options, prepared, report, watch=watch, rejects=rejects)
         except psycopg.Error as error:
-            raise LoadError(describe(error)) from error
-        watch(Found(path=str(backup.path), newest=backup.newest, tables=len(plan.loads)))
-        for warning in report.warnings:
-            watch(Warned(warning))
-        others = _load(conn, options, plan, report, watch=watch, rejects=rejects)
+            raise failure(error) from error
     if report.lost:
         report.rejects = str(rejects)
-    report.wall_s = time.monotonic() - started
-    own = peak_bytes()
-    report.peak_bytes = None if own is None else own + others
-    report.next_steps = next_steps(report, options)
-    return report
+    return done
 
 
 def _load(
     conn: psycopg.Connection,
     options: Options,
-    plan: Plan,
+    prepared: Prepared,
     report: Report,
     *,
     watch: Watcher,
     rejects: Path,
-) -> int:
-    """Load what was planned; then, whatever came of it, see to the database as it is now.
-
-    Returns:
-        The peak memory of the processes that loaded beside this one, in bytes.
-    """
-    names = _names(conn, plan)
+) -> _Done:
+    """Load what was planned; then, whatever came of it, see to the database as it is now."""
+    plan, lost = prepared.plan, False
     checkpoints = forced_checkpoints(conn)
-    job = Job(conn, options, plan, report, watch=watch, rejects_folder=rejects, names=names)
+    job = Job(
+        conn,
+        options,
+        prepared,
+        report,
+        backup=str(Path(report.backup).absolute()),
+        watch=watch,
+        rejects_folder=rejects,
+        names=_names(conn, plan),
+    )
     try:
-        job.run()
+        with conn.transaction() if options.atomic else contextlib.nullcontext():
+            job.run()
     except psycopg.errors.LockNotAvailable as error:
         stopped = lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE")
         for note in getattr(error, "__notes__", ()):
             stopped.add_note(note)
         report.error = describe(stopped)
     except (RestoreError, psycopg.Error) as error:
-        report.error = describe(error)
-    if options.dry_run or conn.info.transaction_status is not TransactionStatus.IDLE:
-        return job.workers_peak_bytes
+        report.error, lost = describe(error), is_lost(error)
+    report.resumable = report.error is not None and job.resumable
+    done = _Done(report, job.workers_peak_bytes, lost)
+    if options.dry_run or conn.closed or conn.info.transaction_status is not TransactionStatus.IDLE:
+        return done
     try:
         if report.error is not None:
             for load in plan.loads:
@@ -115,7 +191,7 @@ def _load(
     if warning is not None:
         report.warnings.append(warning)
         watch(Warned(warning))
-    return job.workers_peak_bytes
+    return done
 
 
 def _names(conn: psycopg.Connection, plan: Plan) -> dict[int, tuple[str, str]]:
@@ -124,8 +200,10 @@ def _names(conn: psycopg.Connection, plan: Plan) -> dict[int, tuple[str, str]]:
     return {oid: (table.schema, table.name) for oid, table in tables.items()}
 
 
-def _rejects_folder(options: Options, backup: Path) -> Path:
+def _rejects_folder(options: Options, backup: Path, begun: Begun | None) -> Path:
     """Return where the rejects go: never a folder that may hold those of another restore."""
+    if begun is not None:
+        return folder_of(begun, options)
     if options.rejects is not None:
         return options.rejects
     now = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")

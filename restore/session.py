@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 
@@ -10,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from restore.copy import prepare
 from restore.dsn import checked
-from restore.errors import LoadError
+from restore.errors import LoadError, LostError
 
 _CONNECT_TIMEOUT_S = 10
 # What a session needs: what it makes is where it was (the database's default tablespace, unless
@@ -33,6 +34,10 @@ _SESSION = {
     "synchronous_commit": "off",
     "xmlbinary": "base64",
 }
+# A server that is gone without a word is noticed after a minute, unless the user says otherwise.
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+# From this version on a server looks in mid-statement whether its client is gone.
+_CHECKS_CLIENTS = 140_000
 # Further limits on a session, by the server's version that brought them.
 _LATER_TIMEOUTS = {140_000: "idle_session_timeout", 170_000: "transaction_timeout"}
 # A commit that waits for the disk waits for all that was written before it as well.
@@ -43,20 +48,26 @@ _FLUSH = """
 
 # A number of our own among advisory locks, which are the database's.
 _ALONE = int.from_bytes(b"restore!", "big")
+# Another, which the sessions share that work for the one that has the first.
+_HELPING = int.from_bytes(b"restore?", "big")
 _HOLDER = """
-    SELECT pid FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND classid = %(high)s AND objid = %(low)s
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    SELECT l.pid, a.usename, host(a.client_addr), a.backend_start
+    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(high)s AND l.objid = %(low)s
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
-def connect(dsn: str, *, timezone: str = "UTC", lock_timeout_s: float = 60.0) -> psycopg.Connection:
+def connect(
+    dsn: str, *, timezone: str = "UTC", lock_timeout_s: float = 60.0, helps: bool = False
+) -> psycopg.Connection:
     """Connect to the target, each statement its own transaction.
 
     Args:
         dsn: a connection string or URL; empty: what libpq's own variables and files say.
         timezone: in which the server reads times that are written without a zone.
         lock_timeout_s: how long a statement waits for a lock, in seconds; 0: for ever.
+        helps: the session works for a restore that another session of ours leads.
 
     Raises:
         UsageError: the connection string is none.
@@ -65,14 +76,18 @@ def connect(dsn: str, *, timezone: str = "UTC", lock_timeout_s: float = 60.0) ->
     dsn = checked(dsn)
     given = "connect_timeout" in conninfo_to_dict(dsn) or "PGCONNECT_TIMEOUT" in os.environ
     wait = {} if given else {"connect_timeout": _CONNECT_TIMEOUT_S}
-    conninfo = make_conninfo(dsn, application_name="restore", **wait)
+    given_alive = [name for name in conninfo_to_dict(dsn) if name.startswith("keepalives")]
+    alive = {} if given_alive else _KEEPALIVES
+    conninfo = make_conninfo(dsn, application_name="restore", **wait, **alive)
     try:
         conn = psycopg.connect(conninfo, autocommit=True)
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
-        raise LoadError(f"the database does not answer: {reason}") from error
+        raise LostError(f"the database does not answer: {reason}") from error
     try:
         _set_up(conn, timezone, lock_timeout_s)
+        if helps:
+            conn.execute("SELECT pg_advisory_lock_shared(%s)", [_HELPING])
     except psycopg.Error as error:
         conn.close()
         raise LoadError(f"the database refuses a setting: {error.diag.message_primary}") from error
@@ -93,27 +108,40 @@ def _set_up(conn: psycopg.Connection, timezone: str, lock_timeout_s: float) -> N
         "SELECT set_config(n, v, false) FROM unnest(%s::text[], %s::text[]) AS s(n, v)",
         [names, values],
     )
+    if conn.info.server_version >= _CHECKS_CLIENTS:
+        # Not every system that a server runs on can see that a client is gone.
+        with contextlib.suppress(psycopg.errors.InvalidParameterValue):
+            conn.execute("SET client_connection_check_interval = '1s'")
 
 
 def be_alone(conn: psycopg.Connection) -> None:
     """See that no other restore writes to the database while this session lasts.
 
-    Two would take what the other has put aside for what a killed one left.
+    Two would take what the other has put aside for what a killed one left. Of one that was killed,
+    some session may still be at work: its end is waited for.
 
     Raises:
         LoadError: another one does.
     """
-    try:
-        conn.execute("SELECT pg_advisory_lock(%s)", [_ALONE])
-    except psycopg.errors.LockNotAvailable as error:
-        raise LoadError(
-            f"another restore into this database is at work{_other(conn)}: wait until it is done"
-        ) from error
+    for lock in (_ALONE, _HELPING):
+        try:
+            conn.execute("SELECT pg_advisory_lock(%s)", [lock])
+        except psycopg.errors.LockNotAvailable as error:
+            raise LoadError(
+                f"another restore into this database is at work{_other(conn, lock)}: wait until it"
+                " is done"
+            ) from error
+    conn.execute("SELECT pg_advisory_unlock(%s)", [_HELPING])
 
 
-def _other(conn: psycopg.Connection) -> str:
-    row = conn.execute(_HOLDER, {"high": _ALONE >> 32, "low": _ALONE & 0xFFFFFFFF}).fetchone()
-    return f" (pid {row[0]})" if row else ""
+def _other(conn: psycopg.Connection, lock: int) -> str:
+    row = conn.execute(_HOLDER, {"high": lock >> 32, "low": lock & 0xFFFFFFFF}).fetchone()
+    if row is None:
+        return ""
+    pid, role, host, since = row
+    of = f", role {role}" if role else ""
+    at = f" at {host}" if host else ""
+    return f" (pid {pid}{of}{at}{f', since {since:%Y-%m-%d %H:%M:%S}' if since else ''})"
 
 
 def current_transaction(conn: psycopg.Connection) -> str:

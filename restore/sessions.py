@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -100,26 +101,40 @@ class Sessions:
         """Have work done on one of the sessions."""
         return self._threads.submit(self._work, work)
 
-    def _work(self, work: Callable[[psycopg.Connection], T]) -> T:
+    def assist(self, work: Callable[[psycopg.Connection], None]) -> Future[None]:
+        """Have work done that whoever waits for it can do as well, if another session can be had.
+
+        Who waits may have the last one that the server gives: so nobody waits for a session here.
+        """
+        return self._threads.submit(self._assist, work)
+
+    def _assist(self, work: Callable[[psycopg.Connection], None]) -> None:
         conn = self._take()
+        if conn is not None:
+            try:
+                work(conn)
+            finally:
+                self._idle.put(conn)
+
+    def _work(self, work: Callable[[psycopg.Connection], T]) -> T:
+        # Where the server gives no more, it takes longer, with fewer.
+        conn = self._take() or self._idle.get()
         try:
             return work(conn)
         finally:
             self._idle.put(conn)
 
-    def _take(self) -> psycopg.Connection:
-        """Return a session that is free: an open one if there is, else a new one."""
-        try:
+    def _take(self) -> psycopg.Connection | None:
+        """Return a session that is free: an open one if there is, else a new one; None: neither."""
+        with contextlib.suppress(queue.Empty):
             return self._idle.get_nowait()
-        except queue.Empty:
-            pass
-        try:
+        with contextlib.suppress(LoadError):
             return self._connect()
-        except LoadError:
-            return self._idle.get()  # the server has no more: it takes longer, with fewer
+        return None
 
     def _connect(self) -> psycopg.Connection:
-        conn = connect(self._options.dsn, lock_timeout_s=self._options.lock_timeout_s)
+        options = self._options
+        conn = connect(options.dsn, lock_timeout_s=options.lock_timeout_s, helps=True)
         self._open.append(conn)
         grant_memory(conn, self._sessions)
         return conn

@@ -28,7 +28,19 @@ _DSN_VARIABLE = "DATABASE_URL"  # what web applications call it
 # One of these says that libpq knows where to; PGPASSWORD alone, say, does not.
 LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE", "PGSERVICEFILE")
 # What a retry has no use for: it puts records beside the rows that are there.
-NOT_OF_RETRY = frozenset({"clean", "cascade", "append", "map", "dry_run", "keep_indexes"})
+NOT_OF_RETRY = frozenset(
+    {
+        "clean",
+        "cascade",
+        "append",
+        "map",
+        "dry_run",
+        "keep_indexes",
+        "atomic",
+        "resume",
+        "retry_for",
+    }
+)
 # What bringing things back has a use for.
 OF_REPAIR = frozenset({"dsn", "lock_timeout", "jobs"})
 _OPTION = re.compile(r"--([a-z][a-z-]+)")
@@ -94,8 +106,8 @@ def _options(path: Path, settings: Mapping[str, Setting]) -> Options:
         BackupError: values exclude each other or are out of bounds.
     """
     values: dict[str, Any] = {name: settings[name].value for name in OF_RESTORE if name in settings}
-    if "lock_timeout" in values:
-        values["lock_timeout_s"] = values.pop("lock_timeout")
+    for name in {"lock_timeout", "retry_for"} & values.keys():
+        values[f"{name}_s"] = values.pop(name)
     try:
         return Options(backup=path, **values)
     except BackupError as error:

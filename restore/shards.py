@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -37,26 +37,47 @@ _record = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What is left to load of a shard that is decided but for records that wait.
+
+    Args:
+        waiting: how many waited.
+        waited: how many of these are decided.
+        position: where the records end that do not wait.
+        holds: another shard may begin where this one ends.
+        hashed: how many of its bytes were read.
+        hash: what they hash to.
+    """
+
+    waiting: int
+    waited: int
+    position: int
+    holds: bool
+    hashed: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shard:
     """A stretch of a table file, decompressed; the file itself where it is not cut.
 
     Args:
-        number: its place among the file's shards.
         start: where its first record begins.
         end: where the next shard begins; None: it is the last.
         form: how its records are set; None: it begins where the file does.
         data: its bytes, where only one process can read the file; else None.
         disk_bytes: how many of the file's bytes on the disk it stands for.
         fault: why the file ends before its end, as ``TableStream.fault``.
+        left: no more than this is left to load of it; None: all.
     """
 
-    number: int = 0
     start: int = 0
     end: int | None = None
     form: Form | None = None
     data: bytes | None = None
     disk_bytes: int = 0
     fault: str | None = None
+    left: Left | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -74,10 +95,29 @@ class Shard:
         return file.open() if self.is_whole else file.open((self.start, self.end))
 
 
+class Gap(NamedTuple):
+    """A stretch of a file of which nothing is loaded yet.
+
+    Args:
+        start: where it begins.
+        end: where it ends, which is where what is loaded begins; None: where the file does.
+        inside: it begins at a record in mid-array, not where the file does.
+    """
+
+    start: int = 0
+    end: int | None = None
+    inside: bool = False
+
+
+WHOLE = Gap()
+
+
 class ShardStream(Protocol):
     """What a shard is read from: a ``TableStream``, or bytes that another process read."""
 
-    fault: str | None
+    @property
+    def fault(self) -> str | None:
+        """Why the file ends before its end."""
 
     @property
     def disk_bytes_read(self) -> int:
@@ -112,12 +152,15 @@ class _Held:
         self._data.close()
 
 
-def cut(file: TableFile, shard_bytes: int, needs: frozenset[str] = frozenset()) -> Iterator[Shard]:
+def cut(
+    file: TableFile, shard_bytes: int, gap: Gap = WHOLE, needs: frozenset[str] = frozenset()
+) -> Iterator[Shard]:
     """Yield a file's shards in order.
 
     Args:
         file: the file.
         shard_bytes: about how large a shard is, decompressed.
+        gap: no more of the file than this.
         needs: fields without which the file is not cut: where its records lack one, what becomes
             of a record depends on those before it.
 
@@ -126,11 +169,24 @@ def cut(file: TableFile, shard_bytes: int, needs: frozenset[str] = frozenset()) 
     """
     head = None if file.disk_bytes < shard_bytes and not file.compression else _Head.of(file)
     if head is None or not needs <= head.always:
-        yield Shard(disk_bytes=file.disk_bytes)
+        yield uncut(file, gap)
     elif file.compression:
-        yield from _cut_stream(file, head, shard_bytes)
+        yield from _cut_stream(file, head, shard_bytes, gap)
     else:
-        yield from _cut_file(file, head, shard_bytes)
+        yield from _cut_file(file, head, shard_bytes, gap)
+
+
+def uncut(file: TableFile, gap: Gap = WHOLE) -> Shard:
+    """Return one shard that is all of a file, or of a gap in what is loaded of it.
+
+    Raises:
+        BackupError: the file cannot be read.
+    """
+    if gap == WHOLE:
+        return Shard(disk_bytes=file.disk_bytes)
+    form = _form(file) if gap.inside else None
+    size = file.disk_bytes if gap.end is None else gap.end
+    return Shard(gap.start, gap.end, form, disk_bytes=max(0, size - gap.start))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,29 +225,37 @@ class _Head:
         return None
 
 
-def _cut_file(file: TableFile, head: _Head, shard_bytes: int) -> Iterator[Shard]:
+def _form(file: TableFile) -> Form:
+    """Return how a file's records are set."""
+    with contextlib.closing(file.open()) as stream:
+        reader = Reader(stream, _HEAD_BYTES, _decode)
+        next((found for found in reader if isinstance(found, Batch)), None)
+        return reader.form
+
+
+def _cut_file(file: TableFile, head: _Head, shard_bytes: int, gap: Gap) -> Iterator[Shard]:
     """Cut a file of which any byte can be read at once."""
     first, last = (file.span.start, file.span.end) if file.span else (0, file.disk_bytes)
-    start, number, form = first, 0, None
+    start, form = max(first, gap.start), head.form if gap.inside else None
+    last = last if gap.end is None else gap.end
     place = start + shard_bytes
     while place < last - (_LAST - 1) * shard_bytes:
         with contextlib.closing(file.open((place, None))) as stream:
             found = head.boundary(_read(stream, _SEARCH_BYTES))
-        if found is not None:
+        if found is not None and place + found < last:
             end = place + found
-            yield Shard(number, start, end, form, disk_bytes=end - start)
-            start, number, form = end, number + 1, head.form
-            place = end
+            yield Shard(start, end, form, disk_bytes=end - start)
+            start, form, place = end, head.form, end
         place += shard_bytes
-    end_disk = last - start
-    yield Shard(number, start, None, form, disk_bytes=end_disk)
+    yield Shard(start, gap.end, form, disk_bytes=last - start)
 
 
-def _cut_stream(file: TableFile, head: _Head, shard_bytes: int) -> Iterator[Shard]:
+def _cut_stream(file: TableFile, head: _Head, shard_bytes: int, gap: Gap) -> Iterator[Shard]:
     """Cut a file that can only be read from its start, by one process."""
-    number, form, held, disk = 0, None, b"", 0
-    with contextlib.closing(file.open()) as stream:
-        start = stream.start
+    form, held, disk = head.form if gap.inside else None, b"", 0
+    part = (gap.start, gap.end) if gap != WHOLE else None
+    with contextlib.closing(file.open(part)) as stream:
+        start, whole = stream.start, gap == WHOLE
         while True:
             held += _read(stream, int(_LAST * shard_bytes) + _SEARCH_BYTES - len(held))
             if len(held) < _LAST * shard_bytes:
@@ -200,13 +264,13 @@ def _cut_stream(file: TableFile, head: _Head, shard_bytes: int) -> Iterator[Shar
             # Where there is no boundary, this seam cannot hold: then the file is not cut at all.
             end = shard_bytes + (found or 0)
             read = stream.disk_bytes_read
-            yield Shard(number, start, start + end, form, held[:end], read - disk)
-            number, start, form, held, disk = number + 1, start + end, head.form, held[end:], read
+            yield Shard(start, start + end, form, held[:end], read - disk)
+            start, form, held, disk, whole = start + end, head.form, held[end:], read, False
         rest = stream.disk_bytes_read - disk
-        if number:
-            yield Shard(number, start, None, form, held, rest, stream.fault)
-        else:
+        if whole:
             yield Shard(disk_bytes=file.disk_bytes)
+        else:
+            yield Shard(start, gap.end, form, held, rest, stream.fault)
 
 
 def _read(stream: ShardStream, size: int) -> bytes:

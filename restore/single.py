@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from restore.values import Converter
 
 Rung = Literal["row", "literal"]
+Step = Callable[[Rung], AbstractContextManager[Callable[[Sent], None]]]
+"""Gives a transaction for a row that comes in on a rung, and what counts it."""
 
 _UNIQUE_VIOLATION = "23505"
 # Tokens of Python's json.dumps that no JSON has, and the strings among which to look for them.
@@ -37,14 +41,6 @@ _FLOATS = frozenset({"float4", "float8", "numeric"})
 Fields = dict[str, msgspec.Raw]
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-@dataclass(frozen=True, slots=True)
-class Inserted:
-    """A record was inserted, or skipped, on a rung."""
-
-    sent: Sent
-    level: Rung
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +76,37 @@ class Single:
         self._converter = converter
         self._zone = zone
 
-    def insert(self, fields: Fields) -> Inserted | Refused:
+    def insert(self, fields: Fields, step: Step) -> Refused | None:
         """Insert a record, given by its fields as they stand in the file.
 
+        Args:
+            fields: the record.
+            step: gives the transaction, and counts what became of it.
+
         Returns:
-            What became of it. No exception, which would keep the record in memory.
+            Why it was refused. No exception, which would keep the record in memory.
         """
         level: Rung = "row"
         try:
             values, level = self._values(fields)
-            sent = retrying(partial(self._send, values))
+            retrying(partial(self._send, values, level, step))
+        except _SeenBeforeError:
+            return Refused(_SEEN_BEFORE)
         except psycopg.Error as error:
             is_ours = error.sqlstate is None and isinstance(error, psycopg.DataError)
             error.__traceback__ = None
             return Refused(_reason(error, level), None if is_ours else error)
         except (LossError, UnicodeDecodeError, *DECODE_ERRORS) as error:
             return Refused(Reason(level=level, message=" ".join(str(error).split())))
-        return Refused(_SEEN_BEFORE) if sent == Sent(0) else Inserted(sent, level)
+        return None
 
-    def _send(self, values: list[Value]) -> Sent:
-        with self._zones(values) as read:
-            return self._destination.insert(read)
+    def _send(self, values: list[Value], level: Rung, step: Step) -> None:
+        with step(level) as count:
+            with self._zones(values) as read:
+                sent = self._destination.insert(read)
+            if sent == Sent(0):
+                raise _SeenBeforeError
+            count(sent)
 
     def _values(self, fields: Fields) -> tuple[list[Value], Rung]:
         """Return a record's values, and the rung that this takes.
@@ -184,6 +190,10 @@ def fields_of(raw: bytes) -> Fields:
         msgspec.DecodeError: it is no JSON object.
     """
     return _fields.decode(raw)
+
+
+class _SeenBeforeError(Exception):
+    """The backup has had the record's key before."""
 
 
 _PLACEHOLDER = sql.SQL("%s")

@@ -43,7 +43,7 @@ class Spool:
         except OSError as error:
             raise LoadError(
                 f"cannot keep records in the temporary folder: {error.strerror}; make room, or"
-                " choose another one with the variable TMPDIR, and restore again with --clean"
+                " choose another one with the variable TMPDIR"
             ) from error
         self._count += 1
 

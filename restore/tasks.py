@@ -5,19 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from restore.filling import Manner
+from restore.reading import Counts
 from restore.rejects import RejectFile
 from restore.report import TableReport
+from restore.shards import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from restore.load import Counts
+    from restore.journal import Phase
     from restore.plan import Load
-    from restore.shards import Shard
+    from restore.shards import Gap, Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,8 @@ class Task:
     """One shard of one table, and where its rejects go: to a file of its own.
 
     ``schema`` and ``table`` are the table's names as the user knows it. ``manner``: how the
-    shard may be filled in one COPY.
+    shard may be filled in one COPY. ``counts``: those of what is loaded of it already, encoded.
+    ``rejects_bytes``: how much of its reject file is; None: there can be none of ours.
     """
 
     load: Load
@@ -35,14 +41,24 @@ class Task:
     folder: Path
     part: str
     manner: Manner
+    counts: bytes | None = None
+    rejects_bytes: int | None = None
 
     def report(self) -> TableReport:
-        """Return counts that begin at nothing."""
+        """Return the counts of what is loaded of it already."""
+        if self.counts is not None:
+            return msgspec.json.decode(self.counts, type=TableReport)
         return TableReport(schema=self.schema, table=self.table, file=self.load.file.name)
 
     def rejects(self) -> RejectFile:
-        """Return the file for the shard's rejects; nothing is made before there are any."""
-        return RejectFile(self.folder, self.schema, self.table, self.part)
+        """Return the file for the shard's rejects; nothing is made before there are any.
+
+        Raises:
+            LoadError: what was in it is gone.
+        """
+        return RejectFile(
+            self.folder, self.schema, self.table, self.part, keeping=self.rejects_bytes
+        )
 
 
 @dataclass(slots=True)
@@ -55,6 +71,9 @@ class TableWork:
         rejects: the table's reject file.
         folder: where that is.
         manner: how it may be filled in one COPY; a shard that is not all of it is never fresh.
+        phase: how far the table is, as the journal says it.
+        gaps: the stretches of the file that are to be loaded.
+        resumed: part of it was loaded before this process began.
     """
 
     load: Load
@@ -62,42 +81,83 @@ class TableWork:
     rejects: RejectFile
     folder: Path
     manner: Manner = field(default_factory=Manner)
+    phase: Phase = "loading"
+    gaps: list[Gap] = field(default_factory=lambda: [WHOLE])
+    resumed: bool = False
     started: float | None = None
     _counts: dict[int, Counts] = field(default_factory=dict)
     _tasks: dict[int, Task] = field(default_factory=dict)
     _holds: dict[int, bool] = field(default_factory=dict)
-    _last: int | None = None
+    _left: list[Task] = field(default_factory=list)
+    _all_begun: bool = False
 
     def task(self, shard: Shard) -> Task:
         """Return the task of a shard."""
-        part = f"{self.rejects.path.name}.shard{shard.number}"
         names = (self.report.schema, self.report.table)
-        manner = replace(self.manner, fresh=self.manner.fresh and shard.is_whole)
-        return Task(self.load, shard, *names, self.folder, part, manner)
+        fresh = self.manner.fresh and shard.is_whole and not self.resumed
+        manner = replace(self.manner, fresh=fresh)
+        mine = 0 if self.resumed else None
+        part = self.part(shard.start)
+        return Task(self.load, shard, *names, self.folder, part, manner, rejects_bytes=mine)
 
-    def begin(self, task: Task) -> None:
-        """Note that a task is taken."""
+    def part(self, start: int | str) -> str:
+        """Return the name of the reject file of the shard that begins there."""
+        return f"{self.rejects.path.name}.shard{start}"
+
+    def resume(self, shard: Shard, report: TableReport, rejects_bytes: int, *, holds: bool) -> None:
+        """Take note of a shard that was loaded, but for what it says is left, before.
+
+        Raises:
+            LoadError: rejects that were kept of it are gone.
+        """
+        counts = msgspec.json.encode(report)
+        task = replace(self.task(shard), counts=counts, rejects_bytes=rejects_bytes)
+        task.rejects().close()  # what was written there behind these is done again
+        self._tasks[shard.start] = task
+        self._counts[shard.start] = Counts(report)
+        if shard.left is None:
+            self._holds[shard.start] = holds
+        else:
+            self._left.append(task)
+
+    @property
+    def has_tasks(self) -> bool:
+        """Tell whether there is something to load."""
+        return self.phase in {"loading", "ordered"} and bool(self.gaps or self._left)
+
+    def left(self) -> Iterator[Task]:
+        """Yield the tasks of shards of which something is left to load."""
+        yield from self._left
+
+    def begin(self, task: Task, *, last: bool) -> None:
+        """Note that a task is taken; ``last``: it is the last of the table's."""
         if self.started is None:
             self.started = time.monotonic()
-        self._tasks[task.shard.number] = task
-        if task.shard.end is None:
-            self._last = task.shard.number
+        self._tasks[task.shard.start] = task
+        self._all_begun = last
+
+    def begun(self) -> None:
+        """Note that all tasks are taken: there was nothing to load."""
+        self.started = time.monotonic()
+        self._all_begun = True
 
     def take(self, shard: Shard, counts: Counts, *, holds: bool | None = None) -> None:
         """Note how far a shard is; ``holds`` says that it is loaded, and whether its seam holds."""
-        self._counts[shard.number] = counts
+        self._counts[shard.start] = counts
         if holds is not None:
-            self._holds[shard.number] = holds
+            self._holds[shard.start] = holds
 
     @property
     def is_done(self) -> bool:
         """Tell whether all shards are loaded."""
-        return self._last is not None and len(self._holds) == self._last + 1
+        return self._all_begun and self._holds.keys() == self._tasks.keys()
 
     @property
     def seams_hold(self) -> bool:
         """Tell whether each shard but the last ended where the next began."""
-        return all(holds for number, holds in self._holds.items() if number != self._last)
+        return all(
+            holds or self._tasks[start].shard.end is None for start, holds in self._holds.items()
+        )
 
     def counts(self) -> list[Counts]:
         """Return how far the shards are that are not part of ``report`` yet."""
@@ -105,27 +165,32 @@ class TableWork:
 
     def reports(self) -> list[TableReport]:
         """Return the table's counts, and those of shards that are no part of them yet."""
-        shards = (counts.report for counts in self._counts.values())
-        return [self.report, *(report for report in shards if report is not self.report)]
+        return [self.report, *(counts.report for counts in self._counts.values())]
 
-    def gather(self) -> None:
+    def gather(self) -> list[Path]:
         """Add the shards' counts and rejects to the table's, in the order of the file.
 
         Where a shard is missing, because the load stopped, nobody knows the numbers of the records
         behind it.
 
+        Returns:
+            The shards' reject files, which nobody needs any more once the journal says so.
+
         Raises:
             LoadError: the reject file cannot be written.
         """
+        parts: list[tuple[Path, int | None]] = []
         known = True
-        for number in sorted(self._tasks):
-            task, counts = self._tasks[number], self._counts.get(number)
-            part = task.folder / task.part
-            self.rejects.take_over(part, self.report.read if known else None)
-            if counts is not None and counts.report is not self.report:
+        for start in sorted(self._tasks):
+            before, counts = self.report.read, self._counts.get(start)
+            parts.append((self.folder / self.part(start), before if known else None))
+            if counts is not None:
                 self.report.add(counts.report)
-            known = known and number in self._holds
+            known = known and start in self._holds
         self._end()
+        for part, read_before in parts:
+            self.rejects.take_over(part, read_before)
+        return [part for part, _ in parts]
 
     def drop(self) -> None:
         """Forget what was loaded: a seam did not hold, or the table is loaded once more."""
@@ -133,14 +198,14 @@ class TableWork:
             (task.folder / task.part).unlink(missing_ok=True)
         self.rejects.forget()
         self.report.forget()
-        self.manner = Manner()
+        self.manner, self.gaps, self._left = Manner(), [WHOLE], []
         self._end()
 
     def _end(self) -> None:
         self._counts.clear()
         self._tasks.clear()
         self._holds.clear()
-        self._last = None
+        self._all_begun = False
         if self.started is not None:
             self.report.wall_s += time.monotonic() - self.started
             self.started = None
@@ -164,7 +229,8 @@ class Tasks:
         self._waiting = list(works)
         self._waits = {oid: set(others) for oid, others in waits.items()}
         self._cut = cut
-        self._open: tuple[TableWork, Iterator[Shard]] | None = None
+        self._open: tuple[TableWork, Iterator[Task]] | None = None
+        self._ahead: Task | None = None
         self._changed = threading.Condition()
         self._stopped = False
 
@@ -210,12 +276,18 @@ class Tasks:
                 if not ready:
                     return None
                 self._waiting.remove(ready[0])
-                self._open = (ready[0], self._cut(ready[0]))
-            work, shards = self._open
-            shard = next(shards, None)
-            if shard is None:
+                tasks: Iterator[Task] = chain(
+                    ready[0].left(), map(ready[0].task, self._cut(ready[0]))
+                )
+                self._open = (ready[0], tasks)
+                self._ahead = next(tasks, None)
+            work, tasks = self._open
+            task = self._ahead
+            # One is cut ahead: who loads the last one has to know that it is.
+            self._ahead = None if task is None else next(tasks, None)
+            if self._ahead is None:
                 self._open = None
-                continue
-            task = work.task(shard)
-            work.begin(task)
+            if task is None:
+                raise AssertionError(f"{work.report.table}: there is nothing to load")
+            work.begin(task, last=self._ahead is None)
             return work, task

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 
+from restore.errors import LoadError, LostError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,16 +32,13 @@ LOCKED = frozenset({"40P01", "55P03"})
 # connection_exception, admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped.
 _LOST = ("08", "57P01", "57P02", "57P03", "57P04")
 _ADVICE = {
-    "53100": "the database server's disk is full: make room there, then restore again with --clean",
+    "53100": "the database server's disk is full: make room there",
     "53200": "the database server is out of memory: a smaller --chunk-bytes asks less of it",
     "25006": "the database may only be read",
-    "42703": "the table changed while it was restored: restore again with --clean",
-    "42P01": "the table went away while it was restored: restore again with --clean",
+    "42703": "the table changed while it was restored",
+    "42P01": "the table went away while it was restored",
 }
-_LOST_LINE = (
-    "the connection to the database is lost; what was loaded by then stays: restore again with"
-    " --clean"
-)
+_LOST_LINE = "the connection to the database is lost; what was loaded by then stays"
 
 MOST_ATTEMPTS = 5
 # Waits grow from the first to the longest, with chance in them so that two that met do not again.
@@ -60,7 +59,7 @@ def is_transient(error: BaseException) -> bool:
 def is_lost(error: BaseException) -> bool:
     """Tell whether the connection is gone, or the server is about to close it."""
     if not isinstance(error, psycopg.Error):
-        return False
+        return isinstance(error, LostError)
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
     return error.sqlstate.startswith(_LOST)
@@ -103,6 +102,11 @@ def retrying(
     )
     time.sleep(_FIRST_WAIT_S)
     return again(call)
+
+
+def failure(error: psycopg.Error, prefix: str = "") -> LoadError:
+    """Return what stops a load as an error of ours, in one line."""
+    return (LostError if is_lost(error) else LoadError)(prefix + describe(error))
 
 
 def describe(error: Exception) -> str:

@@ -20,10 +20,11 @@ import psycopg
 
 from restore.errors import LoadError, RestoreError
 from restore.limits import Limits
-from restore.load import Counts, TableLoad
+from restore.load import TableLoad
+from restore.reading import Counts
 from restore.report import peak_bytes
 from restore.session import connect
-from restore.transient import describe
+from restore.transient import failure
 
 if TYPE_CHECKING:
     from restore.options import Options
@@ -90,13 +91,19 @@ def main(descriptor: int) -> None:
     # Ctrl-C is for the process that started us; it decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe: Connection = Connection(descriptor)
-    options: Options = pipe.recv()
+    try:
+        options: Options = pipe.recv()
+    except (EOFError, OSError):
+        return  # who started us is no more
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, tasks), daemon=True).start()
     limits = Limits(replace(options, max_rejects=None), list)
     try:
         conn = connect(
-            options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
+            options.dsn,
+            timezone=options.timezone,
+            lock_timeout_s=options.lock_timeout_s,
+            helps=True,
         )
     except RestoreError as error:
         pipe.send(Ready(str(error)))
@@ -139,5 +146,5 @@ def _work(loader: Loader, task: Task, pipe: Connection) -> Done | Failed:
     except RestoreError as error:
         return Failed(last, error)
     except psycopg.Error as error:
-        return Failed(last, LoadError(describe(error)))
+        return Failed(last, failure(error))
     return Done(last, holds, peak_bytes())

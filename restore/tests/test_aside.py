@@ -42,7 +42,7 @@ def test_foreign_keys_that_a_killed_restore_left_aside_come_back(target: Target)
     before = target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'")
     target.kill("job.bring_back")  # with its keys aside
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") != before
-    assert len(target.repair()) == 4
+    assert len(target.repair()) == 5
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == before
     target.restore("--clean")
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == before

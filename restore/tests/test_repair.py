@@ -27,7 +27,8 @@ def test_a_second_restore_is_refused_until_it_is_repaired(target: Target) -> Non
     refused: list[dict[str, Any]] = [{}, {"clean": True}, {"append": True}]
     for options in refused:
         line = target.turned_down(**options)
-        assert line.startswith("1: a restore that did not end left something aside (4 foreign keys")
+        assert line.startswith(f"1: the restore of {target.backup} that was begun at ")
+        assert " left something aside (4 foreign keys): --resume goes on with it" in line
         assert "`python -m restore repair --dsn " in line
     assert [line for line in target.repair() if "foreign key" in line]
     assert target.load(clean=True).complete
@@ -59,7 +60,7 @@ def test_rows_that_are_in_the_way_are_told_with_what_to_do(half: Target) -> None
     assert "(5000) is not present" in said[1]
     assert len(half.rows(KEYS)) == before + 2
     half.conn.execute('DELETE FROM "User"')
-    assert len(half.repair()) == 4
+    assert len(half.repair()) == 5
     assert half.rows(JOURNAL) == [(None,)]
 
 
@@ -84,7 +85,9 @@ def test_triggers_come_back_and_their_tables_are_not_emptied(target: Target) -> 
     target.kill("job.bring_back")
     enabled = "SELECT tgenabled FROM pg_trigger WHERE tgname = 'touch'"
     assert target.rows(enabled) == [("D",)]
-    assert target.repair("--empty") == ["brought back trigger touch of company"]
+    said = target.repair("--empty")
+    assert said[0] == "brought back trigger touch of company"
+    assert said[1].startswith("gave up the restore of ")
     assert target.rows(enabled) == [("O",)]
     assert target.rows("SELECT count(*) FROM company") == [(1,)]
 
@@ -102,7 +105,7 @@ def test_a_retry_is_refused_too(target: Target) -> None:
     target.write(company=[], User=[], post=[])
     target.conn.execute("TRUNCATE company CASCADE")
     target.kill("job.bring_back")
-    with pytest.raises(LoadError, match="a restore that did not end left something aside"):
+    with pytest.raises(LoadError, match="left something aside"):
         retry(target.rejects, Options(backup=target.rejects, dsn=target.dsn))
 
 
@@ -135,10 +138,8 @@ def test_a_restore_that_stops_with_something_aside_says_what_to_type(target: Tar
     assert report.error is not None
     assert "disk is full" in report.error
     assert "still aside" in report.error
-    [repair, again] = report.next_steps
-    assert repair.splitlines()[1].startswith("python -m restore repair --dsn ")
-    assert repair.endswith(" --empty")
-    assert again.endswith(" --clean")
+    [again] = report.next_steps
+    assert again.endswith(" --resume")
     assert target.repair("--empty")[0].startswith("emptied ")
 
 
@@ -146,7 +147,9 @@ def test_an_interrupted_restore_with_something_aside_says_what_to_type() -> None
     follower = Follower(lambda _: None)
     options = Options(backup=Path("b"), dsn="service=shop")
     assert follower.state(options).endswith("part of the backup: restore it again with --clean")
-    follower.left_aside = True
+    follower.resumable = True
+    assert follower.state(options).endswith("again with --resume, which goes on from there")
+    follower.resumable, follower.left_aside = False, True
     assert follower.state(options).endswith(
         "Bring them back with `python -m restore repair --dsn service=shop --empty`, then restore"
         " it again with --clean"

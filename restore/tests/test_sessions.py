@@ -43,7 +43,10 @@ def put_all_aside(target: Target) -> dict[str, Table]:
     return tables
 
 
-KEYS = "SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint ORDER BY 1, 2"
+KEYS = """
+    SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2
+"""
 
 
 @pytest.mark.parametrize("jobs", [1, 3])

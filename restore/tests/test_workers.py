@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from harness.tests.processes import ends_soon
-from restore import loading
+from restore import loading, shares
 from restore.tests.target import COMPANIES, user
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ COUNT = 3_000
 # What a process that restores is given: small files are worth workers, and many shards.
 SCRIPT = """
 import sys
-from restore import loading
-loading._WORTH_BYTES = loading._WORTH_A_WORKER_BYTES = loading._SMALLEST_SHARD_BYTES = 20_000
+from restore import loading, shares
+loading._WORTH_BYTES = shares._WORTH_A_WORKER_BYTES = shares._SMALLEST_SHARD_BYTES = 20_000
 from restore.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -42,10 +42,9 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("", "_A_WORKER"):
-        monkeypatch.setattr(loading, f"_WORTH{name}_BYTES", 20_000)
-    for name in ("_SMALLEST_SHARD_BYTES", "_HELD_SHARD_BYTES"):
-        monkeypatch.setattr(loading, name, 20_000)
+    monkeypatch.setattr(loading, "_WORTH_BYTES", 20_000)
+    for name in ("_WORTH_A_WORKER_BYTES", "_SMALLEST_SHARD_BYTES", "_HELD_SHARD_BYTES"):
+        monkeypatch.setattr(shares, name, 20_000)
 
 
 def event(number: int) -> str:

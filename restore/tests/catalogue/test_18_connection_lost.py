@@ -65,12 +65,10 @@ def test_a_session_that_is_ended_in_mid_copy(target: Target) -> None:
     said = target.restore(exit_code=1)
     [line] = [line for line in said.splitlines() if line.startswith("restore: ")]
     assert "the connection to the database is lost" in line
-    assert "restore again with --clean" in line
-    company = target.counts()["company"]
-    assert target.rows("SELECT count(*) FROM company") == [(company["loaded"],)]
-    assert 0 < company["loaded"] <= 3000
+    [(loaded,)] = target.rows("SELECT count(*) FROM company")
+    assert 0 < loaded <= 3000
     target.conn.execute("ALTER TABLE company DROP CONSTRAINT stop")
-    target.restore("--clean")
+    target.restore("--resume")
     assert target.rows("SELECT count(*) FROM company") == [(5000,)]
     assert keys(target) == before
     assert target.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]
