@@ -6,8 +6,7 @@ prefix + ``]`` parses, the cut was at depth one and outside a string. If it does
 candidates are tried, then the stretch is walked record by record (``scan``), and what is damaged is
 isolated. Files with one record a line are cut at the last line end in the same way. A record larger
 than a chunk is read on to its end, which is looked for only in what is new (``large``). Text before
-an array is damage, and several arrays in a row are read as one: the walk passes from each to the
-next.
+an array is damage; several arrays in a row are read as one: the walk passes from each to the next.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.batch import Batch, Damage, RawRecord, together
+from restore.batch import Batch, Damage, RawRecord, array_of_lines, together
 from restore.forms import LINES, Form, array_form, array_start, cuts
 from restore.large import OpenRecord
 from restore.scan import DECODE_ERRORS, STRAY, Piece, Walk, walk
@@ -160,19 +159,18 @@ class Reader:
         window, bare = self._window, bool(self._span or self._seam)
         for end, after in cuts(window.held, self.form, ended=window.ended, bare=bare):
             if self.form.lines:
-                # No line end stands inside a record that stands on one line: offsets hold.
-                data = b"[%b]" % window.held[:end].replace(b"\n", b",").rstrip(_BETWEEN)
+                data, count = array_of_lines(window.held[:end])
             else:
-                data = b"".join((b"[", memoryview(window.held)[:end], b"]"))
-            batch = self._batch(data, window.offset)
+                data, count = b"".join((b"[", memoryview(window.held)[:end], b"]")), None
+            batch = self._batch(data, window.offset, count)
             if batch is not None:
                 self._closed = window.ended and not (bare or self.form.lines)
                 window.drop(after)
                 return batch
         return None
 
-    def _batch(self, data: bytes, offset: int) -> Batch | None:
-        """Make a batch of an array of whole records; None where they are none."""
+    def _batch(self, data: bytes, offset: int, expected: int | None = None) -> Batch | None:
+        """Make a batch of an array of whole records; None where they are not, or not so many."""
         rows: Sized | None = None
         try:
             rows = self._decode(data)
@@ -182,6 +180,8 @@ class Reader:
                 count = len(_raw_array.decode(data))
             except DECODE_ERRORS:
                 return None
+        if expected not in {None, count}:
+            return None
         batch = Batch(data, offset, self._ordinal, count, rows)
         self._ordinal += count
         self._ends_whole = True
