@@ -21,6 +21,8 @@ __all__ = ["DECODE_ERRORS", "STRAY", "Piece", "Walk", "walk"]
 
 _PAST_END = re.compile(rb"\s*(?:[,{\[\]]|\Z)")
 _NEXT = re.compile(rb"\s*,\s*(?=\{)")
+# Brackets in a row, but for one that another array follows.
+_BRACKETS = re.compile(rb"\](?:\s*+\](?!\s*+,?\s*+\[))*+")
 _GAP = re.compile(rb"[\s,]*")
 # What follows a record is known by so many bytes; nearer to the end of a buffer it is not.
 _ENDING_BYTES = 1 << 10
@@ -68,12 +70,13 @@ def walk(buffer: bytes, form: Form, *, final: bool) -> Walk:
             if seam:
                 position = seam.end()
                 continue
-            stray = _is_stray(buffer, position, form, restarts)
+            start, stray = position, _is_stray(buffer, position, form, restarts)
             if stray is None:
                 return Walk(pieces, position, closed=False)
             if stray:
-                pieces.append(Piece(position, position + 1, STRAY))
-                position += 1
+                brackets = _BRACKETS.match(buffer, position)
+                position = brackets.end() if brackets else position + 1
+                pieces.append(Piece(start, position, STRAY))
                 continue
             seen = final or len(buffer) - position > _ENDING_BYTES
             return Walk(pieces, position + 1 if seen else position, closed=seen)

@@ -1,9 +1,10 @@
 """Coverage-guided fuzzing of the reader, for as long as one likes; no test of the suite.
 
-    python -m restore.tests.fuzz.coverage FOLDER -max_total_time=300
+    nox -s fuzz -- FOLDER -max_total_time=300
 
 FOLDER keeps what reaches new code, and is where the next run goes on. What it finds is written as
-a file ``crash-...``: it belongs into ``corpus.py``. It needs ``atheris`` (``pip install atheris``).
+a file ``crash-...``: it belongs into ``corpus.py``. It is run by
+its path: as a module, it would come after the reader, which then is not watched.
 """
 
 from __future__ import annotations
