@@ -19,7 +19,7 @@ import msgspec
 
 from restore.batch import Batch, Damage, RawRecord, array_of_lines, together
 from restore.forms import LINES, Form, array_form, array_start, cuts
-from restore.large import OpenRecord
+from restore.large import LARGEST_DAMAGE_BYTES, LARGEST_RECORD_BYTES, OpenRecord
 from restore.scan import DECODE_ERRORS, STRAY, Piece, Walk, walk
 from restore.tokens import is_open, is_unfinished
 from restore.window import WHITE, Source, Window
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGEST_RECORD_BYTES", "Batch", "Damage", "RawRecord", "Reader", "Source"]
 
-# A record that is still unfinished at this size is damage; it bounds what is held in memory.
-LARGEST_RECORD_BYTES = 1 << 28
 _BETWEEN = WHITE + b","
 
 _BEFORE_START = "this text stands before the array"
@@ -77,7 +75,7 @@ class Reader:
         self._follows = follows
         self._span: Span | None = getattr(stream, "span", None)
         self._window = Window(stream, getattr(stream, "start", 0))
-        self._ordinal, self._closed = 0, False
+        self._ordinal, self._closed, self._most = 0, False, LARGEST_RECORD_BYTES
         self._inside = inside is not None
         self._seam = seam
         self._ends_whole = True  # what was delivered last is whole
@@ -220,7 +218,8 @@ class Reader:
             if end is not None:
                 return self._large(held, part, end)
             held.write(part)
-            if self._window.ended or held.tell() > LARGEST_RECORD_BYTES:
+            self._most = LARGEST_RECORD_BYTES if sound else LARGEST_DAMAGE_BYTES
+            if self._window.ended or held.tell() > self._most:
                 break
             if sound and held.tell() > check_at:
                 with held.getbuffer() as view, view[1:] as text:
@@ -249,8 +248,9 @@ class Reader:
         buffer, base = self._window.held, self._window.offset
         # What another reader's bytes could mend is not damaged: it breaks the seam.
         ended = self._window.ended and not self._seam
-        final = ended or len(buffer) > LARGEST_RECORD_BYTES
-        found = walk(buffer, self.form, final=final)
+        found = walk(buffer, self.form, final=ended)
+        if len(buffer) > self._most and not (found.pieces or found.closed):
+            found = walk(buffer, self.form, final=True)
         yield from self._pieces(buffer, base, found)
         self._window.drop(found.end)
         if ended and self.form.lines and found.pieces:
