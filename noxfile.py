@@ -57,6 +57,15 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *processes, *session.posargs)
 
 
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the reader, guided by coverage: a folder, and options of libFuzzer."""
+    install(session, group="fuzz")
+    session.run(
+        *("python", "restore/tests/fuzz/guided.py", *session.posargs), env={"PYTHONPATH": "."}
+    )
+
+
 @nox.session(name="bench-micro", default=False)
 def bench_micro(session: nox.Session) -> None:
     """Measure what is done for every record, with pytest-benchmark."""

@@ -52,13 +52,25 @@ def checked(dsn: str) -> str:
         parts = _parts(dsn)
     except psycopg.ProgrammingError:
         parts = {"port": "?"}
-    port, host = str(parts.get("port") or ""), str(parts.get("host") or "")
-    if not _PORTS.fullmatch(port) or "@" in host:
+    if not _PORTS.fullmatch(str(parts.get("port") or "")) or _has_stray_at(dsn):
         raise UsageError(
             "--dsn is no connection string: write postgresql://user@host:5432/database, special"
             " characters as %XX, the password better in PGPASSWORD"
         )
     return dsn
+
+
+def _has_stray_at(dsn: str) -> bool:
+    """Tell whether a URL has an ``@`` behind the one that ends user and password.
+
+    libpq takes the first one for that: what follows is a host and a database, if it is no password.
+    """
+    match = _URL.fullmatch(dsn)
+    if match is None:
+        return False
+    user, at, behind = match["rest"].partition("@")
+    place = behind if at and "/" not in user else match["rest"]
+    return "@" in place.partition("?")[0]
 
 
 def schema_named(dsn: str) -> str | None:

@@ -103,8 +103,8 @@ def array_form(
         lines=False,
         boundary=boundary,
         ending=re.compile(rb"\s*,\s*" + first + rb"|" + end),
-        # The brace of the record before may be what is missing.
-        start=re.compile(rb"[\w\]}\"]\s*" + between + rb"\s*(?=" + first + rb")"),
+        # The brace of the record before, or more of it, may be what is missing.
+        start=re.compile(between + rb"\s*(?=" + first + rb")"),
         fields=fields or frozenset(),
         section=_section_end(rb"\}\s*") if section else None,
         keys=_keys(start, key.start("key")) if section and key and key["key"] else frozenset(),

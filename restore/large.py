@@ -6,6 +6,10 @@ import re
 
 from restore.tokens import TEXT, closing
 
+# These bound what is held in memory. A record that is still unfinished at this size is damage; and
+# damage that has no end by then is told in parts. A reject needs several times its size.
+LARGEST_RECORD_BYTES, LARGEST_DAMAGE_BYTES = 1 << 28, 1 << 25
+
 # A string; one that does not end here matches to the end, with a last backslash as the group.
 _STRING = re.compile(rb'"' + TEXT + rb'(?:"|(\\?)\Z)', re.DOTALL)
 _IN_STRING = re.compile(TEXT, re.DOTALL)

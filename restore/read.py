@@ -6,8 +6,7 @@ prefix + ``]`` parses, the cut was at depth one and outside a string. If it does
 candidates are tried, then the stretch is walked record by record (``scan``), and what is damaged is
 isolated. Files with one record a line are cut at the last line end in the same way. A record larger
 than a chunk is read on to its end, which is looked for only in what is new (``large``). Text before
-an array is damage, and several arrays in a row are read as one: the walk passes from each to the
-next.
+an array is damage; several arrays in a row are read as one: the walk passes from each to the next.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.batch import Batch, Damage, RawRecord, together
+from restore.batch import Batch, Damage, RawRecord, array_of_lines, together
 from restore.forms import LINES, Form, array_form, array_start, cuts
-from restore.large import OpenRecord
+from restore.large import LARGEST_DAMAGE_BYTES, LARGEST_RECORD_BYTES, OpenRecord
 from restore.scan import DECODE_ERRORS, STRAY, Piece, Walk, walk
 from restore.tokens import is_open, is_unfinished
 from restore.window import WHITE, Source, Window
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGEST_RECORD_BYTES", "Batch", "Damage", "RawRecord", "Reader", "Source"]
 
-# A record that is still unfinished at this size is damage; it bounds what is held in memory.
-LARGEST_RECORD_BYTES = 1 << 28
 _BETWEEN = WHITE + b","
 
 _BEFORE_START = "this text stands before the array"
@@ -78,7 +75,7 @@ class Reader:
         self._follows = follows
         self._span: Span | None = getattr(stream, "span", None)
         self._window = Window(stream, getattr(stream, "start", 0))
-        self._ordinal, self._closed = 0, False
+        self._ordinal, self._closed, self._most = 0, False, LARGEST_RECORD_BYTES
         self._inside = inside is not None
         self._seam = seam
         self._ends_whole = True  # what was delivered last is whole
@@ -160,19 +157,18 @@ class Reader:
         window, bare = self._window, bool(self._span or self._seam)
         for end, after in cuts(window.held, self.form, ended=window.ended, bare=bare):
             if self.form.lines:
-                # No line end stands inside a record that stands on one line: offsets hold.
-                data = b"[%b]" % window.held[:end].replace(b"\n", b",").rstrip(_BETWEEN)
+                data, count = array_of_lines(window.held[:end])
             else:
-                data = b"".join((b"[", memoryview(window.held)[:end], b"]"))
-            batch = self._batch(data, window.offset)
+                data, count = b"".join((b"[", memoryview(window.held)[:end], b"]")), None
+            batch = self._batch(data, window.offset, count)
             if batch is not None:
                 self._closed = window.ended and not (bare or self.form.lines)
                 window.drop(after)
                 return batch
         return None
 
-    def _batch(self, data: bytes, offset: int) -> Batch | None:
-        """Make a batch of an array of whole records; None where they are none."""
+    def _batch(self, data: bytes, offset: int, expected: int | None = None) -> Batch | None:
+        """Make a batch of an array of whole records; None where they are not, or not so many."""
         rows: Sized | None = None
         try:
             rows = self._decode(data)
@@ -182,6 +178,8 @@ class Reader:
                 count = len(_raw_array.decode(data))
             except DECODE_ERRORS:
                 return None
+        if expected not in {None, count}:
+            return None
         batch = Batch(data, offset, self._ordinal, count, rows)
         self._ordinal += count
         self._ends_whole = True
@@ -220,7 +218,8 @@ class Reader:
             if end is not None:
                 return self._large(held, part, end)
             held.write(part)
-            if self._window.ended or held.tell() > LARGEST_RECORD_BYTES:
+            self._most = LARGEST_RECORD_BYTES if sound else LARGEST_DAMAGE_BYTES
+            if self._window.ended or held.tell() > self._most:
                 break
             if sound and held.tell() > check_at:
                 with held.getbuffer() as view, view[1:] as text:
@@ -249,8 +248,9 @@ class Reader:
         buffer, base = self._window.held, self._window.offset
         # What another reader's bytes could mend is not damaged: it breaks the seam.
         ended = self._window.ended and not self._seam
-        final = ended or len(buffer) > LARGEST_RECORD_BYTES
-        found = walk(buffer, self.form, final=final)
+        found = walk(buffer, self.form, final=ended)
+        if len(buffer) > self._most and not (found.pieces or found.closed):
+            found = walk(buffer, self.form, final=True)
         yield from self._pieces(buffer, base, found)
         self._window.drop(found.end)
         if ended and self.form.lines and found.pieces:

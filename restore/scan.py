@@ -21,6 +21,8 @@ __all__ = ["DECODE_ERRORS", "STRAY", "Piece", "Walk", "walk"]
 
 _PAST_END = re.compile(rb"\s*(?:[,{\[\]]|\Z)")
 _NEXT = re.compile(rb"\s*,\s*(?=\{)")
+# Brackets in a row, but for one that another array follows.
+_BRACKETS = re.compile(rb"\](?:\s*+\](?!\s*+,?\s*+\[))*+")
 _GAP = re.compile(rb"[\s,]*")
 # What follows a record is known by so many bytes; nearer to the end of a buffer it is not.
 _ENDING_BYTES = 1 << 10
@@ -68,9 +70,13 @@ def walk(buffer: bytes, form: Form, *, final: bool) -> Walk:
             if seam:
                 position = seam.end()
                 continue
-            if _is_stray(buffer, position, form):
-                pieces.append(Piece(position, position + 1, STRAY))
-                position += 1
+            start, stray = position, _is_stray(buffer, position, form, restarts)
+            if stray is None:
+                return Walk(pieces, position, closed=False)
+            if stray:
+                brackets = _BRACKETS.match(buffer, position)
+                position = brackets.end() if brackets else position + 1
+                pieces.append(Piece(start, position, STRAY))
                 continue
             seen = final or len(buffer) - position > _ENDING_BYTES
             return Walk(pieces, position + 1 if seen else position, closed=seen)
@@ -81,12 +87,15 @@ def walk(buffer: bytes, form: Form, *, final: bool) -> Walk:
         position = piece.end
 
 
-def _is_stray(buffer: bytes, position: int, form: Form) -> bool:
-    """Tell whether records follow the bracket at ``position``, which so is not the array's end."""
+def _is_stray(buffer: bytes, position: int, form: Form, restarts: _Restarts) -> bool | None:
+    """Tell whether records follow the bracket at ``position``, which so is not the array's end.
+
+    None: more must be seen to tell.
+    """
     if _NEXT.match(buffer, position + 1):
         return True
-    own_line = form.fields is None and form.section is None
-    return own_line and form.start.search(buffer, position + 1) is not None
+    again = None if form.section else restarts.after(position)
+    return None if again == len(buffer) else again is not None
 
 
 def _next_piece(
@@ -103,9 +112,11 @@ def _next_piece(
     end = end or len(buffer)
     if buffer.startswith(b"{", position):
         return Piece(position, end, None)
-    again = restarts.after(position) if form.fields is None else None
+    again = restarts.after(position)
+    if not final and (again == len(buffer) or len(buffer) - end < _ENDING_BYTES):
+        return None
     if again is not None and again < end:
-        end = _trimmed(buffer, position, again)  # a bracket too many, and records after it
+        end = _trimmed(buffer, position, again)  # a quote or a bracket too many, and records in it
     return Piece(position, end, _NOT_AN_OBJECT)
 
 
@@ -117,7 +128,7 @@ def _damage_end(
     unfinished = reason == UNFINISHED
     again = None if unfinished else restarts.after(position)
     end = value_end(buffer, position, size if again is None else again)
-    if end is not None and _is_ending(buffer, end, form):
+    if end is not None and not restarts.may_be_before(end) and _is_ending(buffer, end, form):
         return end
     near = end is not None and size - end < _ENDING_BYTES  # what follows may not be here yet
     if not final and (again == size or near or (unfinished and end is None)):
@@ -159,6 +170,7 @@ class _Restarts:
         self._form = form
         self._final = final
         self._found: int | None = 0
+        self._undecided: int | None = None  # where more must be seen to tell
 
     def after(self, position: int) -> int | None:
         """Find the next start after ``position``, which never goes back.
@@ -173,6 +185,10 @@ class _Restarts:
             self._found = start if end is None else end
         return self._found
 
+    def may_be_before(self, end: int) -> bool:
+        """Tell whether the next start may be before ``end``, where more must be seen to tell."""
+        return self._found == len(self._buffer) and (self._undecided or 0) < end
+
     def _next_start(self, position: int) -> int | None:
         buffer, form = self._buffer, self._form
         for match in form.start.finditer(buffer, position + 1):
@@ -180,6 +196,7 @@ class _Restarts:
                 return match.end()
             fields = fields_of(buffer, match.end(), final=self._final)
             if fields is None:
+                self._undecided = match.end()
                 return len(buffer)
             if _shares(fields, form):
                 return match.end()
@@ -189,6 +206,7 @@ class _Restarts:
         buffer, form = self._buffer, self._form
         for match in form.section.finditer(buffer, position + 1, stop) if form.section else ():
             if match["key"] is None and not self._final:
+                self._undecided = match.start("end")
                 return len(buffer)
             if match["key"] not in form.keys:
                 return match.start("end")

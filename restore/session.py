@@ -11,9 +11,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from restore.copy import prepare
 from restore.dsn import checked
-from restore.errors import LoadError, LostError
+from restore.errors import LoadError, LostError, UsageError
 
 _CONNECT_TIMEOUT_S = 10
+# So psycopg begins what libpq says before it asks any server, of a port or an sslmode that is none.
+_UNUSABLE = "connection is bad: invalid "
 # What a session needs: what it makes is where it was (the database's default tablespace, unless
 # another is named), values read and written one way whatever the role's settings, no limit on
 # how long a statement may take, and no wait for the disk at each batch's commit (one durable flush
@@ -70,7 +72,7 @@ def connect(
         helps: the session works for a restore that another session of ours leads.
 
     Raises:
-        UsageError: the connection string is none.
+        UsageError: the connection string is none, or libpq does not take what it says.
         LoadError: nobody answers, or a setting is refused. Never holds the password.
     """
     dsn = checked(dsn)
@@ -83,6 +85,11 @@ def connect(
         conn = psycopg.connect(conninfo, autocommit=True)
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
+        if reason.startswith(_UNUSABLE):
+            said = reason.removeprefix("connection is bad: ")
+            raise UsageError(
+                f"--dsn, or a variable of libpq, says what cannot be: {said}"
+            ) from error
         raise LostError(f"the database does not answer: {reason}") from error
     try:
         _set_up(conn, timezone, lock_timeout_s)

@@ -64,8 +64,11 @@ def fields_of(buffer: bytes, start: int, *, final: bool) -> frozenset[str] | Non
     if reason is not None:
         return None if reason == UNFINISHED and not final else frozenset()
     end = value_end(buffer, start, len(buffer))
-    with memoryview(buffer)[start:end] as text:
-        return frozenset(_object.decode(text))
+    try:
+        with memoryview(buffer)[start:end] as text:
+            return frozenset(_object.decode(text))
+    except UnicodeDecodeError:  # only names are decoded here, and one of them is no UTF-8
+        return frozenset()
 
 
 def value_end(buffer: bytes, start: int, stop: int) -> int | None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from restore.backup import find_backup
+from restore.large import LARGEST_DAMAGE_BYTES
 from restore.read import Batch, Reader
 
 if TYPE_CHECKING:
@@ -120,6 +121,13 @@ def test_peak_of_a_large_damaged_record_is_a_small_multiple(tmp_path: Path) -> N
     peak, found = peak_of_one_large(stream, tmp_path / "torn.memray")
     assert [kind for kind, _ in found] == ["Batch", "Damage", "Batch"]
     assert peak < 3.5 * count * MIB
+
+
+def test_peak_of_damage_without_end_is_that_of_a_part_of_it(tmp_path: Path) -> None:
+    stream = _OneLarge(b"\0" * MIB, 80, b"")
+    peak, found = peak_of_one_large(stream, tmp_path / "endless.memray")
+    assert [kind for kind, _ in found] == ["Batch", "Damage", "Damage", "Damage", "Batch"]
+    assert peak < 4 * LARGEST_DAMAGE_BYTES
 
 
 @pytest.mark.parametrize("start", [b"", b"[", b'{"users":[', b'{"id":1}\n', b'[{"id":1},'])
