@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -30,13 +30,14 @@ from restore.transient import is_data_error, retrying
 from restore.unknown import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from restore.batch import Damage, Records
     from restore.catalog import Table
     from restore.filling import Filling
     from restore.limits import Limits
     from restore.options import Options
+    from restore.packed import Rows
     from restore.read import RawRecord
     from restore.rejects import RejectFile
     from restore.report import Level, TableReport
@@ -235,7 +236,7 @@ class Ladder:
             else:
                 step = max(1, sent.row // 2)
 
-    def _load_before(self, segment: Segment, rows: Sequence[Any]) -> bool:
+    def _load_before(self, segment: Segment, rows: Rows) -> bool:
         """Load the rows before the one that was refused; say whether they went in."""
         if not rows:
             return True
@@ -245,13 +246,13 @@ class Ladder:
         self._count(segment, rows, sent, "split")
         return True
 
-    def _copy(self, segment: Segment, rows: Sequence[Any]) -> Sent | CopyFailure:
+    def _copy(self, segment: Segment, rows: Rows) -> Sent | CopyFailure:
         try:
             return retrying(partial(self._send, segment, rows))
         except psycopg.Error as error:
             raise refusal(self._conn, error, self._table) from error
 
-    def _send(self, segment: Segment, rows: Sequence[Any]) -> Sent | CopyFailure:
+    def _send(self, segment: Segment, rows: Rows) -> Sent | CopyFailure:
         codec = segment.codec
         if codec is None:
             raise AssertionError("a record without a codec is loaded by itself")
@@ -261,7 +262,7 @@ class Ladder:
             self._stop_unless_data(sent.error)
         return sent
 
-    def _count(self, segment: Segment, rows: Sequence[Any], sent: Sent, level: Level) -> None:
+    def _count(self, segment: Segment, rows: Rows, sent: Sent, level: Level) -> None:
         self._report.count_loaded(level, sent.loaded)
         self._report.count_skipped(sent.skipped)
         self._report.replaced += sent.replaced

@@ -16,6 +16,7 @@ from restore.filling import MOST_WAITING, Manner, ThawedError, filling
 from restore.inserted import ByInsert
 from restore.ladder import Ladder
 from restore.read import Batch, Reader
+from restore.segments import Decoded
 from restore.shapes import Shapes
 from restore.spool import Spool
 from restore.values import Converter
@@ -244,8 +245,11 @@ class TableLoad:
 def _with_raws(reader: Reader) -> Iterator[Batch | Damage]:
     """Yield what is read; batches know the records' bytes where decoding has found them."""
     for found in reader:
-        if isinstance(found, Batch) and found.rows is not None and found.rows.raws is not None:
-            found.know_raws(found.rows.raws)
+        if isinstance(found, Batch) and isinstance(found.rows, Decoded):
+            if found.rows.raws is not None:
+                found.know_raws(found.rows.raws)
+            if found.rows.spans is not None:
+                found.know_spans(found.rows.spans)
         yield found
 
 
