@@ -24,7 +24,7 @@ from msgspec.structs import astuple
 from restore.columns import check_of, conversion, packing_of, take
 from restore.errors import LossError, NotTypedError
 from restore.kinds import AS_IT_IS, ODD_FLOAT, Kind, Shape, is_wide, kind_of, may_be_odd
-from restore.native import Native, native_of
+from restore.native import Native, is_used, native_of
 from restore.packed import Packed
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def make_codec(
         kinds = [kind for kind, _ in fields]
         decode, values, unknown = _by_struct(used, fields, ignored)
         binary = binary and all(kind.binary for kind in kinds)
-        if binary and without.isdisjoint({"native", "typed"}):
+        if binary and is_used(without):
             native = native_of(used, shape, ignored, converter)
     return Codec(
         shape=shape,

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from restore._pack import Field
     from restore.catalog import Column
     from restore.kinds import Shape
+    from restore.options import Technique
     from restore.values import Converter
 
 IS_BUILT = Packer is not None
+# Without any of these, rows are not what is packed here.
+_NEEDS = frozenset({"native", "typed", "copy", "binary"})
 
 _KINDS = {
     **{name: name for name in ("bool", "bytea", "date", "float4", "float8", "int2", "int4")},
@@ -80,6 +83,11 @@ class Native:
         return Packing(
             data, Packed(rows, ends, ignored), len(ends), spans, declined, frozenset(hopeless)
         )
+
+
+def is_used(without: frozenset[Technique]) -> bool:
+    """Tell whether records are packed, where these techniques are left out."""
+    return IS_BUILT and _NEEDS.isdisjoint(without)
 
 
 def native_of(

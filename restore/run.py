@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from restore import native
 from restore.advice import next_steps
 from restore.aftermath import checkpoint_warning, forced_checkpoints, stale_views
 from restore.backup import find_backup
@@ -54,6 +55,7 @@ def restore(
     report = Report(
         backup=str(backup.path),
         dry_run=options.dry_run,
+        native=native.is_used(options.without),
     )
     rejects = _rejects_folder(options, backup.path)
     with connect(
