@@ -30,14 +30,29 @@ skip_white(Text p, Text end)
     return p;
 }
 
+/* What a hexadecimal digit means; -1: it is none. */
 static inline int
 hex_digit(uint8_t c)
 {
-    if (is_digit(c)) {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    static const int8_t meanings[256] = {
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+         0,  1,  2,  3,  4,  5,  6,  7,  8,  9, -1, -1, -1, -1, -1, -1,
+        -1, 10, 11, 12, 13, 14, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, 10, 11, 12, 13, 14, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+    };
+    return meanings[c];
 }
 
 /* The code unit of \uXXXX, from its first digit on; -1: it is none. */
@@ -91,12 +106,25 @@ skip_escape(Text p, Text end, unsigned *seen)
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
+/* How many bytes of a word come before the first that is marked in its highest bit; 0 will do. */
+static inline unsigned
+before_mark(uint64_t marks)
+{
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (unsigned)__builtin_ctzll(marks) / 8;
+#else
+    (void)marks;
+    return 0;
+#endif
+}
+
 /* From behind the opening quote to behind the closing one; NULL: it is no string. */
 static inline Text
 skip_string(Text p, Text end, unsigned *seen)
 {
-    for (;;) {
-        while (end - p >= 8) {
+    uint64_t high = 0; /* all bytes that were passed */
+    while (p < end) {
+        if (end - p >= 8) {
             /* Eight bytes at a time as long as none of them is a quote, a backslash or a control
              * character: "Determine if a word has a zero byte", Bit Twiddling Hacks. */
             uint64_t word;
@@ -104,36 +132,31 @@ skip_string(Text p, Text end, unsigned *seen)
             uint64_t quote = word ^ EACH('"'), backslash = word ^ EACH('\\');
             uint64_t found = ((quote - EACH(1)) & ~quote) | ((backslash - EACH(1)) & ~backslash) |
                              ((word - EACH(0x20)) & ~word);
-            if (found & EACH(0x80)) {
-                break;
+            found &= EACH(0x80);
+            if (found == 0) {
+                high |= word;
+                p += 8;
+                continue;
             }
-            if (word & EACH(0x80)) {
-                *seen |= HIGH;
-            }
-            p += 8;
+            unsigned before = before_mark(found);
+            high |= word & ((UINT64_C(1) << 8 * before) - 1);
+            p += before;
         }
-        uint8_t c = 0;
-        while (p < end && (c = *p) != '"' && c != '\\') {
-            if (c < 0x20) {
-                return NULL;
-            }
-            if (c & 0x80) {
-                *seen |= HIGH;
-            }
-            p++;
-        }
-        if (p == end) {
-            return NULL;
-        }
-        p++;
+        uint8_t c = *p++;
         if (c == '"') {
+            *seen |= high & EACH(0x80) ? HIGH : 0;
             return p;
         }
-        p = skip_escape(p, end, seen);
-        if (p == NULL) {
+        if (c < 0x20) {
+            return NULL;
+        }
+        if (c != '\\') {
+            high |= c;
+        } else if ((p = skip_escape(p, end, seen)) == NULL) {
             return NULL;
         }
     }
+    return NULL;
 }
 
 static inline Text

@@ -152,7 +152,9 @@ scan_record(Record *record, Text p, Text end)
         }
         p = skip_white(p + 1, end);
         Span value = {p, p, 0};
-        if ((value.end = p = skip_value(p, end, &value.seen)) == NULL) {
+        p = p < end && *p == '"' ? skip_string(p + 1, end, &value.seen)
+                                 : skip_value(p, end, &value.seen);
+        if ((value.end = p) == NULL) {
             return NULL;
         }
         if (column == NO_COLUMN || record->seen_in[column] == record->number) {

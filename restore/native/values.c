@@ -81,6 +81,11 @@ static bool
 is_utf8(Text p, Text end)
 {
     while (p < end) {
+        uint64_t word;
+        if (end - p >= 8 && (memcpy(&word, p, 8), (word & EACH(0x80)) == 0)) {
+            p += 8;
+            continue;
+        }
         uint8_t c = *p++;
         if (c < 0x80) {
             continue;
@@ -321,32 +326,41 @@ put_uuid(Out *out, const Column *Py_UNUSED(column), Span value)
         return NO_MEMORY;
     }
     put_32(out, 16);
+    static const uint8_t places[] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
     Text p = value.start + 1;
-    for (int n = 0; n < 36; n += 2) {
-        if (n == 8 || n == 13 || n == 18 || n == 23) {
-            if (p[n++] != '-') {
-                return DECLINED;
-            }
-        }
-        int high = hex_digit(p[n]), low = hex_digit(p[n + 1]);
-        if (high < 0 || low < 0) {
-            return DECLINED;
-        }
-        *out->at++ = (uint8_t)(high << 4 | low);
+    int wrong = (p[8] ^ '-') | (p[13] ^ '-') | (p[18] ^ '-') | (p[23] ^ '-');
+    for (int n = 0; n < 16; n++) {
+        int high = hex_digit(p[places[n]]), low = hex_digit(p[places[n] + 1]);
+        wrong |= (high | low) < 0;
+        out->at[n] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
     }
-    return PACKED;
+    out->at += 16;
+    return wrong ? DECLINED : PACKED;
 }
 
+/* What a digit of base64 means; -1: it is none. */
 static int
 base64_digit(uint8_t c)
 {
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    return is_digit(c) ? c - '0' + 52 : c == '+' ? 62 : c == '/' ? 63 : -1;
+    static const int8_t meanings[256] = {
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 62, -1, -1, -1, 63,
+        52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1, -1, -1, -1, -1,
+        -1,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+        15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -1,
+        -1, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+        41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+    };
+    return meanings[c];
 }
 
 /* Base64 with its padding, and no bits that are left over: RFC 4648. */
@@ -363,21 +377,28 @@ put_bytea(Out *out, const Column *Py_UNUSED(column), Span value)
     }
     uint8_t *size_at = out->at;
     out->at += 4;
+    int pad = 0;
     for (Text p = text.start; p < text.end; p += 4) {
-        int pad = text.end - p > 4 || p[3] != '=' ? 0 : p[2] == '=' ? 2 : 1;
         int a = base64_digit(p[0]), b = base64_digit(p[1]);
-        int c = pad == 2 ? 0 : base64_digit(p[2]), d = pad ? 0 : base64_digit(p[3]);
-        if ((a | b | c | d) < 0 || (pad == 2 && (b & 15)) || (pad == 1 && (c & 3))) {
-            return DECLINED;
+        int c = base64_digit(p[2]), d = base64_digit(p[3]);
+        if ((a | b | c | d) < 0) {
+            if (text.end - p > 4 || p[3] != '=' || (a | b) < 0) {
+                return DECLINED;
+            }
+            pad = p[2] == '=' ? 2 : 1;
+            c = pad == 2 ? 0 : c;
+            if (c < 0 || (pad == 2 ? b & 15 : c & 3)) {
+                return DECLINED;
+            }
+            d = 0;
         }
-        *out->at++ = (uint8_t)(a << 2 | b >> 4);
-        if (pad < 2) {
-            *out->at++ = (uint8_t)(b << 4 | c >> 2);
-        }
-        if (pad < 1) {
-            *out->at++ = (uint8_t)(c << 6 | d);
-        }
+        uint32_t bits = (uint32_t)(a << 18 | b << 12 | c << 6 | d);
+        out->at[0] = (uint8_t)(bits >> 16);
+        out->at[1] = (uint8_t)(bits >> 8);
+        out->at[2] = (uint8_t)bits;
+        out->at += 3;
     }
+    out->at -= pad;
     set_32(size_at, (uint32_t)(out->at - size_at - 4));
     return PACKED;
 }
