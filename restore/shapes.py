@@ -89,9 +89,9 @@ class Shapes:
         Raises:
             msgspec.DecodeError: it is no JSON array of objects.
         """
-        packed = self._decode_packed(data)
-        if packed is not None:
-            return packed
+        decoded = self._decode_packed(data)
+        if decoded is not None:
+            return decoded
         nul = self._holds_nul(data)
         if not (nul or self._troubled or self._suspect_at_once(data)):
             try:
