@@ -2,9 +2,8 @@
  * put only if the decoding in Python (decode.py) surely takes it, and packs it to the same one.
  */
 
-#define _GNU_SOURCE /* strtod_l */
 #define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include <Python.h> /* first, since it asks for strtod_l */
 
 #include <float.h>
 #include <locale.h>
