@@ -21,7 +21,7 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests", "bench"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-CODE = ("restore", "legacy", "harness", "conftest.py", "noxfile.py")
+CODE = ("restore", "legacy", "harness", "conftest.py", "noxfile.py", "setup.py")
 
 
 def install(
@@ -41,10 +41,17 @@ def install(
     session.install("--constraint", "constraints.txt", *requirements)
 
 
+def build(session: nox.Session) -> None:
+    """Build what is in C, in place; where there is no compiler, it is done in Python."""
+    install(session, group="build")
+    session.run("python", "setup.py", "--quiet", "build_ext", "--inplace")
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Generate a dataset, restore it with each engine, verify, record, compare."""
     install(session, extras=("legacy", "harness"))
+    build(session)
     session.run("python", "-m", "harness", "bench", *session.posargs)
 
 
@@ -52,6 +59,7 @@ def bench(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, against a real PostgreSQL."""
     install(session, extras=("legacy", "harness"), group="tests")
+    build(session)
     # A process for each processor, each with a server of its own.
     processes = ("-n", "logical", "--maxprocesses", "8", "--dist", "loadgroup")
     session.run("python", "-m", "pytest", *processes, *session.posargs)
@@ -70,6 +78,7 @@ def fuzz(session: nox.Session) -> None:
 def bench_micro(session: nox.Session) -> None:
     """Measure what is done for every record, with pytest-benchmark."""
     install(session, extras=("legacy", "harness"), group="tests")
+    build(session)
     session.run(
         *("python", "-m", "pytest", "-o", "addopts=--import-mode=importlib", "--benchmark-only"),
         *("restore/tests/test_hot_paths.py", *session.posargs),

@@ -282,7 +282,7 @@ def _add_work(parser: _Parser, *, retry: bool) -> None:
         "--without",
         metavar="NAME",
         action="append",
-        help="leave a technique out: batches, streaming, typed, copy, binary",
+        help="leave a technique out: batches, streaming, typed, copy, binary, native",
     )
     _add_jobs(group.add_argument)
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from restore.scan import Piece
 
 _BETWEEN = re.compile(rb"[\s,]*")
@@ -40,6 +42,7 @@ class Batch:
     rows: Any | None
     _raws: list[msgspec.Raw] = field(default_factory=list, repr=False, compare=False)
     _starts: list[int] = field(default_factory=list, repr=False, compare=False)
+    _spans: list[Sequence[int]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def end(self) -> int:
@@ -51,6 +54,10 @@ class Batch:
         if not self._raws:
             self._raws.extend(raws)
 
+    def know_spans(self, spans: Sequence[int]) -> None:
+        """Keep where each record starts and ends in ``data``, which was found already."""
+        self._spans.append(spans)
+
     def raws(self) -> list[msgspec.Raw]:
         """Return the records' bytes, uncopied; they are found once and kept with the batch."""
         if not self._raws:
@@ -59,6 +66,9 @@ class Batch:
 
     def record(self, index: int) -> RawRecord:
         """Return the bytes, offset and ordinal of one record, by its place in the batch from 0."""
+        if self._spans:
+            start, end = self._spans[0][2 * index : 2 * index + 2]
+            return RawRecord(self.data[start:end], self.offset + start - 1, self.first + index)
         starts = self._starts or self._find_starts()
         raw = bytes(self.raws()[index])
         return RawRecord(raw, self.offset + starts[index] - 1, self.first + index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import struct
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +14,18 @@ from psycopg import sql
 
 # What Copy.write_row calls for each row. Its two frames in Python around that cost as much again.
 from psycopg._copy_base import format_row_binary, format_row_text
-from psycopg.adapt import Buffer, Dumper
+from psycopg.adapt import Buffer, Dumper, Transformer
 from psycopg.pq import Format
 from psycopg.types.string import BytesBinaryDumper
 
+from restore.packed import Packed
 from restore.transient import is_transient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     import msgspec
 
     from restore.decode import Codec
+    from restore.packed import Rows
 
 # Timestamps are sent as microseconds since 2000-01-01: PostgreSQL's datatype/timestamp.h.
 _EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - for timestamps without a zone
@@ -37,6 +38,7 @@ _BINARY_END = b"\xff\xff"
 # So much is encoded before it is sent: the server works while the next piece is made. Larger pieces
 # than 128 KiB psycopg cuts up, which copies them.
 _PIECE_BYTES = 1 << 16
+_LARGEST_PIECE_BYTES = 1 << 17
 _pack_int8 = struct.Struct("!q").pack
 
 # PostgreSQL names the row at fault in the error's context, whichever index or type it failed on;
@@ -141,22 +143,25 @@ class Writer:
     def __init__(self, copy: psycopg.Copy, codec: Codec) -> None:
         self.at = 0
         self._copy = copy
-        self._binary = codec.binary
+        self._codec = codec
         copy.set_types(codec.oids)
         self._types = copy.formatter.transformer
         self._piece = bytearray(_BINARY_HEAD if codec.binary else b"")
 
-    def write(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Write rows; what is less than a piece waits for more.
+    def write(self, rows: Rows) -> None:
+        """Write rows of the codec; what is less than a piece waits for more.
 
         Raises:
             psycopg.Error: the COPY failed.
             ValueError, OverflowError, TypeError, struct.error: a value does not fit its type.
         """
-        add = format_row_binary if self._binary else format_row_text
+        if isinstance(rows, Packed):
+            self._write_packed(rows)
+            return
+        add = format_row_binary if self._codec.binary else format_row_text
         piece, types, at = self._piece, self._types, 0
         try:
-            for at, row in enumerate(rows):  # noqa: B007 - also in the handler below
+            for at, row in enumerate(self._codec.values(rows)):  # noqa: B007 - also used below
                 add(row, types, piece)
                 if len(piece) > _PIECE_BYTES:
                     self._copy.write(piece)
@@ -164,13 +169,23 @@ class Writer:
         finally:
             self.at = at
 
+    def _write_packed(self, rows: Packed) -> None:
+        for part in rows.pieces(_LARGEST_PIECE_BYTES):
+            if len(self._piece) + len(part) < _PIECE_BYTES:
+                self._piece += part
+                continue
+            if self._piece:
+                self._copy.write(self._piece)
+                self._piece = bytearray()
+            self._copy.write(part)
+
     def end(self) -> None:
         """Write what is left; the COPY may end then."""
-        self._copy.write(self._piece + _BINARY_END if self._binary else self._piece)
+        self._copy.write(self._piece + _BINARY_END if self._codec.binary else self._piece)
 
 
 def copy_rows(
-    conn: psycopg.Connection, statement: bytes | sql.Composed, codec: Codec, rows: Sequence[Any]
+    conn: psycopg.Connection, statement: bytes | sql.Composed, codec: Codec, rows: Rows
 ) -> CopyFailure | None:
     """Send rows as one COPY; all of them arrive, or none.
 
@@ -184,7 +199,7 @@ def copy_rows(
     try:
         with conn.cursor() as cursor, cursor.copy(statement) as copy:
             writer = Writer(copy, codec)
-            writer.write(codec.values(rows))
+            writer.write(rows)
             writer.end()
     except psycopg.Error as error:
         if error.sqlstate is None and isinstance(error, psycopg.DataError):
@@ -197,6 +212,21 @@ def copy_rows(
     except ENCODE_ERRORS as error:
         return CopyFailure(None, str(error), writer.at if writer else None)
     return None
+
+
+def packed(codec: Codec, rows: list[Any]) -> Packed:
+    """Turn decoded rows into their binary form.
+
+    Raises:
+        psycopg.Error, ValueError, OverflowError, TypeError, struct.error: a value does not fit its
+            type.
+    """
+    form, ends, types = bytearray(), array("Q"), Transformer()
+    types.set_dumper_types(codec.oids, Format.BINARY)
+    for row in codec.values(rows):
+        format_row_binary(row, types, form)
+        ends.append(len(form))
+    return Packed(form, ends, codec.ignored_in(rows))
 
 
 def _row_at_fault(error: psycopg.Error) -> int | None:

@@ -11,9 +11,9 @@ Which Struct that is depends on what the records are like, and is learned from t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import repeat
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
@@ -24,11 +24,16 @@ from msgspec.structs import astuple
 from restore.columns import check_of, conversion, packing_of, take
 from restore.errors import LossError, NotTypedError
 from restore.kinds import AS_IT_IS, ODD_FLOAT, Kind, Shape, is_wide, kind_of, may_be_odd
+from restore.native import Native, is_used, native_of
+from restore.packed import Packed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from restore.catalog import Column
     from restore.columns import Step
     from restore.options import Technique
+    from restore.packed import Rows
     from restore.values import Converter
 
 # msgspec refuses names that would need escaping.
@@ -42,7 +47,7 @@ _NULL = msgspec.Raw(b"null")
 # What makes rows of a JSON array, rows' values, and the fields of a row that no column takes.
 _Functions = tuple[
     Callable[[bytes], list[Any]],
-    Callable[[Sequence[Any]], Iterable[tuple[Any, ...]]],
+    Callable[[Any], Iterable[tuple[Any, ...]]],
     Callable[[Any], tuple[str, ...]] | None,
 ]
 
@@ -54,7 +59,8 @@ class Codec:
     ``binary`` is false where some column has no binary form here: then the COPY is in text.
     ``decode`` makes rows of a JSON array, ``values`` gives of such rows those of their values that
     are sent, in the order of the columns; some are in PostgreSQL's binary form already.
-    ``unknown`` tells which of the fields without a column a row has.
+    ``unknown`` tells which of the ``ignored`` fields, for which there is no column, a row has.
+    ``native`` makes rows, as they are sent, of those records of an array that it knows surely.
 
     ``decode`` raises msgspec.DecodeError where a record is not of this shape, or may be more than
     its columns can hold.
@@ -65,8 +71,28 @@ class Codec:
     oids: tuple[int, ...]
     binary: bool
     decode: Callable[[bytes], list[Any]]
-    values: Callable[[Sequence[Any]], Iterable[tuple[Any, ...]]]
+    values: Callable[[Any], Iterable[tuple[Any, ...]]]
     unknown: Callable[[Any], tuple[str, ...]] | None
+    ignored: tuple[str, ...] = ()
+    native: Native | None = None
+
+    def unknown_in(self, rows: Rows) -> Iterator[tuple[str, ...]]:
+        """Yield the ignored fields of each row; where they are packed, not of those without any."""
+        if isinstance(rows, Packed):
+            named = functools.cache(self._named)
+            yield from map(named, rows.ignored())
+        elif self.unknown is not None:
+            yield from map(self.unknown, rows)
+
+    def ignored_in(self, rows: list[Any]) -> list[int]:
+        """Return the ignored fields of decoded rows, a row's as bits; [] if there are never any."""
+        if self.unknown is None:
+            return []
+        bits = {name: 1 << n for n, name in enumerate(self.ignored)}
+        return [sum(bits[name] for name in self.unknown(row)) for row in rows]
+
+    def _named(self, bits: int) -> tuple[str, ...]:
+        return tuple(name for n, name in enumerate(self.ignored) if bits >> n & 1)
 
 
 def make_codec(
@@ -89,6 +115,7 @@ def make_codec(
     binary = without.isdisjoint({"binary", "copy"}) and all(kind.binary for kind in kinds)
     ignored = sorted(shape.unknown)
     names = [column.name for column in used] + ignored
+    native = None
     untyped = "typed" in without or len(names) > _MOST_FIELDS
     if untyped or any(_UNNAMEABLE.intersection(name) for name in names):
         # All is converted then, so arrays too come as what the server reads.
@@ -101,6 +128,9 @@ def make_codec(
         ]
         kinds = [kind for kind, _ in fields]
         decode, values, unknown = _by_struct(used, fields, ignored)
+        binary = binary and all(kind.binary for kind in kinds)
+        if binary and is_used(without):
+            native = native_of(used, shape, ignored, converter)
     return Codec(
         shape=shape,
         columns=tuple(column.name for column in used),
@@ -109,6 +139,8 @@ def make_codec(
         decode=decode,
         values=values,
         unknown=unknown,
+        ignored=tuple(ignored),
+        native=native,
     )
 
 
@@ -173,7 +205,7 @@ def _by_struct(
             name for name, raw in zip(ignored, row[width:], strict=True) if raw is not _ABSENT
         )
 
-    return decode, partial(map, itemgetter(slice(width))), unknown
+    return decode, functools.partial(map, itemgetter(slice(width))), unknown
 
 
 def _field(number: int, column: Column, kind: Kind) -> tuple[Any, ...]:
@@ -223,4 +255,4 @@ def _by_dictionary(
             raise msgspec.ValidationError(f"{error} - at `$[{len(rows)}]`") from error
         return rows
 
-    return decode, partial(map, attrgetter("values")), attrgetter("unknown")
+    return decode, functools.partial(map, attrgetter("values")), attrgetter("unknown")

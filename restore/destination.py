@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from restore.catalog import Column, Table
     from restore.decode import Codec
     from restore.options import OnConflict
+    from restore.packed import Rows
 
 # Each record of a hostile backup may have fields of its own.
 _MOST_STATEMENTS = 200
@@ -46,7 +47,7 @@ class Value(NamedTuple):
 class Destination(Protocol):
     """Takes the rows of one table."""
 
-    def copy(self, codec: Codec, rows: Sequence[Any]) -> Sent | CopyFailure:
+    def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
         """Take rows of one codec, by COPY."""
 
     def insert(self, values: Sequence[Value]) -> Sent:
@@ -71,7 +72,7 @@ class Direct:
         self._copies: dict[tuple[str, ...], bytes] = {}
         self._inserts: dict[tuple[tuple[str, str], ...], bytes] = {}
 
-    def copy(self, codec: Codec, rows: Sequence[Any]) -> Sent | CopyFailure:
+    def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
         """Take rows of one codec, by COPY."""
         statement = self._copies.get(codec.columns)
         if statement is None:
@@ -137,7 +138,7 @@ class Merged:
                 )
             )
 
-    def copy(self, codec: Codec, rows: Sequence[Any]) -> Sent | CopyFailure:
+    def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
         """Take rows of one codec, by COPY."""
         outcome: Sent | CopyFailure | None = None
         try:

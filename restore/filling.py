@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
@@ -22,10 +22,11 @@ from psycopg import sql
 from restore.copy import ENCODE_ERRORS, Writer, copy_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from restore.catalog import Table
     from restore.decode import Codec
+    from restore.packed import Rows
 
 # Emptying a table with a trigger on TRUNCATE, or one that others refer to, is not ours to do.
 _MAY_BE_FRESH = """
@@ -91,7 +92,7 @@ class Filling:
         self._form: object = None
         self._writer: Writer | None = None
 
-    def send(self, codec: Codec, rows: Sequence[Any]) -> None:
+    def send(self, codec: Codec, rows: Rows) -> None:
         """Send a batch's rows.
 
         Raises:
@@ -105,7 +106,7 @@ class Filling:
                 statement = copy_statement(self._table.identifier, codec, frozen=self._frozen)
                 cursor = self._open.enter_context(self._conn.cursor())
                 self._writer = Writer(self._open.enter_context(cursor.copy(statement)), codec)
-            self._writer.write(codec.values(rows))
+            self._writer.write(rows)
 
     def end(self) -> None:
         """End the COPY, if one is under way, and see that all of it was taken.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from restore.catalog import Column
     from restore.decode import Codec
+    from restore.packed import Rows
 
 _NULL = b"null"
 
@@ -28,7 +29,7 @@ class ByInsert(Direct):
     Psycopg sends them without waiting for each one's answer, so this is as fast as INSERTs are.
     """
 
-    def copy(self, codec: Codec, rows: Sequence[Any]) -> Sent | CopyFailure:
+    def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
         """Take rows of one codec, by INSERT."""
         by_name = {column.name: column for column in self._table.columns}
         statement = self._statement([by_name[name] for name in codec.columns])

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from restore.filling import Filling
     from restore.limits import Limits
     from restore.options import Options
+    from restore.packed import Rows
     from restore.read import RawRecord
     from restore.rejects import RejectFile
     from restore.report import Level, TableReport
@@ -230,7 +231,7 @@ class Ladder:
         return start == end or self._copy(sends, "split", _start(batch, segment, end)) is None
 
     def _copy(
-        self, sends: Sequence[tuple[Segment, Sequence[Any]]], level: Level, after: int
+        self, sends: Sequence[tuple[Segment, Rows]], level: Level, after: int
     ) -> CopyFailure | None:
         """Send rows of segments, in one transaction, and count them, or say what was refused.
 
@@ -245,7 +246,7 @@ class Ladder:
             raise refusal(self._conn, error, self._table) from error
 
     def _send(
-        self, sends: Sequence[tuple[Segment, Sequence[Any]]], level: Level, after: int
+        self, sends: Sequence[tuple[Segment, Rows]], level: Level, after: int
     ) -> CopyFailure | None:
         try:
             with self._log.step(after):
@@ -259,7 +260,7 @@ class Ladder:
             raise
         return None
 
-    def _send_rows(self, segment: Segment, rows: Sequence[Any], level: Level) -> None:
+    def _send_rows(self, segment: Segment, rows: Rows, level: Level) -> None:
         codec = segment.codec
         if codec is None:
             raise AssertionError("a record without a codec is loaded by itself")
@@ -271,7 +272,7 @@ class Ladder:
             raise _RefusedError(sent)
         self._count(segment, rows, sent, level)
 
-    def _count(self, segment: Segment, rows: Sequence[Any], sent: Sent, level: Level) -> None:
+    def _count(self, segment: Segment, rows: Rows, sent: Sent, level: Level) -> None:
         self._report.count_loaded(level, sent.loaded)
         self._report.count_skipped(sent.skipped)
         self._report.replaced += sent.replaced

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OnConflict = Literal["reject", "skip", "replace"]
 UnknownFields = Literal["error", "ignore", "warn"]
 OnError = Literal["continue", "stop"]
-Technique = Literal["batches", "streaming", "typed", "copy", "binary"]
+Technique = Literal["batches", "streaming", "typed", "copy", "binary", "native"]
 
 # One batch is the whole records in one chunk: this bounds memory, and what one bad record costs the
 # batch that it is in. Half of it made no sound restore slower, and twice of it no faster, beyond
@@ -97,7 +97,8 @@ class Options:
         without: what makes a restore fast, and is left out to see what it gives: records sent in
             ``batches`` rather than all of a file at once; ``streaming`` rather than a file read as
             a whole; ``typed`` rows rather than dictionaries; ``copy`` rather than INSERT; the
-            ``binary`` form of COPY rather than text.
+            ``binary`` form of COPY rather than text; ``native`` code for that form rather than
+            Python.
         jobs: how many processes load; None: as many as this machine has processors for them, at
             most 8.
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from restore.read import Batch, Damage, Reader
+from restore.segments import Decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from restore.options import Options
     from restore.report import TableReport
-    from restore.segments import Decoded
     from restore.shards import Shard, ShardStream
 
 # To learn how large records are, where batches are counted in records.
@@ -84,8 +84,11 @@ class Reading:
     def __iter__(self) -> Iterator[Batch | Damage]:
         """Yield what is read; batches know the records' bytes where decoding has found them."""
         for found in self._reader:
-            if isinstance(found, Batch) and found.rows is not None and found.rows.raws is not None:
-                found.know_raws(found.rows.raws)
+            if isinstance(found, Batch) and isinstance(found.rows, Decoded):
+                if found.rows.raws is not None:
+                    found.know_raws(found.rows.raws)
+                if found.rows.spans is not None:
+                    found.know_spans(found.rows.spans)
             yield found
 
     def took(self, found: Batch | Damage) -> None:

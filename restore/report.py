@@ -196,8 +196,9 @@ class Report(msgspec.Struct, kw_only=True):
     """A whole restore.
 
     ``target`` names the database, its host and the role, never a password. ``stale`` are
-    materialised views over the restored tables. ``next_steps`` say what to type now. ``resumable``:
-    the restore stopped, and --resume goes on with it.
+    materialised views over the restored tables. ``next_steps`` say what to type now. ``native``:
+    records were packed in C, where their columns' types allow it. ``resumable``: the restore
+    stopped, and --resume goes on with it.
     """
 
     schema: int = SCHEMA
@@ -206,6 +207,7 @@ class Report(msgspec.Struct, kw_only=True):
     target: str = ""
     server: str = ""
     dry_run: bool = False
+    native: bool = False
     wall_s: float = 0.0
     peak_bytes: int | None = None
     tables: list[TableReport] = []

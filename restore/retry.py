@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from restore import catalog
+from restore import catalog, native
 from restore.advice import next_steps
 from restore.backup import TableFile
 from restore.batch import Damage
@@ -66,7 +66,7 @@ def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Repo
     """
     started = time.monotonic()
     files = read_reject_files(path)
-    report = Report(backup=str(path), rejects=str(path))
+    report = Report(backup=str(path), rejects=str(path), native=native.is_used(options.without))
     with connect(
         options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
     ) as conn:

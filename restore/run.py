@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from restore import native
 from restore.advice import next_steps
 from restore.aftermath import checkpoint_warning, forced_checkpoints, stale_views
 from restore.backup import find_backup
@@ -125,7 +126,11 @@ def _attempt(options: Options, watch: Watcher, confirm: Confirm | None) -> _Done
         RestoreError: nothing was written.
     """
     backup = find_backup(options.backup)
-    report = Report(backup=str(backup.path), dry_run=options.dry_run)
+    report = Report(
+        backup=str(backup.path),
+        dry_run=options.dry_run,
+        native=native.is_used(options.without),
+    )
     with connect(
         options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
     ) as conn:

@@ -161,6 +161,16 @@ def numeric_scale(column: Column) -> int | None:
     return (((column.typmod - _HEADER_BYTES) & 0x7FF) ^ 1024) - 1024
 
 
+def numeric_precision(column: Column) -> int | None:
+    """Return how many digits a numeric column keeps; None: all.
+
+    Source: numeric_typmod_precision in PostgreSQL's utils/adt/numeric.c.
+    """
+    if column.type.name != "numeric" or column.typmod < _HEADER_BYTES:
+        return None
+    return (column.typmod - _HEADER_BYTES) >> 16 & 0xFFFF
+
+
 def text_limit(column: Column) -> int | None:
     """Return how many characters a varchar or char column holds; None: any number."""
     if column.type.name not in {"varchar", "bpchar"} or column.typmod < _HEADER_BYTES:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import msgspec
 
     from restore.decode import Codec
+    from restore.packed import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +23,20 @@ class Segment:
 
     start: int
     codec: Codec | None
-    rows: list[Any]
+    rows: Rows
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A batch, decoded: its records as segments in file order; ``raws`` where they were parted."""
+    """A batch, decoded: its records as segments in file order.
+
+    ``raws`` are their bytes, or ``spans`` where each starts and ends, where that was found.
+    """
 
     segments: list[Segment]
     count: int
     raws: list[msgspec.Raw] | None = None
+    spans: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -41,7 +48,7 @@ def joined(segments: list[Segment]) -> list[Segment]:
     for segment in segments:
         last = joined[-1] if joined else None
         if last is not None and last.codec is not None and last.codec is segment.codec:
-            last.rows.extend(segment.rows)
+            _extend(last, segment)
         else:
             joined.append(segment)
     return joined
@@ -53,8 +60,13 @@ def by_codec(segments: list[Segment]) -> list[Segment]:
         return segments
     groups: dict[int, Segment] = {}
     for number, segment in enumerate(segments):
-        alone = segment.codec is None
-        key = -number if alone else id(segment.codec)
-        group = groups.setdefault(key, Segment(segment.start, segment.codec, []))
-        group.rows.extend(segment.rows)
+        key = -number if segment.codec is None else id(segment.codec)
+        if key in groups:
+            _extend(groups[key], segment)
+        else:
+            groups[key] = replace(segment, rows=segment.rows[:])
     return list(groups.values())
+
+
+def _extend(segment: Segment, other: Segment) -> None:
+    segment.rows.extend(other.rows)  # type: ignore[arg-type] # of one codec they are of one kind

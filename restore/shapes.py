@@ -10,22 +10,30 @@ from __future__ import annotations
 import re
 import uuid
 from collections import Counter
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from restore.columns import EXACT_UUID
+from restore.copy import ENCODE_ERRORS, packed
 from restore.decode import make_codec
 from restore.kinds import Shape, is_wide, kind_of, suspect
+from restore.parted import extend
 from restore.scan import DECODE_ERRORS
 from restore.segments import Decoded, Segment, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    # What makes of a codec's decoded rows those of a segment.
+    _Form = Callable[["Codec", list[Any]], "Rows"]
+
     from restore.catalog import Column, Table
     from restore.decode import Codec
+    from restore.native import Packing
     from restore.options import Technique
+    from restore.packed import Rows
     from restore.values import Converter
 
 # Of records that do not fit, so many (one in ...) make their shape worth learning: each that is
@@ -37,11 +45,6 @@ _MOST_ROUNDS = 4
 _MOST_UNKNOWN = 2_000
 # Each codec is a class of its own; records of still other shapes are loaded by themselves.
 _MOST_CODECS = 100
-# A record that does not decode costs a second decoding of those before it in a block of so many.
-_BLOCK = 64
-# msgspec names the place of an error so.
-_AT = re.compile(r"at `\$\[(\d+)\]")
-
 # The escape for the character NUL; or a backslash that is one itself, and then no more than digits.
 _NUL = re.compile(rb"\\u0000")
 
@@ -86,6 +89,9 @@ class Shapes:
         Raises:
             msgspec.DecodeError: it is no JSON array of objects.
         """
+        decoded = self._decode_packed(data)
+        if decoded is not None:
+            return decoded
         nul = self._holds_nul(data)
         if not (nul or self._troubled or self._suspect_at_once(data)):
             try:
@@ -99,6 +105,36 @@ class Shapes:
         segments = self._sort(raws, careful=nul or self._suspect(data))
         self._troubled = len(segments) > 1
         return Decoded(segments, len(raws), views)
+
+    def _decode_packed(self, data: bytes) -> Decoded | None:
+        """Decode in C what that takes, and the other records as ever; None: it takes none."""
+        for rounds in count(1):
+            codec = self._codec(self._usual)
+            found = codec.native.pack(data) if codec.native is not None else None
+            if found is None:
+                break
+            segments = self._part_packed(codec, found)
+            odd = [found[s.start] for s in segments if s.codec is None]
+            few = len(odd) * _WORTH_LEARNING < found.count
+            if few or rounds == _MOST_ROUNDS or not self._learn(odd, found.count):
+                segments = self._by_own_shapes(segments, found, _packed, alone=found.hopeless)
+                return Decoded(segments, found.count, spans=found.spans)
+        return None
+
+    def _part_packed(self, codec: Codec, found: Packing) -> list[Segment]:
+        """Part what was packed from what was declined, and does not decode either."""
+        segments: list[Segment] = []
+        start = 0
+        for at in found.declined:
+            if start < at:
+                segments.append(Segment(start, codec, found.rows[start:at]))
+            alone = at in found.hopeless or self._is_suspect(found[at])
+            rows = None if alone else _decode_one(codec, found[at], _packed)
+            segments.append(Segment(at, None, []) if rows is None else Segment(at, codec, rows))
+            start = at + 1
+        if start < found.count:
+            segments.append(Segment(start, codec, found.rows[start:]))
+        return joined(segments)
 
     def _is_suspect(self, data: bytes) -> bool:
         """Tell whether bytes may hold what would be rounded, or what a whole COPY would fail on."""
@@ -121,7 +157,7 @@ class Shapes:
             odd = [raws[s.start] for s in segments if s.codec is None]
             if len(odd) * _WORTH_LEARNING < len(raws) or not self._learn(odd, len(raws)):
                 break
-        return self._by_own_shapes(segments, raws)
+        return self._by_own_shapes(segments, raws, _decoded)
 
     def _part(self, raws: list[bytes], *, careful: bool) -> list[Segment]:
         """Part what the usual codec decodes from what it does not, or not surely."""
@@ -130,13 +166,13 @@ class Shapes:
         start = 0
         for at, raw in enumerate(raws if careful else ()):
             if self._is_suspect(raw):
-                _extend(segments, codec, raws, start, at)
+                extend(segments, codec, raws, start, at)
                 segments.append(Segment(at, None, []))
                 start = at + 1
-        _extend(segments, codec, raws, start, len(raws))
+        extend(segments, codec, raws, start, len(raws))
         return segments
 
-    def _learn(self, odd: list[bytes], count: int) -> bool:
+    def _learn(self, odd: list[bytes], records: int) -> bool:
         """Make usual what many of a batch's odd records have in common; say if there was any."""
         before = self._usual
         shapes = [shape for shape in map(self._shape_of, odd) if shape is not None]
@@ -148,7 +184,7 @@ class Shapes:
         if len(unknown) > _MOST_UNKNOWN:
             unknown = before.unknown
         named, times = Counter(shape.named for shape in shapes).most_common(1)[0]
-        if times * 2 <= count:
+        if times * 2 <= records:
             named = before.named
         self._usual = Shape(named, before.wide | wide, unknown)
         self._see_usual()
@@ -195,23 +231,44 @@ class Shapes:
             return True
         return False
 
-    def _by_own_shapes(self, segments: list[Segment], raws: list[bytes]) -> list[Segment]:
-        """Decode the odd records by their own shapes, as far as that goes."""
+    def _by_own_shapes(
+        self,
+        segments: list[Segment],
+        raws: list[bytes] | Packing,
+        form: _Form,
+        alone: frozenset[int] = frozenset(),
+    ) -> list[Segment]:
+        """Decode the odd records by their own shapes, as far as that goes, but for those alone."""
         for n, segment in enumerate(segments):
-            if segment.codec is None and not self._is_suspect(raws[segment.start]):
-                shape = self._shape_of(raws[segment.start])
+            if segment.codec is None and segment.start not in alone:
+                raw = raws[segment.start]
+                shape = None if self._is_suspect(raw) else self._shape_of(raw)
                 # A value of another form is converted sooner than a codec is made for it.
                 if shape is None or shape == self._usual or shape.wide != self._usual.wide:
                     continue
                 if len(shape.unknown) > _MOST_UNKNOWN or len(self._codecs) > _MOST_CODECS:
                     continue
                 codec = self._codec(shape)
-                try:
-                    rows = codec.decode(b"[%b]" % raws[segment.start])
-                except DECODE_ERRORS:
-                    continue
-                segments[n] = Segment(segment.start, codec, rows)
+                rows = _decode_one(codec, raw, form)
+                if rows is not None:
+                    segments[n] = Segment(segment.start, codec, rows)
         return joined(segments)
+
+
+def _decoded(_: Codec, rows: list[Any]) -> Rows:
+    return rows
+
+
+def _packed(codec: Codec, rows: list[Any]) -> Rows:
+    return rows if codec.native is None else packed(codec, rows)
+
+
+def _decode_one(codec: Codec, raw: bytes, form: _Form) -> Rows | None:
+    """Decode a record by itself; None: it is not of the codec's shape."""
+    try:
+        return form(codec, codec.decode(b"[%b]" % raw))
+    except (*DECODE_ERRORS, *ENCODE_ERRORS):
+        return None
 
 
 def _plain_decoder(column: Column) -> msgspec.json.Decoder[Any]:
@@ -221,46 +278,3 @@ def _plain_decoder(column: Column) -> msgspec.json.Decoder[Any]:
     if not (column.not_null or annotation is msgspec.Raw):
         annotation = annotation | None
     return msgspec.json.Decoder(annotation)
-
-
-def _extend(segments: list[Segment], codec: Codec, raws: list[bytes], start: int, end: int) -> None:
-    """Decode a stretch, block by block, parting off the records that do not decode."""
-    while start < end:
-        stop = min(start + _BLOCK, end)
-        found, fault = _first_fault(codec.decode, raws, start, stop)
-        last = segments[-1] if segments else None
-        if last is not None and last.codec is codec:
-            last.rows.extend(found)
-        elif found:
-            segments.append(Segment(start, codec, found))
-        if fault is not None:
-            segments.append(Segment(fault, None, []))
-        start = stop if fault is None else fault + 1
-
-
-def _first_fault(
-    decode: Callable[[bytes], list[Any]], raws: list[bytes], start: int, end: int
-) -> tuple[list[Any], int | None]:
-    """Return the rows before the first record that does not decode, and where that is."""
-    stop, fault = end, None
-    while True:
-        try:
-            return (decode(b"[%b]" % b",".join(raws[start:stop])) if stop > start else []), fault
-        except DECODE_ERRORS as error:
-            place = _AT.search(str(error))
-            at = start + int(place[1]) if place else None
-            if at is None or not start <= at < stop:
-                at = _look_for_fault(decode, raws, start, stop)
-            stop = fault = at
-
-
-def _look_for_fault(
-    decode: Callable[[bytes], list[Any]], raws: list[bytes], start: int, stop: int
-) -> int:
-    """Find a record that does not decode where the error does not tell which."""
-    for at in range(start, stop):
-        try:
-            decode(b"[%b]" % raws[at])
-        except DECODE_ERRORS:
-            return at
-    raise AssertionError("records that decode one by one do not decode together")

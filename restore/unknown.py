@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from restore.errors import LoadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from restore.catalog import Table
     from restore.decode import Codec
     from restore.options import UnknownFields
+    from restore.packed import Rows
     from restore.report import TableReport
 
 
@@ -43,21 +44,21 @@ class Unknown:
                 " --unknown-fields is error: add the column, or restore with --unknown-fields warn"
             )
 
-    def check_rows(self, codec: Codec, rows: Sequence[Any]) -> None:
+    def check_rows(self, codec: Codec, rows: Rows) -> None:
         """See the same of decoded rows.
 
         Raises:
             LoadError: the restore has to stop.
         """
         if codec.unknown is not None and self._stops:
-            self.check(name for row in rows for name in codec.unknown(row))
+            self.check(name for names in codec.unknown_in(rows) for name in names)
 
     def count(self, names: Iterable[str], records: int = 1) -> None:
         """Count unknown fields among those of a record; those with a column are generated ones."""
         self._report.count_unknown((n for n in names if n not in self._named), records)
 
-    def count_rows(self, codec: Codec | None, rows: Sequence[Any]) -> None:
+    def count_rows(self, codec: Codec | None, rows: Rows) -> None:
         """Count those of decoded rows."""
         if codec is not None and codec.unknown is not None:
-            for row in rows:
-                self.count(codec.unknown(row))
+            for names in codec.unknown_in(rows):
+                self.count(names)

@@ -36,12 +36,14 @@ class Converter:
 
     Attributes:
         notes: what a person should know of how values were read, a line each.
+        is_utc: the zone is UTC.
     """
 
     def __init__(self, timezone: str = "UTC") -> None:
         self.notes: set[str] = set()
+        self.is_utc = timezone == "UTC"
         zone: dt.tzinfo = dt.UTC
-        if timezone != "UTC":
+        if not self.is_utc:
             from zoneinfo import ZoneInfo  # noqa: PLC0415 - most restores need none
 
             zone = ZoneInfo(timezone)

@@ -1,8 +1,9 @@
-"""What becomes of single JSON values in columns of many types, in two restores.
+"""What becomes of single JSON values in columns of many types, in a few restores.
 
 Each type gets a table of its own, in which every value is a record. First all of them go in one
 batch: so the sound values are also the neighbours that a bad one must not hurt. Then each is a
-batch of its own, so that no other record sends it to a rung that looks more closely.
+batch of its own, so that no other record sends it to a rung that looks more closely. Where batches
+are packed in C, all go once more without that.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg import sql
+
+from restore import native
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +61,10 @@ def check(
     target.write_raw({names[kind]: map(_record, range(len(of)), of) for kind, of in cases.items()})
     bad = any(isinstance(case[1], Refused) for of in cases.values() for case in of)
     problems = []
-    for way, options in (("together", arguments), ("alone", (*arguments, "--batch-size", "1"))):
+    ways = {"together": arguments, "alone": (*arguments, "--batch-size", "1")}
+    if native.IS_BUILT:
+        ways["in Python"] = (*arguments, "--without", "native")
+    for way, options in ways.items():
         target.restore("--clean", *options, exit_code=3 if bad else 0)
         problems += [
             f"{kind}, {way}, {problem}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from restore import native
 from restore.catalog import Column, Table, Type
 from restore.copy import copy_rows, copy_statement, prepare
 from restore.decode import Codec, make_codec
@@ -106,6 +107,14 @@ def test_decode_records_one_by_one(benchmark: BenchmarkFixture, codec: Codec) ->
         return whole
 
     assert benchmark(decode) == COUNT
+
+
+@pytest.mark.skipif(not native.IS_BUILT, reason="restore._pack is not built")
+def test_pack(benchmark: BenchmarkFixture, codec: Codec) -> None:
+    assert codec.native is not None
+    found = benchmark(codec.native.pack, DATA)
+    assert found is not None
+    assert (found.count, len(found.declined)) == (COUNT, 0)
 
 
 def test_encode_and_copy(benchmark: BenchmarkFixture, codec: Codec, database: Any) -> None:

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from restore import native
 from restore.catalog import Column, Table, Type
+from restore.copy import packed
+from restore.packed import Packed
 from restore.shapes import Shapes
 from restore.values import Converter
 
+if TYPE_CHECKING:
+    from restore.options import Technique
 
-def shapes(**kinds: str) -> Shapes:
+
+WITHOUT: list[frozenset[Technique]] = [frozenset(), frozenset({"native"})]
+
+
+def shapes(without: frozenset[Technique] = frozenset(), /, **kinds: str) -> Shapes:
     columns = [
         Column(
             name,
@@ -18,18 +34,73 @@ def shapes(**kinds: str) -> Shapes:
         )
         for name, kind in kinds.items()
     ]
-    return Shapes(Table(0, "public", "t", tuple(columns), (), (), ()), Converter())
+    return Shapes(Table(0, "public", "t", tuple(columns), (), (), ()), Converter(), without)
 
 
-def test_a_long_number_is_no_fine_second() -> None:
+@pytest.mark.parametrize("without", WITHOUT)
+def test_a_long_number_is_no_fine_second(without: frozenset[Technique]) -> None:
     record = b'{"at":"2024-01-31T12:34:56.123Z","lat":%b52.5200066}'
     for white in (b"", b" ", b"\t", b"\n "):
-        decoded = shapes(at="timestamptz", lat="float8").decode(b"[%b]" % (record % white))
+        decoded = shapes(without, at="timestamptz", lat="float8").decode(b"[%b]" % (record % white))
         assert [segment.codec is not None for segment in decoded.segments] == [True]
 
 
-def test_a_second_finer_than_its_column_is_looked_at_alone() -> None:
+@pytest.mark.parametrize("without", WITHOUT)
+def test_a_second_finer_than_its_column_is_looked_at_alone(without: frozenset[Technique]) -> None:
     for second in (b"56.1234567", b"56.1230001", b"56.00000000009"):
         record = b'{"at":"2024-01-31T12:34:%bZ","lat":52.5}' % second
-        decoded = shapes(at="timestamptz", lat="float8").decode(b"[%b]" % record)
+        decoded = shapes(without, at="timestamptz", lat="float8").decode(b"[%b]" % record)
         assert [segment.codec for segment in decoded.segments] == [None]
+
+
+RECORDS = st.builds(
+    lambda record, change: {k: v for k, v in (record | change).items() if v is not ...},
+    st.fixed_dictionaries(
+        {
+            "n": st.integers(0, 9),
+            "at": st.just("2024-01-31T12:34:56Z"),
+            "t": st.text("aé", max_size=3),
+        }
+    ),
+    st.just({})
+    | st.just({})
+    | st.sampled_from(
+        [
+            *({"n": "7"}, {"n": 7.5}, {"n": None}, {"n": ...}, {"more": 1}, {"n": 1 << 40}),
+            *({"at": "2024-01-31"}, {"at": 1_700_000_000}, {"at": "2024-01-31t12:34:56z"}),
+            *(
+                {"at": "2024-01-31T12:34:56.1234567Z"},
+                {"t": 1},
+                {"t": {}},
+                {"x": -0.0},
+                {"x": 1e-32},
+            ),
+        ]
+    ),
+)
+
+
+@pytest.mark.skipif(not native.IS_BUILT, reason="restore._pack is not built")
+@hypothesis.given(batches=st.lists(st.lists(RECORDS, max_size=120), min_size=1, max_size=3))
+def test_batches_fall_apart_in_c_as_they_do_in_python(batches: list[list[Any]]) -> None:
+    kinds = {"n": "int4", "at": "timestamptz", "t": "text", "x": "float8"}
+    in_c, in_python = (shapes(without, **kinds) for without in WITHOUT)
+    for records in batches:
+        data = json.dumps(records, ensure_ascii=False).encode()
+        one, other = in_c.decode(data), in_python.decode(data)
+        assert one.count == other.count == len(records)
+        assert one.spans is not None or not records
+        for segment, expected in zip(one.segments, other.segments, strict=True):
+            assert segment.start == expected.start
+            assert len(segment.rows) == len(expected.rows)
+            if segment.codec is None or expected.codec is None:
+                assert segment.codec is expected.codec
+                continue
+            assert segment.codec.shape == expected.codec.shape
+            assert isinstance(segment.rows, Packed)
+            assert isinstance(expected.rows, list)
+            rows = packed(expected.codec, expected.rows)
+            assert b"".join(segment.rows.pieces(1 << 20)) == b"".join(rows.pieces(1 << 20))
+            assert list(segment.codec.unknown_in(segment.rows)) == [
+                names for names in expected.codec.unknown_in(expected.rows) if names
+            ]

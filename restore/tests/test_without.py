@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from restore import BackupError, Options
+from restore import BackupError, Options, native
 from restore.options import Technique
 from restore.tests.target import COMPANIES, user
 
@@ -87,6 +87,15 @@ def test_without_copy_rows_are_inserted(
     target.restore("--triggers", *arguments, exit_code=None)
 
     assert {query.split()[0] for (query,) in target.rows("SELECT query FROM said")} == {command}
+
+
+@pytest.mark.parametrize("without", [*TECHNIQUES, None])
+def test_the_report_says_whether_records_were_packed_in_c(
+    target: Target, without: Technique | None
+) -> None:
+    target.write(company=COMPANIES, User=[], post=[])
+    report = target.load(without=frozenset() if without is None else frozenset({without}))
+    assert report.native == (native.IS_BUILT and without in {None, "batches", "streaming"})
 
 
 def test_an_unknown_technique_is_named(target: Target) -> None:

@@ -1,0 +1,19 @@
+# What is in C (native/): records of JSON become rows of a binary COPY.
+
+from typing import Self, TypeAlias
+
+# A field's name, its kind (put_of in values.c; None: no column takes it), whether null is declined,
+# whether its absence is, whether it is wide, the column's limit and digits (-1: none) and an enum's
+# labels.
+Field: TypeAlias = tuple[bytes, str | None, bool, bool, bool, int, int, tuple[bytes, ...]]
+
+# Of the records of one shape: the columns in the order of the COPY, then the fields that are left
+# out. ValueError: there is no such kind, or there are too many columns or fields.
+class Packer:
+    def __new__(cls, plan: tuple[Field, ...]) -> Self: ...
+
+    # The rows of a JSON array; and as 64-bit numbers: where each record's row ends there, where
+    # each record starts and ends in ``data``, which records were declined (they have no row), which
+    # of these a COPY would be refused for, and, where some fields are left out, which of them each
+    # record has, as bits. None: ``data`` is no array of records, or nested too deep.
+    def pack(self, data: bytes, /) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes] | None: ...

@@ -1,0 +1,135 @@
+"""The decoding of records in C (``native/``), where it is built and knows the columns' types.
+
+It takes the usual forms of values, and gives the rows that decoding, packing and psycopg would.
+What it declines goes their way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restore.instants import kept_digits
+from restore.kinds import is_wide
+from restore.packed import Packed
+from restore.scalars import numeric_precision, numeric_scale, text_limit
+
+try:
+    from restore._pack import Packer
+except ImportError:  # there was no compiler
+    Packer = None  # type: ignore[assignment,misc]
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restore._pack import Field
+    from restore.catalog import Column
+    from restore.kinds import Shape
+    from restore.options import Technique
+    from restore.values import Converter
+
+IS_BUILT = Packer is not None
+# Without any of these, rows are not what is packed here.
+_NEEDS = frozenset({"native", "typed", "copy", "binary"})
+
+_KINDS = {
+    **{name: name for name in ("bool", "bytea", "date", "float4", "float8", "int2", "int4")},
+    **{name: name for name in ("int8", "json", "jsonb", "numeric", "text", "time", "timestamp")},
+    **{name: name for name in ("timestamptz", "uuid")},
+    **dict.fromkeys(("bpchar", "citext", "varchar"), "text"),
+}
+_MOST_IGNORED = 64  # the bits of a mask
+_NONE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """A batch that was packed: what is in which of its records, by their places.
+
+    ``rows`` are those of all records; of those that were ``declined`` they hold nothing.
+    ``hopeless`` are those of them for which a COPY would be refused. ``spans`` says where each
+    record starts and ends in ``data``.
+    """
+
+    data: bytes
+    rows: Packed
+    count: int
+    spans: Sequence[int]
+    declined: Sequence[int]
+    hopeless: frozenset[int]
+
+    def __getitem__(self, place: int) -> bytes:
+        """Return a record's bytes."""
+        return self.data[self.spans[2 * place] : self.spans[2 * place + 1]]
+
+
+class Native:
+    """Packs records of one shape.
+
+    Args:
+        packer: what does it.
+    """
+
+    def __init__(self, packer: Packer) -> None:
+        self._pack = packer.pack
+
+    def pack(self, data: bytes) -> Packing | None:
+        """Pack the records of a JSON array; None: it is none, or so deep that msgspec decides."""
+        found = self._pack(data)
+        if found is None:
+            return None
+        rows, *numbers = found
+        ends, spans, declined, hopeless, ignored = (memoryview(n).cast("Q") for n in numbers)
+        return Packing(
+            data, Packed(rows, ends, ignored), len(ends), spans, declined, frozenset(hopeless)
+        )
+
+
+def is_used(without: frozenset[Technique]) -> bool:
+    """Tell whether records are packed, where these techniques are left out."""
+    return IS_BUILT and _NEEDS.isdisjoint(without)
+
+
+def native_of(
+    used: Sequence[Column], shape: Shape, ignored: Sequence[str], converter: Converter
+) -> Native | None:
+    """Return what packs records of a shape; None: it is not built, or does not know some type.
+
+    Args:
+        used: the columns, in the order of the COPY.
+        shape: the records' shape.
+        ignored: the fields that are left out.
+        converter: converts what is wide.
+    """
+    fields = [_field(c, converter, wide=is_wide(c, shape)) for c in used]
+    if Packer is None or None in fields or len(ignored) > _MOST_IGNORED:
+        return None
+    fields += [(name.encode(), None, False, False, False, _NONE, _NONE, ()) for name in ignored]
+    return Native(Packer(tuple(field for field in fields if field is not None)))
+
+
+def _field(column: Column, converter: Converter, *, wide: bool) -> Field | None:
+    """Describe a column to the packer; None: it does not know its type."""
+    type_, limit, digits = column.type, _NONE, _NONE
+    labels = tuple(label.encode() for label in type_.labels or ())
+    kind = _KINDS.get(type_.name)
+    if type_.element is not None:
+        text = type_.element.name == "text" and column.typmod < 0 and not wide
+        kind = "text[]" if text else None
+    elif type_.is_enum:
+        kind = "enum" if labels else None
+    elif kind == "numeric":
+        scale, precision = numeric_scale(column), numeric_precision(column)
+        if scale is not None and precision is not None:
+            limit, digits = scale, precision - scale
+            kind = kind if scale >= 0 and digits >= 0 else None
+    elif kind == "text":
+        limit = _NONE if (most := text_limit(column)) is None else most
+    elif kind in {"time", "timestamp", "timestamptz"}:
+        limit = kept_digits(column)
+    elif kind == "date":
+        wide = wide and converter.is_utc  # elsewhere, midnight may be that of another day
+    if kind is None:
+        return None
+    required = column.not_null or column.has_default
+    return column.name.encode(), kind, column.not_null, required, wide, limit, digits, labels

@@ -1,0 +1,293 @@
+/* Scanning JSON (RFC 8259) as strictly as msgspec does. Nothing recurses or reads beyond the end. */
+
+#ifndef RESTORE_JSON_H
+#define RESTORE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef const uint8_t *Text;
+
+enum { DEEPEST = 512 }; /* deeper nesting is left to msgspec, which has a limit of its own */
+
+/* What a scan sees in a string, or in all strings of a document. */
+enum { ESCAPED = 1, HIGH = 2, NUL = 4 };
+
+static inline bool
+is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline Text
+skip_white(Text p, Text end)
+{
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
+        p++;
+    }
+    return p;
+}
+
+/* What a hexadecimal digit means; -1: it is none. */
+static inline int
+hex_digit(uint8_t c)
+{
+    static const int8_t meanings[256] = {
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+         0,  1,  2,  3,  4,  5,  6,  7,  8,  9, -1, -1, -1, -1, -1, -1,
+        -1, 10, 11, 12, 13, 14, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, 10, 11, 12, 13, 14, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+    };
+    return meanings[c];
+}
+
+/* The code unit of \uXXXX, from its first digit on; -1: it is none. */
+static inline int32_t
+code_unit(Text p, Text end)
+{
+    int32_t unit = 0;
+    if (end - p < 4) {
+        return -1;
+    }
+    for (int n = 0; n < 4; n++) {
+        int digit = hex_digit(p[n]);
+        if (digit < 0) {
+            return -1;
+        }
+        unit = unit << 4 | digit;
+    }
+    return unit;
+}
+
+/* From behind a backslash to behind the escape; NULL: it is none. */
+static inline Text
+skip_escape(Text p, Text end, unsigned *seen)
+{
+    *seen |= ESCAPED;
+    if (p == end) {
+        return NULL;
+    }
+    if (*p != 'u') {
+        return memchr("\"\\/bfnrt", *p, 8) != NULL ? p + 1 : NULL;
+    }
+    int32_t unit = code_unit(p + 1, end);
+    if (unit < 0 || (unit >= 0xDC00 && unit <= 0xDFFF)) {
+        return NULL;
+    }
+    p += 5;
+    if (unit == 0) {
+        *seen |= NUL;
+    } else if (unit >= 0xD800 && unit <= 0xDBFF) {
+        if (end - p < 6 || p[0] != '\\' || p[1] != 'u') {
+            return NULL;
+        }
+        int32_t low = code_unit(p + 2, end);
+        if (low < 0xDC00 || low > 0xDFFF) {
+            return NULL;
+        }
+        p += 6;
+    }
+    return p;
+}
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* How many bytes of a word come before the first that is marked in its highest bit; 0 will do. */
+static inline unsigned
+before_mark(uint64_t marks)
+{
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (unsigned)__builtin_ctzll(marks) / 8;
+#else
+    (void)marks;
+    return 0;
+#endif
+}
+
+/* From behind the opening quote to behind the closing one; NULL: it is no string. */
+static inline Text
+skip_string(Text p, Text end, unsigned *seen)
+{
+    uint64_t high = 0; /* all bytes that were passed */
+    while (p < end) {
+        if (end - p >= 8) {
+            /* Eight bytes at a time as long as none of them is a quote, a backslash or a control
+             * character: "Determine if a word has a zero byte", Bit Twiddling Hacks. */
+            uint64_t word;
+            memcpy(&word, p, 8);
+            uint64_t quote = word ^ EACH('"'), backslash = word ^ EACH('\\');
+            uint64_t found = ((quote - EACH(1)) & ~quote) | ((backslash - EACH(1)) & ~backslash) |
+                             ((word - EACH(0x20)) & ~word);
+            found &= EACH(0x80);
+            if (found == 0) {
+                high |= word;
+                p += 8;
+                continue;
+            }
+            unsigned before = before_mark(found);
+            high |= word & ((UINT64_C(1) << 8 * before) - 1);
+            p += before;
+        }
+        uint8_t c = *p++;
+        if (c == '"') {
+            *seen |= high & EACH(0x80) ? HIGH : 0;
+            return p;
+        }
+        if (c < 0x20) {
+            return NULL;
+        }
+        if (c != '\\') {
+            high |= c;
+        } else if ((p = skip_escape(p, end, seen)) == NULL) {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static inline Text
+skip_digits(Text p, Text end)
+{
+    Text start = p;
+    while (p < end && is_digit(*p)) {
+        p++;
+    }
+    return p == start ? NULL : p;
+}
+
+static inline Text
+skip_number(Text p, Text end)
+{
+    if (*p == '-') {
+        p++;
+    }
+    if (p < end && *p == '0') {
+        p++;
+    } else if ((p = skip_digits(p, end)) == NULL) {
+        return NULL;
+    }
+    if (p < end && *p == '.' && (p = skip_digits(p + 1, end)) == NULL) {
+        return NULL;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-')) {
+            p++;
+        }
+        p = skip_digits(p, end);
+    }
+    return p;
+}
+
+static inline Text
+skip_word(Text p, Text end, const char *word, size_t size)
+{
+    return (size_t)(end - p) >= size && memcmp(p, word, size) == 0 ? p + size : NULL;
+}
+
+/* A value that is neither object nor array. */
+static inline Text
+skip_scalar(Text p, Text end, unsigned *seen)
+{
+    switch (*p) {
+    case '"':
+        return skip_string(p + 1, end, seen);
+    case 't':
+        return skip_word(p, end, "true", 4);
+    case 'f':
+        return skip_word(p, end, "false", 5);
+    case 'n':
+        return skip_word(p, end, "null", 4);
+    default:
+        return skip_number(p, end);
+    }
+}
+
+/* A field's name and the colon behind it, to its value. */
+static inline Text
+skip_key(Text p, Text end, unsigned *seen)
+{
+    p = skip_white(p, end);
+    if (p == end || *p != '"' || (p = skip_string(p + 1, end, seen)) == NULL) {
+        return NULL;
+    }
+    p = skip_white(p, end);
+    return p < end && *p == ':' ? p + 1 : NULL;
+}
+
+/* From a value's first byte to behind its last; NULL: it is none, or too deep. */
+static inline Text
+skip_value(Text p, Text end, unsigned *seen)
+{
+    uint64_t objects[DEEPEST / 64]; /* a bit for each level: is it an object? */
+    unsigned depth = 0;
+    for (;;) {
+        p = skip_white(p, end);
+        if (p == end) {
+            return NULL;
+        }
+        uint8_t open = *p;
+        if (open == '{' || open == '[') {
+            if (depth == DEEPEST) {
+                return NULL;
+            }
+            uint64_t bit = UINT64_C(1) << (depth & 63);
+            p = skip_white(p + 1, end);
+            if (p == end) {
+                return NULL;
+            }
+            if (*p != (open == '{' ? '}' : ']')) {
+                objects[depth >> 6] = depth & 63 ? objects[depth >> 6] & ~bit : 0;
+                if (open == '{') {
+                    objects[depth >> 6] |= bit;
+                    if ((p = skip_key(p, end, seen)) == NULL) {
+                        return NULL;
+                    }
+                }
+                depth++;
+                continue;
+            }
+            p++;
+        } else if ((p = skip_scalar(p, end, seen)) == NULL) {
+            return NULL;
+        }
+        for (;;) { /* behind a value: close what ends here */
+            if (depth == 0) {
+                return p;
+            }
+            bool object = objects[(depth - 1) >> 6] >> ((depth - 1) & 63) & 1;
+            p = skip_white(p, end);
+            if (p == end) {
+                return NULL;
+            }
+            if (*p == ',') {
+                p++;
+                if (object && (p = skip_key(p, end, seen)) == NULL) {
+                    return NULL;
+                }
+                break;
+            }
+            if (*p != (object ? '}' : ']')) {
+                return NULL;
+            }
+            p++;
+            depth--;
+        }
+    }
+}
+
+#endif

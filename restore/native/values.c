@@ -1,0 +1,806 @@
+/* The forms are those that the receive functions of PostgreSQL's types read (utils/adt). A value is
+ * put only if the decoding in Python (decode.py) surely takes it, and packs it to the same one.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h> /* first, since it asks for strtod_l */
+
+#include <float.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
+
+#include "values.h"
+
+enum {
+    LONGEST_NUMBER = 512, /* characters; longer ones are left to Python */
+    TEXT_OID = 25,
+    NUMERIC_NEGATIVE = 0x4000, /* NUMERIC_NEG in numeric.c */
+};
+/* Years 1 to 9999, those of Python, as microseconds since 2000-01-01. */
+#define FIRST_INSTANT INT64_C(-63082281600000000)
+#define END_OF_INSTANTS INT64_C(252455616000000000)
+
+bool
+grow(Out *out, size_t need)
+{
+    size_t used = (size_t)(out->at - out->base), size = (size_t)(out->limit - out->base);
+    if (need > (size_t)PY_SSIZE_T_MAX / 2 - used) {
+        return false;
+    }
+    size_t wanted = used + need;
+    size += size / 2;
+    uint8_t *base = PyMem_RawRealloc(out->base, size > wanted ? size : wanted);
+    if (base == NULL) {
+        return false;
+    }
+    out->limit = base + (size > wanted ? size : wanted);
+    out->base = base;
+    out->at = base + used;
+    return true;
+}
+
+/* A value with its size before it; bounded by the size of its record, so by 2 GB (see pack). */
+static Outcome
+put_bytes(Out *out, Text start, size_t size)
+{
+    if (!room(out, 4 + size)) {
+        return NO_MEMORY;
+    }
+    put_32(out, (uint32_t)size);
+    memcpy(out->at, start, size);
+    out->at += size;
+    return PACKED;
+}
+
+static Outcome
+put_int(Out *out, uint64_t value, unsigned size)
+{
+    if (!room(out, 12)) {
+        return NO_MEMORY;
+    }
+    put_32(out, size);
+    if (size == 8) {
+        put_64(out, value);
+    } else if (size == 4) {
+        put_32(out, (uint32_t)value);
+    } else {
+        put_16(out, (uint32_t)value);
+    }
+    return PACKED;
+}
+
+/* ---- texts ---------------------------------------------------------------------------------- */
+
+/* Tell whether bytes are UTF-8: table 3-7 of the Unicode standard. */
+static bool
+is_utf8(Text p, Text end)
+{
+    while (p < end) {
+        uint64_t word;
+        if (end - p >= 8 && (memcpy(&word, p, 8), (word & EACH(0x80)) == 0)) {
+            p += 8;
+            continue;
+        }
+        uint8_t c = *p++;
+        if (c < 0x80) {
+            continue;
+        }
+        int more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : 1;
+        if (c < 0xC2 || c > 0xF4 || end - p < more) {
+            return false;
+        }
+        uint8_t low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+        uint8_t high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+        if (*p < low || *p > high) {
+            return false;
+        }
+        for (int n = 1; n < more; n++) {
+            if ((p[n] & 0xC0) != 0x80) {
+                return false;
+            }
+        }
+        p += more;
+    }
+    return true;
+}
+
+static void
+put_code_point(Out *out, uint32_t c)
+{
+    if (c < 0x80) {
+        *out->at++ = (uint8_t)c;
+        return;
+    }
+    if (c < 0x800) {
+        *out->at++ = (uint8_t)(0xC0 | c >> 6);
+    } else {
+        if (c < 0x10000) {
+            *out->at++ = (uint8_t)(0xE0 | c >> 12);
+        } else {
+            *out->at++ = (uint8_t)(0xF0 | c >> 18);
+            *out->at++ = (uint8_t)(0x80 | (c >> 12 & 0x3F));
+        }
+        *out->at++ = (uint8_t)(0x80 | (c >> 6 & 0x3F));
+    }
+    *out->at++ = (uint8_t)(0x80 | (c & 0x3F));
+}
+
+/* The escape behind a backslash, which was scanned before; returns what follows it. */
+static Text
+put_escape(Out *out, Text p, Text end)
+{
+    static const char names[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+    if (*p != 'u') {
+        const char *name = memchr(names, *p, 5);
+        *out->at++ = name ? (uint8_t)meanings[name - names] : *p;
+        return p + 1;
+    }
+    uint32_t c = (uint32_t)code_unit(p + 1, end);
+    p += 5;
+    if (c >= 0xD800 && c <= 0xDBFF) {
+        c = 0x10000 + ((c - 0xD800) << 10) + ((uint32_t)code_unit(p + 2, end) - 0xDC00);
+        p += 6;
+    }
+    put_code_point(out, c);
+    return p;
+}
+
+/* A string that was scanned, without its quotes, as a value with its size before it. */
+static Outcome
+put_string(Out *out, Text p, Text end, unsigned seen)
+{
+    if (seen & NUL) {
+        return HOPELESS;
+    }
+    if ((seen & HIGH) && !is_utf8(p, end)) {
+        return DECLINED;
+    }
+    if (!(seen & ESCAPED)) {
+        return put_bytes(out, p, (size_t)(end - p));
+    }
+    if (!room(out, 4 + (size_t)(end - p))) { /* no escape is shorter than what it means */
+        return NO_MEMORY;
+    }
+    uint8_t *size_at = out->at;
+    out->at += 4;
+    while (p < end) {
+        Text backslash = memchr(p, '\\', (size_t)(end - p));
+        size_t plain = (size_t)((backslash ? backslash : end) - p);
+        memcpy(out->at, p, plain);
+        out->at += plain;
+        p += plain;
+        if (p < end) {
+            p = put_escape(out, p + 1, end);
+        }
+    }
+    set_32(size_at, (uint32_t)(out->at - size_at - 4));
+    return PACKED;
+}
+
+static bool
+is_string(Span value)
+{
+    return *value.start == '"';
+}
+
+/* What stands between a string's quotes. */
+static Span
+inside(Span value)
+{
+    return (Span){value.start + 1, value.end - 1, value.seen};
+}
+
+static Outcome
+put_text(Out *out, const Column *column, Span value)
+{
+    if (!is_string(value)) {
+        return DECLINED;
+    }
+    ptrdiff_t size_at = out->at - out->base;
+    Outcome outcome = put_string(out, value.start + 1, value.end - 1, value.seen);
+    if (outcome == PACKED && column->limit >= 0) {
+        long characters = 0;
+        for (Text p = out->base + size_at + 4; p < out->at; p++) {
+            characters += (*p & 0xC0) != 0x80;
+        }
+        if (characters > column->limit) {
+            return DECLINED;
+        }
+    }
+    return outcome;
+}
+
+static Outcome
+put_enum(Out *out, const Column *column, Span value)
+{
+    ptrdiff_t size_at = out->at - out->base;
+    Outcome outcome = is_string(value)
+                          ? put_string(out, value.start + 1, value.end - 1, value.seen)
+                          : DECLINED;
+    if (outcome != PACKED) {
+        return outcome;
+    }
+    Text text = out->base + size_at + 4;
+    size_t size = (size_t)(out->at - text);
+    for (size_t n = 0; n < column->label_count; n++) {
+        const Label *label = &column->labels[n];
+        if (label->size == size && memcmp(label->start, text, size) == 0) {
+            return PACKED;
+        }
+    }
+    return DECLINED;
+}
+
+/* text[]: array_recv in arrayfuncs.c. */
+static Outcome
+put_texts(Out *out, const Column *Py_UNUSED(column), Span value)
+{
+    if (*value.start != '[') {
+        return DECLINED;
+    }
+    ptrdiff_t start = out->at - out->base;
+    if (!room(out, 24)) {
+        return NO_MEMORY;
+    }
+    out->at += 24;
+    uint32_t count = 0, nulls = 0;
+    Text p = skip_white(value.start + 1, value.end);
+    while (*p != ']') {
+        Text from = p;
+        unsigned seen = 0;
+        if (*p == '"') {
+            p = skip_string(p + 1, value.end, &seen);
+            Outcome outcome = put_string(out, from + 1, p - 1, seen);
+            if (outcome != PACKED) {
+                return outcome;
+            }
+        } else if (*p == 'n') {
+            p += 4;
+            nulls = 1;
+            if (!room(out, 4)) {
+                return NO_MEMORY;
+            }
+            put_32(out, UINT32_MAX);
+        } else {
+            return DECLINED;
+        }
+        count++;
+        p = skip_white(p, value.end);
+        if (*p == ',') {
+            p = skip_white(p + 1, value.end);
+        }
+    }
+    uint8_t *head = out->base + start;
+    if (count == 0) {
+        out->at = head + 16;
+    }
+    set_32(head, (uint32_t)(out->at - head - 4));
+    set_32(head + 4, count != 0); /* dimensions */
+    set_32(head + 8, nulls);
+    set_32(head + 12, TEXT_OID);
+    if (count != 0) {
+        set_32(head + 16, count);
+        set_32(head + 20, 1); /* the first subscript */
+    }
+    return PACKED;
+}
+
+static Outcome
+put_json(Out *out, const Column *Py_UNUSED(column), Span value)
+{
+    if ((value.seen & HIGH) && !is_utf8(value.start, value.end)) {
+        return HOPELESS;
+    }
+    return put_bytes(out, value.start, (size_t)(value.end - value.start));
+}
+
+static Outcome
+put_jsonb(Out *out, const Column *Py_UNUSED(column), Span value)
+{
+    if ((value.seen & NUL) || ((value.seen & HIGH) && !is_utf8(value.start, value.end))) {
+        return HOPELESS;
+    }
+    size_t size = (size_t)(value.end - value.start);
+    if (!room(out, 5 + size)) {
+        return NO_MEMORY;
+    }
+    put_32(out, (uint32_t)size + 1);
+    *out->at++ = 1; /* the version of this form: jsonb_recv in jsonb.c */
+    memcpy(out->at, value.start, size);
+    out->at += size;
+    return PACKED;
+}
+
+static Outcome
+put_uuid(Out *out, const Column *Py_UNUSED(column), Span value)
+{
+    if (!is_string(value) || value.end - value.start != 38) {
+        return DECLINED;
+    }
+    if (!room(out, 20)) {
+        return NO_MEMORY;
+    }
+    put_32(out, 16);
+    static const uint8_t places[] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+    Text p = value.start + 1;
+    int wrong = (p[8] ^ '-') | (p[13] ^ '-') | (p[18] ^ '-') | (p[23] ^ '-');
+    for (int n = 0; n < 16; n++) {
+        int high = hex_digit(p[places[n]]), low = hex_digit(p[places[n] + 1]);
+        wrong |= (high | low) < 0;
+        out->at[n] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
+    }
+    out->at += 16;
+    return wrong ? DECLINED : PACKED;
+}
+
+/* What a digit of base64 means; -1: it is none. */
+static int
+base64_digit(uint8_t c)
+{
+    static const int8_t meanings[256] = {
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 62, -1, -1, -1, 63,
+        52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1, -1, -1, -1, -1,
+        -1,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+        15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -1,
+        -1, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+        41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+    };
+    return meanings[c];
+}
+
+/* Base64 with its padding, and no bits that are left over: RFC 4648. */
+static Outcome
+put_bytea(Out *out, const Column *Py_UNUSED(column), Span value)
+{
+    Span text = inside(value);
+    if (!is_string(value) || (text.end - text.start) % 4 != 0) {
+        return DECLINED;
+    }
+    size_t size = (size_t)(text.end - text.start) / 4 * 3;
+    if (!room(out, 4 + size)) {
+        return NO_MEMORY;
+    }
+    uint8_t *size_at = out->at;
+    out->at += 4;
+    int pad = 0;
+    for (Text p = text.start; p < text.end; p += 4) {
+        int a = base64_digit(p[0]), b = base64_digit(p[1]);
+        int c = base64_digit(p[2]), d = base64_digit(p[3]);
+        if ((a | b | c | d) < 0) {
+            if (text.end - p > 4 || p[3] != '=' || (a | b) < 0) {
+                return DECLINED;
+            }
+            pad = p[2] == '=' ? 2 : 1;
+            c = pad == 2 ? 0 : c;
+            if (c < 0 || (pad == 2 ? b & 15 : c & 3)) {
+                return DECLINED;
+            }
+            d = 0;
+        }
+        uint32_t bits = (uint32_t)(a << 18 | b << 12 | c << 6 | d);
+        out->at[0] = (uint8_t)(bits >> 16);
+        out->at[1] = (uint8_t)(bits >> 8);
+        out->at[2] = (uint8_t)bits;
+        out->at += 3;
+    }
+    out->at -= pad;
+    set_32(size_at, (uint32_t)(out->at - size_at - 4));
+    return PACKED;
+}
+
+/* ---- numbers -------------------------------------------------------------------------------- */
+
+static Outcome
+put_bool(Out *out, const Column *Py_UNUSED(column), Span value)
+{
+    if (*value.start != 't' && *value.start != 'f') {
+        return DECLINED;
+    }
+    if (!room(out, 5)) {
+        return NO_MEMORY;
+    }
+    put_32(out, 1);
+    *out->at++ = *value.start == 't';
+    return PACKED;
+}
+
+/* An integer as one would write it, and in a wide column also a string with one. */
+static Outcome
+put_integer(Out *out, const Column *column, Span value, unsigned size)
+{
+    if (is_string(value)) {
+        if (!column->wide) {
+            return DECLINED;
+        }
+        value = inside(value);
+    }
+    Text p = value.start;
+    bool negative = p < value.end && *p == '-';
+    p += negative;
+    ptrdiff_t digits = value.end - p;
+    if (digits < 1 || digits > 19 || (*p == '0' && (digits > 1 || negative))) {
+        return DECLINED;
+    }
+    uint64_t number = 0; /* 19 digits fit */
+    for (; p < value.end; p++) {
+        if (!is_digit(*p)) {
+            return DECLINED;
+        }
+        number = number * 10 + (uint64_t)(*p - '0');
+    }
+    uint64_t most = (UINT64_C(1) << (8 * size - 1)) - !negative;
+    if (number > most) {
+        return DECLINED;
+    }
+    return put_int(out, negative ? 0 - number : number, size);
+}
+
+static Outcome
+put_int2(Out *out, const Column *column, Span value)
+{
+    return put_integer(out, column, value, 2);
+}
+
+static Outcome
+put_int4(Out *out, const Column *column, Span value)
+{
+    return put_integer(out, column, value, 4);
+}
+
+static Outcome
+put_int8(Out *out, const Column *column, Span value)
+{
+    return put_integer(out, column, value, 8);
+}
+
+/* The nearest double of a number's text, which ends where a character is that is none of it. */
+#ifdef _WIN32
+static _locale_t c_locale;
+#define nearest(text) _strtod_l(text, NULL, c_locale)
+#else
+static locale_t c_locale;
+#define nearest(text) strtod_l(text, NULL, c_locale)
+#endif
+
+/* Read a number that was scanned; ``zero``: all of its digits are. */
+static double
+read_double(Span value, bool *zero)
+{
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    Text p = value.start + (*value.start == '-');
+    uint64_t digits = 0;
+    int places = 0;
+    bool point = false, plain = true;
+    *zero = true;
+    for (; p < value.end && *p != 'e' && *p != 'E'; p++) {
+        if (*p == '.') {
+            point = true;
+            continue;
+        }
+        *zero = *zero && *p == '0';
+        plain = plain && digits < (UINT64_C(1) << 53) / 10;
+        digits = plain ? digits * 10 + (uint64_t)(*p - '0') : digits;
+        places += point;
+    }
+    /* Both are exact, and so the quotient is rounded once: Clinger, "How to Read Floating Point
+     * Numbers Accurately". */
+    if (FLT_EVAL_METHOD == 0 && plain && p == value.end && places <= 22) {
+        double number = (double)digits / powers[places];
+        return *value.start == '-' ? -number : number;
+    }
+    char text[LONGEST_NUMBER + 1];
+    size_t size = (size_t)(value.end - value.start);
+    memcpy(text, value.start, size);
+    text[size] = '\0';
+    return nearest(text);
+}
+
+/* A number, but not one whose sign or size msgspec would lose (ODD_FLOAT in kinds.py). */
+static Outcome
+put_float(Out *out, Span value, bool single)
+{
+    bool zero;
+    if ((*value.start != '-' && !is_digit(*value.start)) ||
+        value.end - value.start > LONGEST_NUMBER) {
+        return DECLINED;
+    }
+    double number = read_double(value, &zero);
+    bool tiny = single ? fabs(number) < FLT_MIN : number == 0;
+    if ((tiny && (!zero || *value.start == '-')) || fabs(number) > (single ? FLT_MAX : DBL_MAX)) {
+        return DECLINED;
+    }
+    if (single) {
+        float rounded = (float)number;
+        uint32_t bits;
+        memcpy(&bits, &rounded, 4);
+        return put_int(out, bits, 4);
+    }
+    uint64_t bits;
+    memcpy(&bits, &number, 8);
+    return put_int(out, bits, 8);
+}
+
+static Outcome
+put_float4(Out *out, const Column *Py_UNUSED(column), Span value)
+{
+    return put_float(out, value, true);
+}
+
+static Outcome
+put_float8(Out *out, const Column *Py_UNUSED(column), Span value)
+{
+    return put_float(out, value, false);
+}
+
+/* A digit to the base 10,000, of which those beyond the text's ends are zeros. */
+static uint32_t
+four_digits(Text digits, long at, long count)
+{
+    uint32_t number = 0;
+    for (long n = at; n < at + 4; n++) {
+        number = number * 10 + (n >= 0 && n < count ? (uint32_t)(digits[n] - '0') : 0);
+    }
+    return number;
+}
+
+/* A decimal number without an exponent, or a string with one: numeric_recv in numeric.c. */
+static Outcome
+put_numeric(Out *out, const Column *column, Span value)
+{
+    value = is_string(value) ? inside(value) : value;
+    Text p = value.start, end = value.end;
+    if (end - p > LONGEST_NUMBER) {
+        return DECLINED;
+    }
+    bool negative = p < end && *p == '-';
+    p += negative;
+    Text whole = p;
+    while (p < end && is_digit(*p)) {
+        p++;
+    }
+    long before = (long)(p - whole), after = 0;
+    if (before == 0 || (before > 1 && *whole == '0')) {
+        return DECLINED;
+    }
+    Text fraction = p;
+    if (p < end) {
+        if (*p != '.' || (fraction = p + 1, p = skip_digits(fraction, end)) != end) {
+            return DECLINED;
+        }
+        after = (long)(end - fraction);
+    }
+    if (column->limit >= 0 && after > column->limit) {
+        return DECLINED;
+    }
+    if (column->digits >= 0 && (*whole == '0' ? 0 : before) > column->digits) {
+        return HOPELESS;
+    }
+    long heads = (before + 3) / 4, tails = (after + 3) / 4;
+    if (!room(out, 12 + 2 * (size_t)(heads + tails))) {
+        return NO_MEMORY;
+    }
+    put_32(out, (uint32_t)(8 + 2 * (heads + tails)));
+    put_16(out, (uint32_t)(heads + tails));
+    put_16(out, (uint32_t)(heads - 1)); /* the weight of the first digit, in powers of 10,000 */
+    put_16(out, negative ? NUMERIC_NEGATIVE : 0);
+    put_16(out, (uint32_t)(column->limit >= 0 ? column->limit : after));
+    for (long at = before - 4 * heads; at < before; at += 4) {
+        put_16(out, four_digits(whole, at, before));
+    }
+    for (long at = 0; at < after; at += 4) {
+        put_16(out, four_digits(fraction, at, after));
+    }
+    return PACKED;
+}
+
+/* ---- dates and times ------------------------------------------------------------------------ */
+
+#define SECOND_US INT64_C(1000000)
+#define DAY_S INT64_C(86400)
+
+/* So many digits as one number; -1: one of them is none. */
+static int
+digits_at(Text p, int count)
+{
+    int number = 0;
+    for (int n = 0; n < count; n++) {
+        if (!is_digit(p[n])) {
+            return -1;
+        }
+        number = number * 10 + (p[n] - '0');
+    }
+    return number;
+}
+
+/* Read YYYY-MM-DD as days since 2000-01-01. The days of a Gregorian date: Howard Hinnant,
+ * "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
+static bool
+read_date(Text p, int64_t *days)
+{
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int year = digits_at(p, 4), month = digits_at(p + 5, 2), day = digits_at(p + 8, 2);
+    if (year < 1 || p[4] != '-' || p[7] != '-' || month < 1 || month > 12 || day < 1) {
+        return false;
+    }
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if (day > lengths[month - 1] + (month == 2 && leap)) {
+        return false;
+    }
+    int y = year - (month <= 2), era = y / 400, of_era = y % 400;
+    int of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    int of_days = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    *days = (int64_t)era * 146097 + of_days - 730425; /* from 0000-03-01 to 2000-01-01 */
+    return true;
+}
+
+/* Read HH:MM:SS, and behind a point up to so many digits that are not zero, six in all. */
+static Text
+read_time(Text p, Text end, long kept, int64_t *us)
+{
+    if (end - p < 8 || p[2] != ':' || p[5] != ':') {
+        return NULL;
+    }
+    int hour = digits_at(p, 2), minute = digits_at(p + 3, 2), second = digits_at(p + 6, 2);
+    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) {
+        return NULL;
+    }
+    int64_t fraction = 0;
+    p += 8;
+    if (p < end && *p == '.') {
+        int digits = 0;
+        for (p++; p < end && is_digit(*p); p++, digits++) {
+            if (digits == 6 || (digits >= kept && *p != '0')) {
+                return NULL;
+            }
+            fraction = fraction * 10 + (*p - '0');
+        }
+        if (digits == 0) {
+            return NULL;
+        }
+        for (; digits < 6; digits++) {
+            fraction *= 10;
+        }
+    }
+    *us = (hour * 3600 + minute * 60 + second) * SECOND_US + fraction;
+    return p;
+}
+
+/* Read Z or +HH:MM. */
+static Text
+read_offset(Text p, Text end, int64_t *us)
+{
+    *us = 0;
+    if (p < end && *p == 'Z') {
+        return p + 1;
+    }
+    if (end - p < 6 || (*p != '+' && *p != '-') || p[3] != ':') {
+        return NULL;
+    }
+    int hours = digits_at(p + 1, 2), minutes = digits_at(p + 4, 2);
+    if (hours < 0 || hours > 15 || minutes < 0 || minutes > 59) {
+        return NULL;
+    }
+    *us = (hours * 60 + minutes) * 60 * SECOND_US * (*p == '-' ? -1 : 1);
+    return p + 6;
+}
+
+/* RFC 3339, as microseconds since 2000-01-01 (datatype/timestamp.h). */
+static Outcome
+put_instant(Out *out, const Column *column, Span value, bool needs_offset)
+{
+    Span text = inside(value);
+    int64_t days, us, offset = 0;
+    if (!is_string(value) || text.end - text.start < 19 || !read_date(text.start, &days) ||
+        (text.start[10] != 'T' && text.start[10] != ' ')) {
+        return DECLINED;
+    }
+    Text p = read_time(text.start + 11, text.end, column->limit, &us);
+    if (p != NULL && (p < text.end || needs_offset)) {
+        p = read_offset(p, text.end, &offset);
+    }
+    if (p != text.end) {
+        return DECLINED;
+    }
+    int64_t instant = days * DAY_S * SECOND_US + us - offset;
+    if (instant < FIRST_INSTANT || instant >= END_OF_INSTANTS) {
+        return DECLINED;
+    }
+    return put_int(out, (uint64_t)instant, 8);
+}
+
+static Outcome
+put_timestamptz(Out *out, const Column *column, Span value)
+{
+    return put_instant(out, column, value, true);
+}
+
+static Outcome
+put_timestamp(Out *out, const Column *column, Span value)
+{
+    return put_instant(out, column, value, false);
+}
+
+/* A date, and in a wide column also one that is written as midnight. */
+static Outcome
+put_date(Out *out, const Column *column, Span value)
+{
+    Span text = inside(value);
+    int64_t days, us, offset;
+    if (!is_string(value) || text.end - text.start < 10 || !read_date(text.start, &days)) {
+        return DECLINED;
+    }
+    Text p = text.start + 10;
+    if (p < text.end) {
+        if (!column->wide || *p != 'T' || (p = read_time(p + 1, text.end, 0, &us)) == NULL ||
+            us != 0 || read_offset(p, text.end, &offset) != text.end) {
+            return DECLINED;
+        }
+    }
+    return put_int(out, (uint64_t)days, 4);
+}
+
+static Outcome
+put_time(Out *out, const Column *column, Span value)
+{
+    Span text = inside(value);
+    int64_t us;
+    if (!is_string(value) ||
+        read_time(text.start, text.end, column->limit, &us) != text.end) {
+        return DECLINED;
+    }
+    return put_int(out, (uint64_t)us, 8);
+}
+
+/* ---- all kinds ------------------------------------------------------------------------------ */
+
+Put
+put_of(const char *kind)
+{
+    static const struct {
+        const char *name;
+        Put put;
+    } kinds[] = {
+        {"bool", put_bool},           {"bytea", put_bytea},
+        {"date", put_date},           {"enum", put_enum},
+        {"float4", put_float4},       {"float8", put_float8},
+        {"int2", put_int2},           {"int4", put_int4},
+        {"int8", put_int8},           {"json", put_json},
+        {"jsonb", put_jsonb},         {"numeric", put_numeric},
+        {"text", put_text},           {"text[]", put_texts},
+        {"time", put_time},           {"timestamp", put_timestamp},
+        {"timestamptz", put_timestamptz}, {"uuid", put_uuid},
+    };
+    for (size_t n = 0; n < sizeof kinds / sizeof *kinds; n++) {
+        if (strcmp(kinds[n].name, kind) == 0) {
+            return kinds[n].put;
+        }
+    }
+    return NULL;
+}
+
+bool
+prepare_values(void)
+{
+#ifdef _WIN32
+    c_locale = c_locale ? c_locale : _create_locale(LC_NUMERIC, "C");
+#else
+    c_locale = c_locale ? c_locale : newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+#endif
+    return c_locale != 0;
+}

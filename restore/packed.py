@@ -1,0 +1,72 @@
+"""Rows that are in the form of a binary COPY already: sliced and joined without a copy of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+# Rows of one codec: decoded, or packed.
+Rows: TypeAlias = "list[Any] | Packed"
+
+
+class _Part(NamedTuple):
+    """Rows ``first`` to ``last`` of those in ``rows``, of which each ends where ``ends`` says."""
+
+    rows: bytes | bytearray
+    ends: Sequence[int]
+    first: int
+    last: int
+    ignored: Sequence[int]
+
+
+class Packed:
+    """Rows of one codec, as they are sent.
+
+    Args:
+        rows: the rows.
+        ends: where each of them ends.
+        ignored: for each of them which fields are left out, as bits; empty: of none are any.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(
+        self, rows: bytes | bytearray, ends: Sequence[int], ignored: Sequence[int] = ()
+    ) -> None:
+        self._parts = [_Part(rows, ends, 0, len(ends), ignored)]
+
+    def __len__(self) -> int:
+        return sum(part.last - part.first for part in self._parts)
+
+    def __getitem__(self, wanted: slice) -> Packed:
+        start, stop, _ = wanted.indices(len(self))
+        parts, passed = [], 0
+        for part in self._parts:
+            first = part.first + max(0, start - passed)
+            last = min(part.last, part.first + stop - passed)
+            if first < last:
+                parts.append(part._replace(first=first, last=last))
+            passed += part.last - part.first
+        found = Packed(b"", ())
+        found._parts = parts
+        return found
+
+    def extend(self, others: Packed) -> None:
+        """Put others behind these."""
+        self._parts += others._parts
+
+    def pieces(self, most_bytes: int) -> Iterator[memoryview]:
+        """Yield the rows' bytes, no more than so many at a time."""
+        for rows, ends, first, last, _ in self._parts:
+            start, stop = ends[first - 1] if first else 0, ends[last - 1] if last else 0
+            view = memoryview(rows)
+            for at in range(start, stop, most_bytes):
+                yield view[at : min(at + most_bytes, stop)]
+
+    def ignored(self) -> Iterator[int]:
+        """Yield for each row, as bits, which fields are left out; not for rows without any."""
+        for part in self._parts:
+            yield from filter(None, part.ignored[part.first : part.last])
