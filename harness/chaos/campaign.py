@@ -7,78 +7,37 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 import time
 from collections import Counter, deque
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness import engines, history, manifest, trial
-from harness.chaos import checks, disk, restorer, schema, target
+from harness.chaos import checks, restorer
 from harness.chaos.choices import draw
-from harness.chaos.cycle import MOST_MISSES, Planned, Restoring, Work
-from harness.chaos.disk import NoDiskError
-from harness.chaos.faults import KINDS, Disks
-from harness.chaos.proxy import HOST, Proxy
+from harness.chaos.cycle import Planned, Restoring, Work
+from harness.chaos.faults import KINDS
+from harness.chaos.proxy import HOST
+from harness.chaos.site import prepare
 from harness.environment import fingerprint
 from harness.errors import ExitCode, HarnessError
 from harness.generate import cached
 from harness.record import Chaos, Cycle, Finding, Run
-from harness.servers import open_mortal_server
 from harness.stop import Stop, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from harness.chaos.checks import Yardstick
     from harness.chaos.options import ChaosOptions
-    from harness.chaos.target import Target
+    from harness.chaos.site import Announce, Site
     from harness.record import Kill
-    from harness.servers import RunningServer
-
-    Announce = Callable[[str], None]
-
-# How long the server is away when it was killed: as long as a service manager waits, or so.
-RESTART_AFTER_S = 1.0
 
 # What a restore may take that nothing befalls, and how much longer one may that goes on after a
 # fault: beyond that it hangs.
 _UNDISTURBED_PATIENCE_S = 1800.0
 _PATIENCE_S, _PATIENCE_FACTOR = 90.0, 20
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What all cycles share.
-
-    Attributes:
-        folder: for logs and, where there are no small disks, rejects.
-        yardstick: what a database must come to.
-        undisturbed_s: how long a restore takes that nothing befalls; 0 until it is known.
-    """
-
-    options: ChaosOptions
-    backup: Path
-    server: RunningServer
-    target: Target
-    proxy: Proxy
-    disks: Disks | None
-    folder: Path
-    yardstick: Yardstick
-    stop: Stop
-    announce: Announce
-    undisturbed_s: float = 0.0
-
-    def rejects(self, cycle: int) -> Path:
-        """Return the folder for the rejects of a cycle."""
-        return (self.disks.rejects.folder if self.disks else self.folder) / f"rejects-{cycle}"
-
-    def log(self, cycle: int) -> Path:
-        """Return the file for what the restorer says in a cycle."""
-        return self.folder / f"restorer-{cycle}.log"
 
 
 def run_campaign(options: ChaosOptions, *, announce: Announce) -> Run:
@@ -100,7 +59,7 @@ def run_campaign(options: ChaosOptions, *, announce: Announce) -> Run:
         with stop.interruptible():
             backup = cached(options.spec(), options.cache)
             announce(f"Dataset {backup}")
-            site, left_out = cleanup.enter_context(_site(options, backup, stop, announce))
+            site, left_out = cleanup.enter_context(prepare(options, backup, stop, announce))
         run = Run(
             id=history.new_id(),
             started_at=trial.now(),
@@ -129,55 +88,6 @@ def exit_code(run: Run) -> ExitCode:
     return ExitCode.OK if well else ExitCode.REJECTS
 
 
-@contextlib.contextmanager
-def _site(
-    options: ChaosOptions, backup: Path, stop: Stop, announce: Announce
-) -> Iterator[tuple[Site, dict[str, str]]]:
-    """Have all that a campaign takes, and say which kinds of fault cannot be had, and why."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="restorebench-", ignore_cleanup_errors=True)
-            )
-        )
-        folder.chmod(0o711)  # the server's user passes through to its small disk
-        disks, why_not = _disks(options, folder, stack)
-        server = stack.enter_context(open_mortal_server(RESTART_AFTER_S, announce=announce))
-        aimed = target.aim(server, stop.check)
-        if disks is not None:
-            aimed.use(disks.tables)
-        proxy = stack.enter_context(Proxy(aimed.socket).serving())
-        database = aimed.make((backup / manifest.SCHEMA_SQL).read_text(encoding="utf-8"))
-        yardstick = checks.Yardstick(
-            manifest.load(backup), schema.dump(aimed.pg_dump(), aimed.dsn(database))
-        )
-        aimed.drop(database)
-        left_out = {kind: why_not for kind in options.kinds if why_not and KINDS[kind].needs_disks}
-        for kind, why in left_out.items():
-            announce(f"left out: {kind}, {why}")
-        yield (
-            Site(options, backup, server, aimed, proxy, disks, folder, yardstick, stop, announce),
-            left_out,
-        )
-
-
-def _disks(
-    options: ChaosOptions, folder: Path, stack: contextlib.ExitStack
-) -> tuple[Disks | None, str | None]:
-    """Mount the small disks if a kind needs them; else, or if it cannot be done, say why not."""
-    if not any(KINDS[kind].needs_disks for kind in options.kinds):
-        return None, None
-    try:
-        disk.separate()
-        mounted = []
-        for name in ("tables", "rejects"):
-            mounted.append(disk.mount(folder / name))
-            stack.callback(disk.unmount, mounted[-1])
-    except NoDiskError as error:
-        return None, str(error)
-    return Disks(*mounted), None
-
-
 def _cycles(site: Site, chaos: Chaos) -> Iterator[Chaos]:
     """Restore undisturbed, then under fire until all faults have landed; yield what is known."""
     chaos, database = _cycle(site, chaos, 0, deque())
@@ -193,7 +103,8 @@ def _cycles(site: Site, chaos: Chaos) -> Iterator[Chaos]:
     weights = {
         kind: KINDS[kind].weight for kind in site.options.kinds if kind not in chaos.left_out
     }
-    planned = deque(map(Planned, draw(weights, site.options.kills, site.options.seed)))
+    choices = draw(weights, site.options.kills, site.options.seed)
+    planned = deque(Planned(choice, choice.fraction) for choice in choices)
     missed: Counter[str] = Counter()
     number = 0
     while planned:
@@ -201,11 +112,9 @@ def _cycles(site: Site, chaos: Chaos) -> Iterator[Chaos]:
         first = planned[0]
         chaos, database = _cycle(site, chaos, number, planned)
         site.target.drop(database)
-        if planned and planned[0] is first:
-            first.misses += 1
-            if first.misses > MOST_MISSES:
-                missed[planned.popleft().choice.kind] += 1
-                chaos = msgspec.structs.replace(chaos, missed=dict(missed))
+        if planned and planned[0] is first and not first.miss():
+            missed[planned.popleft().choice.kind] += 1
+            chaos = msgspec.structs.replace(chaos, missed=dict(missed))
         yield chaos
 
 

@@ -84,7 +84,7 @@ def check(
     Raises:
         ServerError: the server does not come back, or ``pg_dump`` fails.
     """
-    for process in restorer.wait_until_gone(mark):
+    for process in restorer.wait_until_gone(mark, PATIENCE_S):
         yield "leftover", 1, f"process {restorer.describe(process.pid)}"
     restorer.end(mark)
     with target.connect(database) as connection:

@@ -33,8 +33,9 @@ MOST_KILLS = 4
 MOST_FAILURES = 20
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.5
 
-# A fault that came too late for the restore comes earlier in the next, and is given up at last.
-_EARLIER = 0.85
+# A fault that came too late for the restore comes earlier in the next, and much earlier where it
+# came in time and there was nothing left to hit. It is given up at last.
+_EARLIER, _MUCH_EARLIER = 0.85, 0.5
 MOST_MISSES = 8
 
 _ENDED_WELL = (ExitCode.OK, ExitCode.REJECTS)
@@ -42,15 +43,24 @@ _ENDED_WELL = (ExitCode.OK, ExitCode.REJECTS)
 
 @dataclass(slots=True)
 class Planned:
-    """A choice that has not landed yet."""
+    """A choice that has not landed yet.
+
+    Attributes:
+        fraction: when, of the duration of an undisturbed restore, as things are.
+        tried: whether it was its time, and there was nothing to hit.
+    """
 
     choice: Choice
+    fraction: float
+    tried: bool = False
     misses: int = 0
 
-    @property
-    def fraction(self) -> float:
-        """When, of the duration of an undisturbed restore, as things are."""
-        return self.choice.fraction * _EARLIER**self.misses
+    def miss(self) -> bool:
+        """Plan it anew, earlier, for the next restore; say whether there is any use."""
+        self.fraction *= _MUCH_EARLIER if self.tried else _EARLIER
+        self.tried = False
+        self.misses += 1
+        return self.misses <= MOST_MISSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +182,8 @@ class Restoring:
         return now_s >= self._base_s + self.planned[0].fraction * self.work.undisturbed_s
 
     def _hit(self, scene: Scene) -> None:
-        choice = self.planned[0].choice
+        planned = self.planned[0]
+        choice, planned.tried = planned.choice, True
         at_s = time.monotonic()
         hit = KINDS[choice.kind].does(scene, choice)
         if hit is None:
@@ -182,7 +193,7 @@ class Restoring:
         self._hit_s = self._base_s = at_s
         self._open = self._kill(choice, hit, at_s - scene.restorer.started_s)
         if hit.relieve is not None:
-            self._relief = (at_s + choice.hold_s, hit.relieve)
+            self._relief = (at_s + hit.hold_s, hit.relieve)
 
     def _kill(self, choice: Choice, hit: Hit, at_s: float) -> Kill:
         return Kill(

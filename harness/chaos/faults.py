@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     Fault = Callable[["Scene", Choice], "Hit | None"]
 
 
+# A disk stays full until the restorer has given up, or so long: it need not write at once.
+FULL_S = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class Disks:
     """The small disks of a campaign: the server's tables lie on one, the rejects on the other."""
@@ -49,10 +53,11 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What a fault has hit; ``relieve`` ends one that would last for ever."""
+    """What a fault has hit; ``relieve`` ends, after ``hold_s``, one that would last for ever."""
 
     text: str
     relieve: Callable[[], None] | None = None
+    hold_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ def _stall(scene: Scene, choice: Choice) -> Hit | None:
     if not connections:
         return None
     scene.proxy.stall()
-    return Hit(f"{_several(connections)}, {choice.hold_s:.1f} s", scene.proxy.flow)
+    return Hit(f"{_several(connections)}, {choice.hold_s:.1f} s", scene.proxy.flow, choice.hold_s)
 
 
 def _reset(scene: Scene, _: Choice) -> Hit | None:
@@ -140,7 +145,7 @@ def _network_down(scene: Scene, choice: Choice) -> Hit | None:
     if not connections:
         return None
     scene.proxy.take_down()
-    return Hit(f"{_several(connections)}, {choice.hold_s:.1f} s", scene.proxy.flow)
+    return Hit(f"{_several(connections)}, {choice.hold_s:.1f} s", scene.proxy.flow, choice.hold_s)
 
 
 def _cut(connections: int) -> Hit | None:
@@ -155,9 +160,9 @@ def _fill_rejects(scene: Scene, choice: Choice) -> Hit | None:
     return None if scene.disks is None else _fill(scene.disks.rejects, choice)
 
 
-def _fill(disk: SmallDisk, choice: Choice) -> Hit:
+def _fill(disk: SmallDisk, _: Choice) -> Hit:
     disk.fill()
-    return Hit(f"{disk.folder.name}, {choice.hold_s:.1f} s", disk.free)
+    return Hit(f"the one of the {disk.folder.name}", disk.free, hold_s=FULL_S)
 
 
 def _kill(pid: int, what: str) -> Hit | None:

@@ -92,7 +92,7 @@ def left(mark: str) -> list[psutil.Process]:
     return found
 
 
-def wait_until_gone(mark: str, patience_s: float = _END_PATIENCE_S) -> list[psutil.Process]:
+def wait_until_gone(mark: str, patience_s: float) -> list[psutil.Process]:
     """Wait until no process has this mark; return those that are still there."""
     deadline = time.monotonic() + patience_s
     while (found := left(mark)) and time.monotonic() < deadline:
