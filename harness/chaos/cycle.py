@@ -58,8 +58,8 @@ class Planned:
     def miss(self) -> bool:
         """Plan it anew, earlier, for the next restore; say whether there is any use."""
         self.fraction *= _MUCH_EARLIER if self.tried else _EARLIER
+        self.misses += 2 if self.tried else 1
         self.tried = False
-        self.misses += 1
         return self.misses <= MOST_MISSES
 
 
