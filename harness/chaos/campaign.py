@@ -112,9 +112,12 @@ def _cycles(site: Site, chaos: Chaos) -> Iterator[Chaos]:
         first = planned[0]
         chaos, database = _cycle(site, chaos, number, planned)
         site.target.drop(database)
-        if planned and planned[0] is first and not first.miss():
-            missed[planned.popleft().choice.kind] += 1
-            chaos = msgspec.structs.replace(chaos, missed=dict(missed))
+        if planned and planned[0] is first:
+            # Nothing befell it: it tells anew how long one takes that is left alone.
+            site = replace(site, undisturbed_s=min(site.undisturbed_s, chaos.cycles[-1].wall_s))
+            if not first.miss():
+                missed[planned.popleft().choice.kind] += 1
+                chaos = msgspec.structs.replace(chaos, missed=dict(missed))
         yield chaos
 
 
