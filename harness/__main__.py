@@ -19,7 +19,8 @@ from harness.environment import version
 from harness.errors import ExitCode, HarnessError, InputError
 from harness.figures import figures
 from harness.history import choose, open_history
-from harness.report import bench_report, history_report
+from harness.report import bench_report, headline, history_report
+from harness.report_chaos import chaos_report
 from harness.report_compare import compare_report
 from harness.tables import DEFAULT_WIDTH, to_markdown, to_terminal
 
@@ -90,10 +91,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     bench_parser = add("bench", _bench, bench_text)
     ablate_text = "Measure what each technique gives, from the naive restorer to the full one."
     ablate_parser = add("ablate", _ablate, ablate_text)
-    if {"bench", "ablate"} & set(words):
+    chaos_text = "Stop restores at any instant, by anything; prove that each can be continued."
+    chaos_parser = add("chaos", _chaos, chaos_text)
+    if {"bench", "ablate", "chaos"} & set(words):
         # With it come psycopg and all that restores, for which no other command should wait.
         from harness import bench_options  # noqa: PLC0415
+        from harness.chaos import options as chaos_options  # noqa: PLC0415
 
+        chaos_options.add_arguments(chaos_parser)
         bench_options.add_engines(bench_parser)
         bench_options.add_arguments(bench_parser)
         bench_options.add_arguments(ablate_parser)
@@ -170,12 +175,30 @@ def _measure(
     return bench.exit_code(run)
 
 
+def _chaos(options: argparse.Namespace) -> int:
+    from harness.chaos import campaign  # noqa: PLC0415 - see _parser
+    from harness.chaos import options as chaos_options  # noqa: PLC0415 - see _parser
+
+    run = campaign.run_campaign(chaos_options.from_arguments(options), announce=_say)
+    _show(_told(run), "table")
+    if run.finished_at is None:
+        _say(f"stopped; what was found is kept as run {run.id}")
+    return campaign.exit_code(run)
+
+
+def _told(run: Run) -> tuple[Block, ...]:
+    """Say in full what a run found, of whichever sort it is."""
+    if run.chaos is not None:
+        return (headline(run), *chaos_report(run.chaos))
+    return bench_report(figures(run))
+
+
 def _history(options: argparse.Namespace) -> int:
     if options.limit < 1:
         raise InputError(f"--limit {options.limit} makes no sense; write 1 or more")
     runs = _runs(options.results)
     if options.id is not None:
-        _show(bench_report(figures(choose(runs, options.id))), options.format)
+        _show(_told(choose(runs, options.id)), options.format)
     elif runs:
         # Without a reference, no ratios are worked out; a list shows none.
         newest = tuple(figures(run, reference=None) for run in runs[-options.limit :])
@@ -186,7 +209,8 @@ def _history(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    before, after = _chosen(_runs(options.results), options.ids)
+    measured = tuple(run for run in _runs(options.results) if run.chaos is None)
+    before, after = _chosen(measured, options.ids)
     _show(compare_report(compare(before, after)), options.format)
     return ExitCode.OK
 

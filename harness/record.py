@@ -1,5 +1,7 @@
 """What is recorded: one ``Run`` per ``bench``, a ``Trial`` for each engine on each round.
 
+A run of ``chaos`` has no trials but a ``Chaos``: what was killed, and what came of it.
+
 This is the contract between what measures and what reads measurements: raw figures, exit codes and
 parameters, nothing derived. It imports nothing of the harness. Units stand last in the names; times
 are in seconds, sizes in bytes, instants in UTC as ISO 8601.
@@ -128,6 +130,64 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
 
+class Kill(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault that was put into a restore while it ran, and what the restorer made of it.
+
+    ``at_s`` counts from the start of the process that it hit. ``exit_code`` is None where that
+    process went on by itself; minus a signal's number where that ended it. ``resumed_after_s`` is
+    the time from the fault until a restore ran again that did not fail, after ``attempts`` starts.
+    """
+
+    cycle: int
+    kind: str
+    at_s: float
+    hit: str
+    exit_code: int | None = None
+    attempts: int = 0
+    resumed_after_s: float | None = None
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is not as it should be after a cycle; ``count`` is of records for two kinds.
+
+    ``what`` is ``lost`` or ``twice`` (records), ``schema``, ``sequence``, ``leftover``, ``rejects``
+    (files that cannot be read) or ``stuck`` (the restore could not be brought to its end).
+    """
+
+    cycle: int
+    what: str
+    count: int
+    detail: str
+
+
+class Cycle(msgspec.Struct, frozen=True, kw_only=True):
+    """One database restored to its end; the one without a kill, number 0, is the yardstick."""
+
+    number: int
+    wall_s: float
+    starts: int
+    exit_code: int | None
+
+
+class Chaos(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign of fault injection.
+
+    ``left_out`` names the kinds of fault that could not be had here, and why; ``missed`` counts the
+    faults, by kind, that found nothing to hit however often they were tried.
+    """
+
+    kills_wanted: int
+    left_out: dict[str, str] = {}
+    missed: dict[str, int] = {}
+    cycles: tuple[Cycle, ...] = ()
+    kills: tuple[Kill, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def found(self, what: str) -> int:
+        """Count what was found of one sort."""
+        return sum(finding.count for finding in self.findings if finding.what == what)
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A set of trials made together; ``finished_at`` is None while it runs or if it was cut off."""
 
@@ -140,3 +200,4 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
     environment: Environment
     trials: tuple[Trial, ...] = ()
+    chaos: Chaos | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -20,7 +20,24 @@ class _Reject(msgspec.Struct):
     ordinal: int | None
 
 
-def differences(folder: Path, manifest: Manifest) -> dict[str, str]:
+class Difference(NamedTuple):
+    """How a table's rejects differ from the ground truth, in records."""
+
+    missing: int
+    surplus: int
+    must: int
+    is_known: bool = True
+
+    def __str__(self) -> str:
+        if not self.is_known:
+            return "rejects of a table that the dataset does not have"
+        return (
+            f"rejects: {self.missing:,} of {self.must:,} missing, "
+            f"{self.surplus:,} that belong in the table"
+        )
+
+
+def differences(folder: Path, manifest: Manifest) -> dict[str, Difference]:
     """Say, for each table whose rejects are not those of the ground truth, how they differ.
 
     Every record that cannot be restored must be there once, and no other. What an engine says of
@@ -41,13 +58,13 @@ def differences(folder: Path, manifest: Manifest) -> dict[str, str]:
             }
         )
         if have != must:
-            found[table.table] = _say((must - have).total(), (have - must).total(), must.total())
-    found |= dict.fromkeys(kept, "rejects of a table that the dataset does not have")
-    return found
-
-
-def _say(missing: int, surplus: int, must: int) -> str:
-    return f"rejects: {missing:,} of {must:,} missing, {surplus:,} that belong in the table"
+            missing, surplus = (must - have).total(), (have - must).total()
+            found[table.table] = Difference(missing, surplus, must.total())
+    unknown = {
+        table: Difference(0, ordinals.total(), 0, is_known=False)
+        for table, ordinals in kept.items()
+    }
+    return found | unknown
 
 
 def _read(folder: Path) -> dict[str, Counter[int]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness import cells
 from harness.compare import Verdict, verdict
 from harness.record import FLOOR, Status
+from harness.report_chaos import chaos_cell
 from harness.stats import CONFIDENCE
 from harness.tables import Block, Bullets, Cell, Column, Grid
 from harness.units import (
@@ -213,7 +214,7 @@ def _history_row(of: RunFigures) -> tuple[Cell, ...]:
             f"{run.server.kind} {run.server.version}",
             NONE if commit is None else commit[:8] + ("+" if dirty else ""),
         ),
-        tuple(_history_lines(of)),
+        tuple(_history_lines(of)) if run.chaos is None else chaos_cell(run.chaos),
     )
 
 

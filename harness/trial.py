@@ -25,7 +25,7 @@ from harness.meter import End, Outcome
 from harness.record import NO_REPORT, TableResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from harness.engines import Engine
     from harness.manifest import Manifest
@@ -210,7 +210,8 @@ def _with_rejects(
 ) -> tuple[TableResult, ...]:
     """Add to each table whether its rejects are those of the ground truth."""
     try:
-        wrong: Mapping[str, str] = rejected.differences(folder, manifest)
+        differences = rejected.differences(folder, manifest)
+        wrong = {table: str(difference) for table, difference in differences.items()}
     except ValueError as error:
         wrong = dict.fromkeys((table.table for table in tables), str(error))
     return tuple(

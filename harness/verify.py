@@ -79,11 +79,16 @@ def verify(
     Raises:
         psycopg.OperationalError: the server is gone.
     """
-    connection.execute(_SESSION)
+    prepare(connection)
     known = {table.table for table in manifest.tables}
     results = [_table(connection, table) for table in manifest.tables]
     unknown = [_other(connection, other) for other in others if other[1] not in known]
     return (*results, *(result for result in unknown if result.found))
+
+
+def prepare(connection: Connection) -> None:
+    """Set what the text forms of ``row_text`` depend on."""
+    connection.execute(_SESSION)
 
 
 def end_sessions(connection: Connection) -> None:

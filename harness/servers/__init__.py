@@ -24,7 +24,7 @@ from harness.servers.running import RunningServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["CHOICES", "RunningServer", "ServerError", "open_server"]
+__all__ = ["CHOICES", "RunningServer", "ServerError", "open_mortal_server", "open_server"]
 
 CHOICES = "auto, docker, embedded or a postgresql:// URL"
 
@@ -61,6 +61,22 @@ def open_server(
             f"PostgreSQL {server.record.version}, {server.record.kind}: {server.record.reason}"
         )
         yield server
+
+
+@contextlib.contextmanager
+def open_mortal_server(
+    restart_after_s: float, *, announce: Callable[[str], None]
+) -> Iterator[RunningServer]:
+    """Have an embedded PostgreSQL that may be killed: so long after its end it is started again.
+
+    The socket and the data folder stay; ``pid`` is that of its first life only.
+
+    Raises:
+        ServerError: there is no server to be had.
+    """
+    order = Order(kind="embedded", token=_token(), restart_after_s=restart_after_s)
+    with contextlib.ExitStack() as stack:
+        yield _start(order, "one that may be killed", stack, announce)
 
 
 def _open(

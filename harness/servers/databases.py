@@ -30,13 +30,36 @@ def fresh(connection: psycopg.Connection[Any], name: str, *, owned: bool) -> Ite
         ServerError: it could not be made, or not be dropped.
     """
     try:
-        _create(connection, name, owned=owned)
+        create(connection, name, owned=owned)
         if owned:
             # What the trial before left to be written must not cost this one.
             connection.execute("CHECKPOINT")
         yield
     finally:
         drop(connection, name)
+
+
+def create(
+    connection: psycopg.Connection[Any], name: str, *, owned: bool, tablespace: str | None = None
+) -> None:
+    """Make an empty database; where ``tablespace`` says, if it says anything.
+
+    Raises:
+        ServerError: the server does not do it.
+    """
+    place = sql.SQL(" TABLESPACE {}").format(sql.Identifier(tablespace)) if tablespace else None
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'{}{}").format(
+        sql.Identifier(name),
+        _locale_clause(connection) if owned else sql.SQL(""),
+        place or sql.SQL(""),
+    )
+    try:
+        connection.execute(statement)
+    except psycopg.Error as error:
+        raise ServerError(
+            f"no database could be made ({one_line(error)})",
+            "the role needs the right to create databases, the server room for one more",
+        ) from error
 
 
 def drop(connection: psycopg.Connection[Any], name: str) -> None:
@@ -80,19 +103,6 @@ def collation(connection: psycopg.Connection[Any], *, owned: bool) -> str:
     provider = {"b": "builtin", "i": "icu"}.get(facts.get("datlocprovider") or "c", "libc")
     locale = facts.get("datlocale") or facts.get("daticulocale") or facts.get("datcollate")
     return f"{provider} {locale}"
-
-
-def _create(connection: psycopg.Connection[Any], name: str, *, owned: bool) -> None:
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'{}").format(
-        sql.Identifier(name), _locale_clause(connection) if owned else sql.SQL("")
-    )
-    try:
-        connection.execute(statement)
-    except psycopg.Error as error:
-        raise ServerError(
-            f"no database could be made ({one_line(error)})",
-            "the role needs the right to create databases, the server room for one more",
-        ) from error
 
 
 def _locale_clause(connection: psycopg.Connection[Any]) -> sql.Composed:

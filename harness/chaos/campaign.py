@@ -1,0 +1,218 @@
+"""A campaign: one server, one dataset, database after database, until enough faults have landed.
+
+What is found is on disk after each cycle, so a campaign that is stopped keeps what it has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections import Counter, deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness import engines, history, manifest, trial
+from harness.chaos import checks, restorer
+from harness.chaos.choices import draw
+from harness.chaos.cycle import Planned, Restoring, Work
+from harness.chaos.faults import KINDS
+from harness.chaos.proxy import HOST
+from harness.chaos.site import prepare
+from harness.environment import fingerprint
+from harness.errors import ExitCode, HarnessError
+from harness.generate import cached
+from harness.record import Chaos, Cycle, Finding, Run
+from harness.stop import Stop, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.chaos.options import ChaosOptions
+    from harness.chaos.site import Announce, Site
+    from harness.record import Kill
+
+# What a restore may take that nothing befalls, and how much longer one may that goes on after a
+# fault: beyond that it hangs.
+_UNDISTURBED_PATIENCE_S = 1800.0
+_PATIENCE_S, _PATIENCE_FACTOR = 90.0, 20
+
+
+def run_campaign(options: ChaosOptions, *, announce: Announce) -> Run:
+    """Make a campaign as ``options`` say, and record it cycle by cycle.
+
+    SIGINT, SIGTERM and SIGHUP stop it: what was started is ended, and the run is returned with
+    ``finished_at`` None. Only in the main thread, and once in a process: small disks take mounts
+    of its own.
+
+    Args:
+        options: what to do.
+        announce: told each fault and each cycle in a line.
+
+    Raises:
+        HarnessError: it could not be made or not go on; what is recorded stays.
+        Stopped: asked to stop before there was a run.
+    """
+    with Stop() as stop, contextlib.ExitStack() as cleanup:
+        with stop.interruptible():
+            backup = cached(options.spec(), options.cache)
+            announce(f"Dataset {backup}")
+            site, left_out = cleanup.enter_context(prepare(options, backup, stop, announce))
+        run = Run(
+            id=history.new_id(),
+            started_at=trial.now(),
+            parameters=options.parameters(),
+            dataset=site.yardstick.manifest.dataset(),
+            server=site.server.record,
+            environment=fingerprint(),
+            chaos=Chaos(kills_wanted=options.kills, left_out=left_out),
+        )
+        store = history.open_history(options.results)
+        store.write(run)
+        with contextlib.suppress(Stopped):
+            for chaos in _cycles(site, Chaos(kills_wanted=options.kills, left_out=left_out)):
+                run = msgspec.structs.replace(run, chaos=chaos)
+                store.write(run)
+            run = msgspec.structs.replace(run, finished_at=trial.now())
+            store.write(run)
+        return run
+
+
+def exit_code(run: Run) -> ExitCode:
+    """Return what a campaign ends its command with: 3 where something is not as it should be."""
+    if run.finished_at is None or run.chaos is None:
+        return ExitCode.FAILED
+    well = not run.chaos.findings and len(run.chaos.kills) >= run.chaos.kills_wanted
+    return ExitCode.OK if well else ExitCode.REJECTS
+
+
+def _cycles(site: Site, chaos: Chaos) -> Iterator[Chaos]:
+    """Restore undisturbed, then under fire until all faults have landed; yield what is known."""
+    chaos, database = _cycle(site, chaos, 0, deque())
+    yield chaos
+    if chaos.findings:
+        site.announce("the restore that nothing befell is not right; there is no use in faults")
+        return
+    site = replace(
+        site,
+        undisturbed_s=chaos.cycles[0].wall_s,
+        yardstick=replace(site.yardstick, database=database, rejects=site.rejects(0)),
+    )
+    weights = {
+        kind: KINDS[kind].weight for kind in site.options.kinds if kind not in chaos.left_out
+    }
+    choices = draw(weights, site.options.kills, site.options.seed)
+    planned = deque(Planned(choice, choice.fraction) for choice in choices)
+    missed: Counter[str] = Counter()
+    number = 0
+    while planned:
+        number += 1
+        first = planned[0]
+        chaos, database = _cycle(site, chaos, number, planned)
+        site.target.drop(database)
+        if planned and planned[0] is first:
+            # Nothing befell it: it tells anew how long one takes that is left alone.
+            site = replace(site, undisturbed_s=min(site.undisturbed_s, chaos.cycles[-1].wall_s))
+            if not first.miss():
+                missed[planned.popleft().choice.kind] += 1
+                chaos = msgspec.structs.replace(chaos, missed=dict(missed))
+        yield chaos
+
+
+def _cycle(site: Site, chaos: Chaos, number: int, planned: deque[Planned]) -> tuple[Chaos, str]:
+    """Restore one database to its end and check it; return what is known, and the database."""
+    database = site.target.make((site.backup / manifest.SCHEMA_SQL).read_text(encoding="utf-8"))
+    restoring = Restoring(_work(site, chaos, number, database), planned)
+    started_s = time.monotonic()
+    try:
+        code = restoring.run()
+        wall_s = time.monotonic() - started_s
+        found = _look(site, number, database, restoring)
+    except OSError as error:
+        raise HarnessError(f"the engine could not be started: {error.strerror}") from error
+    finally:
+        restorer.end(restoring.mark)
+    if found:
+        _keep(site, number)
+    for finding in found:
+        site.announce(f"    cycle {number} FOUND {finding.what}: {finding.detail}")
+    made = Cycle(number=number, wall_s=round(wall_s, 3), starts=restoring.starts, exit_code=code)
+    site.announce(
+        f"cycle {number}: {made.wall_s:.1f} s, {made.starts} start{'s' * (made.starts > 1)}, "
+        + (f"{len(found)} findings" if found else "all well")
+    )
+    chaos = msgspec.structs.replace(
+        chaos,
+        cycles=(*chaos.cycles, made),
+        kills=(*chaos.kills, *restoring.kills),
+        findings=(*chaos.findings, *found),
+    )
+    return chaos, database
+
+
+def _work(site: Site, chaos: Chaos, number: int, database: str) -> Work:
+    dsn = site.target.dsn_through(HOST, site.proxy.port, database)
+    argv = site.options.command(dsn, site.backup, site.folder, site.rejects(number))
+    told = len(chaos.kills)
+
+    def command(retry_for_s: int) -> tuple[str, ...]:
+        return tuple(part.replace("{retry_for}", str(retry_for_s)) for part in argv)
+
+    def tell(kill: Kill) -> None:
+        nonlocal told
+        told += 1
+        site.announce(f"[{told}/{chaos.kills_wanted}] {describe(kill)}")
+
+    slack_s = _PATIENCE_S + _PATIENCE_FACTOR * site.undisturbed_s
+    return Work(
+        number=number,
+        target=site.target,
+        proxy=site.proxy,
+        disks=site.disks,
+        database=database,
+        command=command,
+        env=engines.environment(site.server.env),
+        log=site.log(number),
+        undisturbed_s=site.undisturbed_s,
+        patience_s=slack_s if site.undisturbed_s else _UNDISTURBED_PATIENCE_S,
+        check=site.stop.check,
+        tell=tell,
+    )
+
+
+def _look(site: Site, number: int, database: str, restoring: Restoring) -> tuple[Finding, ...]:
+    """Check a database that was restored to its end, or say that it was not."""
+    if restoring.stuck is not None:
+        return (Finding(cycle=number, what="stuck", count=1, detail=restoring.stuck),)
+    found = checks.check(
+        site.target, database, site.rejects(number), restoring.mark, site.yardstick
+    )
+    return checks.findings(number, found)
+
+
+def _keep(site: Site, number: int) -> None:
+    """Keep what tells how it came to a finding, if it was asked for."""
+    if site.options.keep is None:
+        return
+    into = site.options.keep / f"seed-{site.options.seed}-cycle-{number}"
+    into.mkdir(parents=True, exist_ok=True)
+    server_log = site.target.data.parent / "log"
+    for path in (site.log(number), server_log):
+        if path.exists():
+            shutil.copy(path, into / ("server.log" if path is server_log else "restorer.log"))
+    if site.rejects(number).is_dir():
+        shutil.copytree(site.rejects(number), into / "rejects", dirs_exist_ok=True)
+
+
+def describe(kill: Kill) -> str:
+    """Say in a line what befell a restore, and what the restorer did."""
+    where = f"cycle {kill.cycle}, {kill.at_s:.2f} s: {kill.kind}, {kill.hit}"
+    if kill.exit_code is None:
+        return f"{where}: went on by itself"
+    ended = f"exit code {kill.exit_code}" if kill.exit_code >= 0 else f"signal {-kill.exit_code}"
+    if kill.resumed_after_s is None:
+        return f"{where}: {ended}, not resumed"
+    tries = f" at start {kill.attempts}" if kill.attempts > 1 else ""
+    return f"{where}: {ended}, resumed after {kill.resumed_after_s:.1f} s{tries}"

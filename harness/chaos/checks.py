@@ -1,0 +1,197 @@
+"""What must hold when a database was restored to its end, whatever happened on the way."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from harness import judge, rejected, verify
+from harness.chaos import restorer, schema
+from harness.record import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import psycopg
+
+    from harness.chaos.target import Target
+    from harness.manifest import Manifest, Table
+    from harness.record import TableResult
+
+    Connection = psycopg.Connection[Any]
+
+# How long what a restore has let go of may take to be gone.
+PATIENCE_S = 10.0
+_POLL_S = 0.05
+
+_HASHES = sql.SQL(
+    "SELECT ('x' || left(md5(convert_to({row}, 'UTF8')), 15))::bit(60)::bigint FROM {table}"
+)
+_SEQUENCES = """
+    SELECT schemaname || '.' || sequencename, coalesce(last_value, 0) FROM pg_sequences
+    WHERE schemaname <> %s
+"""
+# Each finds what should not be there, as texts.
+_LEFTOVERS = {
+    "session": "SELECT 'pid ' || pid || ': ' || left(query, 80) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type IN ('client backend', 'parallel worker')",
+    "advisory lock": "SELECT classid || '/' || objid || ' of pid ' || pid FROM pg_locks"
+    " WHERE locktype = 'advisory'"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    "schema": f"SELECT nspname FROM pg_namespace WHERE nspname = '{schema.JOURNAL}'",  # noqa: S608 - ours
+    # Of what a session leaves when the server crashes, autovacuum takes care.
+    "temporary table": "SELECT relname FROM pg_class"
+    " WHERE relpersistence = 't' AND relkind IN ('r', 'p')",
+    "prepared transaction": "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """What a database must come to.
+
+    Attributes:
+        manifest: the ground truth.
+        schema: the schema's lines, from before anything was restored.
+        database: one that was restored undisturbed, and verified; None while there is none.
+        rejects: the folder of its rejects.
+    """
+
+    manifest: Manifest
+    schema: list[str]
+    database: str | None = None
+    rejects: Path | None = None
+
+
+def check(
+    target: Target, database: str, rejects: Path, mark: str, against: Yardstick
+) -> Iterator[tuple[str, int, str]]:
+    """Yield all that is not as it should be: its sort (``record.Finding``), its count, a line.
+
+    Args:
+        target: the server.
+        database: what was restored.
+        rejects: the folder of its rejects.
+        mark: of the restorer's processes.
+        against: what it must come to.
+
+    Raises:
+        ServerError: the server does not come back, or ``pg_dump`` fails.
+    """
+    for process in restorer.wait_until_gone(mark, PATIENCE_S):
+        yield "leftover", 1, f"process {restorer.describe(process.pid)}"
+    restorer.end(mark)
+    with target.connect(database) as connection:
+        yield from _leftovers(connection)
+        verify.end_sessions(connection)
+        yield from _rows(connection, target, against)
+        yield from _sequences(connection, target, against)
+    count, lines = schema.differences(
+        against.schema, schema.dump(target.pg_dump(), target.dsn(database))
+    )
+    if count:
+        yield "schema", count, lines
+    yield from _rejects(rejects, against)
+
+
+def findings(cycle: int, found: Iterator[tuple[str, int, str]]) -> tuple[Finding, ...]:
+    """Return what was found as it is recorded."""
+    return tuple(
+        Finding(cycle=cycle, what=what, count=count, detail=detail) for what, count, detail in found
+    )
+
+
+def _leftovers(connection: Connection) -> Iterator[tuple[str, int, str]]:
+    deadline = time.monotonic() + PATIENCE_S
+    for name, query in _LEFTOVERS.items():
+        while found := [text for (text,) in connection.execute(query)]:
+            if time.monotonic() > deadline:
+                yield "leftover", len(found), f"{name} {', '.join(found)}"
+                break
+            time.sleep(_POLL_S)
+
+
+def _rows(
+    connection: Connection, target: Target, against: Yardstick
+) -> Iterator[tuple[str, int, str]]:
+    """Count rows that are missing and rows that are too many, each by itself."""
+    tables = {table.table: table for table in against.manifest.tables}
+    for result in verify.verify(connection, against.manifest, verify.tables_of(connection)):
+        said = judge.difference(result)
+        if said is None or result.table.startswith(f"{schema.JOURNAL}."):
+            continue
+        lost, twice = _missing_and_surplus(
+            connection, target, tables.get(result.table), result, against.database
+        )
+        said = f"{result.table}: {said}"
+        if lost:
+            yield "lost", lost, said
+        if twice:
+            yield "twice", twice, said
+
+
+def _missing_and_surplus(
+    connection: Connection,
+    target: Target,
+    table: Table | None,
+    result: TableResult,
+    undisturbed: str | None,
+) -> tuple[int, int]:
+    """Compare a table's rows with those of the undisturbed restore, or, without one, the counts.
+
+    A row that differs counts as both.
+    """
+    if table is None or undisturbed is None or (result.error and not result.found):
+        missing, surplus = result.expected - result.found, result.found - result.expected
+        return (max(missing, 0), max(surplus, 0)) if missing else (1, 1)
+    with target.connect(undisturbed) as other:
+        should, have = _hashes(other, table), _hashes(connection, table)
+    return (should - have).total(), (have - should).total()
+
+
+def _hashes(connection: Connection, table: Table) -> Counter[int]:
+    """Return how often each row is there, by its part of the checksum."""
+    query = _HASHES.format(row=verify.row_text(table), table=sql.Identifier(table.table))
+    verify.prepare(connection)
+    return Counter(digest for (digest,) in connection.execute(query))
+
+
+def _sequences(
+    connection: Connection, target: Target, against: Yardstick
+) -> Iterator[tuple[str, int, str]]:
+    """Find sequences that would give a number that is in use."""
+    if against.database is None:
+        return
+    have = dict(connection.execute(_SEQUENCES, [schema.JOURNAL]).fetchall())
+    with target.connect(against.database) as other:
+        should = dict(other.execute(_SEQUENCES, [schema.JOURNAL]).fetchall())
+    for name, value in should.items():
+        if have.get(name, 0) < value:
+            yield "sequence", 1, f"{name} is at {have.get(name)}, it should be at {value}"
+
+
+def _rejects(folder: Path, against: Yardstick) -> Iterator[tuple[str, int, str]]:
+    try:
+        wrong = rejected.differences(folder, against.manifest)
+    except ValueError as error:
+        yield "rejects", 1, str(error)
+        return
+    for table, difference in wrong.items():
+        if difference.missing:
+            yield "lost", difference.missing, f"{table}: {difference}"
+        if difference.surplus:
+            yield "twice", difference.surplus, f"{table}: {difference}"
+    if against.rejects is not None:
+        extra = _names(folder) - _names(against.rejects)
+        if extra:
+            yield "leftover", len(extra), f"in the folder of rejects: {', '.join(sorted(extra))}"
+
+
+def _names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}

@@ -1,0 +1,226 @@
+"""One database, restored to its end through the faults that befall it on the way."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness import said
+from harness.chaos import restorer
+from harness.chaos.faults import KINDS, Scene
+from harness.errors import ExitCode
+from harness.record import Kill
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from harness.chaos.choices import Choice
+    from harness.chaos.faults import Disks, Hit
+    from harness.chaos.proxy import Proxy
+    from harness.chaos.restorer import Restorer
+    from harness.chaos.target import Target
+
+# So many faults befall one restore; a next one would meet little that is left to do.
+MOST_KILLS = 4
+
+# A restore that was stopped may be refused for as long as its former processes still end, and
+# while the server recovers: some 40 s in all.
+MOST_FAILURES = 20
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.5
+
+# A fault that came too late for the restore comes earlier in the next, and much earlier where it
+# came in time and there was nothing left to hit. It is given up at last.
+_EARLIER, _MUCH_EARLIER = 0.85, 0.5
+MOST_MISSES = 8
+
+_ENDED_WELL = (ExitCode.OK, ExitCode.REJECTS)
+
+
+@dataclass(slots=True)
+class Planned:
+    """A choice that has not landed yet.
+
+    Attributes:
+        fraction: when, of the duration of an undisturbed restore, as things are.
+        tried: whether it was its time, and there was nothing to hit.
+    """
+
+    choice: Choice
+    fraction: float
+    tried: bool = False
+    misses: int = 0
+
+    def miss(self) -> bool:
+        """Plan it anew, earlier, for the next restore; say whether there is any use."""
+        self.fraction *= _MUCH_EARLIER if self.tried else _EARLIER
+        self.misses += 2 if self.tried else 1
+        self.tried = False
+        return self.misses <= MOST_MISSES
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a cycle works on.
+
+    Attributes:
+        number: of the cycle.
+        command: the engine's command line, for how long it is to reconnect by itself (s).
+        env: what it runs in.
+        log: where it writes.
+        undisturbed_s: how long a restore takes that nothing befalls; 0 while that is measured.
+        patience_s: how long one start may take, or what is left of it after a fault.
+        check: called again and again; raises what is to end the campaign.
+        tell: given each fault when it is known what came of it.
+    """
+
+    number: int
+    target: Target
+    proxy: Proxy
+    disks: Disks | None
+    database: str
+    command: Callable[[int], tuple[str, ...]]
+    env: Mapping[str, str]
+    log: Path
+    undisturbed_s: float
+    patience_s: float
+    check: Callable[[], None]
+    tell: Callable[[Kill], None]
+
+
+@dataclass(slots=True)
+class Restoring:
+    """A restore under way, over all its starts.
+
+    Attributes:
+        mark: of all its processes.
+        kills: the faults that have befallen it.
+        starts: how often it was started.
+        stuck: why it could not be brought to its end.
+    """
+
+    work: Work
+    planned: deque[Planned]
+    mark: str = field(default_factory=restorer.new_mark)
+    kills: list[Kill] = field(default_factory=list)
+    starts: int = 0
+    stuck: str | None = None
+    _open: Kill | None = None
+    _hit_s: float = 0.0
+    _base_s: float = 0.0
+    _relief: tuple[float, Callable[[], None]] | None = None
+
+    def run(self) -> int | None:
+        """Bring it to its end; return its last exit code, None where it hangs.
+
+        Raises:
+            OSError: the engine cannot be started.
+        """
+        failures, code = 0, None
+        while True:
+            process = self._start()
+            landed = self.landed
+            code = self._watch(process)
+            self._relieve()
+            was_hit = self.landed > landed
+            if code is None or code in _ENDED_WELL:
+                break
+            failures = 0 if was_hit else failures + 1
+            if code == ExitCode.USAGE or failures > MOST_FAILURES:
+                self.stuck = f"exit code {code} after {self.starts} starts: {self._last_words()}"
+                break
+            if was_hit and self._open is not None:
+                self._open = msgspec.structs.replace(self._open, exit_code=code)
+            self._pause(failures)
+        self._close()
+        return code
+
+    @property
+    def landed(self) -> int:
+        """How many faults have befallen it."""
+        return len(self.kills) + (self._open is not None)
+
+    def _start(self) -> Restorer:
+        retry_for_s = self.planned[0].choice.retry_for_s if self.planned else 0
+        work = self.work
+        process = restorer.start(work.command(retry_for_s), work.env, self.mark, work.log)
+        self.starts += 1
+        self._base_s = process.started_s
+        if self._open is not None:
+            self._open = msgspec.structs.replace(
+                self._open,
+                attempts=self._open.attempts + 1,
+                resumed_after_s=round(process.started_s - self._hit_s, 3),
+            )
+        return process
+
+    def _watch(self, process: Restorer) -> int | None:
+        """Let the faults befall a start until it ends; return its exit code, None if it hangs."""
+        scene = Scene(
+            self.work.target, self.work.proxy, self.work.disks, self.work.database, process
+        )
+        while (code := process.exit_code) is None:
+            self.work.check()
+            now_s = time.monotonic()
+            if self._relief is not None and now_s >= self._relief[0]:
+                self._relieve()
+            if self._is_due(now_s):
+                self._hit(scene)
+            if now_s > self._base_s + self.work.patience_s:
+                self.stuck = f"it hangs: no end in {self.work.patience_s:.0f} s"
+                return None
+            time.sleep(restorer.LOOK_INTERVAL_S)
+        return code
+
+    def _is_due(self, now_s: float) -> bool:
+        if not self.planned or self._relief is not None or self.landed >= MOST_KILLS:
+            return False
+        return now_s >= self._base_s + self.planned[0].fraction * self.work.undisturbed_s
+
+    def _hit(self, scene: Scene) -> None:
+        planned = self.planned[0]
+        choice, planned.tried = planned.choice, True
+        at_s = time.monotonic()
+        hit = KINDS[choice.kind].does(scene, choice)
+        if hit is None:
+            return
+        self.planned.popleft()
+        self._close()
+        self._hit_s = self._base_s = at_s
+        self._open = self._kill(choice, hit, at_s - scene.restorer.started_s)
+        if hit.relieve is not None:
+            self._relief = (at_s + hit.hold_s, hit.relieve)
+
+    def _kill(self, choice: Choice, hit: Hit, at_s: float) -> Kill:
+        return Kill(
+            cycle=self.work.number, kind=choice.kind, at_s=round(at_s, 3), hit=hit.text, attempts=0
+        )
+
+    def _relieve(self) -> None:
+        if self._relief is not None:
+            self._relief[1]()
+            self._relief = None
+            self._base_s = time.monotonic()
+
+    def _close(self) -> None:
+        """Finish what is recorded of the last fault: another comes, or the restore is over."""
+        if self._open is None:
+            return
+        if self.stuck is not None:
+            self._open = msgspec.structs.replace(self._open, resumed_after_s=None)
+        self.kills.append(self._open)
+        self.work.tell(self._open)
+        self._open = None
+
+    def _pause(self, failures: int) -> None:
+        until_s = time.monotonic() + min(_FIRST_PAUSE_S * 2**failures, _LONGEST_PAUSE_S)
+        while time.monotonic() < until_s:
+            self.work.check()
+            time.sleep(restorer.LOOK_INTERVAL_S)
+
+    def _last_words(self) -> str:
+        return said.last_words([self.work.log]) or "it said nothing"

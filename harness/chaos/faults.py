@@ -1,0 +1,196 @@
+"""The kinds of fault: what each does to a restore that runs."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+import psycopg
+
+from harness.chaos import restorer
+from harness.chaos.choices import pick
+from harness.servers import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.chaos.choices import Choice
+    from harness.chaos.disk import SmallDisk
+    from harness.chaos.proxy import Proxy
+    from harness.chaos.restorer import Restorer
+    from harness.chaos.target import Target
+
+    Fault = Callable[["Scene", Choice], "Hit | None"]
+
+
+# A disk stays full until the restorer has given up, or so long: it need not write at once.
+FULL_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disks:
+    """The small disks of a campaign: the server's tables lie on one, the rejects on the other."""
+
+    tables: SmallDisk
+    rejects: SmallDisk
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a fault can act on. ``disks`` is None where none can be had."""
+
+    target: Target
+    proxy: Proxy
+    disks: Disks | None
+    database: str
+    restorer: Restorer
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a fault has hit; ``relieve`` ends, after ``hold_s``, one that would last for ever."""
+
+    text: str
+    relieve: Callable[[], None] | None = None
+    hold_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault.
+
+    ``does`` returns None where there is nothing to hit yet, such as a worker. ``weight`` is how
+    often it is drawn beside the others.
+    """
+
+    weight: int
+    does: Fault
+    needs_disks: bool = False
+
+
+def _to_restorer(number: signal.Signals, scene: Scene, _: Choice) -> Hit:
+    said = restorer.describe(scene.restorer.pid)
+    scene.restorer.process.send_signal(number)
+    return Hit(said)
+
+
+def _to_worker(scene: Scene, choice: Choice) -> Hit | None:
+    pid = pick(choice.victim, scene.restorer.workers())
+    return None if pid is None else _kill(pid, "worker")
+
+
+def _session(scene: Scene, choice: Choice) -> int | None:
+    try:
+        return pick(choice.victim, scene.target.sessions(scene.database))
+    except (ServerError, psycopg.OperationalError):  # away, from the fault before
+        return None
+
+
+def _terminate_session(scene: Scene, choice: Choice) -> Hit | None:
+    pid = _session(scene, choice)
+    if pid is None:
+        return None
+    try:
+        scene.target.terminate(pid)
+    except (ServerError, psycopg.OperationalError):
+        return None
+    return Hit(f"session pid {pid}")
+
+
+def _kill_session(scene: Scene, choice: Choice) -> Hit | None:
+    """Kill a session's process, upon which the server starts anew with all others."""
+    pid = _session(scene, choice)
+    return None if pid is None else _kill(pid, "session")
+
+
+def _stop_server(scene: Scene, _: Choice) -> Hit | None:
+    """Have the server stop at once, without a checkpoint; its keeper starts it again."""
+    for first in scene.target.processes()[:1]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            first.send_signal(signal.SIGQUIT)
+            return Hit(f"server pid {first.pid}")
+    return None
+
+
+def _kill_server(scene: Scene, _: Choice) -> Hit | None:
+    """Kill the server with all its processes, as a power cut does; its keeper starts it again."""
+    processes = scene.target.processes()
+    if not processes:
+        return None
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    return Hit(f"server pid {processes[0].pid} and {len(processes) - 1} more")
+
+
+def _stall(scene: Scene, choice: Choice) -> Hit | None:
+    connections = scene.proxy.connections
+    if not connections:
+        return None
+    scene.proxy.stall()
+    return Hit(f"{_several(connections)}, {choice.hold_s:.1f} s", scene.proxy.flow, choice.hold_s)
+
+
+def _reset(scene: Scene, _: Choice) -> Hit | None:
+    return _cut(scene.proxy.reset())
+
+
+def _network_down(scene: Scene, choice: Choice) -> Hit | None:
+    connections = scene.proxy.connections
+    if not connections:
+        return None
+    scene.proxy.take_down()
+    return Hit(f"{_several(connections)}, {choice.hold_s:.1f} s", scene.proxy.flow, choice.hold_s)
+
+
+def _cut(connections: int) -> Hit | None:
+    return Hit(_several(connections)) if connections else None
+
+
+def _fill_tables(scene: Scene, choice: Choice) -> Hit | None:
+    return None if scene.disks is None else _fill(scene.disks.tables, choice)
+
+
+def _fill_rejects(scene: Scene, choice: Choice) -> Hit | None:
+    return None if scene.disks is None else _fill(scene.disks.rejects, choice)
+
+
+def _fill(disk: SmallDisk, _: Choice) -> Hit:
+    disk.fill()
+    return Hit(f"the one of the {disk.folder.name}", disk.free, hold_s=FULL_S)
+
+
+def _kill(pid: int, what: str) -> Hit | None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:  # it has ended since
+        return None
+    return Hit(f"{what} pid {pid}")
+
+
+def _several(connections: int) -> str:
+    return f"{connections} connection{'' if connections == 1 else 's'}"
+
+
+# A restorer that is killed is the commonest in life; a signal that asks can be answered in more
+# ways than one, and so can the loss of a connection.
+KINDS: dict[str, Kind] = {
+    "restorer-sigkill": Kind(3, functools.partial(_to_restorer, signal.SIGKILL)),
+    "restorer-sigterm": Kind(2, functools.partial(_to_restorer, signal.SIGTERM)),
+    "restorer-sigint": Kind(2, functools.partial(_to_restorer, signal.SIGINT)),
+    "worker-sigkill": Kind(2, _to_worker),
+    "session-terminated": Kind(2, _terminate_session),
+    "session-sigkill": Kind(1, _kill_session),
+    "server-stopped": Kind(1, _stop_server),
+    "server-killed": Kind(1, _kill_server),
+    "connection-stalled": Kind(1, _stall),
+    "connection-reset": Kind(2, _reset),
+    "network-down": Kind(1, _network_down),
+    "disk-full-tables": Kind(1, _fill_tables, needs_disks=True),
+    "disk-full-rejects": Kind(1, _fill_rejects, needs_disks=True),
+}

@@ -1,0 +1,182 @@
+"""The arguments of ``chaos``, and what they come to once every bound is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import engines
+from harness.chaos.faults import KINDS
+from harness.engines import Engine
+from harness.errors import InputError
+from harness.generate import DatasetSpec
+
+if TYPE_CHECKING:
+    import argparse
+
+
+DEFAULT_ROWS = 20_000
+DEFAULT_KILLS = 25
+DEFAULT_JOBS = 2
+CACHE = Path("datasets/cache")
+MOST_ROWS = 100_000_000
+MOST_KILLS = 10_000
+MOST_JOBS = 64
+
+# What is asked of the restorer beside what every engine is: to go on where it was stopped.
+_RESUMING = ("--clean", "--resume", "--retry-for={retry_for}")
+
+
+def resuming() -> Engine:
+    """Return the restorer, called so that it goes on where it was stopped."""
+    own = engines.named("restore")
+    return Engine(name=own.name, template=(*own.template, *_RESUMING), keeps_rejects=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChaosOptions:
+    """What a campaign does.
+
+    Attributes:
+        rows: of the dataset, over all tables.
+        kills: how many faults must land.
+        seed: another seed, other faults at other instants.
+        faults: the dataset's fault profile.
+        kinds: the kinds of fault to choose from.
+        engine: what restores; it must keep rejects.
+        jobs: how many processes it may use.
+        keep: where the logs and rejects of a cycle go that found something.
+        results: the folder of the history.
+
+    Raises:
+        InputError: a value makes no sense.
+    """
+
+    rows: int = DEFAULT_ROWS
+    kills: int = DEFAULT_KILLS
+    seed: int = 0
+    faults: str = "realistic"
+    kinds: tuple[str, ...] = tuple(KINDS)
+    engine: Engine = field(default_factory=resuming)
+    jobs: int = DEFAULT_JOBS
+    keep: Path | None = None
+    results: Path | None = None
+    cache: Path = CACHE
+
+    def __post_init__(self) -> None:
+        for name, value, most in (
+            ("--rows", self.rows, MOST_ROWS),
+            ("--kills", self.kills, MOST_KILLS),
+            ("--jobs", self.jobs, MOST_JOBS),
+        ):
+            if not 1 <= value <= most:
+                raise InputError(f"{name} {value} makes no sense; write 1 to {most}")
+        unknown = [kind for kind in self.kinds if kind not in KINDS]
+        if unknown or not self.kinds:
+            raise InputError(
+                f"--kinds {','.join(unknown)!r}: there is no such kind of fault; "
+                f"choose from {', '.join(KINDS)}"
+            )
+        if not self.engine.keeps_rejects:
+            raise InputError(
+                "--engine-command: a campaign counts what is rejected, too; "
+                "let the command keep its rejects in {rejects}"
+            )
+        self.spec()  # which checks the rest
+
+    def spec(self) -> DatasetSpec:
+        """Return which dataset is restored; the seed is that of the faults, not of the rows."""
+        return DatasetSpec(rows=self.rows, faults=self.faults)
+
+    def parameters(self) -> dict[str, str | int | float | bool | list[str] | None]:
+        """Return what a run records of its arguments; the dataset's stand in the dataset."""
+        return {
+            "kills": self.kills,
+            "chaos_seed": self.seed,
+            "kinds": list(self.kinds),
+            "engines": [self.engine.name],
+            "jobs": self.jobs,
+        }
+
+    def command(self, dsn: str, backup: Path, work: Path, rejects: Path) -> tuple[str, ...]:
+        """Return the engine's command line, all but for how long it is to reconnect by itself."""
+        values = {
+            "backup": str(backup.resolve()),
+            "dsn": dsn,
+            "report": str(work / "report.json"),
+            "rejects": str(rejects),
+            "jobs": str(self.jobs),
+            "retry_for": "{retry_for}",
+        }
+        return self.engine.argv(values)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``chaos``."""
+    add = parser.add_argument
+    add("--rows", type=int, default=DEFAULT_ROWS, metavar="N", help="rows (default %(default)s)")
+    add(
+        "--kills",
+        type=int,
+        default=DEFAULT_KILLS,
+        metavar="K",
+        help="how many faults must befall a restore (default %(default)s)",
+    )
+    add("--seed", type=int, default=0, metavar="S", help="another seed, other faults")
+    add(
+        "--faults",
+        default="realistic",
+        metavar="PROFILE",
+        help="damage of the backup: none or realistic (default %(default)s)",
+    )
+    add(
+        "--kinds",
+        default=",".join(KINDS),
+        metavar="K,...",
+        help=f"kinds of fault to choose from (default all: {', '.join(KINDS)})",
+    )
+    add(
+        "--engine-command",
+        metavar="NAME=COMMAND",
+        help="what restores, and goes on when it is called again: a command line with {backup}, "
+        "{dsn} and {rejects} (default our restorer with --clean --resume)",
+    )
+    add(
+        "--jobs",
+        type=int,
+        default=DEFAULT_JOBS,
+        metavar="N",
+        help="processes of the restorer (default %(default)s)",
+    )
+    add(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the logs and rejects of each cycle that found something",
+    )
+    add(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="where the run is recorded (default results/local)",
+    )
+
+
+def from_arguments(given: argparse.Namespace) -> ChaosOptions:
+    """Return what the parsed arguments come to.
+
+    Raises:
+        InputError: a value makes no sense; the message names the argument.
+    """
+    return ChaosOptions(
+        rows=given.rows,
+        kills=given.kills,
+        seed=given.seed,
+        faults=given.faults,
+        kinds=tuple(filter(None, given.kinds.split(","))),
+        engine=engines.command(given.engine_command) if given.engine_command else resuming(),
+        jobs=given.jobs,
+        keep=given.keep,
+        results=given.results,
+    )

@@ -1,0 +1,110 @@
+"""Where a campaign takes place: its server, its proxy, its small disks, its yardstick."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import manifest
+from harness.chaos import checks, disk, schema, target
+from harness.chaos.disk import NoDiskError
+from harness.chaos.faults import KINDS, Disks
+from harness.chaos.proxy import Proxy
+from harness.servers import open_mortal_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.chaos.checks import Yardstick
+    from harness.chaos.options import ChaosOptions
+    from harness.chaos.target import Target
+    from harness.servers import RunningServer
+    from harness.stop import Stop
+
+    Announce = Callable[[str], None]
+
+# How long the server is away when it was killed: as long as a service manager waits, or so.
+RESTART_AFTER_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all cycles share.
+
+    Attributes:
+        folder: for logs and, where there are no small disks, rejects.
+        yardstick: what a database must come to.
+        undisturbed_s: how long a restore takes that nothing befalls; 0 until it is known.
+    """
+
+    options: ChaosOptions
+    backup: Path
+    server: RunningServer
+    target: Target
+    proxy: Proxy
+    disks: Disks | None
+    folder: Path
+    yardstick: Yardstick
+    stop: Stop
+    announce: Announce
+    undisturbed_s: float = 0.0
+
+    def rejects(self, cycle: int) -> Path:
+        """Return the folder for the rejects of a cycle."""
+        return (self.disks.rejects.folder if self.disks else self.folder) / f"rejects-{cycle}"
+
+    def log(self, cycle: int) -> Path:
+        """Return the file for what the restorer says in a cycle."""
+        return self.folder / f"restorer-{cycle}.log"
+
+
+@contextlib.contextmanager
+def prepare(
+    options: ChaosOptions, backup: Path, stop: Stop, announce: Announce
+) -> Iterator[tuple[Site, dict[str, str]]]:
+    """Have all that a campaign takes, and say which kinds of fault cannot be had, and why."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="restorebench-", ignore_cleanup_errors=True)
+            )
+        )
+        folder.chmod(0o711)  # the server's user passes through to its small disk
+        disks, why_not = _disks(options, folder, stack)
+        server = stack.enter_context(open_mortal_server(RESTART_AFTER_S, announce=announce))
+        aimed = target.aim(server, stop.check)
+        if disks is not None:
+            aimed.use(disks.tables)
+        proxy = stack.enter_context(Proxy(aimed.socket).serving())
+        database = aimed.make((backup / manifest.SCHEMA_SQL).read_text(encoding="utf-8"))
+        yardstick = checks.Yardstick(
+            manifest.load(backup), schema.dump(aimed.pg_dump(), aimed.dsn(database))
+        )
+        aimed.drop(database)
+        left_out = {kind: why_not for kind in options.kinds if why_not and KINDS[kind].needs_disks}
+        for kind, why in left_out.items():
+            announce(f"left out: {kind}, {why}")
+        yield (
+            Site(options, backup, server, aimed, proxy, disks, folder, yardstick, stop, announce),
+            left_out,
+        )
+
+
+def _disks(
+    options: ChaosOptions, folder: Path, stack: contextlib.ExitStack
+) -> tuple[Disks | None, str | None]:
+    """Mount the small disks if a kind needs them; else, or if it cannot be done, say why not."""
+    if not any(KINDS[kind].needs_disks for kind in options.kinds):
+        return None, None
+    try:
+        disk.separate()
+        mounted = []
+        for name in ("tables", "rejects"):
+            mounted.append(disk.mount(folder / name))
+            stack.callback(disk.unmount, mounted[-1])
+    except NoDiskError as error:
+        return None, str(error)
+    return Disks(*mounted), None
