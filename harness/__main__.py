@@ -19,6 +19,7 @@ from harness.environment import version
 from harness.errors import ExitCode, HarnessError, InputError
 from harness.figures import figures
 from harness.history import choose, open_history
+from harness.record_file import json_schema
 from harness.report import bench_report, history_report
 from harness.report_compare import compare_report
 from harness.tables import DEFAULT_WIDTH, to_markdown, to_terminal
@@ -113,6 +114,9 @@ def _add_history(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="list the newest N (default %(default)s)",
     )
+    parser.add_argument(
+        "--schema", action="store_true", help="print the JSON Schema of a recorded run instead"
+    )
     _add_reading(parser)
 
 
@@ -171,6 +175,9 @@ def _measure(
 
 
 def _history(options: argparse.Namespace) -> int:
+    if options.schema:
+        print(json_schema().decode(), end="")
+        return ExitCode.OK
     if options.limit < 1:
         raise InputError(f"--limit {options.limit} makes no sense; write 1 or more")
     runs = _runs(options.results)

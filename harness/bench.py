@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from harness import fake_engine, history, manifest, trial, units
+from harness import fake_engine, history, manifest, noise, trial, units
 from harness.environment import fingerprint
 from harness.errors import ExitCode, HarnessError
 from harness.floor.encode import encode
@@ -87,10 +88,10 @@ def run_bench(options: BenchOptions, *, announce: Announce) -> Run:
         turns = tuple(schedule(options.engines, rounds=options.rounds, warmup=options.warmup))
         store = history.open_history(options.results)
         store.write(run)
-        for made in _trials(turns, subject.manifest, tries, stop):
+        for made in _trials(turns, subject.manifest, tries, stop, options.repeats):
             run = msgspec.structs.replace(run, trials=(*run.trials, made))
             store.write(run)
-            announce(f"[{len(run.trials)}/{len(turns)}] {describe(made)}")
+            announce(f"[{_taken(run)}/{len(turns)}] {describe(made)}")
         if _is_complete(run, turns):
             run = msgspec.structs.replace(run, finished_at=trial.now())
             store.write(run)
@@ -124,23 +125,41 @@ def describe(made: Trial) -> str:
         *([units.megabytes(made.peak_bytes)] if made.peak_bytes is not None else []),
     ]
     said = f"{which}: {' '.join([made.status.value, ', '.join(figures)]).strip()}"
+    if made.repeated:
+        said += "; noisy, so it is made again"
     return said if made.detail is None else f"{said} - {made.detail}"
 
 
 def _trials(
-    turns: Sequence[Turn], truth: Manifest, tries: dict[str, Try], stop: Stop
+    turns: Sequence[Turn], truth: Manifest, tries: dict[str, Try], stop: Stop, repeats: int
 ) -> Iterator[Trial]:
-    """Take the turns until someone asks to stop."""
+    """Take the turns until someone asks to stop; of noisy ones so many are taken again."""
     for turn in turns:
         if stop.requested:
             return
-        yield _take(turn, truth, tries[turn.engine.name])
+        made = _take(turn, truth, tries[turn.engine.name])
+        while repeats and _is_noisy(made) and not stop.requested:
+            repeats -= 1
+            yield msgspec.structs.replace(made, repeated=True)
+            made = _take(turn, truth, tries[turn.engine.name])
+        yield made
+
+
+def _is_noisy(made: Trial) -> bool:
+    """Say whether a trial gave figures that something else has moved, so that another may do."""
+    counts = made.status is Status.OK and not made.warmup
+    return counts and bool(noise.disturbances(made.noise, os.cpu_count() or 1))
+
+
+def _taken(run: Run) -> int:
+    """Count the turns that were taken."""
+    return sum(not made.repeated for made in run.trials)
 
 
 def _is_complete(run: Run, turns: Sequence[Turn]) -> bool:
     """Say whether every turn was taken to its end."""
     interrupted = any(made.status is Status.INTERRUPTED for made in run.trials)
-    return len(run.trials) == len(turns) and not interrupted
+    return _taken(run) == len(turns) and not interrupted
 
 
 def _take(turn: Turn, truth: Manifest, try_once: Try) -> Trial:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import engines, fake_engine
+from harness import engines, fake_engine, manifest
 from harness.errors import InputError
 from harness.generate import DatasetSpec
 from harness.generate.pieces import processor_count
@@ -15,6 +14,7 @@ from harness.manifest import MANIFEST
 from harness.meter import Limits
 from harness.record import FLOOR
 from harness.servers import CHOICES
+from harness.sizes import size_bytes
 
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 DEFAULT_ROWS = 100_000
 DEFAULT_ROUNDS = 5
 DEFAULT_WARMUP = 1
+DEFAULT_REPEATS = 3
+
+# Above this, five rounds of each engine take longer than most will wait; what fewer say is then
+# called descriptive (``stats.MIN_ROUNDS``).
+MANY_ROWS = 1_000_000
+ROUNDS_OF_MANY = 3
 DEFAULT_TIMEOUT_S = 1800.0
 CACHE = Path("datasets/cache")
 
@@ -35,13 +41,6 @@ MOST_ROWS = 1_000_000_000
 MOST_ROUNDS = 1000
 MOST_JOBS = 64
 LONGEST_TIMEOUT_S = 7 * 24 * 3600.0
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", re.IGNORECASE)
-_UNITS: dict[str, int] = {
-    f"{prefix}{suffix}": base ** (power + 1)
-    for power, prefix in enumerate("kmgt")
-    for suffix, base in (("b", 1000), ("ib", 1024))
-}
 
 
 def default_jobs() -> int:
@@ -61,6 +60,7 @@ class BenchOptions:
     rows: int = DEFAULT_ROWS
     rounds: int = DEFAULT_ROUNDS
     warmup: int = DEFAULT_WARMUP
+    repeats: int = DEFAULT_REPEATS
     jobs: int = field(default_factory=default_jobs)
     server: str = "auto"
     scenario: str = "business"
@@ -79,6 +79,7 @@ class BenchOptions:
             self.spec()  # which checks the rest of what makes one
         _within("--rounds", self.rounds, 1, MOST_ROUNDS)
         _within("--warmup", self.warmup, 0, MOST_ROUNDS)
+        _within("--repeats", self.repeats, 0, MOST_ROUNDS)
         _within("--jobs", self.jobs, 1, MOST_JOBS)
         _within("--timeout", self.limits.timeout_s, 0.001, LONGEST_TIMEOUT_S)
         names = [engine.name for engine in self.engines]
@@ -104,6 +105,7 @@ class BenchOptions:
             "engines": [engine.name for engine in self.engines],
             "rounds": self.rounds,
             "warmup": self.warmup,
+            "repeats": self.repeats,
             "jobs": self.jobs,
             "server": "url" if url else self.server,  # a URL can hold a password
             "timeout_s": self.limits.timeout_s,
@@ -139,10 +141,14 @@ def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOp
         InputError: a value makes no sense; the message names the argument.
     """
     memory_bytes = size_bytes(given.memory_limit) if given.memory_limit is not None else None
+    dataset = None if given.dataset is None else dataset_folder(given.dataset)
+    rows = given.rows if dataset is None else manifest.load(dataset).rows
+    few = DEFAULT_ROUNDS if rows <= MANY_ROWS else ROUNDS_OF_MANY
     return BenchOptions(
         engines=of,
         rows=given.rows,
-        rounds=given.rounds,
+        rounds=few if given.rounds is None else given.rounds,
+        repeats=given.repeats,
         warmup=given.warmup,
         jobs=given.jobs,
         server=given.server,
@@ -151,23 +157,10 @@ def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOp
         seed=given.seed,
         style=given.style,
         compress=given.compress,
-        dataset=None if given.dataset is None else dataset_folder(given.dataset),
+        dataset=dataset,
         limits=Limits(given.timeout, memory_bytes),
         results=given.results,
     )
-
-
-def size_bytes(text: str) -> int:
-    """Return the bytes of a size such as ``512MiB`` or ``2GB``.
-
-    Raises:
-        InputError: it is none.
-    """
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise InputError(f"{text!r} is no size; write a number and its unit, such as 512MiB or 2GB")
-    number, unit = found.groups()
-    return round(float(number) * _UNITS[unit.lower()])
 
 
 def dataset_folder(path: Path) -> Path:
@@ -178,7 +171,7 @@ def dataset_folder(path: Path) -> Path:
     """
     if (path / MANIFEST).is_file():
         return path
-    found = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    found = sorted(truth.parent for truth in path.glob(f"*/{MANIFEST}"))
     if not found:
         raise InputError(
             f"--dataset {path}: no dataset there (no {MANIFEST}); make one with: "
@@ -230,9 +223,9 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
     add(
         "--rounds",
         type=int,
-        default=DEFAULT_ROUNDS,
         metavar="N",
-        help="measured trials of each engine (default %(default)s)",
+        help=f"measured trials of each engine (default {DEFAULT_ROUNDS}, above {MANY_ROWS:,} rows "
+        f"{ROUNDS_OF_MANY})",
     )
     add(
         "--warmup",
@@ -240,6 +233,13 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         default=DEFAULT_WARMUP,
         metavar="N",
         help="trials of each engine before that, outside the statistics (default %(default)s)",
+    )
+    add(
+        "--repeats",
+        type=int,
+        default=DEFAULT_REPEATS,
+        metavar="N",
+        help="noisy trials of a run that are made again (default %(default)s)",
     )
     add(
         "--jobs",

@@ -117,6 +117,21 @@ class RunFigures:
         """Return the attempts behind one engine's figures."""
         return samples(self.run, engine)
 
+    def multiples(self, engine: str, reference: str) -> list[float]:
+        """Return, for each round that both ended well, an engine's time over the reference's.
+
+        What disturbs the machine for longer than a round is in both, and so in neither.
+        """
+        own, yardstick = self.samples(engine), self.samples(reference)
+        if not own.walls_s or not yardstick.walls_s:
+            return []
+        below = {trial.round: trial.wall_s for trial in yardstick.ok if trial.wall_s}
+        return [
+            trial.wall_s / below[trial.round]
+            for trial in own.ok
+            if trial.wall_s is not None and trial.round in below
+        ]
+
 
 def figures(run: Run, reference: str | None = REFERENCE) -> RunFigures:
     """Work out what ``run`` says about each engine, beside ``reference`` if one is named."""
@@ -130,12 +145,17 @@ def figures(run: Run, reference: str | None = REFERENCE) -> RunFigures:
 
 
 def samples(run: Run, engine: str) -> Samples:
-    """Return the trials that say something about ``engine``: no warm-ups, nothing cut short."""
+    """Return the trials that say something about ``engine``.
+
+    No warm-ups, nothing cut short, and nothing that was made again because of noise.
+    """
     return Samples(
         tuple(
             trial
             for trial in run.trials
-            if trial.engine == engine and not trial.warmup and trial.status not in NOT_ATTEMPTED
+            if trial.engine == engine
+            and not (trial.warmup or trial.repeated)
+            and trial.status not in NOT_ATTEMPTED
         )
     )
 

@@ -13,29 +13,22 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from harness.errors import HistoryError, InputError
-from harness.record import SCHEMA_VERSION, Run
+from harness.record_file import decode, encode, instant
+
+if TYPE_CHECKING:
+    from harness.record import Run
 
 PUBLISHED = Path("results")
 LOCAL = PUBLISHED / "local"
 LATEST = "latest"
 
 _SHORT_ID = 8
-_ID = re.compile(r"[0-9a-zA-Z-]{4,64}")
-
-
-class _Head(msgspec.Struct):
-    """What tells how the rest of a file is to be read."""
-
-    schema: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +80,7 @@ class History:
                 cannot be written.
         """
         path = self.root / file_name(run)
-        content = _encode(run)
+        content = encode(run)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if _is_finished(path):
@@ -111,7 +104,7 @@ class History:
                 unreadable.append(Unreadable(path, str(error)))
             else:
                 runs[run.id] = run
-        ordered = sorted(runs.values(), key=lambda run: (_instant(run), run.id))
+        ordered = sorted(runs.values(), key=lambda run: (instant(run), run.id))
         return Listing(tuple(ordered), tuple(unreadable))
 
     def find(self, name: str = LATEST) -> Run:
@@ -149,11 +142,7 @@ def file_name(run: Run) -> str:
 
 
 def _stem(run: Run) -> str:
-    return f"{_instant(run):%Y%m%dT%H%M%SZ}-{run.id[:_SHORT_ID]}"
-
-
-def _instant(run: Run) -> datetime:
-    return datetime.fromisoformat(run.started_at).astimezone(UTC)
+    return f"{instant(run):%Y%m%dT%H%M%SZ}-{run.id[:_SHORT_ID]}"
 
 
 def _names(runs: list[Run]) -> str:
@@ -169,20 +158,10 @@ def _near(runs: tuple[Run, ...], name: str) -> str:
     return f"the newest are {', '.join(reversed(ids[-3:]))}"
 
 
-def _encode(run: Run) -> bytes:
-    """Turn a run into the bytes of its file, having read them back as any reader would."""
-    content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
-    try:
-        _decode(content)
-    except HistoryError as error:
-        raise HistoryError(f"run {run.id} makes no valid record: {error}") from error
-    return content
-
-
 def _read(path: Path) -> Run:
     """Read and validate one file."""
     try:
-        return _decode(path.read_bytes())
+        return decode(path.read_bytes())
     except OSError as error:
         raise HistoryError(f"it cannot be read ({error.strerror})") from error
 
@@ -193,27 +172,6 @@ def _is_finished(path: Path) -> bool:
         return path.exists() and _read(path).finished_at is not None
     except HistoryError:
         return False
-
-
-def _decode(content: bytes) -> Run:
-    """Turn a file's bytes into a run, if its schema is one that this program knows."""
-    try:
-        schema = msgspec.json.decode(content, type=_Head).schema
-        if schema != SCHEMA_VERSION:
-            raise HistoryError(
-                f"its schema is {schema} and this program reads {SCHEMA_VERSION}; "
-                "read it with the version that wrote it"
-            )
-        run = msgspec.json.decode(content, type=Run)
-    except msgspec.DecodeError as error:
-        raise HistoryError(f"it is no valid record of a run ({error})") from error
-    if not _ID.fullmatch(run.id):
-        raise HistoryError(f"its id {run.id!r} is not 4 to 64 letters, digits and dashes")
-    try:
-        _instant(run)
-    except ValueError as error:
-        raise HistoryError(f"its started_at {run.started_at!r} is no instant") from error
-    return run
 
 
 def _replace(path: Path, content: bytes) -> None:
