@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import generate
+from harness import generate, selftest
 from harness.compare import compare
 from harness.environment import version
 from harness.errors import ExitCode, HarnessError, InputError
@@ -98,6 +98,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         bench_options.add_engines(bench_parser)
         bench_options.add_arguments(bench_parser)
         bench_options.add_arguments(ablate_parser)
+    selftest_text = "Check that the harness finds what is put in, and nothing else."
+    selftest.add_arguments(add("selftest", _selftest, selftest_text))
     _add_history(add("history", _history, "List the runs that were recorded, or show one."))
     _add_compare(add("compare", _compare, "Lay two runs side by side."))
     return parser
@@ -172,6 +174,10 @@ def _measure(
     if run.finished_at is None:
         _say(f"stopped; what was measured is kept as run {run.id}")
     return bench.exit_code(run)
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    return selftest.run(options, lambda blocks: _show(blocks, "table"), _say)
 
 
 def _history(options: argparse.Namespace) -> int:

@@ -83,15 +83,15 @@ class Engine:
         return next((known for known in self.limitations if known.applies(manifest)), None)
 
 
-def _module(name: str) -> tuple[str, ...]:
-    """Return how a package of this checkout is run; ``-P`` shuts out one in the current folder."""
+def module(name: str) -> tuple[str, ...]:
+    """Return how a module of this checkout is run; ``-P`` shuts out one in the current folder."""
     return sys.executable, "-P", "-m", name
 
 
 ENGINES: tuple[Engine, ...] = (
     Engine(
         name="legacy",
-        template=(*_module("legacy"), "{backup}", "--dsn={dsn}", "--report={report}"),
+        template=(*module("legacy"), "{backup}", "--dsn={dsn}", "--report={report}"),
         limitations=(
             Limitation(
                 key="faults",
@@ -117,7 +117,7 @@ ENGINES: tuple[Engine, ...] = (
     Engine(
         name="restore",
         template=(
-            *_module("restore"),
+            *module("restore"),
             *("{backup}", "--dsn={dsn}", "--report={report}", "--rejects={rejects}"),
             "--jobs={jobs}",
         ),
@@ -135,7 +135,7 @@ ENGINES: tuple[Engine, ...] = (
     Engine(
         name=FLOOR,
         template=(
-            *_module("harness.floor"),
+            *module("harness.floor"),
             *("{floor}", "--dsn={dsn}", "--report={report}", "--jobs={jobs}"),
         ),
     ),
