@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import generate, selftest
+from harness import gate, generate, selftest
 from harness.compare import compare
 from harness.environment import version
 from harness.errors import ExitCode, HarnessError, InputError
@@ -40,6 +40,7 @@ exit codes:
   3  finished, but with rejects, or with trials that are not ok
   1  failed, or stopped before the end
   2  usage or input that makes no sense
+  4  gate: something got slower, fatter or lossier
 
 `python -m harness COMMAND --help` tells more of each.
 """
@@ -102,7 +103,19 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     selftest.add_arguments(add("selftest", _selftest, selftest_text))
     _add_history(add("history", _history, "List the runs that were recorded, or show one."))
     _add_compare(add("compare", _compare, "Lay two runs side by side."))
+    _add_gate(add("gate", _gate, "Fail where an engine got slower, fatter or lossier."))
+    _add_accept(add("accept", _accept, "Write down that a change of figures is meant."))
     return parser
+
+
+def _add_gate(parser: argparse.ArgumentParser) -> None:
+    gate.add_gate(parser)
+    _add_reading(parser)
+
+
+def _add_accept(parser: argparse.ArgumentParser) -> None:
+    gate.add_accept(parser)
+    _add_results(parser)
 
 
 def _add_history(parser: argparse.ArgumentParser) -> None:
@@ -133,13 +146,17 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     _add_reading(parser)
 
 
-def _add_reading(parser: argparse.ArgumentParser) -> None:
+def _add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results",
         type=Path,
         metavar="DIR",
         help="folder of the runs (default results/ and results/local/)",
     )
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    _add_results(parser)
     parser.add_argument(
         "--format",
         choices=("table", "markdown"),
@@ -174,6 +191,14 @@ def _measure(
     if run.finished_at is None:
         _say(f"stopped; what was measured is kept as run {run.id}")
     return bench.exit_code(run)
+
+
+def _gate(options: argparse.Namespace) -> int:
+    return gate.gate(options, lambda blocks: _show(blocks, options.format), _say)
+
+
+def _accept(options: argparse.Namespace) -> int:
+    return gate.accept(options, _say)
 
 
 def _selftest(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import engines, fake_engine, manifest
+from harness import engines, fake_engine, manifest, said
 from harness.errors import InputError
 from harness.generate import DatasetSpec
 from harness.generate.pieces import processor_count
@@ -52,6 +52,8 @@ def default_jobs() -> int:
 class BenchOptions:
     """What a run does. ``dataset`` is a generated one, and then the arguments that make one rest.
 
+    ``confirms`` is the run whose alarm it is made to confirm, if it is (``harness/gate``).
+
     Raises:
         InputError: a value makes no sense.
     """
@@ -72,6 +74,7 @@ class BenchOptions:
     limits: Limits = field(default_factory=lambda: Limits(DEFAULT_TIMEOUT_S))
     results: Path | None = None
     cache: Path = CACHE
+    confirms: str | None = None
 
     def __post_init__(self) -> None:
         _within("--rows", self.rows, 1, MOST_ROWS)
@@ -103,6 +106,9 @@ class BenchOptions:
         url = "://" in self.server
         return {
             "engines": [engine.name for engine in self.engines],
+            "engine_commands": [
+                said.redact(engine.given, ()) for engine in self.engines if engine.given
+            ],
             "rounds": self.rounds,
             "warmup": self.warmup,
             "repeats": self.repeats,
@@ -110,6 +116,7 @@ class BenchOptions:
             "server": "url" if url else self.server,  # a URL can hold a password
             "timeout_s": self.limits.timeout_s,
             "memory_limit_bytes": self.limits.memory_bytes,
+            **({"confirms": self.confirms} if self.confirms else {}),
         }
 
 
@@ -131,7 +138,7 @@ def chosen_engines(given: argparse.Namespace) -> tuple[Engine, ...]:
         InputError: there is no such engine, or a command makes no sense.
     """
     commands = tuple(engines.command(text) for text in given.engine_command)
-    return tuple(_engine(name, commands) for name in _names(given, commands))
+    return tuple(engine(name, commands) for name in _names(given, commands))
 
 
 def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOptions:
@@ -285,7 +292,12 @@ def _names(given: argparse.Namespace, commands: tuple[Engine, ...]) -> list[str]
     return [*names, FLOOR] if wanted else names
 
 
-def _engine(name: str, commands: tuple[Engine, ...]) -> Engine:
+def engine(name: str, commands: tuple[Engine, ...] = ()) -> Engine:
+    """Return the engine of that name: a fake one, one of the table, or one of ``commands``.
+
+    Raises:
+        InputError: there is none.
+    """
     if name.startswith(fake_engine.PREFIX):
         return fake_engine.engine(name)
     return engines.named(name, commands)

@@ -86,9 +86,15 @@ def compare(before: Run, after: Run, reference: str = REFERENCE) -> Comparison:
 def _basis(before: Run, after: Run) -> Basis:
     if before.dataset != after.dataset:
         return Basis.NOTHING
-    same_machine = _machine(before.environment) == _machine(after.environment)
-    same_server = _server(before.server) == _server(after.server)
-    return Basis.TIMES if same_machine and same_server else Basis.RATIOS
+    return Basis.TIMES if same_machine(before, after) else Basis.RATIOS
+
+
+def same_machine(before: Run, after: Run) -> bool:
+    """Say whether two runs were made on the same machine and server, so that times compare."""
+    return (_machine(before.environment), _server(before.server)) == (
+        _machine(after.environment),
+        _server(after.server),
+    )
 
 
 def _change(engine: str, before: RunFigures, after: RunFigures, basis: Basis) -> Change:

@@ -46,6 +46,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report_noise": {"record", "stats", "figures", "noise", "units", "tables", "verdicts"},
     "report_compare": {"stats", "figures", "compare", "units", "tables", "cells", "report"}
     | {"verdicts"},
+    "gate": {"gate", "record", "errors", "stats", "figures", "compare", "verdicts", "history"}
+    | {"report", "tables", "units", "bench", "again", "environment"},
     "servers": {"servers", "record", "errors"},
     "generate": {"generate", "errors", "manifest", "record"},
 }

@@ -1,0 +1,143 @@
+"""The commands ``gate`` and ``accept``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import ExitCode, HarnessError, InputError
+from harness.gate import accepted, baseline, drift
+from harness.gate.confirm import bench_again, confirm
+from harness.gate.limits import ROLLING, Settings, load
+from harness.gate.report import gate_report
+from harness.gate.verdict import Finding, Judged, judge
+from harness.history import LATEST, PUBLISHED, choose, open_history
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from harness.gate.baseline import Baseline
+    from harness.record import Run
+    from harness.tables import Block
+
+    Show = Callable[[tuple[Block, ...]], None]
+    Announce = Callable[[str], None]
+
+
+def add_gate(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``gate``."""
+    add = parser.add_argument
+    _add_run(parser, "the run to judge (default the latest)")
+    add(
+        "--baseline",
+        metavar="NAME|COMMIT|rolling",
+        help="what it is judged against: rolling, the last runs of the same work (default, or what "
+        "[tool.harness.gate] says); a name given with accept --as; a commit or the id of a run",
+    )
+    add(
+        "--no-confirm",
+        action="store_true",
+        help="let an alarm stand without measuring once more what it accuses",
+    )
+    add("--server", help="where to measure it once more (default as the run)")
+    add(
+        "--dataset",
+        type=Path,
+        metavar="DIR",
+        help="what to measure it with once more, if the run had a dataset of its own",
+    )
+
+
+def add_accept(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``accept``."""
+    add = parser.add_argument
+    _add_run(parser, "the run whose figures are meant (default the latest)")
+    add("--why", required=True, metavar="TEXT", help="the reason, for those who read it later")
+    add(
+        "--engine",
+        action="append",
+        metavar="NAME",
+        help="the engine that may have changed; repeat it for several (default all)",
+    )
+    add("--as", dest="name", metavar="NAME", help="a name for the run, as a baseline")
+
+
+def gate(given: argparse.Namespace, show: Show, announce: Announce) -> ExitCode:
+    """Judge a run; 4 where something got worse.
+
+    Raises:
+        HarnessError: there is no such run or baseline, or the settings make no sense.
+    """
+    settings = load()
+    runs = _runs(given.results, announce)
+    of = choose(runs, given.run_id)
+    changes = accepted.load(_folder(given.results))
+    against = baseline.choose(runs, of, changes, given.baseline or settings.baseline, settings.runs)
+    found = _judged(of, against, settings)
+    stands, doubt = found.findings, None
+    if found.findings and not given.no_confirm:
+        try:
+            again = bench_again(given.server, given.dataset, given.results, announce)
+            stands = confirm(of, found.findings, against, settings, again)
+        except HarnessError as error:
+            doubt = str(error)
+    dropped = tuple(one for one in found.findings if one not in stands)
+    show(gate_report(of, against, Judged(stands, found.held, found.untold), dropped, doubt))
+    return ExitCode.WORSE if stands else ExitCode.OK
+
+
+def accept(given: argparse.Namespace, announce: Announce) -> ExitCode:
+    """Write down that a run's figures are meant.
+
+    Raises:
+        HarnessError: there is no such run, or it cannot be written.
+    """
+    if not given.why.strip():
+        raise InputError("--why is empty; say why the change is meant")
+    if given.name == ROLLING:
+        raise InputError(f"--as {ROLLING}: that means the last runs; take another name")
+    of = choose(_runs(given.results, announce), given.run_id)
+    measured = {trial.engine for trial in of.trials}
+    for engine in given.engine or ():
+        if engine not in measured:
+            raise InputError(f"--engine {engine}: run {of.id} has only {', '.join(measured)}")
+    change = accepted.Accepted(
+        run=of.id,
+        started_at=of.started_at,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        why=given.why.strip(),
+        engines=given.engine,
+        name=given.name,
+        commit=of.environment.commit,
+    )
+    path = accepted.add(_folder(given.results), change)
+    announce(f"Accepted run {of.id} in {path}; commit that file where the gate runs elsewhere too")
+    return ExitCode.OK
+
+
+def _judged(of: Run, against: Baseline, settings: Settings) -> Judged:
+    """Judge a run by its baseline and by the whole history, each thing accused once."""
+    found = judge(of, against, settings)
+    accused = {one.key for one in found.findings}
+    risen = tuple(one for one in drift.drift(of, against, settings) if one.key not in accused)
+    findings: tuple[Finding, ...] = (*found.findings, *risen)
+    return Judged(findings, found.held, found.untold)
+
+
+def _add_run(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("run_id", nargs="?", default=LATEST, metavar="RUN", help=text)
+
+
+def _runs(results: Path | None, announce: Announce) -> tuple[Run, ...]:
+    """Return the runs that can be judged or judge."""
+    listing = open_history(results).runs()
+    for unreadable in listing.unreadable:
+        announce(f"warning: {unreadable}")
+    return baseline.candidates(listing.runs)
+
+
+def _folder(results: Path | None) -> Path:
+    """Return where changes that are meant are kept: by default beside the published runs."""
+    return PUBLISHED if results is None else results
