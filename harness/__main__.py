@@ -94,11 +94,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     ablate_parser = add("ablate", _ablate, ablate_text)
     if {"bench", "ablate"} & set(words):
         # With it come psycopg and all that restores, for which no other command should wait.
-        from harness import bench_options  # noqa: PLC0415
+        from harness import bench_arguments  # noqa: PLC0415
 
-        bench_options.add_engines(bench_parser)
-        bench_options.add_arguments(bench_parser)
-        bench_options.add_arguments(ablate_parser)
+        bench_arguments.add_engines(bench_parser)
+        bench_arguments.add_arguments(bench_parser)
+        bench_arguments.add_arguments(ablate_parser)
     selftest_text = "Check that the harness finds what is put in, and nothing else."
     selftest.add_arguments(add("selftest", _selftest, selftest_text))
     _add_history(add("history", _history, "List the runs that were recorded, or show one."))

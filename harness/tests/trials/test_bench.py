@@ -16,7 +16,7 @@ import msgspec
 import psutil
 import pytest
 
-from harness import bench, bench_options, engines, fake_engine, sizes
+from harness import bench, bench_arguments, bench_options, engines, fake_engine, sizes
 from harness.bench_options import BenchOptions
 from harness.errors import ExitCode, HarnessError, InputError
 from harness.figures import figures
@@ -46,8 +46,8 @@ def options(dataset: Path, tmp_path: Path, *names: str, **fields: object) -> Ben
 
 def parsed(*arguments: str) -> BenchOptions:
     parser = argparse.ArgumentParser()
-    bench_options.add_engines(parser)
-    bench_options.add_arguments(parser)
+    bench_arguments.add_engines(parser)
+    bench_arguments.add_arguments(parser)
     given = parser.parse_args(arguments)
     return bench_options.from_arguments(given, bench_options.chosen_engines(given))
 
