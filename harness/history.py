@@ -16,13 +16,17 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HistoryError, InputError
-from harness.record_file import decode, encode, instant
+from harness.record_file import Named, decode, encode, instant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.record import Run
+
+Some = TypeVar("Some", bound=Named)
 
 PUBLISHED = Path("results")
 LOCAL = PUBLISHED / "local"
@@ -97,9 +101,9 @@ class History:
         """Read every run, oldest first. A file that cannot be read is named, never fatal."""
         runs: dict[str, Run] = {}
         unreadable = []
-        for path in self._files():
+        for path in self.files():
             try:
-                run = _read(path)
+                run = read(path)
             except HistoryError as error:
                 unreadable.append(Unreadable(path, str(error)))
             else:
@@ -115,11 +119,17 @@ class History:
         """
         return choose(self.runs().runs, name)
 
-    def _files(self) -> list[Path]:
-        return [path for folder in self._folders for path in sorted(folder.glob("*.json"))]
+    def files(self) -> list[Path]:
+        """Return the files of all runs, those of the second folder first."""
+        return [
+            path
+            for folder in self._folders
+            # By name: comparing paths takes long, where there are thousands.
+            for path in sorted(folder.glob("*.json"), key=lambda path: path.name)
+        ]
 
 
-def choose(runs: tuple[Run, ...], name: str) -> Run:
+def choose(runs: Sequence[Some], name: str) -> Some:
     """Return the one of ``runs`` (oldest first) that ``name`` means, as ``History.find`` does."""
     if not runs:
         raise InputError("the history holds no run yet; make one with: python -m harness bench")
@@ -136,20 +146,20 @@ def choose(runs: tuple[Run, ...], name: str) -> Run:
     raise InputError(f"no run {name!r} in the history; {_near(runs, name)}")
 
 
-def file_name(run: Run) -> str:
+def file_name(run: Named) -> str:
     """Name the file of a run: when it started, then its id."""
     return f"{_stem(run)}.json"
 
 
-def _stem(run: Run) -> str:
+def _stem(run: Named) -> str:
     return f"{instant(run):%Y%m%dT%H%M%SZ}-{run.id[:_SHORT_ID]}"
 
 
-def _names(runs: list[Run]) -> str:
+def _names(runs: Sequence[Named]) -> str:
     return ", ".join(run.id for run in runs)
 
 
-def _near(runs: tuple[Run, ...], name: str) -> str:
+def _near(runs: Sequence[Named], name: str) -> str:
     """Say which runs could have been meant: similar ids, else the newest ones."""
     ids = [run.id for run in runs]
     close = difflib.get_close_matches(name, ids, n=3)
@@ -158,8 +168,12 @@ def _near(runs: tuple[Run, ...], name: str) -> str:
     return f"the newest are {', '.join(reversed(ids[-3:]))}"
 
 
-def _read(path: Path) -> Run:
-    """Read and validate one file."""
+def read(path: Path) -> Run:
+    """Read and validate one file.
+
+    Raises:
+        HistoryError: it cannot be read, or is no valid record.
+    """
     try:
         return decode(path.read_bytes())
     except OSError as error:
@@ -169,7 +183,7 @@ def _read(path: Path) -> Run:
 def _is_finished(path: Path) -> bool:
     """Say whether a readable, finished run stands at ``path``."""
     try:
-        return path.exists() and _read(path).finished_at is not None
+        return path.exists() and read(path).finished_at is not None
     except HistoryError:
         return False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -71,7 +71,19 @@ def decode(content: bytes) -> Run:
     return run
 
 
-def instant(run: Run) -> datetime:
+class Named(Protocol):
+    """What names a run: a record, or its entry in the index."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def started_at(self) -> str:
+        """When it started, as records keep it."""
+
+
+def instant(run: Named) -> datetime:
     """Return when a run started, in UTC."""
     return datetime.fromisoformat(run.started_at).astimezone(UTC)
 

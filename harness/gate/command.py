@@ -13,6 +13,7 @@ from harness.gate.limits import ROLLING, Settings, load
 from harness.gate.report import gate_report
 from harness.gate.verdict import Finding, Judged, judge
 from harness.history import LATEST, PUBLISHED, choose, open_history
+from harness.reading import add_format, add_results
 
 if TYPE_CHECKING:
     import argparse
@@ -41,6 +42,8 @@ def add_gate(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let an alarm stand without measuring once more what it accuses",
     )
+    add_results(parser)
+    add_format(parser, ("table", "markdown"))
     add("--server", help="where to measure it once more (default as the run)")
     add(
         "--dataset",
@@ -61,6 +64,7 @@ def add_accept(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the engine that may have changed; repeat it for several (default all)",
     )
+    add_results(parser)
     add("--as", dest="name", metavar="NAME", help="a name for the run, as a baseline")
 
 
