@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from harness.engines import Engine
     from harness.figures import RunFigures
+    from harness.record import Run
     from harness.tables import Block
 
     Command = Callable[[argparse.Namespace], int]
@@ -93,6 +94,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
         bench_arguments.add_engines(bench_parser)
         bench_arguments.add_arguments(bench_parser)
+        bench_arguments.add_resume(bench_parser)
         bench_arguments.add_arguments(ablate_parser)
     selftest_text = "Check that the harness finds what is put in, and nothing else."
     selftest.add_arguments(add("selftest", _selftest, selftest_text))
@@ -113,8 +115,19 @@ def _generate(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from harness import bench_options  # noqa: PLC0415 - see _parser
 
+    if options.resume is not None:
+        return _resume(options)
     chosen = bench_options.chosen_engines(options)
     return _measure(options, chosen, bench_report)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from harness import again, bench, bench_options, resume  # noqa: PLC0415 - see _parser
+
+    run = resume.cut_off(options.results, options.resume)
+    dataset = None if options.dataset is None else bench_options.dataset_folder(options.dataset)
+    given = again.options_of(run, server=options.server, dataset=dataset, results=options.results)
+    return _shown(bench.run_bench(given, announce=_say, resume=run), bench_report)
 
 
 def _ablate(options: argparse.Namespace) -> int:
@@ -131,19 +144,18 @@ def _measure(
     """Make a run of these engines, and show what ``report`` says of it."""
     from harness import bench, bench_options  # noqa: PLC0415 - see _parser
 
-    run = bench.run_bench(bench_options.from_arguments(options, engines), announce=_say)
+    made = bench_options.from_arguments(options, engines)
+    return _shown(bench.run_bench(made, announce=_say), report)
+
+
+def _shown(run: Run, report: Callable[[RunFigures], tuple[Block, ...]]) -> int:
+    """Show what ``report`` says of a run, and return its exit code."""
+    from harness import bench  # noqa: PLC0415 - see _parser
+
     _show(report(figures(run)), "table")
     if run.finished_at is None:
-        _say(f"stopped; what was measured is kept as run {run.id}")
+        _say(f"stopped; what was measured is kept as run {run.id}; go on with bench --resume")
     return bench.exit_code(run)
-
-
-def _gate(options: argparse.Namespace) -> int:
-    return gate.gate(options, lambda blocks: _show(blocks, options.format), _say)
-
-
-def _accept(options: argparse.Namespace) -> int:
-    return gate.accept(options, _say)
 
 
 def _history(options: argparse.Namespace) -> int:
@@ -152,6 +164,14 @@ def _history(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     return reading.compare_runs(options, lambda blocks: _show(blocks, options.format), _say, _print)
+
+
+def _gate(options: argparse.Namespace) -> int:
+    return gate.gate(options, lambda blocks: _show(blocks, options.format), _say)
+
+
+def _accept(options: argparse.Namespace) -> int:
+    return gate.accept(options, _say)
 
 
 def _selftest(options: argparse.Namespace) -> int:

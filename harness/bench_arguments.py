@@ -10,12 +10,14 @@ from harness.bench_options import (
     DEFAULT_REPEATS,
     DEFAULT_ROUNDS,
     DEFAULT_ROWS,
+    DEFAULT_SERVER,
     DEFAULT_TIMEOUT_S,
     DEFAULT_WARMUP,
     MANY_ROWS,
     ROUNDS_OF_MANY,
     default_jobs,
 )
+from harness.history import LATEST
 from harness.servers import CHOICES
 
 if TYPE_CHECKING:
@@ -31,6 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_engines(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that choose engines."""
     _add_who(parser.add_argument_group("who restores it"))
+
+
+def add_resume(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that goes on with a run."""
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=LATEST,
+        metavar="RUN",
+        help="go on with a run that was cut off, the latest if none is named, as it was begun; of "
+        "the other arguments only --server, --dataset and --results count",
+    )
 
 
 def _add_what(group: argparse._ArgumentGroup) -> None:
@@ -102,7 +116,7 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         help="processes or connections of an engine that can choose (default the cores of this"
         " machine, at most 8: %(default)s)",
     )
-    add("--server", default="auto", help=f"{CHOICES} (default %(default)s)")
+    add("--server", help=f"{CHOICES} (default {DEFAULT_SERVER})")
     add(
         "--timeout",
         type=float,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.engines import Engine
 
 DEFAULT_ROWS = 100_000
+DEFAULT_SERVER = "auto"
 DEFAULT_ROUNDS = 5
 DEFAULT_WARMUP = 1
 DEFAULT_REPEATS = 3
@@ -63,7 +64,7 @@ class BenchOptions:
     warmup: int = DEFAULT_WARMUP
     repeats: int = DEFAULT_REPEATS
     jobs: int = field(default_factory=default_jobs)
-    server: str = "auto"
+    server: str = DEFAULT_SERVER
     scenario: str = "business"
     faults: str = "none"
     seed: int = 0
@@ -146,7 +147,7 @@ def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOp
         repeats=given.repeats,
         warmup=given.warmup,
         jobs=given.jobs,
-        server=given.server,
+        server=given.server or DEFAULT_SERVER,
         scenario=given.scenario,
         faults=given.faults,
         seed=given.seed,

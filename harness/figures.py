@@ -132,7 +132,9 @@ def figures(run: Run, reference: str | None = REFERENCE) -> RunFigures:
         run=run,
         reference=reference,
         engines=tuple(_engine_figures(run, engine, reference) for engine in engines),
-        failures=tuple(trial for trial in run.trials if trial.status is not Status.OK),
+        failures=tuple(
+            trial for trial in run.trials if trial.status is not Status.OK and not trial.repeated
+        ),
     )
 
 

@@ -79,7 +79,8 @@ class Noise(msgspec.Struct, frozen=True, kw_only=True):
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One engine, one dataset, one process, one measurement.
 
-    ``repeated`` says that it was too noisy and was made again: the trial after it counts instead.
+    ``repeated`` says that it was made again, because it was too noisy or was interrupted: a later
+    one counts instead.
 
     ``peak_bytes`` is the peak resident memory of the engine's process (``VmHWM``), or, where it had
     children, the largest sum over the process tree that was sampled (``peak_source`` says which).

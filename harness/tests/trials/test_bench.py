@@ -16,7 +16,7 @@ import msgspec
 import psutil
 import pytest
 
-from harness import bench, bench_arguments, bench_options, engines, fake_engine, sizes
+from harness import bench, bench_arguments, bench_options, engines, fake_engine, schedule, sizes
 from harness.bench_options import BenchOptions
 from harness.errors import ExitCode, HarnessError, InputError
 from harness.figures import figures
@@ -64,7 +64,7 @@ def only_run(results: Path) -> Run:
 
 def test_rounds_alternate_their_order() -> None:
     a, b = fake_engine.engine(A), fake_engine.engine(B)
-    turns = list(bench.schedule([a, b], rounds=3, warmup=1))
+    turns = list(schedule.schedule([a, b], rounds=3, warmup=1))
     assert [(turn.engine, turn.round, turn.warmup) for turn in turns] == [
         (a, 1, True),
         (b, 1, True),
