@@ -39,7 +39,11 @@ _UNLOGGED = (
     "SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')"
     " AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
 )
-_COMMIT = re.compile(r"\btx:\s+(\d+),.*desc: COMMIT\b(?:.*subxacts:((?: \d+)+))?")
+_COMMIT = re.compile(
+    r"len \(rec/tot\):\s*\d+/\s*(\d+), tx:\s*(\d+), lsn: ([0-9A-F]+)/([0-9A-F]+),"
+    r".*desc: COMMIT\b(?:.*subxacts:((?: \d+)+))?"
+)
+_PAGE_BYTES = 8192
 
 # The log of a second or two; reading it takes milliseconds.
 _DUMP_TIMEOUT_S = 30
@@ -76,22 +80,30 @@ def unflushed(server: Connection, server_pid: int | None, found: Behind | None) 
     if found is None or server_pid is None:
         return ()
     server.execute(_FLUSH)
+    on_disk = _bytes(*found.start.split("/"))
+    # A record may have begun before what was flushed ends: the page before is read too. Where no
+    # record begins in the stretch at all, the program fails, and there is no commit in it.
+    start = max(on_disk // _PAGE_BYTES - 1, 0) * _PAGE_BYTES
     process = psutil.Process(server_pid)
     command = [
         *(str(Path(process.exe()).with_name("pg_waldump")), "--rmgr=Transaction"),
-        *(f"--path={Path(process.cwd()) / 'pg_wal'}", f"--start={found.start}"),
-        f"--end={found.end}",
+        *(f"--path={Path(process.cwd()) / 'pg_wal'}", f"--end={found.end}"),
+        f"--start={start >> 32:X}/{start & 0xFFFFFFFF:X}",
     ]
     dumped = subprocess.run(  # noqa: S603 - the server's own program, no shell
         command, capture_output=True, text=True, timeout=_DUMP_TIMEOUT_S, check=False
     )
-    commits = [_COMMIT.search(line) for line in dumped.stdout.splitlines()]
     return tuple(
         number
-        for commit in commits
-        if commit is not None
-        for number in (commit[1], *(commit[2] or "").split())
+        for commit in _COMMIT.finditer(dumped.stdout)
+        if _bytes(commit[3], commit[4]) + int(commit[1]) > on_disk
+        for number in (commit[2], *(commit[5] or "").split())
     )
+
+
+def _bytes(high: str, low: str) -> int:
+    """Return a position in the log, of which the server writes two halves in hexadecimal."""
+    return (int(high, 16) << 32) + int(low, 16)
 
 
 def judge_durability(

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from harness import engines, manifest
+from harness import manifest
 from harness.durable import judge_durability
-from harness.floor.encode import encode
 from harness.judge import judge
 from harness.meter import Limits
 from harness.record import Status, TableResult
@@ -62,13 +61,6 @@ def test_a_table_without_log_is_wrong(stage: Stage, small_engine: Callable[..., 
     status, detail = came_out(stage, small_engine("sql=ALTER TABLE pets SET UNLOGGED"))
     assert status is Status.WRONG_RESULT
     assert detail == "pets: it is unlogged, so that a crash of the server empties it"
-
-
-@pytest.mark.parametrize("name", ["restore", "floor"])
-def test_the_engines_here_leave_all_on_disk(stage: Stage, tmp_path: Path, name: str) -> None:
-    folder = encode(stage.server, stage.backup, stage.manifest, tmp_path, print)
-    on_stage = Stage(stage.server, stage.backup, stage.manifest, Limits(60), floor=folder)
-    assert came_out(on_stage, engines.named(name)) == (Status.OK, "")
 
 
 def test_a_server_that_was_told_not_to_wait_for_its_disk_is_wrong(database: Database) -> None:
