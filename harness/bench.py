@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness import fake_engine, history, manifest, noise, trial, units
-from harness.environment import fingerprint
+from harness.environment import cores, fingerprint
 from harness.errors import ExitCode, HarnessError
 from harness.floor.encode import encode
 from harness.generate import cached
@@ -153,7 +152,7 @@ def _trials(
 def _is_noisy(made: Trial) -> bool:
     """Say whether a trial gave figures that something else has moved, so that another may do."""
     counts = made.status is Status.OK and not made.warmup
-    return counts and bool(noise.disturbances(made.noise, os.cpu_count() or 1))
+    return counts and bool(noise.disturbances(made.noise, cores()))
 
 
 def _was_noisy(made: Trial) -> bool:

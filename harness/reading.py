@@ -114,10 +114,10 @@ def history(given: argparse.Namespace, show: Show, say: Say, write: Say) -> Exit
         raise InputError(f"--limit {given.limit} makes no sense; write 1 or more")
     if given.trend and given.engine is None:
         raise InputError("--trend is of one engine; name it with --engine")
-    from harness.index import Filters  # noqa: PLC0415 - see _index
+    from harness.index import Filters  # noqa: PLC0415 - see open_index
 
     filters = Filters(**{name: getattr(given, name) for name in _FILTERS})
-    with _index(given.results, say) as index:
+    with open_index(given.results, say) as index:
         if given.id is not None:
             _show_run(choose(index.entries(filters), given.id), given.format, show, write)
         elif given.trend or given.format in export.WRITERS:
@@ -143,7 +143,7 @@ def compare_runs(given: argparse.Namespace, show: Show, say: Say, write: Say) ->
     Raises:
         HarnessError: there are no such runs, or their times cannot be compared as was asked.
     """
-    with _index(given.results, say) as index:
+    with open_index(given.results, say) as index:
         before, after = _chosen(index.entries(), given.ids)
     found = compare(read(Path(before.path)), read(Path(after.path)))
     if given.times and found.basis is not Basis.TIMES:
@@ -198,8 +198,12 @@ def _chosen(entries: list[Entry], ids: list[str]) -> tuple[Entry, Entry]:
     return before, after
 
 
-def _index(results: Path | None, say: Say) -> Index:
-    """Open the index of the history, warning of what cannot be read."""
+def open_index(results: Path | None, say: Say) -> Index:
+    """Open the index of the history, warning of what cannot be read.
+
+    Raises:
+        HarnessError: there is no such folder, or a file in it cannot be looked at.
+    """
     if results is not None and not results.is_dir():
         raise InputError(f"--results {results}: there is no such folder")
     # With it comes SQLAlchemy, for which no other command should wait.

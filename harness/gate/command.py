@@ -12,14 +12,16 @@ from harness.gate.confirm import bench_again, confirm
 from harness.gate.limits import ROLLING, Settings, load
 from harness.gate.report import gate_report
 from harness.gate.verdict import Finding, Judged, judge
-from harness.history import LATEST, PUBLISHED, choose, open_history
-from harness.reading import add_format, add_results
+from harness.history import LATEST, PUBLISHED, choose, read
+from harness.reading import add_format, add_results, open_index
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from harness.gate.accepted import Accepted
     from harness.gate.baseline import Baseline
+    from harness.index import Entry
     from harness.record import Run
     from harness.tables import Block
 
@@ -75,10 +77,10 @@ def gate(given: argparse.Namespace, show: Show, announce: Announce) -> ExitCode:
         HarnessError: there is no such run or baseline, or the settings make no sense.
     """
     settings = load()
-    runs = _runs(given.results, announce)
-    of = choose(runs, given.run_id)
+    named = given.baseline or settings.baseline
     changes = accepted.load(_folder(given.results))
-    against = baseline.choose(runs, of, changes, given.baseline or settings.baseline, settings.runs)
+    of, runs = _judged_and_judges(given, named, changes, announce)
+    against = baseline.choose(runs, of, changes, named, settings.runs)
     found = _judged(of, against, settings)
     stands, doubt = found.findings, None
     if found.findings and not given.no_confirm:
@@ -102,7 +104,8 @@ def accept(given: argparse.Namespace, announce: Announce) -> ExitCode:
         raise InputError("--why is empty; say why the change is meant")
     if given.name == ROLLING:
         raise InputError(f"--as {ROLLING}: that means the last runs; take another name")
-    of = choose(_runs(given.results, announce), given.run_id)
+    with open_index(given.results, announce) as index:
+        of = _candidate(index.entries(), given.run_id)
     measured = {trial.engine for trial in of.trials}
     for engine in given.engine or ():
         if engine not in measured:
@@ -134,12 +137,41 @@ def _add_run(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("run_id", nargs="?", default=LATEST, metavar="RUN", help=text)
 
 
-def _runs(results: Path | None, announce: Announce) -> tuple[Run, ...]:
-    """Return the runs that can be judged or judge."""
-    listing = open_history(results).runs()
-    for unreadable in listing.unreadable:
-        announce(f"warning: {unreadable}")
-    return baseline.candidates(listing.runs)
+def _judged_and_judges(
+    given: argparse.Namespace, named: str, changes: Sequence[Accepted], announce: Announce
+) -> tuple[Run, list[Run]]:
+    """Return the run to judge, and those that can judge it; of long histories, not all are read."""
+    from harness.index import Filters  # noqa: PLC0415 - SQLAlchemy, as in reading
+
+    with open_index(given.results, announce) as index:
+        entries = index.entries()
+        of = _candidate(entries, given.run_id)
+        alike = index.entries(Filters(rows=of.dataset.rows, scenario=of.dataset.scenario))
+        known = {named, *(change.run for change in changes)}
+        chosen = [
+            *[entry for entry in alike if entry.started_at <= of.started_at][-drift.MOST_RUNS :],
+            *(entry for entry in entries if entry.id.startswith(tuple(known))),
+            *([] if named == ROLLING else index.entries(Filters(commit=named))),
+        ]
+    paths = dict.fromkeys(entry.path for entry in sorted(chosen, key=lambda e: e.started_at))
+    return of, [read(Path(path)) for path in paths]
+
+
+def _candidate(entries: Sequence[Entry], name: str) -> Run:
+    """Return the run that is named, or the latest that can be judged.
+
+    Raises:
+        InputError: there is none, or it was cut off.
+    """
+    if name == LATEST:
+        for entry in reversed(entries):
+            run = read(Path(entry.path))
+            if baseline.candidates([run]):
+                return run
+    run = read(Path(choose(entries, name).path))
+    if not baseline.candidates([run]):
+        raise InputError(f"run {run.id} was cut off, or made to confirm an alarm; name another")
+    return run
 
 
 def _folder(results: Path | None) -> Path:

@@ -61,7 +61,7 @@ def drift(of: Run, baseline: Baseline, settings: Settings) -> Iterator[Finding]:
     """
     for engine in dict.fromkeys(trial.engine for trial in of.trials):
         runs = (*baseline.history(engine)[-MOST_RUNS:], of)
-        told = [figures(run) for run in runs]
+        told = [figures(run, reference=None) for run in runs]
         for measure in (Measure.FLOOR, Measure.LEGACY, Measure.MEMORY):
             points = [
                 (run.run.id, statistics.median(values))
@@ -100,6 +100,6 @@ def _risen(
 
 def still_risen(run: Run, found: Finding) -> bool:
     """Say whether a figure of another run stands above its lowest level as well."""
-    values = series(figures(run), found.engine, found.measure)
+    values = series(figures(run, reference=None), found.engine, found.measure)
     lowest = found.before or 0.0
     return not values or statistics.median(values) >= lowest * (1 + found.limit)

@@ -84,9 +84,9 @@ def judge(of: Run, baseline: Baseline, settings: Settings) -> Judged:
     findings: list[Finding] = []
     untold: list[str] = []
     held = 0
-    now = figures(of)
+    now = figures(of, reference=None)
     for engine in _engines(baseline, of):
-        before = [figures(run) for run in baseline.of(engine)]
+        before = [figures(run, reference=None) for run in baseline.of(engine)]
         before = [run for run in before if run.samples(engine).trials]
         if not before:
             continue

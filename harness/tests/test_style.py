@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report_compare": {"stats", "figures", "compare", "units", "tables", "cells", "report"}
     | {"verdicts"},
     "gate": {"gate", "record", "errors", "stats", "figures", "compare", "verdicts", "history"}
-    | {"report", "tables", "units", "bench", "again", "environment", "reading"},
+    | {"report", "tables", "units", "bench", "again", "environment", "reading", "index"},
     "index": {"record", "record_file", "errors", "figures", "history"},
     "export": {"record", "compare", "verdicts"},
     "report_trend": {"tables", "units"},
