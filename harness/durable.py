@@ -154,4 +154,4 @@ def _why(
     row = target.execute(query.format(sql.Identifier(table.table)), [list(transactions)]).fetchone()
     if row is None or not row[0]:
         return None
-    return f"{row[0]:,} rows were not on the server's disk when it ended"
+    return f"{row[0]:,} of {table.expected:,} rows not on the server's disk when it ended"

@@ -46,7 +46,7 @@ def test_an_engine_that_returns_before_its_rows_are_on_disk_is_wrong(
 ) -> None:
     status, detail = came_out(stage, small_engine("unflushed"))
     assert status is Status.WRONG_RESULT
-    assert "rows were not on the server's disk when it ended" in detail
+    assert "rows not on the server's disk when it ended" in detail
 
 
 def test_one_that_waits_for_the_disk_in_the_end_is_right(
