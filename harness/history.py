@@ -74,7 +74,7 @@ class History:
 
     def __init__(self, root: Path, *, published: Path | None = None) -> None:
         self.root = root
-        self._folders = (root,) if published is None else (published, root)
+        self.folders = (root,) if published is None else (published, root)
 
     def write(self, run: Run) -> Path:
         """Write a run, in place of what was written of it before, and return its file.
@@ -123,7 +123,7 @@ class History:
         """Return the files of all runs, those of the second folder first."""
         return [
             path
-            for folder in self._folders
+            for folder in self.folders
             # By name: comparing paths takes long, where there are thousands.
             for path in sorted(folder.glob("*.json"), key=lambda path: path.name)
         ]

@@ -7,8 +7,10 @@ whenever it is opened, and thrown away and made anew when it is damaged or of an
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
@@ -21,7 +23,6 @@ from harness.record_file import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from harness.history import History
     from harness.record import Environment, Run
@@ -166,11 +167,11 @@ class Index:
 
     def _open(self, history: History) -> sa.Engine:
         """Open the file, or make it anew; in memory, where none can be written."""
-        files = history.files()
+        looks = _look(history.folders)
         for _ in range(2):
             engine = sa.create_engine(f"sqlite:///{self._path}")
             try:
-                _bring_up_to_date(engine, files)
+                _bring_up_to_date(engine, looks)
             except sa.exc.DatabaseError:
                 engine.dispose()
                 with contextlib.suppress(OSError):
@@ -178,7 +179,7 @@ class Index:
             else:
                 return engine
         engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
-        _bring_up_to_date(engine, files)
+        _bring_up_to_date(engine, looks)
         return engine
 
 
@@ -186,7 +187,7 @@ class Index:
 _ITS_OWN = frozenset({"path", "changed_ns", "size_bytes", "unreadable"})
 
 
-def _bring_up_to_date(engine: sa.Engine, files: Sequence[Path]) -> None:
+def _bring_up_to_date(engine: sa.Engine, looks: dict[str, tuple[int, int]]) -> None:
     """Read the files that are new or have changed, and forget those that are gone."""
     with engine.begin() as connection:
         version = connection.exec_driver_sql("PRAGMA user_version").scalar()
@@ -201,13 +202,11 @@ def _bring_up_to_date(engine: sa.Engine, files: Sequence[Path]) -> None:
                 sa.select(run.path, run.changed_ns, run.size_bytes)
             )
         }
-        there = {str(path): path for path in files}
-        looks = {name: _look(path) for name, path in there.items()}
         stale = [name for name in known if looks.get(name) != known[name]]
         for table in (_FIGURES, _RUNS):
             _forget(connection, table, stale)
-        new = [there[name] for name, look in looks.items() if known.get(name) != look]
-        made = [_rows(path, looks[str(path)]) for path in new]
+        new = [name for name, look in looks.items() if known.get(name) != look]
+        made = [_rows(Path(name), looks[name]) for name in new]
         if made:
             connection.execute(_RUNS.insert(), [row for row, _ in made])
         if of_engines := [row for _, rows in made for row in rows]:
@@ -220,13 +219,22 @@ def _forget(connection: sa.Connection, table: sa.Table, paths: Iterable[str]) ->
         connection.execute(table.delete().where(table.c.path == sa.bindparam("gone")), gone)
 
 
-def _look(path: Path) -> tuple[int, int]:
-    """Return what tells whether a file has changed."""
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise HistoryError(f"{path} cannot be looked at ({error.strerror})") from error
-    return found.st_mtime_ns, found.st_size
+def _look(folders: Iterable[Path]) -> dict[str, tuple[int, int]]:
+    """Return what tells whether a file of a run has changed, by its path."""
+    looks = {}
+    for folder in folders:
+        try:
+            with os.scandir(folder) as found:
+                files = [file for file in found if file.name.endswith(".json")]
+        except FileNotFoundError:  # nothing is recorded there yet
+            continue
+        except OSError as error:
+            raise HistoryError(f"{folder} cannot be read ({error.strerror})") from error
+        for file in files:
+            with contextlib.suppress(FileNotFoundError):  # deleted since
+                look = file.stat()
+                looks[file.path] = (look.st_mtime_ns, look.st_size)
+    return looks
 
 
 def _rows(path: Path, look: tuple[int, int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
