@@ -10,18 +10,13 @@ import io
 import os
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import generate
-from harness.compare import compare
+from harness import gate, reading, selftest
 from harness.environment import version
-from harness.errors import ExitCode, HarnessError, InputError
+from harness.errors import ExitCode, HarnessError
 from harness.figures import figures
-from harness.history import choose, open_history
-from harness.report import bench_report, headline, history_report
-from harness.report_chaos import chaos_report
-from harness.report_compare import compare_report
+from harness.report import bench_report
 from harness.tables import DEFAULT_WIDTH, to_markdown, to_terminal
 
 if TYPE_CHECKING:
@@ -40,12 +35,10 @@ exit codes:
   3  finished, but with rejects, or with trials that are not ok
   1  failed, or stopped before the end
   2  usage or input that makes no sense
+  4  gate: something got slower, fatter or lossier
 
 `python -m harness COMMAND --help` tells more of each.
 """
-
-_LIMIT = 20
-_RUNS_COMPARED = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Make the parser for a command line; what only ``bench`` needs is imported for it alone."""
+    """Make the parser for a command line; what only some commands need is imported for those."""
     parser = argparse.ArgumentParser(
         prog="python -m harness",
         description="Generate backups, restore them with each engine, measure, verify, compare.",
@@ -86,7 +79,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    generate.add_arguments(add("generate", generate.run, "Write a backup with its ground truth."))
+    generate_parser = add("generate", _generate, "Write a backup with its ground truth.")
+    if "generate" in words:
+        from harness import generate  # noqa: PLC0415 - as below
+
+        generate.add_arguments(generate_parser)
     bench_text = "Restore a backup with each engine, measure, verify, record, and show a table."
     bench_parser = add("bench", _bench, bench_text)
     ablate_text = "Measure what each technique gives, from the naive restorer to the full one."
@@ -95,63 +92,46 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     chaos_parser = add("chaos", _chaos, chaos_text)
     if {"bench", "ablate", "chaos"} & set(words):
         # With it come psycopg and all that restores, for which no other command should wait.
-        from harness import bench_options  # noqa: PLC0415
+        from harness import bench_arguments  # noqa: PLC0415
         from harness.chaos import options as chaos_options  # noqa: PLC0415
 
         chaos_options.add_arguments(chaos_parser)
-        bench_options.add_engines(bench_parser)
-        bench_options.add_arguments(bench_parser)
-        bench_options.add_arguments(ablate_parser)
-    _add_history(add("history", _history, "List the runs that were recorded, or show one."))
-    _add_compare(add("compare", _compare, "Lay two runs side by side."))
+        bench_arguments.add_engines(bench_parser)
+        bench_arguments.add_arguments(bench_parser)
+        bench_arguments.add_resume(bench_parser)
+        bench_arguments.add_arguments(ablate_parser)
+    selftest_text = "Check that the harness finds what is put in, and nothing else."
+    selftest.add_arguments(add("selftest", _selftest, selftest_text))
+    history_text = "List the runs that were recorded, or show one."
+    reading.add_history(add("history", _history, history_text))
+    reading.add_compare(add("compare", _compare, "Lay two runs side by side."))
+    gate.add_gate(add("gate", _gate, "Fail where an engine got slower, fatter or lossier."))
+    gate.add_accept(add("accept", _accept, "Write down that a change of figures is meant."))
     return parser
 
 
-def _add_history(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "id", nargs="?", metavar="RUN", help="show this run: the start of its id or file, or latest"
-    )
-    parser.add_argument(
-        "--limit",
-        type=int,
-        default=_LIMIT,
-        metavar="N",
-        help="list the newest N (default %(default)s)",
-    )
-    _add_reading(parser)
+def _generate(options: argparse.Namespace) -> int:
+    from harness import generate  # noqa: PLC0415 - see _parser
 
-
-def _add_compare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "ids",
-        nargs="*",
-        metavar="RUN",
-        help="before and after: the starts of their ids or files, or latest (default the newest "
-        "two); one alone is compared with the latest",
-    )
-    _add_reading(parser)
-
-
-def _add_reading(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--results",
-        type=Path,
-        metavar="DIR",
-        help="folder of the runs (default results/ and results/local/)",
-    )
-    parser.add_argument(
-        "--format",
-        choices=("table", "markdown"),
-        default="table",
-        help="how to write it (default %(default)s)",
-    )
+    return generate.run(options)
 
 
 def _bench(options: argparse.Namespace) -> int:
     from harness import bench_options  # noqa: PLC0415 - see _parser
 
+    if options.resume is not None:
+        return _resume(options)
     chosen = bench_options.chosen_engines(options)
     return _measure(options, chosen, bench_report)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from harness import again, bench, bench_options, resume  # noqa: PLC0415 - see _parser
+
+    run = resume.cut_off(options.results, options.resume)
+    dataset = None if options.dataset is None else bench_options.dataset_folder(options.dataset)
+    given = again.options_of(run, server=options.server, dataset=dataset, results=options.results)
+    return _shown(bench.run_bench(given, announce=_say, resume=run), bench_report)
 
 
 def _ablate(options: argparse.Namespace) -> int:
@@ -168,10 +148,17 @@ def _measure(
     """Make a run of these engines, and show what ``report`` says of it."""
     from harness import bench, bench_options  # noqa: PLC0415 - see _parser
 
-    run = bench.run_bench(bench_options.from_arguments(options, engines), announce=_say)
+    made = bench_options.from_arguments(options, engines)
+    return _shown(bench.run_bench(made, announce=_say), report)
+
+
+def _shown(run: Run, report: Callable[[RunFigures], tuple[Block, ...]]) -> int:
+    """Show what ``report`` says of a run, and return its exit code."""
+    from harness import bench  # noqa: PLC0415 - see _parser
+
     _show(report(figures(run)), "table")
     if run.finished_at is None:
-        _say(f"stopped; what was measured is kept as run {run.id}")
+        _say(f"stopped; what was measured is kept as run {run.id}; go on with bench --resume")
     return bench.exit_code(run)
 
 
@@ -180,65 +167,30 @@ def _chaos(options: argparse.Namespace) -> int:
     from harness.chaos import options as chaos_options  # noqa: PLC0415 - see _parser
 
     run = campaign.run_campaign(chaos_options.from_arguments(options), announce=_say)
-    _show(_told(run), "table")
+    _show(reading.told(run), "table")
     if run.finished_at is None:
         _say(f"stopped; what was found is kept as run {run.id}")
     return campaign.exit_code(run)
 
 
-def _told(run: Run) -> tuple[Block, ...]:
-    """Say in full what a run found, of whichever sort it is."""
-    if run.chaos is not None:
-        return (headline(run), *chaos_report(run.chaos))
-    return bench_report(figures(run))
-
-
 def _history(options: argparse.Namespace) -> int:
-    if options.limit < 1:
-        raise InputError(f"--limit {options.limit} makes no sense; write 1 or more")
-    runs = _runs(options.results)
-    if options.id is not None:
-        _show(_told(choose(runs, options.id)), options.format)
-    elif runs:
-        # Without a reference, no ratios are worked out; a list shows none.
-        newest = tuple(figures(run, reference=None) for run in runs[-options.limit :])
-        _show(history_report(newest, older=len(runs) - len(newest)), options.format)
-    else:
-        _say("no run is recorded yet; make one with: python -m harness bench")
-    return ExitCode.OK
+    return reading.history(options, lambda blocks: _show(blocks, options.format), _say, _print)
 
 
 def _compare(options: argparse.Namespace) -> int:
-    measured = tuple(run for run in _runs(options.results) if run.chaos is None)
-    before, after = _chosen(measured, options.ids)
-    _show(compare_report(compare(before, after)), options.format)
-    return ExitCode.OK
+    return reading.compare_runs(options, lambda blocks: _show(blocks, options.format), _say, _print)
 
 
-def _chosen(runs: tuple[Run, ...], ids: list[str]) -> tuple[Run, Run]:
-    """Return the two runs that were named, or the newest two."""
-    if len(ids) > _RUNS_COMPARED:
-        raise InputError(f"{len(ids)} runs were named; name two, one or none")
-    if len(runs) < _RUNS_COMPARED:
-        held = "one run" if runs else "no run"
-        raise InputError(
-            f"it takes two runs, and the history holds {held}; make another with bench"
-        )
-    before = choose(runs, ids[0]) if ids else runs[-2]
-    after = choose(runs, ids[1]) if len(ids) == _RUNS_COMPARED else runs[-1]
-    if before.id == after.id:
-        raise InputError(f"both are run {before.id}; name two different ones")
-    return before, after
+def _gate(options: argparse.Namespace) -> int:
+    return gate.gate(options, lambda blocks: _show(blocks, options.format), _say)
 
 
-def _runs(results: Path | None) -> tuple[Run, ...]:
-    """Read the history, warning of what cannot be read."""
-    if results is not None and not results.is_dir():
-        raise InputError(f"--results {results}: there is no such folder")
-    listing = open_history(results).runs()
-    for unreadable in listing.unreadable:
-        _say(f"warning: {unreadable}")
-    return listing.runs
+def _accept(options: argparse.Namespace) -> int:
+    return gate.accept(options, _say)
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    return selftest.run(options, lambda blocks: _show(blocks, "table"), _say)
 
 
 def _show(blocks: tuple[Block, ...], form: str) -> None:
@@ -248,6 +200,10 @@ def _show(blocks: tuple[Block, ...], form: str) -> None:
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else DEFAULT_WIDTH
     print(to_terminal(blocks, width=width, color=terminal and "NO_COLOR" not in os.environ), end="")
+
+
+def _print(text: str) -> None:
+    print(text, end="")
 
 
 def _tolerate_narrow_encodings() -> None:

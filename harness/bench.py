@@ -10,16 +10,18 @@ import contextlib
 import dataclasses
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness import fake_engine, history, manifest, trial, units
-from harness.environment import fingerprint
+from harness import fake_engine, history, manifest, noise, trial, units
+from harness.environment import cores, fingerprint
 from harness.errors import ExitCode, HarnessError
 from harness.floor.encode import encode
 from harness.generate import cached
 from harness.record import Run, Server, Status, Trial
+from harness.resume import resumed
+from harness.schedule import left, left_s, schedule
 from harness.servers import open_server
 from harness.stop import Stop, Stopped
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from harness.bench_options import BenchOptions
     from harness.engines import Engine
     from harness.manifest import Manifest
+    from harness.schedule import Turn
     from harness.trial import Stage, Try
 
     Announce = Callable[[str], None]
@@ -41,14 +44,6 @@ _NO_SERVER = Server(kind="none", reason="only fake engines", version="none", set
 LONG_ROWS = 1_000_000
 
 
-class Turn(NamedTuple):
-    """Whose turn it is."""
-
-    engine: Engine
-    round: int
-    warmup: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is restored in a run: a backup with its ground truth."""
@@ -57,7 +52,7 @@ class Subject:
     manifest: Manifest
 
 
-def run_bench(options: BenchOptions, *, announce: Announce) -> Run:
+def run_bench(options: BenchOptions, *, announce: Announce, resume: Run | None = None) -> Run:
     """Make a run as ``options`` say, and record it trial by trial.
 
     SIGINT, SIGTERM and SIGHUP stop it: the trial under way becomes ``interrupted``, all that was
@@ -67,6 +62,7 @@ def run_bench(options: BenchOptions, *, announce: Announce) -> Run:
     Args:
         options: what to run.
         announce: told each step in a line.
+        resume: a run that was cut off, to go on with; ``options`` are those that it was made with.
 
     Raises:
         HarnessError: the run could not be made or not go on; what is recorded stays.
@@ -76,44 +72,53 @@ def run_bench(options: BenchOptions, *, announce: Announce) -> Run:
         with stop.interruptible():
             subject = _subject(options, announce)
             server, tries = cleanup.enter_context(_tries(options, subject, stop, announce))
-        run = Run(
-            id=history.new_id(),
-            started_at=trial.now(),
-            parameters=options.parameters(),
-            dataset=subject.manifest.dataset(),
-            server=server,
-            environment=fingerprint(),
-        )
+        run = _begun(options, subject, server, resume)
         turns = tuple(schedule(options.engines, rounds=options.rounds, warmup=options.warmup))
         store = history.open_history(options.results)
         store.write(run)
-        for made in _trials(turns, subject.manifest, tries, stop):
+        repeats = max(0, options.repeats - sum(_was_noisy(made) for made in run.trials))
+        for made in _trials(left(run, turns), subject.manifest, tries, stop, repeats):
             run = msgspec.structs.replace(run, trials=(*run.trials, made))
             store.write(run)
-            announce(f"[{len(run.trials)}/{len(turns)}] {describe(made)}")
-        if _is_complete(run, turns):
+            announce(_told(run, turns, made))
+        if not left(run, turns):
             run = msgspec.structs.replace(run, finished_at=trial.now())
             store.write(run)
         return run
+
+
+def _begun(options: BenchOptions, subject: Subject, server: Server, resume: Run | None) -> Run:
+    """Return a run without a trial, or the one to go on with."""
+    dataset = subject.manifest.dataset()
+    if resume is not None:
+        return resumed(
+            resume, dataset=dataset, server=server, environment=fingerprint(), now=trial.now()
+        )
+    return Run(
+        id=history.new_id(),
+        started_at=trial.now(),
+        parameters=options.parameters(),
+        dataset=dataset,
+        server=server,
+        environment=fingerprint(),
+    )
+
+
+def _told(run: Run, turns: Sequence[Turn], made: Trial) -> str:
+    """Say how a trial came out, how many are made, and how long the others will take."""
+    taken = len(turns) - len(left(run, turns))
+    said = f"[{taken}/{len(turns)}] {describe(made)}"
+    seconds = left_s(run, turns, trial.now())
+    # Of less than this, nobody wants to be told.
+    return said if seconds is None or seconds < 1 else f"{said} ({units.duration(seconds)} left)"
 
 
 def exit_code(run: Run) -> ExitCode:
     """Return what a run ends its command with: 3 where it finished with trials that are not ok."""
     if run.finished_at is None:
         return ExitCode.FAILED
-    ok = all(made.status is Status.OK for made in run.trials)
+    ok = all(made.status is Status.OK or made.repeated for made in run.trials)
     return ExitCode.OK if ok else ExitCode.REJECTS
-
-
-def schedule(engines: Sequence[Engine], *, rounds: int, warmup: int) -> Iterator[Turn]:
-    """Yield whose turn it is: the warm-up rounds, then the others, each second one backwards.
-
-    In the order ABBA, a machine that slows down or speeds up steadily favours no engine.
-    """
-    for count, is_warmup in ((warmup, True), (rounds, False)):
-        for number in range(1, count + 1):
-            for engine in engines if number % 2 else reversed(engines):
-                yield Turn(engine, number, is_warmup)
 
 
 def describe(made: Trial) -> str:
@@ -124,23 +129,35 @@ def describe(made: Trial) -> str:
         *([units.megabytes(made.peak_bytes)] if made.peak_bytes is not None else []),
     ]
     said = f"{which}: {' '.join([made.status.value, ', '.join(figures)]).strip()}"
+    if made.repeated:
+        said += "; noisy, so it is made again"
     return said if made.detail is None else f"{said} - {made.detail}"
 
 
 def _trials(
-    turns: Sequence[Turn], truth: Manifest, tries: dict[str, Try], stop: Stop
+    turns: Sequence[Turn], truth: Manifest, tries: dict[str, Try], stop: Stop, repeats: int
 ) -> Iterator[Trial]:
-    """Take the turns until someone asks to stop."""
+    """Take the turns until someone asks to stop; of noisy ones so many are taken again."""
     for turn in turns:
         if stop.requested:
             return
-        yield _take(turn, truth, tries[turn.engine.name])
+        made = _take(turn, truth, tries[turn.engine.name])
+        while repeats and _is_noisy(made) and not stop.requested:
+            repeats -= 1
+            yield msgspec.structs.replace(made, repeated=True)
+            made = _take(turn, truth, tries[turn.engine.name])
+        yield made
 
 
-def _is_complete(run: Run, turns: Sequence[Turn]) -> bool:
-    """Say whether every turn was taken to its end."""
-    interrupted = any(made.status is Status.INTERRUPTED for made in run.trials)
-    return len(run.trials) == len(turns) and not interrupted
+def _is_noisy(made: Trial) -> bool:
+    """Say whether a trial gave figures that something else has moved, so that another may do."""
+    counts = made.status is Status.OK and not made.warmup
+    return counts and bool(noise.disturbances(made.noise, cores()))
+
+
+def _was_noisy(made: Trial) -> bool:
+    """Say whether a trial was made again for its noise, and not because it was interrupted."""
+    return made.repeated and made.status is Status.OK
 
 
 def _take(turn: Turn, truth: Manifest, try_once: Try) -> Trial:

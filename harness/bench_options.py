@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import engines, fake_engine
+from harness import engines, fake_engine, manifest, said
 from harness.errors import InputError
 from harness.generate import DatasetSpec
 from harness.generate.pieces import processor_count
 from harness.manifest import MANIFEST
 from harness.meter import Limits
 from harness.record import FLOOR
-from harness.servers import CHOICES
+from harness.sizes import size_bytes
 
 if TYPE_CHECKING:
     import argparse
@@ -22,8 +21,15 @@ if TYPE_CHECKING:
     from harness.engines import Engine
 
 DEFAULT_ROWS = 100_000
+DEFAULT_SERVER = "auto"
 DEFAULT_ROUNDS = 5
 DEFAULT_WARMUP = 1
+DEFAULT_REPEATS = 3
+
+# Above this, five rounds of each engine take longer than most will wait; what fewer say is then
+# called descriptive (``stats.MIN_ROUNDS``).
+MANY_ROWS = 1_000_000
+ROUNDS_OF_MANY = 3
 DEFAULT_TIMEOUT_S = 1800.0
 CACHE = Path("datasets/cache")
 
@@ -36,13 +42,6 @@ MOST_ROUNDS = 1000
 MOST_JOBS = 64
 LONGEST_TIMEOUT_S = 7 * 24 * 3600.0
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", re.IGNORECASE)
-_UNITS: dict[str, int] = {
-    f"{prefix}{suffix}": base ** (power + 1)
-    for power, prefix in enumerate("kmgt")
-    for suffix, base in (("b", 1000), ("ib", 1024))
-}
-
 
 def default_jobs() -> int:
     """Return how many processes an engine may use, if nobody says: this machine's cores."""
@@ -53,6 +52,8 @@ def default_jobs() -> int:
 class BenchOptions:
     """What a run does. ``dataset`` is a generated one, and then the arguments that make one rest.
 
+    ``confirms`` is the run whose alarm it is made to confirm, if it is (``harness/gate``).
+
     Raises:
         InputError: a value makes no sense.
     """
@@ -61,8 +62,9 @@ class BenchOptions:
     rows: int = DEFAULT_ROWS
     rounds: int = DEFAULT_ROUNDS
     warmup: int = DEFAULT_WARMUP
+    repeats: int = DEFAULT_REPEATS
     jobs: int = field(default_factory=default_jobs)
-    server: str = "auto"
+    server: str = DEFAULT_SERVER
     scenario: str = "business"
     faults: str = "none"
     seed: int = 0
@@ -72,6 +74,7 @@ class BenchOptions:
     limits: Limits = field(default_factory=lambda: Limits(DEFAULT_TIMEOUT_S))
     results: Path | None = None
     cache: Path = CACHE
+    confirms: str | None = None
 
     def __post_init__(self) -> None:
         _within("--rows", self.rows, 1, MOST_ROWS)
@@ -79,6 +82,7 @@ class BenchOptions:
             self.spec()  # which checks the rest of what makes one
         _within("--rounds", self.rounds, 1, MOST_ROUNDS)
         _within("--warmup", self.warmup, 0, MOST_ROUNDS)
+        _within("--repeats", self.repeats, 0, MOST_ROUNDS)
         _within("--jobs", self.jobs, 1, MOST_JOBS)
         _within("--timeout", self.limits.timeout_s, 0.001, LONGEST_TIMEOUT_S)
         names = [engine.name for engine in self.engines]
@@ -102,24 +106,18 @@ class BenchOptions:
         url = "://" in self.server
         return {
             "engines": [engine.name for engine in self.engines],
+            "engine_commands": [
+                said.redact(engine.given, ()) for engine in self.engines if engine.given
+            ],
             "rounds": self.rounds,
             "warmup": self.warmup,
+            "repeats": self.repeats,
             "jobs": self.jobs,
             "server": "url" if url else self.server,  # a URL can hold a password
             "timeout_s": self.limits.timeout_s,
             "memory_limit_bytes": self.limits.memory_bytes,
+            **({"confirms": self.confirms} if self.confirms else {}),
         }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``bench``, or, less those that choose engines, of ``ablate``."""
-    _add_what(parser.add_argument_group("what is restored"))
-    _add_how(parser.add_argument_group("how it is measured"))
-
-
-def add_engines(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that choose engines."""
-    _add_who(parser.add_argument_group("who restores it"))
 
 
 def chosen_engines(given: argparse.Namespace) -> tuple[Engine, ...]:
@@ -129,7 +127,7 @@ def chosen_engines(given: argparse.Namespace) -> tuple[Engine, ...]:
         InputError: there is no such engine, or a command makes no sense.
     """
     commands = tuple(engines.command(text) for text in given.engine_command)
-    return tuple(_engine(name, commands) for name in _names(given, commands))
+    return tuple(engine(name, commands) for name in _names(given, commands))
 
 
 def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOptions:
@@ -139,35 +137,26 @@ def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOp
         InputError: a value makes no sense; the message names the argument.
     """
     memory_bytes = size_bytes(given.memory_limit) if given.memory_limit is not None else None
+    dataset = None if given.dataset is None else dataset_folder(given.dataset)
+    rows = given.rows if dataset is None else manifest.load(dataset).rows
+    few = DEFAULT_ROUNDS if rows <= MANY_ROWS else ROUNDS_OF_MANY
     return BenchOptions(
         engines=of,
         rows=given.rows,
-        rounds=given.rounds,
+        rounds=few if given.rounds is None else given.rounds,
+        repeats=given.repeats,
         warmup=given.warmup,
         jobs=given.jobs,
-        server=given.server,
+        server=given.server or DEFAULT_SERVER,
         scenario=given.scenario,
         faults=given.faults,
         seed=given.seed,
         style=given.style,
         compress=given.compress,
-        dataset=None if given.dataset is None else dataset_folder(given.dataset),
+        dataset=dataset,
         limits=Limits(given.timeout, memory_bytes),
         results=given.results,
     )
-
-
-def size_bytes(text: str) -> int:
-    """Return the bytes of a size such as ``512MiB`` or ``2GB``.
-
-    Raises:
-        InputError: it is none.
-    """
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise InputError(f"{text!r} is no size; write a number and its unit, such as 512MiB or 2GB")
-    number, unit = found.groups()
-    return round(float(number) * _UNITS[unit.lower()])
 
 
 def dataset_folder(path: Path) -> Path:
@@ -178,96 +167,13 @@ def dataset_folder(path: Path) -> Path:
     """
     if (path / MANIFEST).is_file():
         return path
-    found = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    found = sorted(truth.parent for truth in path.glob(f"*/{MANIFEST}"))
     if not found:
         raise InputError(
             f"--dataset {path}: no dataset there (no {MANIFEST}); make one with: "
             f"python -m harness generate --rows {DEFAULT_ROWS} --out {path}"
         )
     return found[-1]
-
-
-def _add_what(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--rows", type=int, default=DEFAULT_ROWS, metavar="N", help="rows (default %(default)s)")
-    add("--scenario", default="business", metavar="NAME", help="schema (default %(default)s)")
-    add("--faults", default="none", metavar="PROFILE", help="none, realistic or hostile damage")
-    add("--seed", type=int, default=0, metavar="N", help="another seed, other rows")
-    add("--style", default="lines", metavar="STYLE", help="lines, compact or pretty JSON")
-    add("--compress", default="none", metavar="HOW", help="none, gz or zst")
-    add(
-        "--dataset",
-        type=Path,
-        metavar="DIR",
-        help="a dataset that was generated before, instead of one by the arguments above",
-    )
-
-
-def _add_who(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add(
-        "--engine",
-        action="append",
-        metavar="NAME",
-        help=f"what restores; repeat it for several (default {' and '.join(engines.DEFAULT)})",
-    )
-    add(
-        "--no-floor",
-        action="store_true",
-        help="leave out the engine floor, which else runs beside those that are named",
-    )
-    add(
-        "--engine-command",
-        action="append",
-        default=[],
-        metavar="NAME=COMMAND",
-        help="one of your own: a command line with {backup} and {dsn}, perhaps {report}, {rejects}",
-    )
-
-
-def _add_how(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add(
-        "--rounds",
-        type=int,
-        default=DEFAULT_ROUNDS,
-        metavar="N",
-        help="measured trials of each engine (default %(default)s)",
-    )
-    add(
-        "--warmup",
-        type=int,
-        default=DEFAULT_WARMUP,
-        metavar="N",
-        help="trials of each engine before that, outside the statistics (default %(default)s)",
-    )
-    add(
-        "--jobs",
-        type=int,
-        default=default_jobs(),
-        metavar="N",
-        help="processes or connections of an engine that can choose (default the cores of this"
-        " machine, at most 8: %(default)s)",
-    )
-    add("--server", default="auto", help=f"{CHOICES} (default %(default)s)")
-    add(
-        "--timeout",
-        type=float,
-        default=DEFAULT_TIMEOUT_S,
-        metavar="S",
-        help="seconds after which a trial is stopped (default %(default)g)",
-    )
-    add(
-        "--memory-limit",
-        metavar="SIZE",
-        help="memory above which a trial is stopped, such as 2GiB (default none)",
-    )
-    add(
-        "--results",
-        type=Path,
-        metavar="DIR",
-        help="where the run is recorded (default results/local)",
-    )
 
 
 def _names(given: argparse.Namespace, commands: tuple[Engine, ...]) -> list[str]:
@@ -285,7 +191,12 @@ def _names(given: argparse.Namespace, commands: tuple[Engine, ...]) -> list[str]
     return [*names, FLOOR] if wanted else names
 
 
-def _engine(name: str, commands: tuple[Engine, ...]) -> Engine:
+def engine(name: str, commands: tuple[Engine, ...] = ()) -> Engine:
+    """Return the engine of that name: a fake one, one of the table, or one of ``commands``.
+
+    Raises:
+        InputError: there is none.
+    """
     if name.startswith(fake_engine.PREFIX):
         return fake_engine.engine(name)
     return engines.named(name, commands)

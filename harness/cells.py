@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.units import NONE, factor, faster, megabytes, seconds, spread_mb, spread_s
+from harness.verdicts import Verdict, more_rounds, verdict
 
 if TYPE_CHECKING:
     from harness.figures import EngineFigures
+    from harness.stats import Ratio
     from harness.tables import Cell
 
 
@@ -44,3 +46,15 @@ def speed(of: EngineFigures | None) -> str:
     if of is None or (of.speed is None and of.speed_at_least is None):
         return NONE
     return f"> {faster(of.speed_at_least or 0)}" if of.speed is None else faster(of.speed.value)
+
+
+def doubt(of: Ratio) -> str:
+    """Write why a ratio does not tell, and what would; nothing where it does."""
+    if of.descriptive:
+        return "descriptive, too few rounds"
+    if verdict(of) is not Verdict.INCONCLUSIVE:
+        return ""
+    more = more_rounds(of)
+    if more is None:
+        return "inconclusive"
+    return f"inconclusive, {more} more round{'' if more == 1 else 's'} may tell"

@@ -10,28 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.figures import REFERENCE, EngineFigures, RunFigures, figures
+from harness.record import FLOOR
 from harness.stats import Ratio, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.record import Dataset, Environment, Run, Server
-
-# A difference below this changes nobody's choice of engine. Chosen, not measured.
-MIN_EFFECT = 0.05
-
-# With three rounds a side, two sides that are the same lie wholly apart once in ten times; with
-# two, once in three.
-MIN_ROUNDS_APART = 3
-
-
-class Verdict(enum.Enum):
-    """What a ratio says about its numerator."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
-    SAME = "same"
-    INCONCLUSIVE = "inconclusive"
 
 
 class Basis(enum.Enum):
@@ -79,21 +64,6 @@ class Comparison:
     changes: tuple[Change, ...]
 
 
-def verdict(of: Ratio) -> Verdict:
-    """Say whether a ratio is above, below or at one, or whether there is no telling."""
-    if of.low is not None and of.high is not None:
-        clear = of.low > 1 or of.high < 1
-        same = of.low > 1 - MIN_EFFECT and of.high < 1 + MIN_EFFECT
-    else:
-        clear = of.apart and of.rounds >= MIN_ROUNDS_APART
-        same = clear and abs(of.value - 1) < MIN_EFFECT
-    if same:
-        return Verdict.SAME
-    if not clear:
-        return Verdict.INCONCLUSIVE
-    return Verdict.HIGHER if of.value > 1 else Verdict.LOWER
-
-
 def compare(before: Run, after: Run, reference: str = REFERENCE) -> Comparison:
     """Lay two runs side by side, comparing only what bears it.
 
@@ -116,9 +86,15 @@ def compare(before: Run, after: Run, reference: str = REFERENCE) -> Comparison:
 def _basis(before: Run, after: Run) -> Basis:
     if before.dataset != after.dataset:
         return Basis.NOTHING
-    same_machine = _machine(before.environment) == _machine(after.environment)
-    same_server = _server(before.server) == _server(after.server)
-    return Basis.TIMES if same_machine and same_server else Basis.RATIOS
+    return Basis.TIMES if same_machine(before, after) else Basis.RATIOS
+
+
+def same_machine(before: Run, after: Run) -> bool:
+    """Say whether two runs were made on the same machine and server, so that times compare."""
+    return (_machine(before.environment), _server(before.server)) == (
+        _machine(after.environment),
+        _server(after.server),
+    )
 
 
 def _change(engine: str, before: RunFigures, after: RunFigures, basis: Basis) -> Change:
@@ -130,26 +106,19 @@ def _change(engine: str, before: RunFigures, after: RunFigures, basis: Basis) ->
     if basis is Basis.TIMES:
         time = ratio(new_samples.walls_s, old_samples.walls_s)
     else:
-        time = _ratio_of_ratios(old, new)
+        time = _of_multiples(before, after, engine, before.reference)
     memory = ratio(new_samples.peaks_bytes, old_samples.peaks_bytes)
-    floors = None
-    if old is not None and new is not None:
-        floors = _of_ratios(new.floors, old.floors)
+    floors = _of_multiples(before, after, engine, FLOOR)
     return Change(engine, old, new, time=time, memory=memory, floors=floors)
 
 
-def _ratio_of_ratios(old: EngineFigures | None, new: EngineFigures | None) -> Ratio | None:
-    """Return how the time beside the reference changed; too indirect for an interval."""
-    if old is None or new is None:
+def _of_multiples(
+    before: RunFigures, after: RunFigures, engine: str, reference: str | None
+) -> Ratio | None:
+    """Return how an engine's time, as a multiple of the reference's in its run, has changed."""
+    if reference is None or engine == reference:
         return None
-    return _of_ratios(old.speed, new.speed)
-
-
-def _of_ratios(above: Ratio | None, below: Ratio | None) -> Ratio | None:
-    if above is None or below is None:
-        return None
-    rounds = min(above.rounds, below.rounds)
-    return Ratio(above.value / below.value, None, None, apart=False, rounds=rounds)
+    return ratio(after.multiples(engine, reference), before.multiples(engine, reference))
 
 
 def _differences(before: Run, after: Run) -> tuple[Difference, ...]:

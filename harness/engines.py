@@ -55,6 +55,7 @@ class Engine:
     """A way to restore. ``template`` may hold ``{backup} {dsn} {report} {rejects} {jobs}``.
 
     An engine with ``{floor}`` takes the encoded dataset (``harness/floor``) in place of the backup.
+    ``given`` is what the user wrote, for one of their own.
     ``keeps_rejects`` engines write the records that they could not restore to the folder
     ``{rejects}`` and exit with 3 if there are any; both are then part of a right result.
     """
@@ -63,6 +64,7 @@ class Engine:
     template: tuple[str, ...]
     keeps_rejects: bool = False
     limitations: tuple[Limitation, ...] = ()
+    given: str | None = None
 
     @property
     def is_fake(self) -> bool:
@@ -83,15 +85,15 @@ class Engine:
         return next((known for known in self.limitations if known.applies(manifest)), None)
 
 
-def _module(name: str) -> tuple[str, ...]:
-    """Return how a package of this checkout is run; ``-P`` shuts out one in the current folder."""
+def module(name: str) -> tuple[str, ...]:
+    """Return how a module of this checkout is run; ``-P`` shuts out one in the current folder."""
     return sys.executable, "-P", "-m", name
 
 
 ENGINES: tuple[Engine, ...] = (
     Engine(
         name="legacy",
-        template=(*_module("legacy"), "{backup}", "--dsn={dsn}", "--report={report}"),
+        template=(*module("legacy"), "{backup}", "--dsn={dsn}", "--report={report}"),
         limitations=(
             Limitation(
                 key="faults",
@@ -117,7 +119,7 @@ ENGINES: tuple[Engine, ...] = (
     Engine(
         name="restore",
         template=(
-            *_module("restore"),
+            *module("restore"),
             *("{backup}", "--dsn={dsn}", "--report={report}", "--rejects={rejects}"),
             "--jobs={jobs}",
         ),
@@ -135,7 +137,7 @@ ENGINES: tuple[Engine, ...] = (
     Engine(
         name=FLOOR,
         template=(
-            *_module("harness.floor"),
+            *module("harness.floor"),
             *("{floor}", "--dsn={dsn}", "--report={report}", "--jobs={jobs}"),
         ),
     ),
@@ -194,4 +196,4 @@ def command(text: str) -> Engine:
             f"--engine-command {text!r}: it must hold {{backup}} and {{dsn}}, and may hold "
             "{report}, {rejects} and {jobs}, nothing else in braces; write {{ for a brace"
         )
-    return Engine(name=name, template=template, keeps_rejects="rejects" in fields)
+    return Engine(name, template, keeps_rejects="rejects" in fields, given=text)

@@ -46,7 +46,7 @@ def fingerprint() -> Environment:
     commit, dirty = checkout_state(_ROOT)
     return Environment(
         cpu=_cpu(),
-        cores=_cores(),
+        cores=cores(),
         memory_bytes=psutil.virtual_memory().total,
         os=_os(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -116,7 +116,7 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _cores() -> int:
+def cores() -> int:
     """Count the cores that this process may use, which can be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

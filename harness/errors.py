@@ -18,6 +18,7 @@ class ExitCode(enum.IntEnum):
     FAILED = 1
     USAGE = 2
     REJECTS = 3
+    WORSE = 4
 
 
 class HarnessError(Exception):

@@ -8,6 +8,8 @@ tables can be tested in milliseconds:
     fake:wall=9,end=timeout,restored=0  never gets there
     fake:wall=1,exit=3,restored=0.98    says that it has rejects, and lacks two rows in a hundred
 
+    fake:wall=2/1,other=1.5/0             other processes keep 1.5 cores busy in the first trial
+
 Nothing sleeps and nothing is allocated: the figures are only said.
 """
 
@@ -21,7 +23,7 @@ import msgspec
 from harness.engines import Engine
 from harness.errors import InputError
 from harness.meter import End, Outcome
-from harness.record import TableResult
+from harness.record import Noise, TableResult
 from harness.trial import Attempt
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ PREFIX = "fake:"
 
 _MIB = 1 << 20
 _USAGE = (
-    "a fake engine is written fake:KEY=VALUE,... with wall (s) and mib, several values in turn as "
-    "in wall=0.2/0.3, and with exit, signal, end and restored (0 to 1)"
+    "a fake engine is written fake:KEY=VALUE,... with wall (s), mib and other (cores), "
+    "several values in turn as in wall=0.2/0.3, and with exit, signal, end and restored (0 to 1)"
 )
 
 
@@ -45,6 +47,7 @@ class _Traits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     signal: int | None = None
     end: End = End.EXITED
     restored: float = 1.0
+    other: str = "0"
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class FakeEngine:
     manifest: Manifest
     walls_s: tuple[float, ...]
     peaks_bytes: tuple[int, ...]
+    others: tuple[float, ...]
     traits: _Traits
     tries: int = 0
 
@@ -61,6 +65,7 @@ class FakeEngine:
         """Say what the name says."""
         wall_s = self.walls_s[self.tries % len(self.walls_s)]
         peak_bytes = self.peaks_bytes[self.tries % len(self.peaks_bytes)]
+        other_cores = self.others[self.tries % len(self.others)]
         self.tries += 1
         signalled = self.traits.signal is not None
         outcome = Outcome(
@@ -73,7 +78,7 @@ class FakeEngine:
             peak_bytes=peak_bytes,
             peak_source="fake",
         )
-        return Attempt(outcome=outcome, tables=self._tables())
+        return Attempt(outcome=outcome, tables=self._tables(), noise=Noise(other_cores=other_cores))
 
     def _tables(self) -> tuple[TableResult, ...]:
         return tuple(
@@ -100,9 +105,9 @@ def engine(name: str) -> Engine:
 def fake(name: str, manifest: Manifest) -> FakeEngine:
     """Return the fake engine that ``name`` describes, for the dataset of ``manifest``."""
     traits = _traits(name)
-    walls_s, peaks_mib = _figures(traits)
+    walls_s, peaks_mib, others = _figures(traits)
     peaks_bytes = tuple(round(mib * _MIB) for mib in peaks_mib)
-    return FakeEngine(manifest, walls_s, peaks_bytes, traits)
+    return FakeEngine(manifest, walls_s, peaks_bytes, others, traits)
 
 
 def _traits(name: str) -> _Traits:
@@ -113,9 +118,11 @@ def _traits(name: str) -> _Traits:
         raise InputError(f"{name!r}: {error}; {_USAGE}") from error
 
 
-def _figures(traits: _Traits) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _figures(traits: _Traits) -> tuple[tuple[float, ...], ...]:
+    """Return the times, the peaks and the noise that a name tells, each in its turn."""
     try:
-        walls_s = tuple(map(float, traits.wall.split("/")))
-        return walls_s, tuple(map(float, traits.mib.split("/")))
+        return tuple(
+            tuple(map(float, told.split("/"))) for told in (traits.wall, traits.mib, traits.other)
+        )
     except ValueError as error:
         raise InputError(f"{error}; {_USAGE}") from error

@@ -117,34 +117,64 @@ class RunFigures:
         """Return the attempts behind one engine's figures."""
         return samples(self.run, engine)
 
+    def multiples(self, engine: str, reference: str) -> list[float]:
+        """Return ``multiples`` of this run."""
+        return multiples(self.run, engine, reference)
+
 
 def figures(run: Run, reference: str | None = REFERENCE) -> RunFigures:
-    """Work out what ``run`` says about each engine, beside ``reference`` if one is named."""
+    """Work out what ``run`` says about each engine, beside ``reference`` and the floor.
+
+    Where ``reference`` is None, no ratio is worked out, which takes most of the time.
+    """
     engines = dict.fromkeys(trial.engine for trial in run.trials)
     return RunFigures(
         run=run,
         reference=reference,
         engines=tuple(_engine_figures(run, engine, reference) for engine in engines),
-        failures=tuple(trial for trial in run.trials if trial.status is not Status.OK),
+        failures=tuple(
+            trial for trial in run.trials if trial.status is not Status.OK and not trial.repeated
+        ),
     )
 
 
 def samples(run: Run, engine: str) -> Samples:
-    """Return the trials that say something about ``engine``: no warm-ups, nothing cut short."""
+    """Return the trials that say something about ``engine``.
+
+    No warm-ups, nothing cut short, and nothing that was made again because of noise.
+    """
     return Samples(
         tuple(
             trial
             for trial in run.trials
-            if trial.engine == engine and not trial.warmup and trial.status not in NOT_ATTEMPTED
+            if trial.engine == engine
+            and not (trial.warmup or trial.repeated)
+            and trial.status not in NOT_ATTEMPTED
         )
     )
+
+
+def multiples(run: Run, engine: str, reference: str) -> list[float]:
+    """Return, for each round that both ended well, an engine's time over the reference's.
+
+    What disturbs the machine for longer than a round is in both, and so in neither.
+    """
+    own, yardstick = samples(run, engine), samples(run, reference)
+    if not own.walls_s or not yardstick.walls_s:
+        return []
+    below = {trial.round: trial.wall_s for trial in yardstick.ok if trial.wall_s}
+    return [
+        trial.wall_s / below[trial.round]
+        for trial in own.ok
+        if trial.wall_s is not None and trial.round in below
+    ]
 
 
 def _engine_figures(run: Run, engine: str, reference: str | None) -> EngineFigures:
     """Work out one engine's figures, and its ratios where it is not the reference itself."""
     own = samples(run, engine)
     yardstick = Samples(()) if reference in {None, engine} else samples(run, reference)
-    floor = Samples(()) if engine == FLOOR else samples(run, FLOOR)
+    floor = Samples(()) if reference is None or engine == FLOOR else samples(run, FLOOR)
     wall_s = summarize(own.walls_s)
     return EngineFigures(
         engine=engine,
@@ -154,7 +184,7 @@ def _engine_figures(run: Run, engine: str, reference: str | None) -> EngineFigur
         at_least_s=own.at_least_s,
         rows_per_s=_rows_per_s(own, wall_s),
         peak_bytes=summarize(own.peaks_bytes),
-        success=_success(run, own),
+        success=success_of(run, own),
         speed=ratio(yardstick.walls_s, own.walls_s),
         speed_at_least=_at_least(yardstick.at_least_s, wall_s),
         memory=ratio(own.peaks_bytes, yardstick.peaks_bytes),
@@ -170,7 +200,7 @@ def _rows_per_s(own: Samples, wall_s: Summary | None) -> float | None:
     return statistics.median(trial.restored for trial in own.ok) / wall_s.median
 
 
-def _success(run: Run, own: Samples) -> Success | None:
+def success_of(run: Run, own: Samples) -> Success | None:
     """Sum up what arrived; a trial in which nothing could be counted restored nothing."""
     restorable = max((trial.expected for trial in run.trials), default=0)
     if not own.trials or not restorable:

@@ -13,29 +13,26 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HistoryError, InputError
-from harness.record import SCHEMA_VERSION, Run
+from harness.record_file import Named, decode, encode, instant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.record import Run
+
+Some = TypeVar("Some", bound=Named)
 
 PUBLISHED = Path("results")
 LOCAL = PUBLISHED / "local"
 LATEST = "latest"
 
 _SHORT_ID = 8
-_ID = re.compile(r"[0-9a-zA-Z-]{4,64}")
-
-
-class _Head(msgspec.Struct):
-    """What tells how the rest of a file is to be read."""
-
-    schema: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class History:
 
     def __init__(self, root: Path, *, published: Path | None = None) -> None:
         self.root = root
-        self._folders = (root,) if published is None else (published, root)
+        self.folders = (root,) if published is None else (published, root)
 
     def write(self, run: Run) -> Path:
         """Write a run, in place of what was written of it before, and return its file.
@@ -87,7 +84,7 @@ class History:
                 cannot be written.
         """
         path = self.root / file_name(run)
-        content = _encode(run)
+        content = encode(run)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if _is_finished(path):
@@ -104,14 +101,14 @@ class History:
         """Read every run, oldest first. A file that cannot be read is named, never fatal."""
         runs: dict[str, Run] = {}
         unreadable = []
-        for path in self._files():
+        for path in self.files():
             try:
-                run = _read(path)
+                run = read(path)
             except HistoryError as error:
                 unreadable.append(Unreadable(path, str(error)))
             else:
                 runs[run.id] = run
-        ordered = sorted(runs.values(), key=lambda run: (_instant(run), run.id))
+        ordered = sorted(runs.values(), key=lambda run: (instant(run), run.id))
         return Listing(tuple(ordered), tuple(unreadable))
 
     def find(self, name: str = LATEST) -> Run:
@@ -122,11 +119,17 @@ class History:
         """
         return choose(self.runs().runs, name)
 
-    def _files(self) -> list[Path]:
-        return [path for folder in self._folders for path in sorted(folder.glob("*.json"))]
+    def files(self) -> list[Path]:
+        """Return the files of all runs, those of the second folder first."""
+        return [
+            path
+            for folder in self.folders
+            # By name: comparing paths takes long, where there are thousands.
+            for path in sorted(folder.glob("*.json"), key=lambda path: path.name)
+        ]
 
 
-def choose(runs: tuple[Run, ...], name: str) -> Run:
+def choose(runs: Sequence[Some], name: str) -> Some:
     """Return the one of ``runs`` (oldest first) that ``name`` means, as ``History.find`` does."""
     if not runs:
         raise InputError("the history holds no run yet; make one with: python -m harness bench")
@@ -143,24 +146,20 @@ def choose(runs: tuple[Run, ...], name: str) -> Run:
     raise InputError(f"no run {name!r} in the history; {_near(runs, name)}")
 
 
-def file_name(run: Run) -> str:
+def file_name(run: Named) -> str:
     """Name the file of a run: when it started, then its id."""
     return f"{_stem(run)}.json"
 
 
-def _stem(run: Run) -> str:
-    return f"{_instant(run):%Y%m%dT%H%M%SZ}-{run.id[:_SHORT_ID]}"
+def _stem(run: Named) -> str:
+    return f"{instant(run):%Y%m%dT%H%M%SZ}-{run.id[:_SHORT_ID]}"
 
 
-def _instant(run: Run) -> datetime:
-    return datetime.fromisoformat(run.started_at).astimezone(UTC)
-
-
-def _names(runs: list[Run]) -> str:
+def _names(runs: Sequence[Named]) -> str:
     return ", ".join(run.id for run in runs)
 
 
-def _near(runs: tuple[Run, ...], name: str) -> str:
+def _near(runs: Sequence[Named], name: str) -> str:
     """Say which runs could have been meant: similar ids, else the newest ones."""
     ids = [run.id for run in runs]
     close = difflib.get_close_matches(name, ids, n=3)
@@ -169,20 +168,14 @@ def _near(runs: tuple[Run, ...], name: str) -> str:
     return f"the newest are {', '.join(reversed(ids[-3:]))}"
 
 
-def _encode(run: Run) -> bytes:
-    """Turn a run into the bytes of its file, having read them back as any reader would."""
-    content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
-    try:
-        _decode(content)
-    except HistoryError as error:
-        raise HistoryError(f"run {run.id} makes no valid record: {error}") from error
-    return content
+def read(path: Path) -> Run:
+    """Read and validate one file.
 
-
-def _read(path: Path) -> Run:
-    """Read and validate one file."""
+    Raises:
+        HistoryError: it cannot be read, or is no valid record.
+    """
     try:
-        return _decode(path.read_bytes())
+        return decode(path.read_bytes())
     except OSError as error:
         raise HistoryError(f"it cannot be read ({error.strerror})") from error
 
@@ -190,30 +183,9 @@ def _read(path: Path) -> Run:
 def _is_finished(path: Path) -> bool:
     """Say whether a readable, finished run stands at ``path``."""
     try:
-        return path.exists() and _read(path).finished_at is not None
+        return path.exists() and read(path).finished_at is not None
     except HistoryError:
         return False
-
-
-def _decode(content: bytes) -> Run:
-    """Turn a file's bytes into a run, if its schema is one that this program knows."""
-    try:
-        schema = msgspec.json.decode(content, type=_Head).schema
-        if schema != SCHEMA_VERSION:
-            raise HistoryError(
-                f"its schema is {schema} and this program reads {SCHEMA_VERSION}; "
-                "read it with the version that wrote it"
-            )
-        run = msgspec.json.decode(content, type=Run)
-    except msgspec.DecodeError as error:
-        raise HistoryError(f"it is no valid record of a run ({error})") from error
-    if not _ID.fullmatch(run.id):
-        raise HistoryError(f"its id {run.id!r} is not 4 to 64 letters, digits and dashes")
-    try:
-        _instant(run)
-    except ValueError as error:
-        raise HistoryError(f"its started_at {run.started_at!r} is no instant") from error
-    return run
 
 
 def _replace(path: Path, content: bytes) -> None:

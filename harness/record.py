@@ -13,7 +13,8 @@ import enum
 
 import msgspec
 
-SCHEMA_VERSION = 1
+# 2: ``noise`` and ``repeated`` of a trial. A reader of 1 would count trials that do not count.
+SCHEMA_VERSION = 2
 
 # msgspec cannot read ``Raw | None`` back, so an engine that made no report has ``null``.
 NO_REPORT = msgspec.Raw(b"null")
@@ -56,8 +57,32 @@ class TableResult(msgspec.Struct, frozen=True, kw_only=True):
         return min(self.found, self.expected)
 
 
+class Noise(msgspec.Struct, frozen=True, kw_only=True):
+    """What else went on while a trial ran; None is what this system or server does not tell.
+
+    ``load`` is the load average of the last minute before it, ``other_cores`` the cores that
+    processes other than the engine, the server and the harness kept busy on average,
+    ``stolen_cores`` those that the host took away, ``swapped_bytes`` what went to swap or came from
+    it, ``cached`` the share of the backup that the page cache held before it, ``mhz`` and
+    ``mhz_after`` the mean clock of the cores before and after, ``checkpoints`` those that the
+    server was forced to or asked for.
+    """
+
+    load: float | None = None
+    other_cores: float | None = None
+    stolen_cores: float | None = None
+    swapped_bytes: int | None = None
+    cached: float | None = None
+    mhz: float | None = None
+    mhz_after: float | None = None
+    checkpoints: int | None = None
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One engine, one dataset, one process, one measurement.
+
+    ``repeated`` says that it was made again, because it was too noisy or was interrupted: a later
+    one counts instead.
 
     ``peak_bytes`` is the peak resident memory of the engine's process (``VmHWM``), or, where it had
     children, the largest sum over the process tree that was sampled (``peak_source`` says which).
@@ -77,8 +102,11 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     signal: int | None = None
     detail: str | None = None
+    noise: Noise | None = None
+    repeated: bool = False
     tables: tuple[TableResult, ...] = ()
-    report: msgspec.Raw = NO_REPORT
+    # Made anew, as a JSON Schema cannot tell a default that is raw.
+    report: msgspec.Raw = msgspec.field(default_factory=lambda: NO_REPORT)
 
     @property
     def expected(self) -> int:

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from harness import cells
-from harness.compare import Verdict, verdict
 from harness.record import FLOOR, Status
 from harness.report_chaos import chaos_cell
+from harness.report_noise import noise_report
 from harness.stats import CONFIDENCE
 from harness.tables import Block, Bullets, Cell, Column, Grid
 from harness.units import (
@@ -58,6 +58,7 @@ def bench_report(of: RunFigures) -> tuple[Block, ...]:
         bench_grid(of),
         f"{LEGEND} {FLOOR_LEGEND}" if _has_floors(of) else LEGEND,
         *((Bullets("Not ok:", tuple(_failures(of.failures))),) if of.failures else ()),
+        *noise_report(of),
         *((said,) if said else ()),
     )
 
@@ -165,9 +166,8 @@ def _beside_in_words(of: EngineFigures, speed: Ratio, reference: str | None) -> 
     if speed.low is not None and speed.high is not None:
         ends = f"{factor(speed.low)} to {factor(speed.high)}"
         said += f" ({CONFIDENCE:.0%} interval of the ratio of times: {ends})"
-    if verdict(speed) is Verdict.INCONCLUSIVE:
-        said += "; by so few rounds, or so small a difference, that may be chance"
-    return said
+    doubt = cells.doubt(speed)
+    return f"{said}; {doubt}" if doubt else said
 
 
 def _failures(trials: tuple[Trial, ...]) -> Iterator[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import cells
-from harness.compare import MIN_EFFECT, Basis, Verdict, verdict
+from harness.compare import Basis
 from harness.report import headline
 from harness.tables import Block, Cell, Column, Grid
 from harness.units import NONE, factor, share
+from harness.verdicts import MIN_EFFECT, Verdict, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,9 +84,9 @@ def _change(of: Ratio | None, more: str, less: str) -> Cell:
     if verdict(of) is Verdict.SAME:
         return ("the same",)
     if abs(of.value - 1) < MIN_EFFECT:
-        return ("about the same",)
+        return ("about the same", cells.doubt(of))
     said = f"{factor(of.value)} {more}" if of.value >= 1 else f"{factor(1 / of.value)} {less}"
-    return (said, "may be chance" if verdict(of) is Verdict.INCONCLUSIVE else "")
+    return (said, cells.doubt(of))
 
 
 def _differences(comparison: Comparison) -> tuple[Grid, ...]:

@@ -4,12 +4,14 @@ Medians, not means: one round that the machine disturbed must not move the figur
 a ratio is the percentile bootstrap of B. Efron and R. J. Tibshirani, "An Introduction to the
 Bootstrap" (1993), chapter 13: resample both sides with replacement, many times, and take the middle
 95 % of the ratios of medians. For few rounds it comes close to the extreme ratios that the samples
-allow, and for fewer than ``MIN_ROUNDS`` none is given.
+allow, so that a rank test stands beside it, and for fewer than ``MIN_ROUNDS`` neither is given.
+
+numpy is imported where it is needed: what only reads the history should not wait for it.
 """
 
 from __future__ import annotations
 
-import random
+import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 # With 5 values, 6 % of the resamples have the smallest as their median, so the interval reaches
 # the smallest and the largest value, as it should with so few; with 4 or fewer it would claim a
-# confidence that nothing supports.
+# confidence that nothing supports. Of two sides with 5 rounds, the rank test can reach p = 0.008;
+# with 3, no difference whatever gets below 0.1.
 MIN_ROUNDS = 5
 CONFIDENCE = 0.95
 
@@ -27,6 +30,11 @@ CONFIDENCE = 0.95
 # take a few milliseconds. The seed is fixed so that the same record always reads the same.
 RESAMPLES = 2000
 SEED = 20240101
+
+# B. Iglewicz and D. C. Hoaglin, "How to Detect and Handle Outliers" (1993), section 3: a modified
+# z-score above 3.5, where 0.6745 makes the median deviation one standard deviation of a normal.
+_OUTLYING = 3.5
+_NORMAL_MAD = 0.6745
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +49,24 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One figure divided by another, with its interval where there are rounds enough for one.
+    """One figure divided by another, and how sure that is, where rounds are enough to tell.
 
-    ``apart`` says that the two sides' samples do not even touch: the weakest sign of a difference
-    that noise alone seldom gives, and meaningless for a single round.
+    ``low`` and ``high`` are the bootstrap interval, ``p`` the chance that the rank test gives sides
+    that are equal to lie so far apart, ``error`` the standard error of the ratio's logarithm, and
+    ``rounds`` those of the side that has fewer.
     """
 
     value: float
     low: float | None
     high: float | None
-    apart: bool
     rounds: int
+    p: float | None = None
+    error: float | None = None
+
+    @property
+    def descriptive(self) -> bool:
+        """Say whether it only describes its rounds, which are too few to conclude from."""
+        return self.rounds < MIN_ROUNDS
 
 
 def summarize(samples: Sequence[float]) -> Summary | None:
@@ -66,25 +81,89 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Ratio | N
     above, below = summarize(numerator), summarize(denominator)
     if above is None or below is None or below.low <= 0:
         return None
+    value, rounds = above.median / below.median, min(above.n, below.n)
+    if rounds < MIN_ROUNDS or above.low <= 0:
+        return Ratio(value, None, None, rounds)
     low, high = _interval(numerator, denominator)
-    apart = above.low > below.high or above.high < below.low
-    return Ratio(above.median / below.median, low, high, apart, min(above.n, below.n))
+    p = rank_test(numerator, denominator)
+    return Ratio(value, low, high, rounds, p, _error(numerator, denominator))
 
 
-def _interval(
-    numerator: Sequence[float], denominator: Sequence[float]
-) -> tuple[float | None, float | None]:
-    """Return the percentile bootstrap interval of the ratio of medians."""
-    if min(len(numerator), len(denominator)) < MIN_ROUNDS:
-        return None, None
-    rng = random.Random(SEED)  # noqa: S311 - resampling, not secrets
-    ratios = sorted(
-        _resampled_median(numerator, rng) / _resampled_median(denominator, rng)
-        for _ in range(RESAMPLES)
+def outliers(samples: Sequence[float], least: float = 0.0) -> tuple[int, ...]:
+    """Return which samples lie far from the others, by their places; they stay in all figures.
+
+    Args:
+        samples: positive figures of one kind.
+        least: the share of the median below which a distance interests nobody.
+    """
+    if len(samples) < MIN_ROUNDS:
+        return ()
+    median = statistics.median(samples)
+    distances = [abs(sample - median) for sample in samples]
+    spread = statistics.median(distances) / _NORMAL_MAD
+    return tuple(
+        place
+        for place, distance in enumerate(distances)
+        if distance > _OUTLYING * spread and distance > least * median
     )
+
+
+def rank_test(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the two-sided p of the test of Mann and Whitney, exact, with ties too.
+
+    H. B. Mann and D. R. Whitney, "On a Test of Whether one of Two Random Variables is
+    Stochastically Larger than the Other" (1947). The chances are counted over all ways to deal
+    the ranks out. ``scipy.stats`` has the test, but takes a second to import.
+    """
+    import numpy as np  # noqa: PLC0415 - see the module
+
+    one, other = sorted((one, other), key=len)
+    ranks = _doubled_ranks([*one, *other])
+    few, total = len(one), sum(ranks)
+    # ways[k, s]: in how many ways k of the ranks so far add up to s.
+    ways = np.zeros((few + 1, total + 1))
+    ways[0, 0] = 1
+    for rank in ranks:
+        ways[1:, rank:] += ways[:-1, : total + 1 - rank].copy()
+    chances = ways[few] / ways[few].sum()
+    middle = few * total / len(ranks)
+    far = abs(np.arange(total + 1) - middle) >= abs(sum(ranks[:few]) - middle) - 1e-9
+    return float(chances[far].sum())
+
+
+def _doubled_ranks(values: Sequence[float]) -> list[int]:
+    """Return twice the rank of each value, so that ties, which share their mean, stay whole."""
+    ordered = sorted(values)
+    first: dict[float, int] = {}
+    count: dict[float, int] = {}
+    for place, value in enumerate(ordered, start=1):
+        first.setdefault(value, place)
+        count[value] = count.get(value, 0) + 1
+    return [2 * first[value] + count[value] - 1 for value in values]
+
+
+def _interval(numerator: Sequence[float], denominator: Sequence[float]) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the ratio of medians."""
+    import numpy as np  # noqa: PLC0415 - see the module
+
+    rng = np.random.default_rng(SEED)
+    above, below = (
+        np.median(rng.choice(np.asarray(side, dtype=float), (RESAMPLES, len(side))), axis=1)
+        for side in (numerator, denominator)
+    )
+    ratios = np.sort(above / below)
     cut = round(RESAMPLES * (1 - CONFIDENCE) / 2)
-    return ratios[cut], ratios[-cut - 1]
+    return float(ratios[cut]), float(ratios[-cut - 1])
 
 
-def _resampled_median(samples: Sequence[float], rng: random.Random) -> float:
-    return statistics.median(rng.choices(samples, k=len(samples)))
+def _error(numerator: Sequence[float], denominator: Sequence[float]) -> float:
+    """Return the standard error of the logarithm of the ratio of medians.
+
+    That of a median of n normal values is sqrt(pi/2) of their mean's; M. G. Kendall and A. Stuart,
+    "The Advanced Theory of Statistics" (1977), volume 1, section 14.9.
+    """
+    variances = [
+        statistics.variance([math.log(sample) for sample in side]) / len(side)
+        for side in (numerator, denominator)
+    ]
+    return math.sqrt(math.pi / 2 * sum(variances))

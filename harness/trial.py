@@ -11,13 +11,13 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from harness import engines, meter, rejected, said, verify
+from harness import durable, engines, meter, rejected, said, verify, watch
 from harness.errors import HarnessError
 from harness.judge import judge
 from harness.manifest import SCHEMA_SQL
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from harness.engines import Engine
     from harness.manifest import Manifest
     from harness.meter import Interruptible, Limits
-    from harness.record import Trial
+    from harness.record import Noise, Trial
     from harness.servers import RunningServer
 
 # An engine's report is a line a table; more than this is not one.
@@ -60,8 +60,16 @@ class Attempt:
 
     outcome: Outcome
     tables: tuple[TableResult, ...]
+    noise: Noise | None = None
     last_words: str | None = None
     report: msgspec.Raw = field(default_factory=lambda: NO_REPORT)
+
+
+class _Left(NamedTuple):
+    """What an engine left behind: what was not on disk, and whom to ask more of it."""
+
+    server: psycopg.Connection[Any]
+    behind: durable.Behind | None
 
 
 class Try(Protocol):
@@ -106,14 +114,19 @@ def attempt(engine: Engine, stage: Stage) -> Attempt:
         dsn = cleanup.enter_context(stage.server.database(schema_sql))
         empty = _tables(stage.server, dsn)
         command = _command(engine, stage, dsn, scratch)
+        server = cleanup.enter_context(stage.server.connect())
+        noise_since = watch.watch(server, stage.server.pid, _files(stage.backup))
         outcome = meter.run(command, stage.limits, interruptible=stage.interruptible)
+        behind = durable.behind(server)  # at once: the server writes by itself after a while
+        heard = noise_since()
         with stage.interruptible():
-            tables = _look(stage, dsn, empty)
+            tables = _look(stage, dsn, empty, _Left(server, behind))
         if engine.keeps_rejects:
             tables = _with_rejects(tables, scratch.rejects, stage.manifest)
         secrets = [secret for secret in [command.env.get("PGPASSWORD")] if secret]
         return Attempt(
             outcome=outcome,
+            noise=heard,
             tables=tables,
             last_words=said.last_words((scratch.stderr, scratch.stdout), secrets),
             report=_report(scratch.report, secrets, stage.backup.resolve().parent),
@@ -139,6 +152,7 @@ def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> 
         system_s=outcome.system_s,
         peak_bytes=outcome.peak_bytes,
         peak_source=outcome.peak_source,
+        noise=tried.noise,
         exit_code=outcome.exit_code,
         signal=outcome.signal,
         tables=tried.tables,
@@ -184,12 +198,25 @@ def _tables(server: RunningServer, dsn: str) -> list[verify.TableName]:
         return verify.tables_of(target)
 
 
-def _look(stage: Stage, dsn: str, empty: Sequence[verify.TableName]) -> tuple[TableResult, ...]:
+def _files(backup: Path) -> list[Path]:
+    """Return the table files of a backup, and what lies beside them."""
+    return [path for path in backup.iterdir() if path.is_file()]
+
+
+def _look(
+    stage: Stage, dsn: str, empty: Sequence[verify.TableName], left: _Left
+) -> tuple[TableResult, ...]:
     """Verify the target; where that cannot be done, no row counts as restored."""
     try:
         with stage.server.connect(database_of(dsn)) as target:
             verify.end_sessions(target)
-            return verify.verify(target, stage.manifest, empty)
+            transactions = durable.unflushed(left.server, stage.server.pid, left.behind)
+            return durable.judge_durability(
+                target,
+                verify.verify(target, stage.manifest, empty),
+                transactions=transactions,
+                settings=stage.server.record.settings,
+            )
     except (HarnessError, psycopg.OperationalError) as error:
         return _nothing_found(
             stage.manifest, f"could not be verified: {str(error).splitlines()[0]}"

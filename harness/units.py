@@ -21,6 +21,14 @@ def seconds(value: float) -> str:
     return f"{significant(value)} s"
 
 
+def duration(value_s: float) -> str:
+    """Write how long something will take, as exactly as one can know: ``40 s``, ``12 min``."""
+    for unit, length_s in (("h", 3600), ("min", 60)):
+        if value_s >= 2 * length_s:
+            return f"{value_s / length_s:.0f} {unit}"
+    return f"{value_s:.0f} s"
+
+
 def megabytes(size_bytes: float) -> str:
     """Write a size in millions of bytes."""
     return f"{significant(size_bytes / _MB)} MB"

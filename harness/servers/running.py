@@ -39,8 +39,8 @@ class RunningServer:
         """Return the URL of a database; a password is in ``env``, never here."""
         return self._address.url(database)
 
-    def connect(self, database: str) -> psycopg.Connection[Any]:
-        """Connect to a database, in autocommit.
+    def connect(self, database: str | None = None) -> psycopg.Connection[Any]:
+        """Connect to a database, by default to none of a trial's, in autocommit.
 
         Raises:
             ServerError: no connection.

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from harness.compare import Basis, Verdict, compare, verdict
+from harness.compare import Basis, compare
 from harness.record import Run, Status
-from harness.stats import Ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,22 +138,3 @@ def test_a_timeout_is_never_compared_as_a_time(before: Run) -> None:
     assert all(
         change.time is None for change in compare(before, replace(before, trials=late)).changes
     )
-
-
-@pytest.mark.parametrize(
-    ("ratio", "expected"),
-    [
-        (Ratio(1.5, 1.2, 1.8, apart=True, rounds=5), Verdict.HIGHER),
-        (Ratio(0.5, 0.4, 0.6, apart=True, rounds=5), Verdict.LOWER),
-        (Ratio(1.5, 0.9, 1.8, apart=True, rounds=5), Verdict.INCONCLUSIVE),
-        (Ratio(1.01, 0.99, 1.02, apart=False, rounds=5), Verdict.SAME),
-        (Ratio(1.02, 1.01, 1.03, apart=True, rounds=5), Verdict.SAME),
-        (Ratio(1.5, None, None, apart=True, rounds=3), Verdict.HIGHER),
-        (Ratio(0.5, None, None, apart=True, rounds=3), Verdict.LOWER),
-        (Ratio(1.02, None, None, apart=True, rounds=3), Verdict.SAME),
-        (Ratio(1.5, None, None, apart=False, rounds=3), Verdict.INCONCLUSIVE),
-        (Ratio(9.0, None, None, apart=True, rounds=2), Verdict.INCONCLUSIVE),
-    ],
-)
-def test_verdicts(ratio: Ratio, expected: Verdict) -> None:
-    assert verdict(ratio) is expected

@@ -154,7 +154,7 @@ def test_ratios_are_of_medians_and_against_the_reference(
     restore, legacy = of(run, "restore"), of(run, "legacy")
     assert restore.speed is not None
     assert restore.speed.value == 3
-    assert restore.speed.apart
+    assert restore.speed.descriptive
     assert restore.memory is not None
     assert restore.memory.value == 0.25
     assert (legacy.speed, legacy.memory) == (None, None)

@@ -14,7 +14,8 @@ import pytest
 
 from harness.errors import HistoryError, InputError
 from harness.history import History, file_name, new_id, open_history
-from harness.record import NO_REPORT
+from harness.record import NO_REPORT, SCHEMA_VERSION
+from harness.record_file import UPGRADES, decode, json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,3 +207,24 @@ def test_a_run_that_is_not_there_brings_the_near_ones(
 def test_a_new_id_is_short_and_valid(history: History, make_run: Callable[..., Run]) -> None:
     assert len({new_id() for _ in range(100)}) == 100
     assert history.write(make_run(id=new_id())).exists()
+
+
+def test_runs_of_the_first_schema_are_read() -> None:
+    """The published run of that time is one; what it lacked is unknown, and its report is whole."""
+    path = CHECKOUT / "results" / "20261125T032209Z-064e9b94.json"
+    old = msgspec.json.decode(path.read_bytes())
+    assert old["schema"] == 1
+    run = decode(path.read_bytes())
+    assert run.schema == SCHEMA_VERSION
+    assert len(run.trials) == len(old["trials"])
+    assert all(trial.noise is None and not trial.repeated for trial in run.trials)
+    assert msgspec.json.decode(run.trials[0].report) == old["trials"][0]["report"]
+
+
+def test_every_older_schema_can_be_read() -> None:
+    assert list(UPGRADES) == list(range(1, SCHEMA_VERSION))
+
+
+def test_the_published_schema_is_that_of_the_records() -> None:
+    """Write it with ``python -m harness history --schema``."""
+    assert (CHECKOUT / "docs" / "run.schema.json").read_bytes() == json_schema()

@@ -273,3 +273,72 @@ def test_a_reader_that_leaves_early_is_no_traceback(harness: Harness) -> None:
         )
     assert done.returncode == 1
     assert done.stderr == ""
+
+
+@pytest.fixture
+def judged_runs(
+    tmp_path: Path, make_run: Callable[..., Run], make_trial: Callable[..., Trial]
+) -> Callable[..., None]:
+    """Return what writes a run whose restore takes so long."""
+    history = History(tmp_path / "results" / "local")
+
+    def write(number: int, wall_s: float) -> None:
+        trials = [
+            make_trial(engine, seconds * (1 + 0.001 * round_), round=round_)
+            for round_ in range(1, 6)
+            for engine, seconds in (("restore", wall_s), ("floor", 1.0))
+        ]
+        started_at = f"2024-05-0{number}T00:00:00Z"
+        history.write(make_run(*trials, id=f"abcd000{number}", started_at=started_at))
+
+    return write
+
+
+def test_the_gate_fails_what_got_slower_until_that_is_accepted(
+    harness: Harness, judged_runs: Callable[..., None]
+) -> None:
+    judged_runs(1, 2.0)
+    first = harness("gate")
+    assert (first.returncode, "no earlier run" in first.stdout) == (0, True), first.stderr
+    judged_runs(2, 2.0)
+    assert harness("gate").returncode == 0
+    judged_runs(3, 2.3)
+    failed = harness("gate")
+    assert failed.returncode == 4, failed.stderr
+    assert "+15.0%" in failed.stdout
+    assert "slower" in failed.stdout
+    # The run was recorded elsewhere, by other code, so nothing can be measured once more.
+    assert "Nothing was measured once more" in failed.stdout
+    assert harness("accept", "--why", "we check more now").returncode == 0
+    assert harness("gate").returncode == 0
+    kept = (harness.folder / "results" / "accepted.jsonl").read_text()
+    assert "we check more now" in kept
+    named = harness("gate", "--baseline", "abcd0001", "abcd0002")
+    assert (named.returncode, "abcd0001" in named.stdout) == (0, True)
+
+
+def test_an_alarm_is_measured_once_more(harness: Harness, dataset: Path) -> None:
+    """The same engine that is slower in the first run only; and one that stays slower."""
+    lines = []
+    for engine in ("fake:wall=1", "fake:wall=1.5"):
+        done = harness("bench", "--dataset", dataset, "--engine", engine, "--warmup", "0")
+        assert done.returncode == 0, done.stderr
+        path = max((harness.folder / "results" / "local").glob("*.json"))
+        lines.append(path)
+    # Under one name, the second got slower; measured once more, a fake tells what its name says.
+    slow = lines[1].read_text()
+    lines[1].write_text(slow.replace("fake:wall=1.5", "fake:wall=1"))
+    done = harness("gate", "--dataset", dataset)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not again when measured once more" in done.stdout
+    assert len(list(lines[0].parent.glob("*.json"))) == 3
+    assert harness("gate", "--dataset", dataset, "--no-confirm").returncode == 4
+
+
+def test_accepting_needs_a_reason_and_an_engine_that_is_there(
+    harness: Harness, judged_runs: Callable[..., None]
+) -> None:
+    judged_runs(1, 2.0)
+    assert harness("accept").returncode == 2
+    assert "--why is empty" in failed_with(harness("accept", "--why", " "), 2)
+    assert "has only" in failed_with(harness("accept", "--why", "x", "--engine", "psql"), 2)

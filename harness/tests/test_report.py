@@ -42,8 +42,8 @@ Not ok:
   legacy, round 2, 3: error; exit code 1: no such table; users has 250 of
     1,000 rows; posts has rows that differ
 
-restore was 7.6x faster than legacy with 0.12x its peak memory, over 1 round; by
-so few rounds, or so small a difference, that may be chance.
+restore was 7.6x faster than legacy with 0.12x its peak memory, over 1 round;
+descriptive, too few rounds.
 """
 
 LOST = (

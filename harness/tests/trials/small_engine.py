@@ -24,6 +24,8 @@ def main(backup: str, dsn: str, rejects: str, *behaviours: str) -> None:
     wanted = dict(behaviour.partition("=")[::2] for behaviour in behaviours)
     lost: list[dict[str, object]] = []
     with psycopg.connect(dsn, autocommit=True) as connection:
+        if "unflushed" in wanted:
+            connection.execute("SET synchronous_commit = off")
         if "restore-nothing" not in wanted:
             lost = restore(connection, Path(backup))
             keep(lost, Path(rejects), int(wanted.get("forget-rejects", 0)))

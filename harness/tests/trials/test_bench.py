@@ -16,12 +16,16 @@ import msgspec
 import psutil
 import pytest
 
-from harness import bench, bench_options, engines, fake_engine
+from harness import bench, bench_arguments, bench_options, engines, fake_engine, schedule, sizes
 from harness.bench_options import BenchOptions
 from harness.errors import ExitCode, HarnessError, InputError
+from harness.figures import figures
 from harness.history import History
 from harness.meter import Limits
 from harness.record import Run, Status
+from harness.report import bench_report
+from harness.stats import Summary
+from harness.tables import to_terminal
 from harness.tests.processes import ended
 
 if TYPE_CHECKING:
@@ -37,13 +41,14 @@ A, B = "fake:wall=1,mib=10", "fake:wall=2,mib=20"
 def options(dataset: Path, tmp_path: Path, *names: str, **fields: object) -> BenchOptions:
     named = [fake_engine.engine(name) for name in names]
     usual = {"engines": tuple(named), "dataset": dataset, "results": tmp_path / "results"}
+    usual["repeats"] = 0  # what else goes on here must not decide how many trials there are
     return BenchOptions(**{**usual, **fields})  # type: ignore[arg-type]
 
 
 def parsed(*arguments: str) -> BenchOptions:
     parser = argparse.ArgumentParser()
-    bench_options.add_engines(parser)
-    bench_options.add_arguments(parser)
+    bench_arguments.add_engines(parser)
+    bench_arguments.add_arguments(parser)
     given = parser.parse_args(arguments)
     return bench_options.from_arguments(given, bench_options.chosen_engines(given))
 
@@ -60,7 +65,7 @@ def only_run(results: Path) -> Run:
 
 def test_rounds_alternate_their_order() -> None:
     a, b = fake_engine.engine(A), fake_engine.engine(B)
-    turns = list(bench.schedule([a, b], rounds=3, warmup=1))
+    turns = list(schedule.schedule([a, b], rounds=3, warmup=1))
     assert [(turn.engine, turn.round, turn.warmup) for turn in turns] == [
         (a, 1, True),
         (b, 1, True),
@@ -84,6 +89,50 @@ def test_each_trial_is_on_disk_before_the_next(dataset: Path, tmp_path: Path) ->
     assert only_run(tmp_path / "results") == run
     assert run.finished_at is not None
     assert bench.exit_code(run) is ExitCode.OK
+
+
+NOISY = "fake:wall=5/1,mib=10,other=9/0"
+
+
+def test_a_noisy_trial_is_made_again_and_both_are_kept(dataset: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    given = options(dataset, tmp_path, NOISY, rounds=2, warmup=0, repeats=3)
+    run = bench.run_bench(given, announce=said.append)
+    assert [(trial.round, trial.wall_s, trial.repeated) for trial in run.trials] == [
+        *((1, 5.0, True), (1, 1.0, False)),
+        *((2, 5.0, True), (2, 1.0, False)),
+    ]
+    (found,) = figures(run).engines
+    assert (found.attempted, found.wall_s) == (2, Summary(2, 1.0, 1.0, 1.0))
+    assert run.finished_at is not None
+    assert "[0/2]" in said[1]
+    assert said[1].endswith("noisy, so it is made again")
+    assert "[2/2]" in said[-1]
+    listed = to_terminal(bench_report(figures(run)))
+    assert "round 1: other processes kept 9.00 cores busy; made again" in " ".join(listed.split())
+
+
+@pytest.mark.parametrize("repeats", [0, 2])
+def test_noisy_trials_are_made_again_only_so_often(
+    dataset: Path, tmp_path: Path, repeats: int
+) -> None:
+    given = options(dataset, tmp_path, "fake:other=9", rounds=4, repeats=repeats)
+    run = bench.run_bench(given, announce=lambda _: None)
+    assert sum(trial.repeated for trial in run.trials) == repeats
+    assert figures(run).engines[0].attempted == 4
+    assert run.finished_at is not None
+
+
+def test_a_noisy_trial_that_failed_is_not_made_again(dataset: Path, tmp_path: Path) -> None:
+    given = options(dataset, tmp_path, "fake:other=9,exit=1", rounds=1, warmup=0, repeats=3)
+    run = bench.run_bench(given, announce=lambda _: None)
+    assert [(trial.status, trial.repeated) for trial in run.trials] == [(Status.ERROR, False)]
+
+
+def test_many_rows_get_fewer_rounds() -> None:
+    assert parsed("--rows", "1000000").rounds == 5
+    assert parsed("--rows", "1000001").rounds == 3
+    assert parsed("--rows", "4000000", "--rounds", "9").rounds == 9
 
 
 def test_a_run_tells_what_it_did(dataset: Path, tmp_path: Path) -> None:
@@ -234,7 +283,7 @@ def test_the_floor_runs_beside_real_engines_unless_it_is_left_out() -> None:
     [("512MiB", 512 << 20), ("2 GiB", 2 << 30), ("1.5gb", 1_500_000_000), ("100KB", 100_000)],
 )
 def test_sizes(text: str, size: int) -> None:
-    assert bench_options.size_bytes(text) == size
+    assert sizes.size_bytes(text) == size
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""What got worse little by little: change points in an engine's figures over all runs.
+
+The method is PELT with a normal cost: R. Killick, P. Fearnhead and I. A. Eckley, "Optimal Detection
+of Changepoints with a Linear Computational Cost" (2012), as ``ruptures`` has it. The penalty is
+that of the Bayesian criterion, with the variance of neighbouring runs, which a change does not
+raise.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+from harness.figures import figures
+from harness.gate.verdict import Became, Finding, Measure, series
+from harness.stats import Ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.gate.baseline import Baseline
+    from harness.gate.limits import Settings
+    from harness.record import Run
+
+# A level is told from chance by three runs at the least, and nobody looks back further than this.
+SHORTEST = 3
+FEWEST_RUNS = 3 * SHORTEST
+MOST_RUNS = 200
+
+# Steps smaller than this, in the logarithm, are never looked for: a figure has three digits.
+_SMALLEST = 0.002
+
+
+def changes(values: Sequence[float]) -> list[int]:
+    """Return where the level of positive figures changes: the places of the first of each level.
+
+    Args:
+        values: in the order in which they were measured.
+    """
+    if len(values) < FEWEST_RUNS:
+        return []
+    import numpy as np  # noqa: PLC0415 - takes a while, and few commands need it
+    import ruptures  # noqa: PLC0415 - the same
+
+    logs = [math.log(value) for value in values]
+    steps = [abs(after - before) for before, after in itertools.pairwise(logs)]
+    # 0.6745 makes the median distance a deviation; a difference has twice the variance.
+    deviation = max(statistics.median(steps) / 0.6745 / math.sqrt(2), _SMALLEST)
+    search = ruptures.Pelt(model="l2", min_size=SHORTEST, jump=1)
+    penalty = 3 * math.log(len(logs)) * deviation**2
+    ends: list[int] = search.fit(np.array(logs).reshape(-1, 1)).predict(pen=penalty)
+    return ends[:-1]
+
+
+def drift(of: Run, baseline: Baseline, settings: Settings) -> Iterator[Finding]:
+    """Find what stands higher since some run than it ever stood for long, by more than its limit.
+
+    Since the last change that was meant, that is: what was accepted is no drift.
+    """
+    for engine in dict.fromkeys(trial.engine for trial in of.trials):
+        runs = (*baseline.history(engine)[-MOST_RUNS:], of)
+        told = [figures(run, reference=None) for run in runs]
+        for measure in (Measure.FLOOR, Measure.LEGACY, Measure.MEMORY):
+            points = [
+                (run.run.id, statistics.median(values))
+                for run in told
+                if (values := series(run, engine, measure))
+            ]
+            if points and points[-1][0] == of.id:
+                limits = settings.limits(engine)
+                limit = limits.memory if measure is Measure.MEMORY else limits.time
+                yield from _risen(engine, measure, points, limit)
+
+
+def _risen(
+    engine: str, measure: Measure, points: list[tuple[str, float]], limit: float
+) -> Iterator[Finding]:
+    values = [value for _, value in points]
+    starts = [0, *changes(values)]
+    ends = [*starts[1:], len(values)]
+    levels = [statistics.median(values[start:end]) for start, end in zip(starts, ends, strict=True)]
+    lowest, now = min(levels), levels[-1]
+    if now < lowest * (1 + limit):
+        return
+    # The level after the lowest is where it began to rise.
+    began = starts[levels.index(lowest) + 1]
+    yield Finding(
+        engine,
+        measure,
+        Became.FATTER if measure is Measure.MEMORY else Became.SLOWER,
+        limit,
+        before=lowest,
+        after=now,
+        ratio=Ratio(now / lowest, None, None, len(values)),
+        since=points[began][0],
+    )
+
+
+def still_risen(run: Run, found: Finding) -> bool:
+    """Say whether a figure of another run stands above its lowest level as well."""
+    values = series(figures(run, reference=None), found.engine, found.measure)
+    lowest = found.before or 0.0
+    return not values or statistics.median(values) >= lowest * (1 + found.limit)

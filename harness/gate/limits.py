@@ -1,0 +1,60 @@
+"""What the gate allows: ``[tool.harness.gate]`` in the ``pyproject.toml`` of the current folder."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.errors import InputError
+
+ROLLING = "rolling"
+SETTINGS = Path("pyproject.toml")
+TABLE = "tool.harness.gate"
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """By how much each measure may get worse, as shares: 0.05 is 5 %."""
+
+    time: float = 0.05
+    memory: float = 0.10
+    success: float = 0.0
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Against what is judged, and the limits: of all engines, and of single ones in their place."""
+
+    baseline: str = ROLLING
+    runs: int = 10
+    time: float = 0.05
+    memory: float = 0.10
+    success: float = 0.0
+    engine: dict[str, dict[str, float]] = {}
+
+    def limits(self, engine: str) -> Limits:
+        """Return the limits of one engine."""
+        usual = {"time": self.time, "memory": self.memory, "success": self.success}
+        return msgspec.convert({**usual, **self.engine.get(engine, {})}, Limits)
+
+
+def load(path: Path = SETTINGS) -> Settings:
+    """Read the settings; the defaults where there are none.
+
+    Raises:
+        InputError: they make no sense; the message names the file.
+    """
+    try:
+        found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        for key in TABLE.split("."):
+            found = found.get(key, {})
+        settings = msgspec.convert(found, Settings)
+        limits = [settings.limits(engine) for engine in ("", *settings.engine)]
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: [{TABLE}] makes no sense: {error}") from error
+    if settings.runs < 1 or any(min(msgspec.structs.astuple(each)) < 0 for each in limits):
+        raise InputError(f"{path}: [{TABLE}]: runs is at least 1, and a limit at least 0")
+    return settings

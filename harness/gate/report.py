@@ -1,0 +1,105 @@
+"""What is said of a run that was judged: what got worse, by how much, with what certainty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.gate.verdict import Finding, Judged, Measure
+from harness.report import headline
+from harness.stats import CONFIDENCE
+from harness.tables import Block, Bullets, Column, Grid
+from harness.units import NONE, factor, megabytes, seconds
+
+if TYPE_CHECKING:
+    from harness.gate.baseline import Baseline
+    from harness.record import Run
+
+
+def gate_report(
+    of: Run, baseline: Baseline, judged: Judged, dropped: tuple[Finding, ...], doubt: str | None
+) -> tuple[Block, ...]:
+    """Lay out what a run is accused of.
+
+    Args:
+        of: the run.
+        baseline: what it was judged against.
+        judged: what stands.
+        dropped: what was found at first, and not again.
+        doubt: why nothing could be measured once more, if so.
+    """
+    blocks: list[Block] = [headline(of), _against(baseline)]
+    if judged.findings:
+        columns = (
+            Column("engine", "left"),
+            Column("measure", "left"),
+            Column("", "left"),
+            Column("before"),
+            Column("after"),
+            Column("by", "left"),
+            Column("limit"),
+        )
+        blocks.append(Grid(columns, tuple(_row(found) for found in judged.findings)))
+    if dropped:
+        lines = tuple(f"{one.engine}, {one.measure.value}: {one.became.value}" for one in dropped)
+        blocks.append(Bullets("Found at first, and not again when measured once more:", lines))
+    if judged.untold:
+        blocks.append(Bullets("Not judged:", judged.untold))
+    if doubt:
+        blocks.append(f"Nothing was measured once more: {doubt}.")
+    blocks.append(_verdict(of, judged))
+    return tuple(blocks)
+
+
+def _against(baseline: Baseline) -> str:
+    if not baseline.runs:
+        return "There is no earlier run of the same work, so that nothing can be worse."
+    ids = ", ".join(run.id for run in baseline.runs)
+    return f"Judged against {len(baseline.runs)} run{'s' * (len(baseline.runs) > 1)}: {ids}."
+
+
+def _row(found: Finding) -> tuple[tuple[str, ...], ...]:
+    since = f"since run {found.since}" if found.since else ""
+    return (
+        (found.engine,),
+        (found.measure.value,),
+        (found.became.value, since),
+        (_figure(found.measure, found.before),),
+        (_figure(found.measure, found.after),),
+        _by(found),
+        (f"{found.limit:.0%}",),
+    )
+
+
+def _figure(measure: Measure, value: float | None) -> str:
+    if value is None:
+        return NONE
+    match measure:
+        case Measure.FLOOR | Measure.LEGACY:
+            return factor(value)
+        case Measure.TIME:
+            return seconds(value)
+        case Measure.MEMORY:
+            return megabytes(value)
+        case Measure.SUCCESS | Measure.OK | Measure.THERE:
+            return f"{value:.4%}"
+
+
+def _by(found: Finding) -> tuple[str, ...]:
+    """Say by how much, and how sure that is."""
+    of = found.ratio
+    if of is None:
+        return ("counted",)
+    by = f"{of.value - 1:+.1%}"
+    if of.low is None or of.high is None or of.p is None:
+        return by, f"a change of level, over {of.rounds} runs"
+    interval = f"{of.low - 1:+.1%} to {of.high - 1:+.1%} ({CONFIDENCE:.0%})"
+    return by, interval, f"p = {of.p:.2g}"
+
+
+def _verdict(of: Run, judged: Judged) -> str:
+    if not judged.findings:
+        return f"Nothing got worse: {judged.held} measures are within their limits."
+    return (
+        f"{len(judged.findings)} of {judged.held} measures got worse. If that is meant: "
+        f'python -m harness accept {of.id} --why "..."'
+    )

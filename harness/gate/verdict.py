@@ -1,0 +1,188 @@
+"""What got worse in a run beside its baseline; pure: runs in, findings out."""
+
+from __future__ import annotations
+
+import enum
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.compare import same_machine
+from harness.figures import REFERENCE, figures
+from harness.record import FLOOR
+from harness.stats import Ratio, ratio
+from harness.verdicts import Verdict, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.figures import RunFigures
+    from harness.gate.baseline import Baseline
+    from harness.gate.limits import Limits, Settings
+    from harness.record import Run
+
+
+class Measure(enum.Enum):
+    """What is judged of an engine."""
+
+    FLOOR = "x floor"
+    LEGACY = "x legacy"
+    TIME = "time"
+    MEMORY = "peak memory"
+    SUCCESS = "rows restored"
+    OK = "trials ok"
+    THERE = "benchmark"
+
+
+class Became(enum.Enum):
+    """What became of a measure."""
+
+    SLOWER = "slower"
+    FATTER = "fatter"
+    LOSSIER = "lossier"
+    VANISHED = "vanished"
+
+
+_MULTIPLES = {Measure.FLOOR: FLOOR, Measure.LEGACY: REFERENCE}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A measure of an engine that got worse by more than its limit allows.
+
+    ``before`` and ``after`` are in the measure's own unit: multiples, seconds, bytes or shares.
+    ``ratio`` tells by how much and how sure; None where it is counted. ``since`` is the run from
+    which on it is so, where the history and not the baseline tells.
+    """
+
+    engine: str
+    measure: Measure
+    became: Became
+    limit: float
+    before: float | None = None
+    after: float | None = None
+    ratio: Ratio | None = None
+    since: str | None = None
+
+    @property
+    def key(self) -> tuple[str, Measure]:
+        """What is accused of what."""
+        return self.engine, self.measure
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was found, how many measures were held against their limit, and what nobody could."""
+
+    findings: tuple[Finding, ...]
+    held: int
+    untold: tuple[str, ...]
+
+
+def judge(of: Run, baseline: Baseline, settings: Settings) -> Judged:
+    """Hold a run against its baseline."""
+    findings: list[Finding] = []
+    untold: list[str] = []
+    held = 0
+    now = figures(of, reference=None)
+    for engine in _engines(baseline, of):
+        before = [figures(run, reference=None) for run in baseline.of(engine)]
+        before = [run for run in before if run.samples(engine).trials]
+        if not before:
+            continue
+        limits = settings.limits(engine)
+        if not now.samples(engine).trials:
+            findings.append(Finding(engine, Measure.THERE, Became.VANISHED, 0.0))
+            continue
+        for found in _measures(engine, now, before, limits):
+            held += 1
+            if isinstance(found, Finding):
+                findings.append(found)
+            elif found:
+                untold.append(found)
+    return Judged(tuple(findings), held, tuple(untold))
+
+
+def series(of: RunFigures, engine: str, measure: Measure) -> list[float]:
+    """Return an engine's figures in a run, one a round."""
+    if measure in _MULTIPLES:
+        reference = _MULTIPLES[measure]
+        return [] if engine == reference else of.multiples(engine, reference)
+    samples = of.samples(engine)
+    return samples.peaks_bytes if measure is Measure.MEMORY else samples.walls_s
+
+
+def _engines(baseline: Baseline, of: Run) -> list[str]:
+    """Return all that are or were measured; also those that a baseline of one run lacks."""
+    runs = (*baseline.runs, of)
+    return list(dict.fromkeys(trial.engine for run in runs for trial in run.trials))
+
+
+def _measures(
+    engine: str, now: RunFigures, before: Sequence[RunFigures], limits: Limits
+) -> Iterator[Finding | str]:
+    """Judge each measure: a finding, why there is no telling, or an empty text where it holds."""
+    timed = [
+        measure
+        for measure in _MULTIPLES
+        if any(series(run, engine, measure) for run in before) and engine != _MULTIPLES[measure]
+    ]
+    if not timed:
+        before_here = [run for run in before if same_machine(run.run, now.run)]
+        if before_here:
+            yield _spread(engine, Measure.TIME, now, before_here, limits.time)
+        elif engine not in _MULTIPLES.values():
+            yield f"{engine}: times of other machines are not judged; run floor or legacy beside it"
+    for measure in timed:
+        yield _spread(engine, measure, now, before, limits.time)
+    yield _spread(engine, Measure.MEMORY, now, before, limits.memory)
+    yield from _counted(engine, now, before, limits)
+
+
+def _spread(
+    engine: str, measure: Measure, now: RunFigures, before: Sequence[RunFigures], limit: float
+) -> Finding | str:
+    """Judge a measure that has a spread."""
+    old = [value for run in before for value in series(run, engine, measure)]
+    new = series(now, engine, measure)
+    if not old:
+        return ""
+    if not new:
+        return Finding(engine, measure, Became.VANISHED, limit, before=statistics.median(old))
+    found = ratio(new, old)
+    if found is None or found.descriptive:
+        return f"{engine}, {measure.value}: too few rounds to judge"
+    if verdict(found, limit) is not Verdict.HIGHER:
+        return ""
+    return Finding(
+        engine,
+        measure,
+        Became.FATTER if measure is Measure.MEMORY else Became.SLOWER,
+        limit,
+        before=statistics.median(old),
+        after=statistics.median(new),
+        ratio=found,
+    )
+
+
+def _counted(
+    engine: str, now: RunFigures, before: Sequence[RunFigures], limits: Limits
+) -> Iterator[Finding | str]:
+    """Judge what is counted, so that nothing of it is chance."""
+    for measure in (Measure.SUCCESS, Measure.OK):
+        shares = [share for run in before if (share := _share(run, engine, measure)) is not None]
+        new = _share(now, engine, measure)
+        if not shares or new is None:
+            continue
+        old = statistics.median(shares)
+        worse = new < old - limits.success
+        yield (Finding(engine, measure, Became.LOSSIER, limits.success, old, new) if worse else "")
+
+
+def _share(of: RunFigures, engine: str, measure: Measure) -> float | None:
+    told = of.engine(engine)
+    if told is None or not told.attempted:
+        return None
+    if measure is Measure.OK:
+        return told.ok / told.attempted
+    return None if told.success is None else told.success.rate

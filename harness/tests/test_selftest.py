@@ -1,0 +1,92 @@
+"""The harness's check of itself: what it says of recorded trials, and how it spoils an engine."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import manifest
+from harness.generate import DatasetSpec, cached
+from harness.judge import judge
+from harness.meter import Limits
+from harness.selftest.checks import Check, report
+from harness.selftest.real import BROKEN, spoiled
+from harness.selftest.simulate import Pool, pools, simulate
+from harness.tables import to_terminal
+from harness.trial import Stage, attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.record import Run, Trial
+    from harness.servers import RunningServer
+
+    MakeTrial = Callable[..., Trial]
+    MakeRun = Callable[..., Run]
+
+
+def of_spread(spread: float, name: str = "restore") -> Pool:
+    rng = random.Random(name)
+    return Pool(name, tuple(rng.gauss(1, spread) for _ in range(40)))
+
+
+def test_what_is_recorded_with_rounds_enough_can_be_drawn_from(
+    make_run: MakeRun, make_trial: MakeTrial
+) -> None:
+    few = [make_trial("few", wall_s) for wall_s in (1.0, 1.1, 1.2, 1.3)]
+    enough = [make_trial("enough", wall_s) for wall_s in (1.0, 2.0, 3.0, 2.0, 2.0)]
+    (pool,) = pools([make_run(*few, *enough)])
+    assert pool.name == "enough of run aaaa0001"
+    assert pool.rounds == (0.5, 1.0, 1.5, 1.0, 1.0)
+
+
+def test_quiet_trials_pass_both_simulations() -> None:
+    alarms, found = simulate((of_spread(0.02), of_spread(0.08, "loud")))
+    assert alarms.passed, alarms
+    assert found.passed, found
+    assert "1 of 2 recorded series" in found.seen
+
+
+def test_noise_that_hides_a_slowdown_fails_the_check_and_is_told() -> None:
+    alarms, found = simulate((of_spread(0.08),))
+    assert alarms.passed, alarms
+    assert not found.passed
+    assert "quiet enough" in found.seen
+
+
+def test_a_verdict_that_cries_wolf_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.selftest.simulate.SLOWDOWN", 1.0)
+    _, found = simulate((of_spread(0.02),))
+    assert not found.passed  # there is no slowdown to find
+    monkeypatch.setattr("harness.stats.CONFIDENCE", 0.5)
+    monkeypatch.setattr("harness.verdicts.CONFIDENCE", 0.5)
+    alarms, _ = simulate((of_spread(0.08),))
+    assert not alarms.passed
+
+
+def test_without_recorded_trials_nothing_is_passed() -> None:
+    (check,) = simulate(())
+    assert not check.passed
+
+
+def test_the_report_counts_what_failed() -> None:
+    checks = (Check("a", passed=True, seen="x"), Check("b", passed=False, seen="y"))
+    told = to_terminal(report(checks))
+    assert "FAILED" in told
+    assert "1 of 2 checks failed" in told
+
+
+@pytest.mark.parametrize("how", ["skip-row", "crash=11"])
+def test_an_engine_that_is_spoiled_comes_out_so(
+    server: RunningServer, tmp_path: Path, how: str
+) -> None:
+    backup = cached(DatasetSpec(rows=100), tmp_path)
+    stage = Stage(server, backup, manifest.load(backup), Limits(60))
+    engine = spoiled("spoiled", how)
+    status, detail = judge(engine, stage.manifest, attempt(engine, stage))
+    expected, words = BROKEN[how]
+    assert status is expected
+    assert words in (detail or "")
