@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from restore import dsn
+from restore import dsn, help_texts
 from restore.errors import UsageError
 from restore.option_values import PROGRESS
 from restore.options import DEFAULT_CHUNK_BYTES
@@ -19,41 +19,6 @@ if TYPE_CHECKING:
     from restore.settings import Given
 
 _PROGRAM = "python -m restore"
-_DESCRIPTION = """\
-Restore a JSON backup into a PostgreSQL database whose schema exists, in bounded memory, and keep
-every record that cannot be restored, with the reason.
-
-BACKUP is a folder of table files (users.json, .jsonl or .ndjson, each also .gz or .zst), a root of
-folders named YYYYMMDD_HHMMSS, of which the newest is taken, one table file, or one file that holds
-several tables under keys. `python -m restore retry REJECTS` restores rejects after their repair.
-"""
-_RETRY_DESCRIPTION = """\
-Restore records that could not be restored and are repaired now. REJECTS is the folder of
-<table>.jsonl files that a restore has left, or one of these files.
-"""
-_REPAIR_DESCRIPTION = """\
-Bring back the indexes, keys and triggers that a restore which was killed has left aside, by the
-notes that it left in the database. No restore starts before that is done.
-"""
-_EXAMPLES = """\
-examples:
-  python -m restore backups --dsn postgresql://me@localhost/shop
-  python -m restore backups/20240101_000000 --dsn service=shop --clean --report report.json
-  python -m restore users.json.gz --map users=public.app_users --append --on-conflict skip
-  python -m restore retry rejects/20240101_000000-20240102T030405Z --dsn service=shop
-  python -m restore repair --dsn service=shop
-"""
-_EXIT_CODES = """\
-exit codes:
-  0  all restored, or repaired
-  3  finished, with rejects, or a file is cut off
-  1  failed, or stopped before the end
-  2  usage or input that makes no sense
-
-Options also come from the environment (RESTORE_CLEAN=yes) and from [tool.restore] in restore.toml
-or pyproject.toml; the command line goes first. A backup folder that is named retry or repair is
-written ./retry or ./repair.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +90,7 @@ def _new_parser(program: str, description: str, *path: str) -> _Parser:
         prog=program,
         usage=" ".join(["%(prog)s", *path, "[options]"]),
         description=description,
-        epilog=_EXAMPLES + "\n" + _EXIT_CODES,
+        epilog=help_texts.EXAMPLES + "\n" + help_texts.EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
@@ -135,11 +100,10 @@ def _new_parser(program: str, description: str, *path: str) -> _Parser:
 
 
 def _restore_parser() -> _Parser:
-    parser = _new_parser(_PROGRAM, _DESCRIPTION, "BACKUP")
+    parser = _new_parser(_PROGRAM, help_texts.DESCRIPTION, "BACKUP")
     parser.add_argument("path", nargs="?", metavar="BACKUP", help="what to restore")
-    parser.add_argument(
-        "--report-schema", action="store_true", help="print the JSON Schema of the report"
-    )
+    text = "print the JSON Schema of the report"
+    parser.add_argument("--report-schema", action="store_true", help=text)
     _add_schema(_add_target(parser))
     _add_choice_of_tables(parser, retry=False)
     _add_rows_there(parser)
@@ -150,7 +114,7 @@ def _restore_parser() -> _Parser:
 
 
 def _retry_parser() -> _Parser:
-    parser = _new_parser(f"{_PROGRAM} retry", _RETRY_DESCRIPTION, "REJECTS")
+    parser = _new_parser(f"{_PROGRAM} retry", help_texts.RETRY_DESCRIPTION, "REJECTS")
     parser.add_argument("path", nargs="?", metavar="REJECTS", help="what to restore")
     _add_schema(_add_target(parser))
     _add_choice_of_tables(parser, retry=True)
@@ -162,14 +126,13 @@ def _retry_parser() -> _Parser:
 
 
 def _repair_parser() -> _Parser:
-    parser = _new_parser(f"{_PROGRAM} repair", _REPAIR_DESCRIPTION)
+    parser = _new_parser(f"{_PROGRAM} repair", help_texts.REPAIR_DESCRIPTION)
     parser.set_defaults(empty=False)
-    parser.add_argument(
-        "--empty",
-        action="store_true",
-        help="empty the tables whose indexes or keys are aside first, and no others: for when rows"
-        " of the restore that did not end are in the way",
+    text = (
+        "empty the tables whose indexes or keys are aside first, and no others: for when rows of"
+        " the restore that did not end are in the way"
     )
+    parser.add_argument("--empty", action="store_true", help=text)
     add = _add_target(parser)
     _add_lock_timeout(add)
     _add_jobs(add)
@@ -205,11 +168,13 @@ def _add_schema(add: Callable[..., object]) -> None:
 
 
 def _add_choice_of_tables(parser: _Parser, *, retry: bool) -> None:
-    group = parser.add_argument_group("which tables; several with commas, or the option again")
-    group.add_argument("--tables", action="append", metavar="T", help="these and no others")
-    group.add_argument("--exclude", action="append", metavar="T", help="all but these")
+    add = parser.add_argument_group(
+        "which tables; several with commas, or the option again"
+    ).add_argument
+    add("--tables", action="append", metavar="T", help="these and no others")
+    add("--exclude", action="append", metavar="T", help="all but these")
     if not retry:
-        group.add_argument(
+        add(
             "--map",
             action="append",
             metavar="FILE=TABLE",
@@ -296,9 +261,9 @@ def _add_jobs(add: Callable[..., object]) -> None:
 
 
 def _add_told(parser: _Parser) -> None:
-    group = parser.add_argument_group("what you are told")
-    group.add_argument("--report", metavar="FILE", help="write the report as JSON")
-    group.add_argument(
+    add = parser.add_argument_group("what you are told").add_argument
+    add("--report", metavar="FILE", help="write the report as JSON")
+    add(
         "--progress",
         metavar="|".join(PROGRESS),
         help="bars, plain lines or nothing (default: bars on a terminal, else lines)",

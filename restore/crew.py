@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from restore.limits import Limits
     from restore.options import Options
-    from restore.tasks import TableWork, Task, Tasks
+    from restore.table_work import TableWork, Task
+    from restore.tasks import Tasks
 
 _ROOT = Path(__file__).resolve().parents[1]
 _START = """

@@ -34,12 +34,10 @@ if TYPE_CHECKING:
     from restore.origins import Kept, Values
 
 # The values of the keys of so many rows are held in memory: two forms of a UUID take 500 bytes.
-# Beyond, a load with the keys in place is not much slower: what is loaded alone takes the time.
+# Beyond, a load with the keys in place is hardly slower.
 MOST_ROWS = 25_000
 # With long texts as keys it is fewer rows.
 _MOST_VALUE_BYTES = 4 << 20
-
-
 Outcome = Literal["done", "kept", "lost"]
 
 
@@ -285,8 +283,8 @@ def _flag(number: int) -> sql.Identifier:
     return sql.Identifier(f"f{number}")
 
 
-# Nearly all values are different: to sort them, in memory where that serves, takes a third of the
-# time of hashing them (390,000 bigints: 0.2 s to 0.6 s). An index is built with as much memory.
+# Nearly all values are different: to sort them takes a third of the time of hashing them (390,000
+# bigints: 0.2 s to 0.6 s). An index is built with as much memory.
 _SORT = """
     SET LOCAL enable_hashagg = off;
     SELECT set_config('work_mem', current_setting('maintenance_work_mem'), true)

@@ -6,7 +6,6 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from restore.aside import put_keys_aside, put_triggers_aside, quiet_warning
@@ -16,17 +15,18 @@ from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
 from restore.journal import begin, end, may_journal
 from restore.limits import Limits
-from restore.loading import Loading, note
+from restore.loading import Loading
 from restore.notes import JOURNAL
 from restore.origins import Kept
 from restore.orphans import Orphans
+from restore.prepare import empty_in_one
 from restore.progress import Stage
 from restore.rejects import RejectFile
 from restore.report import TableReport
 from restore.resume import deciding, journaled, take_up
 from restore.session import connect, current_transaction, flush
+from restore.table_work import TableWork
 from restore.tally import Tally
-from restore.tasks import TableWork
 from restore.transient import is_lost
 from restore.values import Converter
 
@@ -144,24 +144,12 @@ class Job:
         )
 
     def _empty(self) -> None:
-        """Empty the tables, where that is part of the transaction that loads them.
-
-        One statement, so that foreign keys are looked at when all tables are empty.
-        """
+        """Empty the tables, where that is part of the transaction that loads them."""
         if not self._options.atomic:
             return
         self._conn.execute("SET CONSTRAINTS ALL IMMEDIATE")  # to know which record it is
-        if self._options.append or not self._plan.loads:
-            return
-        *others, last = [
-            sql.SQL("DELETE FROM {}").format(table.only) for table in self._plan.tables.values()
-        ]
-        parts = [
-            sql.SQL("{} AS ({})").format(sql.Identifier(f"d{n}"), each)
-            for n, each in enumerate(others)
-        ]
-        first = sql.SQL("WITH {} ").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("")
-        self._conn.execute(first + last)
+        if not self._options.append:
+            empty_in_one(self._conn, self._plan.tables.values())
 
     def _put_aside(self) -> tuple[ForeignKey, ...]:
         """Put foreign keys and triggers aside; return the keys. A dry run's shadows have none.
@@ -277,7 +265,7 @@ class Job:
     def _settle(self) -> None:
         """Note what the tables' counts and rejects are now."""
         for work in self._works.values():
-            note(self._conn, work, "finished")
+            work.note(self._conn, "finished")
 
     def _bring_back_after(self, error: BaseException) -> None:
         """Bring back what is aside after a load that failed, if that can be, and is of use."""

@@ -14,31 +14,27 @@ Where keys are in place, the file's order is kept, so that of two records the fi
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING
 
-import psycopg
-
-from restore.copy import CopyFailure
 from restore.destination import Destination, Sent
-from restore.locks import refusal
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
 from restore.segments import Decoded, Segment, by_codec
+from restore.sending import Sender
 from restore.shard_log import Unlogged
 from restore.single import Fields, Single, fields_of
-from restore.transient import is_data_error, retrying
 from restore.unknown import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
+
+    import psycopg
 
     from restore.batch import Damage, Records
     from restore.catalog import Table
     from restore.filling import Filling
     from restore.limits import Limits
     from restore.options import Options
-    from restore.packed import Rows
     from restore.read import RawRecord
     from restore.rejects import RejectFile
     from restore.report import Level, TableReport
@@ -96,6 +92,9 @@ class Ladder:
         self._limits = limits
         self._shapes = shapes
         self._unknown = Unknown(table, options.unknown_fields, report)
+        self._sender = Sender(
+            conn, table, destination, unknown=self._unknown, report=report, log=self._log
+        )
 
     def decode(self, data: bytes) -> Decoded:
         """Decode a JSON array of records. Another thread may call this.
@@ -141,7 +140,7 @@ class Ladder:
                 self._unknown.check_rows(segment.codec, segment.rows)
                 filling.send(segment.codec, segment.rows)
                 sent, whole = Sent(len(segment.rows)), len(segments) == 1
-                self._count(segment, segment.rows, sent, "batch" if whole else "split")
+                self._sender.count(segment, segment.rows, sent, "batch" if whole else "split")
                 self._report.read += sent.loaded
             elif waiting is not None:
                 waiting.add(batch.record(segment.start))
@@ -201,7 +200,7 @@ class Ladder:
             return False
         sends = [(group, group.rows) for group in groups]
         # One that is refused leaves it to the file's order to decide, row by row.
-        return self._copy(sends, "batch", batch.end) is None
+        return self._sender.send(sends, "batch", batch.end) is None
 
     def _load_rows(self, batch: Records, segment: Segment, level: Level) -> None:
         """Load a segment by COPY, isolating the rows that are refused."""
@@ -209,7 +208,9 @@ class Ladder:
         at, step = 0, size
         while at < len(rows):
             part = rows[at : at + step]
-            refused = self._copy([(segment, part)], level, _start(batch, segment, at + len(part)))
+            refused = self._sender.send(
+                [(segment, part)], level, _start(batch, segment, at + len(part))
+            )
             if refused is None:
                 at, step = at + len(part), min(step * _GROWTH, size)
                 continue
@@ -228,55 +229,9 @@ class Ladder:
     def _load_before(self, batch: Records, segment: Segment, start: int, end: int) -> bool:
         """Load the rows before the one that was refused; say whether they went in."""
         sends = [(segment, segment.rows[start:end])]
-        return start == end or self._copy(sends, "split", _start(batch, segment, end)) is None
-
-    def _copy(
-        self, sends: Sequence[tuple[Segment, Rows]], level: Level, after: int
-    ) -> CopyFailure | None:
-        """Send rows of segments, in one transaction, and count them, or say what was refused.
-
-        Args:
-            sends: the rows.
-            level: the rung of the ladder.
-            after: all records before this place in the file are decided then.
-        """
-        try:
-            return retrying(partial(self._send, sends, level, after))
-        except psycopg.Error as error:
-            raise refusal(self._conn, error, self._table) from error
-
-    def _send(
-        self, sends: Sequence[tuple[Segment, Rows]], level: Level, after: int
-    ) -> CopyFailure | None:
-        try:
-            with self._log.step(after):
-                for segment, rows in sends:
-                    self._send_rows(segment, rows, level)
-        except _RefusedError as error:
-            return error.failure
-        except psycopg.Error as error:
-            if is_data_error(error):  # by a constraint that is looked at when all is in
-                return CopyFailure(error, error.diag.message_primary or str(error), None)
-            raise
-        return None
-
-    def _send_rows(self, segment: Segment, rows: Rows, level: Level) -> None:
-        codec = segment.codec
-        if codec is None:
-            raise AssertionError("a record without a codec is loaded by itself")
-        self._unknown.check_rows(codec, rows)
-        sent = self._destination.copy(codec, rows)
-        if isinstance(sent, CopyFailure):
-            if sent.error:
-                self._stop_unless_data(sent.error)
-            raise _RefusedError(sent)
-        self._count(segment, rows, sent, level)
-
-    def _count(self, segment: Segment, rows: Rows, sent: Sent, level: Level) -> None:
-        self._report.count_loaded(level, sent.loaded)
-        self._report.count_skipped(sent.skipped)
-        self._report.replaced += sent.replaced
-        self._unknown.count_rows(segment.codec, rows)
+        return (
+            start == end or self._sender.send(sends, "split", _start(batch, segment, end)) is None
+        )
 
     def _load_one(self, record: RawRecord) -> None:
         """Load a record by itself, on the last two rungs."""
@@ -303,25 +258,13 @@ class Ladder:
         refused = self._single.insert(fields, step)
         if refused is not None:
             if refused.error is not None:
-                self._stop_unless_data(refused.error)
+                self._sender.stop_unless_data(refused.error)
             self._reject(record, refused.reason)
 
     def _reject(self, record: RawRecord, reason: Reason) -> None:
         self._rejects.add(record, reason)
         self._report.count_reject(reason, record.ordinal, record.offset)
         self._limits.after_reject(reason.line)
-
-    def _stop_unless_data(self, error: psycopg.Error) -> None:
-        if not is_data_error(error):
-            raise refusal(self._conn, error, self._table) from error
-
-
-class _RefusedError(Exception):
-    """Rows were refused; what their transaction had done is undone."""
-
-    def __init__(self, failure: CopyFailure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 def _start(batch: Records, segment: Segment, row: int) -> int:

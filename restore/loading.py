@@ -28,6 +28,7 @@ from restore.origins import Kept
 from restore.relations import with_partitions
 from restore.shards import uncut
 from restore.shares import Shares
+from restore.table_work import remove
 from restore.tasks import Tasks
 from restore.transient import is_data_error, retrying
 from restore.values import Converter
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from restore.limits import Limits
     from restore.options import Options
     from restore.plan import Load
+    from restore.table_work import TableWork
     from restore.tally import Tally
-    from restore.tasks import TableWork
 
 # Below this size of a file, dropping and building indexes takes longer than keeping them: restoring
 # one table with four of them took 1.5 times as long at 0.1 MiB, 1.2 times at 2 MiB, as long at 4.
@@ -182,7 +183,6 @@ class Loading:
             work.begun()
             self._heard(work)
         elif work.phase in {"loaded", "finished"}:
-            work.begun()
             self._tally.done(work)
             self._tasks.done(work.load.table.oid)
         if work.phase == "loaded":
@@ -224,14 +224,14 @@ class Loading:
     def _finish(self, work: TableWork, parts: list[Path]) -> None:
         """Have a table finished that is loaded; ``parts`` are files that nobody needs then."""
         if self._finisher is None:
-            _remove(parts)
+            remove(parts)
             return
         future = self._finisher.submit(
             work.load.table,
             partial(self._isolate_duplicates, work),
             suspect=bool(work.report.rejected),
-            before=partial(_note_loaded, work, parts),
-            after=partial(note, work=work, phase="finished"),
+            before=partial(work.note_loaded, parts),
+            after=partial(work.note, phase="finished"),
         )
         self._finishing.append((work, future))
 
@@ -251,7 +251,7 @@ class Loading:
             unique_aside(conn, work.load.table),
             build=build,
             reload=table.ladder(work.report, work.rejects).load_again,
-            taken=partial(note, conn, work, "taken"),
+            taken=partial(work.note, conn, "taken"),
             chunk_bytes=self._options.chunk_bytes,
             schema=JOURNAL,
         )
@@ -298,22 +298,3 @@ class Loading:
             put_indexes_aside(self._conn, table, unique=not self._options.triggers)
         except psycopg.errors.InsufficientPrivilege:
             self._may_alter = False  # slower, but the same result
-
-
-def _note_loaded(work: TableWork, parts: list[Path], conn: psycopg.Connection) -> None:
-    """Note that a table is loaded, and remove the files that its rejects were in before."""
-    note(conn, work, "loaded")
-    _remove(parts)
-
-
-def note(conn: psycopg.Connection, work: TableWork, phase: Phase) -> None:
-    """Note how far a table is, with its counts and rejects as they are now."""
-    work.phase = phase
-    if work.load.journaled:
-        work.rejects.sync()
-        journal.mark(conn, work.load.table.oid, phase, work.report, work.rejects.size)
-
-
-def _remove(parts: list[Path]) -> None:
-    for part in parts:
-        part.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ All that can be refused is refused before anything is written.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,14 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg
 from psycopg import sql
 
-from restore import catalog, journal
-from restore.advice import repair_command
+from restore import catalog
+from restore.begun import find_begun, see_nothing_begun
 from restore.destination import key_to_replace_by
 from restore.dry_run import shadow_plan
-from restore.errors import BackupError, LoadError, SchemaError
+from restore.errors import BackupError, SchemaError
 from restore.locks import lock_error
 from restore.matching import BOOKKEEPING, match_files, shown
-from restore.notes import noted
 from restore.plan import make_plan
 from restore.preflight import (
     check_may_empty,
@@ -33,10 +31,12 @@ from restore.relations import ancestors, count_rows, has_rows, read_relations, r
 from restore.resume import resumed_plan
 from restore.session import be_alone
 from restore.transient import retrying
-from restore.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from restore.backup import Backup
+    from restore.catalog import Table
     from restore.journal import Begun, LoadedTable
     from restore.matching import Match
     from restore.options import Options
@@ -255,60 +255,17 @@ def _empty(
     return warnings
 
 
-def find_begun(conn: psycopg.Connection) -> Begun | None:
-    """Return the restore that was begun and did not end, if there is one.
+def empty_in_one(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
+    """Delete all rows of tables, which lets others read them until the transaction ends.
 
-    Raises:
-        LoadError: its journal cannot be read.
+    One statement does it, so that foreign keys are looked at when all tables are empty.
     """
-    try:
-        return journal.find(conn)
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise LoadError(other_role(error)) from error
-    except ValueError as error:
-        raise LoadError(f"{error}: go on with that one, or drop schema restore_journal") from error
-
-
-def see_nothing_begun(conn: psycopg.Connection, options: Options) -> list[str]:
-    """See that no restore that did not end has left anything aside, or can be resumed.
-
-    Rows would go in that a key that is aside forbids, and nobody would find out.
-
-    Returns:
-        Warnings: what a restore refuses to start for, a dry run only tells.
-
-    Raises:
-        LoadError: a restore did not end.
-    """
-    try:
-        asides = noted(conn)
-        begun = find_begun(conn)
-    except (psycopg.errors.InsufficientPrivilege, LoadError) as error:
-        if options.dry_run:
-            return []
-        if isinstance(error, LoadError):
-            raise
-        raise LoadError(other_role(error)) from error
-    if not asides and (begun is None or options.clean):
-        return []
-    kinds = ", ".join(
-        counted(number, kind, "indexes" if kind == "index" else None)
-        for kind, number in Counter(aside.kind for aside in asides).items()
-    )
-    what = "a restore that did not end" if begun is None else str(begun)
-    line = f"{what} left something aside ({kinds}): " if asides else f"{what} did not end: "
-    line += "--resume goes on with it; " if begun is not None else ""
-    repair = f"`{repair_command(options)}`"
-    if options.dry_run:
-        return [f"{line}or run {repair}, which a restore needs; this dry run does not"]
-    if asides:
-        raise LoadError(f"{line}or run {repair}, which brings it back")
-    raise LoadError(f"{line}--clean begins anew, or run {repair}, which gives it up")
-
-
-def other_role(error: psycopg.Error) -> str:
-    """Return in one line that the notes of what is aside are another role's."""
-    return (
-        f"{error.diag.message_primary}: another role's restore was killed, and left notes there of"
-        " what it put aside: repair as that role, or as a superuser"
-    )
+    deletes = [sql.SQL("DELETE FROM {}").format(table.only) for table in tables]
+    if not deletes:
+        return
+    parts = [
+        sql.SQL("{} AS ({})").format(sql.Identifier(f"d{n}"), each)
+        for n, each in enumerate(deletes[1:])
+    ]
+    first = sql.SQL("WITH {} ").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("")
+    conn.execute(first + deletes[0])

@@ -12,10 +12,10 @@ from psycopg import sql
 from restore import journal
 from restore.advice import repair_command
 from restore.back import bring_keys_back, make_again
+from restore.begun import find_begun, other_role
 from restore.errors import LoadError
 from restore.notes import INDEXES, noted
 from restore.preflight import read_server
-from restore.prepare import find_begun, other_role
 from restore.session import be_alone, connect
 from restore.sessions import grant_memory
 from restore.transient import describe, is_data_error

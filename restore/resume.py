@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from restore.matching import Match
     from restore.options import Options
     from restore.plan import Plan
-    from restore.tasks import TableWork
+    from restore.table_work import TableWork
 
 _BETWEEN = WHITE + b","
 _READ_BYTES = 1 << 20

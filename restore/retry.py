@@ -19,6 +19,7 @@ from restore import catalog, native
 from restore.advice import next_steps
 from restore.backup import TableFile
 from restore.batch import Damage
+from restore.begun import see_nothing_begun
 from restore.destination import destination_for
 from restore.errors import LoadError, RestoreError, SchemaError
 from restore.finish import finish
@@ -27,7 +28,6 @@ from restore.limits import Limits
 from restore.matching import Match
 from restore.plan import make_plan
 from restore.preflight import check_rights, read_server, shown_target
-from restore.prepare import see_nothing_begun
 from restore.progress import TableDone
 from restore.reject_lines import Entry, RejectLine, batches_of, entries_of, read_reject_files
 from restore.rejects import RejectFile

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from restore.options import Options
     from restore.plan import Load
     from restore.shards import Shard
-    from restore.tasks import TableWork
+    from restore.table_work import TableWork
 
 # A worker takes a quarter of a second of processor time to start: as long as so much takes to load.
 _WORTH_A_WORKER_BYTES = 16 << 20

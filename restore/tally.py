@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from restore.progress import Watcher
     from restore.report import TableReport
-    from restore.tasks import TableWork
+    from restore.table_work import TableWork
 
 
 class Tally:

@@ -29,7 +29,7 @@ from restore.transient import failure
 if TYPE_CHECKING:
     from restore.options import Options
     from restore.plan import Load
-    from restore.tasks import Task
+    from restore.table_work import Task
 
 # How often it says how far it is.
 _EVERY_S = 0.1

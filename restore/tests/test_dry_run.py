@@ -137,7 +137,7 @@ def test_it_repairs_nothing_and_says_so(target: Target) -> None:
     target.kill("job.bring_back")
     before = all_of_it(target)
     [warning] = target.load(dry_run=True).warnings
-    assert warning.startswith("a restore that did not end left something aside (4 foreign keys)")
+    assert " left something aside (4 foreign keys): --resume goes on with it" in warning
     assert "`python -m restore repair --dsn" in warning
     assert all_of_it(target) == before
 

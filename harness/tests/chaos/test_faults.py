@@ -16,6 +16,7 @@ from harness.chaos import restorer
 from harness.chaos.choices import Choice
 from harness.chaos.faults import KINDS, Hit, Scene
 from harness.chaos.proxy import HOST, Proxy
+from harness.tests.processes import ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,7 +156,7 @@ def test_a_server_that_is_gone_comes_back(scene: Scene, kind: str) -> None:
         assert connection.execute("SELECT a FROM t").fetchall() == [(7,)]
     after = scene.target.processes()
     assert after[0].pid != before[0].pid
-    assert not [process for process in before if process.is_running()]
+    assert all(ended(process.pid) for process in before)
 
 
 @pytest.mark.parametrize("kind", ["connection-reset", "network-down"])

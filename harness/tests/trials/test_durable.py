@@ -64,19 +64,17 @@ def test_a_table_without_log_is_wrong(stage: Stage, small_engine: Callable[..., 
 
 
 def test_a_server_that_was_told_not_to_wait_for_its_disk_is_wrong(database: Database) -> None:
-    """A function of that name says that it is off: the test server is not to be changed."""
+    """A function of that name says what is on and off: the test server is not to be changed."""
+    says = "CREATE OR REPLACE FUNCTION fake.current_setting(text) RETURNS text LANGUAGE sql AS {}"
     right = TableResult(table="users", expected=1, found=1, checksum_match=True)
     with database.connect() as target:
-        target.execute("CREATE TABLE users ()")
+        target.execute("CREATE TABLE users (); CREATE SCHEMA fake")
+        target.execute(says.format("'SELECT $$on$$'"))
+        target.execute("SET search_path = fake, pg_catalog, public")
         guards = {"fsync": "on", "full_page_writes": "on"}
         same = judge_durability(target, [right], transactions=(), settings=guards)
         assert same == (right,)
-        target.execute("CREATE SCHEMA fake")
-        target.execute(
-            "CREATE FUNCTION fake.current_setting(text) RETURNS text LANGUAGE sql"
-            " AS 'SELECT $$off$$'"
-        )
-        target.execute("SET search_path = fake, pg_catalog, public")
+        target.execute(says.format("'SELECT $$off$$'"))
         (wrong,) = judge_durability(target, [right], transactions=(), settings=guards)
         assert wrong == msgspec.structs.replace(
             right, error="fsync was turned off on the server, which a crash may damage"
