@@ -42,9 +42,14 @@ def install(
 
 
 def build(session: nox.Session) -> None:
-    """Build what is in C, in place; where there is no compiler, it is done in Python."""
+    """Build what is in C, in place; where there is no compiler, it is done in Python.
+
+    The rest is compiled too, as an install does: else every start would do so where Python may not
+    write what it compiles.
+    """
     install(session, group="build")
     session.run("python", "setup.py", "--quiet", "build_ext", "--inplace")
+    session.run("python", "-m", "compileall", "-q", "restore", "legacy", "harness")
 
 
 @nox.session

@@ -145,7 +145,8 @@ def take_up(conn: psycopg.Connection, work: TableWork, loaded: LoadedTable) -> N
     _remove_strays(work, loaded.shards)
     open_shards = [shard for shard in loaded.shards if not shard.ended]
     close_shards(conn, loaded.table.oid, open_shards)
-    shards = [_closed(shard) for shard in loaded.shards]
+    # Of one that was noted before anything was decided there is nothing to go on with.
+    shards = [_closed(shard) for shard in loaded.shards if shard.report.read or shard.ended]
     for shard in shards:
         left = None
         if shard.waited < shard.waiting:

@@ -26,10 +26,10 @@ _NOTE = """
         %(oid)s, %(start)s, %(stop)s, %(position)s, %(ended)s, %(holds)s, %(waiting)s, %(waited)s,
         %(report)s, %(rejects_bytes)s, %(hashed)s, %(hash)s)
     ON CONFLICT (oid, start) DO UPDATE SET (
-        position, ended, holds, waiting, waited, report, rejects_bytes, hashed, hash
+        stop, position, ended, holds, waiting, waited, report, rejects_bytes, hashed, hash
     ) = (
-        excluded.position, excluded.ended, excluded.holds, excluded.waiting, excluded.waited,
-        excluded.report, excluded.rejects_bytes, excluded.hashed, excluded.hash)
+        excluded.stop, excluded.position, excluded.ended, excluded.holds, excluded.waiting,
+        excluded.waited, excluded.report, excluded.rejects_bytes, excluded.hashed, excluded.hash)
 """
 _KEEP = "INSERT INTO restore_journal.waiting VALUES (%s, %s, %s, %s, %s, %s, %s)"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,8 @@ from restore import Options, RestoreError, restore
 from restore.tests.target import COMPANIES, user
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from restore.tests.target import Target
 
 USERS = 300
@@ -65,6 +69,58 @@ def test_what_stopped_goes_on(target: Target) -> None:
     assert count(target, "User") == USERS - 2
     assert not journal(target)
     assert not list(target.rejects.glob("*.shard*"))
+
+
+def pretty(records: list[Any]) -> bytes:
+    return json.dumps(records, indent=2).encode()
+
+
+def lines(records: list[Any]) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def damaged(records: list[Any]) -> bytes:
+    text = [json.dumps(record) for record in records]
+    text[20] = text[20][:50]
+    text[120] = '{"id": ' + text[120][1:]
+    return f"[{', '.join(text)}]".encode()
+
+
+LAYOUTS: dict[str, tuple[str, Callable[[list[Any]], bytes]]] = {
+    "pretty": ("User.json", pretty),
+    "lines": ("User.jsonl", lines),
+    "damaged": ("User.json", damaged),
+    "gz": ("User.json.gz", lambda records: gzip.compress(json.dumps(records).encode())),
+    "gz lines": ("User.jsonl.gz", lambda records: gzip.compress(lines(records))),
+    "cut off": ("User.json", lambda records: json.dumps(records).encode()[:-1]),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("batches", [1, 2, 9, 20])
+def test_it_goes_on_in_any_layout(
+    target: Target, users: list[Any], layout: str, batches: int
+) -> None:
+    name, written = LAYOUTS[layout]
+    (target.backup / "User.json").unlink()
+    (target.backup / name).write_bytes(written(users))
+    whole = target.load(**LITTLE)
+    expected = target.rows('SELECT u::text FROM "User" u ORDER BY 1'), target.rejected("User")
+
+    def watch(event: Any) -> None:
+        if getattr(event, "table", None) == "User" and event.batches >= batches:
+            raise StopError
+
+    target.rejects /= "again"
+    with pytest.raises(StopError):
+        target.load(watch=watch, clean=True, **LITTLE)
+    report = target.load(resume=True, clean=True, **LITTLE)
+    assert report.error is None
+    found = target.rows('SELECT u::text FROM "User" u ORDER BY 1'), target.rejected("User")
+    assert found == expected
+    for before, after in zip(whole.tables, report.tables, strict=True):
+        assert (before.read, before.rejected) == (after.read, after.rejected)
+        assert before.cut_off == after.cut_off
 
 
 @pytest.mark.usefixtures("users")
