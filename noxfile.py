@@ -60,6 +60,14 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "harness", "bench", *session.posargs)
 
 
+@nox.session(default=False)
+def gate(session: nox.Session) -> None:
+    """Fail where an engine got slower, fatter or lossier than in earlier runs."""
+    install(session, extras=("legacy", "harness"))
+    build(session)
+    session.run("python", "-m", "harness", "gate", *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, against a real PostgreSQL."""
