@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import psycopg
+
+# What a test finds depends neither on how busy the machine is nor on chance: each run draws the
+# same examples, but where others are wanted.
+hypothesis.settings.register_profile(
+    "same",
+    deadline=None,
+    derandomize="RESTOREBENCH_OTHER_EXAMPLES" not in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("same")
 
 # What tests restore need not outlive a power cut; with these they take two thirds of the time.
 UNSAFE = {"fsync": "off", "full_page_writes": "off"}

@@ -476,7 +476,7 @@ static locale_t c_locale;
 #define nearest(text) strtod_l(text, NULL, c_locale)
 #endif
 
-/* Read a number that was scanned; ``zero``: all of its digits are. */
+/* Read a number that was scanned; ``zero``: all of its digits are, and it has no exponent. */
 static double
 read_double(Span value, bool *zero)
 {
@@ -498,6 +498,7 @@ read_double(Span value, bool *zero)
         digits = plain ? digits * 10 + (uint64_t)(*p - '0') : digits;
         places += point;
     }
+    *zero = *zero && p == value.end;
     /* Both are exact, and so the quotient is rounded once: Clinger, "How to Read Floating Point
      * Numbers Accurately". */
     if (FLT_EVAL_METHOD == 0 && plain && p == value.end && places <= 22) {

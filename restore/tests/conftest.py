@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import pytest
 
 from restore.tests.target import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
-# What a test finds must not depend on how busy the machine is.
-hypothesis.settings.register_profile(
-    "restore", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("restore")
 
 
 @pytest.fixture

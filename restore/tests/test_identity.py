@@ -69,11 +69,14 @@ def texts(draw: st.DrawFn, sound: st.SearchStrategy[dict[str, Any]], most: int) 
 
 
 def keys_of(lines: list[bytes]) -> dict[int, Any]:
-    """Return the key of each record that is an object, by its number."""
+    """Return the key of each record that is an object, by its number.
+
+    What is no UTF-8 may stand in a field that no column takes.
+    """
     found = {}
     for at, line in enumerate(lines):
         try:
-            found[at] = json.loads(line)["id"]
+            found[at] = json.loads(line.decode(errors="replace"))["id"]
         except ValueError:
             continue
     return found
