@@ -21,7 +21,7 @@ from restore.origins import Kept
 from restore.orphans import Orphans
 from restore.prepare import empty_in_one
 from restore.progress import Stage
-from restore.rejects import RejectFile
+from restore.rejects import RejectFile, file_names
 from restore.report import TableReport
 from restore.resume import deciding, journaled, take_up
 from restore.session import connect, current_transaction, flush
@@ -87,10 +87,11 @@ class Job:
         plan = prepared.plan
         self._plan = journaled(plan, self._since) if self.resumable else plan
         self._works: dict[int, TableWork] = {}
-        for load in self._plan.loads:
+        files = file_names(names[load.table.oid][1] for load in self._plan.loads)
+        for load, file in zip(self._plan.loads, files, strict=True):
             oid = load.table.oid
             counts = TableReport(schema=names[oid][0], table=names[oid][1], file=load.file.name)
-            rejects = RejectFile(rejects_folder, *names[oid])
+            rejects = RejectFile(rejects_folder, *names[oid], file)
             self._works[oid] = TableWork(load, counts, rejects, rejects_folder)
         self._report = report
         report.tables += [work.report for work in self._works.values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+from itertools import count
 from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
@@ -15,6 +16,7 @@ from restore.ordinals import Ordinals
 
 if TYPE_CHECKING:
     import io
+    from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
 
@@ -106,7 +108,7 @@ class RejectFile:
         *,
         keeping: int | None = None,
     ) -> None:
-        self.path = folder / (name or file_name(table))
+        self.path = folder / (name or file_names([table])[0])
         self.ordinals = Ordinals()
         self._schema = schema
         self._table = table
@@ -262,9 +264,21 @@ class RejectFile:
         )
 
 
-def file_name(table: str) -> str:
-    """Return the name of a table's reject file: a plain name, whatever the table is called."""
-    return f"{_UNSAFE.sub('_', table).lstrip('.') or '_'}{SUFFIX}"
+def file_names(tables: Iterable[str]) -> list[str]:
+    """Return the names of tables' reject files: plain names, whatever the tables are called.
+
+    No two are the same, also where capitals count for nothing: tables of two schemas may have one
+    name. The same tables in the same order get the same names.
+    """
+    names: list[str] = []
+    taken: set[str] = set()
+    for table in tables:
+        plain = _UNSAFE.sub("_", table).lstrip(".") or "_"
+        numbered = (plain if n == 1 else f"{plain}.{n}" for n in count(1))
+        name = next(f"{each}{SUFFIX}" for each in numbered if each.casefold() not in taken)
+        taken.add(name.removesuffix(SUFFIX).casefold())
+        names.append(name)
+    return names
 
 
 def _keep_older(path: Path) -> None:

@@ -82,6 +82,15 @@ def test_keys_that_are_paths(target: Target, tmp_path: Path) -> None:
     assert {name.rpartition("/")[2] for name in new} == {"report.json"}
 
 
+def test_tables_of_two_schemas_may_have_one_name(target: Target) -> None:
+    target.conn.execute("CREATE SCHEMA other; CREATE TABLE other.company (id int PRIMARY KEY)")
+    target.write(company=[{"id": 1}, {"id": None}, {"id": 3}], others=[{"id": 1}, {"id": "x"}])
+    target.restore("--map", "others=other.company", exit_code=3)
+    lines = {path.name: path.read_bytes().count(b"\n") for path in target.rejects.iterdir()}
+    assert sorted(lines) == ["company.2.jsonl", "company.jsonl"]
+    assert sorted(lines.values()) == [1, 3]
+
+
 def test_a_key_that_no_table_can_have_is_one_line(target: Target) -> None:
     target.write(dump={"a\x00\x1b[31mb": [{"id": 1}], "c": [{"id": 2}]})  # type: ignore[arg-type] # an envelope
     [line] = target.restore(exit_code=2).splitlines()
