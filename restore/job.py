@@ -25,7 +25,7 @@ from restore.rejects import RejectFile, file_names
 from restore.report import TableReport
 from restore.resume import deciding, journaled, take_up
 from restore.session import connect, current_transaction, flush
-from restore.table_work import TableWork
+from restore.table_work import TableWork, remove
 from restore.tally import Tally
 from restore.transient import is_lost
 from restore.values import Converter
@@ -238,9 +238,9 @@ class Job:
             self.workers_peak_bytes = loading.workers_peak_bytes
             self._report.warnings += loading.warnings
             for work in self._works.values():
-                for part in work.gather():
-                    if not self.resumable:
-                        part.unlink(missing_ok=True)
+                parts = work.gather()
+                if not self.resumable:
+                    remove(parts)
 
     def _orphans(self, keys: Sequence[ForeignKey], schema: str) -> Orphans:
         tables = self._plan.tables | {table.oid: table for table in self._plan.outside}

@@ -81,10 +81,7 @@ class Ladder:
         limits: Limits,
         log: Log | None = None,
     ) -> None:
-        self._conn = conn
-        self._table = table
         self._log = Unlogged() if log is None else log
-        self._destination = destination
         self._single = Single(conn, table, destination, converter, options.timezone)
         self._options = options
         self._rejects = rejects

@@ -17,7 +17,7 @@ from restore.advice import next_steps
 from restore.aftermath import checkpoint_warning, forced_checkpoints, stale_views
 from restore.backup import find_backup
 from restore.catalog import read_tables
-from restore.errors import LoadError, LostError, RestoreError
+from restore.errors import LostError, RestoreError
 from restore.job import Job
 from restore.locks import lock_error
 from restore.prepare import prepare
@@ -26,7 +26,7 @@ from restore.report import Report, peak_bytes
 from restore.resume import folder_of
 from restore.sequences import set_sequences
 from restore.session import connect
-from restore.transient import describe, failure, is_lost
+from restore.transient import describe, failure, is_lost, tried_for
 
 if TYPE_CHECKING:
     from restore.journal import Begun
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 # So many outages in a row in which nothing more was loaded are the last ones.
 _MOST_OUTAGES = 3
-# Waits for the server grow from the first to the longest, with chance in them.
-_FIRST_WAIT_S = 0.1
-_LONGEST_WAIT_S = 5.0
 
 
 class _Done(NamedTuple):
@@ -77,7 +74,7 @@ def restore(
     outages = 0
     while done.lost and done.report.resumable and outages < _MOST_OUTAGES:
         before = done.report
-        if not _answers_again(options):
+        if not tried_for(options.retry_for_s, lambda: connect(options.dsn).close()):
             break
         watch(Warned(f"{before.error}; the database answers again: the restore goes on"))
         try:
@@ -98,25 +95,6 @@ def restore(
 
 def _read(report: Report) -> int:
     return sum(table.read for table in report.tables)
-
-
-def _answers_again(options: Options) -> bool:
-    """Wait until the database answers, within --retry-for."""
-    if not options.retry_for_s:
-        return False
-    # Imported where it is needed first: it takes as long as a small table's load.
-    import tenacity  # noqa: PLC0415
-
-    again = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(LoadError),
-        stop=tenacity.stop_after_delay(options.retry_for_s),
-        wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
-    )
-    try:
-        again(lambda: connect(options.dsn).close())
-    except tenacity.RetryError:
-        return False
-    return True
 
 
 def _attempt(options: Options, watch: Watcher, confirm: Confirm | None) -> _Done:

@@ -104,6 +104,29 @@ def retrying(
     return again(call)
 
 
+def tried_for(seconds: float, call: Callable[[], object]) -> bool:
+    """Call, and call again as long as a LoadError is raised; say whether one call went well.
+
+    Args:
+        seconds: for how long; 0: it is not called at all.
+        call: asks whether the server answers.
+    """
+    if not seconds:
+        return False
+    import tenacity  # noqa: PLC0415 - as above
+
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(LoadError),
+        stop=tenacity.stop_after_delay(seconds),
+        wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
+    )
+    try:
+        again(call)
+    except tenacity.RetryError:
+        return False
+    return True
+
+
 def failure(error: psycopg.Error, prefix: str = "") -> LoadError:
     """Return what stops a load as an error of ours, in one line."""
     return (LostError if is_lost(error) else LoadError)(prefix + describe(error))
