@@ -73,9 +73,14 @@ class Kind:
     needs_disks: bool = False
 
 
-def _to_restorer(number: signal.Signals, scene: Scene, _: Choice) -> Hit:
-    said = restorer.describe(scene.restorer.pid)
-    scene.restorer.process.send_signal(number)
+def _to_restorer(number: signal.Signals, scene: Scene, _: Choice) -> Hit | None:
+    said, process = restorer.describe(scene.restorer.pid), scene.restorer.process
+    if process.poll() is not None:  # it has ended since
+        return None
+    process.send_signal(number)
+    # One that was about to end goes on with it: nothing was killed then.
+    if number is signal.SIGKILL and process.wait() != -number:
+        return None
     return Hit(said)
 
 

@@ -113,6 +113,14 @@ def test_a_signal_reaches_the_restorer_alone(
     assert eventually(lambda: not runs(worker))
 
 
+@pytest.mark.parametrize("kind", ["restorer-sigkill", "restorer-sigterm", "restorer-sigint"])
+def test_a_restorer_that_has_ended_is_not_hit(scene: Scene, kind: str) -> None:
+    os.kill(scene.restorer.pid, signal.SIGKILL)
+    # It has ended, and nobody has asked yet how.
+    os.waitid(os.P_PID, scene.restorer.pid, os.WEXITED | os.WNOWAIT)
+    assert KINDS[kind].does(scene, CHOICE) is None
+
+
 def test_a_worker_is_killed_and_nobody_else(scene: Scene, eventually: Eventually) -> None:
     worker, session = worker_and_session(scene)
     assert scene.restorer.workers() == [worker]
