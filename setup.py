@@ -6,8 +6,8 @@ setup(
     ext_modules=[
         Extension(
             "restore._pack",
-            ["restore/native/pack.c", "restore/native/values.c"],
-            depends=["restore/native/json.h", "restore/native/values.h"],
+            [f"restore/native/{name}.c" for name in ("pack", "find", "record", "values")],
+            depends=[f"restore/native/{name}.h" for name in ("find", "json", "record", "values")],
             optional=True,  # where there is no compiler, it is done in Python
         )
     ]

@@ -1,4 +1,4 @@
-# What is in C (native/): records of JSON become rows of a binary COPY.
+# What is in C (native/): records of JSON become rows of a binary COPY, or are found by their keys.
 
 from typing import Self, TypeAlias
 
@@ -17,3 +17,16 @@ class Packer:
     # of these a COPY would be refused for, and, where some fields are left out, which of them each
     # record has, as bits. None: ``data`` is no array of records, or nested too deep.
     def pack(self, data: bytes, /) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes] | None: ...
+
+# A field of a key: its name, whether its numbers are integers, whether null or no value is looked
+# for, and the values that are, as they stand in the file: in quotes or, of integers, without.
+KeyField: TypeAlias = tuple[bytes, bool, bool, tuple[bytes, ...]]
+
+# What finds records by keys; each key is the places of its fields. ValueError: there is no such
+# field, or there are too many.
+class Finder:
+    def __new__(cls, fields: tuple[KeyField, ...], keys: tuple[tuple[int, ...], ...]) -> Self: ...
+
+    # How many records a JSON array has; and as 64-bit numbers, three for each record that may have
+    # a wanted key: its place, where it starts and where it ends in ``data``. None: as for a packer.
+    def find(self, data: bytes, /) -> tuple[int, bytes] | None: ...

@@ -67,11 +67,14 @@ class Batch:
     def record(self, index: int) -> RawRecord:
         """Return the bytes, offset and ordinal of one record, by its place in the batch from 0."""
         if self._spans:
-            start, end = self._spans[0][2 * index : 2 * index + 2]
-            return RawRecord(self.data[start:end], self.offset + start - 1, self.first + index)
+            return self.cut(index, *self._spans[0][2 * index : 2 * index + 2])
         starts = self._starts or self._find_starts()
         raw = bytes(self.raws()[index])
         return RawRecord(raw, self.offset + starts[index] - 1, self.first + index)
+
+    def cut(self, index: int, start: int, end: int) -> RawRecord:
+        """Return one record of which it is known where it starts and ends in ``data``."""
+        return RawRecord(self.data[start:end], self.offset + start - 1, self.first + index)
 
     def records(self) -> list[RawRecord]:
         """Return each record's own bytes, offset and ordinal."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import psycopg
 from psycopg import sql
 
-from restore.origins import is_plain, plain_origins
+from restore.plain import is_plain, plain_origins
 from restore.spool import Spool
 from restore.twice import Twice, all_there
 

@@ -17,7 +17,6 @@ from restore.journal import begin, end, may_journal
 from restore.limits import Limits
 from restore.loading import Loading
 from restore.notes import JOURNAL
-from restore.origins import Kept
 from restore.orphans import Orphans
 from restore.prepare import empty_in_one
 from restore.progress import Stage
@@ -28,7 +27,6 @@ from restore.session import connect, current_transaction, flush
 from restore.table_work import TableWork, remove
 from restore.tally import Tally
 from restore.transient import is_lost
-from restore.values import Converter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -257,10 +255,7 @@ class Job:
         )
 
     def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
-        kept = [
-            Kept(work.load, work.report, work.rejects, Converter(self._options.timezone))
-            for work in self._works.values()
-        ]
+        kept = [work.kept(self._options) for work in self._works.values()]
         self._orphans(keys, schema).reject(kept, self._limits, self._settle)
 
     def _settle(self) -> None:

@@ -24,14 +24,12 @@ from restore.filling import Manner, may_be_fresh
 from restore.finish import Finisher, finish
 from restore.load import TableLoad
 from restore.notes import JOURNAL
-from restore.origins import Kept
 from restore.relations import with_partitions
 from restore.shards import uncut
 from restore.shares import Shares
 from restore.table_work import remove
 from restore.tasks import Tasks
 from restore.transient import is_data_error, retrying
-from restore.values import Converter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -247,7 +245,7 @@ class Loading:
         table = TableLoad(conn, work.load, options=self._options, limits=self._limits)
         return reload_duplicates(
             conn,
-            Kept(work.load, work.report, work.rejects, Converter(self._options.timezone)),
+            work.kept(self._options),
             unique_aside(conn, work.load.table),
             build=build,
             reload=table.ladder(work.report, work.rejects).load_again,

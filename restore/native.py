@@ -1,13 +1,14 @@
-"""The decoding of records in C (``native/``), where it is built and knows the columns' types.
+"""What is done in C (``native/``), where it is built: packing records, and finding them by keys.
 
-It takes the usual forms of values, and gives the rows that decoding, packing and psycopg would.
-What it declines goes their way.
+Packing takes the usual forms of values of the types that it knows, and gives the rows that
+decoding, packing and psycopg would. What it declines goes their way. Finding leaves out what is
+surely not looked for; the others are looked at as ever.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from restore.instants import kept_digits
 from restore.kinds import is_wide
@@ -15,14 +16,14 @@ from restore.packed import Packed
 from restore.scalars import numeric_precision, numeric_scale, text_limit
 
 try:
-    from restore._pack import Packer
+    from restore._pack import Finder, Packer
 except ImportError:  # there was no compiler
-    Packer = None  # type: ignore[assignment,misc]
+    Finder = Packer = None  # type: ignore[assignment,misc]
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from restore._pack import Field
+    from restore._pack import Field, KeyField
     from restore.catalog import Column
     from restore.kinds import Shape
     from restore.options import Technique
@@ -133,3 +134,46 @@ def _field(column: Column, converter: Converter, *, wide: bool) -> Field | None:
         return None
     required = column.not_null or column.has_default
     return column.name.encode(), kind, column.not_null, required, wide, limit, digits, labels
+
+
+class Candidate(NamedTuple):
+    """A record that may have a wanted key: its place in a batch, its start and end in the data."""
+
+    place: int
+    start: int
+    end: int
+
+
+class Candidates:
+    """The records of a batch that may have a wanted key; ``len`` is how many the batch has."""
+
+    __slots__ = ("_count", "_found")
+
+    def __init__(self, count: int, found: bytes) -> None:
+        self._count = count
+        self._found = memoryview(found).cast("Q")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Candidate]:
+        numbers = iter(self._found)
+        return map(Candidate, numbers, numbers, numbers)
+
+
+def finder_of(
+    fields: Sequence[KeyField], keys: Iterable[tuple[int, ...]]
+) -> Callable[[bytes], Candidates | None]:
+    """Return what finds candidates in a JSON array, or None where it is none of records.
+
+    Args:
+        fields: those that the keys have.
+        keys: the places of each key's fields.
+    """
+    find = Finder(tuple(fields), tuple(keys)).find
+
+    def found(data: bytes) -> Candidates | None:
+        candidates = find(data)
+        return None if candidates is None else Candidates(*candidates)
+
+    return found

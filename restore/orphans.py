@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from restore.origins import Values, as_texts, exact_origins, plain_origins
+from restore.origins import Values, as_texts, exact_origins
+from restore.plain import plain_origins
 from restore.rejects import Reason
 
 if TYPE_CHECKING:

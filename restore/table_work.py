@@ -10,10 +10,13 @@ import msgspec
 
 from restore.filling import Manner
 from restore.journal import mark
+from restore.native import is_used
+from restore.origins import Kept
 from restore.reading import Counts
 from restore.rejects import RejectFile
 from restore.report import TableReport
 from restore.shards import WHOLE
+from restore.values import Converter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.journal import Phase
+    from restore.options import Options
     from restore.plan import Load
     from restore.shards import Gap, Shard
 
@@ -100,6 +104,11 @@ class TableWork:
         mine = 0 if self.resumed else None
         part = self.part(shard.start)
         return Task(self.load, shard, *names, self.folder, part, manner, rejects_bytes=mine)
+
+    def kept(self, options: Options) -> Kept:
+        """Return what finding the records of its rows again takes."""
+        converter, native = Converter(options.timezone), is_used(options.without)
+        return Kept(self.load, self.report, self.rejects, converter, native=native)
 
     def part(self, start: int | str) -> str:
         """Return the name of the reject file of the shard that begins there."""

@@ -15,42 +15,21 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "find.h"
 #include "values.h"
 
 enum {
-    MOST_COLUMNS = 2048, /* PostgreSQL has 1,600 */
-    MOST_IGNORED = 64,   /* bits of a mask */
-    NO_COLUMN = -1,
+    MOST_IGNORED = 64, /* bits of a mask */
 };
-/* A value's size is 32 bits in a COPY, and no form here is eight times as long as its JSON. */
-#define MOST_BYTES ((Py_ssize_t)INT32_MAX / 8)
 
 typedef struct {
     PyObject_HEAD
     PyObject *plan;      /* what names and labels point into */
+    Texts fields;        /* the columns' names */
     Column *columns;     /* those that are put first, then those that are ignored */
-    int count, put_count;
-    int16_t *slots;      /* columns by the hash of their name; NO_COLUMN: free */
-    uint32_t slot_mask;
+    int put_count;
     Label *labels;
 } Packer;
-
-/* Numbers of eight bytes, in the machine's order. */
-typedef struct {
-    uint64_t *items;
-    size_t count, size;
-} Numbers;
-
-/* A record: where it ends, where its fields' values are. */
-typedef struct {
-    const Packer *packer;
-    Text start, end;
-    Span *values;        /* by column */
-    uint64_t *seen_in;   /* by column: the number of the last record that had it, from 1 */
-    int16_t *order;      /* the column that the n-th field was of, in the record before */
-    uint64_t number;
-    bool odd;            /* it has a field that is unknown, or there twice */
-} Record;
 
 /* What a batch becomes. */
 typedef struct {
@@ -62,129 +41,10 @@ typedef struct {
     bool no_memory;
 } Batch;
 
-static bool
-append(Numbers *numbers, uint64_t item)
-{
-    if (numbers->count == numbers->size) {
-        size_t size = numbers->size ? 2 * numbers->size : 256;
-        uint64_t *items = PyMem_RawRealloc(numbers->items, size * sizeof *items);
-        if (items == NULL) {
-            return false;
-        }
-        numbers->items = items;
-        numbers->size = size;
-    }
-    numbers->items[numbers->count++] = item;
-    return true;
-}
-
-/* FNV-1a, by Fowler, Noll and Vo. */
-static uint32_t
-hash(Text p, size_t size)
-{
-    uint32_t found = 2166136261u;
-    for (size_t n = 0; n < size; n++) {
-        found = (found ^ p[n]) * 16777619u;
-    }
-    return found;
-}
-
-static int
-column_named(const Packer *packer, Text name, size_t size)
-{
-    for (uint32_t at = hash(name, size);; at++) {
-        int n = packer->slots[at & packer->slot_mask];
-        if (n == NO_COLUMN) {
-            return NO_COLUMN;
-        }
-        const Column *column = &packer->columns[n];
-        if (column->name_size == size && memcmp(column->name, name, size) == 0) {
-            return n;
-        }
-    }
-}
-
-/* From behind a field's opening quote to behind its closing one; finds the column. */
-static Text
-scan_name(Record *record, int place, Text p, Text end, int *found)
-{
-    const Packer *packer = record->packer;
-    int guess = place < packer->count ? record->order[place] : NO_COLUMN;
-    if (guess != NO_COLUMN) {
-        const Column *column = &packer->columns[guess];
-        size_t size = column->name_size;
-        if ((size_t)(end - p) > size && p[size] == '"' && memcmp(p, column->name, size) == 0) {
-            *found = guess;
-            return p + size + 1;
-        }
-    }
-    unsigned seen = 0;
-    Text behind = skip_string(p, end, &seen);
-    if (behind == NULL) {
-        return NULL;
-    }
-    *found = seen & ESCAPED ? NO_COLUMN : column_named(packer, p, (size_t)(behind - 1 - p));
-    if (*found != NO_COLUMN && place < packer->count) {
-        record->order[place] = (int16_t)*found;
-    }
-    return behind;
-}
-
-/* Scan a record from its brace on, and note where its values are; NULL: it is no JSON. */
-static Text
-scan_record(Record *record, Text p, Text end)
-{
-    record->start = p;
-    record->odd = false;
-    record->number++;
-    p = skip_white(p + 1, end);
-    if (p < end && *p == '}') {
-        return p + 1;
-    }
-    for (int place = 0;; place += place < MOST_COLUMNS) {
-        int column;
-        if (p == end || *p != '"' || (p = scan_name(record, place, p + 1, end, &column)) == NULL) {
-            return NULL;
-        }
-        p = skip_white(p, end);
-        if (p == end || *p != ':') {
-            return NULL;
-        }
-        p = skip_white(p + 1, end);
-        Span value = {p, p, 0};
-        p = p < end && *p == '"' ? skip_string(p + 1, end, &value.seen)
-                                 : skip_value(p, end, &value.seen);
-        if ((value.end = p) == NULL) {
-            return NULL;
-        }
-        if (column == NO_COLUMN || record->seen_in[column] == record->number) {
-            record->odd = true;
-        } else {
-            record->seen_in[column] = record->number;
-            record->values[column] = value;
-        }
-        p = skip_white(p, end);
-        if (p < end && *p == '}') {
-            return p + 1;
-        }
-        if (p == end || *p != ',') {
-            return NULL;
-        }
-        p = skip_white(p + 1, end);
-    }
-}
-
-static inline bool
-is_null(Span value)
-{
-    return *value.start == 'n';
-}
-
 /* Put a record's row: how many values, then each with its size (COPY's manual, "Binary Format"). */
 static Outcome
-put_row(Out *out, const Record *record)
+put_row(Out *out, const Packer *packer, const Record *record)
 {
-    const Packer *packer = record->packer;
     if (record->odd) {
         return DECLINED;
     }
@@ -194,7 +54,7 @@ put_row(Out *out, const Record *record)
     put_16(out, (uint32_t)packer->put_count);
     for (int n = 0; n < packer->put_count; n++) {
         const Column *column = &packer->columns[n];
-        bool there = record->seen_in[n] == record->number;
+        bool there = has_field(record, n);
         Outcome outcome = PACKED;
         if (there && !is_null(record->values[n])) {
             outcome = column->put(out, column, record->values[n]);
@@ -213,12 +73,11 @@ put_row(Out *out, const Record *record)
 }
 
 static uint64_t
-ignored_fields(const Record *record)
+ignored_fields(const Packer *packer, const Record *record)
 {
-    const Packer *packer = record->packer;
     uint64_t bits = 0;
-    for (int n = packer->put_count; n < packer->count; n++) {
-        if (record->seen_in[n] == record->number) {
+    for (int n = packer->put_count; n < packer->fields.count; n++) {
+        if (has_field(record, n)) {
             bits |= UINT64_C(1) << (n - packer->put_count);
         }
     }
@@ -227,10 +86,10 @@ ignored_fields(const Record *record)
 
 /* Put a record's row, or decline the record; false: no memory. */
 static bool
-take_record(Batch *batch, const Record *record, Text data)
+take_record(Batch *batch, const Packer *packer, const Record *record, Text data)
 {
     size_t before = (size_t)(batch->rows.at - batch->rows.base);
-    Outcome outcome = put_row(&batch->rows, record);
+    Outcome outcome = put_row(&batch->rows, packer, record);
     uint64_t place = record->number - 1;
     if (outcome != PACKED) {
         batch->rows.at = batch->rows.base + before;
@@ -239,8 +98,8 @@ take_record(Batch *batch, const Record *record, Text data)
             return false;
         }
     }
-    if (record->packer->count > record->packer->put_count &&
-        !append(&batch->ignored, ignored_fields(record))) {
+    if (packer->fields.count > packer->put_count &&
+        !append(&batch->ignored, ignored_fields(packer, record))) {
         return false;
     }
     return append(&batch->ends, (uint64_t)(batch->rows.at - batch->rows.base)) &&
@@ -248,69 +107,25 @@ take_record(Batch *batch, const Record *record, Text data)
            append(&batch->spans, (uint64_t)(record->end - data));
 }
 
-/* Pack all records of an array; false: it is none of records, or there is no memory. */
-static bool
-pack_array(Batch *batch, Record *record, Text data, Text end)
-{
-    Text p = skip_white(data, end);
-    if (p == end || *p != '[') {
-        return false;
-    }
-    p = skip_white(p + 1, end);
-    if (p < end && *p == ']') {
-        return skip_white(p + 1, end) == end;
-    }
-    for (;;) {
-        if (p == end || *p != '{' || (record->end = p = scan_record(record, p, end)) == NULL) {
-            return false;
-        }
-        if (!take_record(batch, record, data)) {
-            batch->no_memory = true;
-            return false;
-        }
-        p = skip_white(p, end);
-        if (p < end && *p == ']') {
-            return skip_white(p + 1, end) == end;
-        }
-        if (p == end || *p != ',') {
-            return false;
-        }
-        p = skip_white(p + 1, end);
-    }
-}
-
-/* Pack without the interpreter's lock. */
+/* Pack all records of an array, without the interpreter's lock; false: it is none of records, or
+ * there is no memory. */
 static bool
 pack_batch(const Packer *packer, Batch *batch, Text data, size_t size)
 {
-    size_t count = (size_t)packer->count + 1; /* malloc(0) may be NULL */
-    Record record = {
-        .packer = packer,
-        .values = PyMem_RawMalloc(count * sizeof *record.values),
-        .seen_in = PyMem_RawCalloc(count, sizeof *record.seen_in),
-        .order = PyMem_RawMalloc(count * sizeof *record.order),
-    };
-    bool packed = false;
-    batch->no_memory = true;
-    if (record.values != NULL && record.seen_in != NULL && record.order != NULL &&
-        room(&batch->rows, size + 1)) {
-        batch->no_memory = false;
-        for (int n = 0; n < packer->count; n++) {
-            record.order[n] = (int16_t)n;
+    Text end = data + size;
+    Record record;
+    Step step = NO_ARRAY;
+    batch->no_memory = !make_record(&record, &packer->fields) || !room(&batch->rows, size + 1);
+    if (!batch->no_memory && (record.end = open_array(data, end)) != NULL) {
+        while ((step = next_record(&record, end)) == A_RECORD) {
+            if (!take_record(batch, packer, &record, data)) {
+                batch->no_memory = true;
+                break;
+            }
         }
-        packed = pack_array(batch, &record, data, data + size);
     }
-    PyMem_RawFree(record.values);
-    PyMem_RawFree(record.seen_in);
-    PyMem_RawFree(record.order);
-    return packed;
-}
-
-static PyObject *
-bytes_of(Numbers numbers)
-{
-    return PyBytes_FromStringAndSize((const char *)numbers.items,
-                                     (Py_ssize_t)(numbers.count * sizeof *numbers.items));
+    drop_record(&record);
+    return step == NO_MORE;
 }
 
 static PyObject *
@@ -356,7 +171,7 @@ Packer_pack(PyObject *self, PyObject *data)
 static bool
 read_column(Packer *packer, PyObject *item, Label **labels)
 {
-    Column *column = &packer->columns[packer->count];
+    Column *column = &packer->columns[packer->fields.count];
     const char *kind;
     PyObject *name, *of_enum;
     int not_null, required, wide;
@@ -364,18 +179,16 @@ read_column(Packer *packer, PyObject *item, Label **labels)
                           &column->limit, &column->digits, &PyTuple_Type, &of_enum)) {
         return false;
     }
-    column->name = (Text)PyBytes_AS_STRING(name);
-    column->name_size = (size_t)PyBytes_GET_SIZE(name);
     column->not_null = not_null;
     column->required = required;
     column->wide = wide;
     column->put = kind == NULL ? NULL : put_of(kind);
-    if (kind != NULL && (column->put == NULL || packer->put_count < packer->count)) {
+    if (kind != NULL && (column->put == NULL || packer->put_count < packer->fields.count)) {
         PyErr_Format(PyExc_ValueError, "column of kind %s: there is none, or it stands last", kind);
         return false;
     }
     packer->put_count += kind != NULL;
-    packer->count++;
+    add_text(&packer->fields, (Text)PyBytes_AS_STRING(name), (size_t)PyBytes_GET_SIZE(name));
     column->labels = *labels;
     column->label_count = (size_t)PyTuple_GET_SIZE(of_enum);
     for (Py_ssize_t n = 0; n < PyTuple_GET_SIZE(of_enum); n++, ++*labels) {
@@ -415,38 +228,24 @@ read_plan(Packer *packer)
     if (label_count < 0) {
         return false;
     }
-    if (count > MOST_COLUMNS) {
+    if (count > MOST_FIELDS) {
         PyErr_SetString(PyExc_ValueError, "too many columns");
         return false;
     }
-    uint32_t slots = 8;
-    while (slots < 2 * (uint32_t)count) {
-        slots *= 2;
-    }
-    packer->slot_mask = slots - 1;
     packer->columns = PyMem_RawCalloc((size_t)count + 1, sizeof *packer->columns);
     packer->labels = PyMem_RawCalloc((size_t)label_count + 1, sizeof *packer->labels);
-    packer->slots = PyMem_RawMalloc(slots * sizeof *packer->slots);
-    if (packer->columns == NULL || packer->labels == NULL || packer->slots == NULL) {
+    if (packer->columns == NULL || packer->labels == NULL ||
+        !make_texts(&packer->fields, (size_t)count)) {
         PyErr_NoMemory();
         return false;
     }
-    for (uint32_t n = 0; n < slots; n++) {
-        packer->slots[n] = NO_COLUMN;
-    }
     Label *labels = packer->labels;
-    for (int n = 0; n < (int)count; n++) {
+    for (Py_ssize_t n = 0; n < count; n++) {
         if (!read_column(packer, PyTuple_GET_ITEM(packer->plan, n), &labels)) {
             return false;
         }
-        const Column *column = &packer->columns[n];
-        uint32_t at = hash(column->name, column->name_size);
-        while (packer->slots[at & packer->slot_mask] != NO_COLUMN) {
-            at++;
-        }
-        packer->slots[at & packer->slot_mask] = (int16_t)n;
     }
-    if (packer->count - packer->put_count > MOST_IGNORED) {
+    if (packer->fields.count - packer->put_count > MOST_IGNORED) {
         PyErr_SetString(PyExc_ValueError, "too many ignored fields");
         return false;
     }
@@ -481,7 +280,7 @@ Packer_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     PyMem_RawFree(self->columns);
     PyMem_RawFree(self->labels);
-    PyMem_RawFree(self->slots);
+    drop_texts(&self->fields);
     Py_CLEAR(self->plan);
     type->tp_free(object);
     Py_DECREF(type);
@@ -508,16 +307,24 @@ static PyType_Spec Packer_spec = {
 };
 
 static int
+add_type(PyObject *module, const char *name, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    int failed = type == NULL ? -1 : PyModule_AddObjectRef(module, name, type);
+    Py_XDECREF(type);
+    return failed;
+}
+
+static int
 execute(PyObject *module)
 {
     if (!prepare_values()) {
         PyErr_NoMemory();
         return -1;
     }
-    PyObject *type = PyType_FromModuleAndSpec(module, &Packer_spec, NULL);
-    int failed = type == NULL ? -1 : PyModule_AddObjectRef(module, "Packer", type);
-    Py_XDECREF(type);
-    return failed;
+    return add_type(module, "Packer", &Packer_spec) || add_type(module, "Finder", &Finder_spec)
+               ? -1
+               : 0;
 }
 
 static PyModuleDef_Slot module_slots[] = {
@@ -531,7 +338,7 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "restore._pack",
-    .m_doc = "Records of JSON become rows of a binary COPY.",
+    .m_doc = "Records of JSON become rows of a binary COPY, or are found by their keys.",
     .m_size = 0,
     .m_slots = module_slots,
 };

@@ -3,33 +3,20 @@
 #ifndef RESTORE_VALUES_H
 #define RESTORE_VALUES_H
 
-#include "json.h"
+#include "record.h"
 
 /* What comes of a value, or of a record. HOPELESS: declined, and a COPY would be refused for it. */
 typedef enum { PACKED, DECLINED, HOPELESS, NO_MEMORY } Outcome;
-
-/* A value that was scanned, and what was seen in it. */
-typedef struct {
-    Text start, end;
-    unsigned seen;
-} Span;
 
 /* What is written, in memory of PyMem_RawMalloc. */
 typedef struct {
     uint8_t *base, *at, *limit;
 } Out;
 
-typedef struct {
-    Text start;
-    size_t size;
-} Label;
-
 typedef struct Column Column;
 typedef Outcome (*Put)(Out *, const Column *, Span);
 
 struct Column {
-    Text name;
-    size_t name_size;
     Put put;       /* NULL: no column takes the field */
     bool not_null; /* null is declined */
     bool required; /* so is a record without the field */

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from restore.backup import TableFile
 from restore.catalog import Column, Table, Type, UniqueKey
-from restore.origins import Kept, is_plain, plain_origins
+from restore.native import IS_BUILT
+from restore.origins import Kept
+from restore.plain import is_plain, plain_origins
 from restore.plan import Load
 from restore.rejects import Reason, RejectFile
 from restore.report import TableReport
@@ -28,8 +33,12 @@ def column(name: str, kind: str, *, generated: bool = False) -> Column:
 
 
 def kept(folder: Path, records: list[Any], *columns: Column) -> Kept:
+    return kept_of(folder, list(map(json.dumps, records)), *columns)
+
+
+def kept_of(folder: Path, records: list[str], *columns: Column) -> Kept:
     path = folder / "t.json"
-    path.write_text("[\n" + ",\n".join(map(json.dumps, records)) + "\n]\n")
+    path.write_text("[\n" + ",\n".join(records) + "\n]\n")
     table = Table(1, "public", "t", columns, (), (), ())
     report = TableReport(table="t", schema="public", file="t.json")
     rejects = RejectFile(folder / "rejects", "public", "t")
@@ -37,6 +46,14 @@ def kept(folder: Path, records: list[Any], *columns: Column) -> Kept:
 
 
 def find(table: Kept, wanted: dict[UniqueKey, list[Values]]) -> list[tuple[int, str, Values]]:
+    """Find them in Python, and see that C finds the same."""
+    found = _find(table, wanted)
+    if IS_BUILT:
+        assert _find(dataclasses.replace(table, native=True), wanted) == found
+    return found
+
+
+def _find(table: Kept, wanted: dict[UniqueKey, list[Values]]) -> list[tuple[int, str, Values]]:
     found = []
     for record, key, values in plain_origins(table, wanted, 64):
         data = table.load.file.path.read_bytes()
@@ -89,3 +106,46 @@ def test_what_the_file_does_not_tell_is_not_looked_for(tmp_path: Path) -> None:
     table = kept(tmp_path, [{"a": 1, "b": "2024-01-01", "c": 1}], *columns)
     assert [is_plain(table, key(name)) for name in "abcd"] == [False, False, True, False]
     assert find(table, {key("a"): [("1",)], key("d"): [("1",)]}) == []
+
+
+def test_a_key_may_be_written_in_odd_ways(tmp_path: Path) -> None:
+    records = [
+        r'{"a": 12, "b": "\u0078"}',
+        r'{"\u0061": 12, "b": "x"}',
+        '{"a": 1, "a": 12, "b": "x"}',
+        '{"a": 12, "z": {"a": 1, "b": [[{}]]}, "b": "x", "y": "\\""}',
+        '{"a": 12.0, "b": "x"}',
+        '{"a": 1.2e1, "b": "x"}',
+        '{ "b" : "x" , "a" : 12 }',
+        '{"b": "x"}',
+        '{"a": null, "b": "x"}',
+        '{"a": [12], "b": "x"}',
+        '{"a": -12, "b": "x"}',
+        '{"a": 12, "b": null}',
+        "{}",
+    ]
+    table = kept_of(tmp_path, records, column("a", "int4"), column("b", "text"))
+    found = find(table, {key("a", "b"): [("12", "x")]})
+    assert [ordinal for ordinal, _, _ in found] == [0, 1, 2, 3, 4, 5, 6]
+    found = find(table, {key("a", "b"): [(None, "x"), ("12", None)]})
+    assert [ordinal for ordinal, _, _ in found] == [7, 8, 9, 11]  # no integer is none
+    assert len(find(table, {key("b"): [("x",)]})) == 11
+
+
+FORMS = ["1", "-1", "0", "-0", "10", "1e1", "true", "null", "[]", '"1"', '"10"', '"a"', '"\\u0031"']
+PAIRS = st.tuples(st.sampled_from(["a", "b", "z", "\\u0061"]), st.sampled_from(FORMS))
+WANTED = st.sampled_from([None, "0", "1", "10", "-1"])
+
+
+@hypothesis.given(st.data())
+def test_c_finds_what_python_finds(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
+    pairs = data.draw(st.lists(st.lists(PAIRS, max_size=4), max_size=20))
+    records = ["{" + ", ".join(f'"{n}": {v}' for n, v in each) + "}" for each in pairs]
+    kinds = data.draw(st.tuples(*[st.sampled_from(["int4", "text"])] * 2))
+    columns = [column(name, kind) for name, kind in zip("ab", kinds, strict=True)]
+    table = kept_of(tmp_path_factory.mktemp("kept"), records, *columns)
+    wanted = {
+        key("a"): [(value,) for value in data.draw(st.lists(WANTED, max_size=2))],
+        key("a", "b"): data.draw(st.lists(st.tuples(WANTED, WANTED), max_size=3)),
+    }
+    find(table, wanted)
