@@ -115,7 +115,7 @@ pack_batch(const Packer *packer, Batch *batch, Text data, size_t size)
     Text end = data + size;
     Record record;
     Step step = NO_ARRAY;
-    batch->no_memory = !make_record(&record, &packer->fields) || !room(&batch->rows, size + 1);
+    batch->no_memory = !make_record(&record, &packer->fields);
     if (!batch->no_memory && (record.end = open_array(data, end)) != NULL) {
         while ((step = next_record(&record, end)) == A_RECORD) {
             if (!take_record(batch, packer, &record, data)) {
@@ -126,6 +126,35 @@ pack_batch(const Packer *packer, Batch *batch, Text data, size_t size)
     }
     drop_record(&record);
     return step == NO_MORE;
+}
+
+/* Lend the memory of a new bytes object, so that rows, which are hardly ever longer than their JSON,
+ * are not copied once more. */
+static PyObject *
+lend(Out *out, Py_ssize_t size)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
+    if (bytes != NULL) {
+        out->base = out->at = (uint8_t *)PyBytes_AS_STRING(bytes);
+        out->limit = out->base + size;
+        out->lent = true;
+    }
+    return bytes;
+}
+
+/* The bytes object of what was written, for the one that was lent; NULL: no memory. */
+static PyObject *
+taken_back(Out *out, PyObject *bytes)
+{
+    Py_ssize_t used = out->at - out->base;
+    if (out->lent) {
+        _PyBytes_Resize(&bytes, used);
+        return bytes;
+    }
+    Py_DECREF(bytes);
+    bytes = PyBytes_FromStringAndSize((const char *)out->base, used);
+    PyMem_RawFree(out->base);
+    return bytes;
 }
 
 static PyObject *
@@ -140,23 +169,28 @@ Packer_pack(PyObject *self, PyObject *data)
     }
     Batch batch = {0};
     bool packed;
+    PyObject *rows = lend(&batch.rows, PyBytes_GET_SIZE(data) + 1);
+    if (rows == NULL) {
+        return NULL;
+    }
     Py_BEGIN_ALLOW_THREADS
     packed = pack_batch((Packer *)self, &batch, (Text)PyBytes_AS_STRING(data),
                         (size_t)PyBytes_GET_SIZE(data));
     Py_END_ALLOW_THREADS
     PyObject *result = NULL;
-    if (packed) {
+    rows = taken_back(&batch.rows, rows);
+    if (packed || rows == NULL) {
         /* N gives up what is new; where one is NULL the others are released, and it fails. */
-        result = Py_BuildValue("(y#NNNNN)", (char *)batch.rows.base,
-                               (Py_ssize_t)(batch.rows.at - batch.rows.base), bytes_of(batch.ends),
-                               bytes_of(batch.spans), bytes_of(batch.declined),
-                               bytes_of(batch.hopeless), bytes_of(batch.ignored));
+        result = Py_BuildValue("(NNNNNN)", rows, bytes_of(batch.ends), bytes_of(batch.spans),
+                               bytes_of(batch.declined), bytes_of(batch.hopeless),
+                               bytes_of(batch.ignored));
+        rows = NULL;
     } else if (batch.no_memory) {
         PyErr_NoMemory();
     } else {
         result = Py_NewRef(Py_None);
     }
-    PyMem_RawFree(batch.rows.base);
+    Py_XDECREF(rows);
     PyMem_RawFree(batch.ends.items);
     PyMem_RawFree(batch.spans.items);
     PyMem_RawFree(batch.declined.items);

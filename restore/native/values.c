@@ -33,9 +33,13 @@ grow(Out *out, size_t need)
     }
     size_t wanted = used + need;
     size += size / 2;
-    uint8_t *base = PyMem_RawRealloc(out->base, size > wanted ? size : wanted);
+    uint8_t *base = PyMem_RawRealloc(out->lent ? NULL : out->base, size > wanted ? size : wanted);
     if (base == NULL) {
         return false;
+    }
+    if (out->lent) {
+        memcpy(base, out->base, used);
+        out->lent = false;
     }
     out->limit = base + (size > wanted ? size : wanted);
     out->base = base;

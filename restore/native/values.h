@@ -8,9 +8,10 @@
 /* What comes of a value, or of a record. HOPELESS: declined, and a COPY would be refused for it. */
 typedef enum { PACKED, DECLINED, HOPELESS, NO_MEMORY } Outcome;
 
-/* What is written, in memory of PyMem_RawMalloc. */
+/* What is written, in memory of PyMem_RawMalloc, or, while that is enough, in what was lent. */
 typedef struct {
     uint8_t *base, *at, *limit;
+    bool lent;
 } Out;
 
 typedef struct Column Column;
