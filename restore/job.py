@@ -250,6 +250,7 @@ class Job:
             tables,
             keys,
             chunk_bytes=self._options.chunk_bytes,
+            jobs=self._options.processes,
             schema=schema,
             since=self._since,
         )

@@ -8,6 +8,7 @@ taken out is kept in the database, in the same transaction, until its record is 
 from __future__ import annotations
 
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -43,6 +44,7 @@ class Orphans:
         tables: every table that the keys name, by oid.
         keys: the foreign keys, those of parents before those of their children.
         chunk_bytes: how much of a file is read at a time.
+        jobs: how many files are read at once.
         schema: where what is taken out is kept meanwhile.
         since: the transaction after which rows are ours to take out; None: all are.
     """
@@ -54,6 +56,7 @@ class Orphans:
         keys: Sequence[ForeignKey],
         *,
         chunk_bytes: int,
+        jobs: int,
         schema: str,
         since: str | None = None,
     ) -> None:
@@ -62,6 +65,7 @@ class Orphans:
         self._tables = tables
         self._keys = keys
         self._chunk_bytes = chunk_bytes
+        self._jobs = jobs
         self._stores = {
             key: sql.Identifier(schema, f"orphans_{number}") for number, key in enumerate(keys)
         }
@@ -94,11 +98,14 @@ class Orphans:
         by_table: dict[int, dict[ForeignKey, int]] = defaultdict(dict)
         for key, count in taken.items():
             by_table[key.table][key] = count
-        for table in kept:
-            found = by_table.get(table.load.table.oid)
-            if found:
-                table.report.count_taken_out(sum(found.values()))
-                self._keep(table, list(found))
+        found = [
+            (table, by_table[table.load.table.oid])
+            for table in kept
+            if table.load.table.oid in by_table
+        ]
+        for table, counts in found:
+            table.report.count_taken_out(sum(counts.values()))
+        self._keep([(table, {key: self._missing(key) for key in keys}) for table, keys in found])
         with self._conn.transaction():
             for store in self._stores.values():
                 self._conn.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(store))
@@ -152,17 +159,28 @@ class Orphans:
             self._conn.execute(_MAKE_STORE.format(**parts))
             return self._conn.execute(_TAKE_OUT.format(**parts)).rowcount
 
-    def _keep(self, table: Kept, keys: list[ForeignKey]) -> None:
+    def _keep(self, tables: list[tuple[Kept, Missing]]) -> None:
         """Write the records of rows that were taken out; those that are not found, as rows."""
-        missing = {key: self._missing(key) for key in keys}
+        with ThreadPoolExecutor(self._jobs) as pool:
+            writing = [pool.submit(self._write_plain, *each) for each in tables]
+            try:
+                for future in writing:
+                    future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+        for table, missing in tables:
+            if any(any(left.values()) for left in missing.values()):
+                stores = {key: self._stores[key] for key in missing}
+                found = exact_origins(self._conn, table, stores, self._chunk_bytes)
+                self._write(table, found, missing)
+            for key, left in missing.items():
+                for values, count in left.items():
+                    if count > 0:
+                        self._keep_rows(table, key, values, count)
+
+    def _write_plain(self, table: Kept, missing: Missing) -> None:
+        """Write the records that are found by comparing; touches no other table, and no server."""
         self._write(table, plain_origins(table, missing, self._chunk_bytes), missing)
-        if any(any(left.values()) for left in missing.values()):
-            stores = {key: self._stores[key] for key in keys}
-            self._write(table, exact_origins(self._conn, table, stores, self._chunk_bytes), missing)
-        for key, left in missing.items():
-            for values, count in left.items():
-                if count > 0:
-                    self._keep_rows(table, key, values, count)
 
     def _write(self, table: Kept, origins: Iterable[Origin], missing: Missing) -> None:
         for record, key, values in origins:
