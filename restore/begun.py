@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from restore import journal
 from restore.advice import repair_command
 from restore.errors import LoadError
@@ -14,6 +12,8 @@ from restore.notes import noted
 from restore.wording import counted
 
 if TYPE_CHECKING:
+    import psycopg
+
     from restore.journal import Begun
     from restore.options import Options
 
@@ -26,8 +26,6 @@ def find_begun(conn: psycopg.Connection) -> Begun | None:
     """
     try:
         return journal.find(conn)
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise LoadError(other_role(error)) from error
     except ValueError as error:
         raise LoadError(f"{error}: go on with that one, or drop schema restore_journal") from error
 
@@ -46,12 +44,10 @@ def see_nothing_begun(conn: psycopg.Connection, options: Options) -> list[str]:
     try:
         asides = noted(conn)
         begun = find_begun(conn)
-    except (psycopg.errors.InsufficientPrivilege, LoadError) as error:
+    except LoadError as error:
         if options.dry_run:
-            return []
-        if isinstance(error, LoadError):
-            raise
-        raise LoadError(other_role(error)) from error
+            return [str(error)]
+        raise
     if not asides and (begun is None or options.clean):
         return []
     kinds = ", ".join(
@@ -67,11 +63,3 @@ def see_nothing_begun(conn: psycopg.Connection, options: Options) -> list[str]:
     if asides:
         raise LoadError(f"{line}or run {repair}, which brings it back")
     raise LoadError(f"{line}--clean begins anew, or run {repair}, which gives it up")
-
-
-def other_role(error: psycopg.Error) -> str:
-    """Return in one line that the notes of what is aside are another role's."""
-    return (
-        f"{error.diag.message_primary}: another role's restore was killed, and left notes there of"
-        " what it put aside: repair as that role, or as a superuser"
-    )

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import ijson
 import msgspec
 
+from restore.brackets import TEXT
 from restore.read import Reader
 from restore.stream import Span
-from restore.tokens import TEXT
 
 if TYPE_CHECKING:
     from restore.stream import TableStream

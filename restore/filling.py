@@ -40,10 +40,6 @@ _MAY_BE_FRESH = """
 """
 
 
-# So many records wait at the most until a COPY has ended.
-MOST_WAITING = 10_000
-
-
 # character_not_in_repertoire of text, untranslatable_character of jsonb.
 _FOR_NUL = frozenset({"22021", "22P05"})
 

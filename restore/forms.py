@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from restore.tokens import TEXT, fields_of, value_end
+from restore.brackets import TEXT
+from restore.tokens import fields_of, value_end
 from restore.window import WHITE
 
 __all__ = ["LINES", "SEAM", "Form", "array_form", "array_start", "cuts"]

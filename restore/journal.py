@@ -23,6 +23,7 @@ import msgspec
 
 from restore.batch import RawRecord
 from restore.catalog import Table
+from restore.notes import see_trusted
 from restore.report import TableReport
 
 if TYPE_CHECKING:
@@ -193,10 +194,12 @@ def begin(
 
     Raises:
         psycopg.errors.InsufficientPrivilege: the role may not make the journal's schema.
+        LoadError: it is another role's.
     """
     with conn.transaction():
         conn.execute(_DURABLY)
         conn.execute(_MAKE)
+        see_trusted(conn)
         told = msgspec.json.encode(options).decode()
         conn.execute(_BEGIN, [_FORMAT, backup, rejects, told, since])
         for place, load in enumerate(loads):
@@ -209,9 +212,10 @@ def find(conn: psycopg.Connection) -> Begun | None:
     """Return the restore that was begun and did not end; None: there is none.
 
     Raises:
-        psycopg.errors.InsufficientPrivilege: the journal is another role's.
+        LoadError: the journal is another role's.
         ValueError: it was written by another version.
     """
+    see_trusted(conn)
     if conn.execute(_IS_THERE).fetchone() != (True,):
         return None
     row = conn.execute("SELECT format FROM restore_journal.restore").fetchone()

@@ -132,6 +132,9 @@ class Ladder:
             return False
         if waiting is None and (len(segments) != 1 or segments[0].codec is None):
             return False
+        alone = [batch.record(s.start) for s in segments if s.codec is None]
+        if waiting is not None and not waiting.has_room(sum(len(each.raw) for each in alone)):
+            return False
         for segment in by_codec(segments):
             if segment.codec is not None:
                 self._unknown.check_rows(segment.codec, segment.rows)
@@ -139,8 +142,9 @@ class Ladder:
                 sent, whole = Sent(len(segment.rows)), len(segments) == 1
                 self._sender.count(segment, segment.rows, sent, "batch" if whole else "split")
                 self._report.read += sent.loaded
-            elif waiting is not None:
-                waiting.add(batch.record(segment.start))
+        if waiting is not None:
+            for record in alone:
+                waiting.add(record)
         return True
 
     def load_record(self, record: RawRecord) -> None:

@@ -12,7 +12,7 @@ from restore.batch import Damage
 from restore.destination import Direct, destination_for
 from restore.dry_run import may_write
 from restore.errors import RestoreError
-from restore.filling import MOST_WAITING, Manner, ThawedError, filling
+from restore.filling import Manner, ThawedError, filling
 from restore.inserted import ByInsert
 from restore.journal import waiting
 from restore.ladder import Ladder
@@ -242,13 +242,12 @@ class TableLoad:
 
 def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool | None) -> bool:
     """Send what was read, or have it wait; say whether either could be."""
-    if waiting is not None and len(waiting) > MOST_WAITING:
-        return False
     if isinstance(found, Batch):
         return ladder.fill(found, fill, waiting)
-    if waiting is not None:
-        waiting.add(found.record, found.reason)
-    return waiting is not None
+    if waiting is None or not waiting.has_room(len(found.record.raw)):
+        return False
+    waiting.add(found.record, found.reason)
+    return True
 
 
 def _destination(conn: psycopg.Connection, load: Load, options: Options) -> Destination:

@@ -2,6 +2,8 @@
 
 The notes are in schema ``restore_journal``, beside those of how far the restore is (``journal``).
 They hold all that it takes, so that a crash at any point leaves nothing that cannot be repaired.
+What is in them is executed with the role's rights: they are trusted only where nobody can have
+written them who could not do the same by himself.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from psycopg import sql
+
+from restore.errors import LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +45,18 @@ _NOTED = """
 _STRIKE = """
     DELETE FROM restore_journal.aside
     WHERE (kind, schema_name, table_name, name) = (%s, %s, %s, %s)
+"""
+
+# Who owns the schema, or anything in it, with fewer rights than the role has. A superuser trusts
+# superusers alone; any other also the roles of which it has all rights.
+_STRANGERS = """
+    SELECT o.rolname FROM pg_catalog.pg_namespace n
+    LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
+    JOIN pg_catalog.pg_roles o ON o.oid IN (n.nspowner, c.relowner)
+    JOIN pg_catalog.pg_roles r ON r.rolname = current_user
+    WHERE n.nspname = 'restore_journal' AND o.oid <> r.oid AND NOT o.rolsuper
+      AND (r.rolsuper OR NOT pg_catalog.pg_has_role(o.oid, 'USAGE'))
+    LIMIT 1
 """
 
 Kind = Literal["index", "key", "foreign key", "trigger"]
@@ -79,13 +95,30 @@ class Aside(NamedTuple):
         return f"{self.kind} {self.name} of {self.table}"
 
 
+def see_trusted(conn: psycopg.Connection) -> None:
+    """See that no other role can have put SQL of its own where the notes are.
+
+    Raises:
+        LoadError: one can.
+    """
+    row = conn.execute(_STRANGERS).fetchone()
+    if row is not None:
+        raise LoadError(
+            f"schema restore_journal belongs to role {row[0]}, whose SQL in it would run with your"
+            f" rights: if a restore of that role was stopped, --resume or repair it as {row[0]};"
+            " else drop the schema"
+        )
+
+
 def note(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
     """Note what is put aside in this transaction.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: the role may not make the journal's schema.
+        LoadError: it is another role's.
     """
     conn.execute(_MAKE_JOURNAL)
+    see_trusted(conn)
     for aside in asides:
         conn.execute(_NOTE, aside)
 
@@ -99,8 +132,9 @@ def noted(conn: psycopg.Connection, *kinds: Kind, table: Table | None = None) ->
         table: the table that it belongs to; None: any.
 
     Raises:
-        psycopg.errors.InsufficientPrivilege: the role may not read the journal.
+        LoadError: the journal is another role's.
     """
+    see_trusted(conn)
     if conn.execute(_JOURNAL).fetchone() != (True,):
         return []
     schema, name = (table.schema, table.name) if table is not None else (None, None)

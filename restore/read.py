@@ -11,7 +11,6 @@ an array is damage; several arrays in a row are read as one: the walk passes fro
 
 from __future__ import annotations
 
-import io
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -19,12 +18,13 @@ import msgspec
 
 from restore.batch import Batch, Damage, RawRecord, array_of_lines, together
 from restore.forms import LINES, Form, array_form, array_start, cuts
-from restore.large import LARGEST_DAMAGE_BYTES, LARGEST_RECORD_BYTES, OpenRecord
+from restore.large import LARGEST_DAMAGE_BYTES, LARGEST_RECORD_BYTES, TOO_LARGE, grow, parts_of
 from restore.scan import DECODE_ERRORS, STRAY, Piece, Walk, walk
-from restore.tokens import is_open, is_unfinished
+from restore.tokens import is_open
 from restore.window import WHITE, Source, Window
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable, Iterator, Sized
 
     from restore.stream import Span
@@ -193,55 +193,39 @@ class Reader:
             yield from self._walk()
             if self._window.ended or len(self._window.held) < before:
                 return
-            batch = self._grow()
-            if batch is not None:
-                yield batch
-                return
+            for found in self._grow():
+                yield found
+                if isinstance(found, Batch):
+                    return
 
-    def _grow(self) -> Batch | None:
-        """Read on, to the end of the record that the buffer starts with, or as much again.
-
-        Returns:
-            The record alone; None where it is damaged, cut off or too large.
-        """
-        held = io.BytesIO()  # gives up all its bytes without a copy
-        held.write(b"[")
-        held.write(self._window.held)
-        record = OpenRecord()
-        sound = self._window.held.startswith(b"{") and is_unfinished(self._window.held)
-        sound = sound and record.end_in(self._window.held) is None
-        check_at = 2 * len(self._window.held)
-        self._window.held = b""
-        while sound or held.tell() <= check_at:
-            part = self._window.read(self.chunk_bytes)
-            end = record.end_in(part) if sound and part else None
-            if end is not None:
-                return self._large(held, part, end)
-            held.write(part)
-            self._most = LARGEST_RECORD_BYTES if sound else LARGEST_DAMAGE_BYTES
-            if self._window.ended or held.tell() > self._most:
-                break
-            if sound and held.tell() > check_at:
-                with held.getbuffer() as view, view[1:] as text:
-                    sound = is_unfinished(text)
-                check_at = 2 * held.tell() if sound else check_at
-        self._window.held = held.getvalue()[1:]
-        return None
-
-    def _large(self, held: io.BytesIO, part: bytes, end: int) -> Batch | None:
-        """Make a batch of a record that ends in ``part``; None: it is damaged, and the buffer."""
-        held.write(part[:end])
-        held.write(b"]")
-        data = held.getvalue()
-        held.close()
-        batch = self._batch(data, self._window.offset)
+    def _grow(self) -> Iterator[Batch | Damage]:
+        """Read on through the record that the buffer starts with; it may have no end there yet."""
+        window = self._window
+        grown = grow(window, self.chunk_bytes)
+        self._most = grown.most
+        if grown.beyond is not None:
+            yield from self._too_large(grown.beyond)
+        if grown.data is None:
+            return
+        batch = self._batch(grown.data, window.offset)
         if batch is None:
-            self._window.held = data[1:-1] + part[end:]
-            return None
-        self._window.offset += len(data) - 2
-        self._window.held = part[end:]
-        self._window.strip(_BETWEEN)
-        return batch
+            window.held = grown.data[1:-1] + window.held
+            return
+        window.offset += len(grown.data) - 2
+        window.strip(_BETWEEN)
+        yield batch
+
+    def _too_large(self, held: io.BytesIO) -> Iterator[Damage]:
+        """Tell of a record that is too large to be held."""
+        window = self._window
+        self._most = LARGEST_DAMAGE_BYTES
+        for part in parts_of(window, held, self.chunk_bytes):
+            yield self._damage(part, window.offset, TOO_LARGE)
+            window.offset += len(part)
+        self._ends_whole = not window.ended
+        if window.ended and self.form.lines and not self._seam:
+            self.cut_off_at = window.offset
+        window.strip(_BETWEEN)
 
     def _walk(self) -> Iterator[Batch | Damage]:
         """Take the buffer apart record by record; keep what may be the start of a whole one."""

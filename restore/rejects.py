@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import os
 import re
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from restore.errors import LoadError
 from restore.ordinals import Ordinals
+from restore.reject_text import PIECE_BYTES, fields_of, parted
 
 if TYPE_CHECKING:
     import io
@@ -63,7 +64,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a reject file. See docs/formats.md."""
+    """One line of a reject file, but for the record's bytes behind it. See docs/formats.md."""
 
     table: str
     schema: str
@@ -75,8 +76,6 @@ class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str
     sqlstate: str | None = None
     constraint: str | None = None
-    raw: str | None = None
-    raw_base64: str | None = None
 
 
 _reject = msgspec.json.Decoder(Reject)
@@ -167,7 +166,7 @@ class RejectFile:
             self._file.truncate(size)
             with self.path.open("rb") as lines:
                 for line in lines:
-                    ordinal = _reject.decode(line).ordinal
+                    ordinal = _reject.decode(parted(line)[0]).ordinal
                     if ordinal is not None:
                         self.ordinals.add(ordinal)
         except OSError as error:
@@ -214,15 +213,16 @@ class RejectFile:
         with part.open("rb") as lines:
             # A last line without an end was being written when its writer was killed.
             for line in (line for line in lines if line.endswith(b"\n")):
-                reject = _reject.decode(line)
+                own, record = parted(line)
+                reject = _reject.decode(own)
                 known = before is not None and reject.ordinal is not None
                 ordinal = before + reject.ordinal if known else None  # type: ignore[operator] # known
                 if ordinal is not None:
                     self.ordinals.add(ordinal)
-                self.write_line(msgspec.json.encode(replace(reject, ordinal=ordinal)))
+                own = msgspec.json.encode(replace(reject, ordinal=ordinal))
+                self._write_line((own[:-1], record), len(record))
 
     def _write(self, raw: bytes, ordinal: int | None, offset: int | None, reason: Reason) -> None:
-        text, encoded = _as_text(raw)
         line = Reject(
             table=self._table,
             schema=self._schema,
@@ -234,10 +234,8 @@ class RejectFile:
             message=reason.line,
             sqlstate=reason.sqlstate,
             constraint=reason.constraint,
-            raw=text,
-            raw_base64=encoded,
         )
-        self.write_line(msgspec.json.encode(line))
+        self._write_line(chain((msgspec.json.encode(line)[:-1],), fields_of(raw)), len(raw))
 
     def write_line(self, line: bytes) -> None:
         """Write one line, and see that it has left this process.
@@ -245,17 +243,26 @@ class RejectFile:
         Raises:
             LoadError: the file cannot be written.
         """
+        self._write_line((line, b"\n"), len(line))
+
+    def _write_line(self, pieces: Iterable[bytes | memoryview], about: int) -> None:
+        """Write a line of about so many bytes: at once, if it is no large one."""
+        size = self.size
         try:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 _keep_older(self.path)
                 self._file = self.path.open("ab", buffering=0)
-            rest = memoryview(line + b"\n")
-            while rest:
-                rest = rest[self._file.write(rest) :]
-            self.size += len(line) + 1
+            for piece in pieces if about > PIECE_BYTES else (b"".join(pieces),):
+                rest = memoryview(piece)
+                size += len(rest)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
         except OSError as error:
+            with contextlib.suppress(OSError):  # no part of a line is worth keeping
+                self._file and self._file.truncate(self.size)
             raise self._cannot_write(error) from error
+        self.size = size
 
     def _cannot_write(self, error: OSError) -> LoadError:
         return LoadError(
@@ -289,10 +296,3 @@ def _keep_older(path: Path) -> None:
     while (other := path.with_name(f"{path.name}.{number}")).exists():
         number += 1
     path.rename(other)
-
-
-def _as_text(raw: bytes) -> tuple[str | None, str | None]:
-    try:
-        return raw.decode(), None
-    except UnicodeDecodeError:
-        return None, base64.b64encode(raw).decode()

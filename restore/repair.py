@@ -12,7 +12,7 @@ from psycopg import sql
 from restore import journal
 from restore.advice import repair_command
 from restore.back import bring_keys_back, make_again
-from restore.begun import find_begun, other_role
+from restore.begun import find_begun
 from restore.errors import LoadError
 from restore.notes import INDEXES, noted
 from restore.preflight import read_server
@@ -59,8 +59,6 @@ def repair(options: Options, say: Say, *, empty: bool = False) -> None:
             _Repair(conn, options, say).run(asides)
             if begun is not None:
                 say(f"gave up {begun}")
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise LoadError(other_role(error)) from error
         except psycopg.Error as error:
             raise LoadError(describe(error)) from error
 

@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from restore.brackets import TEXT
 from restore.destination import Destination, Sent, Value
 from restore.errors import LossError, NotTypedError
 from restore.rejects import Reason
@@ -35,7 +36,7 @@ Step = Callable[[Rung], AbstractContextManager[Callable[[Sent], None]]]
 
 _UNIQUE_VIOLATION = "23505"
 # Tokens of Python's json.dumps that no JSON has, and the strings among which to look for them.
-_BARE_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)')
+_BARE_NUMBER = re.compile(rb'"' + TEXT + rb'"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)', re.DOTALL)
 _FLOATS = frozenset({"float4", "float8", "numeric"})
 
 Fields = dict[str, msgspec.Raw]
@@ -161,6 +162,8 @@ class Single:
         Returns:
             None where it is none, or where a column could not hold such a number.
         """
+        if b"NaN" not in raw and b"Infinity" not in raw:
+            return None
         found = 0
 
         def quote(match: re.Match[bytes]) -> bytes:

@@ -6,15 +6,13 @@ import re
 
 import msgspec
 
+from restore.brackets import TEXT, closing
+
 # What decoding may raise on bytes that are not what was expected. RecursionError: nested too deep.
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-# The possessive quantifiers keep an unclosed string from backtracking without end; runs of plain
-# characters are matched at once, since a group for each costs much time and memory.
-TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
 # A scalar, as far as the next comma, bracket or line end.
 _SCALAR = re.compile(rb'(?:"' + TEXT + rb'"|[^\s,\]\[{}"]+)', re.DOTALL)
-_BRACKETS = re.compile(rb'"' + TEXT + rb'"|[{}\[\]"]', re.DOTALL)
 _IN_A_NUMBER = b"+-.0123456789eE"
 _raw = msgspec.json.Decoder(msgspec.Raw)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -77,18 +75,3 @@ def value_end(buffer: bytes, start: int, stop: int) -> int | None:
         scalar = _SCALAR.match(buffer, start, stop)
         return scalar.end() if scalar and scalar.end() < len(buffer) else None
     return closing(buffer, start, 0, stop)
-
-
-def closing(buffer: bytes, start: int, depth: int, stop: int) -> int | None:
-    """Find the end of a value that is open at ``start``, in ``depth`` brackets and no string."""
-    for token in _BRACKETS.finditer(buffer, start, stop):
-        text = token.group()
-        if text == b'"':
-            return None  # a string that is not closed
-        if text in (b"{", b"["):
-            depth += 1
-        elif text in (b"}", b"]"):
-            depth -= 1
-            if depth == 0:
-                return token.end()
-    return None
