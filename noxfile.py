@@ -94,7 +94,7 @@ def bench_micro(session: nox.Session) -> None:
     build(session)
     session.run(
         *("python", "-m", "pytest", "-o", "addopts=--import-mode=importlib", "--benchmark-only"),
-        *("restore/tests/test_hot_paths.py", *session.posargs),
+        *("--benchmark-save-data", "restore/tests/test_hot_paths.py", *session.posargs),
     )
 
 
@@ -128,7 +128,8 @@ def wheel(session: nox.Session) -> None:
     with session.chdir(outside):
         harness = ("python", "-m", "harness")
         session.run(*harness, "bench", "--rows", "5000", "--rounds", "1")
-        for words in ("history latest", "gate", "selftest --help", "chaos --help"):
+        exported = "history latest --format pytest-benchmark"
+        for words in ("history latest", exported, "gate", "selftest --help", "chaos --help"):
             session.run(*harness, *words.split())
     session.run("python", "-m", "pip", "uninstall", "--yes", "--quiet", "restorebench")
 

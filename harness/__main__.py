@@ -10,6 +10,7 @@ import io
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import gate, reading, selftest
@@ -178,11 +179,28 @@ def _history(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    if _are_files(options.ids):
+        from harness import benchmarks  # noqa: PLC0415 - see _parser
+
+        return benchmarks.compare(options, lambda blocks: _show(blocks, options.format), _print)
     return reading.compare_runs(options, lambda blocks: _show(blocks, options.format), _say, _print)
 
 
 def _gate(options: argparse.Namespace) -> int:
+    if _are_files([options.run_id, options.baseline]):
+        from harness import benchmarks  # noqa: PLC0415 - see _parser
+
+        return benchmarks.gate(options, lambda blocks: _show(blocks, options.format))
     return gate.gate(options, lambda blocks: _show(blocks, options.format), _say)
+
+
+def _are_files(names: Sequence[str | None]) -> bool:
+    """Say whether files of pytest-benchmark are named in place of runs."""
+    if not any(name and Path(name).is_file() for name in names):
+        return False
+    from harness import benchmarks  # noqa: PLC0415 - see _parser
+
+    return benchmarks.are_files(names)
 
 
 def _accept(options: argparse.Namespace) -> int:

@@ -41,6 +41,7 @@ class Became(enum.Enum):
     FATTER = "fatter"
     LOSSIER = "lossier"
     VANISHED = "vanished"
+    FAILED = "failed"
 
 
 _MULTIPLES = {Measure.FLOOR: FLOOR, Measure.LEGACY: REFERENCE}
