@@ -22,7 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from harness.servers import RunningServer, open_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     import psycopg
 
@@ -38,6 +38,8 @@ hypothesis.settings.load_profile("same")
 
 # What tests restore need not outlive a power cut; with these they take two thirds of the time.
 UNSAFE = {"fsync": "off", "full_page_writes": "off"}
+
+_FAILED_BENCHMARKS = pytest.StashKey[dict[str, dict[str, str]]]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(f"{problem}, and RESTOREBENCH_REQUIRE_DOCKER is set", pytrace=False)
     if problem:
         pytest.skip(problem)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note each benchmark whose test fails, wherever it does: pytest-benchmark would keep its time.
+
+    And would say nothing of one that fails sooner.
+    """
+    report = yield
+    if report.failed and "benchmark" in getattr(item, "fixturenames", ()):
+        failed = item.config.stash.setdefault(_FAILED_BENCHMARKS, {})
+        failed[item.nodeid] = {"fullname": item.nodeid, "name": item.name}
+    return report
+
+
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Name in the file which benchmarks failed, and keep no time of them."""
+    failed = config.stash.get(_FAILED_BENCHMARKS, {})
+    kept = [one for one in output_json["benchmarks"] if one["fullname"] not in failed]
+    output_json["benchmarks"], output_json["failed"] = kept, list(failed.values())
 
 
 @functools.cache

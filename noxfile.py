@@ -94,7 +94,7 @@ def bench_micro(session: nox.Session) -> None:
     build(session)
     session.run(
         *("python", "-m", "pytest", "-o", "addopts=--import-mode=importlib", "--benchmark-only"),
-        *("restore/tests/test_hot_paths.py", *session.posargs),
+        *("--benchmark-save-data", "restore/tests/test_hot_paths.py", *session.posargs),
     )
 
 
@@ -117,7 +117,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def wheel(session: nox.Session) -> None:
-    """Build the wheel, install it away from the checkout and run the main job from there."""
+    """Build the wheel, install it away from the checkout, run the main job there, and read it."""
     install(session, extras=("legacy", "harness"))
     outside = session.create_tmp()
     shutil.rmtree(outside)
@@ -126,7 +126,11 @@ def wheel(session: nox.Session) -> None:
         "--no-deps", "--no-index", "--find-links", outside, "--force-reinstall", "restorebench"
     )
     with session.chdir(outside):
-        session.run("python", "-m", "harness", "bench", "--rows", "5000", "--rounds", "1")
+        harness = ("python", "-m", "harness")
+        session.run(*harness, "bench", "--rows", "5000", "--rounds", "1")
+        exported = "history latest --format pytest-benchmark"
+        for words in ("history latest", exported, "gate", "selftest --help", "chaos --help"):
+            session.run(*harness, *words.split())
     session.run("python", "-m", "pip", "uninstall", "--yes", "--quiet", "restorebench")
 
 

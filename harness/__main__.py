@@ -10,10 +10,10 @@ import io
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import gate, reading, selftest
-from harness.environment import version
+from harness import reading
 from harness.errors import ExitCode, HarnessError
 from harness.figures import figures
 from harness.report import bench_report
@@ -71,7 +71,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"restorebench {version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version, and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
@@ -101,13 +101,32 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         bench_arguments.add_resume(bench_parser)
         bench_arguments.add_arguments(ablate_parser)
     selftest_text = "Check that the harness finds what is put in, and nothing else."
-    selftest.add_arguments(add("selftest", _selftest, selftest_text))
+    selftest_parser = add("selftest", _selftest, selftest_text)
+    if "selftest" in words:
+        from harness import selftest  # noqa: PLC0415 - as above
+
+        selftest.add_arguments(selftest_parser)
     history_text = "List the runs that were recorded, or show one."
     reading.add_history(add("history", _history, history_text))
     reading.add_compare(add("compare", _compare, "Lay two runs side by side."))
-    gate.add_gate(add("gate", _gate, "Fail where an engine got slower, fatter or lossier."))
-    gate.add_accept(add("accept", _accept, "Write down that a change of figures is meant."))
+    gate_parser = add("gate", _gate, "Fail where an engine got slower, fatter or lossier.")
+    accept_parser = add("accept", _accept, "Write down that a change of figures is meant.")
+    if {"gate", "accept"} & set(words):
+        from harness import gate  # noqa: PLC0415 - as above
+
+        gate.add_gate(gate_parser)
+        gate.add_accept(accept_parser)
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version, which takes a while to find out."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from harness.environment import version  # noqa: PLC0415 - as above
+
+        print(f"restorebench {version()}")
+        parser.exit()
 
 
 def _generate(options: argparse.Namespace) -> int:
@@ -178,18 +197,41 @@ def _history(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    if _are_files(options.ids):
+        from harness import benchmarks  # noqa: PLC0415 - see _parser
+
+        return benchmarks.compare(options, lambda blocks: _show(blocks, options.format), _print)
     return reading.compare_runs(options, lambda blocks: _show(blocks, options.format), _say, _print)
 
 
 def _gate(options: argparse.Namespace) -> int:
+    if _are_files([options.run_id, options.baseline]):
+        from harness import benchmarks  # noqa: PLC0415 - see _parser
+
+        return benchmarks.gate(options, lambda blocks: _show(blocks, options.format))
+    from harness import gate  # noqa: PLC0415 - see _parser
+
     return gate.gate(options, lambda blocks: _show(blocks, options.format), _say)
 
 
+def _are_files(names: Sequence[str | None]) -> bool:
+    """Say whether files of pytest-benchmark are named in place of runs."""
+    if not any(name and Path(name).is_file() for name in names):
+        return False
+    from harness import benchmarks  # noqa: PLC0415 - see _parser
+
+    return benchmarks.are_files(names)
+
+
 def _accept(options: argparse.Namespace) -> int:
+    from harness import gate  # noqa: PLC0415 - see _parser
+
     return gate.accept(options, _say)
 
 
 def _selftest(options: argparse.Namespace) -> int:
+    from harness import selftest  # noqa: PLC0415 - see _parser
+
     return selftest.run(options, lambda blocks: _show(blocks, "table"), _say)
 
 

@@ -81,7 +81,8 @@ def _add_who(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="NAME=COMMAND",
-        help="one of your own: a command line with {backup} and {dsn}, perhaps {report}, {rejects}",
+        help="one of your own, beside those: a command line with {backup} and {dsn}, perhaps "
+        "{report}, {rejects}",
     )
 
 

@@ -181,12 +181,10 @@ def _names(given: argparse.Namespace, commands: tuple[Engine, ...]) -> list[str]
 
     Beside engines that are all fake there is none: what they tell is no restore into this server.
     """
-    if given.engine:
-        names = list(given.engine)
-        real = any(not name.startswith(fake_engine.PREFIX) for name in names)
-    else:
-        others = [name for name in engines.DEFAULT if name != FLOOR]
-        names, real = [*others, *(command.name for command in commands)], True
+    chosen = given.engine or [name for name in engines.DEFAULT if name != FLOOR]
+    own = [command.name for command in commands if command.name not in chosen]
+    names = [*chosen, *own]
+    real = any(not name.startswith(fake_engine.PREFIX) for name in names)
     wanted = real and not given.no_floor and FLOOR not in names
     return [*names, FLOOR] if wanted else names
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FILE = "index.sqlite"
 
 # Raised with every change of the tables below, or of what stands in them.
-VERSION = 1
+VERSION = 2
 
 _METADATA = sa.MetaData()
 _RUNS = sa.Table(
@@ -50,6 +50,7 @@ _RUNS = sa.Table(
     sa.Column("server", sa.Text),
     sa.Column("machine", sa.Text),
     sa.Column("commit", sa.Text),
+    sa.Index("runs_by_id", "id", "path"),  # which of two files of one run counts
 )
 _FIGURES = sa.Table(
     "figures",
@@ -136,7 +137,7 @@ class Index:
             .order_by(run.started_at, run.id)
         )
         with self._engine.connect() as connection:
-            return [Entry(*row) for row in connection.execute(query)]
+            return [Entry(*row) for row in connection.execute(query).all()]
 
     def figures(self, filters: Filters, limit: int) -> list[dict[str, Any]]:
         """Return a row for each engine of the newest runs that are asked for, oldest run first."""
@@ -201,7 +202,7 @@ def _bring_up_to_date(engine: sa.Engine, looks: dict[str, tuple[int, int]]) -> N
             path: (changed, size)
             for path, changed, size in connection.execute(
                 sa.select(run.path, run.changed_ns, run.size_bytes)
-            )
+            ).all()
         }
         stale = [name for name in known if looks.get(name) != known[name]]
         for table in (_FIGURES, _RUNS):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _LIMIT = 20
 _RUNS_COMPARED = 2
 FORMATS = ("table", "markdown", "json", "csv")
+PYTEST_BENCHMARK = "pytest-benchmark"
 _FILTERS = ("engine", "rows", "scenario", "machine", "commit", "since", "until")
 
 
@@ -56,7 +57,7 @@ def add_history(parser: argparse.ArgumentParser) -> None:
     add("--trend", action="store_true", help="one line a run, for the engine that --engine names")
     add("--schema", action="store_true", help="print the JSON Schema of a recorded run instead")
     add_results(parser)
-    add_format(parser, FORMATS)
+    add_format(parser, (*FORMATS, PYTEST_BENCHMARK))
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +67,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="RUN",
         help="before and after: the starts of their ids or files, or latest (default the newest "
-        "two); one alone is compared with the latest",
+        "two); one alone is compared with the latest; or two files of pytest-benchmark",
     )
     parser.add_argument(
         "--times",
@@ -116,6 +117,8 @@ def history(given: argparse.Namespace, show: Show, say: Say, write: Say) -> Exit
         raise InputError(f"--limit {given.limit} makes no sense; write 1 or more")
     if given.trend and given.engine is None:
         raise InputError("--trend is of one engine; name it with --engine")
+    if given.format == PYTEST_BENCHMARK and given.id is None:
+        raise InputError(f"--format {PYTEST_BENCHMARK} is of one run; name it, or latest")
     from harness.index import Filters  # noqa: PLC0415 - see open_index
 
     filters = Filters(**{name: getattr(given, name) for name in _FILTERS})
@@ -171,6 +174,10 @@ def _show_run(entry: Entry, form: str, show: Show, write: Say) -> None:
         write(Path(entry.path).read_text(encoding="utf-8"))
     elif form == "csv":
         write(export.to_csv(export.trials(run)))
+    elif form == PYTEST_BENCHMARK:
+        from harness import benchmarks  # noqa: PLC0415 - few want it
+
+        write(benchmarks.encode(benchmarks.of_run(run)).decode())
     else:
         show(told(run))
 

@@ -21,6 +21,14 @@ def seconds(value: float) -> str:
     return f"{significant(value)} s"
 
 
+def short_time(value_s: float) -> str:
+    """Write a time in the unit that suits it: ``1.62 s``, ``12.5 ms``, ``840 us``, ``90.0 ns``."""
+    for unit, length_s in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if value_s >= length_s:
+            return f"{significant(value_s / length_s)} {unit}"
+    return f"{significant(value_s * 1e9)} ns"
+
+
 def duration(value_s: float) -> str:
     """Write how long something will take, as exactly as one can know: ``40 s``, ``12 min``."""
     for unit, length_s in (("h", 3600), ("min", 60)):

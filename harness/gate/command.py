@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 def add_gate(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``gate``."""
     add = parser.add_argument
-    _add_run(parser, "the run to judge (default the latest)")
+    _add_run(parser, "the run to judge (default the latest), or a file of pytest-benchmark")
     add(
         "--baseline",
         metavar="NAME|COMMIT|rolling",
         help="what it is judged against: rolling, the last runs of the same work (default, or what "
-        "[tool.harness.gate] says); a name given with accept --as; a commit or the id of a run",
+        "[tool.harness.gate] says); a name given with accept --as; a commit or the id of a run; of "
+        "a file of pytest-benchmark, another such file",
     )
     add(
         "--no-confirm",

@@ -8,9 +8,11 @@ from harness.gate.verdict import Finding, Judged, Measure
 from harness.report import headline
 from harness.stats import CONFIDENCE
 from harness.tables import Block, Bullets, Column, Grid
-from harness.units import NONE, factor, megabytes, seconds
+from harness.units import NONE, factor, megabytes, short_time
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.gate.baseline import Baseline
     from harness.record import Run
 
@@ -29,16 +31,7 @@ def gate_report(
     """
     blocks: list[Block] = [headline(of), _against(baseline)]
     if judged.findings:
-        columns = (
-            Column("engine", "left"),
-            Column("measure", "left"),
-            Column("", "left"),
-            Column("before"),
-            Column("after"),
-            Column("by", "left"),
-            Column("limit"),
-        )
-        blocks.append(Grid(columns, tuple(_row(found) for found in judged.findings)))
+        blocks.append(findings_grid(judged.findings, "engine"))
     if dropped:
         lines = tuple(f"{one.engine}, {one.measure.value}: {one.became.value}" for one in dropped)
         blocks.append(Bullets("Found at first, and not again when measured once more:", lines))
@@ -48,6 +41,25 @@ def gate_report(
         blocks.append(f"Nothing was measured once more: {doubt}.")
     blocks.append(_verdict(of, judged))
     return tuple(blocks)
+
+
+def findings_grid(findings: Sequence[Finding], of_what: str) -> Grid:
+    """Lay out what got worse.
+
+    Args:
+        findings: what did.
+        of_what: what they are about, as the heading of the first column.
+    """
+    columns = (
+        Column(of_what, "left"),
+        Column("measure", "left"),
+        Column("", "left"),
+        Column("before"),
+        Column("after"),
+        Column("by", "left"),
+        Column("limit"),
+    )
+    return Grid(columns, tuple(_row(found) for found in findings))
 
 
 def _against(baseline: Baseline) -> str:
@@ -77,7 +89,7 @@ def _figure(measure: Measure, value: float | None) -> str:
         case Measure.FLOOR | Measure.LEGACY:
             return factor(value)
         case Measure.TIME:
-            return seconds(value)
+            return short_time(value)
         case Measure.MEMORY:
             return megabytes(value)
         case Measure.SUCCESS | Measure.OK | Measure.THERE:

@@ -41,6 +41,7 @@ class Became(enum.Enum):
     FATTER = "fatter"
     LOSSIER = "lossier"
     VANISHED = "vanished"
+    FAILED = "failed"
 
 
 _MULTIPLES = {Measure.FLOOR: FLOOR, Measure.LEGACY: REFERENCE}
@@ -127,7 +128,9 @@ def _measures(
         for measure in _MULTIPLES
         if any(series(run, engine, measure) for run in before) and engine != _MULTIPLES[measure]
     ]
-    if not timed:
+    # What the others are told by is a multiple of nothing then: how fast the machine was is no news.
+    yardstick = engine in _MULTIPLES.values() and len(now.engines) > 1
+    if not timed and not yardstick:
         before_here = [run for run in before if same_machine(run.run, now.run)]
         if before_here:
             yield _spread(engine, Measure.TIME, now, before_here, limits.time)

@@ -145,6 +145,15 @@ def test_without_floor_and_legacy_times_count_on_the_same_machine_only(
     assert "other machines" in judged.untold[0]
 
 
+def test_a_machine_that_is_busy_throughout_is_no_slowdown_of_the_yardstick(
+    run_of: Callable[..., Run],
+) -> None:
+    without_legacy = {"legacy": 0.0}
+    before = run_of(1, seconds=without_legacy)
+    busy = run_of(2, seconds={**without_legacy, "floor": 2.0, "restore": 4.0})
+    assert keys(busy, against(busy, before)) == set()
+
+
 def test_few_rounds_are_not_judged(run_of: Callable[..., Run]) -> None:
     slow = run_of(3, seconds={"restore": 4.0})
     few = replace(slow, trials=slow.trials[:9])

@@ -42,7 +42,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 def test_commands_of_the_harness_are_understood(path: Path) -> None:
     for line in COMMAND.findall(path.read_text(encoding="utf-8")):
-        words = shlex.split(line)
+        words = shlex.split(line.partition(" > ")[0])
         if words[0].isupper():
             continue  # a placeholder
         _parser(words).parse_args(words)

@@ -50,6 +50,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"verdicts"},
     "gate": {"gate", "record", "errors", "stats", "figures", "compare", "verdicts", "history"}
     | {"report", "tables", "units", "bench", "again", "environment", "reading", "index"},
+    "benchmarks": {"benchmarks", "gate", "record", "errors", "stats", "figures", "verdicts"}
+    | {"tables", "units", "cells", "export"},
     "index": {"record", "record_file", "errors", "figures", "history"},
     "export": {"record", "compare", "verdicts"},
     "report_trend": {"tables", "units"},

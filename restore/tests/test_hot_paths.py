@@ -1,6 +1,7 @@
-"""Micro-benchmarks of what is done for every record. ``nox -s bench-micro`` measures them.
+"""Micro-benchmarks of what is done for every record: cut, decode, encode, isolate.
 
-In an ordinary test run each is run once, to see that it still does what it should.
+``nox -s bench-micro`` measures them. In an ordinary test run each is run once, to see that it still
+does what it should.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ import pytest
 
 from restore import native
 from restore.catalog import Column, Table, Type
-from restore.copy import copy_rows, copy_statement, prepare
+from restore.copy import copy_rows, copy_statement, packed, prepare
 from restore.decode import Codec, make_codec
 from restore.forms import array_form
 from restore.kinds import Shape
 from restore.read import Batch, Damage, Reader
-from restore.scan import DECODE_ERRORS, walk
+from restore.scan import walk
+from restore.shapes import Shapes
 from restore.values import Converter
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
+    from restore.options import Technique
+
 COUNT = 2_000
+CHUNK_BYTES = 1 << 16
 RECORDS = [
     {
         "id": n,
@@ -37,7 +42,13 @@ RECORDS = [
     for n in range(COUNT)
 ]
 DATA = b"[\n" + b",\n".join(json.dumps(record).encode() for record in RECORDS) + b"\n]\n"
+LINES = DATA[2:-3].replace(b",\n", b"\n")
 TORN = DATA.replace(b'"id": 1000,', b'"id": nope,')
+# A whole record, of which only the server can say what its instant is.
+ODD = DATA[: DATA.index(b'{"id": 1000,')] + DATA[DATA.index(b'{"id": 1000,') :].replace(
+    b'"2024-01-01T00:00:00.000Z"', b'"Mon Jan 1 2024"', 1
+)
+native_only = pytest.mark.skipif(not native.IS_BUILT, reason="restore._pack is not built")
 CREATE = (
     'CREATE TABLE hot (id bigint, email text, "createdAt" timestamptz, key uuid,'
     " price numeric, data jsonb)"
@@ -66,62 +77,121 @@ def table() -> Table:
     return Table(0, "public", "hot", tuple(columns), (), (), ())
 
 
+def make(without: frozenset[Technique] = frozenset()) -> Codec:
+    shape = Shape(frozenset(), frozenset(), frozenset())
+    return make_codec(table().columns, shape, Converter(), without)
+
+
 @pytest.fixture
 def codec() -> Codec:
-    columns = table().columns
-    return make_codec(columns, Shape(frozenset(), frozenset(), frozenset()), Converter())
+    return make()
 
 
-def test_read_and_decode(benchmark: BenchmarkFixture, codec: Codec) -> None:
+def cut(data: bytes) -> int:
+    """Cut into batches, decoding nothing."""
+    found = Reader(io.BytesIO(data), CHUNK_BYTES, lambda text: range(text.count(b'{"id"')))
+    return sum(batch.count for batch in found if isinstance(batch, Batch))
+
+
+@pytest.mark.benchmark(group="cut")
+@pytest.mark.parametrize("form", ["array", "lines"])
+def test_cut(benchmark: BenchmarkFixture, form: str) -> None:
+    assert benchmark(cut, {"array": DATA, "lines": LINES}[form]) == COUNT
+
+
+@pytest.mark.benchmark(group="cut")
+def test_cut_and_decode(benchmark: BenchmarkFixture, codec: Codec) -> None:
     def read() -> int:
-        found = list(Reader(io.BytesIO(DATA), 1 << 16, codec.decode))
+        found = list(Reader(io.BytesIO(DATA), CHUNK_BYTES, codec.decode))
         return sum(batch.count for batch in found if isinstance(batch, Batch) and batch.rows)
 
     assert benchmark(read) == COUNT
 
 
-def test_read_past_a_damaged_record(benchmark: BenchmarkFixture, codec: Codec) -> None:
-    def read() -> list[Any]:
-        return list(Reader(io.BytesIO(TORN), 1 << 16, codec.decode))
-
-    found = benchmark(read)
-    assert [type(item) for item in found].count(Damage) == 1
+@pytest.mark.benchmark(group="decode")
+def test_decode(benchmark: BenchmarkFixture, codec: Codec) -> None:
+    assert len(benchmark(codec.decode, DATA)) == COUNT
 
 
-def test_walk_record_by_record(benchmark: BenchmarkFixture) -> None:
-    found = benchmark(walk, DATA[1:], array_form(DATA[1:]), final=True)
-    assert len(found.pieces) == COUNT
-
-
-def test_decode_records_one_by_one(benchmark: BenchmarkFixture, codec: Codec) -> None:
-    [batch] = Reader(io.BytesIO(DATA), 1 << 20, codec.decode)
-    assert isinstance(batch, Batch)
-
-    def decode() -> int:
-        whole = 0
-        for record in batch.records():
-            try:
-                whole += len(codec.decode(b"[%b]" % record.raw))
-            except DECODE_ERRORS:
-                continue
-        return whole
-
-    assert benchmark(decode) == COUNT
-
-
-@pytest.mark.skipif(not native.IS_BUILT, reason="restore._pack is not built")
-def test_pack(benchmark: BenchmarkFixture, codec: Codec) -> None:
+@native_only
+@pytest.mark.benchmark(group="decode")
+def test_decode_and_encode_in_c(benchmark: BenchmarkFixture, codec: Codec) -> None:
     assert codec.native is not None
     found = benchmark(codec.native.pack, DATA)
     assert found is not None
     assert (found.count, len(found.declined)) == (COUNT, 0)
 
 
-def test_encode_and_copy(benchmark: BenchmarkFixture, codec: Codec, database: Any) -> None:
+@pytest.mark.benchmark(group="encode")
+def test_encode(benchmark: BenchmarkFixture, codec: Codec) -> None:
+    assert len(benchmark(packed, codec, codec.decode(DATA))) == COUNT
+
+
+@pytest.mark.benchmark(group="encode")
+@pytest.mark.parametrize("binary", [True, False], ids=["binary", "text"])
+def test_encode_and_copy(benchmark: BenchmarkFixture, database: Any, *, binary: bool) -> None:
     conn = database.connect()
     prepare(conn)
     conn.execute(CREATE)
+    codec = make(frozenset() if binary else frozenset({"binary"}))
     rows = codec.decode(DATA)
     statement = copy_statement(table().identifier, codec)
     assert benchmark(copy_rows, conn, statement, codec, rows) is None
     assert conn.execute("SELECT count(*) % 2000 = 0 FROM hot").fetchone() == (True,)
+
+
+@pytest.mark.benchmark(group="isolate")
+def test_isolate_torn_bytes(benchmark: BenchmarkFixture, codec: Codec) -> None:
+    def read() -> list[Any]:
+        return list(Reader(io.BytesIO(TORN), CHUNK_BYTES, codec.decode))
+
+    found = benchmark(read)
+    assert [type(item) for item in found].count(Damage) == 1
+
+
+@pytest.mark.benchmark(group="isolate")
+@pytest.mark.parametrize(
+    "without",
+    [pytest.param((), id="c", marks=native_only), pytest.param(("native",), id="python")],
+)
+def test_isolate_a_record_that_does_not_decode(
+    benchmark: BenchmarkFixture, without: tuple[Technique, ...]
+) -> None:
+    shapes = Shapes(table(), Converter(), frozenset(without))
+    segments = benchmark(shapes.decode, ODD).segments
+    assert [(each.start, each.codec is None) for each in segments] == [
+        (0, False),
+        (1000, True),
+        (1001, False),
+    ]
+
+
+@pytest.mark.benchmark(group="isolate")
+def test_isolate_a_row_that_the_server_refuses(
+    benchmark: BenchmarkFixture, codec: Codec, database: Any
+) -> None:
+    conn = database.connect()
+    prepare(conn)
+    conn.execute(CREATE)
+    conn.execute("ALTER TABLE hot ADD CHECK (id <> 1000)")
+    statement = copy_statement(table().identifier, codec)
+    refused = benchmark(copy_rows, conn, statement, codec, codec.decode(DATA))
+    assert refused is not None
+    assert refused.row == 1000
+
+
+@pytest.mark.benchmark(group="isolate")
+def test_isolate_by_decoding_each_record(benchmark: BenchmarkFixture, codec: Codec) -> None:
+    [batch] = Reader(io.BytesIO(DATA), 2 * len(DATA), codec.decode)
+    assert isinstance(batch, Batch)
+
+    def decode() -> int:
+        return sum(len(codec.decode(b"[%b]" % record.raw)) for record in batch.records())
+
+    assert benchmark(decode) == COUNT
+
+
+@pytest.mark.benchmark(group="isolate")
+def test_isolate_by_walking_each_record(benchmark: BenchmarkFixture) -> None:
+    found = benchmark(walk, DATA[1:], array_form(DATA[1:]), final=True)
+    assert len(found.pieces) == COUNT

@@ -267,6 +267,7 @@ def test_engines_of_the_users_join_the_default_ones() -> None:
     mine = "mine=x {backup} {dsn}"
     assert names("--engine-command", mine) == ["legacy", "restore", "mine", "floor"]
     assert names("--engine-command", mine, "--engine", "mine") == ["mine", "floor"]
+    assert names("--engine-command", mine, "--engine", "restore") == ["restore", "mine", "floor"]
 
 
 def test_the_floor_runs_beside_real_engines_unless_it_is_left_out() -> None:
