@@ -78,6 +78,16 @@ class Noise(msgspec.Struct, frozen=True, kw_only=True):
     checkpoints: int | None = None
 
 
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory over time, thinned: at most 64 points, each the highest of its stretch of time.
+
+    ``at_s`` counts from the start of the trial; both have a value for each point.
+    """
+
+    at_s: tuple[float, ...]
+    bytes: tuple[int, ...]
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One engine, one dataset, one process, one measurement.
 
@@ -86,6 +96,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     ``peak_bytes`` is the peak resident memory of the engine's process (``VmHWM``), or, where it had
     children, the largest sum over the process tree that was sampled (``peak_source`` says which).
+    ``server_peak_bytes`` is the server's, apart from it; ``server_peak_source`` says how it was
+    come by, or why it is not known. The curves are what both held over time.
     A trial that is ``TIMEOUT`` has in ``wall_s`` a lower bound.
     """
 
@@ -99,6 +111,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     system_s: float | None = None
     peak_bytes: int | None = None
     peak_source: str | None = None
+    curve: Curve | None = None
+    server_peak_bytes: int | None = None
+    server_peak_source: str | None = None
+    server_curve: Curve | None = None
     exit_code: int | None = None
     signal: int | None = None
     detail: str | None = None
