@@ -135,6 +135,36 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return sum(table.restored for table in self.tables)
 
 
+class HeapFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a function held of a heap at its peak, and the line of it that had asked for the most.
+
+    Files are named without a machine's folders; None is what was asked for outside of Python.
+    """
+
+    function: str
+    bytes: int
+    file: str | None = None
+    line: int | None = None
+
+
+class Heap(msgspec.Struct, frozen=True, kw_only=True):
+    """What memray saw of an engine, in a pass after the trials that enters no statistics.
+
+    ``peak_bytes`` is the peak of the heap of each of its ``processes``, added up; ``functions`` are
+    those that held the most of it. ``flame_graph`` is a file beside the run's. ``detail`` says what
+    went wrong, if something did.
+    """
+
+    engine: str
+    status: Status
+    detail: str | None = None
+    processes: int = 0
+    peak_bytes: int | None = None
+    allocations: int | None = None
+    functions: tuple[HeapFunction, ...] = ()
+    flame_graph: str | None = None
+
+
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     """Which dataset a run used; the arguments that make it again, byte for byte."""
 
@@ -244,4 +274,5 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
     environment: Environment
     trials: tuple[Trial, ...] = ()
+    heaps: tuple[Heap, ...] = ()
     chaos: Chaos | None = None

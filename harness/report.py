@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness import cells
 from harness.record import FLOOR, Status
 from harness.report_chaos import chaos_cell
+from harness.report_heap import heap_report
 from harness.report_memory import memory_report
 from harness.report_noise import noise_report
 from harness.stats import CONFIDENCE
@@ -62,6 +63,7 @@ def bench_report(of: RunFigures) -> tuple[Block, ...]:
         f"{LEGEND} {FLOOR_LEGEND}" if _has_floors(of) else LEGEND,
         *((Bullets("Not ok:", tuple(_failures(of.failures))),) if of.failures else ()),
         *memory_report(of),
+        *heap_report(of.run),
         *noise_report(of),
         *((said,) if said else ()),
     )

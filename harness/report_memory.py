@@ -94,7 +94,7 @@ def _drawn(curve: Curve | None, of: Trial) -> Cell:
     at_s = curve.at_s[curve.bytes.index(peak_bytes)]
     return (
         sparkline(curve, of.wall_s),
-        f"{megabytes(peak_bytes)} at {seconds(at_s)} of {seconds(of.wall_s)}",
+        f"{megabytes(peak_bytes)} at {seconds(at_s)}",
     )
 
 

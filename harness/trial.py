@@ -25,7 +25,7 @@ from harness.meter import End, Outcome
 from harness.record import NO_REPORT, TableResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.engines import Engine
     from harness.manifest import Manifest
@@ -42,7 +42,8 @@ class Stage:
     """What all trials of a run share: the server, the dataset, the limits.
 
     ``jobs`` is how many processes or connections an engine may use that can choose; ``floor`` the
-    folder of the encoded dataset, where an engine of the run takes it.
+    folder of the encoded dataset, where an engine of the run takes it. ``path`` is where its Python
+    looks for modules first, ``variables`` stand in its environment besides.
     """
 
     server: RunningServer
@@ -52,6 +53,8 @@ class Stage:
     interruptible: Interruptible = contextlib.nullcontext
     jobs: int = 1
     floor: Path | None = None
+    path: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,7 @@ def _command(engine: Engine, stage: Stage, dsn: str, scratch: _Scratch) -> meter
     return meter.Command(
         argv=engine.argv(values),
         cwd=Path.cwd(),
-        env=engines.environment(stage.server.env),
+        env=engines.environment({**stage.server.env, **stage.variables}, stage.path),
         stdout=scratch.stdout,
         stderr=scratch.stderr,
     )

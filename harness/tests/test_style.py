@@ -32,6 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "environment": {"record"},
     "launcher": {"sampling"},
     "sampling": set(),
+    "heap_site": set(),
+    "heap_read": {"record", "engines", "heap_site", "said"},
     "history": {"record", "record_file", "errors"},
     "figures": {"record", "stats"},
     "verdicts": {"stats"},
@@ -43,7 +45,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "units": {"figures", "stats"},
     "cells": {"figures", "stats", "tables", "units", "verdicts"},
     "report": {"record", "stats", "figures", "units", "tables", "cells", "report_noise"}
-    | {"report_chaos", "report_memory"},
+    | {"report_chaos", "report_memory", "report_heap"},
+    "report_heap": {"record", "units", "tables"},
     "report_memory": {"record", "figures", "stats", "units", "tables"},
     "report_chaos": {"record", "figures", "stats", "units", "tables"},
     "report_noise": {"record", "stats", "figures", "noise", "units", "tables", "verdicts"},
