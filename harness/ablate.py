@@ -13,6 +13,7 @@ from harness import cells, engines
 from harness.engines import Engine
 from harness.figures import REFERENCE, Samples
 from harness.report import headline
+from harness.report_heap import heap_report
 from harness.stats import ratio
 from harness.tables import Column, Grid
 from harness.units import NONE, factor
@@ -93,7 +94,7 @@ def _without_jobs(restore: Engine) -> tuple[str, ...]:
 def ablate_report(of: RunFigures) -> tuple[Block, ...]:
     """Say what each step gives, in a table and in a chart."""
     steps = (Step(REFERENCE, "the naive restorer"), *STEPS)
-    return (headline(of.run), _table(of, steps), LEGEND, _chart(of, steps))
+    return (headline(of.run), _table(of, steps), LEGEND, _chart(of, steps), *heap_report(of.run))
 
 
 def _table(of: RunFigures, steps: tuple[Step, ...]) -> Grid:

@@ -31,6 +31,7 @@ class _Parameters(msgspec.Struct):
     memory_limit_bytes: int | None = None
     repeats: int = bench_options.DEFAULT_REPEATS
     engine_commands: list[str] = []
+    memray: bool = False
 
 
 def options_of(
@@ -83,4 +84,5 @@ def options_of(
         server=server or was.server,
         limits=Limits(was.timeout_s, was.memory_limit_bytes),
         results=results,
+        memray=was.memray,
     )

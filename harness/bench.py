@@ -7,23 +7,20 @@ so a run that is stopped keeps what it has.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness import fake_engine, history, manifest, noise, trial, units
+from harness import history, manifest, noise, trial, units
 from harness.environment import cores, fingerprint
-from harness.errors import ExitCode, HarnessError
-from harness.floor.encode import encode
+from harness.errors import ExitCode
 from harness.generate import cached
 from harness.record import Run, Server, Status, Trial
 from harness.resume import resumed
 from harness.schedule import left, left_s, schedule
-from harness.servers import open_server
 from harness.stop import Stop, Stopped
+from harness.ways import Subject, open_ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,24 +29,15 @@ if TYPE_CHECKING:
     from harness.bench_options import BenchOptions
     from harness.engines import Engine
     from harness.manifest import Manifest
+    from harness.record import Heap
     from harness.schedule import Turn
-    from harness.trial import Stage, Try
+    from harness.trial import Try
+    from harness.ways import Way
 
     Announce = Callable[[str], None]
 
-_NO_SERVER = Server(kind="none", reason="only fake engines", version="none", settings={})
-
-
 # From here on a dataset takes so long to make (some 10 s) that it is told how far it is.
 LONG_ROWS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is restored in a run: a backup with its ground truth."""
-
-    backup: Path
-    manifest: Manifest
 
 
 def run_bench(options: BenchOptions, *, announce: Announce, resume: Run | None = None) -> Run:
@@ -71,17 +59,22 @@ def run_bench(options: BenchOptions, *, announce: Announce, resume: Run | None =
     with Stop() as stop, contextlib.ExitStack() as cleanup:
         with stop.interruptible():
             subject = _subject(options, announce)
-            server, tries = cleanup.enter_context(_tries(options, subject, stop, announce))
+            server, ways = cleanup.enter_context(open_ways(options, subject, stop, announce))
         run = _begun(options, subject, server, resume)
         turns = tuple(schedule(options.engines, rounds=options.rounds, warmup=options.warmup))
         store = history.open_history(options.results)
         store.write(run)
         repeats = max(0, options.repeats - sum(_was_noisy(made) for made in run.trials))
-        for made in _trials(left(run, turns), subject.manifest, tries, stop, repeats):
+        for made in _trials(left(run, turns), subject.manifest, ways, stop, repeats):
             run = msgspec.structs.replace(run, trials=(*run.trials, made))
             store.write(run)
             announce(_told(run, turns, made))
-        if not left(run, turns):
+        traced = [] if left(run, turns) else _untraced(options, run)
+        for heap in _heaps(traced, ways, functools.partial(store.flame_graph, run), stop):
+            run = msgspec.structs.replace(run, heaps=(*run.heaps, heap))
+            store.write(run)
+            announce(describe_heap(heap))
+        if not left(run, turns) and not _untraced(options, run):
             run = msgspec.structs.replace(run, finished_at=trial.now())
             store.write(run)
         return run
@@ -135,18 +128,44 @@ def describe(made: Trial) -> str:
 
 
 def _trials(
-    turns: Sequence[Turn], truth: Manifest, tries: dict[str, Try], stop: Stop, repeats: int
+    turns: Sequence[Turn], truth: Manifest, ways: dict[str, Way], stop: Stop, repeats: int
 ) -> Iterator[Trial]:
     """Take the turns until someone asks to stop; of noisy ones so many are taken again."""
     for turn in turns:
         if stop.requested:
             return
-        made = _take(turn, truth, tries[turn.engine.name])
+        made = _take(turn, truth, ways[turn.engine.name].try_once)
         while repeats and _is_noisy(made) and not stop.requested:
             repeats -= 1
             yield msgspec.structs.replace(made, repeated=True)
-            made = _take(turn, truth, tries[turn.engine.name])
+            made = _take(turn, truth, ways[turn.engine.name].try_once)
         yield made
+
+
+def _untraced(options: BenchOptions, run: Run) -> list[Engine]:
+    """Return the engines whose heap is still to be traced."""
+    traced = {found.engine for found in run.heaps}
+    return [e for e in options.engines if options.memray and e.name not in traced]
+
+
+def _heaps(
+    engines: Sequence[Engine], ways: dict[str, Way], pages: Callable[[str], Path], stop: Stop
+) -> Iterator[Heap]:
+    """Trace the heap of each engine until someone asks to stop; ``pages`` is where to draw it."""
+    for engine in engines:
+        with contextlib.suppress(Stopped):
+            if not stop.requested:
+                yield ways[engine.name].trace(pages(engine.name))
+
+
+def describe_heap(heap: Heap) -> str:
+    """Say in a line what was seen of a heap."""
+    figures = [
+        *([f"peak {units.megabytes(heap.peak_bytes)}"] if heap.peak_bytes is not None else []),
+        *([f"{heap.allocations:,} allocations"] if heap.allocations is not None else []),
+    ]
+    said = f"{heap.engine} with memray: {' '.join([heap.status.value, ', '.join(figures)]).strip()}"
+    return said if heap.detail is None else f"{said} - {heap.detail}"
 
 
 def _is_noisy(made: Trial) -> bool:
@@ -209,52 +228,3 @@ class _Generating:
         elif self._rows >= LONG_ROWS and quarter > self._told:
             self._announce(f"Generated {25 * quarter}%")
             self._told = quarter
-
-
-@contextlib.contextmanager
-def _tries(
-    options: BenchOptions, subject: Subject, stop: Stop, announce: Announce
-) -> Iterator[tuple[Server, dict[str, Try]]]:
-    """Say how each engine is tried; with a server for as long as one is needed."""
-    fakes: dict[str, Try] = {
-        engine.name: fake_engine.fake(engine.name, subject.manifest)
-        for engine in options.engines
-        if engine.is_fake
-    }
-    if len(fakes) == len(options.engines):
-        yield _NO_SERVER, fakes
-        return
-    with open_server(options.server, announce=announce) as server:
-        stage = trial.Stage(
-            server=server,
-            backup=subject.backup,
-            manifest=subject.manifest,
-            limits=options.limits,
-            interruptible=stop.interruptible,
-            jobs=options.jobs,
-        )
-        real: dict[str, Try] = {
-            engine.name: functools.partial(trial.attempt, engine, stage)
-            for engine in options.engines
-            if engine.name not in fakes and not engine.needs_encoded
-        }
-        encoded = [engine for engine in options.engines if engine.needs_encoded]
-        yield server.record, {**fakes, **real, **_on_encoded(encoded, stage, options, announce)}
-
-
-def _on_encoded(
-    encoded: Sequence[Engine], stage: Stage, options: BenchOptions, announce: Announce
-) -> dict[str, Try]:
-    """Say how engines are tried that take the encoded dataset, after making it.
-
-    Where it cannot be made, they fail, and the others are tried all the same.
-    """
-    if not encoded:
-        return {}
-    try:
-        folder = encode(stage.server, stage.backup, stage.manifest, options.cache, announce)
-    except HarnessError as error:
-        failed = functools.partial(trial.not_started, stage.manifest, str(error))
-        return {engine.name: failed for engine in encoded}
-    stage = dataclasses.replace(stage, floor=folder)
-    return {engine.name: functools.partial(trial.attempt, engine, stage) for engine in encoded}

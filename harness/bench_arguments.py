@@ -131,6 +131,12 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         help="memory above which a trial is stopped, such as 2GiB (default none)",
     )
     add(
+        "--memray",
+        action="store_true",
+        help="after the trials, trace each engine's heap in a pass that is not timed: what held "
+        "the most at its peak, and a flame graph beside the run",
+    )
+    add(
         "--results",
         type=Path,
         metavar="DIR",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import engines, fake_engine, manifest, said
+from harness import engines, fake_engine, heap, manifest, said
 from harness.errors import InputError
 from harness.generate import DatasetSpec
 from harness.generate.pieces import processor_count
@@ -52,7 +52,8 @@ def default_jobs() -> int:
 class BenchOptions:
     """What a run does. ``dataset`` is a generated one, and then the arguments that make one rest.
 
-    ``confirms`` is the run whose alarm it is made to confirm, if it is (``harness/gate``).
+    ``memray`` asks for a pass after the trials that traces each engine's heap. ``confirms`` is the
+    run whose alarm it is made to confirm, if it is (``harness/gate``).
 
     Raises:
         InputError: a value makes no sense.
@@ -74,6 +75,7 @@ class BenchOptions:
     limits: Limits = field(default_factory=lambda: Limits(DEFAULT_TIMEOUT_S))
     results: Path | None = None
     cache: Path = CACHE
+    memray: bool = False
     confirms: str | None = None
 
     def __post_init__(self) -> None:
@@ -85,6 +87,8 @@ class BenchOptions:
         _within("--repeats", self.repeats, 0, MOST_ROUNDS)
         _within("--jobs", self.jobs, 1, MOST_JOBS)
         _within("--timeout", self.limits.timeout_s, 0.001, LONGEST_TIMEOUT_S)
+        if self.memray:
+            heap.require()
         names = [engine.name for engine in self.engines]
         for name in names:
             if names.count(name) > 1:
@@ -116,6 +120,7 @@ class BenchOptions:
             "server": "url" if url else self.server,  # a URL can hold a password
             "timeout_s": self.limits.timeout_s,
             "memory_limit_bytes": self.limits.memory_bytes,
+            **({"memray": True} if self.memray else {}),
             **({"confirms": self.confirms} if self.confirms else {}),
         }
 
@@ -156,6 +161,7 @@ def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOp
         dataset=dataset,
         limits=Limits(given.timeout, memory_bytes),
         results=given.results,
+        memray=given.memray,
     )
 
 

@@ -19,7 +19,7 @@ from harness.errors import InputError
 from harness.record import FLOOR, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from harness.manifest import Manifest
 
@@ -146,9 +146,14 @@ ENGINES: tuple[Engine, ...] = (
 DEFAULT = tuple(engine.name for engine in ENGINES)
 
 
-def environment(server: Mapping[str, str]) -> dict[str, str]:
-    """Return what an engine runs in: this environment, the server's, this checkout first."""
-    path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+def environment(server: Mapping[str, str], before: Sequence[Path] = ()) -> dict[str, str]:
+    """Return what an engine runs in: this environment, the server's, this checkout first.
+
+    Args:
+        server: what it needs to connect.
+        before: folders in which its Python looks for modules before the checkout.
+    """
+    path = [*map(str, before), str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
         **server,

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 # What is told of a trial, in the order of the columns.
 _OF_TRIAL = (
     *("engine", "round", "warmup", "repeated", "status", "started_at", "wall_s", "user_s"),
-    *("system_s", "peak_bytes", "exit_code", "signal", "expected", "restored", "detail"),
+    *(
+        "system_s",
+        "peak_bytes",
+        "server_peak_bytes",
+        "exit_code",
+        "signal",
+        "expected",
+        "restored",
+        "detail",
+    ),
 )
 
 

@@ -97,6 +97,10 @@ class History:
             ) from error
         return path
 
+    def flame_graph(self, run: Run, engine: str) -> Path:
+        """Return where the flame graph of an engine's heap is kept: beside the run's file."""
+        return self.root / f"{_stem(run)}-{engine}.memray.html"
+
     def runs(self) -> Listing:
         """Read every run, oldest first. A file that cannot be read is named, never fatal."""
         runs: dict[str, Run] = {}

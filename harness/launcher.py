@@ -1,17 +1,19 @@
 """Start one engine, meter it from outside, and say in one line of JSON how it ended.
 
-A script of its own and whole in one file, run by its path with nothing imported but the standard
-library, for three reasons. It is small, so that the engine is not forked from a harness of a
-hundred megabytes. It watches its standard input, so that when the harness dies, even by SIGKILL,
-the engine's whole tree dies with it. And it is the engine's only parent, so that what it waits for
-and counts is exact.
+A script of its own, run by its path with nothing imported but the standard library and what stands
+beside it (``sampling.py``), for three reasons. It is small, so that the engine is not forked from a
+harness of a hundred megabytes. It watches its standard input, so that when the harness dies, even
+by SIGKILL, the engine's whole tree dies with it. And it is the engine's only parent, so that what
+it waits for and counts is exact.
 
     launcher.py '{"argv": [...], "cwd": "...", "stdout": "...", "stderr": "...",
-                  "timeout_s": 60, "memory_limit_bytes": null}'
+                  "timeout_s": 60, "memory_limit_bytes": null,
+                  "server_pid": null, "server_cgroup": null}'
 
 The engine gets the launcher's environment, a session of its own and nothing on its standard input.
 Memory is the kernel's own high-water mark (``VmHWM``), which only ever grows, so that the last
-sample before the end counts. The peak of ``getrusage`` is no measure here: it survives exec, and so
+sample before the end counts; the server's is read beside it, since the launcher is awake anyway
+and its clock is the trial's. The peak of ``getrusage`` is no measure here: it survives exec, and so
 reports the size of whoever forked.
 """
 
@@ -27,24 +29,21 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-# How often the engine's peak is read. A sample costs the launcher about 150 us, most of it waking
-# up (2-core VM, Linux 6.18): 2 % of one core at 10 ms, 3.3 % at 5 ms, 4.7 % at 2 ms. What an
-# engine allocates in its last 10 ms can be missed, no more: the kernel keeps the peak until then.
-SAMPLE_INTERVAL_S = 0.010
+if TYPE_CHECKING or __package__:
+    from harness import sampling
+else:  # run by its path: what stands beside it is found there, and nothing else is
+    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 - without what pathlib imports
+    import sampling
 
-# Each fifth sample looks at the engine's children too, which costs another 70 us a process.
-SAMPLES_PER_TREE = 5
+    del sys.path[0]
 
 # SIGKILL cannot be refused, but a process in an uninterruptible system call dies late.
 KILL_PATIENCE_S = 10.0
 
 LIFELINE = 0  # standard input: the harness holds its other end, and closes it by dying
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_PROC = Path("/proc/self").is_dir()
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -59,6 +58,8 @@ class Order:
     stderr: str
     timeout_s: float
     memory_limit_bytes: int | None
+    server_pid: int | None
+    server_cgroup: str | None
 
 
 @dataclass(frozen=True)
@@ -78,69 +79,20 @@ class Exit(NamedTuple):
     system_s: float
 
 
-class Meter(Protocol):
-    """Watches the memory of a process and its children."""
+class Meters:
+    """The meters of a trial, of which the server's looks more seldom."""
 
-    peak_bytes: int
-    peak_source: str
-
-    def sample(self) -> None:
-        """Look once."""
-
-
-class ProcMeter:
-    """Reads ``/proc``: the engine's own high-water mark, and the sum over its tree now and then.
-
-    The sum counts pages that processes share once for each of them: it errs against engines with
-    workers. ``Pss`` would divide them, but reading it walks the page tables under the lock that the
-    engine's own allocations need.
-    """
-
-    def __init__(self, pid: int) -> None:
-        self.peak_bytes = 0
-        self.peak_source = "VmHWM"
-        self._own_bytes = 0
-        self._tree_bytes = 0
+    def __init__(self, engine: sampling.Meter, server: sampling.Meter | None) -> None:
+        self.engine = engine
+        self._server = server
         self._samples = 0
-        self._status = os.open(f"/proc/{pid}/status", os.O_RDONLY)
 
-    def sample(self) -> None:
-        """Look once."""
-        self._own_bytes = self._read_own() or self._own_bytes
-        if self._samples % SAMPLES_PER_TREE == 0:
-            self._tree_bytes = max(self._tree_bytes, _tree_bytes())
+    def sample(self, at_s: float) -> None:
+        """Look once, at this instant from the engine's start."""
+        self.engine.sample(at_s)
+        if self._server is not None and self._samples % sampling.SAMPLES_PER_SERVER == 0:
+            self._server.sample(at_s)
         self._samples += 1
-        self.peak_bytes = max(self._own_bytes, self._tree_bytes)
-        self.peak_source = "VmHWM" if self.peak_bytes == self._own_bytes else "tree RSS"
-
-    def _read_own(self) -> int | None:
-        """Return ``VmHWM``; None once the process has given its memory back."""
-        try:
-            status = os.pread(self._status, 8192, 0)
-        except ProcessLookupError:
-            return None
-        _, found, rest = status.partition(b"\nVmHWM:")
-        return int(rest.split(maxsplit=1)[0]) * 1024 if found else None
-
-
-class PsutilMeter:
-    """Reads resident memory through psutil, where there is no ``/proc``; spikes can be missed."""
-
-    def __init__(self, pid: int) -> None:
-        import psutil  # noqa: PLC0415 - no part of the standard library, and only needed here
-
-        self.peak_bytes = 0
-        self.peak_source = "tree RSS (psutil)"
-        self._psutil = psutil
-        self._process = psutil.Process(pid)
-
-    def sample(self) -> None:
-        """Look once."""
-        total = 0
-        with contextlib.suppress(self._psutil.Error):
-            for process in [self._process, *self._process.children(recursive=True)]:
-                total += process.memory_info().rss
-        self.peak_bytes = max(self.peak_bytes, total)
 
 
 def main(argv: list[str]) -> None:
@@ -154,8 +106,9 @@ def main(argv: list[str]) -> None:
     except OSError as error:
         _tell({"end": "not_started", "error": f"{order.argv[0]}: {error.strerror}"})
         return
-    meter: Meter = ProcMeter(engine.pid) if _PROC else PsutilMeter(engine.pid)
-    end, exit_ = watch(engine, order, meter, signals)
+    meter = sampling.engine_meter(engine.pid)
+    server = sampling.server_meter(order.server_pid, order.server_cgroup)
+    end, exit_ = watch(engine, order, Meters(meter, server), signals)
     kill_tree(engine.pid)
     by_itself = end == "exited"
     if by_itself and os.WIFSIGNALED(exit_.wait_status):
@@ -169,13 +122,24 @@ def main(argv: list[str]) -> None:
             "wall_s": exit_.at - engine.at,
             "user_s": exit_.user_s,
             "system_s": exit_.system_s,
-            "peak_bytes": meter.peak_bytes or None,
-            "peak_source": meter.peak_source if meter.peak_bytes else None,
+            **_memory(meter, ""),
+            **(_memory(server, "server_") if server is not None else {}),
         }
     )
 
 
-def watch(engine: Started, order: Order, meter: Meter, signals: int) -> tuple[str, Exit]:
+def _memory(meter: sampling.Meter, whose: str) -> dict[str, object]:
+    """Return what a meter has seen; nothing where it saw nothing."""
+    if not meter.peak_bytes:
+        return {}
+    return {
+        f"{whose}peak_bytes": meter.peak_bytes,
+        f"{whose}peak_source": meter.peak_source,
+        f"{whose}curve": meter.curve.told(),
+    }
+
+
+def watch(engine: Started, order: Order, meters: Meters, signals: int) -> tuple[str, Exit]:
     """Meter the engine until it ends, or until it must; then it has ended when this returns.
 
     Returns:
@@ -185,15 +149,15 @@ def watch(engine: Started, order: Order, meter: Meter, signals: int) -> tuple[st
     limit_bytes = order.memory_limit_bytes or sys.maxsize
     parent = os.getppid()
     while True:
-        meter.sample()
-        ready, _, _ = select.select([signals, LIFELINE], [], [], SAMPLE_INTERVAL_S)
+        meters.sample(time.monotonic() - engine.at)
+        ready, _, _ = select.select([signals, LIFELINE], [], [], sampling.SAMPLE_INTERVAL_S)
         if ready and (exit_ := _poll(engine.pid)):
             return "exited", exit_
         if _must_stop(ready, signals, parent):
             reason = "interrupted"
         elif time.monotonic() >= deadline:
             reason = "timeout"
-        elif meter.peak_bytes > limit_bytes:
+        elif meters.engine.peak_bytes > limit_bytes:
             reason = "oom"
         else:
             continue
@@ -267,7 +231,7 @@ def kill_tree(pid: int) -> None:
     while time.monotonic() < deadline:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        left = descendants(os.getpid())
+        left = sampling.descendants(os.getpid())
         for child in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
@@ -276,40 +240,7 @@ def kill_tree(pid: int) -> None:
                 pass
         if not left:
             return
-        time.sleep(SAMPLE_INTERVAL_S)
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the processes below ``pid``; none where the kernel does not list children."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in os.scandir(f"/proc/{pid}/task"):
-            found += map(int, _read(f"{task.path}/children").split())
-    return found + [below for child in found for below in descendants(child)]
-
-
-def _tree_bytes() -> int:
-    """Sum resident memory over all that runs below the launcher; 0 for an engine all by itself."""
-    tree = descendants(os.getpid())
-    if len(tree) < 2:  # noqa: PLR2004 - one process is no tree; its own high-water mark is exact
-        return 0
-    return sum(map(_resident_bytes, tree))
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        return int(_read(f"/proc/{pid}/statm").split()[1]) * _PAGE_BYTES
-    except OSError:  # it has ended since
-        return 0
-
-
-def _read(path: str) -> bytes:
-    """Read one of the small files of ``/proc``, without pathlib: this is the hot loop."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(descriptor, 65536)
-    finally:
-        os.close(descriptor)
+        time.sleep(sampling.SAMPLE_INTERVAL_S)
 
 
 def _watch_signals() -> int:
@@ -348,7 +279,8 @@ def _adopt_orphans() -> None:
 def _kernel_oom_kills() -> int:
     """Return how many processes the kernel has killed for want of memory since it started."""
     try:
-        _, _, rest = _read("/proc/vmstat").partition(b"\noom_kill ")
+        with open("/proc/vmstat", "rb") as file:  # noqa: PTH123 - without what pathlib imports
+            _, _, rest = file.read().partition(b"\noom_kill ")
     except OSError:
         return 0
     return int(rest.split(maxsplit=1)[0]) if rest else 0

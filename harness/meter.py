@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import HarnessError
+from harness.record import Curve  # noqa: TC001 - msgspec reads it
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 
@@ -47,7 +48,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a command ended, and what it took.
 
     ``peak_bytes`` is what ``peak_source`` says: ``VmHWM``, the kernel's high-water mark of one
-    process, or ``tree RSS``, the largest sampled sum over a process and its children.
+    process, or ``tree RSS``, the largest sampled sum over a process and its children; the server's
+    likewise. The curves are both over time.
     """
 
     end: End
@@ -58,6 +60,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     system_s: float | None = None
     peak_bytes: int | None = None
     peak_source: str | None = None
+    curve: Curve | None = None
+    server_peak_bytes: int | None = None
+    server_peak_source: str | None = None
+    server_curve: Curve | None = None
     error: str | None = None
 
 
@@ -80,10 +86,27 @@ class Command:
     stderr: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The server of a trial, whose memory is read as well.
+
+    Args:
+        pid: of the first process of one whose processes are all here.
+        cgroup: the folder of its control group, where it has one of its own.
+    """
+
+    pid: int | None = None
+    cgroup: str | None = None
+
+
+NO_SERVER = Beside()
+
+
 def run(
     command: Command,
     limits: Limits,
     *,
+    server: Beside = NO_SERVER,
     interruptible: Interruptible = contextlib.nullcontext,
 ) -> Outcome:
     """Run a command to its end, or to one of its limits.
@@ -91,6 +114,7 @@ def run(
     Args:
         command: what to run.
         limits: what it may take.
+        server: whose memory is metered beside its own.
         interruptible: entered while waiting; what it raises stops the command's whole tree, and
             is raised from here once that is done.
 
@@ -98,7 +122,7 @@ def run(
         HarnessError: the launcher itself failed.
     """
     with subprocess.Popen(  # noqa: S603 - our own script, no shell
-        [sys.executable, *_LAUNCHER_FLAGS, str(_LAUNCHER), _order(command, limits)],
+        [sys.executable, *_LAUNCHER_FLAGS, str(_LAUNCHER), _order(command, limits, server)],
         env=dict(command.env),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -112,7 +136,7 @@ def run(
     return _outcome(told)
 
 
-def _order(command: Command, limits: Limits) -> str:
+def _order(command: Command, limits: Limits, server: Beside = NO_SERVER) -> str:
     """Write what ``launcher.Order`` reads."""
     order = {
         "argv": command.argv,
@@ -121,6 +145,8 @@ def _order(command: Command, limits: Limits) -> str:
         "stderr": os.fspath(command.stderr),
         "timeout_s": limits.timeout_s,
         "memory_limit_bytes": limits.memory_bytes,
+        "server_pid": server.pid,
+        "server_cgroup": server.cgroup,
     }
     return msgspec.json.encode(order).decode()
 

@@ -78,6 +78,16 @@ class Noise(msgspec.Struct, frozen=True, kw_only=True):
     checkpoints: int | None = None
 
 
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory over time, thinned: at most 64 points, each the highest of its stretch of time.
+
+    ``at_s`` counts from the start of the trial; both have a value for each point.
+    """
+
+    at_s: tuple[float, ...]
+    bytes: tuple[int, ...]
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One engine, one dataset, one process, one measurement.
 
@@ -86,6 +96,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     ``peak_bytes`` is the peak resident memory of the engine's process (``VmHWM``), or, where it had
     children, the largest sum over the process tree that was sampled (``peak_source`` says which).
+    ``server_peak_bytes`` is the server's, apart from it; ``server_peak_source`` says how it was
+    come by, or why it is not known. The curves are what both held over time.
     A trial that is ``TIMEOUT`` has in ``wall_s`` a lower bound.
     """
 
@@ -99,6 +111,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     system_s: float | None = None
     peak_bytes: int | None = None
     peak_source: str | None = None
+    curve: Curve | None = None
+    server_peak_bytes: int | None = None
+    server_peak_source: str | None = None
+    server_curve: Curve | None = None
     exit_code: int | None = None
     signal: int | None = None
     detail: str | None = None
@@ -117,6 +133,36 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     def restored(self) -> int:
         """Rows that arrived of those that should have."""
         return sum(table.restored for table in self.tables)
+
+
+class HeapFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a function held of a heap at its peak, and the line of it that had asked for the most.
+
+    Files are named without a machine's folders; None is what was asked for outside of Python.
+    """
+
+    function: str
+    bytes: int
+    file: str | None = None
+    line: int | None = None
+
+
+class Heap(msgspec.Struct, frozen=True, kw_only=True):
+    """What memray saw of an engine, in a pass after the trials that enters no statistics.
+
+    ``peak_bytes`` is the peak of the heap of each of its ``processes``, added up; ``functions`` are
+    those that held the most of it. ``flame_graph`` is a file beside the run's. ``detail`` says what
+    went wrong, if something did.
+    """
+
+    engine: str
+    status: Status
+    detail: str | None = None
+    processes: int = 0
+    peak_bytes: int | None = None
+    allocations: int | None = None
+    functions: tuple[HeapFunction, ...] = ()
+    flame_graph: str | None = None
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,4 +274,5 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
     environment: Environment
     trials: tuple[Trial, ...] = ()
+    heaps: tuple[Heap, ...] = ()
     chaos: Chaos | None = None

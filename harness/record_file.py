@@ -14,6 +14,10 @@ from harness.record import SCHEMA_VERSION, Run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# A list of nothing but numbers, as the points of a curve are, stands on one line. A string of JSON
+# never has a line break in it.
+_NUMBERS = re.compile(rb"\[\n\s*-?\d[-+.eE\d]*(?:,\n\s*-?\d[-+.eE\d]*)*\n\s*\]")
+
 _ID = re.compile(r"[0-9a-zA-Z-]{4,64}")
 
 Fields = dict[str, Any]
@@ -40,7 +44,8 @@ def encode(run: Run) -> bytes:
     Raises:
         HistoryError: it makes no valid record.
     """
-    content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
+    spread = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
+    content = _NUMBERS.sub(lambda found: b"[%b]" % b" ".join(found[0][1:-1].split()), spread)
     try:
         decode(content)
     except HistoryError as error:

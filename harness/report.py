@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from harness import cells
 from harness.record import FLOOR, Status
 from harness.report_chaos import chaos_cell
+from harness.report_heap import heap_report
+from harness.report_memory import memory_report
 from harness.report_noise import noise_report
 from harness.stats import CONFIDENCE
 from harness.tables import Block, Bullets, Cell, Column, Grid
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 LEGEND = (
     "Time and peak memory: median of the trials that ended well (ok), lowest-highest beneath. "
+    "Peak memory is resident (RSS): the kernel's high-water mark of one process, or the largest "
+    "sampled sum over several, where a page that they share counts for each. "
     "Success: rows restored of rows that can be restored, over all trials."
 )
 
@@ -58,6 +62,8 @@ def bench_report(of: RunFigures) -> tuple[Block, ...]:
         bench_grid(of),
         f"{LEGEND} {FLOOR_LEGEND}" if _has_floors(of) else LEGEND,
         *((Bullets("Not ok:", tuple(_failures(of.failures))),) if of.failures else ()),
+        *memory_report(of),
+        *heap_report(of.run),
         *noise_report(of),
         *((said,) if said else ()),
     )

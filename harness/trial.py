@@ -25,7 +25,7 @@ from harness.meter import End, Outcome
 from harness.record import NO_REPORT, TableResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.engines import Engine
     from harness.manifest import Manifest
@@ -42,7 +42,8 @@ class Stage:
     """What all trials of a run share: the server, the dataset, the limits.
 
     ``jobs`` is how many processes or connections an engine may use that can choose; ``floor`` the
-    folder of the encoded dataset, where an engine of the run takes it.
+    folder of the encoded dataset, where an engine of the run takes it. ``path`` is where its Python
+    looks for modules first, ``variables`` stand in its environment besides.
     """
 
     server: RunningServer
@@ -52,15 +53,21 @@ class Stage:
     interruptible: Interruptible = contextlib.nullcontext
     jobs: int = 1
     floor: Path | None = None
+    path: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one try of an engine came to: how it ended, what is in the tables, what it said."""
+    """What one try of an engine came to: how it ended, what is in the tables, what it said.
+
+    ``unmetered`` is why the server's memory is not known, where it is not.
+    """
 
     outcome: Outcome
     tables: tuple[TableResult, ...]
     noise: Noise | None = None
+    unmetered: str | None = None
     last_words: str | None = None
     report: msgspec.Raw = field(default_factory=lambda: NO_REPORT)
 
@@ -116,7 +123,12 @@ def attempt(engine: Engine, stage: Stage) -> Attempt:
         command = _command(engine, stage, dsn, scratch)
         server = cleanup.enter_context(stage.server.connect())
         noise_since = watch.watch(server, stage.server.pid, _files(stage.backup))
-        outcome = meter.run(command, stage.limits, interruptible=stage.interruptible)
+        outcome = meter.run(
+            command,
+            stage.limits,
+            server=meter.Beside(stage.server.pid, stage.server.cgroup),
+            interruptible=stage.interruptible,
+        )
         behind = durable.behind(server)  # at once: the server writes by itself after a while
         heard = noise_since()
         with stage.interruptible():
@@ -126,6 +138,7 @@ def attempt(engine: Engine, stage: Stage) -> Attempt:
         secrets = [secret for secret in [command.env.get("PGPASSWORD")] if secret]
         return Attempt(
             outcome=outcome,
+            unmetered=stage.server.unmetered,
             noise=heard,
             tables=tables,
             last_words=said.last_words((scratch.stderr, scratch.stdout), secrets),
@@ -152,6 +165,10 @@ def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> 
         system_s=outcome.system_s,
         peak_bytes=outcome.peak_bytes,
         peak_source=outcome.peak_source,
+        curve=outcome.curve,
+        server_peak_bytes=outcome.server_peak_bytes,
+        server_peak_source=outcome.server_peak_source or tried.unmetered,
+        server_curve=outcome.server_curve,
         noise=tried.noise,
         exit_code=outcome.exit_code,
         signal=outcome.signal,
@@ -182,7 +199,7 @@ def _command(engine: Engine, stage: Stage, dsn: str, scratch: _Scratch) -> meter
     return meter.Command(
         argv=engine.argv(values),
         cwd=Path.cwd(),
-        env=engines.environment(stage.server.env),
+        env=engines.environment({**stage.server.env, **stage.variables}, stage.path),
         stdout=scratch.stdout,
         stderr=scratch.stderr,
     )

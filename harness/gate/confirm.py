@@ -70,7 +70,9 @@ def bench_again(
             raise InputError(f"run {of.id} was made with other code than stands here")
         options = options_of(of, only=engines, server=server, dataset=dataset, results=results)
         announce("Something is worse; it is measured once more before that stands")
-        run = bench.run_bench(dataclasses.replace(options, confirms=of.id), announce=announce)
+        run = bench.run_bench(
+            dataclasses.replace(options, confirms=of.id, memray=False), announce=announce
+        )
         if run.dataset != of.dataset:
             raise HarnessError(f"the dataset of run {of.id} could not be made again")
         return run

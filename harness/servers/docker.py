@@ -19,7 +19,7 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.docker_client import DockerClient
 
-from harness.servers import settings
+from harness.servers import cgroup, settings
 from harness.servers.address import Address
 from harness.servers.errors import ServerError, one_line
 from harness.servers.messages import Order, Serving
@@ -83,9 +83,12 @@ def serve(order: Order, lifeline: Lifeline, tell: Callable[[str], None]) -> Iter
         image = _image(order, client, lifeline, tell)
         with _container(order, client) as (container, password):
             where = _wait_until_ready(container, password, lifeline)
+            folder, unmetered = _cgroup(container)
             yield Serving(
                 url=where.url(DATABASE),
                 password=password,
+                cgroup=folder,
+                unmetered=unmetered,
                 image=order.image,
                 image_digest=_digest(image),
             )
@@ -201,6 +204,12 @@ def _try_to_connect(where: Address) -> str | None:
     except psycopg.OperationalError as error:
         return one_line(error, secret=where.password)
     return None
+
+
+def _cgroup(container: Container) -> tuple[str | None, str | None]:
+    """Return the folder of the container's control group, or why it is not known."""
+    container.reload()
+    return cgroup.folder_of(int(container.attrs["State"]["Pid"]), str(container.id))
 
 
 def _digest(image: Image) -> str:

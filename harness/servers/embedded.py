@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from harness.servers import settings
+from harness.servers import cgroup, settings
 from harness.servers.errors import ServerError
 from harness.servers.messages import Serving
 from harness.servers.postmaster import Postmaster
@@ -57,7 +57,7 @@ def serve(order: Order, lifeline: Lifeline) -> Iterator[Serving]:
                 # The port, too: PGPORT of the user's would lead to another socket.
                 url = f"postgresql://postgres@/postgres?host={host}&port={PORT}"
                 with postmaster.kept_running(order.restart_after_s):
-                    yield Serving(url=url, pid=pid)
+                    yield Serving(url=url, pid=pid, unmetered=cgroup.without_proc())
                 if postmaster.has_ended:
                     sys.stderr.write(f"the embedded server had ended ({postmaster.last_line()})\n")
             finally:

@@ -52,9 +52,15 @@ class Order(_Message, frozen=True, kw_only=True):
 
 
 class Serving(_Message, frozen=True, kw_only=True, tag="serving"):
-    """A server runs; ``url`` leads to its maintenance database."""
+    """A server runs; ``url`` leads to its maintenance database.
+
+    ``cgroup`` is the folder of its control group, where it has one of its own; ``unmetered`` says
+    why its memory cannot be read, where it cannot.
+    """
 
     pid: int | None = None
+    cgroup: str | None = None
+    unmetered: str | None = None
     image: str | None = None
     image_digest: str | None = None
 

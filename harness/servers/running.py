@@ -26,11 +26,15 @@ class RunningServer:
         record: which one it is, why, and the settings in force; what a run keeps of it.
         env: what a process that connects needs in its environment; the password, if there is one.
         pid: of the server's first process, where it is ours and embedded.
+        cgroup: the folder of its control group, where it has one of its own.
+        unmetered: why its memory cannot be read, where it cannot.
     """
 
     record: record.Server
     env: dict[str, str] = field(repr=False)
     pid: int | None
+    cgroup: str | None
+    unmetered: str | None
     _address: address.Address
     _prefix: str
     _numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
@@ -85,4 +89,12 @@ def look_at(serving: Serving, order: Order, reason: str) -> RunningServer:
         image=serving.image,
         image_digest=serving.image_digest,
     )
-    return RunningServer(facts, where.env, serving.pid, where, order.prefix)
+    return RunningServer(
+        record=facts,
+        env=where.env,
+        pid=serving.pid,
+        cgroup=serving.cgroup,
+        unmetered=serving.unmetered,
+        _address=where,
+        _prefix=order.prefix,
+    )

@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import HistoryError, InputError
 from harness.history import History, file_name, new_id, open_history
-from harness.record import NO_REPORT, SCHEMA_VERSION
+from harness.record import NO_REPORT, SCHEMA_VERSION, Curve
 from harness.record_file import UPGRADES, decode, json_schema
 
 if TYPE_CHECKING:
@@ -56,6 +56,20 @@ def test_a_run_reads_back_as_it_was_written(
     ]
     assert bare[0] == bare[1]
     assert msgspec.structs.replace(read, trials=()) == msgspec.structs.replace(run, trials=())
+
+
+def test_the_points_of_a_curve_stand_on_one_line(
+    history: History, make_run: Callable[..., Run], make_trial: Callable[..., Trial]
+) -> None:
+    curve = Curve(at_s=(0.01, 1.5e-05, 2.0), bytes=(1, 2, 30))
+    said = msgspec.Raw(b'{"text":"[\\n1,\\n2\\n]","none":[],"one":[7],"mixed":[1,"2"]}')
+    path = history.write(make_run(make_trial("restore", 1.5, curve=curve, report=said)))
+    lines = [line.strip() for line in path.read_text().splitlines()]
+    assert '"at_s": [0.01, 0.000015, 2.0],' in lines or '"at_s": [0.01, 1.5e-5, 2.0],' in lines
+    assert '"bytes": [1, 2, 30]' in lines
+    (read,) = history.runs().runs
+    assert read.trials[0].curve == curve
+    assert json.loads(bytes(read.trials[0].report)) == json.loads(bytes(said))
 
 
 def test_the_name_of_a_file_is_in_utc(make_run: Callable[..., Run]) -> None:

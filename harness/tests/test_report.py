@@ -36,7 +36,10 @@ restore  3/3     1.62 s   1,230      62.1 MB     100%    7.6x faster
               1.60-1.71            61.9-62.4            0.12x memory
 
 Time and peak memory: median of the trials that ended well (ok), lowest-highest
-beneath. Success: rows restored of rows that can be restored, over all trials.
+beneath. Peak memory is resident (RSS): the kernel's high-water mark of one
+process, or the largest sampled sum over several, where a page that they share
+counts for each. Success: rows restored of rows that can be restored, over all
+trials.
 
 Not ok:
   legacy, round 2, 3: error; exit code 1: no such table; users has 250 of

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import launcher, meter
+from harness import launcher, meter, sampling
 from harness.errors import HarnessError
 from harness.meter import Command, End, Limits, Outcome
 from harness.tests.processes import ends_soon
@@ -103,10 +103,10 @@ def test_psutil_meters_where_there_is_no_proc(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", f"b = b'x' * {80 * MIB}; input()"], stdin=-1
     ) as it:
-        watch = launcher.PsutilMeter(it.pid)
+        watch = sampling.PsutilMeter(it.pid)
         deadline = time.monotonic() + 20
         while watch.peak_bytes < 80 * MIB and time.monotonic() < deadline:
-            watch.sample()
+            watch.sample(0.0)
         it.communicate(b"\n")
     assert watch.peak_bytes > 80 * MIB
     assert "psutil" in watch.peak_source

@@ -1,0 +1,294 @@
+"""What the launcher reads of memory: of the engine's processes, and of the server's.
+
+It stands beside the launcher and is loaded from there by its path, so like the launcher it imports
+nothing but the standard library. Sizes are in bytes, instants in seconds from the trial's start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# How often memory is read. A sample costs the launcher about 150 us, most of it waking up (2-core
+# VM, Linux 6.18): 2 % of one core at 10 ms, 3.3 % at 5 ms, 4.7 % at 2 ms. What an engine of one
+# process allocates in its last 10 ms can be missed, no more: the kernel keeps the peak until then.
+SAMPLE_INTERVAL_S = 0.010
+
+# Each fifth sample looks for children that are new, which costs 60 us a process; those that are
+# known are read at every sample, which costs 14 us each.
+SAMPLES_PER_SEARCH = 5
+
+# Each tenth sample reads the server's memory: some 15 processes, 0.3 ms, as the one above in all.
+SAMPLES_PER_SERVER = 10
+
+# A curve is for the eye: more points than this would not be seen, and would fill the records.
+MOST_POINTS = 64
+
+PROC = os.path.isdir("/proc/self")  # noqa: PTH112 - without what pathlib imports
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_STAT_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own
+
+
+class Curve:
+    """Memory over time, thinned: the highest of each stretch of time, so that the peak is kept."""
+
+    def __init__(self) -> None:
+        self._stretch_s = SAMPLE_INTERVAL_S
+        self._points: dict[int, tuple[float, int]] = {}
+
+    def add(self, at_s: float, size_bytes: int) -> None:
+        """Take a sample; from time to time, two stretches become one."""
+        self._keep(at_s, size_bytes)
+        while len(self._points) > MOST_POINTS:
+            self._stretch_s *= 2
+            points, self._points = self._points, {}
+            for point in points.values():
+                self._keep(*point)
+
+    def told(self) -> dict[str, list[float] | list[int]] | None:
+        """Return its points as two lists of one length; None where there are none."""
+        if not self._points:
+            return None
+        return {
+            "at_s": [round(at_s, 3) for at_s, _ in self._points.values()],
+            "bytes": [size_bytes for _, size_bytes in self._points.values()],
+        }
+
+    def _keep(self, at_s: float, size_bytes: int) -> None:
+        stretch = int(at_s / self._stretch_s)
+        if stretch not in self._points or self._points[stretch][1] < size_bytes:
+            self._points[stretch] = (at_s, size_bytes)
+
+
+class Meter(Protocol):
+    """Watches memory: the peak, which words say how it was come by, and the curve."""
+
+    peak_bytes: int
+    peak_source: str
+    curve: Curve
+
+    def sample(self, at_s: float) -> None:
+        """Look once, at this instant."""
+
+
+class Processes:
+    """The resident memory of processes that come and go; the file of each is opened once."""
+
+    def __init__(self) -> None:
+        self._statms: dict[int, int] = {}
+
+    def know(self, pids: Iterable[int]) -> None:
+        """From now on, read these and no others."""
+        wanted = set(pids)
+        for pid in self._statms.keys() - wanted:
+            os.close(self._statms.pop(pid))
+        for pid in wanted - self._statms.keys():
+            with contextlib.suppress(OSError):  # it has ended since
+                self._statms[pid] = os.open(f"/proc/{pid}/statm", os.O_RDONLY)
+
+    def sizes(self) -> list[tuple[int, int, int]]:
+        """Return of each its id, its resident bytes, and those of them that can be shared."""
+        found = []
+        for pid, statm in self._statms.items():
+            with contextlib.suppress(OSError):  # it has ended; its id is nobody else's here
+                fields = os.pread(statm, 256, 0).split()
+                resident, shared = int(fields[1]), int(fields[2])
+                found.append((pid, resident * _PAGE_BYTES, shared * _PAGE_BYTES))
+        return found
+
+
+class ProcMeter:
+    """Reads ``/proc``: the engine's own high-water mark, and the sum over its tree.
+
+    The sum counts pages that processes share once for each of them: it errs against engines with
+    workers. ``Pss`` would divide them, but reading it walks the page tables under the lock that the
+    engine's own allocations need. A child counts from the sample after the one that found it: until
+    it has executed its program, its memory is its parent's, which would be counted twice.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.peak_bytes = 0
+        self.peak_source = "VmHWM"
+        self.curve = Curve()
+        self._pid = pid
+        self._own_peak_bytes = 0
+        self._tree_peak_bytes = 0
+        self._samples = 0
+        self._children = Processes()
+        self._status = os.open(f"/proc/{pid}/status", os.O_RDONLY)
+
+    def sample(self, at_s: float) -> None:
+        """Look once."""
+        own = self._read_own()
+        if own is not None:
+            peak_bytes, own_bytes = own
+            held_bytes = own_bytes + sum(size_bytes for _, size_bytes, _ in self._children.sizes())
+            if held_bytes > own_bytes:
+                self._tree_peak_bytes = max(self._tree_peak_bytes, held_bytes)
+            if peak_bytes > self._own_peak_bytes:  # it held so much since the sample before
+                held_bytes = max(held_bytes, peak_bytes)
+                self._own_peak_bytes = peak_bytes
+            self.curve.add(at_s, held_bytes)
+        if self._samples % SAMPLES_PER_SEARCH == 0:
+            below = descendants(os.getpid())
+            self._children.know(child for child in below if child != self._pid)
+        self._samples += 1
+        self.peak_bytes = max(self._own_peak_bytes, self._tree_peak_bytes)
+        self.peak_source = "VmHWM" if self.peak_bytes == self._own_peak_bytes else "tree RSS"
+
+    def _read_own(self) -> tuple[int, int] | None:
+        """Return ``VmHWM`` and ``VmRSS``; None once the process has given its memory back."""
+        try:
+            status = os.pread(self._status, 8192, 0)
+        except ProcessLookupError:
+            return None
+        _, found, rest = status.partition(b"\nVmHWM:")
+        if not found:
+            return None
+        peak, _, _, resident, _ = rest.split(maxsplit=4)
+        return int(peak) * 1024, int(resident) * 1024
+
+
+class PsutilMeter:
+    """Reads resident memory through psutil, where there is no ``/proc``; spikes can be missed."""
+
+    def __init__(self, pid: int) -> None:
+        import psutil  # noqa: PLC0415 - no part of the standard library, and only needed here
+
+        self.peak_bytes = 0
+        self.peak_source = "tree RSS (psutil)"
+        self.curve = Curve()
+        self._psutil = psutil
+        self._process = psutil.Process(pid)
+
+    def sample(self, at_s: float) -> None:
+        """Look once."""
+        total = 0
+        with contextlib.suppress(self._psutil.Error):
+            for process in [self._process, *self._process.children(recursive=True)]:
+                total += process.memory_info().rss
+        self.peak_bytes = max(self.peak_bytes, total)
+        self.curve.add(at_s, total)
+
+
+class ServerMeter:
+    """Sums up what the processes of a PostgreSQL hold, its shared memory once.
+
+    That is its first process and the children of that: their anonymous memory, and the one segment
+    that they share. Where we may look at the segment itself (as root), its size is what is in
+    memory of it; else it is the most that one process has touched, which can be less.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.peak_bytes = 0
+        self.curve = Curve()
+        self._pid = pid
+        self._processes = Processes()
+        self._segment = _shared_segment(pid)
+        self._touched_bytes = 0
+        shared = "shared memory" if self._segment else "largest RssShmem"
+        self.peak_source = f"RssAnon and {shared} of the server's processes"
+
+    def sample(self, at_s: float) -> None:
+        """Look once."""
+        with contextlib.suppress(OSError):  # the server has ended, which others tell
+            self._processes.know([self._pid, *_children(f"/proc/{self._pid}/task/{self._pid}")])
+            sizes = self._processes.sizes()
+            # Of what can be shared, files are the programs and libraries: the kernel's to drop.
+            anonymous_bytes = sum(resident - shared for _, resident, shared in sizes)
+            held_bytes = anonymous_bytes + self._shared_bytes(sizes)
+            self.peak_bytes = max(self.peak_bytes, held_bytes)
+            self.curve.add(at_s, held_bytes)
+
+    def _shared_bytes(self, sizes: list[tuple[int, int, int]]) -> int:
+        if self._segment:
+            return os.stat(self._segment).st_blocks * _STAT_BLOCK_BYTES  # noqa: PTH116 - hot
+        pid, _, _ = max(sizes, key=lambda size: size[2], default=(self._pid, 0, 0))
+        _, _, rest = _read(f"/proc/{pid}/status").partition(b"\nRssShmem:")
+        self._touched_bytes = max(self._touched_bytes, int(rest.split(maxsplit=1)[0]) * 1024)
+        return self._touched_bytes
+
+
+class CgroupMeter:
+    """Reads what a control group holds, version 1 or 2: anonymous and shared memory.
+
+    The group's own count (``memory.peak``) has the page cache in it, files that the kernel drops
+    when someone needs the memory.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.peak_bytes = 0
+        self.peak_source = "anonymous and shared memory of the server's cgroup"
+        self.curve = Curve()
+        self._stat = os.open(f"{folder}/memory.stat", os.O_RDONLY)
+
+    def sample(self, at_s: float) -> None:
+        """Look once."""
+        with contextlib.suppress(OSError):  # the group has gone, and the server with it
+            told = dict(line.split() for line in os.pread(self._stat, 65536, 0).splitlines())
+            # In version 1, what stands without "total" leaves out the groups below.
+            anonymous = told.get(b"anon", told.get(b"total_rss", b"0"))
+            shared = told.get(b"total_shmem", told.get(b"shmem", b"0"))
+            held_bytes = int(anonymous) + int(shared)
+            self.peak_bytes = max(self.peak_bytes, held_bytes)
+            self.curve.add(at_s, held_bytes)
+
+
+def engine_meter(pid: int) -> Meter:
+    """Return what meters an engine here."""
+    return ProcMeter(pid) if PROC else PsutilMeter(pid)
+
+
+def server_meter(pid: int | None, cgroup: str | None) -> Meter | None:
+    """Return what meters the server: by its control group, or by its first process; else None."""
+    with contextlib.suppress(OSError):
+        if cgroup is not None:
+            return CgroupMeter(cgroup)
+        if pid is not None and PROC:
+            return ServerMeter(pid)
+    return None
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below ``pid``; none where the kernel does not list children."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in os.scandir(f"/proc/{pid}/task"):
+            found += _children(task.path)
+    return found + [below for child in found for below in descendants(child)]
+
+
+def _children(task: str) -> list[int]:
+    return [int(pid) for pid in _read(f"{task}/children").split()]
+
+
+def _shared_segment(pid: int) -> str | None:
+    """Return a path to the largest shared memory that a process has mapped and may be looked at."""
+    largest, found = 0, None
+    with contextlib.suppress(OSError):
+        for mapped in os.scandir(f"/proc/{pid}/map_files"):
+            start, _, end = mapped.name.partition("-")
+            size_bytes = int(end, 16) - int(start, 16)
+            if size_bytes > largest and _is_memory(mapped.path):
+                largest, found = size_bytes, mapped.path
+    return found
+
+
+def _is_memory(mapped: str) -> bool:
+    """Say whether what is mapped is no file but shared memory; fails for who may not look at it."""
+    name = os.readlink(mapped)  # noqa: PTH115 - without what pathlib imports
+    return name.startswith("/dev/zero") and os.stat(mapped).st_blocks >= 0  # noqa: PTH116 - same
+
+
+def _read(path: str) -> bytes:
+    """Read one of the small files of ``/proc``, without pathlib: this is the hot loop."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 65536)
+    finally:
+        os.close(descriptor)
