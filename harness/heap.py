@@ -78,7 +78,8 @@ def trace(engine: Engine, stage: Stage, flame_graph: Path) -> Heap:
         tried = trial.attempt(engine, stage)
         status, detail = judge(engine, stage.manifest, tried)
         found = Heap(engine=engine.name, status=status, detail=detail)
-        return _seen(found, heaps, flame_graph, list(stage.server.env.values()))
+        secrets = [secret for secret in stage.server.env.values() if secret]
+        return _seen(found, heaps, flame_graph, secrets)
 
 
 def _seen(found: Heap, heaps: Path, flame_graph: Path, secrets: list[str]) -> Heap:

@@ -24,6 +24,9 @@ MOST_FUNCTIONS = 10
 # Drawing takes seconds; only what hangs takes so long.
 _DRAW_TIMEOUT_S = 600
 
+# Of what it says when it fails, so much is kept: the end.
+_LAST = 200
+
 _LIBRARY = re.compile(r"[^\s\"'<>]*/lib(?:64)?/python3\.\d+/(?:(?:site|dist)-packages/)?")
 
 _FOLDERS = re.compile(r"(?<=[\s\"'=>])/(?:[^\s/\"'<>]+/)+")
@@ -84,21 +87,28 @@ def draw(of: Recording, flame_graph: Path, secrets: Sequence[str]) -> str | None
         flame_graph: the page to write.
         secrets: what must not stand in it; nor do this machine's folders.
     """
+    try:
+        _draw(of, flame_graph)
+        page = flame_graph.read_text(encoding="utf-8")
+        lines = (_redacted(line, of, secrets) for line in page.splitlines(keepends=True))
+        flame_graph.write_text("".join(lines), encoding="utf-8")
+    except (OSError, subprocess.SubprocessError) as error:
+        flame_graph.unlink(missing_ok=True)  # it may hold what must not be kept
+        words = getattr(error, "stderr", None) or str(error).encode()
+        return said.redact(" ".join(words.decode(errors="replace").split()), secrets)[-_LAST:]
+    return None
+
+
+def _draw(of: Recording, flame_graph: Path) -> None:
     options = ("--no-web", "--force", "--output", str(flame_graph), str(of.path))
-    drawn = subprocess.run(  # noqa: S603 - our interpreter, with memray
+    subprocess.run(  # noqa: S603 - our interpreter, with memray
         [sys.executable, "-P", "-m", "memray", "flamegraph", *options],
         stdin=subprocess.DEVNULL,
         capture_output=True,
+        start_new_session=True,  # a Ctrl-C at the terminal is the harness's to handle
         timeout=_DRAW_TIMEOUT_S,
-        check=False,
+        check=True,
     )
-    if drawn.returncode or not flame_graph.is_file():
-        words = drawn.stderr.decode(errors="replace").split() or ["it says nothing"]
-        return said.redact(" ".join(words), secrets)[-said.LINE_LIMIT :]
-    page = flame_graph.read_text(encoding="utf-8")
-    lines = (_redacted(line, of, secrets) for line in page.splitlines(keepends=True))
-    flame_graph.write_text("".join(lines), encoding="utf-8")
-    return None
 
 
 def without_folder(file: str) -> str:
@@ -125,7 +135,7 @@ def _read(path: Path) -> Recording | None:
             for record in reader.get_high_watermark_allocation_records(merge_threads=True):
                 frames = record.stack_trace(max_stacks=1)
                 places[frames[0] if frames else _NO_FRAME] += record.size
-    except OSError:
+    except (OSError, RuntimeError):  # it is none, or is torn
         return None
     return Recording(path, metadata.peak_memory, metadata.total_allocations, places)
 

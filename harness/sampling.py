@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 SAMPLE_INTERVAL_S = 0.010
 
 # Each fifth sample looks for children that are new, which costs 60 us a process; those that are
-# known are read at every sample, which costs 14 us each.
+# known are read at every sample, which costs 14 us each. Beside a restore by two processes, the
+# launcher takes 2.2 % of one core; it took 1.9 % when it read the children at each fifth alone.
 SAMPLES_PER_SEARCH = 5
 
-# Each tenth sample reads the server's memory: some 15 processes, 0.3 ms, as the one above in all.
+# Each tenth sample reads the server's memory, some 15 processes: 0.1 % of one core.
 SAMPLES_PER_SERVER = 10
 
 # A curve is for the eye: more points than this would not be seen, and would fill the records.

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from testcontainers.core.docker_client import DockerClient
 
+from harness.sampling import CgroupMeter
 from harness.servers import RunningServer, open_server, settings
 
 if TYPE_CHECKING:
@@ -103,6 +104,29 @@ def test_a_container_is_published_on_loopback_alone(
     container = containers(daemon)[in_docker._prefix]
     published = [place for places in container.ports.values() for place in places or ()]
     assert [place["HostIp"] for place in published] == ["127.0.0.1"]
+
+
+def test_the_memory_of_a_container_is_read_from_its_control_group(
+    in_docker: RunningServer,
+) -> None:
+    if in_docker.cgroup is None:
+        assert (in_docker.unmetered or "").startswith("not known: ")
+        pytest.skip(f"this daemon's groups cannot be seen: {in_docker.unmetered}")
+    meter = CgroupMeter(in_docker.cgroup)
+    with in_docker.connect() as connection:
+        meter.sample(0.0)
+        before_bytes = meter.peak_bytes
+        # The sort stays in memory as long as its cursor is open.
+        connection.execute("SET work_mem = '512MB'")
+        connection.execute("BEGIN")
+        connection.execute(
+            "DECLARE held CURSOR FOR SELECT repeat('x', 1000) || n AS text"
+            " FROM generate_series(1, 100000) AS n ORDER BY 1"
+        )
+        connection.execute("FETCH held")
+        meter.sample(0.1)
+    assert before_bytes > 0
+    assert meter.peak_bytes - before_bytes > 100_000_000
 
 
 def test_no_process_shows_the_password(in_docker: RunningServer) -> None:
