@@ -1,10 +1,20 @@
-"""A streaming restorer of JSON backups into PostgreSQL: flat in memory, fast, and lossless."""
+"""A streaming restorer of JSON backups into PostgreSQL: flat in memory, fast, and lossless.
 
-from restore.errors import BackupError, LoadError, RestoreError, SchemaError, UsageError
-from restore.options import MaxRejects, Options
-from restore.progress import Event, Found, Progress, Stage, TableDone, Warned
-from restore.report import Report, TableReport
-from restore.run import restore
+What is here is imported when it is asked for: so the command can answer Ctrl-C before it has
+imported what a restore takes, and worker processes import no more than they need.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from restore.errors import BackupError, LoadError, RestoreError, SchemaError, UsageError
+    from restore.options import MaxRejects, Options
+    from restore.progress import Event, Found, Progress, Stage, TableDone, Warned
+    from restore.report import Report, TableReport
+    from restore.run import restore
 
 __all__ = [
     "BackupError",
@@ -24,3 +34,24 @@ __all__ = [
     "Warned",
     "restore",
 ]
+
+_MODULES = {
+    "errors": ("BackupError", "LoadError", "RestoreError", "SchemaError", "UsageError"),
+    "options": ("MaxRejects", "Options"),
+    "progress": ("Event", "Found", "Progress", "Stage", "TableDone", "Warned"),
+    "report": ("Report", "TableReport"),
+    "run": ("restore",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

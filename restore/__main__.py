@@ -6,6 +6,11 @@ standard error.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before all that takes its time
+    from restore.starting import answer_signals
+
+    answer_signals()
+
 import contextlib
 import gc
 import inspect
@@ -28,6 +33,7 @@ from restore.render import render
 from restore.report import Report
 from restore.run import restore
 from restore.settings import settle
+from restore.starting import IDLE
 from restore.wording import safe
 
 if TYPE_CHECKING:
@@ -60,7 +66,7 @@ def main(words: Sequence[str] | None = None) -> int:
             _say(str(error))
             return error.exit_code
         except KeyboardInterrupt:
-            _say("interrupted, but not in the middle of a restore")
+            _say(IDLE)
             return _EXIT_FAILED
         except BrokenPipeError:
             # Whoever read our output has had enough. Python flushes once more at exit.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import ijson
-
 # The possessive quantifiers keep an unclosed string from backtracking without end; runs of plain
 # characters are matched at once, since a group for each costs much time and memory.
 TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
@@ -61,8 +59,13 @@ class Open:
         self._depth = depth
         self._in_string = False
         self._escaped = False  # the next byte belongs to a backslash
-        self._events: list[Any] = ijson.sendable_list() if checked else []
-        self._parser = ijson.basic_parse_coro(self._events) if checked else None
+        self._parser: Any = None
+        if checked:
+            import ijson  # noqa: PLC0415 - few files hold what is so large
+
+            self._events = ijson.sendable_list()
+            self._errors = (ijson.JSONError, ValueError)
+            self._parser = ijson.basic_parse_coro(self._events)
 
     def end_in(self, part: bytes) -> int | None:
         """Go on over the next part.
@@ -124,7 +127,7 @@ class Open:
             return
         try:
             self._parser.send(text)
-        except (ijson.JSONError, ValueError):
+        except self._errors:
             self.sound = False
         del self._events[:]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from restore.advice import repair_command
 from restore.progress import Found, Progress
+from restore.starting import SIGNALS
 from restore.wording import counted, safe
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from restore.options import Options
     from restore.progress import Event, Watcher
 
-_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
 _EXIT_FAILED = 1
 # The cursor may be hidden by bars; a terminal that cannot show it is not asked to.
 _SHOW_CURSOR = b"\x1b[?25h"
@@ -41,7 +39,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's &
                     self._before[number] = signal.signal(number, self._first)
         return self

@@ -1,0 +1,28 @@
+"""What answers a signal to stop while the command is still being imported, or ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+_EXIT_FAILED = 1
+IDLE = "interrupted, but not in the middle of a restore"
+
+
+def answer_signals() -> None:
+    """Have a signal to stop end the process with one line: there is nothing to leave in order."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's &
+            signal.signal(number, _end)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    os.write(2, f"\nrestore: {IDLE}\n".encode())
+    os._exit(_EXIT_FAILED)
