@@ -7,9 +7,10 @@ standard error.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before all that takes its time
-    from restore.starting import answer_signals
+    from restore.starting import answer_signals, leave_out_ssl
 
     answer_signals()
+    leave_out_ssl()
 
 import contextlib
 import gc

@@ -30,6 +30,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _START = """
 import sys
 sys.path.insert(0, sys.argv[1])
+from restore.starting import leave_out_ssl
+leave_out_ssl()
 from restore.worker import main
 main(int(sys.argv[2]))
 """

@@ -1,9 +1,10 @@
-"""What answers a signal to stop while the command is still being imported, or ends."""
+"""What comes before all other imports: who answers a signal meanwhile, and what is left out."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -21,6 +22,15 @@ def answer_signals() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's &
             signal.signal(number, _end)
+
+
+def leave_out_ssl() -> None:
+    """Keep Python's ssl from being imported, which takes 4 MB of each process, and its time.
+
+    psycopg imports asyncio for what nobody here uses; that does without, as where Python was built
+    without ssl. A connection's TLS is libpq's own.
+    """
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type] # importing it fails: see import
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

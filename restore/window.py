@@ -11,7 +11,8 @@ _INDENT_BYTES = 1 << 10
 # Python makes room for all that is asked for, whatever is there.
 _LARGEST_READ_BYTES = 1 << 26
 # Chunks of the usual size, and the few copies of them that live at a time, are smaller than this.
-_KEPT_BYTES = 1 << 20
+# Twice as much is as fast, and holds 1.4 MB more.
+_KEPT_BYTES = 1 << 19
 
 
 class Source(Protocol):

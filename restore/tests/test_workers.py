@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from harness.tests.processes import ends_soon
-from restore import loading, shares
+from restore import crew, loading, shares
 from restore.tests.target import COMPANIES, user
 
 if TYPE_CHECKING:
@@ -293,3 +293,18 @@ def test_a_worker_needs_neither_ijson_nor_rich() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path.cwd()
     )
     assert not {"ijson", "rich", "tenacity", "sqlalchemy"} & set(done.stdout.split())
+
+
+def test_no_process_imports_pythons_ssl() -> None:
+    ours, theirs = os.pipe()
+    os.close(theirs)  # a worker whose parent is gone at once
+    worker = ["-c", crew._START, str(crew._ROOT), str(ours)]
+    for command in (["-m", "restore", "--version"], worker):
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", *command],
+            check=False, capture_output=True, text=True, pass_fds=[ours], timeout=60,
+        )  # fmt: skip
+        imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert "asyncio.sslproto" in imported
+        assert "_ssl" not in imported
+    os.close(ours)
