@@ -128,7 +128,7 @@ def _measures(
         for measure in _MULTIPLES
         if any(series(run, engine, measure) for run in before) and engine != _MULTIPLES[measure]
     ]
-    # What the others are told by is a multiple of nothing: how fast the machine was is no news.
+    # What the others are told by is a multiple of nothing then; its time says how busy it was.
     yardstick = engine in _MULTIPLES.values() and len(now.engines) > 1
     if not timed and not yardstick:
         before_here = [run for run in before if same_machine(run.run, now.run)]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import manifest
+from harness.bench_options import BenchOptions
 from harness.generate import DatasetSpec, cached
 from harness.judge import judge
 from harness.meter import Limits
+from harness.selftest import real
 from harness.selftest.checks import Check, report
 from harness.selftest.real import BROKEN, spoiled
 from harness.selftest.simulate import Pool, pools, simulate
@@ -90,3 +92,36 @@ def test_an_engine_that_is_spoiled_comes_out_so(
     expected, words = BROKEN[how]
     assert status is expected
     assert words in (detail or "")
+
+
+def test_without_times_nothing_is_checked_that_a_busy_machine_can_hide(
+    make_run: MakeRun, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def made(options: BenchOptions, **_: object) -> Run:
+        names = tuple(engine.name for engine in options.engines)
+        asked.append(names)
+        broken = [
+            make_trial(name, 1.0, status=status, detail=words)
+            for name, (status, words) in zip(names, BROKEN.values(), strict=False)
+        ]
+        walls = {"one": (1.0, 100), "again": (1.0, 100), "slower": (1.1, 100), "fatter": (1.0, 120)}
+        rounds = [
+            make_trial(name, walls[name][0], peak_bytes=walls[name][1] + n, round=n)
+            for n in range(1, 6)
+            for name in names
+            if name in walls
+        ]
+        return make_run(*(rounds or broken))
+
+    monkeypatch.setattr(real.bench, "run_bench", made)
+    options = BenchOptions(engines=())
+    without = [check.what for check in real.try_all(options, print, times=False)]
+    assert asked[0] == ("one", "fatter")
+    every = real.try_all(options, print)
+    assert asked[2] == ("one", "again", "slower", "fatter")
+    assert all(check.passed for check in every)
+    timed = [check.what for check in every if check.what not in without]
+    assert len(timed) == 2
+    assert "10% longer" in timed[1]
