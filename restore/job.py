@@ -20,7 +20,7 @@ from restore.notes import JOURNAL
 from restore.orphans import Orphans
 from restore.prepare import empty_in_one
 from restore.progress import Stage
-from restore.rejects import RejectFile, file_names
+from restore.rejects import RejectFile, file_names, keep_older
 from restore.report import TableReport
 from restore.resume import deciding, journaled, take_up
 from restore.session import connect, current_transaction, flush
@@ -127,6 +127,9 @@ class Job:
 
     def _begin(self) -> None:
         """Begin the journal, or take up what it says."""
+        if self._begun is None:
+            for work in self._works.values():  # what is found there later is ours
+                keep_older(work.rejects.path)
         if not self.resumable:
             return
         if self._begun is not None:

@@ -11,7 +11,7 @@ from restore.ahead import ahead
 from restore.batch import Damage
 from restore.destination import Direct, destination_for
 from restore.dry_run import may_write
-from restore.errors import RestoreError
+from restore.errors import LoadError, RestoreError
 from restore.filling import Manner, ThawedError, filling
 from restore.inserted import ByInsert
 from restore.journal import waiting
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from restore.shards import Left, Shard
 
 _ONE_BY_ONE = Manner()
+_OUT_OF_MEMORY = "out of memory: take fewer --jobs, or a smaller --chunk-bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +101,29 @@ class TableLoad:
             RestoreError: the load stopped.
         """
         self._converter.notes.clear()
-        if shard.left is not None:
-            return self._load_left(shard, shard.left, report, rejects)
-        work = _Work(shard, report, rejects, tell)
         try:
-            while manner != _ONE_BY_ONE and type(self._destination) is Direct:
-                try:
-                    return self._read(work, manner)
-                except ThawedError as error:
-                    if self._shapes.minds_nul or not error.for_nul:
-                        break
-                    self._shapes.minds_nul = True
-            return self._read(work)
+            return self._run(_Work(shard, report, rejects, tell), manner)
         except RestoreError as error:
             report.error = " ".join(str(error).split())
             raise
+        except MemoryError as error:
+            report.error = _OUT_OF_MEMORY
+            raise LoadError(_OUT_OF_MEMORY) from error
         finally:
             report.warnings += sorted(self._converter.notes)
+
+    def _run(self, work: _Work, manner: Manner) -> bool:
+        shard = work.shard
+        if shard.left is not None:
+            return self._load_left(shard, shard.left, work.report, work.rejects)
+        while manner != _ONE_BY_ONE and type(self._destination) is Direct:
+            try:
+                return self._read(work, manner)
+            except ThawedError as error:
+                if self._shapes.minds_nul or not error.for_nul:
+                    break
+                self._shapes.minds_nul = True
+        return self._read(work)
 
     def ladder(self, report: TableReport, rejects: RejectFile, log: Log | None = None) -> Ladder:
         """Return what loads the table's records, with these counts and rejects.

@@ -170,7 +170,7 @@ class RejectFile:
                     if ordinal is not None:
                         self.ordinals.add(ordinal)
         except OSError as error:
-            raise self._cannot_write(error) from error
+            raise cannot_write(self.path, error) from error
         self.size = size
 
     def sync(self) -> None:
@@ -183,7 +183,7 @@ class RejectFile:
             if self._file is not None:
                 os.fsync(self._file.fileno())
         except OSError as error:
-            raise self._cannot_write(error) from error
+            raise cannot_write(self.path, error) from error
 
     def add(self, record: RawRecord, reason: Reason) -> None:
         """Keep a record.
@@ -251,7 +251,7 @@ class RejectFile:
         try:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                _keep_older(self.path)
+                keep_older(self.path)
                 self._file = self.path.open("ab", buffering=0)
             for piece in pieces if about > PIECE_BYTES else (b"".join(pieces),):
                 rest = memoryview(piece)
@@ -261,14 +261,8 @@ class RejectFile:
         except OSError as error:
             with contextlib.suppress(OSError):  # no part of a line is worth keeping
                 self._file and self._file.truncate(self.size)
-            raise self._cannot_write(error) from error
+            raise cannot_write(self.path, error) from error
         self.size = size
-
-    def _cannot_write(self, error: OSError) -> LoadError:
-        return LoadError(
-            f"cannot write the reject file {self.path}: {error.strerror}; make room, or choose"
-            " another folder with --rejects"
-        )
 
 
 def file_names(tables: Iterable[str]) -> list[str]:
@@ -288,11 +282,19 @@ def file_names(tables: Iterable[str]) -> list[str]:
     return names
 
 
-def _keep_older(path: Path) -> None:
+def keep_older(path: Path) -> None:
     """Give a file that is there another name: the first of ``.1``, ``.2``, ... that is free."""
-    if not path.exists():
-        return
-    number = 1
-    while (other := path.with_name(f"{path.name}.{number}")).exists():
-        number += 1
-    path.rename(other)
+    try:
+        if path.exists():
+            others = (path.with_name(f"{path.name}.{number}") for number in count(1))
+            path.rename(next(other for other in others if not other.exists()))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> LoadError:
+    """Return what stops a restore whose rejects cannot be kept."""
+    return LoadError(
+        f"cannot write the reject file {path}: {error.strerror}; make room, or choose"
+        " another folder with --rejects"
+    )

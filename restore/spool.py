@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -44,22 +45,35 @@ class Spool:
             LoadError: there is no room for it.
         """
         data = msgspec.msgpack.encode((record, reason))
-        try:
+        with _room():
             self._file.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
             self._file.write(data)
-        except OSError as error:
-            raise LoadError(
-                f"cannot keep records in the temporary folder: {error.strerror}; make room, or"
-                " choose another one with the variable TMPDIR"
-            ) from error
         self._count += 1
         self._size += len(data)
 
     def __iter__(self) -> Iterator[tuple[RawRecord, str]]:
-        self._file.seek(0)
+        with _room():  # what was written last may not be in the file yet
+            self._file.seek(0)
         while head := self._file.read(_LENGTH_BYTES):
             yield _record.decode(self._file.read(int.from_bytes(head, "big")))
 
     def close(self) -> None:
         """Forget them all."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # there was no room for the last of them
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    """Say of a file that cannot be written what to do.
+
+    Raises:
+        LoadError: it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise LoadError(
+            f"cannot keep records in the temporary folder: {error.strerror}; make room, or"
+            " choose another one with the variable TMPDIR"
+        ) from error

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
-from restore.errors import LoadError, RestoreError
+from restore.errors import RestoreError
 from restore.limits import Limits
 from restore.load import TableLoad
 from restore.reading import Counts
@@ -140,9 +140,6 @@ def _work(loader: Loader, task: Task, pipe: Connection) -> Done | Failed:
             holds = load.run(
                 task.shard, report=report, rejects=rejects, tell=tell, manner=task.manner
             )
-    except MemoryError:
-        advice = "a worker process ran out of memory: take fewer --jobs, or smaller --chunk-bytes"
-        return Failed(last, LoadError(advice))
     except RestoreError as error:
         return Failed(last, error)
     except psycopg.Error as error:

@@ -104,7 +104,7 @@ class Target:
         assert "Traceback" not in done.errors
         return (done.output + done.errors).splitlines()
 
-    def kill(self, where: str) -> None:
+    def kill(self, where: str, *arguments: str) -> None:
         """Restore, and kill the process, as nothing can prevent, where it calls this function."""
         module, _, name = where.partition(".")
         script = (
@@ -112,7 +112,7 @@ class Target:
             f"{module}.{name} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
             "from restore.__main__ import main; main(sys.argv[1:])"
         )
-        words = [sys.executable, "-c", script, str(self.backup), "--dsn", self.dsn]
+        words = [sys.executable, "-c", script, str(self.backup), "--dsn", self.dsn, *arguments]
         done = subprocess.run(words, check=False, capture_output=True)
         assert done.returncode == -signal.SIGKILL, done.stderr
 

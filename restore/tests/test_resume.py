@@ -154,3 +154,17 @@ def test_who_is_killed_anywhere_goes_on_there(runs: Runs, way: str) -> None:
         last = runs.resume(0, "never", *options)
         assert last.returncode == 3, (at, when, last.stderr)
         assert runs.outcome() == expected, (at, when)
+
+
+@needs_posix
+def test_rejects_of_an_earlier_restore_outlive_one_that_is_resumed(target: Target) -> None:
+    target.conn.execute("CREATE TABLE thing (id int PRIMARY KEY, name text NOT NULL)")
+    target.write(thing=[{"id": 1, "name": "n"}, {"id": 2, "name": None}])
+    target.restore(exit_code=3)
+    kept = target.rejects / "thing.jsonl"
+    earlier = kept.read_bytes()
+    target.write(thing=[{"id": 1, "name": "n"}])
+    target.kill("table_work.mark", "--clean", "--rejects", str(target.rejects))
+    target.restore("--resume")
+    assert not kept.exists()
+    assert kept.with_name("thing.jsonl.1").read_bytes() == earlier

@@ -249,6 +249,24 @@ def test_a_killed_worker_stops_the_restore_with_one_line(target: Target) -> None
     assert aside is None
 
 
+def test_a_worker_without_memory_stops_the_restore_and_it_goes_on(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_events(target)
+    without = (
+        "from restore.ladder import Ladder\nLadder.decode = lambda *_: bytes(1 << 62)\nmain(int"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(crew, "_START", crew._START.replace("main(int", without))
+        error = target.load(jobs=2, chunk_bytes=4_096).error
+    assert error is not None
+    assert "out of memory" in error
+    report = target.load(jobs=2, resume=True)
+    assert report.error is None
+    rows, rejects = kept(target)
+    assert len(rows) + rejects.count("\n") == COUNT
+
+
 def test_ctrl_c_ends_the_workers(target: Target) -> None:
     process = start_and_wait(target)
     workers = workers_of(process)

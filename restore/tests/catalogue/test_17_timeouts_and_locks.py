@@ -30,6 +30,7 @@ def test_timeouts_of_the_role_are_not_ours(target: Target) -> None:
         "statement_timeout",
         "idle_in_transaction_session_timeout",
         "idle_session_timeout",
+        *(["transaction_timeout"] if target.conn.info.server_version >= 170_000 else []),
     ):
         target.conn.execute(f"ALTER DATABASE {database} SET {name} = '300ms'")
     with connect(target.dsn) as conn:

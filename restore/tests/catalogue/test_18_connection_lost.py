@@ -88,6 +88,20 @@ def test_a_full_disk_stops_the_restore_and_is_told(target: Target) -> None:
     assert keys(target) == before
 
 
+def test_a_full_disk_is_made_room_on_and_the_restore_goes_on(target: Target) -> None:
+    before = keys(target)
+    target.conn.execute(ENDS_BY_CHECK.format("RAISE 'no space' USING ERRCODE = '53100';"))
+    write(target)
+    said = target.restore(exit_code=1)
+    assert "the database server's disk is full: make room there" in said
+    assert "--resume" in said
+    assert not target.rejects.exists()
+    target.conn.execute("ALTER TABLE company DROP CONSTRAINT stop")
+    target.restore("--resume")
+    assert target.rows("SELECT count(*) FROM company") == [(5000,)]
+    assert keys(target) == before
+
+
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "57014"])
 def test_what_may_succeed_a_moment_later_is_tried_again(target: Target, sqlstate: str) -> None:
     target.conn.execute("CREATE SEQUENCE tries")
