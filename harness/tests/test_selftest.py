@@ -115,7 +115,7 @@ def test_without_times_nothing_is_checked_that_a_busy_machine_can_hide(
         ]
         return make_run(*(rounds or broken))
 
-    monkeypatch.setattr(real.bench, "run_bench", made)
+    monkeypatch.setattr("harness.bench.run_bench", made)
     options = BenchOptions(engines=())
     without = [check.what for check in real.try_all(options, print, times=False)]
     assert asked[0] == ("one", "fatter")
