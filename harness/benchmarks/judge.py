@@ -199,8 +199,11 @@ def _slower(pair: Pair, before: Benchmark, after: Benchmark, limit: float) -> Fi
     """
     if pair.time is None or pair.time.descriptive:
         return f"{pair.fullname}, time: too few rounds, or too short, to judge"
-    if told(pair.time, limit) is not Verdict.HIGHER:
-        return ""
+    found = told(pair.time, limit)
+    if found is not Verdict.HIGHER:
+        may_be = found is Verdict.INCONCLUSIVE and pair.time.value >= 1 + limit
+        seen = f"{pair.fullname}, time: {pair.time.value - 1:+.1%}, which may be chance"
+        return seen if may_be else ""
     if after.stats.min < before.stats.min * (1 + limit / 2):
         return (
             f"{pair.fullname}, time: {pair.time.value - 1:+.1%} in the median, but not in the "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ExitCode, HarnessError, InputError
 from harness.gate import accepted, baseline, drift
-from harness.gate.confirm import bench_again, confirm
+from harness.gate.confirm import bench_again, confirm, settle
 from harness.gate.limits import ROLLING, Settings, load
 from harness.gate.report import gate_report
 from harness.gate.verdict import Finding, Judged, judge
@@ -43,7 +43,7 @@ def add_gate(parser: argparse.ArgumentParser) -> None:
     add(
         "--no-confirm",
         action="store_true",
-        help="let an alarm stand without measuring once more what it accuses",
+        help="let an alarm stand without measuring once more what it accuses, and a doubt",
     )
     add_results(parser)
     add_format(parser, ("table", "markdown"))
@@ -83,15 +83,18 @@ def gate(given: argparse.Namespace, show: Show, announce: Announce) -> ExitCode:
     of, runs = _judged_and_judges(given, named, changes, announce)
     against = baseline.choose(runs, of, changes, named, settings.runs)
     found = _judged(of, against, settings)
-    stands, doubt = found.findings, None
-    if found.findings and not given.no_confirm:
+    stands, doubts, doubt = found.findings, found.doubts, None
+    if not given.no_confirm:
         try:
             again = bench_again(given.server, given.dataset, given.results, announce)
             stands = confirm(of, found.findings, against, settings, again)
+            settled = settle(of, doubts, against, settings, again)
+            stands, doubts = (*stands, *settled.findings), settled.doubts
         except HarnessError as error:
             doubt = str(error)
     dropped = tuple(one for one in found.findings if one not in stands)
-    show(gate_report(of, against, Judged(stands, found.held, found.untold), dropped, doubt))
+    judged = Judged(stands, found.held, found.untold, doubts)
+    show(gate_report(of, against, judged, dropped, doubt))
     return ExitCode.WORSE if stands else ExitCode.OK
 
 
@@ -131,7 +134,7 @@ def _judged(of: Run, against: Baseline, settings: Settings) -> Judged:
     accused = {one.key for one in found.findings}
     risen = tuple(one for one in drift.drift(of, against, settings) if one.key not in accused)
     findings: tuple[Finding, ...] = (*found.findings, *risen)
-    return Judged(findings, found.held, found.untold)
+    return Judged(findings, found.held, found.untold, found.doubts)
 
 
 def _add_run(parser: argparse.ArgumentParser, text: str) -> None:

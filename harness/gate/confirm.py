@@ -1,15 +1,19 @@
-"""Makes a run once more before an alarm stands: only what it accuses, and what that is told by."""
+"""Measures once more: what an alarm accuses, before it stands; and what no rounds tell so far."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from harness.errors import HarnessError, InputError
 from harness.figures import REFERENCE
 from harness.gate.drift import still_risen
-from harness.gate.verdict import Finding, Measure, judge
+from harness.gate.verdict import Doubt, Finding, Judged, Measure, judge
 from harness.record import FLOOR
+from harness.stats import MIN_ROUNDS
+from harness.verdicts import more_rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +23,11 @@ if TYPE_CHECKING:
     from harness.gate.limits import Settings
     from harness.record import Run
 
-    Again = Callable[[Run, frozenset[str]], Run]
+    # Makes a run like the one given, of these engines, with so many rounds or as many as it has.
+    Again = Callable[[Run, frozenset[str], int | None], Run]
+
+# What so many more rounds do not settle stays in doubt; with them a gate takes four times as long.
+MOST_MORE = 15
 
 
 def confirm(
@@ -40,9 +48,7 @@ def confirm(
     doubted = {found.key for found in findings if found.measure is not Measure.THERE}
     if not doubted:
         return findings
-    run = again(of, frozenset({engine for engine, _ in doubted}) | {FLOOR, REFERENCE})
-    if run.finished_at is None:
-        raise InputError("stopped before the alarm was confirmed")
+    run = _made(again, of, {engine for engine, _ in doubted}, None)
     found_again = {found.key for found in judge(run, baseline, settings).findings}
     return tuple(
         found
@@ -50,6 +56,58 @@ def confirm(
         if found.measure is Measure.THERE
         or (found.key in found_again if found.since is None else still_risen(run, found))
     )
+
+
+def settle(
+    of: Run, doubts: tuple[Doubt, ...], baseline: Baseline, settings: Settings, again: Again
+) -> Judged:
+    """Judge what looks worse, and may be so by chance, with more rounds beside those it has.
+
+    Args:
+        of: the run that was judged.
+        doubts: what its rounds do not tell.
+        baseline: what it was judged against.
+        settings: the limits.
+        again: makes a run like the one given, of the engines named.
+
+    Returns:
+        What is found now, and what is still in doubt; of what was, and no more.
+
+    Raises:
+        HarnessError: no run could be made.
+    """
+    suspects = {doubt.key for doubt in doubts if doubt.is_suspect}
+    if not suspects:
+        return Judged((), 0, (), doubts)
+    wanted = [
+        more_rounds(doubt.ratio, doubt.limit) or MOST_MORE for doubt in doubts if doubt.is_suspect
+    ]
+    rounds = min(MOST_MORE, max(MIN_ROUNDS, *wanted))
+    more = _made(again, of, {engine for engine, _ in suspects}, rounds)
+    found = judge(_together(of, more), baseline, settings)
+    left = tuple(doubt for doubt in doubts if doubt.key not in suspects)
+    return Judged(
+        tuple(one for one in found.findings if one.key in suspects),
+        0,
+        (),
+        (*left, *(doubt for doubt in found.doubts if doubt.key in suspects)),
+    )
+
+
+def _made(again: Again, of: Run, engines: set[str], rounds: int | None) -> Run:
+    """Make a run of some engines once more, with what they are told by, to its end."""
+    run = again(of, frozenset(engines) | {FLOOR, REFERENCE}, rounds)
+    if run.finished_at is None:
+        raise InputError("stopped before it was measured once more")
+    return run
+
+
+def _together(of: Run, more: Run) -> Run:
+    """Return a run with the rounds of another behind its own."""
+    last = max(trial.round for trial in of.trials)
+    replace = msgspec.structs.replace
+    behind = tuple(replace(trial, round=trial.round + last) for trial in more.trials)
+    return replace(of, trials=(*of.trials, *behind))
 
 
 def bench_again(
@@ -64,15 +122,18 @@ def bench_again(
     from harness.again import options_of  # noqa: PLC0415
     from harness.environment import fingerprint  # noqa: PLC0415
 
-    def again(of: Run, engines: frozenset[str]) -> Run:
+    def again(of: Run, engines: frozenset[str], rounds: int | None) -> Run:
         here = fingerprint()
         if (here.commit, here.dirty) != (of.environment.commit, of.environment.dirty):
             raise InputError(f"run {of.id} was made with other code than stands here")
         options = options_of(of, only=engines, server=server, dataset=dataset, results=results)
-        announce("Something is worse; it is measured once more before that stands")
-        run = bench.run_bench(
-            dataclasses.replace(options, confirms=of.id, memray=False), announce=announce
-        )
+        if rounds is None:
+            announce("Something is worse; it is measured once more before that stands")
+        else:
+            options = dataclasses.replace(options, rounds=rounds)
+            announce(f"Something may be worse; {rounds} more rounds may tell")
+        options = dataclasses.replace(options, confirms=of.id, memray=False)
+        run = bench.run_bench(options, announce=announce)
         if run.dataset != of.dataset:
             raise HarnessError(f"the dataset of run {of.id} could not be made again")
         return run

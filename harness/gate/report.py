@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.gate.verdict import Finding, Judged, Measure
+from harness.gate.verdict import Became, Doubt, Finding, Judged, Measure
 from harness.report import headline
 from harness.stats import CONFIDENCE
 from harness.tables import Block, Bullets, Column, Grid
 from harness.units import NONE, factor, megabytes, short_time
+from harness.verdicts import more_rounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,8 @@ def gate_report(
     if dropped:
         lines = tuple(f"{one.engine}, {one.measure.value}: {one.became.value}" for one in dropped)
         blocks.append(Bullets("Found at first, and not again when measured once more:", lines))
+    if judged.doubts:
+        blocks.append(Bullets("No telling yet:", tuple(_doubt(one) for one in judged.doubts)))
     if judged.untold:
         blocks.append(Bullets("Not judged:", judged.untold))
     if doubt:
@@ -108,9 +111,19 @@ def _by(found: Finding) -> tuple[str, ...]:
     return by, interval, f"p = {of.p:.2g}"
 
 
+def _doubt(of: Doubt) -> str:
+    """Say what may be worse, and what would tell."""
+    interval = _by(Finding(of.engine, of.measure, Became.SLOWER, of.limit, ratio=of.ratio))
+    more = more_rounds(of.ratio, of.limit)
+    advice = "" if more is None else f"; {more} more round{'s' * (more > 1)} may tell"
+    return f"{of.engine}, {of.measure.value}: {', '.join(interval)}{advice}"
+
+
 def _verdict(of: Run, judged: Judged) -> str:
     if not judged.findings:
-        return f"Nothing got worse: {judged.held} measures are within their limits."
+        sure = judged.held - len(judged.doubts)
+        doubts = f"; of {len(judged.doubts)} there is no telling" if judged.doubts else ""
+        return f"Nothing got worse: {sure} measures are within their limits{doubts}."
     return (
         f"{len(judged.findings)} of {judged.held} measures got worse. If that is meant: "
         f'python -m harness accept {of.id} --why "..."'

@@ -72,18 +72,43 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """A measure that may be worse by more than its limit, or may not: its rounds do not tell."""
+
+    engine: str
+    measure: Measure
+    limit: float
+    ratio: Ratio
+
+    @property
+    def key(self) -> tuple[str, Measure]:
+        """What there is no telling of."""
+        return self.engine, self.measure
+
+    @property
+    def is_suspect(self) -> bool:
+        """Say whether it looks worse by more than its limit."""
+        return self.ratio.value >= 1 + self.limit
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
-    """What was found, how many measures were held against their limit, and what nobody could."""
+    """What was found, how many measures were held against their limit, and what nobody could.
+
+    ``doubts`` are among those that were held.
+    """
 
     findings: tuple[Finding, ...]
     held: int
     untold: tuple[str, ...]
+    doubts: tuple[Doubt, ...] = ()
 
 
 def judge(of: Run, baseline: Baseline, settings: Settings) -> Judged:
     """Hold a run against its baseline."""
     findings: list[Finding] = []
     untold: list[str] = []
+    doubts: list[Doubt] = []
     held = 0
     now = figures(of, reference=None)
     for engine in _engines(baseline, of):
@@ -99,9 +124,11 @@ def judge(of: Run, baseline: Baseline, settings: Settings) -> Judged:
             held += 1
             if isinstance(found, Finding):
                 findings.append(found)
+            elif isinstance(found, Doubt):
+                doubts.append(found)
             elif found:
                 untold.append(found)
-    return Judged(tuple(findings), held, tuple(untold))
+    return Judged(tuple(findings), held, tuple(untold), tuple(doubts))
 
 
 def series(of: RunFigures, engine: str, measure: Measure) -> list[float]:
@@ -121,8 +148,8 @@ def _engines(baseline: Baseline, of: Run) -> list[str]:
 
 def _measures(
     engine: str, now: RunFigures, before: Sequence[RunFigures], limits: Limits
-) -> Iterator[Finding | str]:
-    """Judge each measure: a finding, why there is no telling, or an empty text where it holds."""
+) -> Iterator[Finding | Doubt | str]:
+    """Judge each measure: a finding, why it is not judged, or an empty text where it holds."""
     timed = [
         measure
         for measure in _MULTIPLES
@@ -144,7 +171,7 @@ def _measures(
 
 def _spread(
     engine: str, measure: Measure, now: RunFigures, before: Sequence[RunFigures], limit: float
-) -> Finding | str:
+) -> Finding | Doubt | str:
     """Judge a measure that has a spread."""
     old = [value for run in before for value in series(run, engine, measure)]
     new = series(now, engine, measure)
@@ -155,8 +182,10 @@ def _spread(
     found = ratio(new, old)
     if found is None or found.descriptive:
         return f"{engine}, {measure.value}: too few rounds to judge"
-    if verdict(found, limit) is not Verdict.HIGHER:
-        return ""
+    told = verdict(found, limit)
+    if told is not Verdict.HIGHER:
+        may_be = told is Verdict.INCONCLUSIVE and found.value > 1 and (found.high or 0) > 1 + limit
+        return Doubt(engine, measure, limit, found) if may_be else ""
     return Finding(
         engine,
         measure,

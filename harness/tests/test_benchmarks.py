@@ -261,6 +261,7 @@ def test_without_single_rounds_quartiles_tell(make: Callable[..., Run]) -> None:
     assert findings(before, after) == {(Measure.TIME, Became.SLOWER)}
     assert findings(after, before) == set()
     assert findings(before, wide) == set()
+    assert "may be chance" in judge(pairs(before, wide), SETTINGS).untold[0]
 
 
 def test_many_rounds_count_by_stretches_and_load_is_no_slowdown(make: Callable[..., Run]) -> None:

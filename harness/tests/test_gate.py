@@ -12,7 +12,7 @@ from harness.errors import HistoryError, InputError
 from harness.gate import accepted
 from harness.gate.accepted import Accepted
 from harness.gate.baseline import Baseline, candidates, choose
-from harness.gate.confirm import confirm
+from harness.gate.confirm import MOST_MORE, confirm, settle
 from harness.gate.drift import changes, drift
 from harness.gate.limits import Settings, load
 from harness.gate.report import gate_report
@@ -244,8 +244,9 @@ def test_an_alarm_stands_only_if_it_is_seen_again(run_of: Callable[..., Run]) ->
     findings = judge(slow, baseline, SETTINGS).findings
     asked: list[frozenset[str]] = []
 
-    def again(made: Run) -> Callable[[Run, frozenset[str]], Run]:
-        def make(_: Run, engines: frozenset[str]) -> Run:
+    def again(made: Run) -> Callable[[Run, frozenset[str], int | None], Run]:
+        def make(_: Run, engines: frozenset[str], rounds: int | None) -> Run:
+            assert rounds is None
             asked.append(engines)
             return made
 
@@ -255,6 +256,40 @@ def test_an_alarm_stands_only_if_it_is_seen_again(run_of: Callable[..., Run]) ->
     slow_again = run_of(5, seconds={"restore": 2.2})
     assert confirm(slow, findings, baseline, SETTINGS, again(slow_again)) == findings
     assert asked == [frozenset({"restore", "legacy", "floor"})] * 2
+
+
+def test_what_looks_worse_and_may_be_chance_gets_more_rounds(run_of: Callable[..., Run]) -> None:
+    before, run, walls_s = run_of(1), run_of(3), iter((2.2, 1.9, 2.25, 2.0, 2.3))
+    trials = [
+        replace(trial, wall_s=next(walls_s)) if trial.engine == "restore" else trial
+        for trial in run.trials
+    ]
+    run = replace(run, trials=tuple(trials))
+    baseline = against(run, before)
+    judged = judge(run, baseline, SETTINGS)
+    assert judged.findings == ()
+    suspects = {doubt.key for doubt in judged.doubts if doubt.is_suspect}
+    assert suspects == {("restore", Measure.FLOOR), ("restore", Measure.LEGACY)}
+    told = " ".join(to_terminal(gate_report(run, baseline, judged, (), None)).split())
+    assert "No telling yet: restore, x floor: +" in told
+    assert "of 2 there is no telling" in told
+
+    def again(seconds: float) -> Callable[[Run, frozenset[str], int | None], Run]:
+        def make(_: Run, engines: frozenset[str], rounds: int | None) -> Run:
+            assert engines == {"restore", "legacy", "floor"}
+            assert rounds is not None
+            assert 5 <= rounds <= MOST_MORE
+            more = [run_of(number, seconds={"restore": seconds}) for number in (4, 5)]
+            late = [replace(trial, round=trial.round + 5) for trial in more[1].trials]
+            return replace(more[0], trials=(*more[0].trials, *late))
+
+        return make
+
+    slower = settle(run, judged.doubts, baseline, SETTINGS, again(2.25))
+    assert {found.key for found in slower.findings} == suspects
+    assert slower.doubts == ()
+    same = settle(run, judged.doubts, baseline, SETTINGS, again(2.0))
+    assert same.findings == ()
 
 
 def test_settings_are_read_and_checked(tmp_path: Path) -> None:
