@@ -184,7 +184,7 @@ def _spread(
         return f"{engine}, {measure.value}: too few rounds to judge"
     told = verdict(found, limit)
     if told is not Verdict.HIGHER:
-        may_be = told is Verdict.INCONCLUSIVE and found.value > 1 and (found.high or 0) > 1 + limit
+        may_be = told is Verdict.INCONCLUSIVE and (found.high or 0) > 1 + limit
         return Doubt(engine, measure, limit, found) if may_be else ""
     return Finding(
         engine,

@@ -253,9 +253,9 @@ def without_rounds(of: BenchmarkFile) -> BenchmarkFile:
 
 
 def test_without_single_rounds_quartiles_tell(make: Callable[..., Run]) -> None:
+    doubtful = (1.95, 2.0, 2.15, 2.2, 2.3)
     before, after, wide = (
-        without_rounds(of_run(make(times_s)))
-        for times_s in (TIMES_S, SLOW_S, tuple(time_s * 1.1**n for n, time_s in enumerate(TIMES_S)))
+        without_rounds(of_run(make(times_s))) for times_s in (TIMES_S, SLOW_S, doubtful)
     )
     assert findings(before, before) == set()
     assert findings(before, after) == {(Measure.TIME, Became.SLOWER)}

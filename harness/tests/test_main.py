@@ -335,6 +335,21 @@ def test_an_alarm_is_measured_once_more(harness: Harness, dataset: Path) -> None
     assert harness("gate", "--dataset", dataset, "--no-confirm").returncode == 4
 
 
+def test_a_doubt_is_measured_with_more_rounds(harness: Harness, dataset: Path) -> None:
+    """Of rounds that lie far apart, further ones tell that nothing is slower."""
+    folder, apart = harness.folder / "results" / "local", "fake:wall=1.2/0.9/1.25/1/1.3"
+    for engine in ("fake:wall=1", apart):
+        done = harness("bench", "--dataset", dataset, "--engine", engine, "--warmup", "0")
+        assert done.returncode == 0, done.stderr
+    [doubtful] = (path for path in folder.glob("*.json") if apart in path.read_text())
+    doubtful.write_text(doubtful.read_text().replace(apart, "fake:wall=1"))
+    without = harness("gate", "--dataset", dataset, "--no-confirm")
+    assert (without.returncode, "No telling yet" in without.stdout) == (0, True), without.stderr
+    done = harness("gate", "--dataset", dataset)
+    assert (done.returncode, "Something may be worse" in done.stderr) == (0, True), done.stderr
+    assert len(list(folder.glob("*.json"))) == 3
+
+
 def test_accepting_needs_a_reason_and_an_engine_that_is_there(
     harness: Harness, judged_runs: Callable[..., None]
 ) -> None:
