@@ -256,7 +256,13 @@ def test_a_worker_without_memory_stops_the_restore_and_it_goes_on(
     without = (
         "from restore.ladder import Ladder\nLadder.decode = lambda *_: bytes(1 << 62)\nmain(int"
     )
+
+    def only_listen(ours: crew.Crew, *_: Any) -> None:
+        while True:  # until the worker has failed
+            ours._take(ours._said.get(timeout=60))
+
     with monkeypatch.context() as patch:
+        patch.setattr(crew.Crew, "load", only_listen)
         patch.setattr(crew, "_START", crew._START.replace("main(int", without))
         error = target.load(jobs=2, chunk_bytes=4_096).error
     assert error is not None
