@@ -158,6 +158,14 @@ def test_another_restore_at_work_is_named(target: Target) -> None:
     assert "another restore into this database is at work (pid " in lines[0]
 
 
+def test_what_a_killed_restore_has_left_at_work_is_waited_for(target: Target) -> None:
+    target.write(company=own_companies())
+    with connect(target.dsn, helps=True) as helper:
+        line = target.turned_down(lock_timeout_s=0.1)
+        assert f"is at work (pid {helper.info.backend_pid}, " in line
+    assert target.load().complete
+
+
 def test_a_deadlock_is_tried_again_and_another_error_is_not(target: Target, database: Any) -> None:
     other = database.connect()
     other.execute("SET deadlock_timeout = '10s'; BEGIN; LOCK post")
