@@ -59,6 +59,15 @@ _STRANGERS = """
     LIMIT 1
 """
 
+# Who owns it, where it may not be read: a superuser, say.
+_CLOSED = """
+    SELECT pg_catalog.pg_get_userbyid(n.nspowner) FROM pg_catalog.pg_namespace n
+    WHERE n.nspname = 'restore_journal' AND (
+        NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+        OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
+                   AND c.relkind = 'r' AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')))
+"""
+
 Kind = Literal["index", "key", "foreign key", "trigger"]
 """``key``: the index of a primary key or of a unique constraint."""
 INDEXES: tuple[Kind, ...] = ("index", "key")
@@ -96,18 +105,21 @@ class Aside(NamedTuple):
 
 
 def see_trusted(conn: psycopg.Connection) -> None:
-    """See that no other role can have put SQL of its own where the notes are.
+    """See that no other role can have put SQL of its own where the notes are, and read them.
 
     Raises:
-        LoadError: one can.
+        LoadError: one can, or they may not be read.
     """
-    row = conn.execute(_STRANGERS).fetchone()
-    if row is not None:
-        raise LoadError(
-            f"schema restore_journal belongs to role {row[0]}, whose SQL in it would run with your"
-            f" rights: if a restore of that role was stopped, --resume or repair it as {row[0]};"
-            " else drop the schema"
-        )
+    for query, why in (
+        (_STRANGERS, "whose SQL in it would run with your rights"),
+        (_CLOSED, "which keeps yours out of it"),
+    ):
+        row = conn.execute(query).fetchone()
+        if row is not None:
+            raise LoadError(
+                f"schema restore_journal belongs to role {row[0]}, {why}: if a restore of that role"
+                f" was stopped, --resume or repair it as {row[0]}; else drop the schema"
+            )
 
 
 def note(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
