@@ -76,22 +76,19 @@ def settle(
     Raises:
         HarnessError: no run could be made.
     """
-    suspects = {doubt.key for doubt in doubts if doubt.is_suspect}
-    if not suspects:
-        return Judged((), 0, (), doubts)
-    wanted = [
-        more_rounds(doubt.ratio, doubt.limit) or MOST_MORE for doubt in doubts if doubt.is_suspect
-    ]
-    rounds = min(MOST_MORE, max(MIN_ROUNDS, *wanted))
-    more = _made(again, of, {engine for engine, _ in suspects}, rounds)
-    found = judge(_together(of, more), baseline, settings)
-    left = tuple(doubt for doubt in doubts if doubt.key not in suspects)
-    return Judged(
-        tuple(one for one in found.findings if one.key in suspects),
-        0,
-        (),
-        (*left, *(doubt for doubt in found.doubts if doubt.key in suspects)),
-    )
+    findings: tuple[Finding, ...] = ()
+    left, rounds = tuple(doubt for doubt in doubts if not doubt.is_suspect), 0
+    suspects = tuple(doubt for doubt in doubts if doubt.is_suspect)
+    keys = {doubt.key for doubt in suspects}
+    while any(doubt.is_suspect for doubt in suspects) and rounds < MOST_MORE:
+        wanted = [more_rounds(each.ratio, each.limit) or MOST_MORE for each in suspects]
+        taken = min(MOST_MORE - rounds, max(MIN_ROUNDS, *wanted))
+        of = _together(of, _made(again, of, {engine for engine, _ in keys}, taken))
+        rounds += taken
+        found = judge(of, baseline, settings)
+        findings = tuple(one for one in found.findings if one.key in keys)
+        suspects = tuple(doubt for doubt in found.doubts if doubt.key in keys)
+    return Judged(findings, 0, (), (*left, *suspects))
 
 
 def _made(again: Again, of: Run, engines: set[str], rounds: int | None) -> Run:

@@ -291,6 +291,17 @@ def test_what_looks_worse_and_may_be_chance_gets_more_rounds(run_of: Callable[..
     same = settle(run, judged.doubts, baseline, SETTINGS, again(2.0))
     assert same.findings == ()
 
+    taken: list[int] = []
+
+    def torn(_: Run, __: frozenset[str], rounds: int | None) -> Run:
+        assert rounds is not None
+        taken.append(rounds)
+        return run  # as hard to tell as before
+
+    doubts = settle(run, judged.doubts, baseline, SETTINGS, torn).doubts
+    assert (taken, sum(taken)) == ([5, 5, 5], MOST_MORE)
+    assert {doubt.key for doubt in doubts if doubt.is_suspect} == suspects
+
 
 def test_settings_are_read_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "pyproject.toml"
