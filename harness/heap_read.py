@@ -150,6 +150,5 @@ def _redacted(line: str, of: Recording, secrets: Sequence[str]) -> str:
         return line
     for secret in secrets:
         line = line.replace(secret, said.HIDDEN)
-    for folder in (ROOT, Path.cwd()):
-        line = line.replace(f"{folder}/", "")
+    line = said.without_folders(line, ROOT, Path.cwd())
     return _FOLDERS.sub("", _LIBRARY.sub("", line))

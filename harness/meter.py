@@ -20,12 +20,13 @@ import msgspec
 
 from harness.errors import HarnessError
 from harness.record import Curve  # noqa: TC001 - msgspec reads it
+from harness.sampling import PROC
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 
 # Isolated from the user's Python settings, and without site-packages where nothing of them is used:
 # a launcher that starts in 40 ms and stays under 12 MB. Without /proc it needs psutil.
-_LAUNCHER_FLAGS = ("-I", "-S") if Path("/proc/self").is_dir() else ("-I",)
+_LAUNCHER_FLAGS = ("-I", "-S") if PROC else ("-I",)
 
 # The launcher keeps the time limit itself; this long after it, the launcher is what hangs.
 LAUNCHER_PATIENCE_S = 30.0

@@ -34,7 +34,7 @@ from restore.render import render
 from restore.report import Report
 from restore.run import restore
 from restore.settings import settle
-from restore.starting import IDLE
+from restore.starting import EXIT_FAILED, IDLE
 from restore.wording import safe
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from restore.settings import Settings
 
 _EXIT_OK = 0
-_EXIT_FAILED = 1
 _EXIT_REJECTS = 3
 
 # Rows are no cycles, and there are many: with Python's own threshold, looking for cycles among them
@@ -68,15 +67,15 @@ def main(words: Sequence[str] | None = None) -> int:
             return error.exit_code
         except KeyboardInterrupt:
             _say(IDLE)
-            return _EXIT_FAILED
+            return EXIT_FAILED
         except BrokenPipeError:
             # Whoever read our output has had enough. Python flushes once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return _EXIT_FAILED
+            return EXIT_FAILED
         except (psycopg.Error, OSError, MemoryError) as error:
             # None of these should come here; to whoever restores, a traceback would say less.
             _say(f"failed: {' '.join(str(error).split()) or type(error).__name__}; restore again")
-            return _EXIT_FAILED
+            return EXIT_FAILED
 
 
 def _run(arguments: Arguments) -> int:
@@ -97,7 +96,7 @@ def _run(arguments: Arguments) -> int:
     follower, report = _restore(settings, retry=retry)
     if report is None:
         _say(follower.state(settings.options, retry=retry))
-        return _EXIT_FAILED
+        return EXIT_FAILED
     code = _write_report(settings.report, report)
     ignored = settings.options.unknown_fields == "ignore"
     print(render(report, unknown_fields=not ignored), flush=True)
@@ -154,14 +153,14 @@ def _write_report(path: Path | None, report: Report) -> int:
             path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     except OSError as error:
         _say(f"cannot write the report {path}: {error.strerror}")
-        return _EXIT_FAILED
+        return EXIT_FAILED
     return _EXIT_OK
 
 
 def _verdict(report: Report) -> int:
     if report.error is not None:
         _say(f"stopped before the end: {report.error}")
-        return _EXIT_FAILED
+        return EXIT_FAILED
     return _EXIT_OK if report.complete else _EXIT_REJECTS
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from restore.advice import repair_command
 from restore.progress import Found, Progress
-from restore.starting import SIGNALS
+from restore.starting import EXIT_FAILED, SIGNALS
 from restore.wording import counted, safe
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from restore.options import Options
     from restore.progress import Event, Watcher
 
-_EXIT_FAILED = 1
 # The cursor may be hidden by bars; a terminal that cannot show it is not asked to.
 _SHOW_CURSOR = b"\x1b[?25h"
 _AT_ONCE = (
@@ -56,7 +55,7 @@ class Interruption:
     @staticmethod
     def _second(_number: int, _frame: FrameType | None) -> NoReturn:
         os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + _AT_ONCE)
-        os._exit(_EXIT_FAILED)
+        os._exit(EXIT_FAILED)
 
 
 class Follower:

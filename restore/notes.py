@@ -47,25 +47,24 @@ _STRIKE = """
     WHERE (kind, schema_name, table_name, name) = (%s, %s, %s, %s)
 """
 
-# Who owns the schema, or anything in it, with fewer rights than the role has. A superuser trusts
-# superusers alone; any other also the roles of which it has all rights.
-_STRANGERS = """
-    SELECT o.rolname FROM pg_catalog.pg_namespace n
+# Who owns the schema, or anything in it, with fewer rights than the role has: a superuser trusts
+# superusers alone; any other also the roles of which it has all rights. Then who owns it where it
+# may not be read: a superuser, say. It is asked before each look at the notes, so in one query.
+_DISTRUSTED = """
+    (SELECT o.rolname, 'whose SQL in it would run with your rights' FROM pg_catalog.pg_namespace n
     LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
     JOIN pg_catalog.pg_roles o ON o.oid IN (n.nspowner, c.relowner)
     JOIN pg_catalog.pg_roles r ON r.rolname = current_user
     WHERE n.nspname = 'restore_journal' AND o.oid <> r.oid AND NOT o.rolsuper
       AND (r.rolsuper OR NOT pg_catalog.pg_has_role(o.oid, 'USAGE'))
-    LIMIT 1
-"""
-
-# Who owns it, where it may not be read: a superuser, say.
-_CLOSED = """
-    SELECT pg_catalog.pg_get_userbyid(n.nspowner) FROM pg_catalog.pg_namespace n
+    LIMIT 1)
+    UNION ALL
+    (SELECT pg_catalog.pg_get_userbyid(n.nspowner), 'which keeps yours out of it'
+    FROM pg_catalog.pg_namespace n
     WHERE n.nspname = 'restore_journal' AND (
         NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
         OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
-                   AND c.relkind = 'r' AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')))
+                   AND c.relkind = 'r' AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT'))))
 """
 
 Kind = Literal["index", "key", "foreign key", "trigger"]
@@ -110,16 +109,13 @@ def see_trusted(conn: psycopg.Connection) -> None:
     Raises:
         LoadError: one can, or they may not be read.
     """
-    for query, why in (
-        (_STRANGERS, "whose SQL in it would run with your rights"),
-        (_CLOSED, "which keeps yours out of it"),
-    ):
-        row = conn.execute(query).fetchone()
-        if row is not None:
-            raise LoadError(
-                f"schema restore_journal belongs to role {row[0]}, {why}: if a restore of that role"
-                f" was stopped, --resume or repair it as {row[0]}; else drop the schema"
-            )
+    row = conn.execute(_DISTRUSTED).fetchone()
+    if row is not None:
+        role, why = row
+        raise LoadError(
+            f"schema restore_journal belongs to role {role}, {why}: if a restore of that role was"
+            f" stopped, --resume or repair it as {role}; else drop the schema"
+        )
 
 
 def note(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:

@@ -161,13 +161,12 @@ class Orphans:
 
     def _keep(self, tables: list[tuple[Kept, Missing]]) -> None:
         """Write the records of rows that were taken out; those that are not found, as rows."""
-        with ThreadPoolExecutor(self._jobs) as pool:
-            writing = [pool.submit(self._write_plain, *each) for each in tables]
-            try:
-                for future in writing:
-                    future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        pool = ThreadPoolExecutor(self._jobs)
+        try:
+            for future in [pool.submit(self._write_plain, *each) for each in tables]:
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
         for table, missing in tables:
             if any(any(left.values()) for left in missing.values()):
                 stores = {key: self._stores[key] for key in missing}

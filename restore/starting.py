@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-_EXIT_FAILED = 1
+EXIT_FAILED = 1
 IDLE = "interrupted, but not in the middle of a restore"
 
 
@@ -35,4 +35,4 @@ def leave_out_ssl() -> None:
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
     os.write(2, f"\nrestore: {IDLE}\n".encode())
-    os._exit(_EXIT_FAILED)
+    os._exit(EXIT_FAILED)

@@ -7,6 +7,7 @@ Fields that are not named here are passed over. Two are ours, which other reader
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -124,9 +125,9 @@ def _check(of: BenchmarkFile) -> None:
     Raises:
         ValueError: it does; the message names the benchmark.
     """
-    names = [each.fullname for each in (*of.benchmarks, *of.failed)]
-    for name in names:
-        if names.count(name) > 1:
+    names = Counter(each.fullname for each in (*of.benchmarks, *of.failed))
+    for name, times in names.items():
+        if times > 1:
             raise ValueError(f"{name} is in it more than once")
     for each in of.benchmarks:
         stats = each.stats

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
-from harness.gate.verdict import Became, Finding, Judged, Measure
+from harness.gate.verdict import Became, Finding, Judged, Measure, gathered
 from harness.stats import Ratio, ratio
 from harness.verdicts import MIN_EFFECT, Verdict, verdict
 
@@ -117,19 +117,13 @@ def _fields(of: dict[str, Any], key: str) -> dict[str, Any]:
 
 def judge(of: Sequence[Pair], settings: Settings) -> Judged:
     """Say what got worse, what vanished and what failed."""
-    findings: list[Finding] = []
-    untold: list[str] = []
-    held = 0
-    for pair in of:
-        if pair.fate is Fate.NEW:
-            continue
-        for found in _measures(pair, settings.limits(_engine(pair))):
-            held += 1
-            if isinstance(found, Finding):
-                findings.append(found)
-            elif found:
-                untold.append(found)
-    return Judged(tuple(findings), held, tuple(untold))
+    found = [
+        one
+        for pair in of
+        if pair.fate is not Fate.NEW
+        for one in _measures(pair, settings.limits(_engine(pair)))
+    ]
+    return gathered(found, len(found))
 
 
 def told(of: Ratio, effect: float = MIN_EFFECT) -> Verdict:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import cells
 from harness.benchmarks.judge import Fate, told
-from harness.gate.report import findings_grid
+from harness.gate.report import conclusion, findings_grid
 from harness.tables import Block, Bullets, Cell, Column, Grid
 from harness.units import NONE, factor, short_time
 from harness.verdicts import Verdict
@@ -69,13 +69,7 @@ def gate_report(judged: Judged, of: Sequence[Pair]) -> tuple[Block, ...]:
     lost = _lost(of)
     if lost:
         blocks.append(lost)
-    if judged.findings:
-        blocks.append(
-            f"{len(judged.findings)} of {judged.held} measures got worse. If that is meant, make "
-            "the new file the baseline."
-        )
-    else:
-        blocks.append(f"Nothing got worse: {judged.held} measures are within their limits.")
+    blocks.append(conclusion(judged, ", make the new file the baseline."))
     return tuple(blocks)
 
 

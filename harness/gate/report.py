@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.gate.verdict import Became, Doubt, Finding, Judged, Measure
+from harness.gate.verdict import Doubt, Finding, Judged, Measure
 from harness.report import headline
 from harness.stats import CONFIDENCE
 from harness.tables import Block, Bullets, Column, Grid
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from harness.gate.baseline import Baseline
     from harness.record import Run
+    from harness.stats import Ratio
 
 
 def gate_report(
@@ -42,7 +43,7 @@ def gate_report(
         blocks.append(Bullets("Not judged:", judged.untold))
     if doubt:
         blocks.append(f"Nothing was measured once more: {doubt}.")
-    blocks.append(_verdict(of, judged))
+    blocks.append(conclusion(judged, f': python -m harness accept {of.id} --why "..."'))
     return tuple(blocks)
 
 
@@ -80,7 +81,7 @@ def _row(found: Finding) -> tuple[tuple[str, ...], ...]:
         (found.became.value, since),
         (_figure(found.measure, found.before),),
         (_figure(found.measure, found.after),),
-        _by(found),
+        _by(found.ratio),
         (f"{found.limit:.0%}",),
     )
 
@@ -99,9 +100,8 @@ def _figure(measure: Measure, value: float | None) -> str:
             return f"{value:.4%}"
 
 
-def _by(found: Finding) -> tuple[str, ...]:
+def _by(of: Ratio | None) -> tuple[str, ...]:
     """Say by how much, and how sure that is."""
-    of = found.ratio
     if of is None:
         return ("counted",)
     by = f"{of.value - 1:+.1%}"
@@ -113,18 +113,15 @@ def _by(found: Finding) -> tuple[str, ...]:
 
 def _doubt(of: Doubt) -> str:
     """Say what may be worse, and what would tell."""
-    interval = _by(Finding(of.engine, of.measure, Became.SLOWER, of.limit, ratio=of.ratio))
     more = more_rounds(of.ratio, of.limit)
     advice = "" if more is None else f"; {more} more round{'s' * (more > 1)} may tell"
-    return f"{of.engine}, {of.measure.value}: {', '.join(interval)}{advice}"
+    return f"{of.engine}, {of.measure.value}: {', '.join(_by(of.ratio))}{advice}"
 
 
-def _verdict(of: Run, judged: Judged) -> str:
+def conclusion(judged: Judged, if_meant: str) -> str:
+    """Say how it stands; ``if_meant`` is what to do about what got worse, if that is meant."""
     if not judged.findings:
         sure = judged.held - len(judged.doubts)
         doubts = f"; of {len(judged.doubts)} there is no telling" if judged.doubts else ""
         return f"Nothing got worse: {sure} measures are within their limits{doubts}."
-    return (
-        f"{len(judged.findings)} of {judged.held} measures got worse. If that is meant: "
-        f'python -m harness accept {of.id} --why "..."'
-    )
+    return f"{len(judged.findings)} of {judged.held} measures got worse. If that is meant{if_meant}"

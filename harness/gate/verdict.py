@@ -106,9 +106,7 @@ class Judged:
 
 def judge(of: Run, baseline: Baseline, settings: Settings) -> Judged:
     """Hold a run against its baseline."""
-    findings: list[Finding] = []
-    untold: list[str] = []
-    doubts: list[Doubt] = []
+    found: list[Finding | Doubt | str] = []
     held = 0
     now = figures(of, reference=None)
     for engine in _engines(baseline, of):
@@ -118,17 +116,22 @@ def judge(of: Run, baseline: Baseline, settings: Settings) -> Judged:
             continue
         limits = settings.limits(engine)
         if not now.samples(engine).trials:
-            findings.append(Finding(engine, Measure.THERE, Became.VANISHED, 0.0))
+            found.append(Finding(engine, Measure.THERE, Became.VANISHED, 0.0))
             continue
-        for found in _measures(engine, now, before, limits):
-            held += 1
-            if isinstance(found, Finding):
-                findings.append(found)
-            elif isinstance(found, Doubt):
-                doubts.append(found)
-            elif found:
-                untold.append(found)
-    return Judged(tuple(findings), held, tuple(untold), tuple(doubts))
+        measured = list(_measures(engine, now, before, limits))
+        found += measured
+        held += len(measured)
+    return gathered(found, held)
+
+
+def gathered(found: Sequence[Finding | Doubt | str], held: int) -> Judged:
+    """Sort what measures came to: findings, doubts, why they were not judged; empty texts hold."""
+    return Judged(
+        findings=tuple(one for one in found if isinstance(one, Finding)),
+        held=held,
+        untold=tuple(one for one in found if isinstance(one, str) and one),
+        doubts=tuple(one for one in found if isinstance(one, Doubt)),
+    )
 
 
 def series(of: RunFigures, engine: str, measure: Measure) -> list[float]:

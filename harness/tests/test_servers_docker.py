@@ -17,6 +17,7 @@ from testcontainers.core.docker_client import DockerClient
 
 from harness.sampling import CgroupMeter
 from harness.servers import RunningServer, open_server, settings
+from harness.tests.processes import peaks_around_a_sort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,20 +114,9 @@ def test_the_memory_of_a_container_is_read_from_its_control_group(
         assert (in_docker.unmetered or "").startswith("not known: ")
         pytest.skip(f"this daemon's groups cannot be seen: {in_docker.unmetered}")
     meter = CgroupMeter(in_docker.cgroup)
-    with in_docker.connect() as connection:
-        meter.sample(0.0)
-        before_bytes = meter.peak_bytes
-        # The sort stays in memory as long as its cursor is open.
-        connection.execute("SET work_mem = '512MB'")
-        connection.execute("BEGIN")
-        connection.execute(
-            "DECLARE held CURSOR FOR SELECT repeat('x', 1000) || n AS text"
-            " FROM generate_series(1, 100000) AS n ORDER BY 1"
-        )
-        connection.execute("FETCH held")
-        meter.sample(0.1)
+    before_bytes, peak_bytes = peaks_around_a_sort(in_docker, meter)
     assert before_bytes > 0
-    assert meter.peak_bytes - before_bytes > 100_000_000
+    assert peak_bytes - before_bytes > 100_000_000
 
 
 def test_no_process_shows_the_password(in_docker: RunningServer) -> None:

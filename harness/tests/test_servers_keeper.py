@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from harness.servers import ServerError, open_server
-from harness.tests.processes import ended
+from harness.tests.processes import comes_true, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,10 +55,7 @@ def gone(*paths_and_pids: str | int) -> bool:
 
 
 def eventually_gone(*paths_and_pids: str | int) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not gone(*paths_and_pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return gone(*paths_and_pids)
+    return comes_true(lambda: gone(*paths_and_pids), PATIENCE_S)
 
 
 @contextlib.contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.chaos import target
 from harness.servers import open_mortal_server
+from harness.tests.processes import comes_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from harness.chaos.target import Target
 
 RESTART_AFTER_S = 0.2
-PATIENCE_S = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +37,7 @@ def database(mortal: Target) -> Iterator[str]:
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool]], bool]:
     """Return what waits until something holds, and says whether it came to that."""
-
-    def wait(holds: Callable[[], bool]) -> bool:
-        deadline = time.monotonic() + PATIENCE_S
-        while not (held := holds()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return held
-
-    return wait
+    return comes_true
 
 
 @pytest.fixture

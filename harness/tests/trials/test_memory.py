@@ -20,6 +20,7 @@ from harness import sampling, trial
 from harness.record import Status, Trial
 from harness.sampling import CgroupMeter, Curve, ServerMeter
 from harness.servers.cgroup import folder_of
+from harness.tests.processes import peaks_around_a_sort, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,28 +185,16 @@ sys.stdin.readline()
 
 def anonymous_bytes(of: psutil.Process) -> int:
     """Return what a process has in memory that is of no file and not shared."""
-    lines = Path(f"/proc/{of.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
+    return status(of.pid, "RssAnon") * 1024
 
 
 def test_what_a_session_of_a_real_server_takes_is_seen(server: RunningServer) -> None:
     if server.pid is None:
         pytest.skip("the processes of this server are not known")
     meter = ServerMeter(server.pid)
-    with server.connect() as connection:
-        meter.sample(0.0)
-        before_bytes = meter.peak_bytes
-        # The sort stays in memory as long as its cursor is open.
-        connection.execute("SET work_mem = '512MB'")
-        connection.execute("BEGIN")
-        connection.execute(
-            "DECLARE held CURSOR FOR SELECT repeat('x', 1000) || n AS text"
-            " FROM generate_series(1, 100000) AS n ORDER BY 1"
-        )
-        connection.execute("FETCH held")
-        meter.sample(0.1)
+    before_bytes, peak_bytes = peaks_around_a_sort(server, meter)
     assert before_bytes > 10 * MIB
-    assert meter.peak_bytes - before_bytes > 100 * MIB
+    assert peak_bytes - before_bytes > 100 * MIB
 
 
 def test_a_trial_tells_of_the_servers_memory_or_why_not(

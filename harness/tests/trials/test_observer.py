@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.engines import Engine
+from harness.tests.processes import comes_true, status
 from harness.trial import Attempt, Stage, attempt
 
 if TYPE_CHECKING:
@@ -32,20 +33,6 @@ while not go.exists():
 """
 
 
-def soon(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def status(pid: int, field: str) -> int:
-    """Return what the kernel says of a process."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith(f"{field}:"))
-    return int(line.split()[1])
-
-
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc here")
 def test_an_observer_sees_the_same_time_and_memory(
     dataset: Path, tmp_path: Path, stage_of: Callable[..., Stage]
@@ -57,12 +44,14 @@ def test_an_observer_sees_the_same_time_and_memory(
     trial = threading.Thread(target=lambda: made.append(attempt(engine, stage_of(dataset))))
     before = time.monotonic()
     trial.start()
-    soon(told.exists)
+    assert comes_true(told.exists, PATIENCE_S)
     pid, seen = int(told.read_text()), time.monotonic()
     launcher = status(pid, "PPid")
     # Until it has been looked at a few times: each time, its launcher falls asleep again.
     slept = status(launcher, "voluntary_ctxt_switches")
-    soon(lambda: status(launcher, "voluntary_ctxt_switches") > slept + LOOKS)
+    assert comes_true(
+        lambda: status(launcher, "voluntary_ctxt_switches") > slept + LOOKS, PATIENCE_S
+    )
     peak_bytes, released = status(pid, "VmHWM") * 1024, time.monotonic()
     go.touch()
     trial.join(PATIENCE_S)
