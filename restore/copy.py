@@ -100,6 +100,8 @@ _DUMPERS: tuple[type[Dumper], ...] = (
 # What an encoder may raise for a value that its type cannot hold.
 ENCODE_ERRORS = (ValueError, OverflowError, TypeError, struct.error)
 
+SUPPRESSED = "a trigger of the table kept rows out"
+
 
 @dataclass(frozen=True, slots=True)
 class CopyFailure:
@@ -186,21 +188,24 @@ class Writer:
 
 def copy_rows(
     conn: psycopg.Connection, statement: bytes | sql.Composed, codec: Codec, rows: Rows
-) -> CopyFailure | None:
-    """Send rows as one COPY; all of them arrive, or none.
+) -> int | CopyFailure:
+    """Send rows as one COPY; the table takes all of them, or the COPY counts as failed.
 
     Returns:
-        None when they arrived, else what went wrong.
+        How many rows the server says it took, else what went wrong. If it took fewer than were
+        sent, its transaction has to be undone.
 
     Raises:
         psycopg.Error: what went wrong may be right a moment later.
     """
     writer: Writer | None = None
     try:
-        with conn.cursor() as cursor, cursor.copy(statement) as copy:
-            writer = Writer(copy, codec)
-            writer.write(rows)
-            writer.end()
+        with conn.cursor() as cursor:
+            with cursor.copy(statement) as copy:
+                writer = Writer(copy, codec)
+                writer.write(rows)
+                writer.end()
+            taken = cursor.rowcount
     except psycopg.Error as error:
         if error.sqlstate is None and isinstance(error, psycopg.DataError):
             return CopyFailure(None, str(error), writer.at if writer else None)
@@ -211,7 +216,9 @@ def copy_rows(
         return CopyFailure(error, error.diag.message_primary or str(error), _row_at_fault(error))
     except ENCODE_ERRORS as error:
         return CopyFailure(None, str(error), writer.at if writer else None)
-    return None
+    if taken != len(rows):
+        return CopyFailure(None, SUPPRESSED, None)
+    return taken
 
 
 def packed(codec: Codec, rows: list[Any]) -> Packed:

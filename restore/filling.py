@@ -82,11 +82,12 @@ class Filling:
 
     def __init__(self, conn: psycopg.Connection, table: Table, *, frozen: bool) -> None:
         self._frozen = frozen
-        self._conn = conn
         self._table = table
         self._open = contextlib.ExitStack()
         self._form: object = None
         self._writer: Writer | None = None
+        self._cursor = conn.cursor()
+        self._sent = 0
 
     def send(self, codec: Codec, rows: Rows) -> None:
         """Send a batch's rows.
@@ -98,23 +99,27 @@ class Filling:
         with _thawed():
             if self._writer is None or self._form != form:
                 self.end()
-                self._form = form
+                self._form, self._sent = form, 0
                 statement = copy_statement(self._table.identifier, codec, frozen=self._frozen)
-                cursor = self._open.enter_context(self._conn.cursor())
-                self._writer = Writer(self._open.enter_context(cursor.copy(statement)), codec)
+                copy = self._open.enter_context(self._cursor.copy(statement))
+                self._writer = Writer(copy, codec)
             self._writer.write(rows)
+            self._sent += len(rows)
 
     def end(self) -> None:
-        """End the COPY, if one is under way, and see that all of it was taken.
+        """End the COPY, if one is under way, and check that the table took all of its rows.
 
         Raises:
-            ThawedError: some row was refused; the transaction is lost.
+            ThawedError: some row was refused, or a trigger kept it out; the transaction is lost.
         """
-        if self._writer is not None:
-            with _thawed():
-                self._writer.end()
-                self._writer = None
-                self._open.close()
+        if self._writer is None:
+            return
+        with _thawed():
+            self._writer.end()
+            self._writer = None
+            self._open.close()
+        if self._cursor.rowcount != self._sent:
+            raise ThawedError
 
     def give_up(self, error: BaseException) -> None:
         """End the COPY without its rows."""

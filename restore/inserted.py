@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from restore.copy import CopyFailure
+from restore.copy import SUPPRESSED, CopyFailure
 from restore.destination import Direct, Sent, quoted
 from restore.transient import is_transient
 
@@ -35,8 +35,9 @@ class ByInsert(Direct):
         statement = self._statement([by_name[name] for name in codec.columns])
         parameters = [[_parameter(value) for value in row] for row in codec.values(rows)]
         try:
-            with self._conn.transaction(), self._conn.cursor() as cursor:
+            with self._conn.cursor() as cursor:
                 cursor.executemany(statement, parameters)
+                taken = cursor.rowcount
         except psycopg.Error as error:
             if is_transient(error):
                 raise
@@ -44,7 +45,7 @@ class ByInsert(Direct):
             error.__traceback__ = None
             message = error.diag.message_primary or str(error)
             return CopyFailure(None if ours else error, message, None)
-        return Sent(len(rows))
+        return Sent(taken) if taken == len(rows) else CopyFailure(None, SUPPRESSED, None)
 
     def _statement(self, columns: Sequence[Column]) -> sql.Composed:
         return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})").format(

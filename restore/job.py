@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -23,10 +24,11 @@ from restore.progress import Stage
 from restore.rejects import RejectFile, file_names, keep_older
 from restore.report import TableReport
 from restore.resume import deciding, journaled, take_up
-from restore.session import connect, current_transaction, flush
+from restore.session import connect, flush
 from restore.table_work import TableWork, remove
 from restore.tally import Tally
 from restore.transient import is_lost
+from restore.writes import JOURNALED, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from restore.prepare import Prepared
     from restore.progress import Watcher
     from restore.report import Report
+    from restore.writes import Writes
 
 
 class Job:
@@ -76,14 +79,16 @@ class Job:
         self._may_alter = not options.atomic
         noted = not (options.dry_run or options.atomic)
         self.resumable = noted and (self._begun is not None or may_journal(conn))
-        # Where rows were there before: what tells ours from them.
-        self._since: str | None = None
-        if self._begun is not None:
-            self._since = self._begun.since
-        elif options.append:
-            self._since = current_transaction(conn)
         plan = prepared.plan
-        self._plan = journaled(plan, self._since) if self.resumable else plan
+        self._writes: Writes | None = None
+        if self.resumable:
+            self._writes, plan = JOURNALED, journaled(plan)
+        elif options.atomic or (options.dry_run and options.append):
+            with may_write(conn):
+                self._writes = temporary(conn)
+            loads = tuple(replace(load, writes=self._writes) for load in plan.loads)
+            plan = replace(plan, loads=loads)
+        self._plan = plan
         self._works: dict[int, TableWork] = {}
         files = file_names(names[load.table.oid][1] for load in self._plan.loads)
         for load, file in zip(self._plan.loads, files, strict=True):
@@ -142,7 +147,6 @@ class Job:
             backup=self._backup,
             rejects=str(self._rejects_folder.absolute()),
             options=deciding(self._options),
-            since=self._since,
         )
 
     def _empty(self) -> None:
@@ -221,7 +225,7 @@ class Job:
         if self._options.on_conflict != "replace":
             return self._plan.cyclic
         told_by = {oid: key_to_replace_by(table) for oid, table in self._plan.tables.items()}
-        return tuple(k for k in self._plan.cyclic if k.parent_columns == told_by[k.parent])
+        return tuple(k for k in self._plan.cyclic if k.parent_columns == told_by[k.parent].columns)
 
     def _load_all(self, aside: Sequence[ForeignKey]) -> None:
         loading = Loading(
@@ -255,7 +259,7 @@ class Job:
             chunk_bytes=self._options.chunk_bytes,
             jobs=self._options.processes,
             schema=schema,
-            since=self._since,
+            writes=self._writes,
         )
 
     def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:

@@ -25,6 +25,7 @@ from restore.batch import RawRecord
 from restore.catalog import Table
 from restore.notes import see_trusted
 from restore.report import TableReport
+from restore.writes import MAKE
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -37,14 +38,14 @@ if TYPE_CHECKING:
 Phase = Literal["loading", "ordered", "loaded", "taken", "finished"]
 
 # Notes of another form are not read: then this restore was begun by another version.
-_FORMAT = 1
+_FORMAT = 2
 _MAKE = """
     CREATE SCHEMA IF NOT EXISTS restore_journal;
     DROP TABLE IF EXISTS restore_journal.restore, restore_journal.loads, restore_journal.shards,
-        restore_journal.waiting;
+        restore_journal.waiting, restore_journal.restore_writes;
     CREATE TABLE restore_journal.restore (
         format int NOT NULL, begun timestamptz NOT NULL DEFAULT now(), backup text NOT NULL,
-        rejects text NOT NULL, options text NOT NULL, since text
+        rejects text NOT NULL, options text NOT NULL
     );
     CREATE TABLE restore_journal.loads (
         oid oid PRIMARY KEY, place int NOT NULL, file text NOT NULL, file_bytes bigint NOT NULL,
@@ -60,18 +61,17 @@ _MAKE = """
     CREATE TABLE restore_journal.waiting (
         oid oid, start bigint, number int, place bigint NOT NULL, ordinal bigint NOT NULL,
         raw bytea NOT NULL, reason text NOT NULL, PRIMARY KEY (oid, start, number)
-    )
+    );
 """
 _IS_THERE = "SELECT to_regclass('restore_journal.restore') IS NOT NULL"
 _BEGIN = """
-    INSERT INTO restore_journal.restore (format, backup, rejects, options, since)
-    VALUES (%s, %s, %s, %s, %s)
+    INSERT INTO restore_journal.restore (format, backup, rejects, options) VALUES (%s, %s, %s, %s)
 """
 _PUT_LOAD = """
     INSERT INTO restore_journal.loads (oid, place, file, file_bytes, definition)
     VALUES (%s, %s, %s, %s, %s)
 """
-_BEGUN = "SELECT format, begun, backup, rejects, options, since FROM restore_journal.restore"
+_BEGUN = "SELECT format, begun, backup, rejects, options FROM restore_journal.restore"
 _LOADS = """
     SELECT oid, file, file_bytes, definition, phase, report, rejects_bytes
     FROM restore_journal.loads ORDER BY place
@@ -82,14 +82,17 @@ _SHARDS = """
 """
 _WAITING = """
     SELECT raw, place, ordinal, reason FROM restore_journal.waiting
-    WHERE oid = %s AND start = %s AND number >= %s ORDER BY number
+    WHERE oid OPERATOR(pg_catalog.=) %s::pg_catalog.oid
+      AND start OPERATOR(pg_catalog.=) %s::pg_catalog.int8
+      AND number OPERATOR(pg_catalog.>=) %s::pg_catalog.int8 ORDER BY number
 """
 _MARK = """
     UPDATE restore_journal.loads SET phase = %s, report = %s, rejects_bytes = %s WHERE oid = %s
 """
 _RESET = """
     WITH waiting AS (DELETE FROM restore_journal.waiting WHERE oid = %(oid)s),
-         shards AS (DELETE FROM restore_journal.shards WHERE oid = %(oid)s)
+         shards AS (DELETE FROM restore_journal.shards WHERE oid = %(oid)s),
+         writes AS (DELETE FROM restore_journal.restore_writes WHERE oid = %(oid)s)
     UPDATE restore_journal.loads SET phase = %(phase)s, report = NULL, rejects_bytes = 0
     WHERE oid = %(oid)s
 """
@@ -105,16 +108,12 @@ _table = msgspec.json.Decoder(Table)
 
 
 class Begun(NamedTuple):
-    """A restore that was begun: what of, where its rejects are, and what it was told.
-
-    ``since``: rows of later transactions than this are ours; None where the tables were empty.
-    """
+    """A restore that was begun: what of, where its rejects are, and what it was told."""
 
     begun: dt.datetime
     backup: str
     rejects: str
     options: dict[str, Any]
-    since: str | None
 
     def __str__(self) -> str:
         return f"the restore of {self.backup} that was begun at {self.begun:%Y-%m-%d %H:%M:%S}"
@@ -180,7 +179,6 @@ def begin(
     backup: str,
     rejects: str,
     options: dict[str, Any],
-    since: str | None,
 ) -> None:
     """Begin a journal anew: nothing is loaded yet.
 
@@ -190,7 +188,6 @@ def begin(
         backup: where it is from.
         rejects: the folder for rejects.
         options: what decides about the result, to be the same when it is resumed.
-        since: as for ``Begun``.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: the role may not make the journal's schema.
@@ -198,10 +195,10 @@ def begin(
     """
     with conn.transaction():
         conn.execute(_DURABLY)
-        conn.execute(_MAKE)
+        conn.execute(_MAKE + MAKE)
         see_trusted(conn)
         told = msgspec.json.encode(options).decode()
-        conn.execute(_BEGIN, [_FORMAT, backup, rejects, told, since])
+        conn.execute(_BEGIN, [_FORMAT, backup, rejects, told])
         for place, load in enumerate(loads):
             definition = msgspec.json.encode(load.table).decode()
             row = [load.table.oid, place, load.file.name, load.file.path.stat().st_size, definition]
@@ -223,8 +220,8 @@ def find(conn: psycopg.Connection) -> Begun | None:
         return None
     if row != (_FORMAT,):
         raise ValueError("the journal was written by another version")
-    [(_, begun, backup, rejects, options, since)] = conn.execute(_BEGUN).fetchall()
-    return Begun(begun, backup, rejects, msgspec.json.decode(options), since)
+    [(_, begun, backup, rejects, options)] = conn.execute(_BEGUN).fetchall()
+    return Begun(begun, backup, rejects, msgspec.json.decode(options))
 
 
 def read(conn: psycopg.Connection) -> list[LoadedTable]:

@@ -21,7 +21,6 @@ from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
 from restore.segments import Decoded, Segment, by_codec
 from restore.sending import Sender
-from restore.shard_log import Unlogged
 from restore.single import Fields, Single, fields_of
 from restore.unknown import Unknown
 
@@ -64,7 +63,7 @@ class Ladder:
         rejects: where records go that cannot be restored.
         report: the table's counts.
         limits: say when there are too many rejects.
-        log: gives the transactions in which rows go in; None: each statement is one.
+        log: gives the transactions in which rows go in.
     """
 
     def __init__(
@@ -79,9 +78,9 @@ class Ladder:
         rejects: RejectFile,
         report: TableReport,
         limits: Limits,
-        log: Log | None = None,
+        log: Log,
     ) -> None:
-        self._log = Unlogged() if log is None else log
+        self._log = log
         self._single = Single(conn, table, destination, converter, options.timezone)
         self._options = options
         self._rejects = rejects
@@ -251,6 +250,7 @@ class Ladder:
             def count(sent: Sent) -> None:
                 self._report.count_loaded(rung, sent.loaded)
                 self._report.count_skipped(sent.skipped)
+                self._report.replaced += sent.replaced
                 self._unknown.count(fields)
 
             with self._log.step(record.offset + len(record.raw)):

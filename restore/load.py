@@ -18,10 +18,12 @@ from restore.journal import waiting
 from restore.ladder import Ladder
 from restore.read import Batch
 from restore.reading import Reading
+from restore.session import users_search_path
 from restore.shapes import Shapes
 from restore.shard_log import ShardLog, Unlogged
 from restore.spool import Spool
 from restore.values import Converter
+from restore.writes import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from restore.report import TableReport
     from restore.shard_log import Log
     from restore.shards import Left, Shard
+    from restore.writes import Writes
 
 _ONE_BY_ONE = Manner()
 _OUT_OF_MEMORY = "out of memory: take fewer --jobs, or a smaller --chunk-bytes"
@@ -73,8 +76,11 @@ class TableLoad:
         self._limits = limits
         self._converter = Converter(options.timezone)
         self._shapes = Shapes(load.table, self._converter, options.without)
+        self._writes = load.writes
         with may_write(conn):
-            self._destination = _destination(conn, load, options)
+            if options.on_conflict != "reject" and self._writes is None:
+                self._writes = temporary(conn)
+            self._destination = _destination(conn, load, options, self._writes)
 
     def run(
         self,
@@ -102,7 +108,8 @@ class TableLoad:
         """
         self._converter.notes.clear()
         try:
-            return self._run(_Work(shard, report, rejects, tell), manner)
+            with users_search_path(self._conn):
+                return self._run(_Work(shard, report, rejects, tell), manner)
         except RestoreError as error:
             report.error = " ".join(str(error).split())
             raise
@@ -143,7 +150,7 @@ class TableLoad:
             rejects=rejects,
             report=report,
             limits=self._limits,
-            log=log or Unlogged(self._conn if self._options.atomic else None),
+            log=log or Unlogged(self._conn, self._load.table.oid, self._writes),
         )
 
     def _log(self, work: _Work) -> ShardLog | None:
@@ -257,7 +264,9 @@ def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool
     return True
 
 
-def _destination(conn: psycopg.Connection, load: Load, options: Options) -> Destination:
+def _destination(
+    conn: psycopg.Connection, load: Load, options: Options, writes: Writes | None
+) -> Destination:
     if "copy" in options.without and options.on_conflict == "reject":
         return ByInsert(conn, load.table)
-    return destination_for(conn, load.table, options.on_conflict, load.since)
+    return destination_for(conn, load.table, options.on_conflict, writes)

@@ -9,6 +9,7 @@ import psycopg
 
 from restore.errors import LoadError
 from restore.relations import with_partitions
+from restore.session import own_search_path
 from restore.transient import failure
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ _OFTEN_IN_THE_WAY = ("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "Acc
 
 # A session of another role shows no state and no query to a role without pg_read_all_stats.
 _HOLDERS = """
-    SELECT DISTINCT ON (l.pid) l.relation::regclass::text, l.mode, l.pid, a.usename,
+    SELECT DISTINCT ON (l.pid) c.relname, l.mode, l.pid, a.usename,
            a.application_name, a.state, now() - a.xact_start, a.query_start, a.query
-    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+    LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY(%s)
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND l.pid IS DISTINCT FROM pg_backend_pid()
@@ -110,6 +112,7 @@ def lock_error(
         own: as for ``holders``.
     """
     try:
+        own_search_path(conn)
         names = "; ".join(map(str, holders(conn, oids, lock, own)))
     except psycopg.Error:
         names = ""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from restore.catalog import ForeignKey, Table
     from restore.limits import Limits
     from restore.origins import Kept
+    from restore.writes import Writes
 
 # How many rows with these values were taken out and are not found yet.
 Missing = dict["ForeignKey", dict[Values, int]]
@@ -46,7 +47,7 @@ class Orphans:
         chunk_bytes: how much of a file is read at a time.
         jobs: how many files are read at once.
         schema: where what is taken out is kept meanwhile.
-        since: the transaction after which rows are ours to take out; None: all are.
+        writes: tells the rows that are ours to take out; None: all are.
     """
 
     def __init__(
@@ -58,9 +59,9 @@ class Orphans:
         chunk_bytes: int,
         jobs: int,
         schema: str,
-        since: str | None = None,
+        writes: Writes | None = None,
     ) -> None:
-        self._since = since
+        self._writes = writes
         self._conn = conn
         self._tables = tables
         self._keys = keys
@@ -153,8 +154,8 @@ class Orphans:
                 sql.SQL("{} = {}").format(*pair) for pair in zip(own, others, strict=True)
             ),
         }
-        ours = sql.SQL("age(c.xmin) < age({}::text::xid)").format(sql.Literal(self._since))
-        parts["ours"] = sql.SQL("true") if self._since is None else ours
+        writes = self._writes
+        parts["ours"] = sql.SQL("true") if writes is None else writes.wrote(child.oid, "c")
         with self._conn.transaction():
             self._conn.execute(_MAKE_STORE.format(**parts))
             return self._conn.execute(_TAKE_OUT.format(**parts)).rowcount

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from restore.backup import TableFile
     from restore.catalog import ForeignKey, Table
+    from restore.writes import Writes
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """One table file and the table that takes it.
 
-    ``journaled``: the journal notes how far its load is. ``since``: rows of later transactions are
-    this restore's; None: ask the server.
+    ``journaled``: the journal notes how far its load is. ``writes``: takes note of the
+    transactions that write its rows; None: nothing asks for them.
     """
 
     file: TableFile
     table: Table
     journaled: bool = False
-    since: str | None = None
+    writes: Writes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from restore.session import users_schemas
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 # Without a schema of the user's, a bare name means what the search path finds.
 _RELATIONS = """
     SELECT c.oid, n.nspname, c.relname, c.relkind,
-           CASE WHEN %(schema)s::text IS NULL THEN pg_table_is_visible(c.oid)
-                ELSE n.nspname = %(schema)s END
+           n.nspname = ANY(%(schemas)s) AND 1 = rank() OVER (
+               PARTITION BY c.relname ORDER BY array_position(%(schemas)s, n.nspname::text))
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'restore_journal')
@@ -52,7 +54,7 @@ _REFERRERS = """
         UNION SELECT l.child, l.parent FROM found f JOIN link l ON l.parent = f.child
         WHERE NOT l.child = ANY(%(oids)s)
     )
-    SELECT f.child, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid), f.parent,
+    SELECT f.child, n.nspname, c.relname, c.relkind, n.nspname = ANY(%(schemas)s), f.parent,
            p.relname
     FROM found f JOIN pg_class c ON c.oid = f.child JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_class p ON p.oid = f.parent
@@ -118,7 +120,8 @@ def read_relations(conn: psycopg.Connection, schema: str | None) -> list[Relatio
         conn: a connection to the target.
         schema: where bare names are looked up; None: along the search path.
     """
-    return [Relation(*row) for row in conn.execute(_RELATIONS, {"schema": schema}).fetchall()]
+    schemas = users_schemas(conn) if schema is None else [schema]
+    return [Relation(*row) for row in conn.execute(_RELATIONS, {"schemas": schemas}).fetchall()]
 
 
 def ancestors(conn: psycopg.Connection, oids: Iterable[int]) -> list[tuple[int, int, bool]]:
@@ -138,7 +141,8 @@ def with_partitions(conn: psycopg.Connection, oids: Iterable[int]) -> list[int]:
 
 def referrers(conn: psycopg.Connection, oids: Iterable[int]) -> list[Referrer]:
     """Return the tables that refer to these, directly or over others, and are none of them."""
-    rows = conn.execute(_REFERRERS, {"oids": with_partitions(conn, oids)}).fetchall()
+    found = {"oids": with_partitions(conn, oids), "schemas": users_schemas(conn)}
+    rows = conn.execute(_REFERRERS, found).fetchall()
     return [Referrer(Relation(*row[:5]), row[6]) for row in rows]
 
 

@@ -15,6 +15,7 @@ from restore.journal import LoadedShard, LoadedTable, close_shards, read
 from restore.plan import make_plan
 from restore.shards import Gap, Left, Shard
 from restore.window import WHITE
+from restore.writes import JOURNALED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -226,7 +227,7 @@ def folder_of(begun: Begun, options: Options) -> Path:
     return folder
 
 
-def journaled(plan: Plan, since: str | None) -> Plan:
+def journaled(plan: Plan) -> Plan:
     """Return a plan whose loads the journal takes note of."""
-    loads = tuple(replace(load, journaled=True, since=since) for load in plan.loads)
+    loads = tuple(replace(load, journaled=True, writes=JOURNALED) for load in plan.loads)
     return replace(plan, loads=loads)

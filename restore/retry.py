@@ -33,10 +33,12 @@ from restore.reject_lines import Entry, RejectLine, batches_of, entries_of, read
 from restore.rejects import RejectFile
 from restore.relations import read_relations
 from restore.report import Levels, Report, TableReport, peak_bytes
-from restore.session import be_alone, connect, flush
+from restore.session import be_alone, connect, flush, users_search_path
 from restore.shapes import Shapes
+from restore.shard_log import Unlogged
 from restore.transient import describe
 from restore.values import Converter
+from restore.writes import temporary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +70,10 @@ def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Repo
     files = read_reject_files(path)
     report = Report(backup=str(path), rejects=str(path), native=native.is_used(options.without))
     with connect(
-        options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
+        options.dsn,
+        timezone=options.timezone,
+        lock_timeout_s=options.lock_timeout_s,
+        schema=options.schema,
     ) as conn:
         try:
             loads = _match(conn, files, options, report)
@@ -132,6 +137,8 @@ class _Retry:
     ) -> None:
         self._watch = watch
         self._conn = conn
+        merges = options.on_conflict != "reject"
+        self._writes = temporary(conn) if merges else None
         self._options = replace(options, append=True, clean=False, cascade=False)
         self._limits = Limits(self._options, lambda: reports)
         self._loads = dict(zip((load.table.oid for load in loads), loads, strict=True))
@@ -168,8 +175,9 @@ class _Retry:
         ladder = self._ladder(load, report, new)
         entries = entries_of(path)
         try:
-            for group in entries:
-                self._try_group(ladder, group, report, new)
+            with users_search_path(self._conn):
+                for group in entries:
+                    self._try_group(ladder, group, report, new)
         except BaseException:
             for group in entries:
                 _keep_lines(new, group)
@@ -186,13 +194,14 @@ class _Retry:
         return Ladder(
             self._conn,
             load.table,
-            destination=destination_for(self._conn, load.table, options.on_conflict),
+            destination=destination_for(self._conn, load.table, options.on_conflict, self._writes),
             converter=converter,
             shapes=Shapes(load.table, converter),
             options=options,
             rejects=rejects,
             report=report,
             limits=self._limits,
+            log=Unlogged(self._conn, load.table.oid, self._writes),
         )
 
     def _try_group(

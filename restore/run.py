@@ -110,7 +110,10 @@ def _attempt(options: Options, watch: Watcher, confirm: Confirm | None) -> _Done
         native=native.is_used(options.without),
     )
     with connect(
-        options.dsn, timezone=options.timezone, lock_timeout_s=options.lock_timeout_s
+        options.dsn,
+        timezone=options.timezone,
+        lock_timeout_s=options.lock_timeout_s,
+        schema=options.schema,
     ) as conn:
         try:
             prepared = prepare(conn, backup, options, report, confirm)

@@ -1,40 +1,63 @@
-"""Connections to the target, set up for a load."""
+"""Connections to the target, set up for a load.
+
+What the restorer asks the server itself runs with a ``search_path`` of ``pg_catalog``, so that no
+object of another role can take the place of one of PostgreSQL's (CVE-2018-1058). What users wrote
+(CHECK functions, triggers, defaults) runs with theirs, see ``users_search_path``.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
+from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
 from restore.copy import prepare
 from restore.dsn import checked
 from restore.errors import LoadError, LostError, UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _CONNECT_TIMEOUT_S = 10
 # So psycopg begins what libpq says before it asks any server, of a port or an sslmode that is none.
 _UNUSABLE = "connection is bad: invalid "
-# What a session needs: what it makes is where it was (the database's default tablespace, unless
-# another is named), values read and written one way whatever the role's settings, no limit on
-# how long a statement may take, and no wait for the disk at each batch's commit (one durable flush
-# stands at the end). With row_security off, a policy that would hide or refuse rows is an error.
+# Temporary tables come last, not first as they do if they are not named.
+_SEARCH_PATH = "pg_catalog, pg_temp"
+# The session's search path before it was ours, kept in a setting of our own.
+_USERS_PATH = "restore.search_path"
+# New tables go where they were (the database's default tablespace, unless another is named), values
+# are read and written one way whatever the role's settings, no statement has a time limit, and no
+# batch's commit waits for the disk (one durable flush stands at the end). With row_security off, a
+# policy that would hide or refuse rows is an error.
 _SESSION = {
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
+    "array_nulls": "on",
     "bytea_output": "hex",
     "client_encoding": "UTF8",
     "default_tablespace": "",
+    "default_transaction_deferrable": "off",
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
     "extra_float_digits": "1",
     "idle_in_transaction_session_timeout": "0",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
     "row_security": "off",
+    "search_path": _SEARCH_PATH,
     "standard_conforming_strings": "on",
     "statement_timeout": "0",
     "synchronous_commit": "off",
+    "timezone_abbreviations": "Default",
+    "transform_null_equals": "off",
     "xmlbinary": "base64",
+    "xmloption": "content",
 }
 # A server that is gone without a word is noticed after a minute, unless the user says otherwise.
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -45,7 +68,7 @@ _LATER_TIMEOUTS = {140_000: "idle_session_timeout", 170_000: "transaction_timeou
 # A commit that waits for the disk waits for all that was written before it as well.
 _FLUSH = """
     SET synchronous_commit = on;
-    SELECT pg_logical_emit_message(true, 'restore', 'done')
+    SELECT pg_catalog.pg_logical_emit_message(true, 'restore', 'done')
 """
 
 # A number of our own among advisory locks, which are the database's.
@@ -61,7 +84,12 @@ _HOLDER = """
 
 
 def connect(
-    dsn: str, *, timezone: str = "UTC", lock_timeout_s: float = 60.0, helps: bool = False
+    dsn: str,
+    *,
+    timezone: str = "UTC",
+    lock_timeout_s: float = 60.0,
+    schema: str | None = None,
+    helps: bool = False,
 ) -> psycopg.Connection:
     """Connect to the target, each statement its own transaction.
 
@@ -69,6 +97,7 @@ def connect(
         dsn: a connection string or URL; empty: what libpq's own variables and files say.
         timezone: in which the server reads times that are written without a zone.
         lock_timeout_s: how long a statement waits for a lock, in seconds; 0: for ever.
+        schema: the tables' schema, if the user named one: users' code finds names there first.
         helps: the session works for a restore that another session of ours leads.
 
     Raises:
@@ -92,7 +121,7 @@ def connect(
             ) from error
         raise LostError(f"the database does not answer: {reason}") from error
     try:
-        _set_up(conn, timezone, lock_timeout_s)
+        _set_up(conn, timezone, lock_timeout_s, schema)
         if helps:
             conn.execute("SELECT pg_advisory_lock_shared(%s)", [_HELPING])
     except psycopg.Error as error:
@@ -102,8 +131,15 @@ def connect(
     return conn
 
 
-def _set_up(conn: psycopg.Connection, timezone: str, lock_timeout_s: float) -> None:
+def _set_up(
+    conn: psycopg.Connection, timezone: str, lock_timeout_s: float, schema: str | None
+) -> None:
+    path = _value(conn.execute("SELECT pg_catalog.current_setting('search_path')"))
+    if schema is not None:
+        first = sql.Identifier(schema).as_string(conn)
+        path = f"{first}, {path}" if path else first
     settings = _SESSION | {
+        _USERS_PATH: path,
         "TimeZone": timezone,
         "lock_timeout": f"{math.ceil(lock_timeout_s * 1000)}ms",
     }
@@ -112,13 +148,62 @@ def _set_up(conn: psycopg.Connection, timezone: str, lock_timeout_s: float) -> N
             settings[name] = "0"
     names, values = list(settings), list(settings.values())
     conn.execute(
-        "SELECT set_config(n, v, false) FROM unnest(%s::text[], %s::text[]) AS s(n, v)",
+        "SELECT pg_catalog.set_config(n, v, false)"
+        " FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]),"
+        " pg_catalog.unnest(%s::pg_catalog.text[])) AS s(n, v)",
         [names, values],
     )
     if conn.info.server_version >= _CHECKS_CLIENTS:
         # Not every system that a server runs on can see that a client is gone.
         with contextlib.suppress(psycopg.errors.InvalidParameterValue):
             conn.execute("SET client_connection_check_interval = '1s'")
+
+
+def _value(cursor: psycopg.Cursor[tuple[str]]) -> str:
+    [(value,)] = cursor.fetchall()
+    return value
+
+
+@contextlib.contextmanager
+def users_search_path(conn: psycopg.Connection) -> Iterator[None]:
+    """Let code that users wrote find what it names; each name in our own SQL must be qualified.
+
+    Args:
+        conn: a connection made by ``connect``. If its transaction fails within, the setting goes
+            with that transaction, or with the connection.
+    """
+    conn.execute(
+        "SELECT pg_catalog.set_config('search_path',"
+        " pg_catalog.current_setting('restore.search_path'), false)"
+    )
+    try:
+        yield
+    finally:
+        if conn.info.transaction_status in {TransactionStatus.IDLE, TransactionStatus.INTRANS}:
+            own_search_path(conn)
+
+
+@contextlib.contextmanager
+def own_names(conn: psycopg.Connection) -> Iterator[None]:
+    """Within ``users_search_path`` and a transaction, find PostgreSQL's own objects alone."""
+    conn.execute(f"SET LOCAL search_path = {_SEARCH_PATH}")
+    yield
+    conn.execute(
+        "SELECT pg_catalog.set_config('search_path',"
+        " pg_catalog.current_setting('restore.search_path'), true)"
+    )
+
+
+def own_search_path(conn: psycopg.Connection) -> None:
+    """Let the session find PostgreSQL's own objects and no others."""
+    conn.execute(f"SET search_path = {_SEARCH_PATH}")
+
+
+def users_schemas(conn: psycopg.Connection) -> list[str]:
+    """Return the schemas in which users' names are looked up, in order."""
+    with users_search_path(conn):
+        [(schemas,)] = conn.execute("SELECT pg_catalog.current_schemas(true)").fetchall()
+    return list(schemas)
 
 
 def be_alone(conn: psycopg.Connection) -> None:
@@ -149,12 +234,6 @@ def _other(conn: psycopg.Connection, lock: int) -> str:
     of = f", role {role}" if role else ""
     at = f" at {host}" if host else ""
     return f" (pid {pid}{of}{at}{f', since {since:%Y-%m-%d %H:%M:%S}' if since else ''})"
-
-
-def current_transaction(conn: psycopg.Connection) -> str:
-    """Return a transaction's number, as text: rows of later ones were written after this call."""
-    [(number,)] = conn.execute("SELECT pg_current_xact_id()::xid::text").fetchall()
-    return str(number)
 
 
 def flush(conn: psycopg.Connection) -> None:

@@ -134,7 +134,13 @@ class Sessions:
 
     def _connect(self) -> psycopg.Connection:
         options = self._options
-        conn = connect(options.dsn, lock_timeout_s=options.lock_timeout_s, helps=True)
+        conn = connect(
+            options.dsn,
+            timezone=options.timezone,
+            lock_timeout_s=options.lock_timeout_s,
+            schema=options.schema,
+            helps=True,
+        )
         self._open.append(conn)
         grant_memory(conn, self._sessions)
         return conn

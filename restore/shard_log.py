@@ -10,6 +10,8 @@ import msgspec
 import xxhash
 from msgspec.structs import replace
 
+from restore.writes import JOURNALED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from restore.report import TableReport
     from restore.shards import Left, Shard, ShardStream
     from restore.spool import Spool
+    from restore.writes import Writes
 
 _NOTE = """
     INSERT INTO restore_journal.shards AS s VALUES (
@@ -42,19 +45,26 @@ class Log(Protocol):
 
 
 class Unlogged:
-    """Notes nothing: where no journal may be, or where nothing is to be resumed.
+    """Gives transactions and notes no progress: without a journal, or with nothing to resume.
 
     Args:
-        conn: give a transaction within the one that the connection is in; None: give none, since
-            each statement is one of its own.
+        conn: the connection that loads. If it is in a transaction, steps are savepoints.
+        oid: the table.
+        writes: takes note of each step, so that its rows are known to be ours; None: nothing asks.
     """
 
-    def __init__(self, conn: psycopg.Connection | None = None) -> None:
+    def __init__(self, conn: psycopg.Connection, oid: int, writes: Writes | None) -> None:
         self._conn = conn
+        self._oid = oid
+        self._writes = writes
 
-    def step(self, _after: int, /) -> AbstractContextManager[object]:
-        """Return a transaction, if one is wanted at all."""
-        return contextlib.nullcontext() if self._conn is None else self._conn.transaction()
+    @contextlib.contextmanager
+    def step(self, _after: int, /) -> Iterator[None]:
+        """Give a transaction."""
+        with self._conn.transaction():
+            if self._writes is not None:
+                self._writes.note(self._conn, self._oid)
+            yield
 
 
 class ShardLog:
@@ -98,6 +108,7 @@ class ShardLog:
         Where that fails, the counts are again what they were.
         """
         with self._report.unless_failed(), self._conn.transaction():
+            JOURNALED.note(self._conn, self._oid)
             yield
             self._note(self._position if self._alone else after)
 
@@ -114,6 +125,7 @@ class ShardLog:
             (self._oid, self._shard.start, number, r.offset, r.ordinal, r.raw, reason)
             for number, (r, reason) in enumerate(spool)
         ]
+        JOURNALED.note(self._conn, self._oid)
         with self._conn.cursor() as cursor:
             cursor.executemany(_KEEP, rows)
         self._waiting = len(rows)

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from restore.brackets import TEXT
-from restore.destination import Destination, Sent, Value
+from restore.destination import Destination, KeptOutError, Sent, Value
 from restore.errors import LossError, NotTypedError
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
@@ -91,8 +91,8 @@ class Single:
         try:
             values, level = self._values(fields)
             retrying(partial(self._send, values, level, step))
-        except _SeenBeforeError:
-            return Refused(_SEEN_BEFORE)
+        except KeptOutError as error:
+            return Refused(Reason(level=level, message=str(error)))
         except psycopg.Error as error:
             is_ours = error.sqlstate is None and isinstance(error, psycopg.DataError)
             error.__traceback__ = None
@@ -105,8 +105,6 @@ class Single:
         with step(level) as count:
             with self._zones(values) as read:
                 sent = self._destination.insert(read)
-            if sent == Sent(0):
-                raise _SeenBeforeError
             count(sent)
 
     def _values(self, fields: Fields) -> tuple[list[Value], Rung]:
@@ -141,18 +139,17 @@ class Single:
         if self._zone == "UTC" or not any(plain):
             yield values
             return
-        with self._conn.transaction():
-            self._conn.execute("SELECT set_config('TimeZone', 'UTC', true)")
-            read = [
-                self._read(value) if is_plain else value
-                for value, is_plain in zip(values, plain, strict=True)
-            ]
-            self._conn.execute("SELECT set_config('TimeZone', %s, true)", [self._zone])
-            yield read
+        self._conn.execute("SELECT pg_catalog.set_config('TimeZone', 'UTC', true)")
+        read = [
+            self._read(value) if is_plain else value
+            for value, is_plain in zip(values, plain, strict=True)
+        ]
+        self._conn.execute("SELECT pg_catalog.set_config('TimeZone', %s, true)", [self._zone])
+        yield read
 
     def _read(self, value: Value) -> Value:
         """Have the server read a literal now."""
-        query = sql.SQL("SELECT {}::text").format(value.expression)
+        query = sql.SQL("SELECT {}::pg_catalog.text").format(value.expression)
         [(text,)] = self._conn.execute(query, [value.value]).fetchall()
         return Value(value.column, text, _PLACEHOLDER)
 
@@ -195,14 +192,7 @@ def fields_of(raw: bytes) -> Fields:
     return _fields.decode(raw)
 
 
-class _SeenBeforeError(Exception):
-    """The backup has had the record's key before."""
-
-
 _PLACEHOLDER = sql.SQL("%s")
-_SEEN_BEFORE = Reason(
-    level="row", message="a record before it in this backup has the same key", duplicate=True
-)
 
 
 def _expression(column: Column, raw: bytes, *, as_literal: bool) -> sql.Composable:
@@ -210,16 +200,20 @@ def _expression(column: Column, raw: bytes, *, as_literal: bool) -> sql.Composab
     if as_literal and column.type.name == "timestamp":
         # PostgreSQL drops an offset in a literal of this type in silence. This converts it to the
         # session's zone, which is UTC where it matters.
-        return sql.SQL("CAST(CAST(%s AS timestamptz) AS timestamp)")
+        return sql.SQL("CAST(CAST(%s AS pg_catalog.timestamptz) AS pg_catalog.timestamp)")
     element = column.type.element
     if column.type.kind == "c" and raw[:1] == b"{":
         name = sql.Identifier(column.type.schema, column.type.name)
-        return sql.SQL("json_populate_record(NULL::{}, %s::json)").format(name)
+        return sql.SQL("pg_catalog.json_populate_record(NULL::{}, %s::pg_catalog.json)").format(
+            name
+        )
     if element is not None and element.kind == "c" and raw[:1] == b"[":
         name = sql.Identifier(element.schema, element.name)
         query = (
-            "ARRAY(SELECT CASE WHEN json_typeof(e) <> 'null' THEN json_populate_record(NULL::{}, e)"
-            " END FROM json_array_elements(%s::json) AS e)"
+            "ARRAY(SELECT CASE WHEN pg_catalog.json_typeof(restore_item.e)"
+            " OPERATOR(pg_catalog.<>) 'null'"
+            " THEN pg_catalog.json_populate_record(NULL::{}, restore_item.e) END"
+            " FROM pg_catalog.json_array_elements(%s::pg_catalog.json) AS restore_item(e))"
         )
         return sql.SQL(query).format(name)
     return _PLACEHOLDER

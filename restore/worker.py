@@ -103,6 +103,7 @@ def main(descriptor: int) -> None:
             options.dsn,
             timezone=options.timezone,
             lock_timeout_s=options.lock_timeout_s,
+            schema=options.schema,
             helps=True,
         )
     except RestoreError as error:

@@ -25,6 +25,7 @@ from restore.plan import Load
 from restore.rejects import RejectFile
 from restore.report import TableReport
 from restore.shapes import Shapes
+from restore.shard_log import Unlogged
 from restore.shards import Shard
 from restore.values import Converter
 
@@ -117,13 +118,14 @@ class Table:
     def ladder(self, kept: Kept) -> Ladder:
         return Ladder(
             *(self.conn, self.table),
-            destination=destination_for(self.conn, self.table, "reject"),
+            destination=destination_for(self.conn, self.table, "reject", None),
             converter=kept.converter,
             shapes=Shapes(self.table, kept.converter),
             options=self.options,
             rejects=kept.rejects,
             report=kept.report,
             limits=Limits(self.options, lambda: [kept.report]),
+            log=Unlogged(self.conn, self.table.oid, None),
         )
 
     def _put_aside(self, only: str) -> tuple[list[UniqueAside], Callable[[], None]]:
