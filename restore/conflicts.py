@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 # Strategy 3 of a B-tree is its equality; an exclusion constraint names its operators itself, also
 # one of WITHOUT OVERLAPS. Expressions come with PostgreSQL's own names unqualified.
 _CONFLICTS = """
-    SELECT c.relname, i.indimmediate, pg_get_expr(i.indpred, i.indrelid),
-           COALESCE((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AND NOT i.indisexclusion,
+    SELECT c.relname,
            ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false)
                  FROM generate_series(1, i.indnkeyatts) n ORDER BY n),
            ARRAY(SELECT format('OPERATOR(%%I.%%s)', s.nspname, o.oprname)
@@ -30,12 +29,15 @@ _CONFLICTS = """
                  JOIN pg_operator o ON o.oid = COALESCE(x.conexclop[u.n], a.amopopr)
                  JOIN pg_namespace s ON s.oid = o.oprnamespace
                  WHERE u.n <= i.indnkeyatts ORDER BY u.n),
+           pg_get_expr(i.indpred, i.indrelid),
            ARRAY(SELECT CASE WHEN l.oid IS NOT NULL
                         THEN format(' COLLATE %%I.%%I', s.nspname, l.collname) ELSE '' END
                  FROM unnest(i.indcollation::oid[]) WITH ORDINALITY AS u(collation_oid, n)
                  LEFT JOIN pg_collation l ON l.oid = u.collation_oid
                  LEFT JOIN pg_namespace s ON s.oid = l.collnamespace
-                 WHERE u.n <= i.indnkeyatts ORDER BY u.n)
+                 WHERE u.n <= i.indnkeyatts ORDER BY u.n),
+           COALESCE((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AND NOT i.indisexclusion,
+           i.indimmediate
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     LEFT JOIN pg_constraint x ON x.conindid = i.indexrelid AND x.conrelid = i.indrelid
                              AND x.conexclop IS NOT NULL
@@ -51,51 +53,55 @@ class Conflict:
 
     Attributes:
         name: the index's.
-        immediate: it is checked row by row; ON CONFLICT takes no other.
-        predicate: only rows for which it is true are compared, as SQL; None: all.
-        nulls_not_distinct: NULL conflicts with NULL.
         terms: columns and expressions, as SQL over the table.
         operators: how each pair of terms is compared, qualified.
+        predicate: only rows for which it is true are compared, as SQL; None: all.
         collations: what follows each term: `` COLLATE ...``, or nothing.
+        nulls_not_distinct: NULL conflicts with NULL.
+        immediate: it is checked row by row; ON CONFLICT takes no other.
     """
 
     name: str
-    immediate: bool
-    predicate: str | None
-    nulls_not_distinct: bool
     terms: list[str]
     operators: list[str]
-    collations: list[str]
+    predicate: str | None = None
+    collations: list[str] | None = None
+    nulls_not_distinct: bool = False
+    immediate: bool = True
 
-    def select(self, table: str, source: sql.Composable, where: sql.Composable) -> sql.Composed:
+    def select(
+        self, table: str, source: sql.Composable, where: sql.Composable | None = None
+    ) -> sql.Composed:
         """Return a query for the terms, ``k0``, ``k1``, ..., and the ctid of the rows it compares.
 
         Args:
             table: the table's name. As the alias it lets expressions name the whole row.
             source: where the rows are.
-            where: what is true of the rows wanted.
+            where: what is true of the rows wanted; None: all are.
         """
+        collations = self.collations or [""] * len(self.terms)
         terms = [
             sql.SQL(f"({term}){collation} AS {{}}").format(sql.Identifier(f"k{n}"))
-            for n, (term, collation) in enumerate(zip(self.terms, self.collations, strict=True))
+            for n, (term, collation) in enumerate(zip(self.terms, collations, strict=True))
         ]
         return sql.SQL("SELECT {0}.ctid AS row_id, {1} FROM {2} AS {0} WHERE {3} AND {4}").format(
             sql.Identifier(table),
             sql.SQL(", ").join(terms),
             source,
             sql.SQL(f"({self.predicate})" if self.predicate else "true"),
-            where,
+            where or sql.SQL("true"),
         )
 
     def matches(self, one: str, other: str) -> sql.Composed:
         """Return what is true of two rows of ``select`` that conflict, by their aliases."""
         pairs = [
-            self._same(sql.Identifier(one, f"k{n}"), operator, sql.Identifier(other, f"k{n}"))
+            self.same(sql.Identifier(one, f"k{n}"), operator, sql.Identifier(other, f"k{n}"))
             for n, operator in enumerate(self.operators)
         ]
         return sql.SQL(" AND ").join(pairs)
 
-    def _same(self, one: sql.Identifier, operator: str, other: sql.Identifier) -> sql.Composed:
+    def same(self, one: sql.Identifier, operator: str, other: sql.Identifier) -> sql.Composed:
+        """Return what is true of two values that an operator of the index takes as equal."""
         same = sql.SQL("{} {} {}").format(one, sql.SQL(operator), other)
         if not self.nulls_not_distinct:
             return same

@@ -207,7 +207,7 @@ class Merged:
         name = self._table.name
         found = [
             _CONFLICTING.format(
-                staged=conflict.select(name, _STAGING, sql.SQL("true")),
+                staged=conflict.select(name, _STAGING),
                 there=conflict.select(name, self._table.only, self._there),
                 matches=conflict.matches("restore_new", "restore_old"),
             )

@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from restore.plain import is_plain, plain_origins
+from restore.session import users_search_path
 from restore.spool import Spool
 from restore.twice import Twice, all_there
 
@@ -129,7 +130,7 @@ class Duplicates:
         oid = table.load.table.oid
         self._taken = sql.Identifier(schema, f"taken_{oid}")
         self._keys = [
-            Twice(key, table.load.table.only, sql.Identifier(schema, f"twice_{oid}_{number}"))
+            Twice(key, table.load.table, sql.Identifier(schema, f"twice_{oid}_{number}"))
             for number, key in enumerate(keys)
         ]
         # What tells a row from all others, whether it is aside or in place. A partial key does not:
@@ -179,39 +180,45 @@ class Duplicates:
     def _take_out(self) -> bool:
         """Do so within a transaction; False: it has to be rolled back."""
         self._conn.execute(_SORT)
-        conditions: list[sql.Composable] = []
-        expected: list[int] = []
+        found: list[sql.Composable] = []
         for key in self._keys:  # all of them before a row leaves
             self._conn.execute(_DROP.format(key.store))
             self._conn.execute(key.note())
-            rows = self._number(sql.SQL("SELECT sum(count) FROM {}").format(key.store))
-            if rows > MOST_ROWS:
+            expected = self._number(sql.SQL("SELECT sum(t.rows) FROM {} AS t").format(key.store))
+            if expected > MOST_ROWS:
                 return False
-            condition = key.condition(self._conn)
-            if condition is not None:
-                conditions.append(condition)
-                expected.append(rows)
-        if not conditions:
+            rows = key.rows(self._conn)
+            if rows is None:
+                continue
+            found.append(rows)
+            # Grouping compares by the type's own equality, the key by its operator class's.
+            if self._number(_COUNT_ROWS.format(rows)) != expected:
+                return False
+        if not found:
             return False  # it is not these keys that forbid something
-        self.count = self._delete(conditions)
+        rows = sql.SQL(" UNION ").join(found)
+        self.count = self._delete(rows)
         size = self._number(_SIZE.format(self._taken))
-        # Grouping compares as the key does, "=" as the search path lets it: they might differ.
-        same = [self._number(_COUNT.format(self._taken, _flag(n))) for n in range(len(expected))]
-        return self.count <= MOST_ROWS and size <= _MOST_VALUE_BYTES and same == expected
+        # A row of another session's is not ours to take out.
+        alone = self._number(_COUNT_ROWS.format(rows)) == 0
+        return alone and self.count <= MOST_ROWS and size <= _MOST_VALUE_BYTES
 
-    def _delete(self, conditions: list[sql.Composable]) -> int:
-        """Delete rows of which any is true; keep which, and the texts by which they are found."""
+    def _delete(self, rows: sql.Composable) -> int:
+        """Delete rows that this restore wrote; keep the texts by which their records are found."""
+        table = self._table.load.table
+        writes = self._table.load.writes
+        ours = sql.SQL("true") if writes is None else writes.wrote(table.oid, "restore_row")
         texts = [
             # Told apart by their bytes, however the column compares.
-            sql.SQL('{}::text COLLATE "C" AS {}').format(sql.Identifier(name), text)
+            sql.SQL('{}::text COLLATE "C" AS {}').format(sql.Identifier("restore_row", name), text)
             for name, text in self._texts.items()
         ]
-        noted = [sql.SQL("{} AS {}").format(test, _flag(n)) for n, test in enumerate(conditions)]
         parts: dict[str, sql.Composable] = {
-            "table": self._table.load.table.only,
+            "table": table.only,
             "store": self._taken,
-            "values": sql.SQL(", ").join([*texts, *noted]),
-            "condition": sql.SQL(" OR ").join(conditions),
+            "values": sql.SQL(", ").join(texts),
+            "rows": rows,
+            "ours": ours,
         }
         self._conn.execute(_DROP.format(self._taken))
         self._conn.execute(_MAKE_STORE.format(**parts))
@@ -262,8 +269,9 @@ class Duplicates:
         report = self._table.report
         report.count_again(self.count)
         try:
-            for record, _ in self._found:
-                reload(record)
+            with users_search_path(self._conn):
+                for record, _ in self._found:
+                    reload(record)
         except BaseException:
             report.read = report.decided
             raise
@@ -278,11 +286,6 @@ class Duplicates:
                 self._conn.execute(_DROP.format(store))
 
 
-def _flag(number: int) -> sql.Identifier:
-    """Return the column that tells whether a row shared the value of a key."""
-    return sql.Identifier(f"f{number}")
-
-
 # Nearly all values are different: to sort them takes a third of the time of hashing them (390,000
 # bigints: 0.2 s to 0.6 s). An index is built with as much memory.
 _SORT = """
@@ -290,10 +293,14 @@ _SORT = """
     SELECT set_config('work_mem', current_setting('maintenance_work_mem'), true)
 """
 _DROP = sql.SQL("DROP TABLE IF EXISTS {}")
-_MAKE_STORE = sql.SQL("CREATE TABLE {store} AS SELECT {values} FROM {table} WITH NO DATA")
+_MAKE_STORE = sql.SQL(
+    "CREATE TABLE {store} AS SELECT {values} FROM {table} AS restore_row WITH NO DATA"
+)
+_COUNT_ROWS = sql.SQL("SELECT count(*) FROM ({}) AS restore_found")
 _TAKE_OUT = sql.SQL(
-    "WITH gone AS (DELETE FROM {table} WHERE {condition} RETURNING {values})"
-    " INSERT INTO {store} SELECT * FROM gone"
+    "WITH restore_gone AS (DELETE FROM {table} AS restore_row"
+    " WHERE restore_row.ctid = ANY (ARRAY({rows})) AND {ours} RETURNING {values})"
+    " INSERT INTO {store} SELECT restore_gone.* FROM restore_gone"
 )
 _EXCLUSIONS = sql.SQL("SELECT count(*) FROM pg_index WHERE indrelid = {} AND indisexclusion")
 _COUNT = sql.SQL("SELECT count(*) FROM {} WHERE {}")

@@ -16,7 +16,9 @@ from psycopg import sql
 from restore.back import make_again
 from restore.notes import INDEXES, noted
 from restore.sequences import set_sequences
+from restore.session import users_search_path
 from restore.sessions import Sessions, grant_workers
+from restore.transient import is_lost
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -167,7 +169,15 @@ def finish(conn: psycopg.Connection, table: Table) -> list[str]:
         psycopg.Error: the server refused.
     """
     warnings = set_sequences(conn, table)
-    conn.execute(_analyze_statement(table))
+    try:
+        with conn.transaction(), users_search_path(conn):
+            conn.execute(_analyze_statement(table))
+    except psycopg.Error as error:
+        if is_lost(error):
+            raise
+        # An expression that statistics are kept of may not bear some row.
+        why = " ".join((error.diag.message_primary or str(error)).split())
+        warnings.append(f"no statistics were gathered ({why}): ANALYZE the table yourself")
     return warnings
 
 

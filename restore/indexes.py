@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # Left in place: indexes of partitioned tables and of partitions, which hang on one another; those
 # of exclusion constraints (WITHOUT OVERLAPS is one too), which compare in their own way; invalid
 # ones; members of extensions; those that the role could not make again; and a published table's
-# replica identity, without which nothing could be deleted from it.
+# replica identity, without which nothing could be deleted from it; and those that call a function
+# in SQL or a procedural language, which are filled row by row with the users' search path.
 _INDEXES = """
     WITH published (schema_name, table_name) AS MATERIALIZED (
         SELECT t.schemaname, t.tablename FROM pg_publication_tables t
@@ -49,6 +50,11 @@ _INDEXES = """
                       WHERE d.deptype = 'e' AND ((d.classid = 'pg_class'::regclass
                                                   AND d.objid = c.oid)
                          OR (d.classid = 'pg_constraint'::regclass AND d.objid = k.oid)))
+      AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_proc f ON f.oid = d.refobjid
+                      JOIN pg_language l ON l.oid = f.prolang
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                        AND d.refclassid = 'pg_proc'::regclass
+                        AND l.lanname NOT IN ('internal', 'c'))
       AND NOT ((i.indisreplident OR (r.relreplident = 'd' AND i.indisprimary))
                AND EXISTS (SELECT FROM published p
                            WHERE (p.schema_name, p.table_name) = (n.nspname, r.relname)))
@@ -71,7 +77,15 @@ _UNIQUE = """
                            WHERE a.attrelid IN (i.indexrelid, i.indrelid)
                              AND NOT a.attisdropped AND NOT l.collisdeterministic),
            pg_get_expr(i.indpred, i.indrelid),
-           COALESCE((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false)
+           COALESCE((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false),
+           ARRAY(SELECT format('OPERATOR(%%I.%%s)', s.nspname, o.oprname)
+                 FROM unnest(i.indclass::oid[]) WITH ORDINALITY AS u(class, n)
+                 JOIN pg_opclass k ON k.oid = u.class
+                 JOIN pg_amop a ON a.amopfamily = k.opcfamily AND a.amopstrategy = 3
+                      AND a.amoplefttype = k.opcintype AND a.amoprighttype = k.opcintype
+                 JOIN pg_operator o ON o.oid = a.amopopr
+                 JOIN pg_namespace s ON s.oid = o.oprnamespace
+                 WHERE u.n <= i.indnkeyatts ORDER BY u.n)
     FROM pg_index i WHERE i.indexrelid = ANY(%s) AND i.indisunique
 """
 
@@ -88,6 +102,7 @@ class UniqueAside:
             compares in another way than with ``=``.
         predicate: SQL; only rows for which it is true are compared. None: all rows.
         nulls_not_distinct: NULL is like NULL; else a row with a NULL in its key is like no other.
+        operators: the equality of each term, qualified: ``OPERATOR(pg_catalog.=)``.
     """
 
     name: str
@@ -95,6 +110,7 @@ class UniqueAside:
     terms: tuple[str, ...] | None
     predicate: str | None = None
     nulls_not_distinct: bool = False
+    operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +238,7 @@ def _unique(  # noqa: PLR0917 - a row of the query
     by_equality: bool,  # noqa: FBT001
     predicate: str | None,
     nulls_not_distinct: bool,  # noqa: FBT001
+    operators: list[str],
 ) -> UniqueAside:
     plain = tuple(column for column in columns if column is not None)
     return UniqueAside(
@@ -230,4 +247,5 @@ def _unique(  # noqa: PLR0917 - a row of the query
         tuple(terms) if by_equality else None,
         predicate,
         nulls_not_distinct,
+        tuple(operators),
     )

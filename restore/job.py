@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 
 from restore.aside import put_keys_aside, put_triggers_aside, quiet_warning
 from restore.back import CAN_RESUME, STILL_ASIDE, bring_back, bring_triggers_back
+from restore.deleting import empty_in_one
 from restore.destination import key_to_replace_by
 from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
@@ -19,12 +20,13 @@ from restore.limits import Limits
 from restore.loading import Loading
 from restore.notes import JOURNAL
 from restore.orphans import Orphans
-from restore.prepare import empty_in_one
 from restore.progress import Stage
 from restore.rejects import RejectFile, file_names, keep_older
 from restore.report import TableReport
 from restore.resume import deciding, journaled, take_up
+from restore.sequences import set_sequences
 from restore.session import connect, flush
+from restore.table_state import TableState
 from restore.table_work import TableWork, remove
 from restore.tally import Tally
 from restore.transient import is_lost
@@ -95,7 +97,8 @@ class Job:
             oid = load.table.oid
             counts = TableReport(schema=names[oid][0], table=names[oid][1], file=load.file.name)
             rejects = RejectFile(rejects_folder, *names[oid], file)
-            self._works[oid] = TableWork(load, counts, rejects, rejects_folder)
+            state = TableState(append=options.append, journaled=load.journaled)
+            self._works[oid] = TableWork(load, counts, rejects, rejects_folder, state=state)
         self._report = report
         report.tables += [work.report for work in self._works.values()]
         self._tally = Tally(list(self._works.values()), watch)
@@ -114,6 +117,7 @@ class Job:
                 self._begin()
                 aside = self._put_aside()
                 self._empty()
+                self._advance_sequences()
                 self._load_all(aside)
                 self._watch(Stage("foreign keys"))
                 self._bring_back(aside)
@@ -156,6 +160,12 @@ class Job:
         self._conn.execute("SET CONSTRAINTS ALL IMMEDIATE")  # to know which record it is
         if not self._options.append:
             empty_in_one(self._conn, self._plan.tables.values())
+
+    def _advance_sequences(self) -> None:
+        """Set sequences beyond rows that were there before, so that no record gets their keys."""
+        if self._options.append and not self._options.dry_run:
+            for table in self._plan.tables.values():
+                set_sequences(self._conn, table)
 
     def _put_aside(self) -> tuple[ForeignKey, ...]:
         """Put foreign keys and triggers aside; return the keys. A dry run's shadows have none.
@@ -221,7 +231,7 @@ class Job:
         if self._options.atomic:
             return self._plan.cyclic
         if not self._options.append:
-            return self._plan.keys
+            return tuple(key for key in self._plan.keys if key.table not in self._plan.fixed)
         if self._options.on_conflict != "replace":
             return self._plan.cyclic
         told_by = {oid: key_to_replace_by(table) for oid, table in self._plan.tables.items()}
@@ -269,7 +279,7 @@ class Job:
     def _settle(self) -> None:
         """Note what the tables' counts and rejects are now."""
         for work in self._works.values():
-            work.note(self._conn, "finished")
+            work.save(self._conn)
 
     def _bring_back_after(self, error: BaseException) -> None:
         """Bring back what is aside after a load that failed, if that can be, and is of use."""

@@ -4,20 +4,12 @@ Whatever ends a restore, the journal says of every record before a place in its 
 its table or among the rejects: the note of it is committed with the row, or not at all. So another
 process can go on from there. The journal is in schema ``restore_journal``, beside the notes of what
 is aside, and goes when all is done.
-
-Each table is in one of these phases:
-
-- ``loading``: its indexes may be aside, and parts of its file are loaded in any order;
-- ``ordered``: its indexes are in place, and its file is loaded from its start to its end;
-- ``loaded``: all its records are decided, but for those that a key forbids that is aside;
-- ``taken``: duplicates were taken out, and are not all decided again: it has to be loaded again;
-- ``finished``: all its keys and indexes are in place.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -34,8 +26,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.plan import Load
-
-Phase = Literal["loading", "ordered", "loaded", "taken", "finished"]
+    from restore.table_state import Phase
 
 # Notes of another form are not read: then this restore was begun by another version.
 _FORMAT = 2

@@ -12,13 +12,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
 
 from restore import journal
 from restore.aside import put_indexes_aside, read_triggers, unique_aside
 from restore.back import bring_indexes_back
 from restore.catalog import read_tables
 from restore.crew import Crew
+from restore.deleting import empty_own
 from restore.duplicates import reload_duplicates
 from restore.filling import Manner, may_be_fresh
 from restore.finish import Finisher, finish
@@ -30,6 +30,7 @@ from restore.shares import Shares
 from restore.table_work import remove
 from restore.tasks import Tasks
 from restore.transient import is_data_error, retrying
+from restore.writes import JOURNALED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
 
     from restore.catalog import ForeignKey
     from restore.duplicates import Outcome
-    from restore.journal import Phase
     from restore.limits import Limits
     from restore.options import Options
     from restore.plan import Load
+    from restore.table_state import Event
     from restore.table_work import TableWork
     from restore.tally import Tally
 
@@ -99,8 +100,6 @@ class Loading:
         self._shares = Shares(options, works)
         self._finisher: Finisher | None = None
         self._finishing: list[tuple[TableWork, Future[list[str]]]] = []
-        self._uncut: list[TableWork] = []  # of which a seam did not hold
-        self._again: set[int] = set()
 
     def run(self) -> None:
         """Load all tables, and wait until they are finished.
@@ -115,30 +114,26 @@ class Loading:
                 work.report.warnings += finish(self._conn, work.load.table)
             return
         for work in self._works:
-            self._begin_again(work)
+            self._go_back(work)
             self._put_indexes_aside(work)
         self._find_manners()
         with Finisher(self._options) as self._finisher:
             self._run()
-        if left := [work.report.table for work in self._works if work.phase != "finished"]:
+        if left := [work.report.table for work in self._works if work.state.next_step != "nothing"]:
             raise AssertionError(f"not loaded: {', '.join(left)}")
 
-    def _begin_again(self, work: TableWork) -> None:
-        """See that a table can go on that another process has begun to load.
-
-        Where that was in the middle of what nobody else can end, it is loaded from its beginning.
-        """
-        if work.phase == "taken":
-            self._empty(work, "ordered")
-        elif not work.seams_hold:
-            self._empty(work, work.phase)
-        if work.phase == "ordered":
-            self._again.add(work.load.table.oid)
+    def _go_back(self, work: TableWork) -> None:
+        """Start over where a killed process left a table that cannot go on from there."""
+        if work.state.phase == "taken":
+            self._start_over(work, "interrupted")
+        elif not work.state.boundaries_hold:
+            self._start_over(work, "misread")
+        if work.state.phase == "ordered":
             self._build_indexes(work)
 
     def _find_manners(self) -> None:
         """Find the tables that may be filled in one COPY, and how."""
-        loading = [work for work in self._works if work.phase == "loading"]
+        loading = [work for work in self._works if work.state.phase == "loading"]
         large = [work for work in loading if work.load.file.disk_bytes >= _WORTH_BYTES]
         alone = self._options.append or self._options.triggers
         oids = [work.load.table.oid for work in large]
@@ -162,29 +157,29 @@ class Loading:
                 self._finisher.loads_are_done()
             self.workers_peak_bytes = crew.peak_bytes
             self.warnings += crew.warnings
-            while self._uncut:
-                work = self._uncut.pop()
-                self._empty(work, work.phase)
+            for work in [work for work in self._works if work.state.next_step == "reload"]:
+                self._start_over(work, "misread")
                 self._load_whole(crew, work)
             while self._finishing:
                 work, future = self._finishing.pop(0)
                 try:
                     work.report.warnings += future.result()
                 except psycopg.Error as error:
-                    if not is_data_error(error) or work.load.table.oid in self._again:
+                    if not (is_data_error(error) and work.state.may("refused")):
                         raise
-                    self._load_again(crew, work)
+                    self._load_with_indexes(crew, work)
 
     def _go_on(self, work: TableWork) -> None:
         """Finish a table of which nothing is left to load."""
-        if work.phase in {"loading", "ordered"} and not work.has_tasks:
-            work.begun()
+        step = work.state.next_step
+        if step == "load" and not work.has_tasks:
+            work.begin_nothing()
             self._heard(work)
-        elif work.phase in {"loaded", "finished"}:
+        elif step in {"finish", "nothing"}:
             self._tally.done(work)
             self._tasks.done(work.load.table.oid)
-        if work.phase == "loaded":
-            self._finish(work, [])
+            if step == "finish":
+                self._finish(work, [])
 
     def _order(self) -> list[TableWork]:
         """Return the tables: parents first, or, where no foreign key minds, the largest first.
@@ -209,10 +204,7 @@ class Loading:
     def _heard(self, work: TableWork) -> None:
         """Take note that something new is known of a table, maybe that it is loaded."""
         self._tally.tell()
-        if not work.is_done:
-            return
-        if not work.seams_hold:
-            self._uncut.append(work)
+        if work.state.next_step != "finish":
             return
         parts = work.gather()
         self._tally.done(work)
@@ -229,7 +221,7 @@ class Loading:
             partial(self._isolate_duplicates, work),
             suspect=bool(work.report.rejected),
             before=partial(work.note_loaded, parts),
-            after=partial(work.note, phase="finished"),
+            after=partial(work.note, event="finished"),
         )
         self._finishing.append((work, future))
 
@@ -254,14 +246,13 @@ class Loading:
             schema=JOURNAL,
         )
 
-    def _load_again(self, crew: Crew, work: TableWork) -> None:
-        """Load a table once more, with its indexes in place.
+    def _load_with_indexes(self, crew: Crew, work: TableWork) -> None:
+        """Load a table from the beginning, with its indexes in place.
 
         Some record holds what an index cannot (a text too long for it, say): an index that is there
         tells which one.
         """
-        self._again.add(work.load.table.oid)
-        self._empty(work, "ordered")
+        self._start_over(work, "refused")
         self._build_indexes(work)
         self._load_whole(crew, work)
 
@@ -269,23 +260,26 @@ class Loading:
         build = partial(bring_indexes_back, self._conn, work.load.table)
         retrying(build, states=_TOO_LARGE, attempts=10)
 
-    def _empty(self, work: TableWork, phase: Phase) -> None:
-        """Empty a table, and forget what was loaded of it."""
+    def _start_over(self, work: TableWork, event: Event) -> None:
+        """Empty a table that holds this restore's rows alone, and forget what was loaded of it.
+
+        Raises:
+            LoadError: it holds rows of others.
+        """
+        phase = work.state.after(event)
         table = work.load.table
         with self._conn.transaction():
-            try:
-                # Not a DELETE, if it can be: an index is also built over rows that just went.
-                with self._conn.transaction():
-                    self._conn.execute(sql.SQL("TRUNCATE {}").format(table.only))
-            except psycopg.errors.FeatureNotSupported:  # tables outside the backup refer to it
-                self._conn.execute(sql.SQL("DELETE FROM {}").format(table.only))
-            if work.load.journaled:
-                journal.reset(self._conn, table.oid, phase)
-        work.phase = phase
-        work.drop()
+            empty_own(self._conn, table, JOURNALED)
+            journal.reset(self._conn, table.oid, phase)
+        work.start_over(phase)
 
     def _put_indexes_aside(self, work: TableWork) -> None:
-        keep = self._options.append or self._options.keep_indexes or work.phase != "loading"
+        keep = (
+            work.load.fixed
+            or self._options.append
+            or self._options.keep_indexes
+            or work.state.phase != "loading"
+        )
         if keep or work.load.file.disk_bytes < _WORTH_BYTES or not self._may_alter:
             return
         table = work.load.table

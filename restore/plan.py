@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from restore.backup import TableFile
     from restore.catalog import ForeignKey, Table
     from restore.writes import Writes
@@ -17,13 +19,15 @@ class Load:
     """One table file and the table that takes it.
 
     ``journaled``: the journal notes how far its load is. ``writes``: takes note of the
-    transactions that write its rows; None: nothing asks for them.
+    transactions that write its rows; None: nothing asks for them. ``fixed``: its rows may not be
+    deleted again, so its keys and indexes stay in place.
     """
 
     file: TableFile
     table: Table
     journaled: bool = False
     writes: Writes | None = None
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,14 @@ class Plan:
     are loaded one after the other: those in a cycle or of a table to itself, and those to tables
     from which such keys may take rows out again. ``outside`` are tables that are not loaded and
     that ``keys`` refer to: of a dry run alone, whose tables have no foreign keys of their own.
+    ``fixed`` are the tables whose rows may not be deleted again, and those that they refer to.
     """
 
     loads: tuple[Load, ...]
     keys: tuple[ForeignKey, ...]
     cyclic: tuple[ForeignKey, ...]
     outside: tuple[Table, ...] = ()
+    fixed: frozenset[int] = frozenset()
 
     @property
     def tables(self) -> dict[int, Table]:
@@ -47,8 +53,16 @@ class Plan:
         return {load.table.oid: load.table for load in self.loads}
 
 
-def make_plan(files: dict[int, TableFile], tables: dict[int, Table]) -> Plan:
-    """Order the tables so that what is referred to comes first, as far as cycles allow."""
+def make_plan(
+    files: dict[int, TableFile], tables: dict[int, Table], *, fixed: Iterable[int] = ()
+) -> Plan:
+    """Order the tables so that what is referred to comes first, as far as cycles allow.
+
+    Args:
+        files: the file of each table, by oid.
+        tables: the tables, by oid.
+        fixed: those whose rows may not be deleted again.
+    """
     keys = [key for table in tables.values() for key in table.foreign_keys if key.parent in tables]
     parents: dict[int, set[int]] = {oid: set() for oid in tables}
     for key in keys:
@@ -66,8 +80,10 @@ def make_plan(files: dict[int, TableFile], tables: dict[int, Table]) -> Plan:
     while more := [k for k in keys if k.parent in at_risk and k not in cyclic]:
         cyclic += more
         at_risk |= {key.table for key in more}
-    loads = tuple(Load(files[oid], tables[oid]) for oid in sorter.static_order())
-    return Plan(loads, tuple(keys), tuple(cyclic))
+    # A row that others refer to by a key that holds cannot be deleted either.
+    held = frozenset(fixed).union(*(reached[oid] for oid in fixed))
+    loads = tuple(Load(files[oid], tables[oid], fixed=oid in held) for oid in sorter.static_order())
+    return Plan(loads, tuple(keys), tuple(cyclic), fixed=held)
 
 
 def _reach(start: int, parents: dict[int, set[int]]) -> set[int]:

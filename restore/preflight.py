@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from restore.aside import read_triggers
-from restore.errors import LoadError
+from restore.errors import LoadError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,9 +45,14 @@ _RIGHTS = """
     WHERE c.oid = ANY(%s) ORDER BY n.nspname, c.relname
 """
 
-_INSERT_RULES = """
-    SELECT c.relname, r.rulename FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
-    WHERE r.ev_class = ANY(%s) AND r.ev_type = '3' AND r.ev_enabled <> 'D' ORDER BY 1, 2
+# Rules that apply in this session: ON UPDATE is event 2, ON INSERT 3.
+_RULES = """
+    SELECT c.relname, r.rulename, CASE r.ev_type WHEN '3' THEN 'INSERT' ELSE 'UPDATE' END
+    FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+    WHERE r.ev_class = ANY(%s) AND r.ev_type = ANY(%s)
+      AND r.ev_enabled = ANY(CASE current_setting('session_replication_role')
+                             WHEN 'replica' THEN '{A,R}'::"char"[] ELSE '{A,O}'::"char"[] END)
+    ORDER BY 1, 2
 """
 
 
@@ -106,14 +111,12 @@ def shown_target(conn: psycopg.Connection, server: Server) -> str:
 
 def check_rights(
     conn: psycopg.Connection, server: Server, oids: Iterable[int], options: Options
-) -> list[str]:
-    """See that the role may load these tables, row by row and in a COPY.
-
-    Returns:
-        Warnings.
+) -> None:
+    """Check that the role may load these tables, row by row and in a COPY.
 
     Raises:
         LoadError: it may not; the line names the table, and what to grant.
+        SchemaError: a table has a rule that rows which are inserted one by one would go through.
     """
     tables = list(oids)
     for right in _read_rights(conn, tables):
@@ -137,10 +140,12 @@ def check_rights(
             f"a dry run needs temporary tables, which role {server.role} may not make:"
             f" {_grant(conn, 'TEMP', 'DATABASE', server.database, role=server.role)}"
         )
-    return [
-        f"table {table} has the INSERT rule {rule}, which rows that are copied do not go through"
-        for table, rule in conn.execute(_INSERT_RULES, [tables]).fetchall()
-    ]
+    events = ["3"] if options.on_conflict == "reject" else ["2", "3"]
+    for table, rule, event in conn.execute(_RULES, [tables, events]).fetchall():
+        raise SchemaError(
+            f"table {table} has the {event} rule {rule}, which would rewrite what the restore"
+            f" inserts: ALTER TABLE {table} DISABLE RULE {rule} for the restore"
+        )
 
 
 def check_may_empty(conn: psycopg.Connection, server: Server, oids: Iterable[int]) -> None:

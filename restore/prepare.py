@@ -14,6 +14,8 @@ from psycopg import sql
 
 from restore import catalog
 from restore.begun import find_begun, see_nothing_begun
+from restore.conflicts import read_conflicts
+from restore.deleting import keepers, refuses_update
 from restore.destination import key_to_replace_by
 from restore.dry_run import shadow_plan
 from restore.errors import BackupError, SchemaError
@@ -33,10 +35,7 @@ from restore.session import be_alone
 from restore.transient import retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from restore.backup import Backup
-    from restore.catalog import Table
     from restore.journal import Begun, LoadedTable
     from restore.matching import Match
     from restore.options import Options
@@ -99,21 +98,24 @@ def prepare(
     report.left_out += [*backup.left_out, *matches.left_out]
     report.warnings += [*backup.warnings, *matches.warnings]
     report.warnings += _check_inheritance(conn, found)
-    report.warnings += check_rights(conn, server, found, options)
+    check_rights(conn, server, found, options)
     if begun is not None:
         if begun.backup != str(backup.path.absolute()):
             raise BackupError(f"the restore to be resumed is of {begun.backup}: give that")
-        plan, loaded = resumed_plan(conn, begun, found, options)
+        kept = keepers(conn, found, triggers=options.triggers)
+        plan, loaded = resumed_plan(conn, begun, found, options, fixed=kept.keys())
         check_owner(conn, server, plan, options)
         return Prepared(plan, begun, loaded)
     report.left_out += _leave_out_books(conn, found, options)
     room = _survey(conn, found, options)
     if room.filled and (options.clean or confirm is not None):
         check_may_empty(conn, server, [*found, *(r.oid for r in room.others)])
-    plan = _plan(conn, found)
+    kept = keepers(conn, found, triggers=options.triggers)
+    plan = _plan(conn, found, kept)
     check_owner(conn, server, plan, options)
-    for table in plan.tables.values() if options.on_conflict == "replace" else ():
-        key_to_replace_by(table)
+    _check_deletes(plan, kept, room, options)
+    if options.on_conflict != "reject":
+        _check_merges(conn, plan, options)
     if options.atomic and room.others:
         raise SchemaError("--atomic empties the backup's tables alone: give it without --cascade")
     _agree(conn, room, options, None if options.dry_run else confirm)
@@ -126,9 +128,56 @@ def prepare(
     return Prepared(plan, None, {})
 
 
-def _plan(conn: psycopg.Connection, found: dict[int, Match]) -> Plan:
+def _plan(conn: psycopg.Connection, found: dict[int, Match], kept: dict[int, str]) -> Plan:
     files = {oid: match.file for oid, match in found.items()}
-    return make_plan(files, catalog.read_tables(conn, files))
+    return make_plan(files, catalog.read_tables(conn, files), fixed=kept.keys())
+
+
+def _check_deletes(plan: Plan, kept: dict[int, str], room: Room, options: Options) -> None:
+    """Refuse a restore that has to delete rows from a table that does not let it.
+
+    Raises:
+        SchemaError: it has to.
+    """
+    tables = plan.tables
+    for key in plan.cyclic:
+        if key.table in plan.fixed:
+            why = kept.get(key.table) or next(iter(kept.values()))
+            raise SchemaError(
+                f"foreign key {key.name} of table {tables[key.table].name} is in a cycle, so it is"
+                f" dropped for the load, and rows that violate it could not be deleted: {why};"
+                " disable it for the restore, or give the table a replica identity"
+            )
+    filled = {relation.oid for relation in room.filled} if options.atomic else set()
+    for oid in filled & kept.keys():
+        raise SchemaError(
+            f"--atomic deletes the rows of table {tables[oid].name}, and {kept[oid]}: disable it"
+            " for the restore, or restore without --atomic"
+        )
+
+
+def _check_merges(conn: psycopg.Connection, plan: Plan, options: Options) -> None:
+    """Refuse to skip or replace rows of tables with which ON CONFLICT does not work.
+
+    Raises:
+        SchemaError: there is one; the line says what to do.
+    """
+    given = f"--on-conflict {options.on_conflict}"
+    for table in plan.tables.values():
+        for conflict in read_conflicts(conn, table.identifier):
+            if not conflict.immediate:
+                raise SchemaError(
+                    f"{given} cannot tell by the deferrable constraint {conflict.name} of table"
+                    f" {table.name}: make it NOT DEFERRABLE, or use reject"
+                )
+        if options.on_conflict == "replace":
+            key_to_replace_by(table)
+            refusal = refuses_update(conn, table.oid)
+            if refusal is not None:
+                raise SchemaError(
+                    f"{given} updates rows of table {table.name}, and {refusal}: ALTER TABLE"
+                    f" {table.name} REPLICA IDENTITY FULL, or use skip"
+                )
 
 
 def _check_inheritance(conn: psycopg.Connection, found: dict[int, Match]) -> list[str]:
@@ -253,19 +302,3 @@ def _empty(
 
     retrying(truncate)
     return warnings
-
-
-def empty_in_one(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
-    """Delete all rows of tables, which lets others read them until the transaction ends.
-
-    One statement does it, so that foreign keys are looked at when all tables are empty.
-    """
-    deletes = [sql.SQL("DELETE FROM {}").format(table.only) for table in tables]
-    if not deletes:
-        return
-    parts = [
-        sql.SQL("{} AS ({})").format(sql.Identifier(f"d{n}"), each)
-        for n, each in enumerate(deletes[1:])
-    ]
-    first = sql.SQL("WITH {} ").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("")
-    conn.execute(first + deletes[0])

@@ -48,7 +48,12 @@ def deciding(options: Options) -> dict[str, Any]:
 
 
 def resumed_plan(
-    conn: psycopg.Connection, begun: Begun, found: Mapping[int, Match], options: Options
+    conn: psycopg.Connection,
+    begun: Begun,
+    found: Mapping[int, Match],
+    options: Options,
+    *,
+    fixed: Iterable[int] = (),
 ) -> tuple[Plan, dict[int, LoadedTable]]:
     """Plan what is left of a restore.
 
@@ -57,6 +62,7 @@ def resumed_plan(
         begun: the restore.
         found: the backup's files, by the oid of their table.
         options: what this process was told.
+        fixed: tables whose rows may not be deleted again.
 
     Returns:
         The plan, with tables as they were in the beginning, and how far each of them is.
@@ -79,7 +85,7 @@ def resumed_plan(
         files[oid] = found[oid].file
         _check_unchanged(files[oid], each)
     # What is aside is known from the journal, what is in place from the catalogue.
-    plan = make_plan(files, {oid: each.table for oid, each in loaded.items()})
+    plan = make_plan(files, {oid: each.table for oid, each in loaded.items()}, fixed=fixed)
     return plan, loaded
 
 
@@ -133,7 +139,7 @@ def take_up(conn: psycopg.Connection, work: TableWork, loaded: LoadedTable) -> N
     Raises:
         LoadError: rejects that were kept are gone.
     """
-    work.resumed, work.phase = True, loaded.phase
+    work.resumed, work.state.phase = True, loaded.phase
     if loaded.phase not in {"loading", "ordered"}:
         if loaded.report is None:
             raise AssertionError(f"{loaded.file}: a table that is loaded has counts")

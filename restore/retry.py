@@ -117,7 +117,7 @@ def _match(
     server = read_server(conn)
     report.target = shown_target(conn, server)
     report.server = f"PostgreSQL {server.version}"
-    report.warnings += check_rights(conn, server, found, options)
+    check_rights(conn, server, found, options)
     be_alone(conn)
     see_nothing_begun(conn, options)
     matched = {oid: match.file for oid, match in found.items()}

@@ -172,6 +172,7 @@ def users_search_path(conn: psycopg.Connection) -> Iterator[None]:
         conn: a connection made by ``connect``. If its transaction fails within, the setting goes
             with that transaction, or with the connection.
     """
+    before = _value(conn.execute("SELECT pg_catalog.current_setting('search_path')"))
     conn.execute(
         "SELECT pg_catalog.set_config('search_path',"
         " pg_catalog.current_setting('restore.search_path'), false)"
@@ -180,7 +181,7 @@ def users_search_path(conn: psycopg.Connection) -> Iterator[None]:
         yield
     finally:
         if conn.info.transaction_status in {TransactionStatus.IDLE, TransactionStatus.INTRANS}:
-            own_search_path(conn)
+            conn.execute("SELECT pg_catalog.set_config('search_path', %s, false)", [before])
 
 
 @contextlib.contextmanager

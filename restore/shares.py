@@ -50,7 +50,12 @@ class Shares:
     def cut(self, work: TableWork) -> Iterator[Shard]:
         """Cut a table's file into shards, if it may be and there is someone to take them."""
         load = work.load
-        if self.processes == 1 or not (work.manner.orderless and self._gains(load)):
+        # A boundary that is missed is mended by loading the table from the beginning.
+        if (
+            self.processes == 1
+            or not (work.manner.orderless and self._gains(load))
+            or not work.state.may_be_emptied
+        ):
             return (uncut(load.file, gap) for gap in work.gaps)
         size = min(max(self._shard_bytes, _SMALLEST_SHARD_BYTES), _LARGEST_SHARD_BYTES)
         if load.file.compression:

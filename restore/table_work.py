@@ -16,6 +16,7 @@ from restore.reading import Counts
 from restore.rejects import RejectFile
 from restore.report import TableReport
 from restore.shards import WHOLE
+from restore.table_state import TableState
 from restore.values import Converter
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from restore.journal import Phase
     from restore.options import Options
     from restore.plan import Load
     from restore.shards import Gap, Shard
+    from restore.table_state import Event, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class TableWork:
         rejects: the table's reject file.
         folder: where that is.
         manner: how it may be filled in one COPY; a shard that is not all of it is never fresh.
-        phase: how far the table is, as the journal says it.
+        state: how far the table is.
         gaps: the stretches of the file that are to be loaded.
         resumed: part of it was loaded before this process began.
     """
@@ -86,15 +87,13 @@ class TableWork:
     rejects: RejectFile
     folder: Path
     manner: Manner = field(default_factory=Manner)
-    phase: Phase = "loading"
+    state: TableState = field(default_factory=TableState)
     gaps: list[Gap] = field(default_factory=lambda: [WHOLE])
     resumed: bool = False
     started: float | None = None
     _counts: dict[int, Counts] = field(default_factory=dict)
     _tasks: dict[int, Task] = field(default_factory=dict)
-    _holds: dict[int, bool] = field(default_factory=dict)
     _left: list[Task] = field(default_factory=list)
-    _all_begun: bool = False
 
     def task(self, shard: Shard) -> Task:
         """Return the task of a shard."""
@@ -125,15 +124,16 @@ class TableWork:
         task.rejects().close()  # what was written there behind these is done again
         self._tasks[shard.start] = task
         self._counts[shard.start] = Counts(report)
+        self.state.take(shard.start, last=False)
         if shard.left is None:
-            self._holds[shard.start] = holds
+            self.state.end(shard.start, holds=holds or shard.end is None)
         else:
             self._left.append(task)
 
     @property
     def has_tasks(self) -> bool:
         """Tell whether there is something to load."""
-        return self.phase in {"loading", "ordered"} and bool(self.gaps or self._left)
+        return self.state.next_step == "load" and bool(self.gaps or self._left)
 
     def left(self) -> Iterator[Task]:
         """Yield the tasks of shards of which something is left to load."""
@@ -144,30 +144,24 @@ class TableWork:
         if self.started is None:
             self.started = time.monotonic()
         self._tasks[task.shard.start] = task
-        self._all_begun = last
+        self.state.take(task.shard.start, last=last)
 
-    def begun(self) -> None:
-        """Note that all tasks are taken: there was nothing to load."""
+    def begin_nothing(self) -> None:
+        """Note that nothing is left to load."""
         self.started = time.monotonic()
-        self._all_begun = True
+        self.state.take_none()
 
     def take(self, shard: Shard, counts: Counts, *, holds: bool | None = None) -> None:
-        """Note how far a shard is; ``holds`` says that it is loaded, and whether its seam holds."""
+        """Note how far a shard is.
+
+        Args:
+            shard: which.
+            counts: its counts so far.
+            holds: whether it ended where the next one begins; None: it is not loaded yet.
+        """
         self._counts[shard.start] = counts
         if holds is not None:
-            self._holds[shard.start] = holds
-
-    @property
-    def is_done(self) -> bool:
-        """Tell whether all shards are loaded."""
-        return self._all_begun and self._holds.keys() == self._tasks.keys()
-
-    @property
-    def seams_hold(self) -> bool:
-        """Tell whether each shard but the last ended where the next began."""
-        return all(
-            holds or self._tasks[start].shard.end is None for start, holds in self._holds.items()
-        )
+            self.state.end(shard.start, holds=holds or shard.end is None)
 
     def counts(self) -> list[Counts]:
         """Return how far the shards are that are not part of ``report`` yet."""
@@ -196,7 +190,7 @@ class TableWork:
             parts.append((self.folder / self.part(start), before if known else None))
             if counts is not None:
                 self.report.add(counts.report)
-            known = known and start in self._holds
+            known = known and self.state.has_ended(start)
         self._end()
         for part, read_before in parts:
             self.rejects.take_over(part, read_before)
@@ -204,29 +198,34 @@ class TableWork:
 
     def note_loaded(self, parts: list[Path], conn: psycopg.Connection) -> None:
         """Note that the table is loaded, and remove the files that its rejects were in before."""
-        self.note(conn, "loaded")
+        if self.state.phase in {"loading", "ordered"}:
+            self.note(conn, "loaded")
         remove(parts)
 
-    def note(self, conn: psycopg.Connection, phase: Phase) -> None:
-        """Note how far the table is, with its counts and rejects as they are now."""
-        self.phase = phase
+    def note(self, conn: psycopg.Connection, event: Event) -> None:
+        """Note what happened to the table, with its counts and rejects as they are now."""
+        self.state.phase = self.state.after(event)
+        self.save(conn)
+
+    def save(self, conn: psycopg.Connection) -> None:
+        """Write the table's phase, counts and rejects to the journal, if there is one."""
         if self.load.journaled:
             self.rejects.sync()
-            mark(conn, self.load.table.oid, phase, self.report, self.rejects.size)
+            mark(conn, self.load.table.oid, self.state.phase, self.report, self.rejects.size)
 
-    def drop(self) -> None:
-        """Forget what was loaded: a seam did not hold, or the table is loaded once more."""
+    def start_over(self, phase: Phase) -> None:
+        """Forget what was loaded: the table was emptied, and is loaded from the beginning."""
         remove(task.folder / task.part for task in self._tasks.values())
         self.rejects.forget()
         self.report.forget()
         self.manner, self.gaps, self._left = Manner(), [WHOLE], []
+        self.state.phase = phase
+        self.state.forget_shards()
         self._end()
 
     def _end(self) -> None:
         self._counts.clear()
         self._tasks.clear()
-        self._holds.clear()
-        self._all_begun = False
         if self.started is not None:
             self.report.wall_s += time.monotonic() - self.started
             self.started = None

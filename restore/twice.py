@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from restore.conflicts import Conflict
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import psycopg
 
+    from restore.catalog import Table
     from restore.indexes import UniqueAside
 
 
@@ -20,89 +23,83 @@ class Twice:
     """The values of one key that several rows have.
 
     Attributes:
-        key: the key, which is aside.
-        table: its table, in SQL.
+        key: the key, whose index is dropped.
+        table: its table.
         store: the table of the database that they are noted in.
     """
 
     key: UniqueAside
-    table: sql.Composed
+    table: Table
     store: sql.Identifier
 
     @property
     def comparable(self) -> bool:
-        """Tell whether ``=`` is how the key compares."""
+        """Tell whether grouping compares as the key does."""
         return self.key.terms is not None
 
-    def _terms(self) -> list[sql.SQL]:
-        return [sql.SQL(f"({term})") for term in self.key.terms or ()]  # the catalogue's own SQL
+    def _values(self, alias: str, letter: str) -> list[sql.Identifier]:
+        return [sql.Identifier(alias, f"{letter}{n}") for n in range(len(self.key.terms or ()))]
 
-    def _predicate(self) -> sql.SQL:
-        return sql.SQL(f"({self.key.predicate})" if self.key.predicate else "true")
+    def _rows(self) -> sql.Composed:
+        key = self.key
+        terms, operators = list(key.terms or ()), list(key.operators)
+        conflict = Conflict(key.name, terms, operators, key.predicate)
+        return conflict.select(self.table.name, self.table.only)
 
     def note(self) -> sql.Composed:
         """Return what makes the store."""
-        terms = self._terms()
+        terms = self._values("restore_key", "k")
         return _NOTE.format(
             store=self.store,
-            table=self.table,
+            rows=self._rows(),
             values=sql.SQL(", ").join(
-                sql.SQL("{} AS {}").format(term, value)
-                for term, value in zip(terms, self._values(), strict=True)
+                sql.SQL("{} AS {}").format(term, sql.Identifier(f"v{n}"))
+                for n, term in enumerate(terms)
             ),
-            predicate=self._predicate(),
             present=sql.SQL("true") if self.key.nulls_not_distinct else all_there(terms),
             places=sql.SQL(", ").join(map(sql.Literal, range(1, len(terms) + 1))),
         )
 
-    def _values(self) -> list[sql.Identifier]:
-        return [sql.Identifier(f"v{n}") for n in range(len(self.key.terms or ()))]
+    def rows(self, conn: psycopg.Connection) -> sql.Composed | None:
+        """Return a query for the rows with noted values, by their ctid; None: there are none.
 
-    def condition(self, conn: psycopg.Connection) -> sql.Composed | None:
-        """Return what is true of the rows that have to leave; None: there are none.
-
-        That is one condition for each pattern of NULLs among the noted values, so that the server
-        can look these up in a hash table. Of rows that a partial key does not mind nothing else is
-        asked: its expressions may not bear them.
+        It has a part for each pattern of NULLs among the noted values, so that the server can look
+        these up in a hash table.
         """
-        values = self._values()
+        values = self._values("restore_twice", "v")
         nulls = sql.SQL(", ").join(sql.SQL("{} IS NULL").format(value) for value in values)
-        query = sql.SQL("SELECT DISTINCT {} FROM {}").format(nulls, self.store)
-        found = [
-            self._condition(list(zip(self._terms(), values, pattern, strict=True)))
+        query = sql.SQL("SELECT DISTINCT {} FROM {} AS restore_twice").format(nulls, self.store)
+        parts = [
+            _ROWS.format(rows=self._rows(), store=self.store, same=self._same(pattern))
             for pattern in conn.execute(query).fetchall()
         ]
-        if not found:
-            return None
-        condition = sql.SQL("({})").format(sql.SQL(" OR ").join(found))
-        if self.key.predicate is None:
-            return condition
-        return sql.SQL("(CASE WHEN {} THEN {} END)").format(self._predicate(), condition)
+        return sql.SQL(" UNION ").join(parts) if parts else None
 
-    def _condition(self, parts: list[tuple[sql.SQL, sql.Identifier, bool]]) -> sql.Composed:
-        """Return what is true of rows with noted values, of which these parts are NULL."""
-        tests = [sql.SQL("{} IS NULL").format(term) for term, _, is_null in parts if is_null]
-        there = [(term, value) for term, value, is_null in parts if not is_null]
-        if there:
-            empty = [sql.SQL("{} IS NULL").format(value) for _, value, is_null in parts if is_null]
-            full = [sql.SQL("{} IS NOT NULL").format(value) for _, value in there]
-            tests.append(
-                sql.SQL("({}) IN (SELECT {} FROM {} WHERE {})").format(
-                    sql.SQL(", ").join(term for term, _ in there),
-                    sql.SQL(", ").join(value for _, value in there),
-                    self.store,
-                    sql.SQL(" AND ").join(empty + full),
-                )
+    def _same(self, pattern: Sequence[bool]) -> sql.Composed:
+        """Return what is true of a row and noted values of which these are NULL."""
+        tests = []
+        for n, is_null in enumerate(pattern):
+            one, other = (
+                sql.Identifier("restore_key", f"k{n}"),
+                sql.Identifier("restore_twice", f"v{n}"),
             )
-        return sql.SQL("({})").format(sql.SQL(" AND ").join(tests))
+            if is_null:
+                tests.append(sql.SQL("{} IS NULL AND {} IS NULL").format(one, other))
+            else:
+                operator = sql.SQL(self.key.operators[n])
+                tests.append(sql.SQL("{} {} {}").format(one, operator, other))
+        return sql.SQL(" AND ").join(tests)
 
 
-def all_there(values: Iterable[sql.Composable]) -> sql.Composed:
+def all_there(values: Iterable[sql.Identifier]) -> sql.Composed:
     """Return what is true where none of the values is NULL."""
     return sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(value) for value in values)
 
 
 _NOTE = sql.SQL(
-    "CREATE TABLE {store} AS SELECT {values}, count(*) AS count FROM {table}"
-    " WHERE {predicate} AND {present} GROUP BY {places} HAVING count(*) > 1"
+    "CREATE TABLE {store} AS SELECT {values}, count(*) AS rows FROM ({rows}) AS restore_key"
+    " WHERE {present} GROUP BY {places} HAVING count(*) > 1"
+)
+_ROWS = sql.SQL(
+    "SELECT restore_key.row_id FROM ({rows}) AS restore_key JOIN {store} AS restore_twice ON {same}"
 )
