@@ -17,11 +17,13 @@ the whole table once more with its keys in place.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import psycopg
 from psycopg import sql
 
+from restore.deleting import deleting
 from restore.plain import is_plain, plain_origins
 from restore.session import users_search_path
 from restore.spool import Spool
@@ -103,14 +105,8 @@ def reload_duplicates(
 class Duplicates:
     """The duplicates of one table, in the steps that ``reload_duplicates`` takes.
 
-    Building the keys and ``find`` wait for ``take_out`` alone; they may go on side by side.
-
-    Args:
-        conn: a connection that commits each statement; ``find`` uses it only before it reads.
-        table: the table.
-        keys: all its unique keys that are aside.
-        chunk_bytes: how much of the file is read at a time.
-        schema: where what is taken out is noted meanwhile.
+    Its arguments are those of that function. Building the keys and ``find`` wait for ``take_out``
+    alone; they may go on side by side.
     """
 
     def __init__(
@@ -222,7 +218,8 @@ class Duplicates:
         }
         self._conn.execute(_DROP.format(self._taken))
         self._conn.execute(_MAKE_STORE.format(**parts))
-        return self._conn.execute(_TAKE_OUT.format(**parts)).rowcount
+        take_out = partial(self._conn.execute, _TAKE_OUT.format(**parts))
+        return deleting(self._conn, table.oid, take_out).rowcount
 
     def _number(self, query: sql.Composed) -> int:
         [(number,)] = self._conn.execute(query).fetchall()

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from restore.aftermath import count_removed
 from restore.aside import put_keys_aside, put_triggers_aside, quiet_warning
 from restore.back import CAN_RESUME, STILL_ASIDE, bring_back, bring_triggers_back
 from restore.deleting import empty_in_one
-from restore.destination import key_to_replace_by
 from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
 from restore.journal import begin, end, may_journal
 from restore.limits import Limits
 from restore.loading import Loading
+from restore.merged import keys_to_drop
 from restore.notes import JOURNAL
 from restore.orphans import Orphans
 from restore.progress import Stage
@@ -121,6 +122,10 @@ class Job:
                 self._load_all(aside)
                 self._watch(Stage("foreign keys"))
                 self._bring_back(aside)
+                if self._options.triggers and not self._options.dry_run:
+                    for work in self._works.values():
+                        own = self._writes if self._options.append else None
+                        count_removed(self._conn, work.load.table, work.report, own)
             except BaseException as error:
                 self._bring_back_after(error)
                 if self.resumable and isinstance(error, KeyboardInterrupt):
@@ -208,7 +213,7 @@ class Job:
         Raises:
             LoadError: the role may not, and some must be.
         """
-        keys = self._keys_to_put_aside()
+        keys = keys_to_drop(self._plan, self._options)
         try:
             if keys:
                 put_keys_aside(self._conn, self._plan.tables, keys)
@@ -221,21 +226,6 @@ class Job:
                 " their owner, with the right to create a schema in the database"
             ) from error
         return keys
-
-    def _keys_to_put_aside(self) -> tuple[ForeignKey, ...]:
-        """Return all keys where the tables are empty, else those that cannot hold meanwhile.
-
-        A row that is replaced keeps the key by which it is told, and may lose another that older
-        rows refer to: such a key has to hold all the time.
-        """
-        if self._options.atomic:
-            return self._plan.cyclic
-        if not self._options.append:
-            return tuple(key for key in self._plan.keys if key.table not in self._plan.fixed)
-        if self._options.on_conflict != "replace":
-            return self._plan.cyclic
-        told_by = {oid: key_to_replace_by(table) for oid, table in self._plan.tables.items()}
-        return tuple(k for k in self._plan.cyclic if k.parent_columns == told_by[k.parent].columns)
 
     def _load_all(self, aside: Sequence[ForeignKey]) -> None:
         loading = Loading(

@@ -82,8 +82,7 @@ _MARK = """
 """
 _RESET = """
     WITH waiting AS (DELETE FROM restore_journal.waiting WHERE oid = %(oid)s),
-         shards AS (DELETE FROM restore_journal.shards WHERE oid = %(oid)s),
-         writes AS (DELETE FROM restore_journal.restore_writes WHERE oid = %(oid)s)
+         shards AS (DELETE FROM restore_journal.shards WHERE oid = %(oid)s)
     UPDATE restore_journal.loads SET phase = %(phase)s, report = NULL, rejects_bytes = 0
     WHERE oid = %(oid)s
 """

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from restore.ahead import ahead
 from restore.batch import Damage
-from restore.destination import Direct, destination_for
+from restore.destination import Direct
 from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
 from restore.filling import Manner, ThawedError, filling
 from restore.inserted import ByInsert
 from restore.journal import waiting
 from restore.ladder import Ladder
+from restore.merged import destination_for
 from restore.read import Batch
 from restore.reading import Reading
 from restore.session import users_search_path

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from restore.aside import read_triggers
+from restore.conflicts import read_conflicts
+from restore.deleting import refuses_update
 from restore.errors import LoadError, SchemaError
+from restore.merged import key_to_replace_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,13 +48,14 @@ _RIGHTS = """
     WHERE c.oid = ANY(%s) ORDER BY n.nspname, c.relname
 """
 
-# Rules that apply in this session: ON UPDATE is event 2, ON INSERT 3.
+# ON UPDATE is event 2, ON INSERT 3. Rules that do not apply in this session are in the way of an
+# ON CONFLICT all the same.
 _RULES = """
     SELECT c.relname, r.rulename, CASE r.ev_type WHEN '3' THEN 'INSERT' ELSE 'UPDATE' END
     FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
-    WHERE r.ev_class = ANY(%s) AND r.ev_type = ANY(%s)
-      AND r.ev_enabled = ANY(CASE current_setting('session_replication_role')
-                             WHEN 'replica' THEN '{A,R}'::"char"[] ELSE '{A,O}'::"char"[] END)
+    WHERE r.ev_class = ANY(%(oids)s) AND r.ev_type = ANY(%(events)s)
+      AND (%(all)s OR r.ev_enabled = ANY(CASE current_setting('session_replication_role')
+                             WHEN 'replica' THEN '{A,R}'::"char"[] ELSE '{A,O}'::"char"[] END))
     ORDER BY 1, 2
 """
 
@@ -140,11 +144,12 @@ def check_rights(
             f"a dry run needs temporary tables, which role {server.role} may not make:"
             f" {_grant(conn, 'TEMP', 'DATABASE', server.database, role=server.role)}"
         )
-    events = ["3"] if options.on_conflict == "reject" else ["2", "3"]
-    for table, rule, event in conn.execute(_RULES, [tables, events]).fetchall():
+    merges = options.on_conflict != "reject"
+    given = {"oids": tables, "events": ["2", "3"] if merges else ["3"], "all": merges}
+    for table, rule, event in conn.execute(_RULES, given).fetchall():
         raise SchemaError(
             f"table {table} has the {event} rule {rule}, which would rewrite what the restore"
-            f" inserts: ALTER TABLE {table} DISABLE RULE {rule} for the restore"
+            f" inserts: {'drop' if merges else 'disable'} it for the restore"
         )
 
 
@@ -222,3 +227,55 @@ def check_owner(conn: psycopg.Connection, server: Server, plan: Plan, options: O
             "what is put aside for the load (foreign keys of a cycle, triggers) is noted in a"
             f" schema that role {server.role} may not create: {grant}"
         )
+
+
+def check_deletes(plan: Plan, kept: dict[int, str], filled: set[int], options: Options) -> None:
+    """Refuse a restore that has to delete rows from a table that does not let it.
+
+    Args:
+        plan: what is loaded.
+        kept: the tables that do not let it, by oid, with the reason.
+        filled: the tables that hold rows.
+        options: how.
+
+    Raises:
+        SchemaError: it has to.
+    """
+    tables = plan.tables
+    for key in plan.cyclic:
+        if key.table in plan.fixed:
+            why = kept.get(key.table) or next(iter(kept.values()))
+            raise SchemaError(
+                f"foreign key {key.name} of table {tables[key.table].name} is in a cycle, so it is"
+                f" dropped for the load, and rows that violate it could not be deleted: {why};"
+                " disable it for the restore, or give the table a replica identity"
+            )
+    for oid in filled & kept.keys() if options.atomic else ():
+        raise SchemaError(
+            f"--atomic deletes the rows of table {tables[oid].name}, and {kept[oid]}: disable it"
+            " for the restore, or restore without --atomic"
+        )
+
+
+def check_merges(conn: psycopg.Connection, plan: Plan, options: Options) -> None:
+    """Refuse to skip or replace rows of tables with which ON CONFLICT does not work.
+
+    Raises:
+        SchemaError: there is one; the line says what to do.
+    """
+    given = f"--on-conflict {options.on_conflict}"
+    for table in plan.tables.values():
+        for conflict in read_conflicts(conn, table.identifier):
+            if not conflict.immediate:
+                raise SchemaError(
+                    f"{given} cannot tell by the deferrable constraint {conflict.name} of table"
+                    f" {table.name}: make it NOT DEFERRABLE, or use reject"
+                )
+        if options.on_conflict == "replace":
+            key_to_replace_by(table)
+            refusal = refuses_update(conn, table.oid)
+            if refusal is not None:
+                raise SchemaError(
+                    f"{given} updates rows of table {table.name}, and {refusal}: ALTER TABLE"
+                    f" {table.name} REPLICA IDENTITY FULL, or use skip"
+                )

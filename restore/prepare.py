@@ -14,16 +14,16 @@ from psycopg import sql
 
 from restore import catalog
 from restore.begun import find_begun, see_nothing_begun
-from restore.conflicts import read_conflicts
-from restore.deleting import keepers, refuses_update
-from restore.destination import key_to_replace_by
+from restore.deleting import keepers
 from restore.dry_run import shadow_plan
 from restore.errors import BackupError, SchemaError
 from restore.locks import lock_error
 from restore.matching import BOOKKEEPING, match_files, shown
 from restore.plan import make_plan
 from restore.preflight import (
+    check_deletes,
     check_may_empty,
+    check_merges,
     check_owner,
     check_rights,
     read_server,
@@ -113,9 +113,9 @@ def prepare(
     kept = keepers(conn, found, triggers=options.triggers)
     plan = _plan(conn, found, kept)
     check_owner(conn, server, plan, options)
-    _check_deletes(plan, kept, room, options)
+    check_deletes(plan, kept, {r.oid for r in room.filled}, options)
     if options.on_conflict != "reject":
-        _check_merges(conn, plan, options)
+        check_merges(conn, plan, options)
     if options.atomic and room.others:
         raise SchemaError("--atomic empties the backup's tables alone: give it without --cascade")
     _agree(conn, room, options, None if options.dry_run else confirm)
@@ -131,53 +131,6 @@ def prepare(
 def _plan(conn: psycopg.Connection, found: dict[int, Match], kept: dict[int, str]) -> Plan:
     files = {oid: match.file for oid, match in found.items()}
     return make_plan(files, catalog.read_tables(conn, files), fixed=kept.keys())
-
-
-def _check_deletes(plan: Plan, kept: dict[int, str], room: Room, options: Options) -> None:
-    """Refuse a restore that has to delete rows from a table that does not let it.
-
-    Raises:
-        SchemaError: it has to.
-    """
-    tables = plan.tables
-    for key in plan.cyclic:
-        if key.table in plan.fixed:
-            why = kept.get(key.table) or next(iter(kept.values()))
-            raise SchemaError(
-                f"foreign key {key.name} of table {tables[key.table].name} is in a cycle, so it is"
-                f" dropped for the load, and rows that violate it could not be deleted: {why};"
-                " disable it for the restore, or give the table a replica identity"
-            )
-    filled = {relation.oid for relation in room.filled} if options.atomic else set()
-    for oid in filled & kept.keys():
-        raise SchemaError(
-            f"--atomic deletes the rows of table {tables[oid].name}, and {kept[oid]}: disable it"
-            " for the restore, or restore without --atomic"
-        )
-
-
-def _check_merges(conn: psycopg.Connection, plan: Plan, options: Options) -> None:
-    """Refuse to skip or replace rows of tables with which ON CONFLICT does not work.
-
-    Raises:
-        SchemaError: there is one; the line says what to do.
-    """
-    given = f"--on-conflict {options.on_conflict}"
-    for table in plan.tables.values():
-        for conflict in read_conflicts(conn, table.identifier):
-            if not conflict.immediate:
-                raise SchemaError(
-                    f"{given} cannot tell by the deferrable constraint {conflict.name} of table"
-                    f" {table.name}: make it NOT DEFERRABLE, or use reject"
-                )
-        if options.on_conflict == "replace":
-            key_to_replace_by(table)
-            refusal = refuses_update(conn, table.oid)
-            if refusal is not None:
-                raise SchemaError(
-                    f"{given} updates rows of table {table.name}, and {refusal}: ALTER TABLE"
-                    f" {table.name} REPLICA IDENTITY FULL, or use skip"
-                )
 
 
 def _check_inheritance(conn: psycopg.Connection, found: dict[int, Match]) -> list[str]:

@@ -20,12 +20,12 @@ from restore.advice import next_steps
 from restore.backup import TableFile
 from restore.batch import Damage
 from restore.begun import see_nothing_begun
-from restore.destination import destination_for
 from restore.errors import LoadError, RestoreError, SchemaError
 from restore.finish import finish
 from restore.ladder import Ladder
 from restore.limits import Limits
 from restore.matching import Match
+from restore.merged import destination_for
 from restore.plan import make_plan
 from restore.preflight import check_rights, read_server, shown_target
 from restore.progress import TableDone

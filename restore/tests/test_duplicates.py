@@ -16,12 +16,12 @@ from restore import duplicates as module
 from restore.backup import TableFile
 from restore.catalog import read_tables
 from restore.conflicts import read_conflicts
-from restore.destination import destination_for
 from restore.duplicates import reload_duplicates
 from restore.indexes import UniqueAside
 from restore.ladder import Ladder
 from restore.limits import Limits
 from restore.load import TableLoad
+from restore.merged import destination_for
 from restore.origins import Kept
 from restore.plan import Load
 from restore.rejects import RejectFile

@@ -1,0 +1,232 @@
+"""Rows go beside others that are there, by way of a staging table: skip and replace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from restore.conflicts import read_conflicts
+from restore.copy import CopyFailure, copy_rows, copy_statement
+from restore.destination import (
+    Destination,
+    Direct,
+    KeptOutError,
+    Sent,
+    Value,
+    insert_statement,
+    insert_statement_into,
+)
+from restore.errors import SchemaError
+from restore.session import own_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restore.catalog import ForeignKey, Table, UniqueKey
+    from restore.decode import Codec
+    from restore.options import OnConflict, Options
+    from restore.packed import Rows
+    from restore.plan import Plan
+    from restore.writes import Writes
+
+_STAGING = sql.Identifier("pg_temp", "restore_staging")
+
+
+_TARGET = "restore_target"
+_CONFLICTING = sql.SQL(
+    "SELECT restore_new.row_id FROM ({staged}) AS restore_new"
+    " WHERE EXISTS (SELECT FROM ({there}) AS restore_old WHERE {matches})"
+)
+# Which of them it is shows row by row.
+_NOT_ALL = CopyFailure(None, "some rows share a key, or a trigger kept them out", None)
+
+
+class Merged:
+    """Rows go beside others that are there; ``skip`` leaves these, ``replace`` overwrites them.
+
+    A COPY cannot say ON CONFLICT, so it goes to a temporary table first. Of two records of the
+    backup with one key the first wins, as everywhere: ``replace`` overwrites only rows that this
+    restore did not write. A record that lacks a part of the key replaces nothing: the value that
+    the database gives it is nobody's.
+
+    Args:
+        conn: the connection that loads.
+        table: the target.
+        mode: ``skip`` or ``replace``.
+        writes: tells the rows that this restore wrote.
+
+    Raises:
+        SchemaError: a row to replace could not be told by a key.
+    """
+
+    def __init__(
+        self, conn: psycopg.Connection, table: Table, mode: OnConflict, writes: Writes
+    ) -> None:
+        self._conn = conn
+        self._table = table
+        self._replaces = mode == "replace"
+        self._key = key_to_replace_by(table).columns if self._replaces else ()
+        name = key_to_replace_by(table).name if self._replaces else None
+        found = read_conflicts(conn, table.identifier)
+        self._conflicts = [each for each in found if name is None or each.name == name]
+        self._there = sql.SQL("NOT {}").format(writes.wrote(table.oid, table.name))
+        self._older = sql.SQL("NOT {}").format(writes.wrote(table.oid, _TARGET))
+        conn.execute(
+            sql.SQL(
+                "DROP TABLE IF EXISTS {staging}; CREATE TEMP TABLE restore_staging"
+                " (LIKE {table} INCLUDING GENERATED) ON COMMIT DELETE ROWS"
+            ).format(staging=_STAGING, table=table.identifier)
+        )
+        for column in table.columns:
+            conn.execute(
+                sql.SQL("ALTER TABLE {} ALTER {} DROP NOT NULL").format(
+                    _STAGING, sql.Identifier(column.name)
+                )
+            )
+
+    def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
+        """Take rows of one codec, by COPY; after a failure the transaction must end."""
+        try:
+            # COPYs may share a transaction, and only at its end do the rows go by themselves.
+            self._conn.execute(sql.SQL("DELETE FROM {}").format(_STAGING))
+            outcome = copy_rows(self._conn, copy_statement(_STAGING, codec), codec, rows)
+            if isinstance(outcome, CopyFailure):
+                return outcome
+            return self._move(codec.columns, len(rows))
+        except psycopg.errors.CardinalityViolation:
+            return _NOT_ALL
+        except psycopg.Error as error:
+            return CopyFailure(error, error.diag.message_primary or str(error), None)
+
+    def _move(self, columns: Sequence[str], count: int) -> Sent | CopyFailure:
+        """Move what is staged into the table."""
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        merges = not self._replaces or set(self._key) <= set(columns)
+        there = self._count_there() if self._replaces and merges else 0
+        moved = self._conn.execute(
+            sql.SQL(
+                "INSERT INTO {} AS {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} {}"
+            ).format(
+                self._table.identifier,
+                sql.Identifier(_TARGET),
+                names,
+                names,
+                _STAGING,
+                self._on_conflict() if merges else sql.SQL(""),
+            )
+            if columns
+            else sql.SQL("INSERT INTO {} DEFAULT VALUES").format(self._table.identifier)
+        ).rowcount
+        if moved == count:
+            return Sent(moved, 0, there)
+        if self._replaces or (skipped := self._count_there()) < count - moved:
+            return _NOT_ALL
+        return Sent(moved, skipped)
+
+    def _count_there(self) -> int:
+        """Count the staged rows that conflict with a row that this restore did not write."""
+        if not self._conflicts:
+            return 0
+        name = self._table.name
+        found = [
+            _CONFLICTING.format(
+                staged=conflict.select(name, _STAGING),
+                there=conflict.select(name, self._table.only, self._there),
+                matches=conflict.matches("restore_new", "restore_old"),
+            )
+            for conflict in self._conflicts
+        ]
+        query = sql.SQL("SELECT count(*) FROM ({}) AS restore_found")
+        with own_names(self._conn):
+            [(count,)] = self._conn.execute(query.format(sql.SQL(" UNION ").join(found))).fetchall()
+        return int(count)
+
+    def insert(self, values: Sequence[Value]) -> Sent:
+        """Take one row.
+
+        Raises:
+            psycopg.Error: the server refused it; the backup had its key before, for one.
+            KeptOutError: a trigger kept it out.
+        """
+        parameters = [value.value for value in values]
+        self._conn.execute(sql.SQL("DELETE FROM {}").format(_STAGING))
+        self._conn.execute(insert_statement_into(_STAGING, values), parameters)
+        sent = self._move([value.column.name for value in values], 1)
+        if not isinstance(sent, CopyFailure):
+            return sent
+        # So that the server says which key it is.
+        if not self._conn.execute(insert_statement(self._table, values), parameters).rowcount:
+            raise KeptOutError
+        return Sent(1)
+
+    def _on_conflict(self) -> sql.Composable:
+        if not self._replaces:
+            return sql.SQL("ON CONFLICT DO NOTHING")
+        # What the database numbers keeps its number.
+        numbered = {sequence.column for sequence in self._table.sequences}
+        others = [
+            column.name
+            for column in self._table.columns
+            if not (column.generated or column.identity or column.name in numbered)
+            and column.name not in self._key
+        ]
+        sets = [
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
+            for name in others or self._key[:1]
+        ]
+        return sql.SQL("ON CONFLICT ({}) DO UPDATE SET {} WHERE {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, self._key)),
+            sql.SQL(", ").join(sets),
+            self._older,
+        )
+
+
+def destination_for(
+    conn: psycopg.Connection, table: Table, on_conflict: OnConflict, writes: Writes | None
+) -> Destination:
+    """Return how rows go in where ``on_conflict`` decides about keys that are there.
+
+    Args:
+        conn: a connection that commits each statement.
+        table: the target.
+        on_conflict: what becomes of a record whose key is there already.
+        writes: tells the rows that this restore wrote; None only for ``reject``.
+
+    Raises:
+        SchemaError: rows to replace could not be told by a key.
+    """
+    if on_conflict == "reject" or writes is None:
+        return Direct(conn, table)
+    return Merged(conn, table, on_conflict, writes)
+
+
+def key_to_replace_by(table: Table) -> UniqueKey:
+    """Return the key by which a row to replace is told: the primary key, or another.
+
+    Raises:
+        SchemaError: the table has no key.
+    """
+    if not table.unique_keys:
+        raise SchemaError(
+            f"--on-conflict replace tells rows by a key, and table {table.name} has none: use skip"
+            " or reject"
+        )
+    return table.unique_keys[0]
+
+
+def keys_to_drop(plan: Plan, options: Options) -> tuple[ForeignKey, ...]:
+    """Return the foreign keys to drop: all of empty tables, else those that cannot hold meanwhile.
+
+    A row that is replaced keeps the key by which it is told, and may lose another that older rows
+    refer to: such a key has to hold all the time.
+    """
+    if options.atomic:
+        return plan.cyclic
+    if not options.append:
+        return tuple(key for key in plan.keys if key.table not in plan.fixed)
+    if options.on_conflict != "replace":
+        return plan.cyclic
+    told_by = {oid: key_to_replace_by(table).columns for oid, table in plan.tables.items()}
+    return tuple(key for key in plan.cyclic if key.parent_columns == told_by[key.parent])
