@@ -148,3 +148,105 @@ def test_records_of_many_shapes_come_in_once_each(target: Target) -> None:
     assert (table.loaded, table.levels.batch) == (40, 40)
     query = "SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE n = 7) FROM item"
     assert target.rows(query) == [(40, 40, 21)]
+
+
+KEYS = {
+    "an expression": (
+        "CREATE UNIQUE INDEX ON item (lower(sku))",
+        [{"sku": "A"}, {"sku": "new"}, {"sku": "NEW"}],
+    ),
+    "a partial index": (
+        "CREATE UNIQUE INDEX ON item (sku) WHERE n > 0",
+        [{"sku": "a", "n": 1}, {"sku": "a", "n": -1}, {"sku": "b", "n": 2}, {"sku": "b", "n": 3}],
+    ),
+    "an exclusion constraint": (
+        "ALTER TABLE item ADD EXCLUDE USING gist (during WITH &&)",
+        [{"during": "[5,6)"}, {"during": "[20,30)"}, {"during": "[25,40)"}],
+    ),
+    "a generated column": (
+        "CREATE UNIQUE INDEX ON item (twice)",
+        [{"n": 1}, {"n": 40}, {"n": 40}],
+    ),
+    "columns called like aliases": (
+        'ALTER TABLE item RENAME sku TO restore_new; CREATE UNIQUE INDEX ON item ("restore_new")',
+        [{"restore_new": "a"}, {"restore_new": "new"}, {"restore_new": "new"}],
+    ),
+    "a modulus": (
+        "CREATE UNIQUE INDEX ON item ((n % 100))",
+        [{"n": 101}, {"n": 50}, {"n": 150}],
+    ),
+}
+ITEM = """
+    CREATE TABLE item (
+        id serial PRIMARY KEY, sku text, n int, during int4range,
+        twice int GENERATED ALWAYS AS (n * 2) STORED
+    );
+    INSERT INTO item (sku, n, during) VALUES ('a', 1, '[1,10)');
+"""
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_skip_leaves_out_what_any_key_says_is_there(target: Target, key: str) -> None:
+    """The first record conflicts with a row that is there, the last with one before it."""
+    index, items = KEYS[key]
+    target.conn.execute(ITEM)
+    target.conn.execute(index)
+    target.write(item=items)
+    [table] = append(target, "skip").tables
+    assert (table.loaded, table.skipped, table.rejected + table.duplicates - 1) == (
+        *(len(items) - 2, 1, 1),
+    )
+    [reject] = target.rejected("item").values()
+    assert reject["ordinal"] == len(items) - 1
+    assert "violates" in reject["message"], "the server's own words say which key it is"
+    assert reject["constraint"]
+
+
+def test_skip_takes_nulls_as_the_key_does(target: Target) -> None:
+    if target.conn.info.server_version < 150_000:
+        pytest.skip("NULLS NOT DISTINCT came with PostgreSQL 15")
+    target.conn.execute("CREATE TABLE item (sku text, n int, UNIQUE NULLS NOT DISTINCT (sku, n))")
+    target.conn.execute("INSERT INTO item VALUES ('a', NULL)")
+    target.write(item=[{"sku": "a", "n": None}, {"sku": None, "n": 1}, {"sku": None, "n": 1}])
+    [table] = append(target, "skip").tables
+    assert (table.loaded, table.skipped, table.duplicates) == (1, 1, 2)
+    assert sorted(target.rejected("item")) == [2]
+
+
+@pytest.mark.parametrize("mode", ["skip", "replace"])
+def test_a_deferrable_key_is_refused_before_anything_is_written(target: Target, mode: str) -> None:
+    target.conn.execute("CREATE TABLE item (id int PRIMARY KEY DEFERRABLE, sku text)")
+    target.write(item=[{"id": 1, "sku": "a"}])
+    line = target.turned_down(append=True, on_conflict=mode)
+    assert line.startswith("2: ")
+    assert "deferrable constraint item_pkey" in line
+
+
+NUMBERED = """
+    CREATE TABLE item (id serial PRIMARY KEY, sku text DEFAULT 'none', n int, serial serial);
+    INSERT INTO item (id, sku, n) VALUES (1, 'old', 1), (2, 'old', 2);
+"""
+
+
+@pytest.mark.parametrize("mode", ["reject", "skip", "replace"])
+def test_a_record_without_its_key_takes_nobodys_place(target: Target, mode: str) -> None:
+    """The sequence lags behind the rows that are there."""
+    target.conn.execute(NUMBERED)
+    target.write(item=[{"sku": "without"}, {"id": 1, "sku": "with"}])
+    [table] = append(target, mode).tables
+    assert target.rows("SELECT id FROM item WHERE sku = 'without'") == [(3,)]
+    assert target.rows("SELECT sku FROM item WHERE id = 2") == [("old",)]
+    first = {"reject": "old", "skip": "old", "replace": "with"}[mode]
+    assert target.rows("SELECT sku FROM item WHERE id = 1") == [(first,)]
+    assert (table.loaded, table.replaced, table.skipped) == {
+        "reject": (1, 0, 0),
+        "skip": (1, 0, 1),
+        "replace": (2, 1, 0),
+    }[mode]
+
+
+def test_a_replaced_row_is_what_the_record_says_but_for_its_numbers(target: Target) -> None:
+    target.conn.execute(NUMBERED)
+    target.write(item=[{"id": 2}])
+    append(target, "replace")
+    assert target.rows("SELECT sku, n, serial FROM item WHERE id = 2") == [("none", None, 2)]
