@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # of exclusion constraints (WITHOUT OVERLAPS is one too), which compare in their own way; invalid
 # ones; members of extensions; those that the role could not make again; and a published table's
 # replica identity, without which nothing could be deleted from it; and those that call a function
-# in SQL or a procedural language, which are filled row by row with the users' search path.
+# whose body finds names by the search path, which is the users' while rows are loaded.
 _INDEXES = """
     WITH published (schema_name, table_name) AS MATERIALIZED (
         SELECT t.schemaname, t.tablename FROM pg_publication_tables t
@@ -54,7 +54,8 @@ _INDEXES = """
                       JOIN pg_language l ON l.oid = f.prolang
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                         AND d.refclassid = 'pg_proc'::regclass
-                        AND l.lanname NOT IN ('internal', 'c'))
+                        AND l.lanname NOT IN ('internal', 'c') AND to_jsonb(f)->>'prosqlbody' IS NULL
+                        AND NOT COALESCE(f.proconfig::text LIKE '%%search_path=%%', false))
       AND NOT ((i.indisreplident OR (r.relreplident = 'd' AND i.indisprimary))
                AND EXISTS (SELECT FROM published p
                            WHERE (p.schema_name, p.table_name) = (n.nspname, r.relname)))

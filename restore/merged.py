@@ -66,6 +66,7 @@ class Merged:
     ) -> None:
         self._conn = conn
         self._table = table
+        self._writes = writes
         self._replaces = mode == "replace"
         self._key = key_to_replace_by(table).columns if self._replaces else ()
         name = key_to_replace_by(table).name if self._replaces else None
@@ -89,6 +90,8 @@ class Merged:
     def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
         """Take rows of one codec, by COPY; after a failure the transaction must end."""
         try:
+            # Rows that came in earlier in this transaction are ours.
+            self._writes.note(self._conn, self._table.oid)
             # COPYs may share a transaction, and only at its end do the rows go by themselves.
             self._conn.execute(sql.SQL("DELETE FROM {}").format(_STAGING))
             outcome = copy_rows(self._conn, copy_statement(_STAGING, codec), codec, rows)

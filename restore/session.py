@@ -175,7 +175,8 @@ def users_search_path(conn: psycopg.Connection) -> Iterator[None]:
     before = _value(conn.execute("SELECT pg_catalog.current_setting('search_path')"))
     conn.execute(
         "SELECT pg_catalog.set_config('search_path',"
-        " pg_catalog.current_setting('restore.search_path'), false)"
+        " COALESCE(pg_catalog.current_setting('restore.search_path', true), %s), false)",
+        [before],
     )
     try:
         yield

@@ -10,8 +10,6 @@ import msgspec
 import xxhash
 from msgspec.structs import replace
 
-from restore.writes import JOURNALED
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
@@ -24,7 +22,12 @@ if TYPE_CHECKING:
     from restore.spool import Spool
     from restore.writes import Writes
 
+# That the transaction writes rows of the table is noted with it, which saves a round trip.
 _NOTE = """
+    WITH restore_write AS (
+        INSERT INTO restore_journal.restore_writes (oid, xid)
+        VALUES (%(oid)s::pg_catalog.oid, pg_catalog.pg_current_xact_id()::pg_catalog.xid)
+    )
     INSERT INTO restore_journal.shards AS s VALUES (
         %(oid)s, %(start)s, %(stop)s, %(position)s, %(ended)s, %(holds)s, %(waiting)s, %(waited)s,
         %(report)s, %(rejects_bytes)s, %(hashed)s, %(hash)s)
@@ -62,9 +65,9 @@ class Unlogged:
     def step(self, _after: int, /) -> Iterator[None]:
         """Give a transaction."""
         with self._conn.transaction():
+            yield
             if self._writes is not None:
                 self._writes.note(self._conn, self._oid)
-            yield
 
 
 class ShardLog:
@@ -108,7 +111,6 @@ class ShardLog:
         Where that fails, the counts are again what they were.
         """
         with self._report.unless_failed(), self._conn.transaction():
-            JOURNALED.note(self._conn, self._oid)
             yield
             self._note(self._position if self._alone else after)
 
@@ -125,7 +127,6 @@ class ShardLog:
             (self._oid, self._shard.start, number, r.offset, r.ordinal, r.raw, reason)
             for number, (r, reason) in enumerate(spool)
         ]
-        JOURNALED.note(self._conn, self._oid)
         with self._conn.cursor() as cursor:
             cursor.executemany(_KEEP, rows)
         self._waiting = len(rows)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEMA = """
     CREATE SCHEMA "Other Schema";
     CREATE FUNCTION "Other Schema".fold(t text) RETURNS text LANGUAGE sql IMMUTABLE
-        AS 'SELECT pg_catalog.lower(t)';
+        SET search_path = pg_catalog AS 'SELECT lower(t)';
     CREATE TABLE parent (
         id int CONSTRAINT "parent's key" PRIMARY KEY DEFERRABLE INITIALLY DEFERRED,
         code text NOT NULL, kind int, "Name" text, body text, seen timestamptz, tags text[],

@@ -150,7 +150,7 @@ def test_records_of_many_shapes_come_in_once_each(target: Target) -> None:
     assert target.rows(query) == [(40, 40, 21)]
 
 
-KEYS = {
+KEYS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "an expression": (
         "CREATE UNIQUE INDEX ON item (lower(sku))",
         [{"sku": "A"}, {"sku": "new"}, {"sku": "NEW"}],

@@ -174,7 +174,7 @@ def test_a_published_table_without_an_identity_is_restored(
     assert sorted(target.rejected("t")) == [1, 2]
     keys = "SELECT conname FROM pg_constraint WHERE conrelid = 't'::regclass AND contype <> 'n'"
     assert sorted(target.rows(keys)) == [("t_p_fkey",), ("t_u_key",)]
-    assert target.rows("SELECT relreplident FROM pg_class WHERE relname = 't'") == [(b"d",)]
+    assert target.rows("SELECT relreplident FROM pg_class WHERE relname = 't'") == [("d",)]
     assert target.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]
 
 
