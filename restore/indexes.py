@@ -54,7 +54,8 @@ _INDEXES = """
                       JOIN pg_language l ON l.oid = f.prolang
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                         AND d.refclassid = 'pg_proc'::regclass
-                        AND l.lanname NOT IN ('internal', 'c') AND to_jsonb(f)->>'prosqlbody' IS NULL
+                        AND l.lanname NOT IN ('internal', 'c')
+                        AND to_jsonb(f)->>'prosqlbody' IS NULL
                         AND NOT COALESCE(f.proconfig::text LIKE '%%search_path=%%', false))
       AND NOT ((i.indisreplident OR (r.relreplident = 'd' AND i.indisprimary))
                AND EXISTS (SELECT FROM published p
