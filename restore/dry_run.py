@@ -15,6 +15,7 @@ from psycopg import sql
 from restore import catalog
 from restore.aside import read_triggers
 from restore.plan import make_plan
+from restore.session import users_search_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -140,7 +141,7 @@ def shadow(conn: psycopg.Connection, tables: dict[int, Table]) -> dict[int, Tabl
         conn.execute(_PARTITIONS, [list(tables)]).fetchall()
     )
     shadows: dict[int, Table] = {}
-    taken: set[str] = set()
+    taken = {"restore_staging", "restore_writes", "restore_ticks"}  # tables of our own
     for oid, table in tables.items():
         name = table.name if table.name not in taken else f"restore_shadow_{oid}"
         taken.add(name)
@@ -197,8 +198,9 @@ def _check_partitions(conn: psycopg.Connection, table: Table, bounds: list[str |
 def _copy_rows(conn: psycopg.Connection, table: Table, shadowed: Table) -> None:
     names = [sql.Identifier(column.name) for column in table.columns if not column.generated]
     if names:
-        conn.execute(
-            sql.SQL(
-                "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {}"
-            ).format(shadowed.identifier, table.identifier, columns=sql.SQL(", ").join(names))
-        )
+        with users_search_path(conn):  # CHECK functions of the users' are called
+            conn.execute(
+                sql.SQL(
+                    "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {}"
+                ).format(shadowed.identifier, table.identifier, columns=sql.SQL(", ").join(names))
+            )

@@ -20,6 +20,7 @@ from restore.destination import (
 )
 from restore.errors import SchemaError
 from restore.session import own_names
+from restore.transient import is_transient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,6 +102,8 @@ class Merged:
         except psycopg.errors.CardinalityViolation:
             return _NOT_ALL
         except psycopg.Error as error:
+            if is_transient(error):
+                raise
             return CopyFailure(error, error.diag.message_primary or str(error), None)
 
     def _move(self, columns: Sequence[str], count: int) -> Sent | CopyFailure:
