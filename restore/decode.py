@@ -12,6 +12,7 @@ Which Struct that is depends on what the records are like, and is learned from t
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from restore.packed import Rows
     from restore.values import Converter
 
-# msgspec refuses names that would need escaping.
-_UNNAMEABLE = frozenset('"\\').union(map(chr, range(0x20)))
+# A name that JSON has to escape, which msgspec refuses as the name of a field.
+_ESCAPED = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
 # A Struct with more fields than this is no faster than a dictionary.
 _MOST_FIELDS = 1_000
 
@@ -95,6 +96,11 @@ class Codec:
         return tuple(name for n, name in enumerate(self.ignored) if bits >> n & 1)
 
 
+def can_name_field(name: str) -> bool:
+    """Tell whether msgspec takes a column's name as the name of a Struct's field."""
+    return _ESCAPED.search(name) is None
+
+
 def make_codec(
     columns: tuple[Column, ...],
     shape: Shape,
@@ -117,7 +123,7 @@ def make_codec(
     names = [column.name for column in used] + ignored
     native = None
     untyped = "typed" in without or len(names) > _MOST_FIELDS
-    if untyped or any(_UNNAMEABLE.intersection(name) for name in names):
+    if untyped or not all(map(can_name_field, names)):
         # All is converted then, so arrays too come as what the server reads.
         kinds = [kind_of(column, wide=column.type.name not in AS_IT_IS) for column in used]
         decode, values, unknown = _by_dictionary(used, shape, columns, converter)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import msgspec
 
 from restore.batch import Batch
+from restore.decode import can_name_field
 from restore.native import Candidates, finder_of
 from restore.origins import K, Kept, Key, Values, literal_of
 from restore.read import Reader
@@ -65,8 +66,8 @@ def is_plain(table: Kept, key: Key) -> bool:
 
 
 def _plain(column: Column) -> _Plain | None:
-    if '"' in column.name or "\\" in column.name:
-        return None  # msgspec refuses such names
+    if not can_name_field(column.name):
+        return None
     return _TEXT if column.type.is_enum else _PLAIN.get(column.type.name)
 
 

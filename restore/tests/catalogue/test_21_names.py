@@ -77,3 +77,24 @@ def test_an_array_beside_a_name_that_no_struct_can_have(target: Target) -> None:
     target.write(odd=[{"id": 1, 'quo"te': "x", "tags": ["a", None, 'b"']}])
     target.restore()
     assert target.rows("SELECT * FROM odd") == [(1, "x", ["a", None, 'b"'])]
+
+
+@pytest.mark.parametrize("name", ["a\tb", "a\nb", "\x01", "a\\b", 'a"b', "\x7f"])
+def test_a_key_of_which_json_has_to_escape_the_name(target: Target, name: str) -> None:
+    """Duplicate keys and orphans are found by the key's name in the file, one way or another."""
+    make = """
+        CREATE TABLE p ({n} int PRIMARY KEY, x text);
+        CREATE TABLE c ({n} int REFERENCES p, y text UNIQUE)
+    """
+    target.conn.execute(sql.SQL(make).format(n=sql.Identifier(name)))
+    long = "x" * 1000
+    target.write(
+        p=[{name: n, "x": long} for n in [*range(1, 5000), 7]],
+        c=[{name: n, "y": f"{long}{n}"} for n in [*range(1, 5000), 77_777]],
+    )
+    report = target.load()
+    assert report.error is None
+    counts = {t.table: (t.loaded, t.duplicates, t.rejected) for t in report.tables}
+    assert counts == {"p": (4999, 1, 0), "c": (4999, 0, 1)}
+    [orphan] = target.rejected("c").values()
+    assert orphan["ordinal"] == 4999
