@@ -18,8 +18,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from restore.copy import prepare
-from restore.dsn import checked
+from restore.dsn import checked, for_libpq, names_pooler
 from restore.errors import LoadError, LostError, UsageError
+from restore.pooler import check_helper_session, check_own_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,17 +102,25 @@ def connect(
         helps: the session works for a restore that another session of ours leads.
 
     Raises:
-        UsageError: the connection string is none, or libpq does not take what it says.
+        UsageError: the connection string is none, libpq does not take what it says, or it leads
+            through a pooler that shares sessions between clients.
         LoadError: nobody answers, or a setting is refused. Never holds the password.
     """
-    dsn = checked(dsn)
+    is_pooled, dsn = names_pooler(dsn), for_libpq(checked(dsn))
     given = "connect_timeout" in conninfo_to_dict(dsn) or "PGCONNECT_TIMEOUT" in os.environ
     wait = {} if given else {"connect_timeout": _CONNECT_TIMEOUT_S}
     given_alive = [name for name in conninfo_to_dict(dsn) if name.startswith("keepalives")]
     alive = {} if given_alive else _KEEPALIVES
     conninfo = make_conninfo(dsn, application_name="restore", **wait, **alive)
     try:
-        conn = psycopg.connect(conninfo, autocommit=True)
+        with contextlib.ExitStack() as on_error:
+            conn = psycopg.connect(conninfo, autocommit=True)
+            on_error.callback(conn.close)
+            if helps:
+                check_helper_session(conn)
+            else:
+                check_own_session(conn, conninfo, is_named=is_pooled)
+            on_error.pop_all()
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
         if reason.startswith(_UNUSABLE):

@@ -132,10 +132,7 @@ def _settle_target(settings: dict[str, Setting], environment: Mapping[str, str])
             )
         return
     text, origin = str(settings["dsn"].value), settings["dsn"].origin
-    try:
-        settings["dsn"] = replace(settings["dsn"], value=connection.checked(text))
-    except UsageError as error:
-        raise UsageError(str(error).replace("--dsn", origin, 1)) from error
+    settings["dsn"] = replace(settings["dsn"], value=connection.checked(text, origin))
     schema = connection.schema_named(text)
     if schema is not None:
         settings.setdefault("schema", Setting(schema, f"the URL of {origin}"))

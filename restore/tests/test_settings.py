@@ -215,6 +215,12 @@ def test_a_retry_appends_and_takes_no_more_than_it_can_use() -> None:
         ("postgresql://u@h/d?schema=app&connection_limit=5", "postgresql://u@h/d", "app"),
         ("postgresql://u@h/d?sslmode=disable", "postgresql://u@h/d?sslmode=disable", None),
         ("postgresql+psycopg://u@h/d", "postgresql://u@h/d", None),
+        (
+            "postgres://u@h/d?pgbouncer=true&schema=app&pool_timeout=5",
+            "postgres://u@h/d?pgbouncer=true",
+            "app",
+        ),
+        ("postgresql://u@h/d?pgbouncer=false", "postgresql://u@h/d", None),
         ("host=h dbname='a b'", "host=h dbname='a b'", None),
     ],
 )
@@ -231,7 +237,15 @@ def test_urls_as_others_write_them(given: str, used: str, schema: str | None) ->
         ("postgresql://me@h/d", "postgresql://me@h/d"),
         ("service=shop", "service=shop"),
         ("", ""),
-        ("postgresql://me@h/d?password=s3cret", "user=me dbname=d host=h"),
+        ("postgresql://me@h/d?password=s3cret", "postgresql://me@h/d"),
+        (
+            "postgresql://me:s3cret@h/d?pgbouncer=true&schema=a",
+            "postgresql://me@h/d?pgbouncer=true&schema=a",
+        ),
+        (
+            "postgresql+psycopg://me@h/d?password=s3cret&pgbouncer=true",
+            "postgresql+psycopg://me@h/d?pgbouncer=true",
+        ),
         ("host=h password='s3cret rest' user=me", "user=me host=h"),
     ],
 )
