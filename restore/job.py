@@ -138,6 +138,8 @@ class Job:
             flush(self._conn)
         if self.resumable or self._options.atomic:
             end(self._conn)
+        self.resumable = False
+        self._limits.at_end()
 
     def _begin(self) -> None:
         """Begin the journal, or take up what it says."""

@@ -1,7 +1,8 @@
-"""When a restore with too many rejects stops."""
+"""Stops a restore with too many rejects."""
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from restore.errors import LoadError
@@ -19,6 +20,9 @@ _ENOUGH_RECORDS = 1_000
 class Limits:
     """Counts the rejects of all tables and says when they are too many.
 
+    The thread that made it counts them; others, whose rejects it counts as well, may find a table's
+    counts between two states.
+
     Args:
         options: ``on_error`` and ``max_rejects``.
         reports: gives the tables' counts as they are now.
@@ -28,37 +32,60 @@ class Limits:
         self._stop_at_first = options.on_error == "stop"
         self._most = options.max_rejects
         self._reports = reports
+        self._thread = threading.get_ident()
 
     def after_reject(self, message: str) -> None:
-        """Take note of a reject that is counted already.
+        """Check the limits after a reject that is counted already.
 
         Raises:
             LoadError: it is one too many.
         """
         if self._stop_at_first:
             raise LoadError(f"--on-error stop, and a record could not be restored: {message}")
-        most = self._most
-        if most is not None and most.count is not None and self._rejects() > most.count:
-            raise LoadError(f"more than --max-rejects {most} records could not be restored")
+        self._check(least=None)  # in mid-batch there are rejects that are not counted as read yet
 
-    def after_batch(self, *, final: bool = False) -> None:
-        """See that the share of rejects is not too large.
-
-        Args:
-            final: all records are read, however few they are.
+    def after_orphans(self) -> None:
+        """Stop after orphans, if at all; their number is judged at the end, like all others.
 
         Raises:
-            LoadError: it is.
+            LoadError: no record may be rejected.
         """
+        if self._stop_at_first:
+            raise LoadError("--on-error stop, and a foreign key forbids a record")
+
+    def after_batch(self) -> None:
+        """Check the limits in the middle of a load; of few records, a share is not judged yet.
+
+        Raises:
+            LoadError: there are too many rejects.
+        """
+        self._check(least=_ENOUGH_RECORDS)
+
+    def at_end(self) -> None:
+        """Check the limits when every record is decided, however few there are.
+
+        Raises:
+            LoadError: there are too many rejects.
+        """
+        self._check(least=0)
+
+    def _check(self, *, least: int | None) -> None:
+        """Judge the count, and the share if at least so many records are read."""
         most = self._most
-        if most is None or most.percent is None:
+        if most is None or threading.get_ident() != self._thread:
             return
-        read, rejects = sum(report.read for report in self._reports()), self._rejects()
-        if (read >= _ENOUGH_RECORDS or final) and rejects * 100 > read * most.percent:
+        rejects = read = 0
+        for report in self._reports():
+            rejects += report.rejected + report.duplicates - report.skipped
+            read += report.read
+        if most.count is not None and rejects > most.count:
+            raise LoadError(
+                f"{rejects:,} records could not be restored, more than --max-rejects {most}"
+            )
+        if most.percent is None or least is None or read < least:
+            return
+        if rejects * 100 > read * most.percent:
             raise LoadError(
                 f"{rejects:,} of {read:,} records could not be restored, more than --max-rejects"
                 f" {most}"
             )
-
-    def _rejects(self) -> int:
-        return sum(r.rejected + r.duplicates - r.skipped for r in self._reports())

@@ -112,7 +112,7 @@ class Orphans:
                 self._conn.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(store))
             settle()
         if taken:
-            limits.after_reject("a foreign key forbids it")
+            limits.after_orphans()
         return sum(taken.values())
 
     def _take_out(self) -> dict[ForeignKey, int]:

@@ -163,6 +163,7 @@ class _Retry:
         for number, (oid, load) in enumerate(self._loads.items(), 1):
             finish(self._conn, load.table)
             self._watch(TableDone(number, len(self._loads), self._reports[oid]))
+        self._limits.at_end()
 
     def _try(self, load: Load, total: TableReport) -> int:
         """Try one table's rejects; return how many a foreign key still keeps out."""
