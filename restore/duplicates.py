@@ -27,6 +27,7 @@ from restore.deleting import deleting
 from restore.plain import is_plain, plain_origins
 from restore.session import users_search_path
 from restore.spool import Spool
+from restore.trust import keep_private
 from restore.twice import Twice, all_there
 
 if TYPE_CHECKING:
@@ -157,7 +158,6 @@ class Duplicates:
         # What was in place has refused records, perhaps for rows that would not have been there.
         if self._table.report.duplicates or self._excludes():
             return False
-        done = False
         try:
             with self._conn.transaction():
                 done = self._take_out()
@@ -170,8 +170,7 @@ class Duplicates:
 
     def _excludes(self) -> bool:
         """Tell whether rows may forbid others that have other values: such a key is not aside."""
-        oid = sql.Literal(self._table.load.table.oid)
-        return self._number(_EXCLUSIONS.format(oid)) > 0
+        return self._number(_EXCLUSIONS.format(self._table.load.table.oid)) > 0
 
     def _take_out(self) -> bool:
         """Do so within a transaction; False: it has to be rolled back."""
@@ -218,6 +217,7 @@ class Duplicates:
         }
         self._conn.execute(_DROP.format(self._taken))
         self._conn.execute(_MAKE_STORE.format(**parts))
+        keep_private(self._conn)
         take_out = partial(self._conn.execute, _TAKE_OUT.format(**parts))
         return deleting(self._conn, table.oid, take_out).rowcount
 

@@ -31,6 +31,7 @@ from restore.table_state import TableState
 from restore.table_work import TableWork, remove
 from restore.tally import Tally
 from restore.transient import is_lost
+from restore.trust import writer_of_all
 from restore.writes import JOURNALED, temporary
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ class Job:
         self._may_alter = not options.atomic
         noted = not (options.dry_run or options.atomic)
         self.resumable = noted and (self._begun is not None or may_journal(conn))
+        if noted and not self.resumable and (writer := writer_of_all(conn)) is not None:
+            report.warnings.append(
+                f"role {writer} is a member of pg_write_all_data and could change what a restore"
+                " notes: no key or index is dropped for the load, and it cannot be resumed"
+            )
         plan = prepared.plan
         self._writes: Writes | None = None
         if self.resumable:

@@ -15,8 +15,8 @@ import msgspec
 
 from restore.batch import RawRecord
 from restore.catalog import Table
-from restore.notes import see_trusted
 from restore.report import TableReport
+from restore.trust import check_trusted, keep_private, writer_of_all
 from restore.writes import MAKE
 
 if TYPE_CHECKING:
@@ -153,13 +153,13 @@ class LoadedTable:
 
 
 def may_journal(conn: psycopg.Connection) -> bool:
-    """Tell whether the role may make the journal, or has it already."""
+    """Tell whether the role may make the journal, or has it already, and trusts who may write."""
     query = """
         SELECT CASE WHEN to_regnamespace('restore_journal') IS NULL
             THEN has_database_privilege(current_database(), 'CREATE')
             ELSE has_schema_privilege('restore_journal', 'CREATE') END
     """
-    return conn.execute(query).fetchone() == (True,)
+    return conn.execute(query).fetchone() == (True,) and writer_of_all(conn) is None
 
 
 def begin(
@@ -185,8 +185,10 @@ def begin(
     """
     with conn.transaction():
         conn.execute(_DURABLY)
+        check_trusted(conn)
         conn.execute(_MAKE + MAKE)
-        see_trusted(conn)
+        keep_private(conn)
+        check_trusted(conn)
         told = msgspec.json.encode(options).decode()
         conn.execute(_BEGIN, [_FORMAT, backup, rejects, told])
         for place, load in enumerate(loads):
@@ -202,7 +204,7 @@ def find(conn: psycopg.Connection) -> Begun | None:
         LoadError: the journal is another role's.
         ValueError: it was written by another version.
     """
-    see_trusted(conn)
+    check_trusted(conn)
     if conn.execute(_IS_THERE).fetchone() != (True,):
         return None
     row = conn.execute("SELECT format FROM restore_journal.restore").fetchone()

@@ -2,22 +2,20 @@
 
 The notes are in schema ``restore_journal``, beside those of how far the restore is (``journal``).
 They hold all that it takes, so that a crash at any point leaves nothing that cannot be repaired.
-What is in them is executed with the role's rights: they are trusted only where nobody can have
-written them who could not do the same by himself.
+What is in them is executed with the role's rights: ``trust`` says when.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+import psycopg
 from psycopg import sql
 
-from restore.errors import LoadError
+from restore.trust import check_trusted, keep_private, writer_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import psycopg
 
     from restore.catalog import Table
 
@@ -45,26 +43,6 @@ _NOTED = """
 _STRIKE = """
     DELETE FROM restore_journal.aside
     WHERE (kind, schema_name, table_name, name) = (%s, %s, %s, %s)
-"""
-
-# Who owns the schema, or anything in it, with fewer rights than the role has: a superuser trusts
-# superusers alone; any other also the roles of which it has all rights. Then who owns it where it
-# may not be read: a superuser, say. It is asked before each look at the notes, so in one query.
-_DISTRUSTED = """
-    (SELECT o.rolname, 'whose SQL in it would run with your rights' FROM pg_catalog.pg_namespace n
-    LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
-    JOIN pg_catalog.pg_roles o ON o.oid IN (n.nspowner, c.relowner)
-    JOIN pg_catalog.pg_roles r ON r.rolname = current_user
-    WHERE n.nspname = 'restore_journal' AND o.oid <> r.oid AND NOT o.rolsuper
-      AND (r.rolsuper OR NOT pg_catalog.pg_has_role(o.oid, 'USAGE'))
-    LIMIT 1)
-    UNION ALL
-    (SELECT pg_catalog.pg_get_userbyid(n.nspowner), 'which keeps yours out of it'
-    FROM pg_catalog.pg_namespace n
-    WHERE n.nspname = 'restore_journal' AND (
-        NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-        OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
-                   AND c.relkind = 'r' AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT'))))
 """
 
 Kind = Literal["index", "key", "foreign key", "trigger"]
@@ -103,30 +81,21 @@ class Aside(NamedTuple):
         return f"{self.kind} {self.name} of {self.table}"
 
 
-def see_trusted(conn: psycopg.Connection) -> None:
-    """See that no other role can have put SQL of its own where the notes are, and read them.
-
-    Raises:
-        LoadError: one can, or they may not be read.
-    """
-    row = conn.execute(_DISTRUSTED).fetchone()
-    if row is not None:
-        role, why = row
-        raise LoadError(
-            f"schema restore_journal belongs to role {role}, {why}: if a restore of that role was"
-            f" stopped, --resume or repair it as {role}; else drop the schema"
-        )
-
-
 def note(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
     """Note what is put aside in this transaction.
 
     Raises:
-        psycopg.errors.InsufficientPrivilege: the role may not make the journal's schema.
-        LoadError: it is another role's.
+        psycopg.errors.InsufficientPrivilege: the role may not make the journal's schema, or another
+            role may write to every table.
+        LoadError: another role may write to the journal.
     """
+    check_trusted(conn)
+    writer = writer_of_all(conn)
+    if writer is not None:
+        raise psycopg.errors.InsufficientPrivilege(f"role {writer} may write to every table")
     conn.execute(_MAKE_JOURNAL)
-    see_trusted(conn)
+    keep_private(conn)
+    check_trusted(conn)
     for aside in asides:
         conn.execute(_NOTE, aside)
 
@@ -140,9 +109,9 @@ def noted(conn: psycopg.Connection, *kinds: Kind, table: Table | None = None) ->
         table: the table that it belongs to; None: any.
 
     Raises:
-        LoadError: the journal is another role's.
+        LoadError: another role may write to the journal.
     """
-    see_trusted(conn)
+    check_trusted(conn)
     if conn.execute(_JOURNAL).fetchone() != (True,):
         return []
     schema, name = (table.schema, table.name) if table is not None else (None, None)

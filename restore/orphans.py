@@ -16,6 +16,7 @@ from psycopg import sql
 from restore.origins import Values, as_texts, exact_origins
 from restore.plain import plain_origins
 from restore.rejects import Reason
+from restore.trust import keep_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -158,6 +159,7 @@ class Orphans:
         parts["ours"] = sql.SQL("true") if writes is None else writes.wrote(child.oid, "c")
         with self._conn.transaction():
             self._conn.execute(_MAKE_STORE.format(**parts))
+            keep_private(self._conn)
             return self._conn.execute(_TAKE_OUT.format(**parts)).rowcount
 
     def _keep(self, tables: list[tuple[Kept, Missing]]) -> None:

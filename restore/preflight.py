@@ -15,6 +15,7 @@ from restore.conflicts import read_conflicts
 from restore.deleting import refuses_update
 from restore.errors import LoadError, SchemaError
 from restore.merged import key_to_replace_by
+from restore.trust import writer_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -221,6 +222,13 @@ def check_owner(conn: psycopg.Connection, server: Server, plan: Plan, options: O
                 f"must be owner of table {trigger.table} to keep its trigger {trigger.name} from"
                 " firing: restore as the owner, or let the triggers fire with --triggers"
             )
+    writer = writer_of_all(conn) if plan.cyclic or triggers else None
+    if writer is not None:
+        raise LoadError(
+            "what is dropped or disabled for the load (foreign keys of a cycle, triggers) is noted"
+            f" in a table, and role {writer}, a member of pg_write_all_data, could change it: revoke"
+            " that membership for the restore"
+        )
     if (plan.cyclic or triggers) and not (server.may_create or server.has_journal):
         grant = _grant(conn, "CREATE", "DATABASE", server.database, role=server.role)
         raise LoadError(

@@ -18,7 +18,8 @@ SCHEMA = """
     CREATE INDEX ON c (p)
 """
 STATE = """
-    SELECT conname::text, convalidated FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    SELECT conname::text, convalidated FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace
     UNION ALL SELECT indexrelid::regclass::text, indisvalid FROM pg_index
     WHERE indrelid IN ('p'::regclass, 'c'::regclass) ORDER BY 1
 """

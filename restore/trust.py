@@ -1,0 +1,130 @@
+"""Who may write to the journal, whose SQL runs with the rights of the role that restores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from restore.errors import LoadError
+
+if TYPE_CHECKING:
+    import psycopg
+
+# A role is trusted that can act as the current one anyway: itself, its members, superusers. An
+# ordinary role trusts also the roles of which it has all rights. PUBLIC is never trusted.
+_UNTRUSTED = """
+    FROM writers w LEFT JOIN pg_catalog.pg_roles o ON o.oid = w.role, me
+    WHERE w.role = 0 OR NOT (
+        o.rolsuper OR o.oid = me.oid OR pg_catalog.pg_has_role(o.oid, me.oid, 'MEMBER')
+        OR (NOT me.rolsuper AND pg_catalog.pg_has_role(o.oid, 'USAGE')))
+"""
+_ME = "me AS (SELECT oid, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)"
+# Who can act as a role that may write, may write.
+_MEMBERS = """
+    SELECT m.member, CASE w.how WHEN 'data' THEN w.how ELSE 'grant' END
+    FROM writers w JOIN pg_catalog.pg_roles o ON o.oid = w.role
+    JOIN pg_catalog.pg_auth_members m ON m.roleid = w.role, me
+    WHERE NOT o.rolsuper AND o.oid <> me.oid
+"""
+_ALL_DATA = """
+    SELECT m.member, 'data'::text FROM pg_catalog.pg_auth_members m
+    JOIN pg_catalog.pg_roles g ON g.oid = m.roleid WHERE g.rolname = 'pg_write_all_data'
+"""
+_WRITER_OF_ALL = f"""
+    WITH RECURSIVE {_ME}, writers (role, how) AS ({_ALL_DATA} UNION {_MEMBERS})
+    SELECT o.rolname {_UNTRUSTED} ORDER BY 1 LIMIT 1
+"""
+# Asked before each look at the journal, so in one query. Whose the schema and its tables are comes
+# first. A role may also keep the current one out of what it owns: a superuser, say. The restore
+# makes no triggers and rules there, so each of them is another's.
+_DISTRUSTED = f"""
+    WITH RECURSIVE {_ME}, schema AS (
+        SELECT * FROM pg_catalog.pg_namespace WHERE nspname = 'restore_journal'
+    ), tables AS (
+        SELECT c.* FROM pg_catalog.pg_class c JOIN schema n ON n.oid = c.relnamespace
+    ), acls (acl) AS (
+        SELECT nspacl FROM schema UNION ALL SELECT relacl FROM tables
+        UNION ALL SELECT a.attacl FROM pg_catalog.pg_attribute a JOIN tables c ON c.oid = a.attrelid
+    ), writers (role, how) AS (
+        (SELECT nspowner, 'owner'::text FROM schema
+         UNION SELECT relowner, 'owner' FROM tables
+         UNION SELECT x.grantee, 'grant' FROM acls, pg_catalog.aclexplode(acl) x
+         WHERE x.privilege_type NOT IN ('SELECT', 'USAGE')
+         UNION {_ALL_DATA} AND EXISTS (SELECT FROM schema))
+        UNION {_MEMBERS}
+    )
+    (SELECT w.how, COALESCE(o.rolname, 'PUBLIC') {_UNTRUSTED}
+     ORDER BY w.how <> 'owner', 1, 2 LIMIT 1)
+    UNION ALL
+    (SELECT 'trigger', pg_catalog.pg_get_userbyid(COALESCE(f.relowner, p.proowner))
+     FROM pg_catalog.pg_trigger t JOIN tables c ON c.oid = t.tgrelid
+     JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+     LEFT JOIN pg_catalog.pg_class f ON f.oid = t.tgconstrrelid
+     UNION ALL
+     SELECT 'trigger', pg_catalog.pg_get_userbyid(c.relowner)
+     FROM pg_catalog.pg_rewrite r JOIN tables c ON c.oid = r.ev_class LIMIT 1)
+    UNION ALL
+    (SELECT 'hidden', pg_catalog.pg_get_userbyid(n.nspowner) FROM schema n
+     WHERE NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+        OR EXISTS (SELECT FROM tables c WHERE c.relkind = 'r'
+                   AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')))
+"""  # noqa: S608 - made of constants
+_GRANTEES = """
+    SELECT NULL, pg_catalog.pg_get_userbyid(x.grantee), x.grantee = 0
+    FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) x
+    WHERE n.nspname = 'restore_journal' AND x.grantee <> n.nspowner
+    UNION
+    SELECT c.relname, pg_catalog.pg_get_userbyid(x.grantee), x.grantee = 0
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,
+         pg_catalog.aclexplode(c.relacl) x
+    WHERE n.nspname = 'restore_journal' AND x.grantee <> c.relowner
+"""
+_RUNS = "SQL in it would run with your rights"
+_ELSE = "read what restore_journal.aside holds, and run this again; or drop the schema"
+_STOPPED = (
+    "if a restore of that role was stopped, --resume or repair it as {0}; else drop the schema"
+)
+_ONE_LINE = {
+    "owner": f"schema restore_journal belongs to role {{0}}, whose {_RUNS}: {_STOPPED}",
+    "hidden": "schema restore_journal belongs to role {0}, which keeps yours out of it: "
+    + _STOPPED,
+    "grant": f"role {{0}} may write to schema restore_journal, and {_RUNS}: revoke that, {_ELSE}",
+    "data": "role {0} is a member of pg_write_all_data and may write to schema restore_journal, and"
+    f" {_RUNS}: revoke that membership, {_ELSE}",
+    "trigger": "a trigger or a rule of role {0} stands on a table in schema restore_journal, and"
+    f" would run with your rights: drop it, {_ELSE}",
+}
+
+
+def check_trusted(conn: psycopg.Connection) -> None:
+    """Raise if a role that is not trusted may write to the journal, or it may not be read.
+
+    Raises:
+        LoadError: the line names the role, and what to do.
+    """
+    row = conn.execute(_DISTRUSTED).fetchone()
+    if row is not None:
+        how, role = row
+        raise LoadError(_ONE_LINE[how].format(role))
+
+
+def keep_private(conn: psycopg.Connection) -> None:
+    """Revoke all that default privileges granted on the journal, in the transaction that makes it.
+
+    Call ``check_trusted`` before anything is made: rights on what was there are no defaults.
+    """
+    for table, grantee, is_public in conn.execute(_GRANTEES).fetchall():
+        kind = sql.SQL("SCHEMA" if table is None else "TABLE")
+        name = sql.Identifier("restore_journal", *([] if table is None else [table]))
+        role = sql.SQL("PUBLIC") if is_public else sql.Identifier(grantee)
+        conn.execute(sql.SQL("REVOKE ALL ON {} {} FROM {} CASCADE").format(kind, name, role))
+
+
+def writer_of_all(conn: psycopg.Connection) -> str | None:
+    """Return a role that may write to every table, and so to a journal, but is not trusted.
+
+    No restore notes anything for later then, as if it might not make the journal's schema.
+    """
+    row = conn.execute(_WRITER_OF_ALL).fetchone()
+    return None if row is None else str(row[0])
