@@ -149,9 +149,6 @@ class Duplicates:
 
         Returns:
             False: this way does not do here; then nothing was changed.
-
-        Raises:
-            psycopg.Error: the server failed.
         """
         if not self._search or not all(key.comparable for key in self._keys):
             return False
@@ -283,8 +280,7 @@ class Duplicates:
                 self._conn.execute(_DROP.format(store))
 
 
-# Nearly all values are different: to sort them takes a third of the time of hashing them (390,000
-# bigints: 0.2 s to 0.6 s). An index is built with as much memory.
+# Nearly all values differ: sorting 390,000 bigints takes 0.2 s, hashing them 0.6 s.
 _SORT = """
     SET LOCAL enable_hashagg = off;
     SELECT set_config('work_mem', current_setting('maintenance_work_mem'), true)

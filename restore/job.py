@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -24,7 +23,7 @@ from restore.orphans import Orphans
 from restore.progress import Stage
 from restore.rejects import RejectFile, file_names, keep_older
 from restore.report import TableReport
-from restore.resume import deciding, journaled, take_up
+from restore.resume import deciding, take_up
 from restore.sequences import set_sequences
 from restore.session import connect, flush
 from restore.table_state import TableState
@@ -32,7 +31,7 @@ from restore.table_work import TableWork, remove
 from restore.tally import Tally
 from restore.transient import is_lost
 from restore.trust import writer_of_all
-from restore.writes import JOURNALED, temporary
+from restore.writes import JOURNALED, temporary, with_writes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,16 +87,11 @@ class Job:
                 f"role {writer} is a member of pg_write_all_data and could change what a restore"
                 " notes: no key or index is dropped for the load, and it cannot be resumed"
             )
-        plan = prepared.plan
-        self._writes: Writes | None = None
-        if self.resumable:
-            self._writes, plan = JOURNALED, journaled(plan)
-        elif options.atomic or (options.dry_run and options.append):
+        self._writes: Writes | None = JOURNALED if self.resumable else None
+        if options.atomic or (options.dry_run and options.append):
             with may_write(conn):
                 self._writes = temporary(conn)
-            loads = tuple(replace(load, writes=self._writes) for load in plan.loads)
-            plan = replace(plan, loads=loads)
-        self._plan = plan
+        self._plan = with_writes(prepared.plan, self._writes)
         self._works: dict[int, TableWork] = {}
         files = file_names(names[load.table.oid][1] for load in self._plan.loads)
         for load, file in zip(self._plan.loads, files, strict=True):

@@ -226,8 +226,8 @@ def check_owner(conn: psycopg.Connection, server: Server, plan: Plan, options: O
     if writer is not None:
         raise LoadError(
             "what is dropped or disabled for the load (foreign keys of a cycle, triggers) is noted"
-            f" in a table, and role {writer}, a member of pg_write_all_data, could change it: revoke"
-            " that membership for the restore"
+            f" in a table, and role {writer}, a member of pg_write_all_data, could change it:"
+            " revoke that membership for the restore"
         )
     if (plan.cyclic or triggers) and not (server.may_create or server.has_journal):
         grant = _grant(conn, "CREATE", "DATABASE", server.database, role=server.role)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from restore.journal import LoadedShard, LoadedTable, close_shards, read
 from restore.plan import make_plan
 from restore.shards import Gap, Left, Shard
 from restore.window import WHITE
-from restore.writes import JOURNALED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -231,9 +229,3 @@ def folder_of(begun: Begun, options: Options) -> Path:
             " leave it out"
         )
     return folder
-
-
-def journaled(plan: Plan) -> Plan:
-    """Return a plan whose loads the journal takes note of."""
-    loads = tuple(replace(load, journaled=True, writes=JOURNALED) for load in plan.loads)
-    return replace(plan, loads=loads)

@@ -65,6 +65,11 @@ _DISTRUSTED = f"""
      SELECT 'trigger', pg_catalog.pg_get_userbyid(c.relowner)
      FROM pg_catalog.pg_rewrite r JOIN tables c ON c.oid = r.ev_class LIMIT 1)
     UNION ALL
+    (SELECT 'unknown', c.relname FROM tables c
+     WHERE c.relkind NOT IN ('i', 't') AND c.relname OPERATOR(pg_catalog.!~)
+       '^(aside|restore|loads|shards|waiting|restore_writes|(orphans|taken|twice)_[0-9_]+)$'
+     ORDER BY 2 LIMIT 1)
+    UNION ALL
     (SELECT 'hidden', pg_catalog.pg_get_userbyid(n.nspowner) FROM schema n
      WHERE NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
         OR EXISTS (SELECT FROM tables c WHERE c.relkind = 'r'
@@ -92,16 +97,18 @@ _ONE_LINE = {
     "grant": f"role {{0}} may write to schema restore_journal, and {_RUNS}: revoke that, {_ELSE}",
     "data": "role {0} is a member of pg_write_all_data and may write to schema restore_journal, and"
     f" {_RUNS}: revoke that membership, {_ELSE}",
+    "unknown": "schema restore_journal holds {0}, which no restore made, and is dropped at the end"
+    " of a restore: rename that schema, or move what is in it",
     "trigger": "a trigger or a rule of role {0} stands on a table in schema restore_journal, and"
     f" would run with your rights: drop it, {_ELSE}",
 }
 
 
 def check_trusted(conn: psycopg.Connection) -> None:
-    """Raise if a role that is not trusted may write to the journal, or it may not be read.
+    """Raise if a role that is not trusted may write to the journal, or it is no journal of ours.
 
     Raises:
-        LoadError: the line names the role, and what to do.
+        LoadError: the line names the role or the object, and what to do.
     """
     row = conn.execute(_DISTRUSTED).fetchone()
     if row is not None:

@@ -284,3 +284,12 @@ def test_nothing_is_noted_where_a_role_may_write_to_every_table(
     assert said.startswith("1: what is dropped or disabled for the load")
     assert stranger in said
     assert target.rows('SELECT count(*) FROM "User"') == [(2,)]
+
+
+def test_a_schema_of_the_users_with_that_name_is_left_alone(target: Target) -> None:
+    target.conn.execute("CREATE SCHEMA restore_journal; CREATE TABLE restore_journal.diary (x int)")
+    target.write(company=[{"id": 1, "name": "n"}])
+    line = target.turned_down()
+    assert "schema restore_journal holds diary, which no restore made" in line
+    assert target.rows("SELECT count(*) FROM company") == [(0,)]
+    assert target.rows("SELECT count(*) FROM restore_journal.diary") == [(0,)]
