@@ -193,7 +193,7 @@ def begin(
         conn.execute(_BEGIN, [_FORMAT, backup, rejects, told])
         for place, load in enumerate(loads):
             definition = msgspec.json.encode(load.table).decode()
-            row = [load.table.oid, place, load.file.name, load.file.path.stat().st_size, definition]
+            row = [load.table.oid, place, load.file.name, load.file.file_bytes, definition]
             conn.execute(_PUT_LOAD, row)
 
 

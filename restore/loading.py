@@ -207,6 +207,7 @@ class Loading:
         if work.state.next_step != "finish":
             return
         parts = work.gather()
+        work.report.note_change(work.load.file.change())
         self._tally.done(work)
         self._tasks.done(work.load.table.oid)
         self._finish(work, parts)

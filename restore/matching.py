@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restore.errors import SchemaError
+from restore.backup import key_twice
+from restore.errors import BackupError, SchemaError
+from restore.formats import foreign_format
+from restore.unread import check_unread, is_hidden, lowered, names_of
+from restore.wording import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from restore.backup import Backup, TableFile
     from restore.options import Options
@@ -27,6 +33,8 @@ BOOKKEEPING = frozenset(
         "schema_migrations",
     }
 )
+# Files that describe a backup; one that is a single object, and no table of the target, is no data.
+_COMPANIONS = frozenset({"manifest.json", "metadata.json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +70,25 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
         options: maps, and the tables and files that were chosen or left out.
 
     Raises:
+        BackupError: a file holds no JSON, or one that is not read seems to hold a table.
         SchemaError: a file is for no table or may be for several, two are for the same, or a name
             that was given means nothing.
     """
     names = _Names.of(relations)
-    files = _unpacked(backup, names, options)
+    files, left_out = _unpacked(backup, names, options)
     mapped = _mapped(files, names, options)
     found = {n: mapped.get(n) or names.find(file.table) for n, file in enumerate(files)}
-    chosen, left_out, warnings = _choose(files, found, options)
+    unread = frozenset().union(*map(names_of, backup.unread))
+    chosen, not_chosen, warnings = _choose(files, found, options, unread)
+    left_out += not_chosen
+    tables = {r.name.lower(): r.shown for r in relations if r.visible and not r.not_loadable}
+    taken = lowered(relation.name for n in chosen for relation in found[n])
+    left_out += check_unread(backup.unread, frozenset(tables), taken, options)
     matches = Matches({}, left_out, warnings)
+    held = {files[n].path for n in chosen if found[n]}
     missing = []
     for number in chosen:
         file, candidates = files[number], found[number]
-        start = file.start()
         if len(candidates) > 1:
             raise SchemaError(_ambiguous(file, candidates))
         relation = candidates[0] if candidates else None
@@ -83,20 +97,46 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
                 raise SchemaError(f"--map {shown(file)}={relation.shown}: {relation.not_loadable}")
             left_out.append(f"{shown(file)}: {relation.not_loadable} in the database")
         elif relation is not None:
+            _check_format(file)
             _take(matches, file, relation)
+        elif is_hidden(file.path) and file.path != backup.path:
+            left_out.append(f"{shown(file)}: hidden")
         elif file.table in BOOKKEEPING:
             left_out.append(f"{shown(file)}: a migration tool's own table, not in the database")
-        elif start.startswith(b"{") and file.span is None:
-            left_out.append(f"{shown(file)}: holds one object and no list of records")
+        elif _is_companion(file) and file.path not in held:
+            left_out.append(f"{shown(file)}: holds one object that describes the backup")
         else:
+            _check_format(file)
             missing.append(file.table)
     if missing:
-        raise SchemaError(_missing(missing, options.schema))
+        free = {name: table for name, table in tables.items() if name not in taken}
+        raise SchemaError(_missing(missing, free, options.schema))
     return matches
+
+
+def _is_companion(file: TableFile) -> bool:
+    return file.is_object and file.path.name.lower() in _COMPANIONS
+
+
+def _check_format(file: TableFile) -> None:
+    """See that a file may hold JSON.
+
+    Raises:
+        BackupError: it does not, or cannot be read.
+    """
+    foreign = foreign_format(file.start())
+    if foreign is not None:
+        kind, advice = foreign
+        raise BackupError(
+            f"cannot restore {shown(file)}: it is {kind}; {advice}, or leave it out with"
+            f" {_option('--exclude', file.table)}"
+        )
 
 
 def _take(matches: Matches, file: TableFile, relation: Relation) -> None:
     other = matches.by_oid.get(relation.oid)
+    if other is not None and (other.file.path, other.file.table) == (file.path, file.table):
+        raise SchemaError(key_twice(file))
     if other is not None:
         raise SchemaError(
             f"{shown(other.file)} and {shown(file)} are both for table {relation.shown}: leave one"
@@ -133,20 +173,29 @@ def _names_of(file: TableFile) -> set[str]:
     name = file.path.name
     if not name.startswith(f"{file.table}."):
         return {file.table}
-    return {file.table, name, name.removesuffix(f".{file.compression}")}
+    return {file.table, name, name[: -len(file.compression) - 1] if file.compression else name}
 
 
-def _unpacked(backup: Backup, names: _Names, options: Options) -> tuple[TableFile, ...]:
-    """Put the lists in files that hold one object in their place, where these are tables.
+def _unpacked(
+    backup: Backup, names: _Names, options: Options
+) -> tuple[tuple[TableFile, ...], list[str]]:
+    """Put the lists in files that hold one object in their place, if one of them is a table.
 
     A file whose own name means a table is one record of it, whatever lists it has.
+
+    Returns:
+        The files, and a line for each key beside such lists.
     """
     files: list[TableFile] = []
+    left_out: list[str] = []
     for file in backup.files:
         named = names.find(file.table) or options.map.keys() & _names_of(file)
-        lists = [one for one in file.inside if names.find(one.table) or one.table in options.map]
-        files += [file] if named or not lists else lists
-    return tuple(files)
+        if named or not any(names.find(x.table) or x.table in options.map for x in file.inside):
+            files.append(file)
+            continue
+        files += file.inside
+        left_out += [f"{file.path.name}: {key} holds no list of records" for key in file.others]
+    return tuple(files), left_out
 
 
 def _mapped(
@@ -168,9 +217,12 @@ def _mapped(
 
 
 def _choose(
-    files: tuple[TableFile, ...], found: dict[int, list[Relation]], options: Options
+    files: tuple[TableFile, ...],
+    found: dict[int, list[Relation]],
+    options: Options,
+    unread: frozenset[str],
 ) -> tuple[list[int], list[str], list[str]]:
-    """Apply ``--tables`` and ``--exclude``.
+    """Apply ``--tables`` and ``--exclude``; ``unread`` are names of files that are not read.
 
     Returns:
         The places of the files that are restored, a line for each other one, and warnings.
@@ -181,13 +233,14 @@ def _choose(
     warnings: list[str] = []
     if options.tables:
         meant = {name: _meant(name, called) for name in sorted(options.tables)}
-        if unknown := [name for name, places in meant.items() if not places]:
+        known = {name for name in meant if name.lower() in unread}
+        if unknown := [n for n, places in meant.items() if not places and n not in known]:
             raise SchemaError(f"--tables {','.join(unknown)}: the backup has no such file")
         chosen = set().union(*meant.values())
         left_out += [f"{shown(files[n])}: not among --tables" for n in called if n not in chosen]
     for name in sorted(options.exclude):
         places = _meant(name, called)
-        if not places:
+        if not places and name.lower() not in unread:
             warnings.append(f"--exclude {name}: the backup has no such file")
         left_out += [f"{shown(files[n])}: excluded" for n in sorted(places & chosen)]
         chosen -= places
@@ -208,19 +261,36 @@ def _list(relations: Iterable[Relation]) -> str:
     return ", ".join(relation.shown for relation in relations)
 
 
+def _option(flag: str, value: str) -> str:
+    """Write an option as it is typed in a shell."""
+    return f"{flag} {shlex.quote(safe(value))}"
+
+
 def _ambiguous(file: TableFile, candidates: list[Relation]) -> str:
     return (
-        f"{shown(file)} may be for any of the tables {_list(candidates)}: say which with --map"
-        f" {file.table}={candidates[0].shown}"
+        f"{shown(file)} may be for any of the tables {_list(candidates)}: say which with"
+        f" {_option('--map', f'{file.table}={candidates[0].shown}')}"
     )
 
 
-def _missing(tables: list[str], schema: str | None) -> str:
-    names = ", ".join(tables)
+def _missing(missing: list[str], free: Mapping[str, str], schema: str | None) -> str:
+    """Say that files have no table.
+
+    Args:
+        missing: the tables that the files are named after.
+        free: the tables without a file, by their names in small letters.
+        schema: where bare names are looked up.
+    """
     where = f"schema {schema}" if schema else "the database"
-    excludes = " ".join(f"--exclude {table}" for table in tables)
+    hints = []
+    for name in missing:
+        for similar in difflib.get_close_matches(name.lower(), free, n=1):
+            meant = free[similar]
+            hints.append(f"did you mean {meant} ({_option('--map', f'{name}={meant}')})?")
+    excludes = " ".join(_option("--exclude", name) for name in missing)
+    hint = " ".join([*hints, "Else "]) if hints else ""
     return (
-        f"no table in {where} for {names}: create the schema first, say where it is with"
-        f" --schema, name its table with --map {tables[0]}=TABLE, or leave the file out with"
-        f" {excludes}"
+        f"no table in {where} for {', '.join(missing)}: {hint}"
+        "create the schema first, say where it is with --schema, name its table with"
+        f" {_option('--map', f'{missing[0]}=TABLE')}, or leave the file out with {excludes}"
     )

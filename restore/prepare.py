@@ -17,6 +17,7 @@ from restore.begun import find_begun, see_nothing_begun
 from restore.deleting import keepers
 from restore.dry_run import shadow_plan
 from restore.errors import BackupError, SchemaError
+from restore.fit import check_fit
 from restore.locks import lock_error
 from restore.matching import BOOKKEEPING, match_files, shown
 from restore.plan import make_plan
@@ -104,6 +105,7 @@ def prepare(
             raise BackupError(f"the restore to be resumed is of {begun.backup}: give that")
         kept = keepers(conn, found, triggers=options.triggers)
         plan, loaded = resumed_plan(conn, begun, found, options, fixed=kept.keys())
+        check_fit(plan, report.left_out)
         check_owner(conn, server, plan, options)
         return Prepared(plan, begun, loaded)
     report.left_out += _leave_out_books(conn, found, options)
@@ -112,6 +114,7 @@ def prepare(
         check_may_empty(conn, server, [*found, *(r.oid for r in room.others)])
     kept = keepers(conn, found, triggers=options.triggers)
     plan = _plan(conn, found, kept)
+    check_fit(plan, report.left_out)
     check_owner(conn, server, plan, options)
     check_deletes(plan, kept, {r.oid for r in room.filled}, options)
     if options.on_conflict != "reject":

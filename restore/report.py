@@ -173,6 +173,12 @@ class TableReport(msgspec.Struct, kw_only=True):
         self.cut_off = self.cut_off or shard.cut_off
         self.error = self.error or shard.error
 
+    def note_change(self, change: str | None) -> None:
+        """Note how the file changed while it was read, if it did."""
+        if change is not None:
+            self.cut_off = True
+            self.warnings.append(f"{self.file} {change}")
+
     @contextlib.contextmanager
     def unless_failed(self) -> Iterator[None]:
         """Have the counts be again what they were if what is done within fails."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import lzma
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -99,8 +100,63 @@ def test_what_is_no_backup_says_what_would_be(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="give a folder of table files"):
         find_backup(tmp_path / "nowhere")
     (tmp_path / "notes.txt").write_bytes(b"[]")
-    with pytest.raises(BackupError, match=r"should end in .json or .jsonl"):
+    with pytest.raises(BackupError, match=r"should end in .json or .jsonl: .* rename it"):
         find_backup(tmp_path / "notes.txt")
+    (tmp_path / "users.json.xz").write_bytes(lzma.compress(b"[]"))
+    with pytest.raises(BackupError, match=r"no table files in .*users.json.xz is compressed by xz"):
+        find_backup(tmp_path)
+
+
+def test_endings_in_capitals_are_read(tmp_path: Path) -> None:
+    for name, encode in (
+        ("a.JSON", bytes),
+        ("b.json.GZ", gzip.compress),
+        ("c.JsonL.Zst", zstd.compress),
+    ):
+        (tmp_path / name).write_bytes(encode(b'[{"id":1}]'))
+    files = find_backup(tmp_path).files
+    assert [file.table for file in files] == ["a", "b", "c"]
+    assert [read(file) for file in files] == [([{"id": 1}], None)] * 3
+
+
+def test_what_else_stands_in_the_folder_is_known(tmp_path: Path) -> None:
+    newest = tmp_path / "20240101_000000"
+    for folder in (tmp_path / "20230101_000000", newest, newest / "old", tmp_path / "zz"):
+        folder.mkdir()
+    for name in ("users.json", ".DS_Store", "README", "t.json.xz"):
+        (newest / name).write_bytes(b"[]")
+    (newest / ".#users.json").symlink_to("me@nowhere")  # as Emacs locks a file
+    (tmp_path / "users.json").write_bytes(b"[]")
+    backup = find_backup(tmp_path)
+    assert [file.path.name for file in backup.files] == ["users.json"]
+    unread = {path.name for path in backup.unread}
+    assert unread == {".#users.json", ".DS_Store", "README", "old", "t.json.xz"}
+    assert backup.left_out == (
+        "users.json: beside the timestamped folders",
+        "zz: beside the timestamped folders",
+    )
+
+
+def test_one_file_that_holds_a_key_twice_is_named_once(tmp_path: Path) -> None:
+    for data in (b'{"t":[{"id":1}],"t":[{"id":2}]}', b'{"data":{"t":[{"id":1}],"t":[{"id":2}]}}'):
+        (tmp_path / "t.json").write_bytes(data)
+        with pytest.raises(BackupError) as caught:
+            find_backup(tmp_path)
+        assert (
+            str(caught.value) == "t.json holds the key 't' twice: join the two lists under one key"
+        )
+
+
+def test_a_change_since_the_backup_was_found_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "users.jsonl"
+    path.write_bytes(b'{"id":1}\n')
+    [file] = find_backup(tmp_path).files
+    assert file.change() is None
+    path.write_bytes(b'{"id":1}\n{"id":2}\n')
+    assert file.change() == "changed while it was read: 9 bytes at the start, 18 at the end"
+    assert read(file) == ([{"id": 1}], None)
+    path.unlink()
+    assert str(file.change()).startswith("changed while it was read: it is gone")
 
 
 @pytest.mark.parametrize("data", [b"", b" \r\n\t\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
@@ -114,6 +170,7 @@ def test_a_file_of_nothing_is_warned_about(data: bytes, suffix: str, tmp_path: P
         assert list(reader) == []
         assert reader.warning == "holds nothing, not even an empty list: it may have been cut off"
     path.write_bytes(ENCODERS[suffix](b"[]"))
+    [file] = find_backup(path).files
     with contextlib.closing(file.open()) as stream:
         reader = Reader(stream, 1000, _decode)
         assert list(reader) == []

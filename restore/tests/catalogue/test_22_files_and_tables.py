@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,6 +106,46 @@ def test_a_file_without_a_table_stops_it_and_says_what_can_be_done(tables: Targe
     assert ids(tables, "thing") == []
 
 
+@pytest.mark.parametrize("name", ["usres.jsonl", "usres.json", "Usres.json.gz"])
+def test_a_file_without_a_table_stops_it_whatever_it_holds(tables: Target, name: str) -> None:
+    data = b'{"id": 1}\n' * (2 if ".jsonl" in name else 1)
+    tables.conn.execute("CREATE TABLE users (id int); INSERT INTO users VALUES (7)")
+    (tables.backup / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    tables.write(thing=[{"id": 1}])
+    for options in ({}, {"clean": True}, {"dry_run": True}):
+        message = tables.turned_down(**options)
+        assert message.startswith(f"2: no table in the database for {name[:5]}: did you mean users")
+        assert f"(--map {name[:5]}=users)?" in message
+    assert (ids(tables, "thing"), ids(tables, "users")) == ([], [7])
+
+
+def test_advice_is_quoted_for_a_shell(tables: Target) -> None:
+    tables.write(**{"thing": [], "thing (1)": [{"id": 1}], "it's": [{"id": 1}]})
+    message = tables.turned_down()
+    assert "--map 'it'\"'\"'s=TABLE'" in message
+    assert "--exclude 'it'\"'\"'s' --exclude 'thing (1)'" in message
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "metadata.json"])
+def test_a_file_that_describes_the_backup_is_left_out(tables: Target, name: str) -> None:
+    tables.write(thing=[{"id": 1}])
+    (tables.backup / name).write_text('{"made": "today", "tables": [{"name": "thing"}]}')
+    report = tables.load()
+    assert report.left_out == [f"{name}: holds one object that describes the backup"]
+    (tables.backup / name).write_text('[{"made": "today"}]')
+    assert f"no table in the database for {name[:-5]}" in tables.turned_down(clean=True)
+    assert ids(tables, "thing") == [1]
+
+
+def test_a_restore_of_no_file_is_no_success(tables: Target) -> None:
+    tables.write(alembic_version=[{"id": 1}])
+    assert tables.turned_down().startswith("2: nothing to restore, all files of the backup are")
+    tables.write(thing=[{"id": 1}])
+    assert "thing.json: excluded" in tables.turned_down(exclude=frozenset({"thing"}))
+    tables.write(thing=[])
+    assert tables.load().complete
+
+
 def test_system_tables_are_no_targets(target: Target) -> None:
     target.write(pg_class=[{"oid": 1}])
     assert "no table in the database for pg_class" in target.turned_down()
@@ -154,7 +195,9 @@ def test_the_keys_of_a_file_that_holds_several_tables_are_names(tables: Target) 
 def test_a_file_that_may_be_one_object_or_several_tables(tables: Target) -> None:
     lists = envelope(tables, "thing", "nothing")
     undecided = TableFile(tables.backup / "dump.json", "dump", None, inside=lists)
-    assert match(tables, undecided) == {"thing": "thing"}
+    with pytest.raises(SchemaError, match=r"no table in the database for nothing: "):
+        match(tables, undecided)
+    assert match(tables, undecided, exclude=frozenset({"nothing"})) == {"thing": "thing"}
     assert match(tables, undecided, map={"nothing": "Single"}) == {
         "thing": "thing",
         "Single": "nothing",
