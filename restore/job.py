@@ -21,7 +21,8 @@ from restore.merged import keys_to_drop
 from restore.notes import JOURNAL
 from restore.orphans import Orphans
 from restore.progress import Stage
-from restore.rejects import RejectFile, file_names, keep_older
+from restore.reject_folder import keep_older
+from restore.rejects import RejectFile, file_names
 from restore.report import TableReport
 from restore.resume import deciding, take_up
 from restore.sequences import set_sequences
@@ -84,8 +85,8 @@ class Job:
         self.resumable = noted and (self._begun is not None or may_journal(conn))
         if noted and not self.resumable and (writer := writer_of_all(conn)) is not None:
             report.warnings.append(
-                f"role {writer} is a member of pg_write_all_data and could change what a restore"
-                " notes: no key or index is dropped for the load, and it cannot be resumed"
+                f"role {writer}, a member of pg_write_all_data, could change what a restore notes:"
+                " no key or index is dropped for the load, and it cannot be resumed"
             )
         self._writes: Writes | None = JOURNALED if self.resumable else None
         if options.atomic or (options.dry_run and options.append):

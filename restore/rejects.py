@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Literal, Self
 import msgspec
 from msgspec.structs import replace
 
-from restore.errors import LoadError
 from restore.ordinals import Ordinals
+from restore.reject_folder import cannot_write, create, damaged, ends_whole
 from restore.reject_text import PIECE_BYTES, fields_of, parted
+from restore.scan import DECODE_ERRORS
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -82,9 +83,7 @@ _reject = msgspec.json.Decoder(Reject)
 
 
 class RejectFile:
-    """The reject file of one table, made when the first record needs it.
-
-    A file of that name that is there already is kept under another name, never mixed with this one.
+    """The reject file of one table, made when the first record needs it; an older one is renamed.
 
     Args:
         folder: where it goes; made with it.
@@ -113,6 +112,7 @@ class RejectFile:
         self._table = table
         self._file: io.FileIO | None = None
         self.size = 0
+        self._is_synced = True
         if keeping is not None:
             self.keep(keeping)
 
@@ -125,6 +125,8 @@ class RejectFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is None:
+            self.sync()
         self.close()
 
     @property
@@ -145,43 +147,42 @@ class RejectFile:
         self.size = 0
         if self._file is not None:
             self._file.truncate(0)
+            self._is_synced = False
 
     def keep(self, size: int) -> None:
         """Go on with a file of ours behind so many bytes: what comes after them is undone.
 
         Raises:
-            LoadError: there is less, or the file cannot be read.
+            LoadError: there is less, it is damaged, or the file cannot be read.
         """
         try:
             there = self.path.stat().st_size if self.path.exists() else 0
             if there < size:
-                raise LoadError(
-                    f"{self.path} holds less than the restore had written there: put it back, or"
-                    " restore from the beginning with --clean"
-                )
+                raise damaged(self.path, "it holds less than the restore had written there")
             if not size:
                 self.path.unlink(missing_ok=True)
                 return
+            os.truncate(self.path, size)
+            if not ends_whole(self.path):
+                raise damaged(self.path, "its last line has no end")
+            for reject, _ in _lines_of(self.path):
+                if reject.ordinal is not None:
+                    self.ordinals.add(reject.ordinal)
             self._file = self.path.open("ab", buffering=0)
-            self._file.truncate(size)
-            with self.path.open("rb") as lines:
-                for line in lines:
-                    ordinal = _reject.decode(parted(line)[0]).ordinal
-                    if ordinal is not None:
-                        self.ordinals.add(ordinal)
         except OSError as error:
             raise cannot_write(self.path, error) from error
         self.size = size
 
     def sync(self) -> None:
-        """See that what was written is on the disk.
+        """Flush to the disk what was written since the last time.
 
         Raises:
-            LoadError: it is not.
+            LoadError: it cannot be.
         """
         try:
-            if self._file is not None:
+            if self._file is not None and not self._is_synced:
                 os.fsync(self._file.fileno())
+                self._is_synced = True
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
@@ -210,17 +211,13 @@ class RejectFile:
         """
         if not part.exists():
             return
-        with part.open("rb") as lines:
-            # A last line without an end was being written when its writer was killed.
-            for line in (line for line in lines if line.endswith(b"\n")):
-                own, record = parted(line)
-                reject = _reject.decode(own)
-                known = before is not None and reject.ordinal is not None
-                ordinal = before + reject.ordinal if known else None  # type: ignore[operator] # known
-                if ordinal is not None:
-                    self.ordinals.add(ordinal)
-                own = msgspec.json.encode(replace(reject, ordinal=ordinal))
-                self._write_line((own[:-1], record), len(record))
+        for reject, record in _lines_of(part):
+            known = before is not None and reject.ordinal is not None
+            ordinal = before + reject.ordinal if known else None  # type: ignore[operator] # known
+            if ordinal is not None:
+                self.ordinals.add(ordinal)
+            own = msgspec.json.encode(replace(reject, ordinal=ordinal))
+            self._write_line((own[:-1], record), len(record))
 
     def _write(self, raw: bytes, ordinal: int | None, offset: int | None, reason: Reason) -> None:
         line = Reject(
@@ -250,9 +247,8 @@ class RejectFile:
         size = self.size
         try:
             if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                keep_older(self.path)
-                self._file = self.path.open("ab", buffering=0)
+                self._file = create(self.path)
+            self._is_synced = False
             for piece in pieces if about > PIECE_BYTES else (b"".join(pieces),):
                 rest = memoryview(piece)
                 size += len(rest)
@@ -263,6 +259,26 @@ class RejectFile:
                 self._file and self._file.truncate(self.size)
             raise cannot_write(self.path, error) from error
         self.size = size
+
+
+def _lines_of(path: Path) -> Iterator[tuple[Reject, memoryview]]:
+    """Yield each reject of a file, and its record as it stands on the line.
+
+    A last line without an end was being written when its writer was killed.
+
+    Raises:
+        LoadError: a line is none, as after a power loss.
+    """
+    with path.open("rb") as lines:
+        for number, line in enumerate((line for line in lines if line.endswith(b"\n")), 1):
+            own, record = parted(line)
+            try:
+                if b"\0" in line:
+                    raise msgspec.DecodeError
+                reject = _reject.decode(own)
+            except DECODE_ERRORS as error:
+                raise damaged(path, f"line {number:,} is no reject") from error
+            yield reject, record
 
 
 def file_names(tables: Iterable[str]) -> list[str]:
@@ -280,21 +296,3 @@ def file_names(tables: Iterable[str]) -> list[str]:
         taken.add(name.removesuffix(SUFFIX).casefold())
         names.append(name)
     return names
-
-
-def keep_older(path: Path) -> None:
-    """Give a file that is there another name: the first of ``.1``, ``.2``, ... that is free."""
-    try:
-        if path.exists():
-            others = (path.with_name(f"{path.name}.{number}") for number in count(1))
-            path.rename(next(other for other in others if not other.exists()))
-    except OSError as error:
-        raise cannot_write(path, error) from error
-
-
-def cannot_write(path: Path, error: OSError) -> LoadError:
-    """Return what stops a restore whose rejects cannot be kept."""
-    return LoadError(
-        f"cannot write the reject file {path}: {error.strerror}; make room, or choose"
-        " another folder with --rejects"
-    )

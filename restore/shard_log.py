@@ -152,6 +152,7 @@ class ShardLog:
         self._note(self._position, ended=True, holds=holds)
 
     def _note(self, position: int, *, ended: bool = False, holds: bool = False) -> None:
+        self._rejects.sync()
         hashed, digest = self._hashed.so_far()
         # In mid-batch some are decided that are not counted as read yet.
         report = replace(self._report, read=self._report.decided)

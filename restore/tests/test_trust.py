@@ -274,7 +274,7 @@ def test_nothing_is_noted_where_a_role_may_write_to_every_table(
     assert report.error is None
     assert [t.loaded for t in report.tables if t.table == "User"] == [2]
     [warning] = [line for line in report.warnings if "pg_write_all_data" in line]
-    assert f"role {stranger} is a member" in warning
+    assert f"role {stranger}, a member" in warning
     assert target.rows("SELECT to_regnamespace('restore_journal') IS NULL") == [(True,)]
     target.conn.execute(
         "CREATE TRIGGER mine BEFORE INSERT ON company FOR EACH ROW"

@@ -1,0 +1,87 @@
+"""Creates reject files: private, durable, and never in the place of older ones."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from itertools import count
+from typing import TYPE_CHECKING
+
+from restore.errors import LoadError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Rejects hold personal data of a backup: their owner alone may read them, whatever the umask says.
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+
+
+def create(path: Path) -> io.FileIO:
+    """Create a reject file, and its folder; a file of that name is kept under another.
+
+    Raises:
+        LoadError: an older file cannot be renamed.
+        OSError: the file cannot be created.
+    """
+    for folder in reversed([path.parent, *path.parent.parents]):
+        if not folder.exists():
+            with contextlib.suppress(FileExistsError):  # another worker was faster
+                folder.mkdir(_FOLDER_MODE)
+                folder.chmod(_FOLDER_MODE)
+                _sync_entries(folder.parent)
+    keep_older(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+    file = io.FileIO(os.open(path, flags, _FILE_MODE), "ab")
+    path.chmod(_FILE_MODE)
+    _sync_entries(path.parent)
+    return file
+
+
+def keep_older(path: Path) -> None:
+    """Give a file that is there another name: the first of ``.1``, ``.2``, ... that is free.
+
+    Raises:
+        LoadError: it cannot be renamed.
+    """
+    try:
+        if path.exists():
+            others = (path.with_name(f"{path.name}.{number}") for number in count(1))
+            path.rename(next(other for other in others if not other.exists()))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def ends_whole(path: Path) -> bool:
+    """Tell whether the last line of a file has an end."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _sync_entries(folder: Path) -> None:
+    """Flush a folder's entries to the disk, if the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cannot_write(path: Path, error: OSError) -> LoadError:
+    """Return what stops a restore whose rejects cannot be kept."""
+    return LoadError(
+        f"cannot write the reject file {path}: {error.strerror}; make room, or choose"
+        " another folder with --rejects"
+    )
+
+
+def damaged(path: Path, why: str) -> LoadError:
+    """Return what stops a restore that is resumed and has lost rejects."""
+    return LoadError(
+        f"cannot go on with the reject file {path}: {why}; put it back as it was, or restore from"
+        " the beginning with --clean"
+    )
