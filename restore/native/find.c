@@ -145,6 +145,10 @@ read_field(Finder *finder, PyObject *item)
     KeyField *field = &finder->fields[finder->field_count];
     PyObject *name, *wanted;
     int integers, null;
+    if (!PyTuple_Check(item)) {
+        PyErr_SetString(PyExc_TypeError, "a field is a tuple");
+        return false;
+    }
     if (!PyArg_ParseTuple(item, "SppO!", &name, &integers, &null, &PyTuple_Type, &wanted)) {
         return false;
     }
@@ -249,7 +253,7 @@ Finder_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
                                      &fields, &PyTuple_Type, &keys)) {
         return NULL;
     }
-    Finder *self = (Finder *)type->tp_alloc(type, 0);
+    Finder *self = (Finder *)PyType_GenericAlloc(type, 0);
     if (self == NULL) {
         return NULL;
     }

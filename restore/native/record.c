@@ -2,15 +2,16 @@
 
 #include "record.h"
 
-/* FNV-1a, by Fowler, Noll and Vo. */
+/* Python's hash of bytes, with its random seed: a backup must not be able to choose texts that
+ * collide. It needs no lock. */
 static uint32_t
 hash(Text p, size_t size)
 {
-    uint32_t found = 2166136261u;
-    for (size_t n = 0; n < size; n++) {
-        found = (found ^ p[n]) * 16777619u;
-    }
-    return found;
+#if PY_VERSION_HEX >= 0x030E0000
+    return (uint32_t)Py_HashBuffer(p, (Py_ssize_t)size);
+#else
+    return (uint32_t)_Py_HashBytes(p, (Py_ssize_t)size);
+#endif
 }
 
 bool
@@ -105,7 +106,7 @@ make_record(Record *record, const Texts *fields)
         return false;
     }
     for (int n = 0; n < MOST_FIELDS; n++) {
-        record->order[n] = (int16_t)(n < fields->count ? n : NOT_THERE);
+        record->order[n] = NOT_THERE;
     }
     return true;
 }

@@ -60,7 +60,8 @@ typedef struct {
     Text start, end;
     Span *values;        /* by field */
     uint64_t *seen_in;   /* by field: the number of the last record that had it, from 1 */
-    int16_t *order;      /* the field that the n-th one was, in the record before */
+    int16_t *order;      /* the field that the n-th one was, in a record before: a name that JSON
+                          * would escape is never among them, since it was found by a scan */
     uint64_t number;
     unsigned odd;
 } Record;

@@ -2,125 +2,51 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
 import struct
-from typing import TYPE_CHECKING, Any
+import time
 
 import hypothesis
 import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from restore.catalog import Column, Type
-from restore.copy import ENCODE_ERRORS, packed
-from restore.decode import Codec, make_codec
-from restore.kinds import Shape, suspect
-from restore.native import IS_BUILT, Packing
+from restore.catalog import Type
+from restore.native import IS_BUILT, finder_of
 from restore.scan import DECODE_ERRORS
 from restore.tests.everything import ANY, DATES, DOUBLES, JSON, TEXT, TIMES, UUIDS
-from restore.values import Converter
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from restore.tests.fuzz import finding, packing
+from restore.tests.fuzz.corpus import NATIVE_FINDINGS
+from restore.tests.fuzz.packing import (
+    CODECS,
+    COLUMNS,
+    ENUM,
+    WHOLE,
+    WHOLE_CODEC,
+    bytes_of,
+    check_packed,
+    codec_of,
+    column,
+    pack,
+)
 
 if not IS_BUILT and os.environ.get("RESTOREBENCH_REQUIRE_NATIVE"):
     pytest.fail("restore._pack is not built, and RESTOREBENCH_REQUIRE_NATIVE is set")
 pytestmark = pytest.mark.skipif(not IS_BUILT, reason="restore._pack is not built")
 
-ENUM = Type(0, "public", "mood", "e", labels=("calm", "é", 'say "x"', "back\\slash"))
-TEXTS = Type(0, "pg_catalog", "_text", "b", element=Type(25, "pg_catalog", "text", "b"))
-NAMES = [
-    *("bool", "bytea", "citext", "date", "float4", "float8", "int2", "int4", "int8", "json"),
-    *("jsonb", "numeric", "text", "time", "timestamp", "timestamptz", "uuid", "bpchar", "varchar"),
-]
-# Of the same type, one that is bounded: characters, precision and scale, digits of a second.
-BOUNDED = {
-    "bpchar": 4 + 5,
-    "varchar": 4 + 5,
-    "numeric": 4 + (12 << 16 | 2),
-    "time": 3,
-    "timestamp": 3,
-    "timestamptz": 0,
-}
-
-
-def column(name: str, type_: Type, *, typmod: int = -1, not_null: bool = False) -> Column:
-    return Column(name, type_, not_null=not_null, has_default=False, generated=False, typmod=typmod)
-
-
-def columns() -> Iterator[Column]:
-    for name in NAMES:
-        type_ = Type(0, "pg_catalog", name, "b")
-        yield column(name, type_)
-        if name in BOUNDED:
-            yield column(f"{name}()", type_, typmod=BOUNDED[name])
-    yield column("numeric(20,6)", Type(0, "", "numeric", "b"), typmod=4 + (20 << 16 | 6))
-    yield column("mood", ENUM)
-    yield column("text[]", TEXTS)
-
-
-COLUMNS = {c.name: c for c in columns()}
 BY_NAME = st.sampled_from(list(COLUMNS))
 
 
-def codec_of(*of: Column, wide: bool = False, unknown: frozenset[str] = frozenset()) -> Codec:
-    names = frozenset(c.name for c in of) if wide else frozenset()
-    return make_codec(of, Shape(frozenset(), names, unknown), Converter())
-
-
-CODECS = {
-    (name, wide): codec_of(c, wide=wide) for name, c in COLUMNS.items() for wide in (False, True)
-}
-
-
-def by_python(codec: Codec, column: Column, record: bytes) -> bytes | None:
-    """Return the row that decoding, packing and psycopg make of a record; None: they refuse it."""
-    if suspect((column,), codec.shape, at_once=True)(record):
-        return None
-    try:
-        rows = packed(codec, codec.decode(b"[%b]" % record))
-    except (*DECODE_ERRORS, *ENCODE_ERRORS):
-        return None
-    return b"".join(rows.pieces(1 << 30))
-
-
-def pack(codec: Codec, data: bytes) -> Packing | None:
-    assert codec.native is not None
-    return codec.native.pack(data)
-
-
-def bytes_of(found: Packing, place: int) -> bytes:
-    return b"".join(found.rows[place : place + 1].pieces(1 << 30))
-
-
-def as_read(name: str, row: bytes) -> Any:
-    """Return what a row says: PostgreSQL drops a numeric's zeros at both ends, and zero's sign."""
-    if not name.startswith("numeric") or row[2:6] == b"\xff" * 4:
-        return row
-    size, count, weight, sign, scale = struct.unpack_from("!IHhHH", row, 2)
-    digits = list(struct.unpack_from(f"!{count}H", row, 14))
-    assert (size, len(row)) == (8 + 2 * count, 14 + 2 * count)
-    while digits and digits[0] == 0:
-        digits, weight = digits[1:], weight - 1
-    while digits and digits[-1] == 0:
-        digits.pop()
-    scale = scale if name == "numeric" else 0  # else it becomes the column's
-    return (digits, weight, sign, scale) if digits else scale
-
-
 def check(name: str, value: bytes, *, wide: bool) -> bool:
-    """See that a value is packed as in Python, or declined; say whether it was packed."""
-    codec, record = CODECS[name, wide], b'{"%b": %b}' % (name.encode(), value)
-    found = pack(codec, b"[%b]" % record)
+    """Check that a value is packed as in Python, or declined; tell whether it was packed."""
+    codec, data = CODECS[name, wide], b'[{"%b": %b}]' % (name.encode(), value)
+    check_packed(codec, (COLUMNS[name],), data)
+    found = pack(codec, data)
     assert found is not None
-    if found.count == len(found.declined):
-        assert bytes_of(found, 0) == b""
-        return False
-    expected = by_python(codec, COLUMNS[name], record)
-    assert expected is not None, f"Python refuses {value!r}"
-    assert as_read(name, bytes_of(found, 0)) == as_read(name, expected)
-    return True
+    return not found.declined
 
 
 # Usual values: they have to be packed.
@@ -220,11 +146,6 @@ def test_no_value_is_packed_that_python_refuses_or_packs_otherwise(
         check(name, value.encode(), wide=wide)
 
 
-# But for numeric, whose forms may differ by zeros.
-WHOLE = [
-    column("id", Type(0, "", "int4", "b"), not_null=True),
-    *(c for c in COLUMNS.values() if c.type.name != "numeric"),
-]
 SOUND = {
     "id": 1,
     "é": "ignored",
@@ -236,7 +157,6 @@ SOUND = {
     "float8": 1.25,
 }
 BATCH = json.dumps([SOUND, {**SOUND, "id": 2, "text": "é" * 9}, {"id": 3}], ensure_ascii=False)
-UNTIL_NOW = codec_of(*WHOLE, unknown=frozenset({"é"}))
 
 
 def mutated(parts: list[tuple[int, int, bytes]]) -> bytes:
@@ -258,21 +178,7 @@ def mutated(parts: list[tuple[int, int, bytes]]) -> bytes:
     ).map(mutated)
 )
 def test_damaged_bytes_are_never_taken_for_records(data: bytes) -> None:
-    found = pack(UNTIL_NOW, data)
-    try:
-        raws = [bytes(raw) for raw in msgspec.json.decode(data, type=list[msgspec.Raw])]
-    except DECODE_ERRORS:
-        assert found is None
-        return
-    if found is None:
-        assert any(raw[:1] != b"{" for raw in raws)
-        return
-    assert [found[n] for n in range(found.count)] == raws
-    for n, raw in enumerate(raws):
-        if n not in found.declined:
-            row = packed(UNTIL_NOW, UNTIL_NOW.decode(b"[%b]" % raw))
-            assert bytes_of(found, n) == b"".join(row.pieces(1 << 30))
-            assert list(found.rows[n : n + 1].ignored()) == list(row.ignored())
+    check_packed(WHOLE_CODEC, tuple(WHOLE), data)
 
 
 def test_declined_records_are_named_and_their_neighbours_packed() -> None:
@@ -324,8 +230,88 @@ def test_rows_are_cut_and_joined_as_lists_are() -> None:
         assert all(len(piece) <= 7 for piece in rows.pieces(7))
 
 
+@pytest.mark.parametrize("name", ['a"b', "a\\q", "a\x01b", "a\nb"])
+def test_no_record_is_taken_for_one_with_a_name_that_json_escapes(name: str) -> None:
+    """Its bytes as they are would not be JSON."""
+    from restore._pack import Finder, Packer  # noqa: PLC0415 - where it is built
+
+    data = b'[{"%b":1}]' % name.encode()
+    assert Packer(((name.encode(), "int4", False, False, False, -1, -1, ()),)).pack(data) is None
+    assert Finder(((name.encode(), True, False, (b"1",)),), ((0,),)).find(data) is None
+
+
+FNV_PRIME, FNV_START = 16777619, 2166136261
+
+
+def colliding(blocks: int) -> list[bytes]:
+    """Make 2 ** ``blocks`` texts that are equal in the low 16 bits of FNV-1a, which has no seed."""
+    texts, state = [b""], FNV_START & 0xFFFF
+    for _ in range(blocks):
+        seen: dict[int, bytes] = {}
+        for block in map(bytes, itertools.product(b"abcdefghijklmnop", repeat=3)):
+            after = state
+            for byte in block:
+                after = (after ^ byte) * FNV_PRIME & 0xFFFF
+            if after in seen:
+                texts = [text + end for text in texts for end in (seen[after], block)]
+                state = after
+                break
+            seen[after] = block
+    return texts
+
+
+def test_no_values_of_a_backup_make_a_search_slow() -> None:
+    """Both are texts of the same length; of one, an attacker has chosen where they are kept."""
+    chosen = colliding(15)
+    generator = random.Random(1)  # noqa: S311 - no secret
+    usual = [bytes(generator.choices(b"abcdefghijklmnop", k=45)) for _ in chosen]
+    assert len(set(chosen)) == 2**15
+
+    def search_s(wanted: list[bytes]) -> float:
+        started = time.process_time()
+        find = finder_of([(b"a", False, False, tuple(wanted))], [(0,)])
+        found = find(b"[%b]" % b",".join(b'{"a":"%b"}' % text for text in wanted))
+        assert found is not None
+        assert len(list(found)) == len(wanted)
+        return time.process_time() - started
+
+    search_s(usual)
+    assert search_s(chosen) < 10 * search_s(usual)
+
+
+@pytest.mark.parametrize("seed", [*packing.seeds(), *NATIVE_FINDINGS.get("packer", {}).values()])
+def test_what_fuzzing_of_the_packer_starts_from_or_found(seed: bytes) -> None:
+    packing.check(seed)
+
+
+@pytest.mark.parametrize("seed", [*finding.seeds(), *NATIVE_FINDINGS.get("finder", {}).values()])
+def test_what_fuzzing_of_the_finder_starts_from_or_found(seed: bytes) -> None:
+    finding.check(seed)
+
+
+PIECES = st.sampled_from(
+    [
+        *('{"a":', '"b":', '"é":', '"\\u0061":', "{", "}", "},{", ",", " ", "[", "]", "null"),
+        *("1", "-10", "1e0", "10.0", "-0", '"1"', '"x"', '"\\u0078"', '"é"', "true", "{}"),
+    ]
+)
+
+
+@hypothesis.settings(max_examples=500)
+@hypothesis.given(
+    head=st.integers(0, 255).filter(lambda bits: bits != ord("\n")),
+    wanted=st.lists(st.sampled_from(["1", "-10", "x", "é", "0", ""]), max_size=4),
+    pieces=st.lists(PIECES, max_size=16),
+)
+def test_no_record_with_a_wanted_key_is_left_out(
+    *, head: int, wanted: list[str], pieces: list[str]
+) -> None:
+    records = f'[{{"a":1}},{"".join(pieces)}]'
+    finding.check(bytes([head]) + f"{','.join(wanted)}\n{records}".encode())
+
+
 def test_plans_that_make_no_sense_are_refused() -> None:
-    from restore._pack import Packer  # noqa: PLC0415 - where it is built
+    from restore._pack import Finder, Packer  # noqa: PLC0415 - where it is built
 
     field = (b"a", "int4", False, False, False, -1, -1, ())
     for plan, error in (
@@ -340,3 +326,18 @@ def test_plans_that_make_no_sense_are_refused() -> None:
             Packer(plan)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         Packer((field,)).pack("[]")  # type: ignore[arg-type]
+    key = (b"a", True, False, (b"1",))
+    for fields, keys, error in (
+        (("no tuple",), (), TypeError),
+        (((b"a",),), (), TypeError),
+        (((*key[:-1], ("no bytes",)),), (), TypeError),
+        ((key,) * 3_000, (), ValueError),
+        ((key,), ("no tuple",), TypeError),
+        ((key,), (("0",),), TypeError),
+        ((key,), ((1,),), ValueError),
+        ((key,), ((-1,),), ValueError),
+    ):
+        with pytest.raises(error):
+            Finder(fields, keys)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        Finder((key,), ((0,),)).find("[]")  # type: ignore[arg-type]

@@ -33,3 +33,6 @@ FINDINGS = {
     "a list that swallows the rest": _array(b"[1"),
     "text behind a bracket": _array(b']\x00"a"'),
 }
+
+# Inputs of the other targets of ``guided.py`` that were once dealt with wrongly.
+NATIVE_FINDINGS: dict[str, dict[str, bytes]] = {}

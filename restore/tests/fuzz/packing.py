@@ -1,0 +1,192 @@
+"""What must hold of the packer: a row made in C is the row that Python would send."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from restore.catalog import Column, Type
+from restore.copy import ENCODE_ERRORS, packed
+from restore.decode import Codec, make_codec
+from restore.kinds import Shape, suspect
+from restore.scan import DECODE_ERRORS
+from restore.values import Converter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restore.native import Packing
+
+ENUM = Type(0, "public", "mood", "e", labels=("calm", "é", 'say "x"', "back\\slash"))
+TEXTS = Type(0, "pg_catalog", "_text", "b", element=Type(25, "pg_catalog", "text", "b"))
+NAMES = [
+    *("bool", "bytea", "citext", "date", "float4", "float8", "int2", "int4", "int8", "json"),
+    *("jsonb", "numeric", "text", "time", "timestamp", "timestamptz", "uuid", "bpchar", "varchar"),
+]
+# Of the same type, one that is bounded: characters, precision and scale, digits of a second.
+BOUNDED = {
+    "bpchar": 4 + 5,
+    "varchar": 4 + 5,
+    "numeric": 4 + (12 << 16 | 2),
+    "time": 3,
+    "timestamp": 3,
+    "timestamptz": 0,
+}
+# The scan of json.h is that deep; deeper records are left to msgspec.
+_DEEPEST = 512
+
+
+def column(name: str, type_: Type, *, typmod: int = -1, not_null: bool = False) -> Column:
+    return Column(name, type_, not_null=not_null, has_default=False, generated=False, typmod=typmod)
+
+
+def columns() -> Iterator[Column]:
+    for name in NAMES:
+        type_ = Type(0, "pg_catalog", name, "b")
+        yield column(name, type_)
+        if name in BOUNDED:
+            yield column(f"{name}()", type_, typmod=BOUNDED[name])
+    yield column("numeric(20,6)", Type(0, "", "numeric", "b"), typmod=4 + (20 << 16 | 6))
+    yield column("mood", ENUM)
+    yield column("text[]", TEXTS)
+
+
+COLUMNS = {c.name: c for c in columns()}
+
+
+def codec_of(*of: Column, wide: bool = False, unknown: frozenset[str] = frozenset()) -> Codec:
+    names = frozenset(c.name for c in of) if wide else frozenset()
+    return make_codec(of, Shape(frozenset(), names, unknown), Converter())
+
+
+CODECS = {
+    (name, wide): codec_of(c, wide=wide) for name, c in COLUMNS.items() for wide in (False, True)
+}
+# But for numeric, whose forms may differ by zeros.
+WHOLE = [
+    column("id", Type(0, "", "int4", "b"), not_null=True),
+    *(c for c in COLUMNS.values() if c.type.name != "numeric"),
+]
+WHOLE_CODEC = codec_of(*WHOLE, unknown=frozenset({"é"}))
+
+
+def by_python(codec: Codec, columns: tuple[Column, ...], record: bytes) -> bytes | None:
+    """Return the row that decoding, packing and psycopg make of a record; None: they refuse it."""
+    if suspect(columns, codec.shape, at_once=True)(record):
+        return None
+    try:
+        rows = packed(codec, codec.decode(b"[%b]" % record))
+    except (*DECODE_ERRORS, *ENCODE_ERRORS):
+        return None
+    return b"".join(rows.pieces(1 << 30))
+
+
+def pack(codec: Codec, data: bytes) -> Packing | None:
+    assert codec.native is not None
+    return codec.native.pack(data)
+
+
+def bytes_of(found: Packing, place: int) -> bytes:
+    return b"".join(found.rows[place : place + 1].pieces(1 << 30))
+
+
+def as_read(name: str, row: bytes) -> Any:
+    """Return what a row says: PostgreSQL drops a numeric's zeros at both ends, and zero's sign."""
+    if not name.startswith("numeric") or row[2:6] == b"\xff" * 4:
+        return row
+    size, count, weight, sign, scale = struct.unpack_from("!IHhHH", row, 2)
+    digits = list(struct.unpack_from(f"!{count}H", row, 14))
+    assert (size, len(row)) == (8 + 2 * count, 14 + 2 * count)
+    while digits and digits[0] == 0:
+        digits, weight = digits[1:], weight - 1
+    while digits and digits[-1] == 0:
+        digits.pop()
+    scale = scale if name == "numeric" else 0  # else it becomes the column's
+    return (digits, weight, sign, scale) if digits else scale
+
+
+def records_of(data: bytes) -> list[bytes] | None:
+    """Return the members of a JSON array as they stand there; None: it is none."""
+    try:
+        return [bytes(raw) for raw in msgspec.json.decode(data, type=list[msgspec.Raw])]
+    except DECODE_ERRORS:
+        return None
+
+
+def may_be_declined(raws: list[bytes] | None) -> bool:
+    """Tell whether what is in C may take none of an array: it is none of records, or deep."""
+    return raws is None or any(
+        raw[:1] != b"{" or raw.count(b"[") + raw.count(b"{") > _DEEPEST for raw in raws
+    )
+
+
+def check_packed(codec: Codec, of: tuple[Column, ...], data: bytes) -> None:
+    """Check what is packed of any bytes against what Python makes of them.
+
+    Raises:
+        AssertionError: a row differs, or a record was taken or left that must not be.
+    """
+    found, raws = pack(codec, data), records_of(data)
+    if found is None:
+        assert may_be_declined(raws)
+        return
+    assert raws is not None
+    assert [found[n] for n in range(found.count)] == raws
+    declined = frozenset(found.declined)
+    assert found.hopeless <= declined <= frozenset(range(found.count))
+    for n, raw in enumerate(raws):
+        row = bytes_of(found, n)
+        if n in declined:
+            assert row == b""
+            continue
+        expected = by_python(codec, of, raw)
+        assert expected is not None, f"Python refuses {raw!r}"
+        assert as_read(of[0].name, row) == as_read(of[0].name, expected)
+        assert list(found.rows[n : n + 1].ignored()) == list(
+            packed(codec, codec.decode(b"[%b]" % raw)).ignored()
+        )
+
+
+_PLANS = [
+    (WHOLE_CODEC, tuple(WHOLE)),
+    *((codec, (COLUMNS[name],)) for (name, _), codec in CODECS.items() if codec.native is not None),
+]
+
+
+def check(data: bytes) -> None:
+    """Check the rest of some bytes, of which the first one chooses the columns.
+
+    Raises:
+        AssertionError: something does not hold of it.
+    """
+    if data:
+        check_packed(*_PLANS[data[0] % len(_PLANS)], data[1:])
+
+
+def seeds() -> Iterator[bytes]:
+    """Yield a record of each plan, to start from."""
+    for n, (_, of) in enumerate(_PLANS):
+        fields = b",".join(b'"%b":%b' % (c.name.encode(), _SEEDS[c.type.name]) for c in of)
+        yield bytes([n]) + b"[{%b}]" % fields
+
+
+_SEEDS = {
+    "_text": b'["a",null,"\\u00e9"]',
+    "bool": b"true",
+    "bytea": b'"QUI="',
+    "date": b'"2024-02-29"',
+    "float4": b"-1.5e3",
+    "float8": b"0.1",
+    "json": b'{"a":[1,{}]}',
+    "jsonb": b'"\\ud83d\\ude00"',
+    "mood": b'"calm"',
+    "numeric": b"-12.50",
+    "time": b'"10:00:00.5"',
+    "timestamp": b'"2024-02-29T10:00:00"',
+    "timestamptz": b'"2024-02-29 10:00:00.123+01:00"',
+    "uuid": b'"00000000-0000-4000-8000-000000000001"',
+    **dict.fromkeys(("int2", "int4", "int8"), b"-12"),
+    **dict.fromkeys(("bpchar", "citext", "text", "varchar"), '"é\\n"'.encode()),
+}
