@@ -295,7 +295,7 @@ Packer_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
                                      &plan)) {
         return NULL;
     }
-    Packer *self = (Packer *)type->tp_alloc(type, 0);
+    Packer *self = (Packer *)PyType_GenericAlloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
@@ -363,9 +363,8 @@ execute(PyObject *module)
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, execute},
-#ifdef Py_GIL_DISABLED
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED}, /* a packer never changes */
-#endif
+    /* No Py_mod_gil: no test runs without the interpreter's lock, so a Python that has none takes
+     * it for this module. */
     {0, NULL},
 };
 
