@@ -12,6 +12,7 @@ checked, and runs the code of this checkout.
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import nox
 
@@ -78,13 +79,87 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *processes, *session.posargs)
 
 
+def build_sanitized(session: nox.Session, compiler: str, *flags: str) -> Path:
+    """Build what is in C with sanitizers in a copy of the checkout, and return the copy.
+
+    The checkout keeps its own build. A warning is an error, and so is a build that fails.
+    """
+    install(session, group="build")
+    copy = Path(session.create_tmp()) / "checkout"
+    shutil.rmtree(copy, ignore_errors=True)
+    for name in ("restore", "harness"):
+        shutil.copytree(name, copy / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for name in ("conftest.py", "pyproject.toml", "setup.py", "README.md"):
+        shutil.copy(name, copy)
+    warnings = ("-Wall", "-Wextra", "-Werror")
+    sanitizers = ("-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", *flags)
+    env = {
+        "CC": compiler,
+        "LDSHARED": f"{compiler} -shared",
+        "CFLAGS": " ".join((*warnings, *sanitizers)),
+    }
+    with session.chdir(copy):
+        session.run("python", "setup.py", "--quiet", "build_ext", "--inplace", env=env)
+        if not any(path.suffix == ".so" for path in Path("restore").iterdir()):
+            session.error("restore._pack was not built: see the compiler's messages above")
+    return copy
+
+
+# Python's own allocator would hide what is read behind the end of an object; what the interpreter
+# itself never frees is no leak of ours.
+SANITIZED = {
+    "PYTHONMALLOC": "malloc",
+    "ASAN_OPTIONS": "detect_leaks=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
+
+
+@nox.session(default=False)
+def sanitize(session: nox.Session) -> None:
+    """Run the tests of what is in C under ASan and UBSan, with gcc; each allocation fails once."""
+    install(session, extras=("harness",), group="tests")
+    flags = ("-fsanitize=address,undefined", "-include restore/native/fail.h")
+    copy = build_sanitized(session, "gcc", *flags)
+    libraries = [
+        str(session.run("gcc", f"-print-file-name={name}", external=True, silent=True)).strip()
+        for name in ("libasan.so", "libstdc++.so")
+    ]
+    env = SANITIZED | {
+        "LD_PRELOAD": " ".join(libraries),
+        "RESTOREBENCH_REQUIRE_NATIVE": "1",
+        "RESTOREBENCH_SANITIZED": "1",
+    }
+    names = ("test_native", "test_native_memory", "test_origins")
+    tests = [f"restore/tests/{name}.py" for name in names]
+    with session.chdir(copy):
+        # Output is captured in Python alone: a sanitizer's report goes to where it is seen.
+        session.run(
+            *("python", "-m", "pytest", "-n", "logical", "--maxprocesses", "8"),
+            *("--capture=sys", *(session.posargs or tests)),
+            env=env,
+        )
+
+
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """Fuzz the reader, guided by coverage: a folder, and options of libFuzzer."""
+    """Fuzz the reader, the packer or the finder, guided by coverage: TARGET FOLDER [OPTION ...].
+
+    The options are libFuzzer's. What is in C is built with clang, for its coverage.
+    """
     install(session, group="fuzz")
-    session.run(
-        *("python", "restore/tests/fuzz/guided.py", *session.posargs), env={"PYTHONPATH": "."}
-    )
+    clang = next(filter(shutil.which, ("clang", *(f"clang-{n}" for n in range(22, 13, -1)))), None)
+    if clang is None:
+        session.error("fuzzing needs clang: install it (Debian: clang-16 libclang-rt-16-dev)")
+    flag = "-fsanitize=address,undefined,fuzzer-no-link"
+    copy = build_sanitized(session, clang, flag)
+    where = "import atheris; print(atheris.path())"
+    runtime = session.run("python", "-c", where, silent=True)
+    env = SANITIZED | {
+        "LD_PRELOAD": f"{str(runtime).strip()}/asan_with_fuzzer.so",
+        "PYTHONPATH": str(copy.absolute()),
+    }
+    guided = copy / "restore/tests/fuzz/guided.py"
+    session.run("python", guided, *session.posargs, env=env)
 
 
 @nox.session(name="bench-micro", default=False)
