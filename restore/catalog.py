@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from psycopg import sql
 
 # The journal holds tables as JSON, and reads them by these classes' annotations.
-from restore.indexes import Index, names_in_full, read_indexes
+from restore.foreign_keys import ForeignKey, read_foreign_keys
+from restore.indexes import Index, read_indexes
 from restore.sequences import Sequence, read_sequences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import psycopg
+
+__all__ = ["Column", "ForeignKey", "Table", "Type", "UniqueKey", "read_tables"]
 
 _NAMES = """
     SELECT c.oid, n.nspname, c.relname, c.relkind = 'p'
@@ -57,21 +60,6 @@ _UNIQUE_KEYS = """
     ORDER BY i.indrelid, NOT i.indisprimary, c.relname
 """
 
-# A key that is NOT ENFORCED, in PostgreSQL 18, forbids nothing; it depends on its parent's key.
-_FOREIGN_KEYS = """
-    SELECT k.conrelid, k.conname, k.confrelid,
-           ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY AS u(num, ord)
-                 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY ord),
-           ARRAY(SELECT a.attname FROM unnest(k.confkey) WITH ORDINALITY AS u(num, ord)
-                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY ord),
-           pg_get_constraintdef(k.oid), obj_description(k.oid, 'pg_constraint'),
-           k.confmatchtype = 'f', k.convalidated,
-           COALESCE((to_jsonb(k)->>'conenforced')::boolean, true)
-    FROM pg_constraint k
-    WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = ANY(%s)
-    ORDER BY k.conrelid, k.conname
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Type:
@@ -111,25 +99,6 @@ class Column:
     generated: bool
     typmod: int = -1
     identity: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
-    """A foreign key, with what it takes to make it again. Tables are given by oid.
-
-    ``validated``: all rows are known to fit it. ``enforced``: it forbids rows at all.
-    """
-
-    name: str
-    table: int
-    columns: tuple[str, ...]
-    parent: int
-    parent_columns: tuple[str, ...]
-    definition: str
-    comment: str | None
-    match_full: bool = False
-    validated: bool = True
-    enforced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +155,7 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
     unique: dict[int, list[UniqueKey]] = {oid: [] for oid in wanted}
     for oid, name, primary, names in conn.execute(_UNIQUE_KEYS, [wanted]):
         unique[oid].append(UniqueKey(name, primary, tuple(names)))
-    keys = _read_foreign_keys(conn, wanted)
+    keys = read_foreign_keys(conn, wanted)
     indexes = read_indexes(conn, wanted)
     sequences = read_sequences(conn, wanted)
     return {
@@ -203,15 +172,6 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
         )
         for oid, schema, name, partitioned in conn.execute(_NAMES, [wanted]).fetchall()
     }
-
-
-def _read_foreign_keys(conn: psycopg.Connection, oids: list[int]) -> dict[int, list[ForeignKey]]:
-    with names_in_full(conn):
-        rows = conn.execute(_FOREIGN_KEYS, [oids]).fetchall()
-    keys: dict[int, list[ForeignKey]] = {oid: [] for oid in oids}
-    for oid, name, parent, own, other, *facts in rows:
-        keys[oid].append(ForeignKey(name, oid, tuple(own), parent, tuple(other), *facts))
-    return keys
 
 
 class _TypeRow(NamedTuple):

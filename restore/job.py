@@ -263,6 +263,7 @@ class Job:
             jobs=self._options.processes,
             schema=schema,
             writes=self._writes,
+            triggers=self._options.triggers and not self._options.dry_run,
         )
 
     def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:

@@ -33,7 +33,7 @@ _FORMAT = 2
 _MAKE = """
     CREATE SCHEMA IF NOT EXISTS restore_journal;
     DROP TABLE IF EXISTS restore_journal.restore, restore_journal.loads, restore_journal.shards,
-        restore_journal.waiting, restore_journal.restore_writes;
+        restore_journal.waiting, restore_journal.restore_writes, restore_journal.orphans;
     CREATE TABLE restore_journal.restore (
         format int NOT NULL, begun timestamptz NOT NULL DEFAULT now(), backup text NOT NULL,
         rejects text NOT NULL, options text NOT NULL
