@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from restore import duplicates, loading, notes, orphans
+from restore import duplicates, loading, notes, orphan_rows
 from restore.tests.target import COMPANIES, user, uuid
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def test_tables_of_duplicates_and_orphans_are_private_too(
         return called
 
     monkeypatch.setattr(duplicates.Duplicates, "find", spy(duplicates.Duplicates.find))
-    monkeypatch.setattr(orphans.Orphans, "_take_out", spy(orphans.Orphans._take_out))
+    monkeypatch.setattr(orphan_rows.OrphanRows, "take_out", spy(orphan_rows.OrphanRows.take_out))
     try:
         users = [user(n) for n in (0, 1, 1)]
         target.write(company=COMPANIES, User=users, post=[{"id": 1, "author": uuid(9)}])
