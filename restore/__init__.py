@@ -4,12 +4,10 @@ What is here is imported when it is asked for: so the command can answer Ctrl-C 
 imported what a restore takes, and worker processes import no more than they need.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # what is imported here comes before the import path is safe
 if TYPE_CHECKING:
+    from typing import Any
+
     from restore.errors import BackupError, LoadError, RestoreError, SchemaError, UsageError
     from restore.options import MaxRejects, Options
     from restore.progress import Event, Found, Progress, Stage, TableDone, Warned
@@ -45,9 +43,11 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+def __getattr__(name: str) -> "Any":  # noqa: ANN401 - whatever is asked for
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - see above
+
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

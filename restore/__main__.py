@@ -1,4 +1,4 @@
-"""The command ``python -m restore``: a thin shell over :func:`restore.restore`.
+"""The command ``db-restore-optimized``: a thin shell over :func:`restore.restore`.
 
 Only this file prints. The report goes to standard output; progress, warnings and errors to
 standard error.
@@ -7,10 +7,13 @@ standard error.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before all that takes its time
-    from restore.starting import answer_signals, leave_out_ssl
+    from restore.safe_path import leave_out_current_folder
 
-    answer_signals()
-    leave_out_ssl()
+    leave_out_current_folder()
+
+    from restore.starting import prepare_process
+
+    prepare_process()
 
 import contextlib
 import gc
@@ -24,11 +27,10 @@ import msgspec
 import psycopg
 
 from restore.arguments import parse
-from restore.back import CAN_RESUME, STILL_ASIDE
 from restore.display import open_display
 from restore.display.question import asker
 from restore.dsn import password_of, without_password
-from restore.errors import RestoreError, UsageError
+from restore.errors import Interrupted, RestoreError, UsageError
 from restore.interrupt import Follower, Interruption
 from restore.render import render
 from restore.report import Report
@@ -131,9 +133,9 @@ def _restore(settings: Settings, *, retry: bool) -> tuple[Follower, Report | Non
                 return follower, restore_rejects(options.backup, options, follower)
             return follower, restore(options, follower, asker())
         except KeyboardInterrupt as interrupt:
-            notes = getattr(interrupt, "__notes__", ())
-            follower.left_aside = STILL_ASIDE in notes
-            follower.resumable = CAN_RESUME in notes
+            if isinstance(interrupt, Interrupted):
+                follower.needs_repair = interrupt.needs_repair
+                follower.resumable = interrupt.resumable
             return follower, None
 
 
@@ -193,6 +195,12 @@ def _tolerate_narrow_encodings() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def start() -> int:
+    """Run the command as a process of its own."""
+    _hide_password()
+    return main()
+
+
 def _hide_password() -> None:
     """Start this process anew if its command line, which everyone can see, holds a password.
 
@@ -221,5 +229,4 @@ def _without_password(words: list[str]) -> tuple[list[str], str | None]:
 
 
 if __name__ == "__main__":
-    _hide_password()
-    sys.exit(main())
+    sys.exit(start())

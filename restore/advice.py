@@ -7,15 +7,13 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restore.back import STILL_ASIDE
 from restore.dsn import without_password
 from restore.options import MaxRejects, Options
-from restore.wording import safe
+from restore.wording import program, safe
 
 if TYPE_CHECKING:
     from restore.report import Report, TableReport
 
-_PROGRAM = "python -m restore"
 # Nobody reads more commands of one kind; the report as JSON has all the facts.
 _MOST = 5
 # What a retry must be told again, lest it reads a record in another way.
@@ -54,12 +52,20 @@ def command(report: Report, options: Options, **changes: object) -> str:
         changes: what of it is to be different.
     """
     options = dataclasses.replace(options, **changes)  # type: ignore[arg-type]
-    return " ".join([_PROGRAM, _quoted(report.backup), *_dsn(options), *_options(options)])
+    return " ".join([program(), _quoted(report.backup), *_dsn(options), *_options(options)])
 
 
 def repair_command(options: Options, *, empty: bool = False) -> str:
     """Write the command line that brings back what is aside, less the password."""
-    return " ".join([_PROGRAM, "repair", *_dsn(options), *(["--empty"] if empty else [])])
+    return " ".join([program(), "repair", *_dsn(options), *(["--empty"] if empty else [])])
+
+
+def still_aside() -> str:
+    """Say that something is still aside, and how to bring it back."""
+    return (
+        "some of the tables' indexes, keys or triggers are still aside, noted in"
+        f" restore_journal.aside: --resume goes on, or `{program()} repair` brings them back"
+    )
 
 
 def _dsn(options: Options) -> list[str]:
@@ -122,8 +128,8 @@ def _after_failure(report: Report, options: Options) -> list[str]:
 
 
 def _bring_back(report: Report, options: Options) -> list[str]:
-    """Say how to bring back what is aside; the error's own line tells whether something is."""
-    if report.error is None or STILL_ASIDE not in report.error:
+    """Say how to bring back what is aside."""
+    if not report.needs_repair:
         return []
     if options.append:
         return [_step("Bring back what is aside:", repair_command(options))]
@@ -150,7 +156,7 @@ def _after_retry(report: Report, options: Options) -> list[str]:
 def _retry(report: Report, options: Options) -> str:
     path = _quoted(report.rejects or report.backup)
     return " ".join(
-        [_PROGRAM, "retry", path, *_dsn(options), *_options(options, only=_RETRIED_ALIKE)]
+        [program(), "retry", path, *_dsn(options), *_options(options, only=_RETRIED_ALIKE)]
     )
 
 

@@ -11,14 +11,12 @@ from restore import dsn, help_texts
 from restore.errors import UsageError
 from restore.option_values import PROGRESS
 from restore.options import DEFAULT_CHUNK_BYTES
-from restore.wording import safe
+from restore.wording import program, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from restore.settings import Given
-
-_PROGRAM = "python -m restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +83,12 @@ def _surplus(words: list[str], parser: argparse.ArgumentParser) -> str:
     return f"there is no option {dsn.hide_secrets(safe(flags[0]))}: {hint}"
 
 
-def _new_parser(program: str, description: str, *path: str) -> _Parser:
+def _new_parser(name: str, description: str, *path: str) -> _Parser:
     parser = _Parser(
-        prog=program,
+        prog=name,
         usage=" ".join(["%(prog)s", *path, "[options]"]),
         description=description,
-        epilog=help_texts.EXAMPLES + "\n" + help_texts.EXIT_CODES,
+        epilog=help_texts.EXAMPLES.format(program()) + "\n" + help_texts.EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
@@ -100,7 +98,7 @@ def _new_parser(program: str, description: str, *path: str) -> _Parser:
 
 
 def _restore_parser() -> _Parser:
-    parser = _new_parser(_PROGRAM, help_texts.DESCRIPTION, "BACKUP")
+    parser = _new_parser(program(), help_texts.DESCRIPTION.format(program()), "BACKUP")
     parser.add_argument("path", nargs="?", metavar="BACKUP", help="what to restore")
     text = "print the JSON Schema of the report"
     parser.add_argument("--report-schema", action="store_true", help=text)
@@ -114,7 +112,7 @@ def _restore_parser() -> _Parser:
 
 
 def _retry_parser() -> _Parser:
-    parser = _new_parser(f"{_PROGRAM} retry", help_texts.RETRY_DESCRIPTION, "REJECTS")
+    parser = _new_parser(f"{program()} retry", help_texts.RETRY_DESCRIPTION, "REJECTS")
     parser.add_argument("path", nargs="?", metavar="REJECTS", help="what to restore")
     _add_schema(_add_target(parser))
     _add_choice_of_tables(parser, retry=True)
@@ -126,7 +124,7 @@ def _retry_parser() -> _Parser:
 
 
 def _repair_parser() -> _Parser:
-    parser = _new_parser(f"{_PROGRAM} repair", help_texts.REPAIR_DESCRIPTION)
+    parser = _new_parser(f"{program()} repair", help_texts.REPAIR_DESCRIPTION)
     parser.set_defaults(empty=False)
     text = (
         "empty the tables whose indexes or keys are aside first, and no others: for when rows of"

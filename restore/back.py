@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from restore.notes import Aside
     from restore.options import Options
 
-STILL_ASIDE = (
-    "some of the tables' indexes, keys or triggers are still aside, noted in restore_journal.aside:"
-    " --resume goes on, or `python -m restore repair` brings them back"
-)
-CAN_RESUME = "--resume goes on where the restore stopped"
-
 _TABLE = "SELECT to_regclass(%s) IS NOT NULL"
 _IS_THERE = {
     "index": "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(%(table)s)"
@@ -118,7 +112,7 @@ def bring_back(conn: psycopg.Connection, options: Options) -> None:
     except psycopg.errors.ForeignKeyViolation:
         raise
     except psycopg.Error as error:
-        raise LoadError(f"{error.diag.message_primary or error}; {STILL_ASIDE}") from error
+        raise LoadError(str(error.diag.message_primary or error)) from error
 
 
 def make_again(conn: psycopg.Connection, asides: Sequence[Aside]) -> None:

@@ -41,10 +41,6 @@ _PIECE_BYTES = 1 << 16
 _LARGEST_PIECE_BYTES = 1 << 17
 _pack_int8 = struct.Struct("!q").pack
 
-# PostgreSQL names the row at fault in the error's context, whichever index or type it failed on;
-# the word for "line" is in the server's language.
-_ROW_AT_FAULT = re.compile(r"^COPY .*, \w+ (\d+)", re.MULTILINE)
-
 
 class _JsonbDumper(Dumper):
     """jsonb's binary form is a version byte and the text, which is passed on as it came."""
@@ -187,9 +183,21 @@ class Writer:
 
 
 def copy_rows(
-    conn: psycopg.Connection, statement: bytes | sql.Composed, codec: Codec, rows: Rows
+    conn: psycopg.Connection,
+    statement: bytes | sql.Composed,
+    codec: Codec,
+    rows: Rows,
+    *,
+    relation: str,
 ) -> int | CopyFailure:
     """Send rows as one COPY; the table takes all of them, or the COPY counts as failed.
+
+    Args:
+        conn: a connection to the target.
+        statement: the COPY.
+        codec: that of the rows.
+        rows: what is sent.
+        relation: the name of the table that takes them, by which the server names a row.
 
     Returns:
         How many rows the server says it took, else what went wrong. If it took fewer than were
@@ -213,7 +221,8 @@ def copy_rows(
             raise
         # Its traceback would keep the batch alive, in a cycle that is looked for seldom.
         error.__traceback__ = None
-        return CopyFailure(error, error.diag.message_primary or str(error), _row_at_fault(error))
+        message = error.diag.message_primary or str(error)
+        return CopyFailure(error, message, _row_at_fault(error, relation))
     except ENCODE_ERRORS as error:
         return CopyFailure(None, str(error), writer.at if writer else None)
     if taken != len(rows):
@@ -236,6 +245,11 @@ def packed(codec: Codec, rows: list[Any]) -> Packed:
     return Packed(form, ends, codec.ignored_in(rows))
 
 
-def _row_at_fault(error: psycopg.Error) -> int | None:
-    match = _ROW_AT_FAULT.search(error.diag.context or "")
+def _row_at_fault(error: psycopg.Error, relation: str) -> int | None:
+    """Return the row that PostgreSQL names in the error's context, whichever type it failed on.
+
+    The word for "line" is in the server's language. What follows it may be a value of the backup.
+    """
+    pattern = rf"^COPY {re.escape(relation)}, \w+ (\d+)"
+    match = re.search(pattern, error.diag.context or "", re.MULTILINE)
     return int(match[1]) - 1 if match else None

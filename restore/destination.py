@@ -78,7 +78,8 @@ class Direct:
         if statement is None:
             composed = copy_statement(self._table.identifier, codec)
             statement = self._copies[codec.columns] = composed.as_bytes(self._conn)
-        outcome = copy_rows(self._conn, statement, codec, rows)
+        name = self._table.name
+        outcome = copy_rows(self._conn, statement, codec, rows, relation=name)
         return outcome if isinstance(outcome, CopyFailure) else Sent(outcome)
 
     def insert(self, values: Sequence[Value]) -> Sent:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from restore import catalog
 from restore.aside import read_triggers
@@ -114,8 +115,11 @@ def may_write(conn: psycopg.Connection) -> Iterator[None]:
     """
     before = conn.execute("SHOW default_transaction_read_only").fetchone()
     conn.execute(_READ_ONLY.format(sql.SQL("off")))
-    yield
-    conn.execute(_READ_ONLY.format(sql.SQL(before[0] if before else "off")))
+    try:
+        yield
+    finally:
+        if conn.info.transaction_status is TransactionStatus.IDLE:  # else it is lost, or at work
+            conn.execute(_READ_ONLY.format(sql.SQL(before[0] if before else "off")))
 
 
 def _may_read(conn: psycopg.Connection, oid: int) -> bool:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 
 class RestoreError(Exception):
-    """Base of all errors that a caller may expect. ``exit_code`` is what the command ends with."""
+    """Base of all errors that a caller may expect.
+
+    Attributes:
+        exit_code: what the command ends with.
+        options: the names of the options that are at fault, as fields of ``Options``.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", *, options: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.options = options
 
 
 class UsageError(RestoreError):
@@ -41,3 +50,17 @@ class LossError(ValueError):
 
 class NotTypedError(ValueError):
     """A value is of no form that we convert; PostgreSQL may know better."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A restore was interrupted in the middle.
+
+    Attributes:
+        needs_repair: indexes, keys or triggers are still aside.
+        resumable: --resume goes on with it.
+    """
+
+    def __init__(self, *, needs_repair: bool, resumable: bool) -> None:
+        super().__init__()
+        self.needs_repair = needs_repair
+        self.resumable = resumable

@@ -5,6 +5,7 @@ That is the server's work, so it goes on in sessions of their own while other ta
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -54,6 +55,7 @@ class Finisher:
         self._sessions = Sessions(options, options.processes)
         self._loading = True
         self._building = 0
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         self._sessions.__enter__()
@@ -150,13 +152,15 @@ class Finisher:
                 aside = asides.popleft()
             except IndexError:
                 return
-            self._building += 1
-            try:
+            with self._lock:
+                self._building += 1
                 alone = not self._loading and self._building == 1
+            try:
                 grant_workers(conn, self._jobs if alone else 0, 1)
                 make_again(conn, [aside])
             finally:
-                self._building -= 1
+                with self._lock:
+                    self._building -= 1
 
 
 def finish(conn: psycopg.Connection, table: Table) -> list[str]:

@@ -8,7 +8,7 @@ every record that cannot be restored, with the reason.
 
 BACKUP is a folder of table files (users.json, .jsonl or .ndjson, each also .gz or .zst), a root of
 folders named YYYYMMDD_HHMMSS, of which the newest is taken, one table file, or one file that holds
-several tables under keys. `python -m restore retry REJECTS` restores rejects after their repair.
+several tables under keys. `{0} retry REJECTS` restores rejects after their repair.
 """
 RETRY_DESCRIPTION = """\
 Restore records that could not be restored and are repaired now. REJECTS is the folder of
@@ -20,11 +20,11 @@ notes that it left in the database. No restore starts before that is done.
 """
 EXAMPLES = """\
 examples:
-  python -m restore backups --dsn postgresql://me@localhost/shop
-  python -m restore backups/20240101_000000 --dsn service=shop --clean --report report.json
-  python -m restore users.json.gz --map users=public.app_users --append --on-conflict skip
-  python -m restore retry rejects/20240101_000000-20240102T030405Z --dsn service=shop
-  python -m restore repair --dsn service=shop
+  {0} backups --dsn postgresql://me@localhost/shop
+  {0} backups/20240101_000000 --dsn service=shop --clean --report report.json
+  {0} users.json.gz --map users=public.app_users --append --on-conflict skip
+  {0} retry rejects/20240101_000000-20240102T030405Z --dsn service=shop
+  {0} repair --dsn service=shop
 """
 EXIT_CODES = """\
 exit codes:

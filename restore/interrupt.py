@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from restore.advice import repair_command
 from restore.progress import Found, Progress
 from restore.starting import EXIT_FAILED, SIGNALS
-from restore.wording import counted, safe
+from restore.wording import counted, program, safe
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 # The cursor may be hidden by bars; a terminal that cannot show it is not asked to.
 _SHOW_CURSOR = b"\x1b[?25h"
 _AT_ONCE = (
-    b"\nrestore: stopped at once; some indexes, keys or triggers may be aside: --resume goes on, or"
-    b" `python -m restore repair` brings them back\n"
+    "\nrestore: stopped at once; some indexes, keys or triggers may be aside: --resume goes on, or"
+    " `{} repair` brings them back\n"
 )
 
 
@@ -54,7 +54,7 @@ class Interruption:
 
     @staticmethod
     def _second(_number: int, _frame: FrameType | None) -> NoReturn:
-        os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + _AT_ONCE)
+        os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + _AT_ONCE.format(program()).encode())
         os._exit(EXIT_FAILED)
 
 
@@ -65,7 +65,7 @@ class Follower:
     Where nobody can be told any more (a pipe whose reader is gone), the restore goes on untold.
 
     Attributes:
-        left_aside: the restore ended with something aside.
+        needs_repair: the restore ended with indexes, keys or triggers aside.
         resumable: it can be resumed.
     """
 
@@ -74,7 +74,7 @@ class Follower:
         self._last: Progress | None = None
         self._found: Found | None = None
         self._deaf = False
-        self.left_aside = False
+        self.needs_repair = False
         self.resumable = False
 
     def __call__(self, event: Event, /) -> None:
@@ -113,7 +113,7 @@ class Follower:
                 " files: try again with --on-conflict skip, which leaves their rows as they are"
             )
         if self.resumable:
-            aside = ", and some indexes or keys are aside" if self.left_aside else ""
+            aside = ", and some indexes or keys are aside" if self.needs_repair else ""
             return (
                 f"interrupted; {where}; the tables hold a part of the backup{aside}: run it again"
                 " with --resume, which goes on from there"
@@ -131,7 +131,7 @@ class Follower:
 
     def _first(self, options: Options, *, empty: bool) -> str:
         """Say what to do first, where something is aside still."""
-        if not self.left_aside:
+        if not self.needs_repair:
             return ":"
         command = repair_command(options, empty=empty)
         return f", and some indexes or keys are aside. Bring them back with `{command}`, then"

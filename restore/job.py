@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from restore.advice import still_aside
 from restore.aftermath import count_removed
 from restore.aside import put_keys_aside, put_triggers_aside, quiet_warning
-from restore.back import CAN_RESUME, STILL_ASIDE, bring_back, bring_triggers_back
+from restore.back import bring_back, bring_triggers_back
 from restore.deleting import empty_in_one
 from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
@@ -31,7 +32,7 @@ from restore.table_state import TableState
 from restore.table_work import TableWork, remove
 from restore.tally import Tally
 from restore.transient import is_lost
-from restore.trust import writer_of_all
+from restore.trust import unnoted_warning
 from restore.writes import JOURNALED, temporary, with_writes
 
 if TYPE_CHECKING:
@@ -78,16 +79,13 @@ class Job:
         self._backup = backup
         self._rejects_folder = rejects_folder
         self._watch = watch
-        self.workers_peak_bytes = 0
+        self.workers_peak_bytes, self.needs_repair = 0, False
         # What is altered in a long transaction is locked for everyone until its end.
         self._may_alter = not options.atomic
         noted = not (options.dry_run or options.atomic)
         self.resumable = noted and (self._begun is not None or may_journal(conn))
-        if noted and not self.resumable and (writer := writer_of_all(conn)) is not None:
-            report.warnings.append(
-                f"role {writer}, a member of pg_write_all_data, could change what a restore notes:"
-                " no key or index is dropped for the load, and it cannot be resumed"
-            )
+        if noted and not self.resumable:
+            report.warnings += unnoted_warning(conn)
         self._writes: Writes | None = JOURNALED if self.resumable else None
         if options.atomic or (options.dry_run and options.append):
             with may_write(conn):
@@ -129,8 +127,6 @@ class Job:
                         count_removed(self._conn, work.load.table, work.report, own)
             except BaseException as error:
                 self._bring_back_after(error)
-                if self.resumable and isinstance(error, KeyboardInterrupt):
-                    error.add_note(CAN_RESUME)
                 raise
             finally:
                 for work in self._works.values():
@@ -281,7 +277,7 @@ class Job:
             return
         if self.resumable and is_lost(error) and self._options.retry_for_s:
             self._conn.close()
-            error.add_note(STILL_ASIDE)
+            self._leave_aside(error)
             return
         try:
             if self._conn.info.transaction_status is TransactionStatus.IDLE:
@@ -297,4 +293,8 @@ class Job:
                 bring_triggers_back(fresh)
                 bring_back(fresh, self._options)
         except (psycopg.Error, RestoreError):
-            error.add_note(STILL_ASIDE)
+            self._leave_aside(error)
+
+    def _leave_aside(self, error: BaseException) -> None:
+        self.needs_repair = True
+        error.add_note(still_aside())

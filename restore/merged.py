@@ -95,7 +95,8 @@ class Merged:
             self._writes.note(self._conn, self._table.oid)
             # COPYs may share a transaction, and only at its end do the rows go by themselves.
             self._conn.execute(sql.SQL("DELETE FROM {}").format(_STAGING))
-            outcome = copy_rows(self._conn, copy_statement(_STAGING, codec), codec, rows)
+            statement = copy_statement(_STAGING, codec)
+            outcome = copy_rows(self._conn, statement, codec, rows, relation="restore_staging")
             if isinstance(outcome, CopyFailure):
                 return outcome
             return self._move(codec.columns, len(rows))

@@ -156,12 +156,18 @@ class Options:
         self._check_choices()
         self._check_types()
         if self.clean and self.append:
-            raise BackupError("--clean empties the tables and --append keeps them: choose one")
+            raise BackupError(
+                "--clean empties the tables and --append keeps them: choose one",
+                options=("clean", "append"),
+            )
         if self.cascade and not self.clean:
-            raise BackupError("--cascade says how --clean empties: give both")
+            raise BackupError(
+                "--cascade says how --clean empties: give both", options=("cascade", "clean")
+            )
         if self.on_conflict != "reject" and not self.append:
             raise BackupError(
-                f"--on-conflict {self.on_conflict} is for rows that are there: give --append too"
+                f"--on-conflict {self.on_conflict} is for rows that are there: give --append too",
+                options=("on_conflict", "append"),
             )
         _check_bounds(
             "--chunk-bytes", self.chunk_bytes, _SMALLEST_CHUNK_BYTES, _LARGEST_CHUNK_BYTES
@@ -171,9 +177,14 @@ class Options:
         if self.jobs is not None:
             _check_bounds("--jobs", self.jobs, 1, _MOST_JOBS)
         if self.dry_run and (self.resume or self.atomic):
-            raise BackupError("--dry-run writes nothing: give it without --resume and --atomic")
+            raise BackupError(
+                "--dry-run writes nothing: give it without --resume and --atomic",
+                options=("dry_run", "resume", "atomic"),
+            )
         if self.atomic and self.resume:
-            raise BackupError("--atomic leaves nothing to --resume: choose one")
+            raise BackupError(
+                "--atomic leaves nothing to --resume: choose one", options=("atomic", "resume")
+            )
         _check_bounds("--retry-for", self.retry_for_s, 0, 86_400)
         _check_bounds("--lock-timeout", self.lock_timeout_s, 0, 86_400)
         _check_timezone(self.timezone)
@@ -186,12 +197,19 @@ class Options:
         ):
             if getattr(self, name) not in get_args(allowed):
                 choices = ", ".join(get_args(allowed))
-                raise BackupError(f"--{name.replace('_', '-')} is one of {choices}")
+                raise BackupError(
+                    f"--{name.replace('_', '-')} is one of {choices}", options=(name,)
+                )
         if unknown := self.without - set(get_args(Technique)):
             choices = ", ".join(get_args(Technique))
-            raise BackupError(f"--without {', '.join(sorted(unknown))}: there are {choices}")
+            raise BackupError(
+                f"--without {', '.join(sorted(unknown))}: there are {choices}", options=("without",)
+            )
         if "batches" in self.without and self.batch_size is not None:
-            raise BackupError("--batch-size says how large batches are: not --without batches")
+            raise BackupError(
+                "--batch-size says how large batches are: not --without batches",
+                options=("batch_size", "without"),
+            )
 
     def _check_types(self) -> None:
         """Take a path that is written as text; refuse one name where several are meant."""
@@ -200,13 +218,16 @@ class Options:
             object.__setattr__(self, "rejects", Path(self.rejects))
         for name in ("tables", "exclude", "without"):
             if isinstance(getattr(self, name), str):
-                raise BackupError(f"{name} is a set of names: write {{'users'}}")
+                raise BackupError(f"{name} is a set of names: write {{'users'}}", options=(name,))
             object.__setattr__(self, name, frozenset(getattr(self, name)))
 
 
 def _check_bounds(option: str, value: float, least: int, most: int) -> None:
     if not least <= value <= most:
-        raise BackupError(f"{option} {value:,g} is out of bounds: choose {least:,} to {most:,}")
+        raise BackupError(
+            f"{option} {value:,g} is out of bounds: choose {least:,} to {most:,}",
+            options=(option.removeprefix("--").replace("-", "_"),),
+        )
 
 
 def _check_timezone(name: str) -> None:
@@ -218,5 +239,6 @@ def _check_timezone(name: str) -> None:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:
         raise BackupError(
-            f"--timezone {name!r} is no time zone that is known here: try Europe/Berlin"
+            f"--timezone {name!r} is no time zone that is known here: try Europe/Berlin",
+            options=("timezone",),
         ) from error

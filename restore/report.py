@@ -204,7 +204,8 @@ class Report(msgspec.Struct, kw_only=True):
     ``target`` names the database, its host and the role, never a password. ``stale`` are
     materialised views over the restored tables. ``next_steps`` say what to type now. ``native``:
     records were packed in C, where their columns' types allow it. ``resumable``: the restore
-    stopped, and --resume goes on with it.
+    stopped, and --resume goes on with it. ``needs_repair``: it stopped, and indexes, keys or
+    triggers are still aside, which ``repair`` brings back.
     """
 
     schema: int = SCHEMA
@@ -224,6 +225,7 @@ class Report(msgspec.Struct, kw_only=True):
     next_steps: list[str] = []
     error: str | None = None
     resumable: bool = False
+    needs_repair: bool = False
 
     @property
     def lost(self) -> int:

@@ -17,7 +17,7 @@ from restore.advice import next_steps
 from restore.aftermath import checkpoint_warning, forced_checkpoints, stale_views
 from restore.backup import find_backup
 from restore.catalog import read_tables
-from restore.errors import LostError, RestoreError
+from restore.errors import Interrupted, LostError, RestoreError
 from restore.job import Job
 from restore.locks import lock_error
 from restore.prepare import prepare
@@ -155,6 +155,8 @@ def _load(
     try:
         with conn.transaction() if options.atomic else contextlib.nullcontext():
             job.run()
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(needs_repair=job.needs_repair, resumable=job.resumable) from interrupt
     except psycopg.errors.LockNotAvailable as error:
         stopped = lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE")
         for note in getattr(error, "__notes__", ()):
@@ -163,6 +165,7 @@ def _load(
     except (RestoreError, psycopg.Error) as error:
         report.error, lost = describe(error), is_lost(error)
     report.resumable = report.error is not None and job.resumable
+    report.needs_repair = job.needs_repair
     done = _Done(report, job.workers_peak_bytes, lost)
     if options.dry_run or conn.closed or conn.info.transaction_status is not TransactionStatus.IDLE:
         return done

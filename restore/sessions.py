@@ -7,6 +7,8 @@ import queue
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self, TypeVar
 
+import psycopg
+
 from restore.errors import LoadError
 from restore.session import connect
 
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
     from types import TracebackType
-
-    import psycopg
 
     from restore.options import Options
 
@@ -90,12 +90,15 @@ class Sessions:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            for conn in list(self._open):
-                conn.cancel_safe()  # what it is doing is of no use any more
-        self._threads.shutdown(cancel_futures=error is not None)
-        for conn in self._open:
-            conn.close()
+        try:
+            if error is not None:
+                for conn in list(self._open):
+                    with contextlib.suppress(psycopg.Error):  # the server may be gone
+                        conn.cancel_safe()  # what it is doing is of no use any more
+        finally:
+            self._threads.shutdown(cancel_futures=error is not None)
+            for conn in self._open:
+                conn.close()
 
     def submit(self, work: Callable[[psycopg.Connection], T]) -> Future[T]:
         """Have work done on one of the sessions."""

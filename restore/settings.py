@@ -5,7 +5,6 @@ The command line goes before the environment, that before the file, and that bef
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -43,7 +42,6 @@ NOT_OF_RETRY = frozenset(
 )
 # What bringing things back has a use for.
 OF_REPAIR = frozenset({"dsn", "lock_timeout", "jobs"})
-_OPTION = re.compile(r"--([a-z][a-z-]+)")
 _SHOWN = 40
 
 
@@ -111,11 +109,10 @@ def _options(path: Path, settings: Mapping[str, Setting]) -> Options:
     try:
         return Options(backup=path, **values)
     except BackupError as error:
-        names = [name.replace("-", "_") for name in _OPTION.findall(str(error))]
-        origins = [settings[name].origin for name in names if name in settings]
+        origins = [settings[name].origin for name in error.options if name in settings]
         elsewhere = [origin for origin in origins if not origin.startswith("--")]
         note = f" (it says {', '.join(elsewhere)})" if elsewhere else ""
-        raise BackupError(f"{error}{note}") from error
+        raise BackupError(f"{error}{note}", options=error.options) from error
 
 
 def _settle_target(settings: dict[str, Setting], environment: Mapping[str, str]) -> None:

@@ -17,6 +17,20 @@ EXIT_FAILED = 1
 IDLE = "interrupted, but not in the middle of a restore"
 
 
+def main() -> int:
+    """Run the command: what the script ``db-restore-optimized`` calls."""
+    prepare_process()
+    from restore.__main__ import start  # noqa: PLC0415 - it takes its time
+
+    return start()
+
+
+def prepare_process() -> None:
+    """Do what comes before all that takes its time."""
+    answer_signals()
+    leave_out_ssl()
+
+
 def answer_signals() -> None:
     """Have a signal to stop end the process with one line: there is nothing to leave in order."""
     for number in SIGNALS:

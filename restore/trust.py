@@ -136,3 +136,12 @@ def writer_of_all(conn: psycopg.Connection) -> str | None:
     """
     row = conn.execute(_WRITER_OF_ALL).fetchone()
     return None if row is None else str(row[0])
+
+
+def unnoted_warning(conn: psycopg.Connection) -> list[str]:
+    """Return a line that says why nothing is noted, if it is for such a role."""
+    writer = writer_of_all(conn)
+    if writer is None:
+        return []
+    line = f"role {writer}, a member of pg_write_all_data, could change what a restore notes"
+    return [f"{line}: no key or index is dropped for the load, and it cannot be resumed"]

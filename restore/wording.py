@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
 
+SCRIPT = "db-restore-optimized"
 _MINUTE_S = 60
 _HOUR_S = 3600
 _EXACT_BELOW_S = 10
 _FINE_BELOW_S = 1
 _MEGABYTE = 1_000_000
+
+
+def program() -> str:
+    """Return how the command was called, for what to type next."""
+    return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m restore"
 
 
 def safe(text: str) -> str:

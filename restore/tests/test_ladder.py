@@ -6,8 +6,11 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
+from restore.copy import _row_at_fault
 from restore.tests.relay import Relay
 
 if TYPE_CHECKING:
@@ -164,3 +167,21 @@ def test_isolating_k_of_n_takes_on_the_order_of_k_log_n_round_trips(
         # Halving finds k of n with 2 log2(n/k) + 2 statements each; alone, each is tried twice.
         most = k * (2 * math.log2(COUNT / k) + 6) + 10
         assert found[k] - found[0] <= most, found
+
+
+@pytest.mark.parametrize("name", ["plain", "a, line 7", "new\nline", "(.*)+"])
+@pytest.mark.parametrize("value", ["x, line 99", "x\nCOPY plain, line 88"])
+def test_the_row_at_fault_is_never_read_from_a_value(target: Target, name: str, value: str) -> None:
+    """The server quotes the value behind the row's number."""
+    table = sql.Identifier(name)
+    target.conn.execute(sql.SQL("CREATE TABLE {} (n int, x text)").format(table))
+    copied = sql.SQL("COPY {} (n) FROM STDIN").format(table)
+
+    def copy() -> None:
+        with target.conn.cursor() as cursor, cursor.copy(copied) as rows:
+            for row in ("1", "2", value):
+                rows.write_row([row])
+
+    with pytest.raises(psycopg.DataError) as caught:
+        copy()
+    assert _row_at_fault(caught.value, name) == 2

@@ -149,7 +149,7 @@ def test_an_interrupted_restore_with_something_aside_says_what_to_type() -> None
     assert follower.state(options).endswith("part of the backup: restore it again with --clean")
     follower.resumable = True
     assert follower.state(options).endswith("again with --resume, which goes on from there")
-    follower.resumable, follower.left_aside = False, True
+    follower.resumable, follower.needs_repair = False, True
     assert follower.state(options).endswith(
         "Bring them back with `python -m restore repair --dsn service=shop --empty`, then restore"
         " it again with --clean"

@@ -12,6 +12,7 @@ from restore import Options
 from restore.aside import put_indexes_aside, put_keys_aside, unique_aside
 from restore.back import bring_back, bring_indexes_back
 from restore.catalog import read_tables
+from restore.dry_run import may_write
 from restore.finish import Finisher
 from restore.sessions import Sessions, grant_memory, grant_workers
 from restore.tests.target import uuid
@@ -164,3 +165,25 @@ def test_sessions_that_build_have_memory_and_workers_within_bounds(target: Targe
     assert target.rows(workers) == [(str(max(usual, min(6, most))),)]
     grant_workers(conn, 6, 3)
     assert target.rows(workers) == [(str(max(usual, min(6, most) // 3)),)]
+
+
+def test_sessions_end_even_if_the_server_takes_no_cancellation(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: psycopg.Connection) -> None:
+        raise psycopg.OperationalError("the server is gone")
+
+    monkeypatch.setattr(psycopg.Connection, "cancel_safe", refuse)
+    sessions = Sessions(options_for(target, 1), 1)
+    with pytest.raises(KeyboardInterrupt), sessions:
+        raise KeyboardInterrupt
+    assert all(conn.closed for conn in sessions._open)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        sessions.submit(lambda _: None)
+
+
+def test_a_dry_run_may_only_read_again_after_an_error(target: Target) -> None:
+    target.conn.execute("SET default_transaction_read_only = on")
+    with pytest.raises(ValueError, match="wrong"), may_write(target.conn):
+        raise ValueError("wrong")
+    assert target.rows("SHOW default_transaction_read_only") == [("on",)]

@@ -264,3 +264,11 @@ def test_the_reference_names_every_option_and_variable() -> None:
 def test_every_option_of_the_library_can_be_given() -> None:
     fields = {field.name.removesuffix("_s") for field in dataclasses.fields(Options)}
     assert fields - {"backup"} == set(OF_RESTORE)
+
+
+def test_which_options_are_at_fault_is_no_matter_of_text() -> None:
+    """A value may look like an option."""
+    with pytest.raises(RestoreError) as caught:
+        options("--timezone=--clean", environment={"RESTORE_CLEAN": "yes"})
+    assert "(it says" not in str(caught.value)
+    assert caught.value.options == ("timezone",)
