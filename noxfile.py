@@ -201,8 +201,10 @@ def wheel(session: nox.Session) -> None:
         "--no-deps", "--no-index", "--find-links", outside, "--force-reinstall", "restorebench"
     )
     with session.chdir(outside):
-        harness = ("python", "-m", "harness")
+        harness = ("db-restore-benchmark",)
         session.run(*harness, "bench", "--rows", "5000", "--rounds", "1")
+        for script in ("db-restore", "db-restore-optimized", *harness):
+            session.run(script, "--help", silent=True)
         exported = "history latest --format pytest-benchmark"
         for words in ("history latest", exported, "gate", "selftest --help", "chaos --help"):
             session.run(*harness, *words.split())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from harness import reading
 from harness.errors import ExitCode, HarnessError
 from harness.figures import figures
+from harness.program import program
 from harness.report import bench_report
 from harness.tables import DEFAULT_WIDTH, to_markdown, to_terminal
 
@@ -37,7 +38,7 @@ exit codes:
   2  usage or input that makes no sense
   4  gate: something got slower, fatter or lossier
 
-`python -m harness COMMAND --help` tells more of each.
+`{} COMMAND --help` tells more of each.
 """
 
 
@@ -51,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = command(options)
         sys.stdout.flush()
     except HarnessError as error:
-        _say(f"python -m harness {options.command}: {error}")
+        _say(f"{program()} {options.command}: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        _say(f"python -m harness {options.command}: stopped")
+        _say(f"{program()} {options.command}: stopped")
         return ExitCode.FAILED
     except BrokenPipeError:
         # Whoever read our output has had enough. Python flushes once more at exit: give it a sink.
@@ -66,9 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Make the parser for a command line; what only some commands need is imported for those."""
     parser = argparse.ArgumentParser(
-        prog="python -m harness",
+        prog=program(),
         description="Generate backups, restore them with each engine, measure, verify, compare.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(program()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version, and exit")

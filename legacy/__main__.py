@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m legacy",
+        prog=_program(),
         description="Restore a JSON backup naively: each file whole, in one insert.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -65,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--report", type=Path, metavar="FILE", help="write what happened to this file, as JSON")
     add("--tables", type=_names, metavar="A,B,C", help="which tables, in which order")
     return parser
+
+
+def _program() -> str:
+    """Return how the command was called."""
+    return "db-restore" if Path(sys.argv[0]).stem == "db-restore" else "python -m legacy"
 
 
 def _names(text: str) -> list[str]:

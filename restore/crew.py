@@ -203,7 +203,7 @@ class _Worker:
         self._pipe, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a program of ours
-                [sys.executable, "-c", _START, str(_ROOT), str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _START, str(_ROOT), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # a terminal's Ctrl-C is for us; we see to the workers

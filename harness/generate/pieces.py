@@ -89,7 +89,7 @@ def _worker(plan: Plan, index: int, processes: int) -> Iterator[queue.Queue[Piec
     spec = json.dumps(dataclasses.asdict(plan.spec))
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(  # noqa: S603 - our own code, by this interpreter
-        [sys.executable, "-m", "harness.generate.worker", spec, str(index), str(processes)],
+        [sys.executable, "-P", "-m", "harness.generate.worker", spec, str(index), str(processes)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},

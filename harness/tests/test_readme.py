@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *CHECKOUT.glob("docs/*.md")]
 
 LINK = re.compile(r"\]\(([^)#]+)\)")
-COMMAND = re.compile(r"python -m harness ([^`\n]+)")
+COMMAND = re.compile(r"(?:python -m harness|db-restore-benchmark) ([a-z][^`\n]+)")
 RESULTS = re.compile(r"<!-- results:start -->\n(.*?)<!-- results:end -->", re.DOTALL)
 
 

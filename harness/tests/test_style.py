@@ -132,6 +132,8 @@ def test_packages_do_not_import_each_other(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CODE, ids=name)
 def test_only_the_command_line_imports_the_command_line(path: Path) -> None:
+    if path.name == "starting.py":
+        return  # what a script calls, which starts the command line
     ends = [imported for imported in modules_imported(path) if imported.endswith("__main__")]
     assert ends == []
 
