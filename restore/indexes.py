@@ -202,7 +202,7 @@ def names_in_full(conn: psycopg.Connection) -> Iterator[None]:
     The session that reads a definition may have another search path than the one that follows it.
     """
     with conn.transaction():
-        conn.execute("SET LOCAL search_path = pg_catalog")
+        conn.execute("SET LOCAL search_path = pg_catalog, pg_temp")
         yield
 
 

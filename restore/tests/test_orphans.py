@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import memray
 import psycopg
 import pytest
 from psycopg import sql
 
 from restore import orphan_rows, orphans
 from restore.ordinals import Ordinals
+from restore.tests.test_memory import recorded_peak
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from restore.tests.target import Target
+
+SIZES = (10_000, 100_000)
 
 # A type as citext is one, in a schema that is on nobody's search path.
 FOLDED = """
@@ -140,38 +146,12 @@ def test_a_planted_operator_never_runs(target: Target) -> None:
 
 # Aliases of generated SQL, words of SQL, system columns, and what formats could take for theirs.
 NAMES = [
-    *(
-        "c",
-        "p",
-        "l",
-        "r",
-        "s",
-        "o",
-        "t",
-        "w",
-        "k",
-        "v",
-        "x",
-        "old",
-        "new",
-        "gone",
-        "taken",
-        "store",
-    ),
+    *("c", "p", "l", "r", "s", "o", "t", "w", "k", "v", "x", "old", "new", "gone", "taken"),
     *("restore_child", "restore_parent", "restore_gone", "restore_taken", "restore_note"),
-    *(
-        "key_table",
-        "key_name",
-        "key_values",
-        "row_key",
-        "row_id",
-        "records",
-        "sought",
-        "rows",
-    ),
+    *("key_table", "key_name", "key_values", "row_key", "row_id", "records", "sought", "rows"),
     *("orphans", "orphans_links", "orphans_gone", "orphans_left", "restore_orphans", "number"),
     *("select", "user", "values", "row", "order", "text", "place", "t0", "v0", "row_to_json"),
-    *('a"b', "a%b", "%s", "a{b}", "{}", "{store}", "a'b", "ä", "A b", "n" * 63),
+    *('a"b', "a%b", "%s", "a{b}", "{}", "{store}", "a'b", "ä", "A b", "n" * 63, "store"),
 ]
 
 
@@ -302,12 +282,11 @@ def test_a_long_chain_takes_no_pass_for_each_level(target: Target) -> None:
         CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);
         ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b
     """)
-    chain = [{"id": n, "up": n - 1 or None, "v": "x" if n != 11 else None} for n in range(1, count)]
+    chain = [{"id": n, "up": n - 1 or None, "v": "x"} for n in range(1, count)]
+    del chain[10]["v"]
     target.write(
         t=chain,
-        a=[
-            {"id": n, "b": n - 1 or None, "v": "x" if n != 11 else None} for n in range(1, count, 2)
-        ],
+        a=[{"b" if name == "up" else name: v for name, v in r.items()} for r in chain[::2]],
         b=[{"id": n, "a": n - 1} for n in range(2, count, 2)],
     )
     target.restore(exit_code=3)
@@ -328,6 +307,51 @@ def test_triggers_that_fire_for_orphans_find_their_names(target: Target) -> None
     target.restore("--triggers", exit_code=3)
     assert sorted(target.refused("c")) == [1]
     assert target.rows("SELECT id FROM gone") == [(2,)]
+
+
+@pytest.mark.parametrize("most", [0, 50_000])
+def test_a_kill_while_records_are_rejected_loses_none(
+    target: Target, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows have left the table; the next process goes on with those that are stored."""
+    monkeypatch.setattr(orphans, "_MOST_VALUES", most)
+    target.conn.execute("""
+        CREATE TABLE p (k int PRIMARY KEY);
+        CREATE TABLE c (id int PRIMARY KEY, k int REFERENCES p, z int REFERENCES p)
+    """)
+    target.write(
+        p=[{"k": 1}, {"k": "x"}],
+        c=[{"id": n, "k": n % 3, "z": 1 if n % 2 else 7} for n in range(60)],
+    )
+    target.kill("orphans._reason", "--rejects", str(target.rejects))
+    assert target.rows("SELECT count(*) FROM c") == [(10,)]
+    target.restore("--resume", exit_code=3)
+    assert sorted(target.refused("c")) == [n for n in range(60) if n % 3 != 1 or n % 2 == 0]
+    assert target.rows("SELECT to_regnamespace('restore_journal')") == [(None,)]
+
+
+def peak_of_orphans(target: Target, count: int, path: Path) -> int:
+    """Return the peak of a restore of which each record is an orphan, of a parent of its own."""
+    target.conn.execute("TRUNCATE p, c")
+    target.write(p=[{"k": "x"}], c=[{"id": n, "k": n} for n in range(count)])
+    with memray.Tracker(path):
+        report = target.load()
+    [_, table] = sorted(report.tables, key=lambda each: each.rejected)
+    assert (table.loaded, table.rejected) == (0, count)
+    assert table.reasons[0].first_ordinal == 0
+    return recorded_peak(path)
+
+
+def test_peak_is_the_same_for_ten_times_the_orphans(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "_MOST_VALUES", 1_000)
+    target.conn.execute("""
+        CREATE TABLE p (k int PRIMARY KEY);
+        CREATE TABLE c (id int PRIMARY KEY, k int REFERENCES p)
+    """)
+    small, large = [peak_of_orphans(target, n, tmp_path / f"{n}") for n in SIZES]
+    assert large < small + (SIZES[1] - SIZES[0]) * 20  # bytes a row: a value in memory takes 200
 
 
 def test_ordinals_are_a_set_in_little_memory() -> None:
