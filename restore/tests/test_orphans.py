@@ -260,6 +260,24 @@ def test_a_record_that_two_keys_forbid_is_rejected_once(target: Target) -> None:
     assert target.rows("SELECT id FROM c") == [(6,)]
 
 
+def test_a_record_that_is_found_by_another_key_is_not_rejected_as_a_row_too(
+    target: Target,
+) -> None:
+    """Record 1 is taken out for its other parent; that its a is missing, too, is known later."""
+    target.conn.execute("""
+        CREATE TABLE a (id int PRIMARY KEY, up int); CREATE TABLE b (id int PRIMARY KEY);
+        CREATE TABLE c (id int PRIMARY KEY, a int REFERENCES a, other int REFERENCES b);
+        ALTER TABLE a ADD FOREIGN KEY (up) REFERENCES c
+    """)
+    target.write(a=[{"id": 1, "up": 1}], b=[{"id": "x"}])
+    target.write(
+        c=[{"id": 1, "other": 2}, {"id": 2, "a": 1, "other": 2}, {"id": 3, "a": 1}, {"id": 4}]
+    )
+    target.restore(exit_code=3)
+    assert sorted(target.refused("c")) == [0, 1, 2]
+    assert sorted(target.refused("a")) == [0]
+
+
 def test_a_record_that_was_skipped_is_no_orphan(target: Target) -> None:
     target.conn.execute("""
         CREATE TABLE t (id int PRIMARY KEY, up int REFERENCES t);
