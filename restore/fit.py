@@ -44,7 +44,7 @@ _encode = msgspec.json.encode
 
 
 def check_fit(plan: Plan, left_out: Sequence[str]) -> None:
-    """See that each file of a plan holds records of its table, or none.
+    """Raise unless each file of a plan holds records of its table, or none.
 
     Args:
         plan: what is to be loaded.

@@ -119,7 +119,7 @@ def _is_companion(file: TableFile) -> bool:
 
 
 def _check_format(file: TableFile) -> None:
-    """See that a file may hold JSON.
+    """Raise if a file cannot hold JSON.
 
     Raises:
         BackupError: it does not, or cannot be read.

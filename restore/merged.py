@@ -49,8 +49,8 @@ class Merged:
 
     A COPY cannot say ON CONFLICT, so it goes to a temporary table first. Of two records of the
     backup with one key the first wins, as everywhere: ``replace`` overwrites only rows that this
-    restore did not write. A record that lacks a part of the key replaces nothing: the value that
-    the database gives it is nobody's.
+    restore did not write. A record that lacks a part of the key replaces nothing: no
+    row is meant by the value that the database gives it.
 
     Args:
         conn: the connection that loads.
@@ -224,7 +224,7 @@ def key_to_replace_by(table: Table) -> UniqueKey:
 
 
 def keys_to_drop(plan: Plan, options: Options) -> tuple[ForeignKey, ...]:
-    """Return the foreign keys to drop: all of empty tables, else those that cannot hold meanwhile.
+    """Return the foreign keys to drop: all of empty tables, else those that cannot hold during the load.
 
     A row that is replaced keeps the key by which it is told, and may lose another that older rows
     refer to: such a key has to hold all the time.

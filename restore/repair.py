@@ -58,7 +58,7 @@ def repair(options: Options, say: Say, *, empty: bool = False) -> None:
                 _empty(conn, [aside for aside in asides if aside.kind != "trigger"], say)
             _Repair(conn, options, say).run(asides)
             if begun is not None:
-                say(f"gave up {begun}")
+                say(f"gave up {begun}: its tables hold a part of the backup")
         except psycopg.Error as error:
             raise LoadError(describe(error)) from error
 
