@@ -224,7 +224,7 @@ def key_to_replace_by(table: Table) -> UniqueKey:
 
 
 def keys_to_drop(plan: Plan, options: Options) -> tuple[ForeignKey, ...]:
-    """Return the foreign keys to drop: all of empty tables, else those that cannot hold during the load.
+    """Return the foreign keys to drop: all of empty tables, else those that cannot hold.
 
     A row that is replaced keeps the key by which it is told, and may lose another that older rows
     refer to: such a key has to hold all the time.
