@@ -184,11 +184,25 @@ class _Retry:
                 _keep_lines(new, group)
             raise
         finally:
+            new.sync()
             new.close()
             _add(total, report)
             total.wall_s += time.monotonic() - started
-            new.path.replace(path) if new.used else path.unlink()
+            if not self._is_flushed():  # all records stay in their file
+                new.path.unlink(missing_ok=True)
+            elif new.used:
+                new.path.replace(path)
+            else:
+                path.unlink()
         return sum(r.count for r in report.reasons if r.sqlstate == _FOREIGN_KEY_VIOLATION)
+
+    def _is_flushed(self) -> bool:
+        """Tell whether the rows are on the server's disk: before that no record leaves its file."""
+        try:
+            flush(self._conn)
+        except psycopg.Error:
+            return False
+        return True
 
     def _ladder(self, load: Load, report: TableReport, rejects: RejectFile) -> Ladder:
         options, converter = self._options, Converter(self._options.timezone)

@@ -6,9 +6,11 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
-from restore import LoadError, loading, shares
+from restore import LoadError, Options, loading, shares
+from restore import retry as module
 from restore.batch import RawRecord
 from restore.rejects import Reason, RejectFile
 from restore.shard_log import ShardLog
@@ -130,3 +132,25 @@ def test_a_line_that_its_writer_did_not_end_is_none(tmp_path: Path) -> None:
     assert b'"ordinal":5' in line
     with pytest.raises(LoadError, match="its last line has no end"):
         RejectFile(tmp_path, "s", "t", "part", keeping=part.path.stat().st_size)
+
+
+def test_no_record_leaves_its_file_before_its_row_is_on_the_disk(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(_: Any) -> None:
+        raise psycopg.OperationalError("the server is gone")
+
+    target.conn.execute("CREATE TABLE q (id int PRIMARY KEY)")
+    target.write(q=[{"id": 1}, {"id": 1}])
+    assert target.load().lost == 1
+    target.conn.execute("DELETE FROM q")
+    file = target.rejects / "q.jsonl"
+    before = file.read_bytes()
+    options = Options(backup=target.rejects, dsn=target.dsn, append=True, on_conflict="skip")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "flush", lose)
+        report = module.retry(target.rejects, options)
+    assert report.error is not None
+    assert [path.read_bytes() for path in target.rejects.iterdir()] == [before]
+    assert module.retry(target.rejects, options).error is None
+    assert not file.exists()
