@@ -136,7 +136,7 @@ def test_encode_and_copy(benchmark: BenchmarkFixture, database: Any, *, binary: 
     codec = make(frozenset() if binary else frozenset({"binary"}))
     rows = codec.decode(DATA)
     statement = copy_statement(table().identifier, codec)
-    assert benchmark(copy_rows, conn, statement, codec, rows, relation="hot") is None
+    assert benchmark(copy_rows, conn, statement, codec, rows, relation="hot") == len(rows)
     assert conn.execute("SELECT count(*) % 2000 = 0 FROM hot").fetchone() == (True,)
 
 
@@ -176,7 +176,7 @@ def test_isolate_a_row_that_the_server_refuses(
     conn.execute("ALTER TABLE hot ADD CHECK (id <> 1000)")
     statement = copy_statement(table().identifier, codec)
     refused = benchmark(copy_rows, conn, statement, codec, codec.decode(DATA), relation="hot")
-    assert refused is not None
+    assert not isinstance(refused, int)
     assert refused.row == 1000
 
 
