@@ -26,7 +26,10 @@ SETTINGS = """
     WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding')
     ORDER BY 1
 """
-LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+LOCKS = """
+    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 @contextlib.contextmanager
