@@ -126,6 +126,7 @@ class Duplicates:
         self._found = Spool()
         oid = table.load.table.oid
         self._taken = sql.Identifier(schema, f"taken_{oid}")
+        self._marked = sql.Identifier(schema, f"twice_{oid}")
         self._keys = [
             Twice(key, table.load.table, sql.Identifier(schema, f"twice_{oid}_{number}"))
             for number, key in enumerate(keys)
@@ -144,11 +145,7 @@ class Duplicates:
     def take_out(self, taken: Callable[[], None] = lambda: None) -> bool:
         """Take every row out that shares a key's value with another; ``count`` tells how many.
 
-        Args:
-            taken: takes note of it in the same transaction.
-
-        Returns:
-            False: this way does not do here; then nothing was changed.
+        In the same transaction, call ``taken``. Return False if nothing was changed.
         """
         if not self._search or not all(key.comparable for key in self._keys):
             return False
@@ -172,7 +169,8 @@ class Duplicates:
     def _take_out(self) -> bool:
         """Do so within a transaction; False: it has to be rolled back."""
         self._conn.execute(_SORT)
-        found: list[sql.Composable] = []
+        self._conn.execute(_DROP.format(self._marked))
+        self._conn.execute(_MAKE_MARKED.format(self._marked))
         for key in self._keys:  # all of them before a row leaves
             self._conn.execute(_DROP.format(key.store))
             self._conn.execute(key.note())
@@ -182,20 +180,18 @@ class Duplicates:
             rows = key.rows(self._conn)
             if rows is None:
                 continue
-            found.append(rows)
             # Grouping compares by the type's own equality, the key by its operator class's.
-            if self._number(_COUNT_ROWS.format(rows)) != expected:
+            if self._conn.execute(_MARK.format(self._marked, rows)).rowcount != expected:
                 return False
-        if not found:
+        marked = self._number(_COUNT_MARKED.format(self._marked))
+        if not marked:
             return False  # it is not these keys that forbid something
-        rows = sql.SQL(" UNION ").join(found)
-        self.count = self._delete(rows)
+        self.count = self._delete()
         size = self._number(_SIZE.format(self._taken))
         # A row of another session's is not ours to take out.
-        alone = self._number(_COUNT_ROWS.format(rows)) == 0
-        return alone and self.count <= MOST_ROWS and size <= _MOST_VALUE_BYTES
+        return self.count == marked <= MOST_ROWS and size <= _MOST_VALUE_BYTES
 
-    def _delete(self, rows: sql.Composable) -> int:
+    def _delete(self) -> int:
         """Delete rows that this restore wrote; keep the texts by which their records are found."""
         table = self._table.load.table
         writes = self._table.load.writes
@@ -209,7 +205,7 @@ class Duplicates:
             "table": table.only,
             "store": self._taken,
             "values": sql.SQL(", ").join(texts),
-            "rows": rows,
+            "marked": self._marked,
             "ours": ours,
         }
         self._conn.execute(_DROP.format(self._taken))
@@ -276,7 +272,7 @@ class Duplicates:
         """Drop what was noted, where the connection still lets us; the journal goes anyway."""
         self._found.close()
         if self._conn.info.transaction_status is psycopg.pq.TransactionStatus.IDLE:
-            for store in (self._taken, *(key.store for key in self._keys)):
+            for store in (self._taken, self._marked, *(key.store for key in self._keys)):
                 self._conn.execute(_DROP.format(store))
 
 
@@ -289,10 +285,13 @@ _DROP = sql.SQL("DROP TABLE IF EXISTS {}")
 _MAKE_STORE = sql.SQL(
     "CREATE TABLE {store} AS SELECT {values} FROM {table} AS restore_row WITH NO DATA"
 )
-_COUNT_ROWS = sql.SQL("SELECT count(*) FROM ({}) AS restore_found")
+_MAKE_MARKED = sql.SQL("CREATE TABLE {} (row_id tid NOT NULL)")
+_MARK = sql.SQL("INSERT INTO {} SELECT restore_found.row_id FROM ({}) AS restore_found")
+_COUNT_MARKED = sql.SQL("SELECT count(DISTINCT m.row_id) FROM {} AS m")
 _TAKE_OUT = sql.SQL(
     "WITH restore_gone AS (DELETE FROM {table} AS restore_row"
-    " WHERE restore_row.ctid = ANY (ARRAY({rows})) AND {ours} RETURNING {values})"
+    " WHERE restore_row.ctid = ANY (ARRAY(SELECT m.row_id FROM {marked} AS m)) AND {ours}"
+    " RETURNING {values})"
     " INSERT INTO {store} SELECT restore_gone.* FROM restore_gone"
 )
 _EXCLUSIONS = sql.SQL("SELECT count(*) FROM pg_index WHERE indrelid = {} AND indisexclusion")
