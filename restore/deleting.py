@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from restore.errors import LoadError
-from restore.relations import with_partitions
+from restore.relations import has_rows, with_partitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -197,7 +197,7 @@ def empty_in_one(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
     Raises:
         LoadError: a trigger kept rows.
     """
-    filled = [table for table in tables if _has_rows(conn, table)]
+    filled = [table for table in tables if has_rows(conn, table)]
     if not filled:
         return
     deletes = [sql.SQL("DELETE FROM {}").format(table.only) for table in filled]
@@ -211,13 +211,8 @@ def empty_in_one(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
             if _lacks_identity(conn, table.oid):
                 identified.enter_context(_identified(conn, table.oid))
         conn.execute(first + deletes[0])
-    if left := [table.name for table in filled if _has_rows(conn, table)]:
+    if left := [table.name for table in filled if has_rows(conn, table)]:
         raise LoadError(
             f"rows are left in {', '.join(left)} after all were deleted: a trigger kept them, or"
             " another session wrote them; restore without --atomic or --triggers"
         )
-
-
-def _has_rows(conn: psycopg.Connection, table: Table) -> bool:
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table.only)
-    return conn.execute(query).fetchone() == (True,)

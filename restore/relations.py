@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from restore.catalog import Table
+
 # Without a schema of the user's, a bare name means what the search path finds.
 _RELATIONS = """
     SELECT c.oid, n.nspname, c.relname, c.relkind,
@@ -153,7 +155,7 @@ def count_rows(conn: psycopg.Connection, relation: Relation) -> int:
     return int(row[0]) if row else 0
 
 
-def has_rows(conn: psycopg.Connection, relation: Relation) -> bool:
+def has_rows(conn: psycopg.Connection, relation: Relation | Table) -> bool:
     """Tell whether a table holds a row."""
     query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation.only)
     return conn.execute(query).fetchone() == (True,)

@@ -33,7 +33,7 @@ from restore.reject_lines import Entry, RejectLine, batches_of, entries_of, read
 from restore.rejects import RejectFile
 from restore.relations import read_relations
 from restore.report import Levels, Report, TableReport, peak_bytes
-from restore.session import be_alone, connect, flush, users_search_path
+from restore.session import be_alone, connect_for, flush, users_search_path
 from restore.shapes import Shapes
 from restore.shard_log import Unlogged
 from restore.transient import describe
@@ -69,12 +69,7 @@ def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Repo
     started = time.monotonic()
     files = read_reject_files(path)
     report = Report(backup=str(path), rejects=str(path), native=native.is_used(options.without))
-    with connect(
-        options.dsn,
-        timezone=options.timezone,
-        lock_timeout_s=options.lock_timeout_s,
-        schema=options.schema,
-    ) as conn:
+    with connect_for(options) as conn:
         try:
             loads = _match(conn, files, options, report)
         except psycopg.Error as error:

@@ -25,7 +25,7 @@ from restore.progress import Found, Warned
 from restore.report import Report, peak_bytes
 from restore.resume import folder_of
 from restore.sequences import set_sequences
-from restore.session import connect
+from restore.session import connect, connect_for
 from restore.transient import describe, failure, is_lost, tried_for
 
 if TYPE_CHECKING:
@@ -109,12 +109,7 @@ def _attempt(options: Options, watch: Watcher, confirm: Confirm | None) -> _Done
         dry_run=options.dry_run,
         native=native.is_used(options.without),
     )
-    with connect(
-        options.dsn,
-        timezone=options.timezone,
-        lock_timeout_s=options.lock_timeout_s,
-        schema=options.schema,
-    ) as conn:
+    with connect_for(options) as conn:
         try:
             prepared = prepare(conn, backup, options, report, confirm)
             rejects = _rejects_folder(options, backup.path, prepared.begun)

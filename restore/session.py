@@ -25,6 +25,8 @@ from restore.pooler import check_helper_session, check_own_session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from restore.options import Options
+
 _CONNECT_TIMEOUT_S = 10
 # So psycopg begins what libpq says before it asks any server, of a port or an sslmode that is none.
 _UNUSABLE = "connection is bad: invalid "
@@ -138,6 +140,17 @@ def connect(
         raise LoadError(f"the database refuses a setting: {error.diag.message_primary}") from error
     prepare(conn)
     return conn
+
+
+def connect_for(options: Options, *, helps: bool = False) -> psycopg.Connection:
+    """Connect to the target of a restore, as its options say; see ``connect``."""
+    return connect(
+        options.dsn,
+        timezone=options.timezone,
+        lock_timeout_s=options.lock_timeout_s,
+        schema=options.schema,
+        helps=helps,
+    )
 
 
 def _set_up(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import psycopg
 
 from restore.errors import LoadError
-from restore.session import connect
+from restore.session import connect_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,13 +137,7 @@ class Sessions:
 
     def _connect(self) -> psycopg.Connection:
         options = self._options
-        conn = connect(
-            options.dsn,
-            timezone=options.timezone,
-            lock_timeout_s=options.lock_timeout_s,
-            schema=options.schema,
-            helps=True,
-        )
+        conn = connect_for(options, helps=True)
         self._open.append(conn)
         grant_memory(conn, self._sessions)
         return conn

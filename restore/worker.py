@@ -23,7 +23,7 @@ from restore.limits import Limits
 from restore.load import TableLoad
 from restore.reading import Counts
 from restore.report import peak_bytes
-from restore.session import connect
+from restore.session import connect_for
 from restore.transient import failure
 
 if TYPE_CHECKING:
@@ -99,13 +99,7 @@ def main(descriptor: int) -> None:
     threading.Thread(target=_listen, args=(pipe, tasks), daemon=True).start()
     limits = Limits(replace(options, max_rejects=None), list)
     try:
-        conn = connect(
-            options.dsn,
-            timezone=options.timezone,
-            lock_timeout_s=options.lock_timeout_s,
-            schema=options.schema,
-            helps=True,
-        )
+        conn = connect_for(options, helps=True)
     except RestoreError as error:
         pipe.send(Ready(str(error)))
         return
