@@ -93,8 +93,8 @@ _DUMPERS: tuple[type[Dumper], ...] = (
     BytesBinaryDumper,
 )
 
-# What an encoder may raise for a value that its type cannot hold.
-ENCODE_ERRORS = (ValueError, OverflowError, TypeError, struct.error)
+# What an encoder may raise for a value that its type cannot hold; psycopg's has no SQLSTATE.
+ENCODE_ERRORS = (ValueError, OverflowError, TypeError, struct.error, psycopg.DataError)
 
 SUPPRESSED = "a trigger of the table kept rows out"
 

@@ -57,6 +57,13 @@ class Destination(Protocol):
             KeptOutError: a trigger kept it out.
         """
 
+    def probe(self, columns: Sequence[str]) -> None:
+        """Write no rows into these columns.
+
+        Raises:
+            psycopg.Error: the table takes none.
+        """
+
 
 class Direct:
     """Rows go straight into the table.
@@ -98,6 +105,22 @@ class Direct:
         if not self._conn.execute(statement, [value.value for value in values]).rowcount:
             raise KeptOutError
         return Sent(1)
+
+    def probe(self, columns: Sequence[str]) -> None:
+        """Write no rows into these columns.
+
+        Raises:
+            psycopg.Error: the table takes none.
+        """
+        statement = sql.SQL("INSERT INTO {} {} OVERRIDING SYSTEM VALUE SELECT {} WHERE false")
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        self._conn.execute(
+            statement.format(
+                self._table.identifier,
+                sql.SQL("({})").format(names) if columns else sql.SQL(""),
+                sql.SQL(", ").join([sql.NULL] * len(columns)),
+            )
+        )
 
 
 def insert_statement(table: Table, values: Sequence[Value]) -> sql.Composed:

@@ -17,6 +17,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from restore.destination import Destination, Sent
+from restore.record_errors import RecordErrors
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
 from restore.segments import Decoded, Segment, by_codec
@@ -88,9 +89,8 @@ class Ladder:
         self._limits = limits
         self._shapes = shapes
         self._unknown = Unknown(table, options.unknown_fields, report)
-        self._sender = Sender(
-            conn, table, destination, unknown=self._unknown, report=report, log=self._log
-        )
+        self._sender = Sender(destination, unknown=self._unknown, report=report, log=log)
+        self._errors = RecordErrors(conn, table, destination=destination, report=report, log=log)
 
     def decode(self, data: bytes) -> Decoded:
         """Decode a JSON array of records. Another thread may call this.
@@ -215,6 +215,9 @@ class Ladder:
                 at, step = at + len(part), min(step * _GROWTH, size)
                 continue
             level = "split"
+            if refused.error is not None and segment.codec is not None:
+                columns, offset = segment.codec.columns, _start(batch, segment, at)
+                self._errors.check_rows(refused.error, columns, offset)
             if len(part) == 1:
                 self._load_one(batch.record(segment.start + at))
                 at, step = at + 1, _GROWTH
@@ -259,7 +262,7 @@ class Ladder:
         refused = self._single.insert(fields, step)
         if refused is not None:
             if refused.error is not None:
-                self._sender.stop_unless_data(refused.error)
+                self._errors.check_record(refused.error, refused.values, record, refused.reason)
             self._reject(record, refused.reason)
 
     def _reject(self, record: RawRecord, reason: Reason) -> None:

@@ -29,7 +29,7 @@ from restore.shards import uncut
 from restore.shares import Shares
 from restore.table_work import remove
 from restore.tasks import Tasks
-from restore.transient import is_data_error, retrying
+from restore.transient import may_be_of_row, retrying
 from restore.writes import JOURNALED
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Loading:
                 try:
                     work.report.warnings += future.result()
                 except psycopg.Error as error:
-                    if not (is_data_error(error) and work.state.may("refused")):
+                    if not (may_be_of_row(error) and work.state.may("refused")):
                         raise
                     self._load_with_indexes(crew, work)
 

@@ -168,6 +168,16 @@ class Merged:
             raise KeptOutError
         return Sent(1)
 
+    def probe(self, columns: Sequence[str]) -> None:
+        """Move no rows of these columns into the table.
+
+        Raises:
+            psycopg.Error: the table takes none.
+        """
+        self._conn.execute(sql.SQL("DELETE FROM {}").format(_STAGING))
+        if columns:  # without any, a row would be made
+            self._move(columns, 0)
+
     def _on_conflict(self) -> sql.Composable:
         if not self._replaces:
             return sql.SQL("ON CONFLICT DO NOTHING")

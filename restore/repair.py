@@ -18,7 +18,7 @@ from restore.notes import INDEXES, noted
 from restore.preflight import read_server
 from restore.session import be_alone, connect
 from restore.sessions import grant_memory
-from restore.transient import describe, is_data_error
+from restore.transient import describe, may_be_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,7 +116,7 @@ class _Repair:
         try:
             bring()
         except psycopg.Error as error:
-            if not is_data_error(error):
+            if not may_be_of_row(error):
                 raise
             name = error.diag.constraint_name
             of = [aside for aside in asides if aside.name == name] or asides

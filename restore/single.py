@@ -6,8 +6,9 @@ It is slower than COPY by two orders of magnitude and meant for few records.
 from __future__ import annotations
 
 import contextlib
+import decimal
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ import psycopg
 from psycopg import sql
 
 from restore.brackets import TEXT
+from restore.copy import ENCODE_ERRORS
 from restore.destination import Destination, KeptOutError, Sent, Value
 from restore.errors import LossError, NotTypedError
 from restore.rejects import Reason
@@ -46,10 +48,14 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A record did not go in: the reason for its reject, and the server's error if it is one."""
+    """A record did not go in: the reason for its reject, and the server's error if it is one.
+
+    ``values`` are those that were sent to the server.
+    """
 
     reason: Reason
     error: psycopg.Error | None = None
+    values: Sequence[Value] = ()
 
 
 class Single:
@@ -88,6 +94,7 @@ class Single:
             Why it was refused. No exception, which would keep the record in memory.
         """
         level: Rung = "row"
+        values: list[Value] = []
         try:
             values, level = self._values(fields)
             retrying(partial(self._send, values, level, step))
@@ -96,8 +103,8 @@ class Single:
         except psycopg.Error as error:
             is_ours = error.sqlstate is None and isinstance(error, psycopg.DataError)
             error.__traceback__ = None
-            return Refused(_reason(error, level), None if is_ours else error)
-        except (LossError, UnicodeDecodeError, *DECODE_ERRORS) as error:
+            return Refused(_reason(error, level), None if is_ours else error, values)
+        except (LossError, *DECODE_ERRORS, *ENCODE_ERRORS) as error:
             return Refused(Reason(level=level, message=" ".join(str(error).split())))
         return None
 
@@ -122,6 +129,8 @@ class Single:
             text = bytes(raw)
             try:
                 value, as_literal = self._converter.typed(column, text), False
+                if isinstance(value, decimal.Decimal):
+                    value = str(value)  # of numbers that are too large, the binary form is smaller
             except NotTypedError:
                 value, as_literal = self._converter.literal(column, text), True
                 level = "literal"
@@ -220,10 +229,13 @@ def _expression(column: Column, raw: bytes, *, as_literal: bool) -> sql.Composab
 
 
 def _reason(error: psycopg.Error, level: Rung) -> Reason:
+    # Those of data exceptions tell how to write a statement, not a record.
+    is_of_value = isinstance(error, psycopg.DataError)
+    hint = "" if is_of_value else error.diag.message_hint or ""
     return Reason(
         level=level,
         message=" ".join((error.diag.message_primary or str(error)).split()),
-        detail=" ".join((error.diag.message_detail or "").split()),
+        detail=" ".join(f"{error.diag.message_detail or ''} {hint}".split()),
         duplicate=error.sqlstate == _UNIQUE_VIOLATION,
         sqlstate=error.sqlstate,
         constraint=error.diag.constraint_name,

@@ -1,7 +1,9 @@
-"""What an SQLSTATE says of a failure: of the data, of a moment, or of the server.
+"""Classifies errors of the server by their SQLSTATE: of the data, transient, of the server, other.
 
-Errors of the data are isolated record by record. Those of a moment (a deadlock, a lock that another
-session holds) are tried again. All others stop the restore, with a line that says what to do.
+Errors of the data are isolated record by record. Transient ones (a deadlock, a lock that another
+session holds) are tried again. Those of the server (the disk is full) stop the restore, with a line
+that says what to do. Whether any other is of a record or of its table shows by experiment: see
+``record_errors``.
 
 Source: PostgreSQL's manual, Appendix A, "PostgreSQL Error Codes".
 """
@@ -31,13 +33,24 @@ _TRANSIENT = frozenset({"40001", "40P01", "55P03", "53300", "57014"})
 LOCKED = frozenset({"40P01", "55P03"})
 # connection_exception, admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped.
 _LOST = ("08", "57P01", "57P02", "57P03", "57P04")
+# read_only_sql_transaction, transaction_rollback, disk_full, too_many_connections,
+# configuration_limit_exceeded, lock_not_available, operator_intervention, system_error,
+# data_corrupted, index_corrupted. No other record would fare better.
+_SERVER = (
+    *("08", "25006", "40", "53100", "53300", "53400", "55P03", "57", "58"),
+    *("XX001", "XX002"),
+)
+# feature_not_supported, insufficient_resources, object_not_in_prerequisite_state,
+# insufficient_privilege, undefined and duplicate objects.
+_STATEMENT = ("0A", "53", "55", "42501", "427", "428", "42P", "3F")
+# Given where PostgreSQL has no hint of its own.
 _ADVICE = {
     "53100": "the database server's disk is full: make room there",
     "53200": "the database server is out of memory: a smaller --chunk-bytes asks less of it",
     "25006": "the database may only be read",
-    "42703": "the table changed while it was restored",
-    "42P01": "the table went away while it was restored",
 }
+# The function of PostgreSQL's source (pl_exec.c) that reports what PL/pgSQL's RAISE says.
+_RAISE = "exec_stmt_raise"
 _LOST_LINE = "the connection to the database is lost; what was loaded by then stays"
 
 MOST_ATTEMPTS = 5
@@ -47,13 +60,39 @@ _LONGEST_WAIT_S = 5.0
 
 
 def is_data_error(error: psycopg.Error) -> bool:
-    """Tell whether an error speaks of the data, rather than of the server or the connection."""
-    return (error.sqlstate or "").startswith(_DATA)
+    """Tell whether an error is of the data by its SQLSTATE, or because a RAISE made it.
+
+    A function of the user's may raise any SQLSTATE.
+    """
+    return (error.sqlstate or "").startswith(_DATA) or _is_raised(error)
 
 
-def is_transient(error: BaseException) -> bool:
+def is_server_error(error: psycopg.Error) -> bool:
+    """Tell whether an error is of the server or the connection, whatever the record."""
+    if is_lost(error):
+        return True
+    return (error.sqlstate or "").startswith(_SERVER) and not _is_raised(error)
+
+
+def may_be_of_row(error: psycopg.Error) -> bool:
+    """Tell whether building an index or a key may have failed for a row's values.
+
+    A function of an index expression may raise anything; what it calls is told as the error's
+    context. Without one, some errors are of the statement.
+    """
+    if is_data_error(error):
+        return True
+    of_statement = (error.sqlstate or "").startswith(_STATEMENT) and not error.diag.context
+    return not (is_server_error(error) or of_statement)
+
+
+def is_transient(error: BaseException, states: frozenset[str] = _TRANSIENT) -> bool:
     """Tell whether the same may succeed a moment later, on the same connection."""
-    return isinstance(error, psycopg.Error) and error.sqlstate in _TRANSIENT
+    return isinstance(error, psycopg.Error) and error.sqlstate in states
+
+
+def _is_raised(error: psycopg.Error) -> bool:
+    return error.diag.source_function == _RAISE
 
 
 def is_lost(error: BaseException) -> bool:
@@ -62,7 +101,7 @@ def is_lost(error: BaseException) -> bool:
         return isinstance(error, LostError)
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
-    return error.sqlstate.startswith(_LOST)
+    return error.sqlstate.startswith(_LOST) and not _is_raised(error)
 
 
 def retrying(
@@ -84,7 +123,7 @@ def retrying(
     """
 
     def again_on(error: BaseException) -> bool:
-        return isinstance(error, psycopg.Error) and error.sqlstate in states
+        return is_transient(error, states)
 
     try:
         return call()
@@ -144,5 +183,5 @@ def describe(error: Exception) -> str:
     primary = error.diag.message_primary or str(error)
     detail = error.diag.message_detail
     parts = [f"{primary}: {detail}" if detail else primary, *getattr(error, "__notes__", ())]
-    advice = _ADVICE.get(error.sqlstate or "")
+    advice = error.diag.message_hint or _ADVICE.get(error.sqlstate or "")
     return " ".join("; ".join([*parts, advice] if advice else parts).split())

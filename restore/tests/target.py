@@ -45,6 +45,9 @@ SCHEMA = """
     );
 """
 
+# What PL/pgSQL says to fail as on a full disk, with the server's own error and not one of RAISE.
+FULL_DISK = "EXECUTE $q$ COPY (SELECT repeat('x', 1000000)) TO '/dev/full' $q$;"
+
 
 def uuid(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"

@@ -11,7 +11,7 @@ import pytest
 from restore import LoadError, Options
 from restore.interrupt import Follower
 from restore.retry import retry
-from restore.tests.target import COMPANIES, user, uuid
+from restore.tests.target import COMPANIES, FULL_DISK, user, uuid
 
 if TYPE_CHECKING:
     from restore.tests.target import Target
@@ -126,7 +126,7 @@ def test_another_restore_at_work_is_waited_for(target: Target) -> None:
 def test_a_restore_that_stops_with_something_aside_says_what_to_type(target: Target) -> None:
     target.conn.execute(
         "CREATE FUNCTION stop() RETURNS boolean LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE 'no' USING ERRCODE = '53100'; END $$;"
+        f" $$ BEGIN {FULL_DISK} RETURN true; END $$;"
         " ALTER TABLE post ADD CONSTRAINT stop CHECK (stop())"
     )
     target.write(

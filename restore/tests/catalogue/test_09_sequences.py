@@ -103,7 +103,7 @@ def test_sequences_are_set_after_a_load_that_failed_too(target: Target) -> None:
     target.conn.execute(
         "CREATE TABLE t (id serial PRIMARY KEY, n int);"
         " CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION 'no more' USING ERRCODE = '58000'; END $$;"
+        " $$ BEGIN PERFORM pg_read_file('/nowhere'); END $$;"
         " CREATE TRIGGER stop BEFORE INSERT ON t FOR EACH ROW WHEN (NEW.n = 999)"
         " EXECUTE FUNCTION stop()"
     )

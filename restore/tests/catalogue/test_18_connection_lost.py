@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from restore.tests.target import COMPANIES, user
+from restore.tests.target import COMPANIES, FULL_DISK, user
 from restore.transient import describe, is_data_error, is_lost, is_transient
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def test_a_session_that_is_ended_in_mid_copy(target: Target) -> None:
 
 def test_a_full_disk_stops_the_restore_and_is_told(target: Target) -> None:
     before = keys(target)
-    target.conn.execute(
-        ENDS.format("RAISE 'could not extend file: No space left' USING ERRCODE = '53100';")
-    )
+    target.conn.execute(ENDS.format(FULL_DISK))
     write(target)
     report = run(target)
     assert "disk is full: make room there" in report["error"]
@@ -90,7 +88,7 @@ def test_a_full_disk_stops_the_restore_and_is_told(target: Target) -> None:
 
 def test_a_full_disk_is_made_room_on_and_the_restore_goes_on(target: Target) -> None:
     before = keys(target)
-    target.conn.execute(ENDS_BY_CHECK.format("RAISE 'no space' USING ERRCODE = '53100';"))
+    target.conn.execute(ENDS_BY_CHECK.format(FULL_DISK))
     write(target)
     said = target.restore(exit_code=1)
     assert "the database server's disk is full: make room there" in said
