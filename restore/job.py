@@ -22,10 +22,11 @@ from restore.merged import keys_to_drop
 from restore.notes import JOURNAL
 from restore.orphans import Orphans
 from restore.progress import Stage
-from restore.reject_folder import keep_older
-from restore.rejects import RejectFile, file_names
+from restore.reject_folder import file_names, keep_older
+from restore.rejects import RejectFile
 from restore.report import TableReport
 from restore.resume import deciding, take_up
+from restore.second_try import load_rejects
 from restore.sequences import set_sequences
 from restore.session import connect, flush
 from restore.table_state import TableState
@@ -119,6 +120,8 @@ class Job:
                 self._empty()
                 self._advance_sequences()
                 self._load_all(aside)
+                works = self._works.values()
+                load_rejects(self._conn, works, self._options, self._limits, self._watch)
                 self._watch(Stage("foreign keys"))
                 self._bring_back(aside)
                 if self._options.triggers and not self._options.dry_run:

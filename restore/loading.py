@@ -30,6 +30,7 @@ from restore.shares import Shares
 from restore.table_work import remove
 from restore.tasks import Tasks
 from restore.transient import may_be_of_row, retrying
+from restore.user_code import load_last
 from restore.writes import JOURNALED
 
 if TYPE_CHECKING:
@@ -94,6 +95,10 @@ class Loading:
         for key in in_place:
             if key.parent != key.table:
                 self._waits.setdefault(key.table, set()).add(key.parent)
+        self._parents_first = bool(self._waits) or options.append or options.dry_run
+        if not self._waits:
+            tables = [work.load.table.oid for work in works]
+            self._waits = load_last(conn, tables, triggers=options.triggers)
         self._limits = limits
         self._tally = tally
         self._may_alter = may_alter
@@ -187,7 +192,7 @@ class Loading:
         Then what finishes a large table goes on beside the load of the others, and little is left
         to wait for at the end.
         """
-        if self._options.append or self._waits or self._options.dry_run:
+        if self._parents_first:
             return self._works
         return sorted(self._works, key=lambda work: work.load.file.disk_bytes, reverse=True)
 

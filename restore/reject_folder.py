@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 from itertools import count
 from typing import TYPE_CHECKING
 
 from restore.errors import LoadError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+SUFFIX = ".jsonl"
+_UNSAFE = re.compile(r"[^\w.\-]")
 
 # Rejects hold personal data of a backup: their owner alone may read them, whatever the umask says.
 _FILE_MODE = 0o600
@@ -85,3 +90,20 @@ def damaged(path: Path, why: str) -> LoadError:
         f"cannot go on with the reject file {path}: {why}; put it back as it was, or restore from"
         " the beginning with --clean"
     )
+
+
+def file_names(tables: Iterable[str]) -> list[str]:
+    """Return the names of tables' reject files: plain names, whatever the tables are called.
+
+    No two are the same, also where capitals count for nothing: tables of two schemas may have one
+    name. The same tables in the same order get the same names.
+    """
+    names: list[str] = []
+    taken: set[str] = set()
+    for table in tables:
+        plain = _UNSAFE.sub("_", table).lstrip(".") or "_"
+        numbered = (plain if n == 1 else f"{plain}.{n}" for n in count(1))
+        name = next(f"{each}{SUFFIX}" for each in numbered if each.casefold() not in taken)
+        taken.add(name.removesuffix(SUFFIX).casefold())
+        names.append(name)
+    return names

@@ -15,7 +15,7 @@ import msgspec
 
 from restore.batch import Damage, RawRecord
 from restore.errors import BackupError
-from restore.rejects import SUFFIX
+from restore.reject_folder import SUFFIX
 from restore.scan import DECODE_ERRORS
 from restore.single import fields_of
 
@@ -44,10 +44,11 @@ _lines = msgspec.json.Decoder(RejectLine)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line, and the record in it."""
+    """A line, the record in it, and the SQLSTATE of what kept that out, if the server did."""
 
     line: bytes
     record: RawRecord
+    sqlstate: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def entries_of(path: Path) -> Iterator[list[Entry]]:
             found = _lines.decode(line)
             ordinal = number if found.ordinal is None else found.ordinal
             record = RawRecord(_raw_of(found), found.offset or 0, ordinal)
-            group.append(Entry(line.rstrip(b"\r\n"), record))
+            group.append(Entry(line.rstrip(b"\r\n"), record, found.sqlstate))
             size += len(line)
             if len(group) >= _BATCH_RECORDS or size >= _BATCH_BYTES:
                 yield group

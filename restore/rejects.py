@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from itertools import chain, count
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 from msgspec.structs import replace
 
 from restore.ordinals import Ordinals
-from restore.reject_folder import cannot_write, create, damaged, ends_whole
+from restore.reject_folder import cannot_write, create, damaged, ends_whole, file_names
 from restore.reject_text import PIECE_BYTES, fields_of, parted
 from restore.scan import DECODE_ERRORS
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 Level = Literal["read", "row", "literal", "constraint"]
 Kind = Literal["rejected", "duplicate"]
-SUFFIX = ".jsonl"
-_UNSAFE = re.compile(r"[^\w.\-]")
 # A value in a message, which differs from record to record, and no name of a thing of the schema.
 _VALUE = re.compile(
     r"""(?<![\w"'])(?<!column )(?<!relation )(?<!constraint )(?<!table )(?<!domain )"""
@@ -173,6 +171,26 @@ class RejectFile:
             raise cannot_write(self.path, error) from error
         self.size = size
 
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        if self._file is not None:
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def replace_by(self, other: Path, size: int) -> None:
+        """Put another file in the place of this one: ``size`` bytes, or, if it is not there, none.
+
+        Raises:
+            LoadError: it cannot be read.
+        """
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if other.exists():
+            other.replace(self.path)
+        self.ordinals.clear()
+        self.keep(size)
+
     def sync(self) -> None:
         """Flush to the disk what was written since the last time.
 
@@ -279,20 +297,3 @@ def _lines_of(path: Path) -> Iterator[tuple[Reject, memoryview]]:
             except DECODE_ERRORS as error:
                 raise damaged(path, f"line {number:,} is no reject") from error
             yield reject, record
-
-
-def file_names(tables: Iterable[str]) -> list[str]:
-    """Return the names of tables' reject files: plain names, whatever the tables are called.
-
-    No two are the same, also where capitals count for nothing: tables of two schemas may have one
-    name. The same tables in the same order get the same names.
-    """
-    names: list[str] = []
-    taken: set[str] = set()
-    for table in tables:
-        plain = _UNSAFE.sub("_", table).lstrip(".") or "_"
-        numbered = (plain if n == 1 else f"{plain}.{n}" for n in count(1))
-        name = next(f"{each}{SUFFIX}" for each in numbered if each.casefold() not in taken)
-        taken.add(name.removesuffix(SUFFIX).casefold())
-        names.append(name)
-    return names

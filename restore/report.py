@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from restore.rejects import Reason
 
@@ -178,6 +178,24 @@ class TableReport(msgspec.Struct, kw_only=True):
         if change is not None:
             self.cut_off = True
             self.warnings.append(f"{self.file} {change}")
+
+    def count_retried(self, tried: TableReport, may_go_away: Callable[[str | None], bool]) -> None:
+        """Count rejects that were tried again: those with an SQLSTATE that may go away."""
+        self.rejected += tried.rejected - tried.read
+        for name in ("duplicates", "replaced", "skipped"):
+            setattr(self, name, getattr(self, name) + getattr(tried, name))
+        for level in get_args(Level):
+            self.count_loaded(level, getattr(tried.levels, level))
+        for name, count in tried.unknown_fields.items():
+            self.count_unknown([name], count)
+        self.reasons = [each for each in self.reasons if not may_go_away(each.sqlstate)]
+        for one in tried.reasons:
+            self._add_reason(one)
+        # Beyond so many reasons, none is known of some of those that went in.
+        surplus = sum(r.count for r in self.reasons) - self.rejected - self.duplicates
+        for one in self.reasons:
+            if one.reason == OTHER_REASONS:
+                one.count -= max(0, surplus + self.skipped)
 
     @contextlib.contextmanager
     def unless_failed(self) -> Iterator[None]:

@@ -142,7 +142,10 @@ def take_up(conn: psycopg.Connection, work: TableWork, loaded: LoadedTable) -> N
         if loaded.report is None:
             raise AssertionError(f"{loaded.file}: a table that is loaded has counts")
         work.report.add(loaded.report)
-        work.rejects.keep(loaded.rejects_bytes)
+        if loaded.phase == "retried":
+            work.use_retried(loaded.rejects_bytes)
+        else:
+            work.rejects.keep(loaded.rejects_bytes)
         _remove_strays(work, [])
         work.gaps = []
         return

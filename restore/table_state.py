@@ -7,7 +7,8 @@ The journal keeps the phase; everything else follows from what this process has 
 - ``loaded``: all records are decided, but for what an index says that is not built yet;
 - ``reloaded``: the same, after ``ordered``: the indexes have had their say;
 - ``taken``: rows with duplicate keys were taken out, and not all of them are decided again;
-- ``finished``: all indexes are in place.
+- ``finished``: all indexes are in place;
+- ``retried``: rejects that only the order of the load kept out are loaded, too.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Phase = Literal["loading", "ordered", "loaded", "reloaded", "taken", "finished"]
-Event = Literal["loaded", "taken", "finished", "interrupted", "misread", "refused"]
+Phase = Literal["loading", "ordered", "loaded", "reloaded", "taken", "finished", "retried"]
+Event = Literal["loaded", "taken", "finished", "interrupted", "misread", "refused", "retried"]
 Step = Literal["load", "reload", "finish", "nothing"]
 
 # What happened to a table in a phase, and the phase that it is in then. ``interrupted``: the
@@ -34,6 +35,7 @@ _NEXT: dict[tuple[Phase, Event], Phase] = {
     ("taken", "refused"): "ordered",
     ("taken", "finished"): "finished",
     ("finished", "finished"): "finished",  # foreign keys have taken rows out
+    ("finished", "retried"): "retried",
 }
 # After these the table is loaded from the beginning, so its rows have to go first.
 _EMPTYING: frozenset[Event] = frozenset({"interrupted", "misread", "refused"})
@@ -69,7 +71,7 @@ class TableState:
     @property
     def next_step(self) -> Step:
         """What is to be done next."""
-        if self.phase == "finished":
+        if self.phase in {"finished", "retried"}:
             return "nothing"
         if self.phase not in {"loading", "ordered"}:
             return "finish"

@@ -207,6 +207,25 @@ class TableWork:
         self.state.phase = self.state.after(event)
         self.save(conn)
 
+    def retried_file(self, number: int | str = "") -> RejectFile:
+        """Return a file for the rejects that are left after another try."""
+        name = self.part(f"retried{number}")
+        return RejectFile(self.folder, self.report.schema, self.report.table, name)
+
+    def note_retried(self, conn: psycopg.Connection, left: RejectFile) -> None:
+        """Note, in the transaction that loads the others, which rejects are left."""
+        left.sync()
+        left.close()
+        if left.used:
+            left.path.replace(self.retried_file().path)
+        if self.load.journaled:
+            self.state.phase = self.state.after("retried")
+            mark(conn, self.load.table.oid, self.state.phase, self.report, left.size)
+
+    def use_retried(self, size: int) -> None:
+        """Put the file of the rejects that are left in the place of the table's reject file."""
+        self.rejects.replace_by(self.retried_file().path, size)
+
     def save(self, conn: psycopg.Connection) -> None:
         """Write the table's phase, counts and rejects to the journal, if there is one."""
         if self.load.journaled:
