@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import psycopg
 from psycopg import sql
 
-from restore.copy import CopyFailure, copy_rows, copy_statement
+from restore.copy import SUPPRESSED, CopyFailure, copy_rows, copy_statement
+from restore.transient import is_transient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,9 @@ class Direct:
         self._inserts: dict[tuple[tuple[str, str], ...], bytes] = {}
 
     def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
-        """Take rows of one codec, by COPY."""
+        """Take rows of one codec, by COPY; without a column, by an INSERT."""
+        if not codec.columns:
+            return self._make_rows(len(rows))
         statement = self._copies.get(codec.columns)
         if statement is None:
             composed = copy_statement(self._table.identifier, codec)
@@ -88,6 +91,17 @@ class Direct:
         name = self._table.name
         outcome = copy_rows(self._conn, statement, codec, rows, relation=name)
         return outcome if isinstance(outcome, CopyFailure) else Sent(outcome)
+
+    def _make_rows(self, count: int) -> Sent | CopyFailure:
+        """Make rows of defaults alone: COPY takes no empty list of columns."""
+        insert = sql.SQL("INSERT INTO {} SELECT FROM pg_catalog.generate_series(1, {})")
+        try:
+            made = self._conn.execute(insert.format(self._table.identifier, count)).rowcount
+        except psycopg.Error as error:
+            if is_transient(error):
+                raise
+            return CopyFailure(error, error.diag.message_primary or str(error), None)
+        return Sent(made) if made == count else CopyFailure(None, SUPPRESSED, None)
 
     def insert(self, values: Sequence[Value]) -> Sent:
         """Take one row.

@@ -55,6 +55,11 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
+def holds_objects(raw: bytes) -> bool:
+    """Tell whether some member of a JSON array is an object."""
+    return any(bytes(member)[:1] == b"{" for member in _members.decode(raw))
+
+
 def document_literal(column: Column, raw: bytes) -> str:
     """Return the literal that a JSON object or array stands for in a column that is no JSON.
 

@@ -96,6 +96,8 @@ class Filling:
             ThawedError: some row does not fit; the transaction is lost.
         """
         form = (codec.columns, codec.oids, codec.binary)
+        if not codec.columns:  # COPY takes no empty list
+            raise ThawedError
         with _thawed():
             if self._writer is None or self._form != form:
                 self.end()

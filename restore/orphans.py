@@ -183,11 +183,15 @@ class Orphans:
 
 def _reason(key: ForeignKey, values: Values, table: Table) -> Reason:
     columns = ", ".join(key.columns)
-    shown = ", ".join(map(str, values))
+    shown = ", ".join("null" if value is None else value for value in values)
+    if None in values:
+        why = "mixes null and other values, which MATCH FULL does not allow"
+    else:
+        why = "is not there, or was rejected"
     return Reason(
         level="constraint",
         message=f'"{table.name}" violates foreign key constraint "{key.name}"',
-        detail=f"Key ({columns})=({shown}) is not there, or was rejected",
+        detail=f"Key ({columns})=({shown}) {why}",
         sqlstate=_FOREIGN_KEY_VIOLATION,
         constraint=key.name,
     )

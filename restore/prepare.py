@@ -17,6 +17,7 @@ from restore.begun import find_begun, see_nothing_begun
 from restore.deleting import keepers
 from restore.dry_run import shadow_plan
 from restore.errors import BackupError, SchemaError
+from restore.event_triggers import check_event_triggers
 from restore.fit import check_fit
 from restore.locks import lock_error
 from restore.matching import BOOKKEEPING, match_files, shown
@@ -100,6 +101,7 @@ def prepare(
     report.warnings += [*backup.warnings, *matches.warnings]
     report.warnings += _check_inheritance(conn, found)
     check_rights(conn, server, found, options)
+    check_event_triggers(conn, options)
     if begun is not None:
         if begun.backup != str(backup.path.absolute()):
             raise BackupError(f"the restore to be resumed is of {begun.backup}: give that")

@@ -113,7 +113,9 @@ def connect(
     wait = {} if given else {"connect_timeout": _CONNECT_TIMEOUT_S}
     given_alive = [name for name in conninfo_to_dict(dsn) if name.startswith("keepalives")]
     alive = {} if given_alive else _KEEPALIVES
-    conninfo = make_conninfo(dsn, application_name="restore", **wait, **alive)
+    # From the start: psycopg gives the texts of a database in SQL_ASCII as bytes.
+    ours = {"application_name": "restore", "client_encoding": "UTF8"}
+    conninfo = make_conninfo(dsn, **ours, **wait, **alive)
     try:
         with contextlib.ExitStack() as on_error:
             conn = psycopg.connect(conninfo, autocommit=True)

@@ -21,6 +21,7 @@ from psycopg import sql
 from restore.brackets import TEXT
 from restore.copy import ENCODE_ERRORS
 from restore.destination import Destination, KeptOutError, Sent, Value
+from restore.documents import holds_objects
 from restore.errors import LossError, NotTypedError
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
@@ -216,7 +217,7 @@ def _expression(column: Column, raw: bytes, *, as_literal: bool) -> sql.Composab
         return sql.SQL("pg_catalog.json_populate_record(NULL::{}, %s::pg_catalog.json)").format(
             name
         )
-    if element is not None and element.kind == "c" and raw[:1] == b"[":
+    if element is not None and element.kind == "c" and raw[:1] == b"[" and holds_objects(raw):
         name = sql.Identifier(element.schema, element.name)
         query = (
             "ARRAY(SELECT CASE WHEN pg_catalog.json_typeof(restore_item.e)"

@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from restore import instants, scalars
-from restore.documents import array_literal, document_literal
+from restore.documents import array_literal, document_literal, holds_objects
 from restore.errors import LossError, NotTypedError
 
 if TYPE_CHECKING:
@@ -92,7 +92,11 @@ class Converter:
         if raw == b"null":
             return None
         element = column.type.element
-        if element is not None and raw[:1] == b"[" and element.kind != "c":
+        if (
+            element is not None
+            and raw[:1] == b"["
+            and not (element.kind == "c" and holds_objects(raw))
+        ):
             member = dataclasses.replace(column, type=element, not_null=False)
             documents = element.name in _DOCUMENTS
             return array_literal(
