@@ -48,7 +48,8 @@ _TYPES = """
         SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')
 """
 
-# Keys that an INSERT ... ON CONFLICT can name: whole, immediate, without expressions.
+# Keys that an INSERT ... ON CONFLICT can name: whole, immediate, without expressions, and that
+# compare by equality, as those WITHOUT OVERLAPS do not.
 _UNIQUE_KEYS = """
     SELECT i.indrelid, c.relname, i.indisprimary,
            ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(num, ord)
@@ -56,7 +57,7 @@ _UNIQUE_KEYS = """
                  WHERE u.ord <= i.indnkeyatts ORDER BY ord)
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE i.indrelid = ANY(%s) AND i.indisunique AND i.indisvalid AND i.indimmediate
-      AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND NOT i.indisexclusion AND i.indpred IS NULL AND i.indexprs IS NULL
     ORDER BY i.indrelid, NOT i.indisprimary, c.relname
 """
 

@@ -227,8 +227,8 @@ def key_to_replace_by(table: Table) -> UniqueKey:
     """
     if not table.unique_keys:
         raise SchemaError(
-            f"--on-conflict replace tells rows by a key, and table {table.name} has none: use skip"
-            " or reject"
+            "--on-conflict replace tells rows by a key that compares by equality, and table"
+            f" {table.name} has none: use skip or reject"
         )
     return table.unique_keys[0]
 

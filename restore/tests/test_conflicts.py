@@ -250,3 +250,22 @@ def test_a_replaced_row_is_what_the_record_says_but_for_its_numbers(target: Targ
     target.write(item=[{"id": 2}])
     append(target, "replace")
     assert target.rows("SELECT sku, n, serial FROM item WHERE id = 2") == [("none", None, 2)]
+
+
+def test_a_key_without_overlaps_is_skipped_by_and_not_replaced_by(target: Target) -> None:
+    if target.conn.info.server_version < 180_000:
+        pytest.skip("WITHOUT OVERLAPS came with PostgreSQL 18")
+    target.conn.execute(
+        "CREATE TABLE room (id int4range, valid daterange, name text,"
+        " PRIMARY KEY (id, valid WITHOUT OVERLAPS));"
+        "INSERT INTO room VALUES ('[1,2)', '[2020-01-01,2020-06-01)', 'there')"
+    )
+    overlaps, first = "[2020-05-01,2020-07-01)", "[2021-01-01,2022-01-01)"
+    records = [(overlaps, "a"), (first, "b"), ("[2021-05-01,2021-06-01)", "c")]
+    target.write(room=[{"id": "[1,2)", "valid": valid, "name": name} for valid, name in records])
+    said = target.turned_down(append=True, on_conflict="replace")
+    assert said.startswith("2: --on-conflict replace tells rows by a key that compares by equality")
+    report = target.load(append=True, on_conflict="skip")
+    assert (report.tables[0].skipped, report.tables[0].rejected) == (1, 1)
+    assert target.rows("SELECT name FROM room ORDER BY name") == [("b",), ("there",)]
+    assert target.rejected("room")[2]["sqlstate"] == "23P01"
