@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from restore.copy import SUPPRESSED, CopyFailure, copy_rows, copy_statement
+from restore.expressions import Form, expression_of, quoted
 from restore.transient import is_transient
 
 if TYPE_CHECKING:
@@ -30,11 +31,16 @@ class Sent(NamedTuple):
 
 
 class Value(NamedTuple):
-    """A value for one column, and the expression around its placeholder."""
+    """A value for one column, and the form of the expression around its placeholder."""
 
     column: Column
     value: Any
-    expression: sql.Composable
+    form: Form = "plain"
+
+    @property
+    def expression(self) -> sql.Composable:
+        """The expression, for a statement with a parameter."""
+        return expression_of(self.column, self.form, sql.SQL("%s"))
 
 
 class KeptOutError(Exception):
@@ -78,7 +84,7 @@ class Direct:
         self._conn = conn
         self._table = table
         self._copies: dict[tuple[str, ...], bytes] = {}
-        self._inserts: dict[tuple[tuple[str, str], ...], bytes] = {}
+        self._inserts: dict[tuple[tuple[str, Form], ...], bytes] = {}
 
     def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
         """Take rows of one codec, by COPY; without a column, by an INSERT."""
@@ -110,15 +116,20 @@ class Direct:
             psycopg.Error: the server refused it.
             KeptOutError: a trigger kept it out.
         """
-        form = tuple((v.column.name, v.expression.as_string(self._conn)) for v in values)
+        statement = self.insert_of(values)
+        if not self._conn.execute(statement, [value.value for value in values]).rowcount:
+            raise KeptOutError
+        return Sent(1)
+
+    def insert_of(self, values: Sequence[Value]) -> bytes:
+        """Return the INSERT of one row, its values as parameters."""
+        form = tuple((value.column.name, value.form) for value in values)
         statement = self._inserts.get(form)
         if statement is None:
             statement = insert_statement(self._table, values).as_bytes(self._conn)
             if len(self._inserts) < _MOST_STATEMENTS:
                 self._inserts[form] = statement
-        if not self._conn.execute(statement, [value.value for value in values]).rowcount:
-            raise KeptOutError
-        return Sent(1)
+        return statement
 
     def probe(self, columns: Sequence[str]) -> None:
         """Write no rows into these columns.
@@ -151,8 +162,3 @@ def insert_statement_into(into: sql.Identifier, values: Sequence[Value]) -> sql.
         sql.SQL(", ").join(quoted(value.column.name) for value in values),
         sql.SQL(", ").join(value.expression for value in values),
     )
-
-
-def quoted(*names: str) -> sql.Identifier:
-    """Quote names for a statement with parameters, in which psycopg reads ``%%`` as ``%``."""
-    return sql.Identifier(*(name.replace("%", "%%") for name in names))

@@ -10,7 +10,8 @@ import psycopg
 from psycopg import sql
 
 from restore.copy import SUPPRESSED, CopyFailure
-from restore.destination import Direct, Sent, quoted
+from restore.destination import Direct, Sent
+from restore.expressions import quoted
 from restore.transient import is_transient
 
 if TYPE_CHECKING:

@@ -16,22 +16,27 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from restore.destination import Destination, Sent
-from restore.record_errors import RecordErrors
+import psycopg
+
+from restore.destination import Destination, Direct, Sent
+from restore.inserting import Inserter
+from restore.isolation import SPARSE, Isolation
+from restore.one_by_one import OneByOne
+from restore.record_errors import LONGEST_RUN, RecordErrors
+from restore.refusals import Refusals
 from restore.rejects import Reason
-from restore.scan import DECODE_ERRORS
 from restore.segments import Decoded, Segment, by_codec
 from restore.sending import Sender
-from restore.single import Fields, Single, fields_of
+from restore.single import Single, fields_of
+from restore.tracking import Tracking
 from restore.unknown import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import psycopg
+    from collections.abc import Iterator
 
     from restore.batch import Damage, Records
     from restore.catalog import Table
+    from restore.copy import CopyFailure
     from restore.filling import Filling
     from restore.limits import Limits
     from restore.options import Options
@@ -40,7 +45,6 @@ if TYPE_CHECKING:
     from restore.report import Level, TableReport
     from restore.shapes import Shapes
     from restore.shard_log import Log
-    from restore.single import Rung
     from restore.spool import Spool
     from restore.values import Converter
 
@@ -49,6 +53,9 @@ _MOST_SEGMENTS = 4
 # After a row that fails, the next COPY takes so many times the rows that went well before it: then
 # what is sent in vain stays in proportion to what is not.
 _GROWTH = 4
+# A record that is loaded by itself takes as long as so many that are inserted many at a time; a few
+# are not worth it.
+_ALONE_COSTS, _FEW_ALONE = 50, 8
 
 
 class Ladder:
@@ -65,6 +72,7 @@ class Ladder:
         report: the table's counts.
         limits: say when there are too many rejects.
         log: gives the transactions in which rows go in.
+        longest_run: as for ``RecordErrors``.
     """
 
     def __init__(
@@ -80,17 +88,40 @@ class Ladder:
         report: TableReport,
         limits: Limits,
         log: Log,
+        longest_run: int | None = LONGEST_RUN,
     ) -> None:
-        self._log = log
-        self._single = Single(conn, table, destination, converter, options.timezone)
         self._options = options
-        self._rejects = rejects
         self._report = report
         self._limits = limits
         self._shapes = shapes
         self._unknown = Unknown(table, options.unknown_fields, report)
-        self._sender = Sender(destination, unknown=self._unknown, report=report, log=log)
-        self._errors = RecordErrors(conn, table, destination=destination, report=report, log=log)
+        self._single = single = Single(conn, table, destination, converter, options.timezone)
+        tracking = Tracking(report, rejects, limits, self._unknown, log)
+        self._sender = Sender(destination, tracking)
+        self._errors = RecordErrors(
+            conn, table, destination=destination, tracking=tracking, longest_run=longest_run
+        )
+        self._one_by_one = OneByOne(single, self._errors, tracking)
+        self._inserter: Inserter | None = None
+        self._isolation: Isolation | None = None
+        # Times in other zones take several statements.
+        if type(destination) is not Direct or options.timezone != "UTC":
+            return
+        refusals = None
+        # Triggers may do what is not rolled back; limits ask for the first reject that is too many.
+        if not (options.triggers or limits.are_set) and psycopg.Pipeline.is_supported():
+            refusals = Refusals(conn, destination)
+            self._isolation = Isolation(
+                refusals, single=single, sender=self._sender, tracking=tracking
+            )
+        self._inserter = Inserter(
+            conn,
+            table,
+            single=single,
+            one_by_one=self._one_by_one,
+            refusals=refusals,
+            tracking=tracking,
+        )
 
     def decode(self, data: bytes) -> Decoded:
         """Decode a JSON array of records. Another thread may call this.
@@ -131,6 +162,8 @@ class Ladder:
             return False
         if waiting is None and (len(segments) != 1 or segments[0].codec is None):
             return False
+        if _are_many(segments, batch.count):
+            return False
         alone = [batch.record(s.start) for s in segments if s.codec is None]
         if waiting is not None and not waiting.has_room(sum(len(each.raw) for each in alone)):
             return False
@@ -149,23 +182,23 @@ class Ladder:
     def load_record(self, record: RawRecord) -> None:
         """Load a record by itself."""
         with self._reading(1):
-            self._load_one(record)
+            self._one_by_one.load(record)
         self._limits.after_batch()
 
     def load_again(self, record: RawRecord) -> None:
         """Load a record by itself whose row was in and has left the table; it is read already."""
         fields = fields_of(record.raw)
         self._unknown.count(fields, -1)
-        self._load_alone(record, fields)
+        self._one_by_one.load_fields(record, fields)
 
     def damage(self, damage: Damage) -> None:
         """Keep bytes that are no record, unless only bare ``NaN`` keeps them from being one."""
         with self._reading(1):
             fields = self._single.with_bare_numbers(damage.record.raw)
             if fields is None:
-                self._reject(damage.record, Reason(level="read", message=damage.reason))
+                self._one_by_one.reject(damage.record, Reason(level="read", message=damage.reason))
             else:
-                self._load_alone(damage.record, fields)
+                self._one_by_one.load_fields(damage.record, fields)
         self._limits.after_batch()
 
     @contextlib.contextmanager
@@ -181,11 +214,14 @@ class Ladder:
 
     def _load(self, batch: Records, segments: list[Segment]) -> None:
         whole = len(segments) == 1
+        if self._inserter is not None and _are_many(segments, batch.count):
+            self._inserter.load(batch.record(index) for index in range(batch.count))
+            return
         if len(segments) > _MOST_SEGMENTS and self._load_by_shape(batch, segments):
             return
         for segment in segments:
             if segment.codec is None:
-                self._load_one(batch.record(segment.start))
+                self._one_by_one.load(batch.record(segment.start))
             else:
                 self._load_rows(batch, segment, "batch" if whole else "split")
 
@@ -218,16 +254,25 @@ class Ladder:
             if refused.error is not None and segment.codec is not None:
                 columns, offset = segment.codec.columns, _start(batch, segment, at)
                 self._errors.check_rows(refused.error, columns, offset)
-            if len(part) == 1:
-                self._load_one(batch.record(segment.start + at))
+            isolated = self._isolate(batch, segment, at, refused)
+            if isolated > at:
+                at, step = isolated, _GROWTH
+            elif len(part) == 1:
+                self._one_by_one.load(batch.record(segment.start + at))
                 at, step = at + 1, _GROWTH
             elif refused.row is None or refused.row >= len(part):
                 step = len(part) // 2
             elif self._load_before(batch, segment, at, at + refused.row):
-                self._load_one(batch.record(segment.start + at + refused.row))
+                self._one_by_one.load(batch.record(segment.start + at + refused.row))
                 at, step = at + refused.row + 1, min(max(refused.row, 1) * _GROWTH, size)
             else:
                 step = max(1, refused.row // 2)
+
+    def _isolate(self, batch: Records, segment: Segment, at: int, refused: CopyFailure) -> int:
+        """Load rows one by one if one of the first was refused; return how far that went."""
+        if self._isolation is None or refused.row is None or refused.row >= SPARSE:
+            return at
+        return self._isolation.load(batch, segment, at)
 
     def _load_before(self, batch: Records, segment: Segment, start: int, end: int) -> bool:
         """Load the rows before the one that was refused; say whether they went in."""
@@ -236,42 +281,14 @@ class Ladder:
             start == end or self._sender.send(sends, "split", _start(batch, segment, end)) is None
         )
 
-    def _load_one(self, record: RawRecord) -> None:
-        """Load a record by itself, on the last two rungs."""
-        try:
-            fields = fields_of(record.raw)
-        except DECODE_ERRORS as error:
-            self._reject(record, Reason(level="read", message=str(error)))
-            return
-        self._load_alone(record, fields)
-
-    def _load_alone(self, record: RawRecord, fields: Fields) -> None:
-        self._unknown.check(fields)
-
-        @contextlib.contextmanager
-        def step(rung: Rung) -> Iterator[Callable[[Sent], None]]:
-            def count(sent: Sent) -> None:
-                self._report.count_loaded(rung, sent.loaded)
-                self._report.count_skipped(sent.skipped)
-                self._report.replaced += sent.replaced
-                self._unknown.count(fields)
-
-            with self._log.step(record.offset + len(record.raw)):
-                yield count
-
-        refused = self._single.insert(fields, step)
-        if refused is not None:
-            if refused.error is not None:
-                self._errors.check_record(refused.error, refused.values, record, refused.reason)
-            self._reject(record, refused.reason)
-
-    def _reject(self, record: RawRecord, reason: Reason) -> None:
-        self._rejects.add(record, reason)
-        self._report.count_reject(reason, record.ordinal, record.offset)
-        self._limits.after_reject(reason.line)
-
 
 def _start(batch: Records, segment: Segment, row: int) -> int:
     """Return where in the file a segment's row begins; behind the last one, where that ends."""
     index = segment.start + row
     return batch.record(index).offset if index < batch.count else batch.end
+
+
+def _are_many(segments: list[Segment], count: int) -> bool:
+    """Tell whether so many of a batch's records stand alone that INSERTs of all take less time."""
+    alone = sum(segment.codec is None for segment in segments)
+    return alone >= _FEW_ALONE and alone * _ALONE_COSTS >= count

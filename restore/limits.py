@@ -34,6 +34,11 @@ class Limits:
         self._reports = reports
         self._thread = threading.get_ident()
 
+    @property
+    def are_set(self) -> bool:
+        """Tell whether any number of rejects stops the restore."""
+        return self._stop_at_first or self._most is not None
+
     def after_reject(self, message: str) -> None:
         """Check the limits after a reject that is counted already.
 

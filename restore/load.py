@@ -19,6 +19,7 @@ from restore.ladder import Ladder
 from restore.merged import destination_for
 from restore.read import Batch
 from restore.reading import Reading
+from restore.record_errors import LONGEST_RUN
 from restore.session import users_search_path
 from restore.shapes import Shapes
 from restore.shard_log import ShardLog, Unlogged
@@ -133,13 +134,21 @@ class TableLoad:
                 self._shapes.minds_nul = True
         return self._read(work)
 
-    def ladder(self, report: TableReport, rejects: RejectFile, log: Log | None = None) -> Ladder:
+    def ladder(
+        self,
+        report: TableReport,
+        rejects: RejectFile,
+        log: Log | None = None,
+        *,
+        longest_run: int | None = LONGEST_RUN,
+    ) -> Ladder:
         """Return what loads the table's records, with these counts and rejects.
 
         Args:
             report: takes the counts.
             rejects: takes the records that cannot be restored.
             log: notes how far it is; None: nothing does.
+            longest_run: as for ``RecordErrors``.
         """
         return Ladder(
             self._conn,
@@ -152,6 +161,7 @@ class TableLoad:
             report=report,
             limits=self._limits,
             log=log or Unlogged(self._conn, self._load.table.oid, self._writes),
+            longest_run=longest_run,
         )
 
     def _log(self, work: _Work) -> ShardLog | None:

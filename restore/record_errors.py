@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.destination import quoted
+from restore.expressions import quoted
 from restore.locks import refusal
 from restore.transient import is_data_error, is_server_error
 
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from restore.destination import Destination, Value
     from restore.errors import LoadError
     from restore.rejects import Reason
-    from restore.report import TableReport
-    from restore.shard_log import Log
+    from restore.tracking import Tracking
 
 # So many records in a row are rejected for one error that is not known to be of their data.
 LONGEST_RUN = 100
@@ -48,8 +47,9 @@ class RecordErrors:
         conn: the connection that loads.
         table: the target.
         destination: how its rows go in.
-        report: the table's counts.
-        log: gives the transactions in which rows go in.
+        tracking: tracks its records.
+        longest_run: how many records in a row may fail with one error that is not known to be of
+            their data; None: any number.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class RecordErrors:
         table: Table,
         *,
         destination: Destination,
-        report: TableReport,
-        log: Log,
+        tracking: Tracking,
+        longest_run: int | None = LONGEST_RUN,
     ) -> None:
+        self._longest_run = longest_run
         self._conn = conn
         self._table = table
         self._destination = destination
-        self._report = report
-        self._log = log
+        self._tracking = tracking
         # The error that repeats, how often, where it began, and how many rows were loaded by then.
         self._repeated: tuple[str | None, str] = None, ""
         self._count = self._first_offset = self._loaded = 0
@@ -107,12 +107,13 @@ class RecordErrors:
             return
         self._probe([value.column.name for value in values], record.offset)
         repeated = reason.sqlstate, reason.group
-        if repeated != self._repeated or self._loaded != self._report.loaded:
-            self._repeated, self._loaded = repeated, self._report.loaded
+        if repeated != self._repeated or self._loaded != self._tracking.report.loaded:
+            self._repeated, self._loaded = repeated, self._tracking.report.loaded
             self._count, self._first_offset = 0, record.offset
         self._count += 1
-        if self._count > LONGEST_RUN:
-            raise self._stopped(error, self._first_offset, f"{LONGEST_RUN} records in a row and ")
+        if self._longest_run is not None and self._count > self._longest_run:
+            others = f"{self._longest_run} records in a row and "
+            raise self._stopped(error, self._first_offset, others)
 
     def _is_of(self, value: Value, error: psycopg.Error) -> bool:
         """Tell whether a value's cast to the type of its column fails with the same SQLSTATE."""
@@ -135,7 +136,7 @@ class RecordErrors:
         """
         advice = ""
         try:
-            with self._log.step(offset):
+            with self._tracking.log.step(offset):
                 try:
                     self._destination.probe(columns)
                 except psycopg.Error as error:
@@ -150,6 +151,6 @@ class RecordErrors:
         """Return what stops the restore, with the place of the first record that failed."""
         stopped = refusal(self._conn, error, self._table)
         said = f"{stopped}; {advice}" if advice else str(stopped)
-        place = f"byte {offset:,} of {self._report.file}"
+        place = f"byte {offset:,} of {self._tracking.report.file}"
         failed = f"{others}more failed so, the first" if others else "the record that failed is"
         return type(stopped)(f"{said}; {failed} at {place}")

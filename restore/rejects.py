@@ -191,6 +191,18 @@ class RejectFile:
         self.ordinals.clear()
         self.keep(size)
 
+    @contextlib.contextmanager
+    def unless_failed(self) -> Iterator[None]:
+        """Have the file be again what it was if what is done within fails."""
+        size = self.size
+        try:
+            yield
+        except BaseException:
+            if self._file is not None:
+                self._file.truncate(size)
+            self.size = size
+            raise
+
     def sync(self) -> None:
         """Flush to the disk what was written since the last time.
 

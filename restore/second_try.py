@@ -16,7 +16,7 @@ from restore.progress import Stage
 from restore.reject_lines import batches_of, entries_of
 from restore.report import TableReport
 from restore.sequences import set_sequences
-from restore.session import users_search_path
+from restore.session import own_names, users_search_path
 from restore.user_code import tables_with_code
 
 if TYPE_CHECKING:
@@ -107,10 +107,13 @@ class _SecondTry:
         with contextlib.ExitStack() as on_exit:
             for work in self._works:
                 on_exit.enter_context(work.report.unless_failed())
-            with self._conn.transaction():
+            # What is checked at a transaction's end is users' code, too.
+            with users_search_path(self._conn), self._conn.transaction():
+                self._conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 left = self._try_all(on_exit)
-                for number, rejects in left.items():
-                    self._works[number].note_retried(self._conn, rejects)
+                with own_names(self._conn):
+                    for number, rejects in left.items():
+                        self._works[number].note_retried(self._conn, rejects)
             for number, rejects in left.items():
                 work = self._works[number]
                 work.use_retried(rejects.size)
@@ -119,24 +122,23 @@ class _SecondTry:
     def _try_all(self, on_exit: contextlib.ExitStack) -> dict[int, RejectFile]:
         """Return the files of the rejects that are left, by the places of tables that got rows."""
         left: dict[int, RejectFile] = {}
-        with users_search_path(self._conn):
-            for passes in range(_MOST_PASSES):
-                before = sum(work.report.loaded for work in self._works)
-                for number, work in enumerate(self._works):
-                    old = left.get(number, work.rejects)
-                    new = work.retried_file(passes)
-                    on_exit.callback(new.discard)
-                    if old.used and self._try(work, old.path, new):
-                        left[number] = new
-                if sum(work.report.loaded for work in self._works) == before:
-                    break
+        for passes in range(_MOST_PASSES):
+            before = sum(work.report.loaded for work in self._works)
+            for number, work in enumerate(self._works):
+                old = left.get(number, work.rejects)
+                new = work.retried_file(passes)
+                on_exit.callback(new.discard)
+                if old.used and self._try(work, old.path, new):
+                    left[number] = new
+            if sum(work.report.loaded for work in self._works) == before:
+                break
         return left
 
     def _try(self, work: TableWork, old: Path, new: RejectFile) -> bool:
         """Try the rejects of a file; say whether any went in. The others go to a new file."""
         load = TableLoad(self._conn, work.load, options=self._options, limits=self._limits)
         tried = TableReport(schema="", table=work.report.table, file=work.report.file)
-        ladder = load.ladder(tried, new)
+        ladder = load.ladder(tried, new, longest_run=None)
         for group in entries_of(old):
             again = [entry for entry in group if may_go_away(entry.sqlstate)]
             for entry in group:

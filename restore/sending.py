@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
     from restore.destination import Destination, Sent
     from restore.packed import Rows
-    from restore.report import Level, TableReport
+    from restore.report import Level
     from restore.segments import Segment
-    from restore.shard_log import Log
-    from restore.unknown import Unknown
+    from restore.tracking import Tracking
 
 
 class Sender:
@@ -26,23 +25,12 @@ class Sender:
 
     Args:
         destination: how its rows go in.
-        unknown: what becomes of fields without a column.
-        report: the table's counts.
-        log: gives the transactions.
+        tracking: tracks its records.
     """
 
-    def __init__(
-        self,
-        destination: Destination,
-        *,
-        unknown: Unknown,
-        report: TableReport,
-        log: Log,
-    ) -> None:
+    def __init__(self, destination: Destination, tracking: Tracking) -> None:
         self._destination = destination
-        self._unknown = unknown
-        self._report = report
-        self._log = log
+        self._tracking = tracking
 
     def send(
         self, sends: Sequence[tuple[Segment, Rows]], level: Level, after: int
@@ -58,36 +46,42 @@ class Sender:
         """
         try:
             retrying(partial(self._send, sends, level, after))
-        except _RefusedError as error:
+        except RefusedError as error:
             return error.failure
         except psycopg.Error as error:  # of a constraint that is looked at when all is in, say
             return CopyFailure(error, error.diag.message_primary or str(error), None)
         return None
 
     def _send(self, sends: Sequence[tuple[Segment, Rows]], level: Level, after: int) -> None:
-        with self._log.step(after):
+        with self._tracking.log.step(after):
             for segment, rows in sends:
-                self._send_rows(segment, rows, level)
+                self.send_rows(segment, rows, level)
 
-    def _send_rows(self, segment: Segment, rows: Rows, level: Level) -> None:
+    def send_rows(self, segment: Segment, rows: Rows, level: Level) -> None:
+        """Send rows in the transaction that is open, and count them.
+
+        Raises:
+            RefusedError: some were refused.
+            LoadError: a field has no column, and that stops the restore.
+        """
         codec = segment.codec
         if codec is None:
             raise AssertionError("a record without a codec is loaded by itself")
-        self._unknown.check_rows(codec, rows)
+        self._tracking.unknown.check_rows(codec, rows)
         sent = self._destination.copy(codec, rows)
         if isinstance(sent, CopyFailure):
-            raise _RefusedError(sent)
+            raise RefusedError(sent)
         self.count(segment, rows, sent, level)
 
     def count(self, segment: Segment, rows: Rows, sent: Sent, level: Level) -> None:
         """Count rows that were sent."""
-        self._report.count_loaded(level, sent.loaded)
-        self._report.count_skipped(sent.skipped)
-        self._report.replaced += sent.replaced
-        self._unknown.count_rows(segment.codec, rows)
+        self._tracking.report.count_loaded(level, sent.loaded)
+        self._tracking.report.count_skipped(sent.skipped)
+        self._tracking.report.replaced += sent.replaced
+        self._tracking.unknown.count_rows(segment.codec, rows)
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """Rows were refused; what their transaction had done is undone."""
 
     def __init__(self, failure: CopyFailure) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 import psycopg
@@ -21,8 +21,8 @@ from psycopg import sql
 from restore.brackets import TEXT
 from restore.copy import ENCODE_ERRORS
 from restore.destination import Destination, KeptOutError, Sent, Value
-from restore.documents import holds_objects
 from restore.errors import LossError, NotTypedError
+from restore.expressions import form_of
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
 from restore.transient import retrying
@@ -30,7 +30,7 @@ from restore.transient import retrying
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from restore.catalog import Column, Table
+    from restore.catalog import Table
     from restore.values import Converter
 
 Rung = Literal["row", "literal"]
@@ -57,6 +57,13 @@ class Refused:
     reason: Reason
     error: psycopg.Error | None = None
     values: Sequence[Value] = ()
+
+
+class Attempt(NamedTuple):
+    """The values of a record, and the rung on which they are sent."""
+
+    values: list[Value]
+    level: Rung
 
 
 class Single:
@@ -94,20 +101,28 @@ class Single:
         Returns:
             Why it was refused. No exception, which would keep the record in memory.
         """
-        level: Rung = "row"
-        values: list[Value] = []
+        attempt = self.read(fields)
+        if isinstance(attempt, Refused):
+            return attempt
+        values, level = attempt
         try:
-            values, level = self._values(fields)
             retrying(partial(self._send, values, level, step))
         except KeptOutError as error:
             return Refused(Reason(level=level, message=str(error)))
         except psycopg.Error as error:
             is_ours = error.sqlstate is None and isinstance(error, psycopg.DataError)
             error.__traceback__ = None
-            return Refused(_reason(error, level), None if is_ours else error, values)
-        except (LossError, *DECODE_ERRORS, *ENCODE_ERRORS) as error:
+            return Refused(reason_of(error, level), None if is_ours else error, values)
+        except ENCODE_ERRORS as error:
             return Refused(Reason(level=level, message=" ".join(str(error).split())))
         return None
+
+    def read(self, fields: Fields) -> Attempt | Refused:
+        """Return a record's values, or why a column cannot hold one of them as it is."""
+        try:
+            return self._values(fields)
+        except (LossError, *DECODE_ERRORS, *ENCODE_ERRORS) as error:
+            return Refused(Reason(level="row", message=" ".join(str(error).split())))
 
     def _send(self, values: list[Value], level: Rung, step: Step) -> None:
         with step(level) as count:
@@ -115,8 +130,8 @@ class Single:
                 sent = self._destination.insert(read)
             count(sent)
 
-    def _values(self, fields: Fields) -> tuple[list[Value], Rung]:
-        """Return a record's values, and the rung that this takes.
+    def _values(self, fields: Fields) -> Attempt:
+        """Return a record's values.
 
         Raises:
             LossError: a column cannot hold a value as it is.
@@ -135,8 +150,9 @@ class Single:
             except NotTypedError:
                 value, as_literal = self._converter.literal(column, text), True
                 level = "literal"
-            values.append(Value(column, value, _expression(column, text, as_literal=as_literal)))
-        return values, level
+            is_instant = as_literal or getattr(value, "tzinfo", None) is not None
+            values.append(Value(column, value, form_of(column, text, is_instant=is_instant)))
+        return Attempt(values, level)
 
     @contextlib.contextmanager
     def _zones(self, values: list[Value]) -> Iterator[list[Value]]:
@@ -161,7 +177,7 @@ class Single:
         """Have the server read a literal now."""
         query = sql.SQL("SELECT {}::pg_catalog.text").format(value.expression)
         [(text,)] = self._conn.execute(query, [value.value]).fetchall()
-        return Value(value.column, text, _PLACEHOLDER)
+        return Value(value.column, text)
 
     def with_bare_numbers(self, raw: bytes) -> Fields | None:
         """Return the fields of a record that only ``NaN`` or ``Infinity`` keep from being JSON.
@@ -202,35 +218,9 @@ def fields_of(raw: bytes) -> Fields:
     return _fields.decode(raw)
 
 
-_PLACEHOLDER = sql.SQL("%s")
-
-
-def _expression(column: Column, raw: bytes, *, as_literal: bool) -> sql.Composable:
-    """Return the expression around a value's placeholder."""
-    if as_literal and column.type.name == "timestamp":
-        # PostgreSQL drops an offset in a literal of this type in silence. This converts it to the
-        # session's zone, which is UTC where it matters.
-        return sql.SQL("CAST(CAST(%s AS pg_catalog.timestamptz) AS pg_catalog.timestamp)")
-    element = column.type.element
-    if column.type.kind == "c" and raw[:1] == b"{":
-        name = sql.Identifier(column.type.schema, column.type.name)
-        return sql.SQL("pg_catalog.json_populate_record(NULL::{}, %s::pg_catalog.json)").format(
-            name
-        )
-    if element is not None and element.kind == "c" and raw[:1] == b"[" and holds_objects(raw):
-        name = sql.Identifier(element.schema, element.name)
-        query = (
-            "ARRAY(SELECT CASE WHEN pg_catalog.json_typeof(restore_item.e)"
-            " OPERATOR(pg_catalog.<>) 'null'"
-            " THEN pg_catalog.json_populate_record(NULL::{}, restore_item.e) END"
-            " FROM pg_catalog.json_array_elements(%s::pg_catalog.json) AS restore_item(e))"
-        )
-        return sql.SQL(query).format(name)
-    return _PLACEHOLDER
-
-
-def _reason(error: psycopg.Error, level: Rung) -> Reason:
-    # Those of data exceptions tell how to write a statement, not a record.
+def reason_of(error: psycopg.Error, level: Rung) -> Reason:
+    """Return an error of the server as the reason of a reject."""
+    # Hints of data exceptions tell how to write a statement, not a record.
     is_of_value = isinstance(error, psycopg.DataError)
     hint = "" if is_of_value else error.diag.message_hint or ""
     return Reason(
