@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from restore.tests.cells import LOST, Refused, check
+from restore.tests.extensions import create_extension
 
 if TYPE_CHECKING:
     from restore.tests.cells import Case
@@ -207,9 +208,7 @@ def test_composite_types(target: Target) -> None:
 
 @pytest.mark.parametrize("extension", ["citext", "hstore"])
 def test_types_of_extensions(target: Target, extension: str) -> None:
-    if not target.rows(f"SELECT 1 FROM pg_available_extensions WHERE name = '{extension}'"):
-        pytest.skip(f"this server has no {extension}")
-    target.conn.execute(f"CREATE EXTENSION {extension}")
+    create_extension(target, extension)
     cases: dict[str, dict[str, list[Case]]] = {
         "citext": {
             "citext UNIQUE": [('"Some"', "Some"), ('"other"', "other"), (r'"a\u0000"', REFUSED)],
