@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from restore.tests.cells import Refused, check
 from restore.tests.extensions import create_extension
 
@@ -81,6 +83,19 @@ def test_arrays_of_nothing(target: Target) -> None:
     assert target.rows("SELECT v, d FROM t WHERE id > 1") == [([], None), (None, [[], []])]
 
 
+@pytest.mark.xfail(strict=True, reason="only objects are read into composite types")
+def test_composites_in_their_own_text_form(target: Target) -> None:
+    """brianc/node-postgres#1127: values of composite types are exported as PostgreSQL's text."""
+    target.conn.execute("CREATE TYPE pair AS (n int, t text)")
+    check(
+        target,
+        {
+            "pair": [(r'"(1,\"a b\")"', '(1,"a b")'), ('{"n": 2, "t": "x"}', "(2,x)")],
+            "pair[]": [('["(1,x)", {"n": 2, "t": "y"}, null]', '{"(1,x)","(2,y)",NULL}')],
+        },
+    )
+
+
 def test_lists_in_documents(target: Target) -> None:
     """brianc/node-postgres#442: a JSON array is written as an array of PostgreSQL."""
     listed = '[{"a": 1}, null, [2, "x"]]'
@@ -144,6 +159,18 @@ def test_geometries(target: Target) -> None:
     ]
 
 
+@pytest.mark.xfail(strict=True, reason="an error of the class XX stops the restore")
+def test_a_geometry_that_is_none(target: Target) -> None:
+    """ekylibre/ekylibre#1196: parse error - invalid geometry."""
+    create_extension(target, "postgis")
+    target.conn.execute("CREATE TABLE t (id int PRIMARY KEY, g geometry)")
+    shapes = ["POINT(1 2)", "GEOMETRYCOLLECTION()", {"type": "Nothing", "coordinates": []}, "x"]
+    target.write(t=[{"id": n, "g": shape} for n, shape in enumerate(shapes)])
+    target.restore(exit_code=3)
+    assert [*target.refused("t")] == [1, 2, 3]
+    assert target.rows("SELECT id FROM t") == [(0,)]
+
+
 def test_amounts_of_money(target: Target) -> None:
     """tlocke/pg8000#69, hasura/graphql-engine#6482: signs and currencies of money."""
     cases: list[Case] = [
@@ -170,6 +197,21 @@ def test_types_of_the_catalog(target: Target) -> None:
             "xid8": [('"18446744073709551615"', "18446744073709551615")],
             "tid": [('"(0,1)"', "(0,1)"), ('"(0"', REFUSED)],
             "int2vector": [('"1 2"', "1 2")],
+        },
+    )
+
+
+@pytest.mark.xfail(strict=True, reason="an error of the class 42 stops the restore")
+def test_names_that_the_database_lacks(target: Target) -> None:
+    """duckdb/duckdb-postgres#22: a value of a reg* type names what is not in this database."""
+    missing = Refused()
+    check(
+        target,
+        {
+            "regproc": [('"now"', "now"), ('"no_function"', missing)],
+            "regrole": [('"postgres"', "postgres"), ('"no role"', missing)],
+            "regconfig": [('"english"', "english"), ('"no_config"', missing)],
+            "regnamespace": [('"public"', "public"), ('"no_schema"', missing)],
         },
     )
 
