@@ -40,6 +40,21 @@ def test_instants_as_others_write_them(target: Target) -> None:
     )
 
 
+@pytest.mark.xfail(strict=True, reason="years of more than four digits are read as time zones")
+def test_years_as_javascript_writes_them(target: Target) -> None:
+    """immich-app/immich#6457, bendrucker/postgres-date#5: years beyond 9999 and before 1."""
+    check(
+        target,
+        {
+            "timestamptz": [
+                ('"+012344-12-31T05:00:00.000Z"', "12344-12-31 05:00:00+00"),
+                ('"0044-03-15 00:00:00+00 BC"', "0044-03-15 00:00:00+00 BC"),
+                ('"20000-01-01 00:00:00+00"', "20000-01-01 00:00:00+00"),
+            ],
+        },
+    )
+
+
 def test_intervals_as_others_write_them(target: Target) -> None:
     """beekeeper-studio/beekeeper-studio#1442: an interval is written as another one."""
     check(
@@ -53,6 +68,40 @@ def test_intervals_as_others_write_them(target: Target) -> None:
                 ('"1 mon -1 day"', "1 mon -1 days"),
                 ('"00:00:00.0000001"', REFUSED),
             ],
+        },
+    )
+
+
+@pytest.mark.xfail(strict=True, reason="PostgreSQL drops the fields that the column does not keep")
+def test_intervals_of_other_fields_than_the_column_keeps(target: Target) -> None:
+    """mathesar-foundation/mathesar#1067: columns that keep some fields of an interval."""
+    check(
+        target,
+        {
+            "interval year to month": [
+                ('"1 year 2 months"', "1 year 2 mons"),
+                ('"1 year 2 days"', REFUSED),
+            ],
+            "interval day to hour": [
+                ('"1 day 02:00:00"', "1 day 02:00:00"),
+                ('"1 day 02:30:00"', REFUSED),
+            ],
+        },
+    )
+
+
+@pytest.mark.xfail(strict=True, reason="a row cannot be cast to a type with a dropped attribute")
+def test_composites_of_which_an_attribute_was_dropped(target: Target) -> None:
+    """Snowflake-Labs/pg_lake#499, jackc/pgx#1490: a composite type with a dropped attribute."""
+    target.conn.execute(
+        "CREATE TYPE slot AS (junk int, label text, n int); ALTER TYPE slot DROP ATTRIBUTE junk;"
+        " CREATE TABLE past (a int, b int, c text); ALTER TABLE past DROP COLUMN b"
+    )
+    check(
+        target,
+        {
+            "slot": [('{"label": "open", "n": 3}', "(open,3)"), ("null", None)],
+            "past[]": [('[{"a": 1, "c": "x"}, null]', '{"(1,x)",NULL}')],
         },
     )
 
