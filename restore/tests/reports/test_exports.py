@@ -44,6 +44,19 @@ def test_line_ends_that_copy_has_escaped(users: Target) -> None:
     assert rows(users) == [(1, "a"), (2, "b"), (3, "c")]
 
 
+@pytest.mark.xfail(strict=True, reason="a doubled backslash is read as one that was meant")
+def test_backslashes_that_copy_has_doubled(users: Target) -> None:
+    """pgweekly.github.io/en/2026/06/copy-to-json-format.html: COPY escapes JSON once more."""
+    lines = [
+        r'{"id":1,"v":"a"}',
+        r'{"id":2,"v":"say \\"hi\\""}',  # no JSON: the quotes end the text
+        r'{"id":3,"v":"line\\nbreak"}',  # JSON, of another text than the one that was exported
+    ]
+    write(users, "\n".join(lines), "users.jsonl")
+    said = users.restore(exit_code=None)
+    assert (3, "line\\nbreak") not in rows(users) or "COPY" in said
+
+
 def test_a_comma_that_is_missing(users: Target) -> None:
     """TablePlus/TablePlus#407: every so often there is no comma between two records."""
     write(users, '[\n  {"id": 1, "v": "a"}  {"id": 2, "v": "b"},\n  {"id": 3, "v": "c"}\n]')
@@ -67,6 +80,17 @@ def test_a_list_under_its_query(users: Target) -> None:
     assert "--map" in line
     users.restore("--map", "select *\nfrom users=users")
     assert rows(users) == [(1, "a")]
+
+
+@pytest.mark.xfail(strict=True, reason="a record without any column becomes a row of NULLs")
+def test_lines_that_are_no_rows_between_those_that_are(users: Target) -> None:
+    """jeroen/jsonlite#87: in Elasticsearch's bulk format each record has a line before it."""
+    users.conn.execute("CREATE TABLE notes (v text, n int DEFAULT 7)")
+    action = {"index": {"_index": "notes", "_id": "1"}}
+    users.write(notes=[action, {"v": "a"}, action, {"v": "b"}])
+    users.restore(exit_code=3)
+    assert users.rows("SELECT * FROM notes ORDER BY v") == [("a", 7), ("b", 7)]
+    assert [*users.refused("notes")] == [0, 2]
 
 
 def test_documents_of_elasticdump(users: Target) -> None:
@@ -135,3 +159,13 @@ def test_nulls_of_parents(users: Target) -> None:
     users.write(bear=[{"parent_id": 2, "id": 1}, {"id": 2, "parent_id": None}, {"id": 3}])
     users.restore()
     assert users.rows("SELECT * FROM bear ORDER BY id") == [(1, 2), (2, None), (3, None)]
+
+
+@pytest.mark.xfail(strict=True, reason="fields are matched exactly, and a second column is advised")
+def test_fields_in_another_case_than_their_columns(users: Target) -> None:
+    """dbeaver/dbeaver#8585, duckdb/duckdb#15816: columns are matched by their exact case."""
+    users.conn.execute("CREATE TABLE people (id int PRIMARY KEY, firstname text DEFAULT 'none')")
+    users.write(people=[{"id": 1, "FirstName": "Ada"}])
+    said = users.restore(exit_code=None)
+    taken = users.rows("SELECT firstname FROM people") == [("Ada",)]
+    assert taken or ("column firstname" in said and "ADD COLUMN" not in said)
