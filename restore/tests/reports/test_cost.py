@@ -59,6 +59,28 @@ def test_values_that_go_in_batches(
     assert cost(target, statements, kind, value) < COUNT
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("pair", {"n": 1, "t": "x"}),  # npgsql/npgsql#3454: composite types and COPY
+        ("text[]", "{a,b}"),  # metabase/metabase#9608: arrays as PostgreSQL's texts
+        ("boolean", "t"),  # ceumicrodata/mETL#15
+        ("boolean", "true"),
+        ("timestamptz", "2025-02-19 02:00:19 UTC"),  # dtolnay/db-dump#47
+        ("date", "20240131"),
+        ("date", "2024/01/31"),
+        ("float8", float("nan")),  # datagouv/hydra#72: NaN as Python writes it
+    ],
+)
+@pytest.mark.xfail(strict=True, reason="what only the server reads goes record by record")
+def test_values_that_only_the_server_reads(
+    target: Target, statements: list[object], kind: str, value: Any
+) -> None:
+    """JuliaDatabases/LibPQ.jl#50: hours instead of seconds, for an INSERT each."""
+    target.conn.execute("CREATE TYPE pair AS (n int, t text)")
+    assert cost(target, statements, kind, value) < COUNT
+
+
 @pytest.mark.parametrize("share", [1, 2], ids=["all are bad", "every second is bad"])
 def test_records_that_the_server_refuses(
     target: Target, statements: list[object], share: int
