@@ -92,3 +92,15 @@ def test_records_that_the_server_refuses(
     report = target.load(jobs=1)
     assert report.tables[0].rejected == COUNT // share
     assert len(statements) - before < 4 * COUNT
+
+
+@pytest.mark.xfail(strict=True, reason="each record of a key that is there twice is inserted again")
+def test_duplicates_of_a_key_that_was_dropped(target: Target, statements: list[object]) -> None:
+    """ossc-db/pg_bulkload#148: many duplicates in a table that is loaded without its keys."""
+    target.conn.execute("CREATE TABLE t (id int PRIMARY KEY, w text)")
+    # Large enough for the key to be dropped and recreated.
+    target.write(t=[{"id": number // 2, "w": "w" * 12_000} for number in range(COUNT)])
+    before = len(statements)
+    report = target.load(jobs=1)
+    assert report.tables[0].duplicates == COUNT // 2
+    assert len(statements) - before < COUNT

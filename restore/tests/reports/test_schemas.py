@@ -258,3 +258,23 @@ def test_tables_without_a_column_to_fill(target: Target) -> None:
     target.write(t=[{"a": 1}, {"a": 1}])
     target.restore()
     assert target.rows("SELECT a FROM t") == [(1,), (1,)]
+
+
+@pytest.mark.xfail(strict=True, reason="nothing but the trigger's own words is said")
+@pytest.mark.parametrize("fires", [False, True], ids=["without triggers", "with them"])
+def test_triggers_that_protect_tables_from_truncation(target: Target, *, fires: bool) -> None:
+    """LanternOps/breeze#2330, jbogard/Respawn#107: a trigger refuses that a table is emptied."""
+    target.conn.execute(
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (9);"
+        " CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;"
+        " CREATE TRIGGER guard BEFORE TRUNCATE ON t EXECUTE FUNCTION refuse()"
+    )
+    target.write(t=[{"id": 1}])
+    if fires:
+        said = target.restore("--clean", "--triggers", exit_code=1)
+        assert "guard" in said
+        assert "table t" in said
+    else:
+        target.restore("--clean")
+    assert target.rows("SELECT id FROM t") == [(9 if fires else 1,)]
