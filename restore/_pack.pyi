@@ -3,9 +3,11 @@
 from typing import Self, TypeAlias
 
 # A field's name, its kind (put_of in values.c; None: no column takes it), whether null is declined,
-# whether its absence is, whether it is wide, the column's limit and digits (-1: none) and an enum's
-# labels.
-Field: TypeAlias = tuple[bytes, str | None, bool, bool, bool, int, int, tuple[bytes, ...]]
+# whether its absence is, what is put instead of an absent one, with its size before it (None:
+# nothing), whether it is wide, the column's limit and digits (-1: none) and an enum's labels.
+Field: TypeAlias = tuple[
+    bytes, str | None, bool, bool, bytes | None, bool, int, int, tuple[bytes, ...]
+]
 
 # Of the records of one shape: the columns in the order of the COPY, then the fields that are left
 # out. ValueError: there is no such kind, or there are too many columns or fields.

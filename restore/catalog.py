@@ -27,8 +27,9 @@ _NAMES = """
 
 _COLUMNS = """
     SELECT attrelid, attname, atttypid, atttypmod, attnotnull,
-           atthasdef OR attidentity <> '', attgenerated <> '', attidentity
-    FROM pg_attribute
+           atthasdef OR attidentity <> '' OR t.typdefault IS NOT NULL, attgenerated <> '',
+           attidentity
+    FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
     WHERE attrelid = ANY(%s) AND attnum > 0 AND NOT attisdropped
     ORDER BY attrelid, attnum
 """
@@ -88,9 +89,10 @@ class Type:
 class Column:
     """A column.
 
-    ``has_default`` is also true for identity and generated columns. ``typmod`` is pg_attribute's
-    atttypmod, or that of the column's domain: a length, or precision and scale; -1: none.
-    ``identity`` is attidentity: ``a`` for ALWAYS, ``d`` for BY DEFAULT.
+    ``has_default`` is also true for identity and generated columns, and where the type, a domain,
+    has one. ``typmod`` is pg_attribute's atttypmod, or that of the column's domain: a length, or
+    precision and scale; -1: none. ``identity`` is attidentity: ``a`` for ALWAYS, ``d`` for BY
+    DEFAULT.
     """
 
     name: str

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
-
-# What Copy.write_row calls for each row. Its two frames in Python around that cost as much again.
-from psycopg._copy_base import format_row_binary, format_row_text
 from psycopg.adapt import Buffer, Dumper, Transformer
 from psycopg.pq import Format
 from psycopg.types.string import BytesBinaryDumper
 
+from restore.absent import adding
 from restore.packed import Packed
 from restore.transient import is_transient
 
@@ -156,7 +154,7 @@ class Writer:
         if isinstance(rows, Packed):
             self._write_packed(rows)
             return
-        add = format_row_binary if self._codec.binary else format_row_text
+        add = adding(self._codec.fills, binary=self._codec.binary)
         piece, types, at = self._piece, self._types, 0
         try:
             for at, row in enumerate(self._codec.values(rows)):  # noqa: B007 - also used below
@@ -239,8 +237,9 @@ def packed(codec: Codec, rows: list[Any]) -> Packed:
     """
     form, ends, types = bytearray(), array("Q"), Transformer()
     types.set_dumper_types(codec.oids, Format.BINARY)
+    add = adding(codec.fills, binary=True)
     for row in codec.values(rows):
-        format_row_binary(row, types, form)
+        add(row, types, form)
         ends.append(len(form))
     return Packed(form, ends, codec.ignored_in(rows))
 

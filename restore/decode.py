@@ -3,7 +3,8 @@
 Which Struct that is depends on what the records are like, and is learned from them (``shapes.py``):
 
 - a column with a default is named only if the records have the field, so that the default applies
-  where they do not;
+  where they do not; where some do, its value stands in for the others (``defaults.py``), if that is
+  one for all of them;
 - a column whose values come in another JSON type than usual (bigints as strings, instants as
   numbers) is *wide*: it is decoded as it stands in the file and converted by ``values.py``;
 - fields that no column takes are named, so that they are noticed, and left out.
@@ -13,15 +14,17 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import attrgetter, itemgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import astuple
 
+from restore.absent import ABSENT, but_absent
 from restore.columns import check_of, conversion, packing_of, take
 from restore.errors import LossError, NotTypedError
 from restore.kinds import AS_IT_IS, ODD_FLOAT, Kind, Shape, is_wide, kind_of, may_be_odd
@@ -31,6 +34,7 @@ from restore.packed import Packed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from restore.absent import Default
     from restore.catalog import Column
     from restore.columns import Step
     from restore.options import Technique
@@ -62,6 +66,7 @@ class Codec:
     are sent, in the order of the columns; some are in PostgreSQL's binary form already.
     ``unknown`` tells which of the ``ignored`` fields, for which there is no column, a row has.
     ``native`` makes rows, as they are sent, of those records of an array that it knows surely.
+    ``fills`` are what is sent for ABSENT in each of the columns; empty: it stands in none.
 
     ``decode`` raises msgspec.DecodeError where a record is not of this shape, or may be more than
     its columns can hold.
@@ -76,6 +81,7 @@ class Codec:
     unknown: Callable[[Any], tuple[str, ...]] | None
     ignored: tuple[str, ...] = ()
     native: Native | None = None
+    fills: tuple[bytes | None, ...] = ()
 
     def unknown_in(self, rows: Rows) -> Iterator[tuple[str, ...]]:
         """Yield the ignored fields of each row; where they are packed, not of those without any."""
@@ -106,6 +112,7 @@ def make_codec(
     shape: Shape,
     converter: Converter,
     without: frozenset[Technique] = frozenset(),
+    defaults: Mapping[str, Default] = MappingProxyType({}),
 ) -> Codec:
     """Make what decodes records of a shape.
 
@@ -114,6 +121,7 @@ def make_codec(
         shape: the records' shape.
         converter: converts what is wide.
         without: techniques that are left out.
+        defaults: those of the columns that are filled.
     """
     used = tuple(c for c in columns if not c.has_default or c.name in shape.named)
     kinds = [kind_of(column, wide=is_wide(column, shape)) for column in used]
@@ -121,39 +129,50 @@ def make_codec(
     binary = without.isdisjoint({"binary", "copy"}) and all(kind.binary for kind in kinds)
     ignored = sorted(shape.unknown)
     names = [column.name for column in used] + ignored
-    native = None
-    untyped = "typed" in without or len(names) > _MOST_FIELDS
-    if untyped or not all(map(can_name_field, names)):
+    nameable = all(map(can_name_field, names))
+    if "typed" in without or len(names) > _MOST_FIELDS or not nameable:
         # All is converted then, so arrays too come as what the server reads.
         kinds = [kind_of(column, wide=column.type.name not in AS_IT_IS) for column in used]
         decode, values, unknown = _by_dictionary(used, shape, columns, converter)
     else:
         fields = [
-            _way(column, kind, converter, wide=is_wide(column, shape), binary=binary)
+            _way(column, kind, converter, shape, binary=binary)
             for column, kind in zip(used, kinds, strict=True)
         ]
         kinds = [kind for kind, _ in fields]
-        decode, values, unknown = _by_struct(used, fields, ignored)
-        binary = binary and all(kind.binary for kind in kinds)
-        if binary and is_used(without):
-            native = native_of(used, shape, ignored, converter)
+        decode, values, unknown = _by_struct(used, fields, ignored, shape)
+    binary = binary and all(kind.binary for kind in kinds)
+    filled = [defaults[column.name] if column.name in shape.filled else None for column in used]
+    fills = tuple(d and (d.in_binary if binary else d.in_text) for d in filled)
+    native = None
+    if binary and nameable and is_used(without):
+        native = native_of(used, shape, ignored, converter, fills)
     return Codec(
         shape=shape,
         columns=tuple(column.name for column in used),
         oids=tuple(kind.oid for kind in kinds),
-        binary=binary and all(kind.binary for kind in kinds),
+        binary=binary,
         decode=decode,
         values=values,
         unknown=unknown,
         ignored=tuple(ignored),
         native=native,
+        fills=fills if shape.filled else (),
     )
 
 
 def _way(
-    column: Column, kind: Kind, converter: Converter, *, wide: bool, binary: bool
+    column: Column, kind: Kind, converter: Converter, shape: Shape, *, binary: bool
 ) -> tuple[Kind, list[Step]]:
     """Return how a column is decoded and encoded, and what is done to its values between."""
+    wide = is_wide(column, shape)
+    kind, steps = _way_of_present(column, kind, converter, wide=wide, binary=binary)
+    return kind, [but_absent(step) for step in steps] if column.name in shape.filled else steps
+
+
+def _way_of_present(
+    column: Column, kind: Kind, converter: Converter, *, wide: bool, binary: bool
+) -> tuple[Kind, list[Step]]:
     packing = packing_of(column, converter) if binary else None
     if packing is not None and packing.annotation is msgspec.Raw:
         return Kind(msgspec.Raw, packing.oid), [packing.pack]
@@ -170,11 +189,17 @@ def _way(
 
 
 def _by_struct(
-    used: tuple[Column, ...], ways: list[tuple[Kind, list[Step]]], ignored: list[str]
+    used: tuple[Column, ...],
+    ways: list[tuple[Kind, list[Step]]],
+    ignored: list[str],
+    shape: Shape,
 ) -> _Functions:
     """Make a codec's functions from a Struct whose fields are the columns in their order."""
     names = [column.name for column in used] + ignored
-    fields = [_field(n, c, kind) for n, (c, (kind, _)) in enumerate(zip(used, ways, strict=True))]
+    fields = [
+        _field(n, column, kind, filled=column.name in shape.filled)
+        for n, (column, (kind, _)) in enumerate(zip(used, ways, strict=True))
+    ]
     fields += [(f"f{n}", msgspec.Raw, _ABSENT) for n in range(len(used), len(names))]
     struct = msgspec.defstruct(
         "Row",
@@ -214,13 +239,13 @@ def _by_struct(
     return decode, functools.partial(map, itemgetter(slice(width))), unknown
 
 
-def _field(number: int, column: Column, kind: Kind) -> tuple[Any, ...]:
-    """Describe a column to msgspec: what may be absent is what NULL may stand for."""
+def _field(number: int, column: Column, kind: Kind, *, filled: bool) -> tuple[Any, ...]:
+    """Describe a column to msgspec: what may be absent is filled, or what NULL may stand for."""
     name, raw = f"f{number}", kind.annotation is msgspec.Raw
-    if column.not_null:
-        return (name, kind.annotation)
-    optional = kind.annotation if raw else kind.annotation | None
-    if column.has_default:
+    optional = kind.annotation if raw or column.not_null else kind.annotation | None
+    if filled:
+        return (name, optional, ABSENT)
+    if column.not_null or column.has_default:
         return (name, optional)
     return (name, optional, _NULL if raw else None)
 
@@ -243,14 +268,19 @@ def _by_dictionary(
     decode_all = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
     optional = {c.name for c in columns if c.has_default}
     named = {column.name for column in columns}
+    required = shape.named - shape.filled
 
     def make(record: dict[str, msgspec.Raw]) -> _Row:
-        if record.keys() & optional != shape.named:
+        if not required <= record.keys() & optional <= shape.named:
             raise NotTypedError("a record of another shape")
         return _Row(tuple(map(value_of, used, repeat(record))), tuple(record.keys() - named))
 
     def value_of(column: Column, record: dict[str, msgspec.Raw]) -> Any:  # noqa: ANN401 - a value
-        raw = record.get(column.name, _NULL)
+        raw = record.get(column.name)
+        if raw is None:
+            if column.name in shape.filled:
+                return ABSENT
+            raw = _NULL
         return raw if column.type.name in AS_IT_IS else converter.typed(column, bytes(raw))
 
     def decode(data: bytes) -> list[_Row]:

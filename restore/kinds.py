@@ -92,12 +92,14 @@ AS_IT_IS = frozenset({"json", "jsonb"})
 class Shape:
     """What decides how records are decoded: see the head of this file.
 
-    ``named`` are the columns with a default that the records have.
+    ``named`` are the columns with a default that the records have. A record may lack those of them
+    that are ``filled``: the default's value stands in its row then.
     """
 
     named: frozenset[str]
     wide: frozenset[str]
     unknown: frozenset[str]
+    filled: frozenset[str] = frozenset()
 
 
 def kind_of(column: Column, *, wide: bool) -> Kind:
@@ -140,7 +142,7 @@ def may_be_odd(column: Column) -> Callable[[Sequence[float | None]], bool]:
     """
     if column.type.name != "float4":
         return lambda values: 0.0 in values
-    return lambda values: any(v is not None and -_TINY < v < _TINY for v in values)
+    return lambda values: any(isinstance(v, float) and -_TINY < v < _TINY for v in values)
 
 
 def suspect(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from restore.ahead import ahead
 from restore.batch import Damage
+from restore.defaults import evaluate, steady_defaults
 from restore.destination import Direct
 from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
@@ -16,7 +17,7 @@ from restore.filling import Manner, ThawedError, filling
 from restore.inserted import ByInsert
 from restore.journal import waiting
 from restore.ladder import Ladder
-from restore.merged import destination_for
+from restore.merged import destination_for, key_to_replace_by
 from restore.read import Batch
 from restore.reading import Reading
 from restore.record_errors import LONGEST_RUN
@@ -28,11 +29,12 @@ from restore.values import Converter
 from restore.writes import temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import psycopg
 
     from restore.batch import RawRecord
+    from restore.catalog import Column, Table
     from restore.destination import Destination
     from restore.filling import Filling
     from restore.limits import Limits
@@ -79,6 +81,7 @@ class TableLoad:
         self._converter = Converter(options.timezone)
         self._shapes = Shapes(load.table, self._converter, options.without)
         self._writes = load.writes
+        self._steady = _steady(conn, load.table, options)
         with may_write(conn):
             if options.on_conflict != "reject" and self._writes is None:
                 self._writes = temporary(conn)
@@ -111,6 +114,7 @@ class TableLoad:
         self._converter.notes.clear()
         try:
             with users_search_path(self._conn):
+                self._know_defaults()
                 return self._run(_Work(shard, report, rejects, tell), manner)
         except RestoreError as error:
             report.error = " ".join(str(error).split())
@@ -120,6 +124,13 @@ class TableLoad:
             raise LoadError(_OUT_OF_MEMORY) from error
         finally:
             report.warnings += sorted(self._converter.notes)
+
+    def _know_defaults(self) -> None:
+        """Learn the values of defaults, once, while users' code finds what it names."""
+        if self._steady:
+            with may_write(self._conn):
+                self._shapes.know(evaluate(self._conn, self._load.table, self._steady))
+            self._steady = ()
 
     def _run(self, work: _Work, manner: Manner) -> bool:
         shard = work.shard
@@ -273,6 +284,14 @@ def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool
         return False
     waiting.add(found.record, found.reason)
     return True
+
+
+def _steady(conn: psycopg.Connection, table: Table, options: Options) -> Sequence[Column]:
+    """Return the columns whose defaults are filled in; a key that is not there replaces nothing."""
+    if "copy" in options.without:
+        return ()
+    key = key_to_replace_by(table).columns if options.on_conflict == "replace" else ()
+    return [column for column in steady_defaults(conn, table) if column.name not in key]
 
 
 def _destination(

@@ -92,7 +92,11 @@ def is_used(without: frozenset[Technique]) -> bool:
 
 
 def native_of(
-    used: Sequence[Column], shape: Shape, ignored: Sequence[str], converter: Converter
+    used: Sequence[Column],
+    shape: Shape,
+    ignored: Sequence[str],
+    converter: Converter,
+    fills: Sequence[bytes | None],
 ) -> Native | None:
     """Return what packs records of a shape; None: it is not built, or does not know some type.
 
@@ -101,15 +105,21 @@ def native_of(
         shape: the records' shape.
         ignored: the fields that are left out.
         converter: converts what is wide.
+        fills: for each of the columns what is put where the field is absent, if anything.
     """
-    fields = [_field(c, converter, wide=is_wide(c, shape)) for c in used]
+    fields = [
+        _field(column, converter, fill, wide=is_wide(column, shape))
+        for column, fill in zip(used, fills, strict=True)
+    ]
     if Packer is None or None in fields or len(ignored) > _MOST_IGNORED:
         return None
-    fields += [(name.encode(), None, False, False, False, _NONE, _NONE, ()) for name in ignored]
+    fields += [
+        (name.encode(), None, False, False, None, False, _NONE, _NONE, ()) for name in ignored
+    ]
     return Native(Packer(tuple(field for field in fields if field is not None)))
 
 
-def _field(column: Column, converter: Converter, *, wide: bool) -> Field | None:
+def _field(column: Column, converter: Converter, fill: bytes | None, *, wide: bool) -> Field | None:
     """Describe a column to the packer; None: it does not know its type."""
     type_, limit, digits = column.type, _NONE, _NONE
     labels = tuple(label.encode() for label in type_.labels or ())
@@ -133,7 +143,7 @@ def _field(column: Column, converter: Converter, *, wide: bool) -> Field | None:
     if kind is None:
         return None
     required = column.not_null or column.has_default
-    return column.name.encode(), kind, column.not_null, required, wide, limit, digits, labels
+    return column.name.encode(), kind, column.not_null, required, fill, wide, limit, digits, labels
 
 
 class Candidate(NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections import Counter
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from restore.copy import ENCODE_ERRORS, packed
 from restore.decode import make_codec
 from restore.kinds import Shape, is_wide, kind_of, suspect
 from restore.parted import extend
+from restore.presence import MOST_UNKNOWN, Presence, widened
 from restore.scan import DECODE_ERRORS
 from restore.segments import Decoded, Segment, joined
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     # What makes of a codec's decoded rows those of a segment.
     _Form = Callable[["Codec", list[Any]], "Rows"]
 
+    from restore.absent import Default
     from restore.catalog import Column, Table
     from restore.decode import Codec
     from restore.native import Packing
@@ -44,8 +45,6 @@ _WORTH_LEARNING = 50
 _MOST_LEARNED = 100
 # What is learned in one batch; each round decodes it once more.
 _MOST_ROUNDS = 4
-# No more names than this are remembered from records that have a new field each.
-_MOST_UNKNOWN = 2_000
 # Each codec is a class of its own; records of still other shapes are loaded by themselves.
 _MOST_CODECS = 100
 # The escape for the character NUL; or a backslash that is one itself, and then no more than digits.
@@ -77,14 +76,18 @@ class Shapes:
         self._columns = tuple(column for column in table.columns if not column.generated)
         self._by_name = {column.name: column for column in self._columns}
         self._generated = frozenset(c.name for c in table.columns if c.generated)
-        self._optional = frozenset(c.name for c in self._columns if c.has_default)
+        self._presence = Presence(c.name for c in self._columns if c.has_default)
         self._converter = converter
         self._codecs: dict[Shape, Codec] = {}
         self._plain = {column.name: _plain_decoder(column) for column in self._columns}
-        self._usual = Shape(self._optional, frozenset(), self._generated)
+        self._usual = Shape(self._presence.optional, frozenset(), self._generated)
         self._see_usual()
         # The last batch did not decode at once: then the next one is not even tried so.
         self._troubled = False
+
+    def know(self, defaults: dict[str, Default]) -> None:
+        """Take the values of defaults, before anything is decoded."""
+        self._presence.know(defaults)
 
     def decode(self, data: bytes) -> Decoded:
         """Decode a JSON array of records.
@@ -118,8 +121,7 @@ class Shapes:
                 break
             segments = self._part_packed(codec, found)
             odd = [found[s.start] for s in segments if s.codec is None]
-            few = len(odd) * _WORTH_LEARNING < found.count
-            if few or rounds == _MOST_ROUNDS or not self._learn(odd, found.count):
+            if rounds == _MOST_ROUNDS or not self._learn(odd, found.count):
                 segments = self._by_own_shapes(segments, found, _packed, alone=found.hopeless)
                 return Decoded(segments, found.count, spans=found.spans)
         return None
@@ -150,7 +152,7 @@ class Shapes:
         codec = self._codecs.get(shape)
         if codec is None:
             codec = self._codecs[shape] = make_codec(
-                self._columns, shape, self._converter, self._without
+                self._columns, shape, self._converter, self._without, self._presence.defaults
             )
         return codec
 
@@ -158,7 +160,7 @@ class Shapes:
         for _ in range(_MOST_ROUNDS):
             segments = self._part(raws, careful=careful)
             odd = [raws[s.start] for s in segments if s.codec is None]
-            if len(odd) * _WORTH_LEARNING < len(raws) or not self._learn(odd, len(raws)):
+            if not self._learn(odd, len(raws)):
                 break
         return self._by_own_shapes(segments, raws, _decoded)
 
@@ -176,21 +178,23 @@ class Shapes:
         return segments
 
     def _learn(self, odd: list[bytes], records: int) -> bool:
-        """Make usual what many of a batch's odd records have in common; say if there was any."""
-        before = self._usual
+        """Make usual what many of a batch's odd records have in common; say if there was any.
+
+        That a record lacks what can be filled is worth learning of one.
+        """
+        before, few = self._usual, len(odd) * _WORTH_LEARNING < records
+        if not odd or (few and not self._presence.may_learn(before)):
+            return False
         step = len(odd) // _MOST_LEARNED | 1
         shapes = [shape for shape in map(self._shape_of, odd[::step]) if shape is not None]
         if not shapes:
             return False
-        widened = Counter(name for shape in shapes for name in shape.wide)
-        wide = {name for name, times in widened.items() if times * 4 >= len(shapes)}
-        unknown = before.unknown.union(*(shape.unknown for shape in shapes))
-        if len(unknown) > _MOST_UNKNOWN:
-            unknown = before.unknown
-        named, times = Counter(shape.named for shape in shapes).most_common(1)[0]
-        if times * step * 2 <= records:
-            named = before.named
-        self._usual = Shape(named, before.wide | wide, unknown)
+        all_odd = len(odd) == records
+        usual = self._presence.learn_filled(before, shapes, all_odd=all_odd)
+        if not few:
+            usual = self._presence.learn_named(usual, shapes, records / (2 * step))
+            usual = widened(usual, shapes)
+        self._usual = usual
         self._see_usual()
         return self._usual != before
 
@@ -211,7 +215,7 @@ class Shapes:
             if not self._is_plain(self._by_name[name], bytes(record[name]))
         }
         return Shape(
-            frozenset(names & self._optional),
+            frozenset(names & self._presence.optional),
             self._usual.wide | wide,
             self._usual.unknown | (names - self._by_name.keys()),
         )
@@ -248,9 +252,12 @@ class Shapes:
                 raw = raws[segment.start]
                 shape = None if self._is_suspect(raw) else self._shape_of(raw)
                 # A value of another form is converted sooner than a codec is made for it.
-                if shape is None or shape == self._usual or shape.wide != self._usual.wide:
+                if shape is None or shape.wide != self._usual.wide:
                     continue
-                if len(shape.unknown) > _MOST_UNKNOWN or len(self._codecs) > _MOST_CODECS:
+                shape = self._presence.own(self._usual, shape)
+                if shape == self._usual:
+                    continue
+                if len(shape.unknown) > MOST_UNKNOWN or len(self._codecs) > _MOST_CODECS:
                     continue
                 codec = self._codec(shape)
                 rows = _decode_one(codec, raw, form)

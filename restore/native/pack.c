@@ -41,6 +41,17 @@ typedef struct {
     bool no_memory;
 } Batch;
 
+static Outcome
+put_fill(Out *out, const Column *column)
+{
+    if (!room(out, column->fill_size)) {
+        return NO_MEMORY;
+    }
+    memcpy(out->at, column->fill, column->fill_size);
+    out->at += column->fill_size;
+    return PACKED;
+}
+
 /* Put a record's row: how many values, then each with its size (COPY's manual, "Binary Format"). */
 static Outcome
 put_row(Out *out, const Packer *packer, const Record *record)
@@ -58,6 +69,8 @@ put_row(Out *out, const Packer *packer, const Record *record)
         Outcome outcome = PACKED;
         if (there && !is_null(record->values[n])) {
             outcome = column->put(out, column, record->values[n]);
+        } else if (!there && column->fill != NULL) {
+            outcome = put_fill(out, column);
         } else if (there ? column->not_null : column->required) {
             outcome = there ? HOPELESS : DECLINED;
         } else if (room(out, 4)) {
@@ -201,17 +214,25 @@ Packer_pack(PyObject *self, PyObject *data)
 
 /* ---- making one ----------------------------------------------------------------------------- */
 
-/* Take what a column is from its tuple, of which the names and labels are kept alive. */
+/* Take what a column is from its tuple, of which all bytes are kept alive. */
 static bool
 read_column(Packer *packer, PyObject *item, Label **labels)
 {
     Column *column = &packer->columns[packer->fields.count];
     const char *kind;
-    PyObject *name, *of_enum;
+    PyObject *name, *fill, *of_enum;
     int not_null, required, wide;
-    if (!PyArg_ParseTuple(item, "SzpppllO!", &name, &kind, &not_null, &required, &wide,
+    if (!PyArg_ParseTuple(item, "SzppOpllO!", &name, &kind, &not_null, &required, &fill, &wide,
                           &column->limit, &column->digits, &PyTuple_Type, &of_enum)) {
         return false;
+    }
+    if (fill != Py_None && !PyBytes_Check(fill)) {
+        PyErr_SetString(PyExc_TypeError, "what is put for an absent field is bytes");
+        return false;
+    }
+    if (fill != Py_None) {
+        column->fill = (Text)PyBytes_AS_STRING(fill);
+        column->fill_size = (size_t)PyBytes_GET_SIZE(fill);
     }
     column->not_null = not_null;
     column->required = required;

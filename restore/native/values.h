@@ -21,6 +21,8 @@ struct Column {
     Put put;       /* NULL: no column takes the field */
     bool not_null; /* null is declined */
     bool required; /* so is a record without the field */
+    Text fill;     /* what is put for such a record, behind its size; NULL: nothing */
+    size_t fill_size;
     bool wide;     /* a value may come in another form than usual: see kinds.py */
     long limit;    /* characters, decimal places or digits of a second; -1: any number */
     long digits;   /* a number's before the point; -1: any number */

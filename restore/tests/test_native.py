@@ -8,13 +8,18 @@ import os
 import random
 import struct
 import time
+from dataclasses import replace
 
 import hypothesis
 import msgspec
 import pytest
 from hypothesis import strategies as st
 
+from restore.absent import Default
 from restore.catalog import Type
+from restore.copy import packed
+from restore.decode import make_codec
+from restore.kinds import Shape
 from restore.native import IS_BUILT, finder_of
 from restore.scan import DECODE_ERRORS
 from restore.tests.everything import ANY, DATES, DOUBLES, JSON, TEXT, TIMES, UUIDS
@@ -32,6 +37,7 @@ from restore.tests.fuzz.packing import (
     column,
     pack,
 )
+from restore.values import Converter
 
 if not IS_BUILT and os.environ.get("RESTOREBENCH_REQUIRE_NATIVE"):
     pytest.fail("restore._pack is not built, and RESTOREBENCH_REQUIRE_NATIVE is set")
@@ -208,6 +214,29 @@ def test_declined_records_are_named_and_their_neighbours_packed() -> None:
     assert found[3] == records[3].strip().encode()
 
 
+def test_an_absent_field_is_filled_as_in_python() -> None:
+    of = (
+        column("id", Type(0, "", "int4", "b"), not_null=True),
+        replace(column("n", Type(0, "", "int8", "b"), not_null=True), has_default=True),
+        replace(column("t", Type(0, "", "text", "b")), has_default=True),
+    )
+    names = frozenset({"n", "t"})
+    for text in (b"a\tb", b"x" * 5_000, None):
+        defaults = {"n": Default(b"7", struct.pack("!q", 7)), "t": Default(text, text)}
+        shape = Shape(names, frozenset(), frozenset(), names)
+        codec = make_codec(of, shape, Converter(), defaults=defaults)
+        records = ['{"id":1}', '{"id":2,"n":2,"t":null}', '{"id":3,"t":"c"}', '{"id":4,"n":null}']
+        found = pack(codec, f"[{','.join(records)}]".encode())
+        assert found is not None
+        assert list(found.declined) == [3]
+        expected = packed(codec, codec.decode(f"[{','.join(records[:3])}]".encode()))
+        assert b"".join(found.rows.pieces(1 << 30)) == b"".join(expected.pieces(1 << 30))
+        none = b"\xff" * 4
+        filled = none if text is None else struct.pack("!i", len(text)) + text
+        assert bytes_of(found, 0)[10:] == struct.pack("!iq", 8, 7) + filled
+        assert bytes_of(found, 1)[10:] == struct.pack("!iq", 8, 2) + none
+
+
 def test_nesting_is_left_to_msgspec_where_it_is_deep() -> None:
     codec = codec_of(COLUMNS["json"])
     for depth, taken in ((500, True), (100_000, False)):
@@ -236,7 +265,9 @@ def test_no_record_is_taken_for_one_with_a_name_that_json_escapes(name: str) -> 
     from restore._pack import Finder, Packer  # noqa: PLC0415 - where it is built
 
     data = b'[{"%b":1}]' % name.encode()
-    assert Packer(((name.encode(), "int4", False, False, False, -1, -1, ()),)).pack(data) is None
+    assert (
+        Packer(((name.encode(), "int4", False, False, None, False, -1, -1, ()),)).pack(data) is None
+    )
     assert Finder(((name.encode(), True, False, (b"1",)),), ((0,),)).find(data) is None
 
 
@@ -313,11 +344,12 @@ def test_no_record_with_a_wanted_key_is_left_out(
 def test_plans_that_make_no_sense_are_refused() -> None:
     from restore._pack import Finder, Packer  # noqa: PLC0415 - where it is built
 
-    field = (b"a", "int4", False, False, False, -1, -1, ())
+    field = (b"a", "int4", False, False, None, False, -1, -1, ())
     for plan, error in (
         (((*field[:1], "int5", *field[2:]),), ValueError),
-        (((b"x", None, False, False, False, -1, -1, ()), field), ValueError),
+        (((b"x", None, False, False, None, False, -1, -1, ()), field), ValueError),
         ((field,) * 3_000, ValueError),
+        (((*field[:4], "no bytes", *field[5:]),), TypeError),
         (((*field[:-1], ("no bytes",)),), TypeError),
         (("no tuple",), TypeError),
         (((),), TypeError),
