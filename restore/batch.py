@@ -92,6 +92,42 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """Those of a batch's records that are at these places, as ``Records``."""
+
+    batch: Records
+    places: Sequence[int]
+
+    @property
+    def data(self) -> bytes:
+        """All of the batch's records."""
+        return self.batch.data
+
+    @property
+    def count(self) -> int:
+        """How many are chosen."""
+        return len(self.places)
+
+    @property
+    def end(self) -> int:
+        """Where in the file the batch ends."""
+        return self.batch.end
+
+    @property
+    def rows(self) -> Any | None:  # noqa: ANN401 - as in Records
+        """What the batch was decoded to."""
+        return self.batch.rows
+
+    def record(self, index: int) -> RawRecord:
+        """Return one of those that are chosen."""
+        return self.batch.record(self.places[index])
+
+    def left_out(self, index: int) -> int:
+        """Return how many records before one of these are not chosen; behind the last: of all."""
+        return (self.places[index] if index < self.count else self.batch.count) - index
+
+
+@dataclass(frozen=True, slots=True)
 class Damage:
     """Bytes that are no record, kept as they are, with the reason."""
 

@@ -9,12 +9,14 @@ from psycopg import sql
 
 from restore.absent import Default
 from restore.kinds import kind_of
+from restore.merged import key_to_replace_by
 from restore.transient import is_lost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restore.catalog import Column, Table
+    from restore.options import Options
 
 # Functions stand in an expression's tree by their oids, but for those that convert by way of text
 # (COERCEVIAIO) and that compare rows.
@@ -39,13 +41,18 @@ _EVALUATE = sql.SQL("INSERT INTO pg_temp.restore_defaults DEFAULT VALUES RETURNI
 _LARGEST_BYTES = 1 << 12
 
 
-def steady_defaults(conn: psycopg.Connection, table: Table) -> tuple[Column, ...]:
-    """Return the columns whose defaults call no volatile function, if any function at all."""
-    if not any(column.has_default and not column.generated for column in table.columns):
+def steady_defaults(conn: psycopg.Connection, table: Table, options: Options) -> tuple[Column, ...]:
+    """Return the columns to fill: their defaults call no volatile function, if any function.
+
+    A record that lacks the key by which rows are replaced has no row to replace, so that is none.
+    """
+    optional = any(column.has_default and not column.generated for column in table.columns)
+    if not optional or "copy" in options.without:
         return ()
+    key = key_to_replace_by(table).columns if options.on_conflict == "replace" else ()
     rows = conn.execute(_STEADY, [table.identifier.as_string(conn)]).fetchall()
     steady = {name for (name,) in rows}
-    return tuple(column for column in table.columns if column.name in steady)
+    return tuple(column for column in table.columns if column.name in steady.difference(key))
 
 
 def evaluate(

@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 from restore import catalog
 from restore.aside import read_triggers
 from restore.plan import make_plan
+from restore.sequences import read_sequences
 from restore.session import users_search_path
 
 if TYPE_CHECKING:
@@ -149,9 +150,7 @@ def shadow(conn: psycopg.Connection, tables: dict[int, Table]) -> dict[int, Tabl
     for oid, table in tables.items():
         name = table.name if table.name not in taken else f"restore_shadow_{oid}"
         taken.add(name)
-        shadows[oid] = replace(
-            table, schema=_TEMPORARY, name=name, indexes=(), sequences=(), partitioned=False
-        )
+        shadows[oid] = replace(table, schema=_TEMPORARY, name=name, indexes=(), partitioned=False)
         conn.execute(
             sql.SQL("CREATE TEMP TABLE {} (LIKE {} INCLUDING ALL EXCLUDING COMMENTS)").format(
                 sql.Identifier(name), table.identifier
@@ -165,7 +164,18 @@ def shadow(conn: psycopg.Connection, tables: dict[int, Table]) -> dict[int, Tabl
         _alter_column(conn, shadows[oid], column, sql.SQL("SET DEFAULT") + sql.SQL(f" {default}"))
     for oid, column, _ in calls:
         _alter_column(conn, shadows[oid], column, sql.SQL("DROP DEFAULT"))
-    return shadows
+    return _with_sequences(conn, shadows)
+
+
+def _with_sequences(conn: psycopg.Connection, shadows: dict[int, Table]) -> dict[int, Table]:
+    names = [table.identifier.as_string(conn) for table in shadows.values()]
+    query = "SELECT n, to_regclass(n)::oid FROM unnest(%s::text[]) AS s(n)"
+    found: dict[str, int] = dict(conn.execute(query, [names]).fetchall())
+    sequences = read_sequences(conn, list(found.values()))
+    return {
+        oid: replace(table, sequences=tuple(sequences[found[name]]))
+        for (oid, table), name in zip(shadows.items(), names, strict=True)
+    }
 
 
 def _sequence(oid: int) -> str:

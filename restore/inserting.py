@@ -21,8 +21,9 @@ from restore.transient import retrying
 from restore.values import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from restore.batch import Records
     from restore.catalog import Table
     from restore.destination import Value
     from restore.one_by_one import OneByOne
@@ -38,8 +39,9 @@ _NONE: Mapping[int, Reason] = MappingProxyType({})
 
 
 class _Entry(NamedTuple):
-    """A record, its fields, and its values as the server gets them."""
+    """A record's place, the record, its fields, and its values as the server gets them."""
 
+    place: int
     record: RawRecord
     fields: Fields
     attempt: Attempt
@@ -77,38 +79,46 @@ class Inserter:
         self._one_by_one = one_by_one
         self._refusals = refusals
         self._tracking = tracking
+        self._decide: Callable[[int], object] = lambda _: None
 
-    def load(self, records: Iterable[RawRecord]) -> None:
-        """Load records; afterwards each of them is counted as loaded or kept as a reject.
+    def load(self, batch: Records, decide: Callable[[int], object]) -> None:
+        """Load a batch; afterwards each of its records is counted as loaded or kept as a reject.
+
+        Args:
+            batch: the records.
+            decide: is called with a record's place before it is decided, and all before it.
 
         Raises:
             LoadError: as ``OneByOne.load`` does.
         """
-        for group in self._groups(records):
-            if isinstance(group, list):
-                self._load(group)
+        self._decide = decide
+        for group in self._groups(batch):
+            if isinstance(group, int):
+                decide(group)
+                self._one_by_one.load(batch.record(group))
             else:
-                self._one_by_one.load(group)
+                self._load(group)
 
-    def _groups(self, records: Iterable[RawRecord]) -> Iterator[list[_Entry] | RawRecord]:
-        """Yield neighbours with values for the same columns; by itself what is surely refused."""
+    def _groups(self, batch: Records) -> Iterator[list[_Entry] | int]:
+        """Yield neighbours with the same columns; by its place what is surely refused."""
         group: list[_Entry] = []
         size = 0
-        for record in records:
-            entry = self._read(record)
+        for place in range(batch.count):
+            entry = self._read(batch, place)
             full = len(group) == _MOST_ROWS or size > _MOST_BYTES
             if group and (full or entry is None or _form(entry) != _form(group[0])):
                 yield group
                 group, size = [], 0
             if entry is None:
-                yield record
+                yield place
             else:
                 group.append(entry)
-                size += len(record.raw)
+                size += len(entry.record.raw)
         if group:
             yield group
 
-    def _read(self, record: RawRecord) -> _Entry | None:
+    def _read(self, batch: Records, place: int) -> _Entry | None:
+        record = batch.record(place)
         try:
             fields = fields_of(record.raw)
         except DECODE_ERRORS:
@@ -116,7 +126,7 @@ class Inserter:
         attempt = self._single.read(fields)
         if isinstance(attempt, Refused) or not attempt.values:
             return None
-        return _Entry(record, fields, attempt)
+        return _Entry(place, record, fields, attempt)
 
     def _load(self, group: Sequence[_Entry]) -> None:
         """Load a group, or, if it is refused, what of it is not."""
@@ -138,11 +148,13 @@ class Inserter:
             else:
                 return
         for entry in group:
+            self._decide(entry.place)
             self._one_by_one.load_fields(entry.record, entry.fields)
 
     def _insert(self, group: Sequence[_Entry], refused: Mapping[int, Reason] = _NONE) -> None:
         """Insert the records of a group in one transaction, but for those that are refused."""
         last = group[-1].record
+        self._decide(group[-1].place)
         taken = [entry for number, entry in enumerate(group) if number not in refused]
         with self._tracking.step(last.offset + len(last.raw)):
             if taken:

@@ -17,6 +17,8 @@ from restore.single import Refused, fields_of
 from restore.transient import retrying
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from restore.batch import Records
     from restore.refusals import Refusals
     from restore.rejects import Reason
@@ -54,8 +56,16 @@ class Isolation:
         self._sender = sender
         self._tracking = tracking
 
-    def load(self, batch: Records, segment: Segment, at: int) -> int:
+    def load(
+        self, batch: Records, segment: Segment, at: int, start_of: Callable[[int], int]
+    ) -> int:
         """Load rows of a segment from one place on, as long as many of them are refused.
+
+        Args:
+            batch: the batch.
+            segment: a segment of it.
+            at: the place of the first row.
+            start_of: returns where in the file a row begins, or, behind the last, where that ends.
 
         Returns:
             The place of the first row that is not decided.
@@ -65,7 +75,8 @@ class Isolation:
             places = range(at, min(at + size, len(segment.rows)))
             try:
                 refused = self._find_refused(batch, segment, places)
-                self._load(batch, segment, places, refused)
+                after = start_of(places.stop)
+                self._load(batch, segment, places, refused, after)
             except (UndecidedError, RefusedError, psycopg.Error):
                 break  # what it is shows when each row is loaded by itself
             at, size = places.stop, min(size * _GROWTH, _LONGEST_STRETCH)
@@ -86,7 +97,12 @@ class Isolation:
         return dict(sorted((refused | self._refusals.find(attempts)).items()))
 
     def _load(
-        self, batch: Records, segment: Segment, places: range, refused: dict[int, Reason]
+        self,
+        batch: Records,
+        segment: Segment,
+        places: range,
+        refused: dict[int, Reason],
+        after: int,
     ) -> None:
         """Load the rows of a stretch that are not refused, and reject the others.
 
@@ -98,8 +114,6 @@ class Isolation:
         for row in (*refused, places.stop):
             rows.extend(segment.rows[start:row])
             start = row + 1
-        last = batch.record(segment.start + places.stop - 1)
-        after = last.offset + len(last.raw)
 
         def load() -> None:
             with self._tracking.step(after):

@@ -170,7 +170,7 @@ class Job:
 
     def _advance_sequences(self) -> None:
         """Set sequences beyond rows that were there before, so that no record gets their keys."""
-        if self._options.append and not self._options.dry_run:
+        if self._options.append:
             for table in self._plan.tables.values():
                 set_sequences(self._conn, table)
 

@@ -14,13 +14,16 @@ Where keys are in place, the file's order is kept, so that of two records the fi
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 
+from restore.batch import Chosen
 from restore.destination import Destination, Direct, Sent
 from restore.inserting import Inserter
 from restore.isolation import SPARSE, Isolation
+from restore.later import Late
 from restore.one_by_one import OneByOne
 from restore.record_errors import LONGEST_RUN, RecordErrors
 from restore.refusals import Refusals
@@ -92,6 +95,7 @@ class Ladder:
     ) -> None:
         self._options = options
         self._report = report
+        self._late = Late(shapes.turns, report)
         self._limits = limits
         self._shapes = shapes
         self._unknown = Unknown(table, options.unknown_fields, report)
@@ -131,19 +135,37 @@ class Ladder:
         """
         return self._shapes.decode(data)
 
-    def load(self, batch: Records) -> None:
+    def load(self, batch: Records, decided: int = 0) -> None:
         """Load a batch; afterwards each of its records is counted as loaded or kept as a reject.
+
+        Args:
+            batch: the records.
+            decided: what stands before this place is decided already.
 
         Raises:
             LoadError: the server or the connection failed, or the table as a whole is refused.
         """
+        batch, segments = self._chosen(batch)
+        if batch.count and batch.record(0).offset < decided:
+            self._load_behind(batch, decided)
+            return
         with self._reading(batch.count):
-            self._load(batch, self._segments(batch))
+            self._load(batch, segments)
+        self._late.end(batch)
         self._limits.after_batch()
 
-    def _segments(self, batch: Records) -> list[Segment]:
+    def _load_behind(self, batch: Records, place: int) -> None:
+        for index in range(batch.count if batch.end > place else 0):
+            record = batch.record(index)
+            if record.offset >= place:
+                self.load_record(record)
+
+    def _chosen(self, batch: Records) -> tuple[Records, list[Segment]]:
+        """Return the records whose turn it is, and their segments."""
         rows = batch.rows
-        return (rows if isinstance(rows, Decoded) else self.decode(batch.data)).segments
+        decoded = rows if isinstance(rows, Decoded) else self.decode(batch.data)
+        chosen = batch if decoded.places is None else Chosen(batch, decoded.places)
+        return chosen, decoded.segments
 
     def fill(self, batch: Records, filling: Filling, waiting: Spool | None) -> bool:
         """Send a batch with others in one COPY, or nothing of it.
@@ -157,10 +179,10 @@ class Ladder:
         Raises:
             ThawedError: it, or one before it, was refused.
         """
-        segments = self._segments(batch)
+        batch, segments = self._chosen(batch)
         if self._options.sent_at_once(batch.count, len(batch.data)) < batch.count:
             return False
-        if waiting is None and (len(segments) != 1 or segments[0].codec is None):
+        if waiting is None and (len(segments) > 1 or any(s.codec is None for s in segments)):
             return False
         if _are_many(segments, batch.count):
             return False
@@ -177,6 +199,7 @@ class Ladder:
         if waiting is not None:
             for record in alone:
                 waiting.add(record)
+        self._late.end(batch)
         return True
 
     def load_record(self, record: RawRecord) -> None:
@@ -193,8 +216,11 @@ class Ladder:
 
     def damage(self, damage: Damage) -> None:
         """Keep bytes that are no record, unless only bare ``NaN`` keeps them from being one."""
+        fields = self._single.with_bare_numbers(damage.record.raw)
+        if not self._shapes.turns.takes_fields(fields):
+            self._late.leave(1)
+            return
         with self._reading(1):
-            fields = self._single.with_bare_numbers(damage.record.raw)
             if fields is None:
                 self._one_by_one.reject(damage.record, Reason(level="read", message=damage.reason))
             else:
@@ -215,13 +241,13 @@ class Ladder:
     def _load(self, batch: Records, segments: list[Segment]) -> None:
         whole = len(segments) == 1
         if self._inserter is not None and _are_many(segments, batch.count):
-            self._inserter.load(batch.record(index) for index in range(batch.count))
+            self._inserter.load(batch, partial(self._late.at, batch))
             return
         if len(segments) > _MOST_SEGMENTS and self._load_by_shape(batch, segments):
             return
         for segment in segments:
             if segment.codec is None:
-                self._one_by_one.load(batch.record(segment.start))
+                self._load_one(batch, segment.start)
             else:
                 self._load_rows(batch, segment, "batch" if whole else "split")
 
@@ -236,7 +262,7 @@ class Ladder:
             return False
         sends = [(group, group.rows) for group in groups]
         # One that is refused leaves it to the file's order to decide, row by row.
-        return self._sender.send(sends, "batch", batch.end) is None
+        return self._sender.send(sends, "batch", self._late.at(batch, batch.count).end) is None
 
     def _load_rows(self, batch: Records, segment: Segment, level: Level) -> None:
         """Load a segment by COPY, isolating the rows that are refused."""
@@ -245,25 +271,25 @@ class Ladder:
         while at < len(rows):
             part = rows[at : at + step]
             refused = self._sender.send(
-                [(segment, part)], level, _start(batch, segment, at + len(part))
+                [(segment, part)], level, self._start(batch, segment, at + len(part))
             )
             if refused is None:
                 at, step = at + len(part), min(step * _GROWTH, size)
                 continue
             level = "split"
             if refused.error is not None and segment.codec is not None:
-                columns, offset = segment.codec.columns, _start(batch, segment, at)
+                columns, offset = segment.codec.columns, self._start(batch, segment, at)
                 self._errors.check_rows(refused.error, columns, offset)
             isolated = self._isolate(batch, segment, at, refused)
             if isolated > at:
                 at, step = isolated, _GROWTH
             elif len(part) == 1:
-                self._one_by_one.load(batch.record(segment.start + at))
+                self._load_one(batch, segment.start + at)
                 at, step = at + 1, _GROWTH
             elif refused.row is None or refused.row >= len(part):
                 step = len(part) // 2
             elif self._load_before(batch, segment, at, at + refused.row):
-                self._one_by_one.load(batch.record(segment.start + at + refused.row))
+                self._load_one(batch, segment.start + at + refused.row)
                 at, step = at + refused.row + 1, min(max(refused.row, 1) * _GROWTH, size)
             else:
                 step = max(1, refused.row // 2)
@@ -272,20 +298,24 @@ class Ladder:
         """Load rows one by one if one of the first was refused; return how far that went."""
         if self._isolation is None or refused.row is None or refused.row >= SPARSE:
             return at
-        return self._isolation.load(batch, segment, at)
+        return self._isolation.load(batch, segment, at, partial(self._start, batch, segment))
 
     def _load_before(self, batch: Records, segment: Segment, start: int, end: int) -> bool:
         """Load the rows before the one that was refused; say whether they went in."""
         sends = [(segment, segment.rows[start:end])]
-        return (
-            start == end or self._sender.send(sends, "split", _start(batch, segment, end)) is None
-        )
+        after = self._start(batch, segment, end)
+        return start == end or self._sender.send(sends, "split", after) is None
 
+    def _start(self, batch: Records, segment: Segment, row: int) -> int:
+        """Return where in the file a segment's row begins; behind the last one, where that ends."""
+        index = segment.start + row
+        self._late.at(batch, index)
+        return batch.record(index).offset if index < batch.count else batch.end
 
-def _start(batch: Records, segment: Segment, row: int) -> int:
-    """Return where in the file a segment's row begins; behind the last one, where that ends."""
-    index = segment.start + row
-    return batch.record(index).offset if index < batch.count else batch.end
+    def _load_one(self, batch: Records, index: int) -> None:
+        """Load a record by itself, on the last two rungs."""
+        self._late.at(batch, index)
+        self._one_by_one.load(batch.record(index))
 
 
 def _are_many(segments: list[Segment], count: int) -> bool:

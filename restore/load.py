@@ -17,10 +17,12 @@ from restore.filling import Manner, ThawedError, filling
 from restore.inserted import ByInsert
 from restore.journal import waiting
 from restore.ladder import Ladder
-from restore.merged import destination_for, key_to_replace_by
+from restore.later import drawn_by_some
+from restore.merged import destination_for
 from restore.read import Batch
 from restore.reading import Reading
 from restore.record_errors import LONGEST_RUN
+from restore.sequences import set_sequences
 from restore.session import users_search_path
 from restore.shapes import Shapes
 from restore.shard_log import ShardLog, Unlogged
@@ -29,12 +31,11 @@ from restore.values import Converter
 from restore.writes import temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import psycopg
 
     from restore.batch import RawRecord
-    from restore.catalog import Column, Table
     from restore.destination import Destination
     from restore.filling import Filling
     from restore.limits import Limits
@@ -81,7 +82,8 @@ class TableLoad:
         self._converter = Converter(options.timezone)
         self._shapes = Shapes(load.table, self._converter, options.without)
         self._writes = load.writes
-        self._steady = _steady(conn, load.table, options)
+        self._drawn: frozenset[str] | None = None
+        self._steady = steady_defaults(conn, load.table, options)
         with may_write(conn):
             if options.on_conflict != "reject" and self._writes is None:
                 self._writes = temporary(conn)
@@ -113,6 +115,7 @@ class TableLoad:
         """
         self._converter.notes.clear()
         try:
+            self._take_turn(shard)
             with users_search_path(self._conn):
                 self._know_defaults()
                 return self._run(_Work(shard, report, rejects, tell), manner)
@@ -125,11 +128,20 @@ class TableLoad:
         finally:
             report.warnings += sorted(self._converter.notes)
 
+    def _take_turn(self, shard: Shard) -> None:
+        """Have the shard's records taken; before late ones, set the sequences beyond the others."""
+        table = self._load.table
+        if self._drawn is None:
+            self._drawn = drawn_by_some(table, self._load.file)
+        if shard.late:
+            set_sequences(self._conn, table)
+        self._shapes.turns.set(self._drawn, later=shard.late)
+
     def _know_defaults(self) -> None:
         """Learn the values of defaults, once, while users' code finds what it names."""
         if self._steady:
             with may_write(self._conn):
-                self._shapes.know(evaluate(self._conn, self._load.table, self._steady))
+                self._shapes.presence.know(evaluate(self._conn, self._load.table, self._steady))
             self._steady = ()
 
     def _run(self, work: _Work, manner: Manner) -> bool:
@@ -187,7 +199,7 @@ class TableLoad:
         """Load what is left to load of a shard by itself: all else of it is decided."""
         log = ShardLog(self._conn, self._load.table.oid, shard, report, rejects)
         log.resume(left)
-        records = waiting(self._conn, self._load.table.oid, shard.start, left.waited)
+        records = waiting(self._conn, self._load.table.oid, shard.key, left.waited)
         self._load_waiting(records, self.ladder(report, rejects, log), log, left.waited)
         log.end(holds=left.holds)
         return left.holds
@@ -213,8 +225,8 @@ class TableLoad:
             with contextlib.closing(ahead(items)) as left:
                 for found in left:
                     if isinstance(found, Batch):
-                        ladder.load(found)
-                    else:
+                        ladder.load(found, shard.decided)
+                    elif found.record.offset >= shard.decided:
                         ladder.damage(found)
                     reading.took(found)
             if report.decided != report.read:
@@ -284,14 +296,6 @@ def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool
         return False
     waiting.add(found.record, found.reason)
     return True
-
-
-def _steady(conn: psycopg.Connection, table: Table, options: Options) -> Sequence[Column]:
-    """Return the columns whose defaults are filled in; a key that is not there replaces nothing."""
-    if "copy" in options.without:
-        return ()
-    key = key_to_replace_by(table).columns if options.on_conflict == "replace" else ()
-    return [column for column in steady_defaults(conn, table) if column.name not in key]
 
 
 def _destination(

@@ -211,6 +211,10 @@ class Loading:
         self._tally.tell()
         if work.state.next_step != "finish":
             return
+        late = work.begin_late()
+        if late is not None:
+            self._tasks.add(work, late)
+            return
         parts = work.gather()
         work.report.note_change(work.load.file.change())
         self._tally.done(work)
@@ -235,6 +239,8 @@ class Loading:
         task = work.task(uncut(work.load.file))
         work.begin(task, last=True)
         crew.load(work, task)
+        while (left := self._tasks.take(wait=False)) is not None:
+            crew.load(*left)
 
     def _isolate_duplicates(
         self, work: TableWork, conn: psycopg.Connection, build: Callable[[], None]

@@ -63,6 +63,18 @@ class Packing:
         """Return a record's bytes."""
         return self.data[self.spans[2 * place] : self.spans[2 * place + 1]]
 
+    def chosen(self, places: Sequence[int]) -> Packing:
+        """Return what is left without the records at other places, which have no rows."""
+        numbers = {place: number for number, place in enumerate(places)}
+        return Packing(
+            self.data,
+            self.rows.chosen(places),
+            len(places),
+            [self.spans[2 * place + end] for place in places for end in (0, 1)],
+            [numbers[place] for place in self.declined if place in numbers],
+            frozenset(numbers[place] for place in self.hopeless if place in numbers),
+        )
+
 
 class Native:
     """Packs records of one shape.

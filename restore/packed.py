@@ -54,6 +54,11 @@ class Packed:
         found._parts = parts
         return found
 
+    def chosen(self, places: Sequence[int]) -> Packed:
+        """Return the rows at these places, where between them are only empty ones."""
+        [(rows, ends, _, _, ignored)] = self._parts
+        return Packed(rows, [ends[n] for n in places], [ignored[n] for n in places if ignored])
+
     def extend(self, others: Packed) -> None:
         """Put others behind these."""
         self._parts += others._parts

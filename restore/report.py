@@ -59,8 +59,9 @@ class TableReport(msgspec.Struct, kw_only=True):
     ``loaded`` is what ``levels`` sum up to, less ``taken_out``: rows that foreign keys forbade once
     all were in, which count as rejected. ``replaced`` of the loaded rows took the place of others
     in the table; ``skipped`` of the duplicates were left out because --on-conflict skip said so,
-    and are not in the rejects. ``cut_off``: the file ends before its end, so records may be missing
-    that nobody can count. ``error`` is set where the table's load stopped.
+    and are not in the rejects. ``late``: records that lack a value that a sequence gives, and were
+    left for later; they are read when it is their turn. ``cut_off``: the file ends before its end,
+    so records may be missing that nobody can count. ``error``: the table's load stopped.
     """
 
     table: str
@@ -73,6 +74,7 @@ class TableReport(msgspec.Struct, kw_only=True):
     rejected: int = 0
     replaced: int = 0
     skipped: int = 0
+    late: int = 0
     loaded: int = 0
     wall_s: float = 0.0
     cut_off: bool = False
@@ -157,12 +159,17 @@ class TableReport(msgspec.Struct, kw_only=True):
         if left:
             raise AssertionError(f"{self.table}: more rows left the table than came in")
 
-    def add(self, shard: TableReport) -> None:
-        """Add the counts of the next stretch of the table's file."""
+    @property
+    def passed(self) -> int:
+        """Records that were read, or left for later."""
+        return self.read + self.late
+
+    def add(self, shard: TableReport, before: int = 0) -> None:
+        """Add the counts of a stretch of the table's file, with so many records before it."""
         for one in shard.reasons:
-            first = None if one.first_ordinal is None else one.first_ordinal + self.read
+            first = None if one.first_ordinal is None else one.first_ordinal + before
             self._add_reason(msgspec.structs.replace(one, first_ordinal=first))
-        for name in ("read", "taken_out", "duplicates", "rejected", "replaced", "skipped"):
+        for name in ("read", "taken_out", "duplicates", "rejected", "replaced", "skipped", "late"):
             setattr(self, name, getattr(self, name) + getattr(shard, name))
         for level in get_args(Level):
             self.count_loaded(level, getattr(shard.levels, level))

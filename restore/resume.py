@@ -12,7 +12,7 @@ from restore import catalog
 from restore.errors import BackupError, LoadError, SchemaError
 from restore.journal import LoadedShard, LoadedTable, close_shards, read
 from restore.plan import make_plan
-from restore.shards import Gap, Left, Shard
+from restore.shards import LATE, Gap, Left, Shard
 from restore.window import WHITE
 
 if TYPE_CHECKING:
@@ -151,10 +151,12 @@ def take_up(conn: psycopg.Connection, work: TableWork, loaded: LoadedTable) -> N
         return
     work.rejects.keep(0)
     _remove_strays(work, loaded.shards)
-    open_shards = [shard for shard in loaded.shards if not shard.ended]
+    late = [shard for shard in loaded.shards if shard.start == LATE]
+    others = [shard for shard in loaded.shards if shard.start != LATE]
+    open_shards = [shard for shard in others if not shard.ended]
     close_shards(conn, loaded.table.oid, open_shards)
     # Of one that was noted before anything was decided there is nothing to go on with.
-    shards = [_closed(shard) for shard in loaded.shards if shard.report.read or shard.ended]
+    shards = [_closed(shard) for shard in others if shard.report.read or shard.ended]
     for shard in shards:
         left = None
         if shard.waited < shard.waiting:
@@ -168,6 +170,12 @@ def take_up(conn: psycopg.Connection, work: TableWork, loaded: LoadedTable) -> N
             )
         whole = Shard(shard.start, shard.stop, left=left)
         work.resume(whole, shard.report, shard.rejects_bytes, holds=shard.holds)
+    for shard in late:
+        if shard.ended:
+            whole = Shard(late=True)
+            work.resume(whole, shard.report, shard.rejects_bytes, holds=True)
+        elif shard.report.read:
+            work.resume_late(shard.report, shard.rejects_bytes, shard.position)
     work.gaps = list(_gaps(work.load.file, shards))
 
 

@@ -31,12 +31,14 @@ class Decoded:
     """A batch, decoded: its records as segments in file order.
 
     ``raws`` are their bytes, or ``spans`` where each starts and ends, where that was found.
+    ``places``: the segments hold only the records at these, and count these alone; None: all.
     """
 
     segments: list[Segment]
     count: int
     raws: list[msgspec.Raw] | None = None
     spans: Sequence[int] | None = None
+    places: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return self.count

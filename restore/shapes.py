@@ -18,6 +18,7 @@ from restore.columns import EXACT_UUID
 from restore.copy import ENCODE_ERRORS, packed
 from restore.decode import make_codec
 from restore.kinds import Shape, is_wide, kind_of, suspect
+from restore.later import Turns
 from restore.parted import extend
 from restore.presence import MOST_UNKNOWN, Presence, widened
 from restore.scan import DECODE_ERRORS
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     # What makes of a codec's decoded rows those of a segment.
     _Form = Callable[["Codec", list[Any]], "Rows"]
 
-    from restore.absent import Default
     from restore.catalog import Column, Table
     from restore.decode import Codec
     from restore.native import Packing
@@ -66,6 +66,8 @@ class Shapes:
         minds_nul: a record that may hold the character NUL, which no text of PostgreSQL's can, is
             parted from the others. To look for it takes a tenth of the time of a decoding, so it is
             minded only once a COPY was refused for it.
+        presence: knows the values of defaults.
+        turns: says of which records it is the turn; the others are left out.
     """
 
     def __init__(
@@ -73,21 +75,18 @@ class Shapes:
     ) -> None:
         self._without = without
         self.minds_nul = False
+        self.turns = Turns()
         self._columns = tuple(column for column in table.columns if not column.generated)
         self._by_name = {column.name: column for column in self._columns}
         self._generated = frozenset(c.name for c in table.columns if c.generated)
-        self._presence = Presence(c.name for c in self._columns if c.has_default)
+        self.presence = Presence(c.name for c in self._columns if c.has_default)
         self._converter = converter
         self._codecs: dict[Shape, Codec] = {}
         self._plain = {column.name: _plain_decoder(column) for column in self._columns}
-        self._usual = Shape(self._presence.optional, frozenset(), self._generated)
+        self._usual = Shape(self.presence.optional, frozenset(), self._generated)
         self._see_usual()
         # The last batch did not decode at once: then the next one is not even tried so.
         self._troubled = False
-
-    def know(self, defaults: dict[str, Default]) -> None:
-        """Take the values of defaults, before anything is decoded."""
-        self._presence.know(defaults)
 
     def decode(self, data: bytes) -> Decoded:
         """Decode a JSON array of records.
@@ -98,8 +97,8 @@ class Shapes:
         decoded = self._decode_packed(data)
         if decoded is not None:
             return decoded
-        nul = self._holds_nul(data)
-        if not (nul or self._troubled or self._suspect_at_once(data)):
+        nul, usual_takes = self._holds_nul(data), self.turns.takes_named(self._usual.named)
+        if usual_takes and not (nul or self._troubled or self._suspect_at_once(data)):
             try:
                 codec = self._codec(self._usual)
                 rows = codec.decode(data)
@@ -107,10 +106,13 @@ class Shapes:
             except DECODE_ERRORS:
                 pass
         views = _raws.decode(data)
-        raws = list(map(bytes, views))
+        raws, places = list(map(bytes, views)), None
+        if self.turns.names:
+            places = [n for n, raw in enumerate(raws) if self.turns.takes(raw)]
+            raws = [raws[n] for n in places]
         segments = self._sort(raws, careful=nul or self._suspect(data))
         self._troubled = len(segments) > 1
-        return Decoded(segments, len(raws), views)
+        return Decoded(segments, len(views), views, places=places)
 
     def _decode_packed(self, data: bytes) -> Decoded | None:
         """Decode in C what that takes, and the other records as ever; None: it takes none."""
@@ -119,11 +121,15 @@ class Shapes:
             found = codec.native.pack(data) if codec.native is not None else None
             if found is None:
                 break
+            size, spans = found.count, found.spans
+            places = self.turns.places(found, self._usual.named)
+            if places is not None:
+                found = found.chosen(places)
             segments = self._part_packed(codec, found)
             odd = [found[s.start] for s in segments if s.codec is None]
             if rounds == _MOST_ROUNDS or not self._learn(odd, found.count):
                 segments = self._by_own_shapes(segments, found, _packed, alone=found.hopeless)
-                return Decoded(segments, found.count, spans=found.spans)
+                return Decoded(segments, size, spans=spans, places=places)
         return None
 
     def _part_packed(self, codec: Codec, found: Packing) -> list[Segment]:
@@ -152,7 +158,7 @@ class Shapes:
         codec = self._codecs.get(shape)
         if codec is None:
             codec = self._codecs[shape] = make_codec(
-                self._columns, shape, self._converter, self._without, self._presence.defaults
+                self._columns, shape, self._converter, self._without, self.presence.defaults
             )
         return codec
 
@@ -183,16 +189,16 @@ class Shapes:
         That a record lacks what can be filled is worth learning of one.
         """
         before, few = self._usual, len(odd) * _WORTH_LEARNING < records
-        if not odd or (few and not self._presence.may_learn(before)):
+        if not odd or (few and not self.presence.may_learn(before)):
             return False
         step = len(odd) // _MOST_LEARNED | 1
         shapes = [shape for shape in map(self._shape_of, odd[::step]) if shape is not None]
         if not shapes:
             return False
         all_odd = len(odd) == records
-        usual = self._presence.learn_filled(before, shapes, all_odd=all_odd)
+        usual = self.presence.learn_filled(before, shapes, all_odd=all_odd)
         if not few:
-            usual = self._presence.learn_named(usual, shapes, records / (2 * step))
+            usual = self.presence.learn_named(usual, shapes, records / (2 * step))
             usual = widened(usual, shapes)
         self._usual = usual
         self._see_usual()
@@ -215,7 +221,7 @@ class Shapes:
             if not self._is_plain(self._by_name[name], bytes(record[name]))
         }
         return Shape(
-            frozenset(names & self._presence.optional),
+            frozenset(names & self.presence.optional),
             self._usual.wide | wide,
             self._usual.unknown | (names - self._by_name.keys()),
         )
@@ -254,7 +260,7 @@ class Shapes:
                 # A value of another form is converted sooner than a codec is made for it.
                 if shape is None or shape.wide != self._usual.wide:
                     continue
-                shape = self._presence.own(self._usual, shape)
+                shape = self.presence.own(self._usual, shape)
                 if shape == self._usual:
                     continue
                 if len(shape.unknown) > MOST_UNKNOWN or len(self._codecs) > _MOST_CODECS:

@@ -95,7 +95,7 @@ class ShardLog:
         self._report = report
         self._rejects = rejects
         self._hashed = _Hashed()
-        self._position = shard.start
+        self._position = shard.decided or shard.start
         self._waiting, self._waited = 0, 0
         self._alone = False
 
@@ -124,7 +124,7 @@ class ShardLog:
             holds: another shard may begin where this one ends.
         """
         rows = [
-            (self._oid, self._shard.start, number, r.offset, r.ordinal, r.raw, reason)
+            (self._oid, self._shard.key, number, r.offset, r.ordinal, r.raw, reason)
             for number, (r, reason) in enumerate(spool)
         ]
         with self._conn.cursor() as cursor:
@@ -158,7 +158,7 @@ class ShardLog:
         report = replace(self._report, read=self._report.decided)
         note = {
             "oid": self._oid,
-            "start": self._shard.start,
+            "start": self._shard.key,
             "stop": self._shard.end,
             "position": position,
             "ended": ended,

@@ -57,6 +57,10 @@ class Left:
     hash: str
 
 
+# What stands for the start of records that are loaded later, wherever they are.
+LATE = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """A stretch of a table file, decompressed; the file itself where it is not cut.
@@ -69,6 +73,8 @@ class Shard:
         disk_bytes: how many of the file's bytes on the disk it stands for.
         fault: why the file ends before its end, as ``TableStream.fault``.
         left: no more than this is left to load of it; None: all.
+        late: it is the records of the whole file that were left for later.
+        decided: such records before this place are decided.
     """
 
     start: int = 0
@@ -78,6 +84,13 @@ class Shard:
     disk_bytes: int = 0
     fault: str | None = None
     left: Left | None = None
+    late: bool = False
+    decided: int = 0
+
+    @property
+    def key(self) -> int:
+        """What tells it from the table's other shards."""
+        return LATE if self.late else self.start
 
     @property
     def is_whole(self) -> bool:

@@ -15,7 +15,7 @@ from restore.origins import Kept
 from restore.reading import Counts
 from restore.rejects import RejectFile
 from restore.report import TableReport
-from restore.shards import WHOLE
+from restore.shards import LATE, WHOLE, Shard
 from restore.table_state import TableState
 from restore.values import Converter
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from restore.options import Options
     from restore.plan import Load
-    from restore.shards import Gap, Shard
+    from restore.shards import Gap
     from restore.table_state import Event, Phase
 
 
@@ -94,14 +94,16 @@ class TableWork:
     _counts: dict[int, Counts] = field(default_factory=dict)
     _tasks: dict[int, Task] = field(default_factory=dict)
     _left: list[Task] = field(default_factory=list)
+    _late: Task | None = None
 
     def task(self, shard: Shard) -> Task:
         """Return the task of a shard."""
         names = (self.report.schema, self.report.table)
         fresh = self.manner.fresh and shard.is_whole and not self.resumed
-        manner = replace(self.manner, fresh=fresh)
+        # Those that a sequence numbers are numbered in their order.
+        manner = Manner() if shard.late else replace(self.manner, fresh=fresh)
         mine = 0 if self.resumed else None
-        part = self.part(shard.start)
+        part = self.part(shard.key)
         return Task(self.load, shard, *names, self.folder, part, manner, rejects_bytes=mine)
 
     def kept(self, options: Options) -> Kept:
@@ -122,11 +124,11 @@ class TableWork:
         counts = msgspec.json.encode(report)
         task = replace(self.task(shard), counts=counts, rejects_bytes=rejects_bytes)
         task.rejects().close()  # what was written there behind these is done again
-        self._tasks[shard.start] = task
-        self._counts[shard.start] = Counts(report)
-        self.state.take(shard.start, last=False)
+        self._tasks[shard.key] = task
+        self._counts[shard.key] = Counts(report)
+        self.state.take(shard.key, last=False)
         if shard.left is None:
-            self.state.end(shard.start, holds=holds or shard.end is None)
+            self.state.end(shard.key, holds=holds or shard.end is None)
         else:
             self._left.append(task)
 
@@ -139,12 +141,31 @@ class TableWork:
         """Yield the tasks of shards of which something is left to load."""
         yield from self._left
 
+    def begin_late(self) -> Task | None:
+        """Take the task of the records that were left for later; None: there are none."""
+        if LATE in self._tasks or not any(counts.report.late for counts in self._counts.values()):
+            return None
+        task = self._late or self.task(Shard(disk_bytes=self.load.file.disk_bytes, late=True))
+        self.begin(task, last=True)
+        return task
+
+    def resume_late(self, report: TableReport, rejects_bytes: int, decided: int) -> None:
+        """Take note that of the records that were left for later some were loaded before.
+
+        Raises:
+            LoadError: rejects that were kept of it are gone.
+        """
+        shard = Shard(disk_bytes=self.load.file.disk_bytes, late=True, decided=decided)
+        counts = msgspec.json.encode(report)
+        self._late = replace(self.task(shard), counts=counts, rejects_bytes=rejects_bytes)
+        self._late.rejects().close()  # what was written there behind these is done again
+
     def begin(self, task: Task, *, last: bool) -> None:
         """Note that a task is taken; ``last``: it is the last of the table's."""
         if self.started is None:
             self.started = time.monotonic()
-        self._tasks[task.shard.start] = task
-        self.state.take(task.shard.start, last=last)
+        self._tasks[task.shard.key] = task
+        self.state.take(task.shard.key, last=last)
 
     def begin_nothing(self) -> None:
         """Note that nothing is left to load."""
@@ -159,9 +180,9 @@ class TableWork:
             counts: its counts so far.
             holds: whether it ended where the next one begins; None: it is not loaded yet.
         """
-        self._counts[shard.start] = counts
+        self._counts[shard.key] = counts
         if holds is not None:
-            self.state.end(shard.start, holds=holds or shard.end is None)
+            self.state.end(shard.key, holds=holds or shard.end is None)
 
     def counts(self) -> list[Counts]:
         """Return how far the shards are that are not part of ``report`` yet."""
@@ -185,11 +206,14 @@ class TableWork:
         """
         parts: list[tuple[Path, int | None]] = []
         known = True
-        for start in sorted(self._tasks):
-            before, counts = self.report.read, self._counts.get(start)
-            parts.append((self.folder / self.part(start), before if known else None))
+        for start in sorted(self._tasks, key=lambda start: (start == LATE, start)):
+            # What is loaded later is read from the start of the file.
+            before = 0 if start == LATE else self.report.passed
+            counts = self._counts.get(start)
+            numbered = known or start == LATE
+            parts.append((self.folder / self.part(start), before if numbered else None))
             if counts is not None:
-                self.report.add(counts.report)
+                self.report.add(counts.report, before)
             known = known and self.state.has_ended(start)
         self._end()
         for part, read_before in parts:
@@ -237,7 +261,7 @@ class TableWork:
         remove(task.folder / task.part for task in self._tasks.values())
         self.rejects.forget()
         self.report.forget()
-        self.manner, self.gaps, self._left = Manner(), [WHOLE], []
+        self.manner, self.gaps, self._left, self._late = Manner(), [WHOLE], [], None
         self.state.phase = phase
         self.state.forget_shards()
         self._end()

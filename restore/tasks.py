@@ -33,6 +33,7 @@ class Tasks:
         self._cut = cut
         self._open: tuple[TableWork, Iterator[Task]] | None = None
         self._ahead: Task | None = None
+        self._added: list[tuple[TableWork, Task]] = []
         self._changed = threading.Condition()
         self._stopped = False
 
@@ -58,6 +59,12 @@ class Tasks:
                 self._changed.wait()
         return None
 
+    def add(self, work: TableWork, task: Task) -> None:
+        """Hand out one more task, of a table whose others are loaded; it is begun already."""
+        with self._changed:
+            self._added.append((work, task))
+            self._changed.notify_all()
+
     def done(self, oid: int) -> None:
         """Note that a table is loaded: others may have waited for it."""
         with self._changed:
@@ -72,6 +79,8 @@ class Tasks:
             self._changed.notify_all()
 
     def _next(self) -> tuple[TableWork, Task] | None:
+        if self._added:
+            return self._added.pop(0)
         while True:
             if self._open is None:
                 ready = [w for w in self._waiting if not self._waits.get(w.load.table.oid)]

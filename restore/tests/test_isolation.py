@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from restore.tests.target import Target
 
 # Values that only the server reads, or that stand for no more than one record in most files.
-LITERALS = {
+LITERALS: dict[str, list[Any]] = {
     "boolean": ["yes", "t", "off", "true", None],
     "date": ["2024/01/31", "20240131", "January 8, 1999", "infinity"],
     "timestamp": ["2024-01-01 00:00:00 UTC", "2024/01/01 05:00 +03", "0001-01-01T00:00:00+05:00"],
