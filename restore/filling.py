@@ -60,10 +60,12 @@ class Manner:
     Args:
         fresh: it is all of its file, and its table is emptied in the same transaction.
         orderless: nothing depends on the order of its rows: odd records wait for the end.
+        ordered: its rows are numbered in their order: the first odd record ends the COPY.
     """
 
     fresh: bool = False
     orderless: bool = False
+    ordered: bool = False
 
 
 def may_be_fresh(conn: psycopg.Connection, oids: Iterable[int]) -> set[int]:

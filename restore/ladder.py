@@ -146,7 +146,7 @@ class Ladder:
             LoadError: the server or the connection failed, or the table as a whole is refused.
         """
         batch, segments = self._chosen(batch)
-        if batch.count and batch.record(0).offset < decided:
+        if decided and batch.count and batch.record(0).offset < decided:
             self._load_behind(batch, decided)
             return
         with self._reading(batch.count):

@@ -100,8 +100,9 @@ class TableWork:
         """Return the task of a shard."""
         names = (self.report.schema, self.report.table)
         fresh = self.manner.fresh and shard.is_whole and not self.resumed
-        # Those that a sequence numbers are numbered in their order.
-        manner = Manner() if shard.late else replace(self.manner, fresh=fresh)
+        manner = replace(self.manner, fresh=fresh)
+        if shard.late:
+            manner = Manner(ordered=manner.orderless and not shard.decided)
         mine = 0 if self.resumed else None
         part = self.part(shard.key)
         return Task(self.load, shard, *names, self.folder, part, manner, rejects_bytes=mine)
