@@ -90,8 +90,8 @@ def _grown(of: Callable[[], Any]) -> int:
         tracemalloc.stop()
 
 
-def field(name: str, kind: str | None, *labels: bytes) -> Any:
-    return (name.encode(), kind, False, False, False, -1, -1, labels)
+def field(name: str, kind: str | None, *labels: bytes, fill: bytes | None = None) -> Any:
+    return (name.encode(), kind, False, False, fill, False, -1, -1, labels)
 
 
 _LONG = "x" * 90
@@ -128,6 +128,15 @@ def test_a_value_for_which_there_is_no_room(kind: str) -> None:
     assert found is not None
     assert found[3] == b"", "declined"
     assert check(lambda: packer.pack(data), same=tuple.__eq__) > 8
+
+
+def test_what_is_put_for_an_absent_field_and_has_no_room() -> None:
+    fill = b"\0\0\x10\0" + b"x" * 4096
+    packer = _pack.Packer((field("n", "int4"), field("t", "text", fill=fill)))
+    found = packer.pack(b'[{"n":1},{"t":"a"}]')
+    assert found is not None
+    assert fill in found[0]
+    assert check(lambda: packer.pack(b'[{"n":1},{"t":"a"}]'), same=tuple.__eq__) > 8
 
 
 def test_a_batch_whose_records_are_packed_declined_and_hopeless() -> None:
