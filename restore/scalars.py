@@ -34,6 +34,9 @@ _NAME_BYTES = 63
 _FLOAT4_OVERFLOW, _FLOAT4_UNDERFLOW = 2.0**128 - 2.0**103, 2.0**-150
 _SHOWN = 60
 _EXPECTED_BYTES = "expected base64, hex or a buffer"
+# PostgreSQL's encode breaks lines by LF, MIME by CR and LF, and some tools indent them.
+_NO_LINE_BREAKS = str.maketrans("", "", "\r\n\t ")
+_OF_BASE64URL = str.maketrans("-_", "+/")
 _exact = decimal.Context(
     prec=decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[decimal.Inexact]
 )
@@ -237,16 +240,36 @@ def bytes_from_json(_: Column, raw: bytes) -> bytes | None:
     """
     try:
         if raw[:1] == b'"' and b"\\" not in raw:
-            return binascii.a2b_base64(raw[1:-1], strict_mode=True)
+            return _base64(raw[1:-1].decode())
         match msgspec.json.decode(raw):
             case str(value) if value.startswith("\\x"):
                 return bytes.fromhex(value[2:])
             case str(value):
-                return binascii.a2b_base64(value, strict_mode=True)
+                return _base64(value)
             case {"type": "Buffer", "data": list(numbers)} | list(numbers):
                 return bytes(numbers)
             case dict(items) if list(items) == [str(n) for n in range(len(items))]:
                 return bytes(items.values())
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise LossError(f"these are no bytes ({error}): {_EXPECTED_BYTES}") from error
     raise LossError(f"these are no bytes: {_EXPECTED_BYTES}")
+
+
+def _base64(text: str) -> bytes:
+    """Decode base64 or base64url, with or without line breaks and padding.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    digits = text.translate(_NO_LINE_BREAKS)
+    if "-" in digits or "_" in digits:
+        if "+" in digits or "/" in digits:
+            raise ValueError("the digits of base64 and of base64url are mixed")
+        digits = digits.translate(_OF_BASE64URL)
+    is_padded = digits.endswith("=")
+    padded = digits if is_padded else digits + "=" * (-len(digits) % 4)
+    decoded = binascii.a2b_base64(padded, strict_mode=True)
+    # A word that is no base64 may look as if only its padding were missing.
+    if not is_padded and binascii.b2a_base64(decoded, newline=False).decode() != padded:
+        raise ValueError("bits are left over")
+    return decoded

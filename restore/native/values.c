@@ -366,12 +366,23 @@ base64_digit(uint8_t c)
     return meanings[c];
 }
 
+/* The escapes of line breaks, which stand between groups of four digits in what encode of PostgreSQL
+ * and MIME write. */
+static Text
+skip_line_breaks(Text p, Text end)
+{
+    while (end - p >= 2 && p[0] == '\\' && (p[1] == 'n' || p[1] == 'r')) {
+        p += 2;
+    }
+    return p;
+}
+
 /* Base64 with its padding, and no bits that are left over: RFC 4648. */
 static Outcome
 put_bytea(Out *out, const Column *Py_UNUSED(column), Span value)
 {
     Span text = inside(value);
-    if (!is_string(value) || (text.end - text.start) % 4 != 0) {
+    if (!is_string(value)) {
         return DECLINED;
     }
     size_t size = (size_t)(text.end - text.start) / 4 * 3;
@@ -381,11 +392,14 @@ put_bytea(Out *out, const Column *Py_UNUSED(column), Span value)
     uint8_t *size_at = out->at;
     out->at += 4;
     int pad = 0;
-    for (Text p = text.start; p < text.end; p += 4) {
+    for (Text p = text.start; p < text.end; p = skip_line_breaks(p + 4, text.end)) {
+        if (text.end - p < 4) {
+            return DECLINED;
+        }
         int a = base64_digit(p[0]), b = base64_digit(p[1]);
         int c = base64_digit(p[2]), d = base64_digit(p[3]);
         if ((a | b | c | d) < 0) {
-            if (text.end - p > 4 || p[3] != '=' || (a | b) < 0) {
+            if (skip_line_breaks(p + 4, text.end) != text.end || p[3] != '=' || (a | b) < 0) {
                 return DECLINED;
             }
             pad = p[2] == '=' ? 2 : 1;
