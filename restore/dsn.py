@@ -1,47 +1,45 @@
-"""Connection strings: is it one, and how it reads without its password."""
+"""Connection strings: is it one, how libpq takes it, and how it reads without its password."""
 
 from __future__ import annotations
 
+import difflib
+import functools
 import re
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from restore.errors import UsageError
 
 _PORTS = re.compile(r"[\d,]*")
-_URL = re.compile(r"(?P<start>postgres(?:ql)?)(?:\+\w+)?://(?P<rest>.*)", re.DOTALL)
-_URL_PASSWORD = re.compile(r"^(\w+://[^:/@?]*):[^@/]*@")
+_URL = re.compile(
+    r"(?:jdbc:)?(?P<start>postgres(?:ql)?)(?P<driver>\+\w+)?://(?P<rest>.*)", re.DOTALL
+)
+_URL_PASSWORD = re.compile(r"^([\w+:]+://[^:/@?]*):[^@/]*@")
 _SECRETS = (
     (re.compile(r"(://).*@", re.DOTALL), r"\1...@"),
     (re.compile(r"(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE), r"\1..."),
 )
 _POOLER = "pgbouncer"
-# What Prisma writes into its URLs for itself; libpq refuses a parameter that it does not know.
-_PRISMA = frozenset(
-    {
-        "connection_limit",
-        "max_connection_lifetime",
-        "max_idle_connection_lifetime",
-        _POOLER,
-        "pool_timeout",
-        "schema",
-        "single_use_connections",
-        "socket_timeout",
-        "sslaccept",
-        "sslidentity",
-        "statement_cache_size",
-    }
-)
+_SCHEMAS = ("schema", "currentSchema")  # Prisma's, JDBC's
+# libpq refuses a parameter that it does not know. Without one that is like one of these, a restore
+# might go elsewhere, or over a connection that is less secure than was asked for.
+_STEERING = re.compile(r"(?i:ssl|tls|host|port|dbname|user|pass|service|auth|session|options)")
+_INSTEAD = "leave it out, or write what it says as a parameter of libpq"
+_PARAMETER = re.compile(r"\w[\w.-]*", re.ASCII)
+_CLOSE = 0.8
+# Parameters about TLS without which a connection is as secure.
+_HARMLESS = frozenset({"uselibpqcompat", "sslidentity"})
+_ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
+_UNENCRYPTED = frozenset({"0", "disable", "false", "no", "off"})
+_SYSTEM_FROM = 160_000  # from this version on libpq can use the system's certificates
 
 
 def checked(dsn: str, origin: str = "--dsn") -> str:
-    """Return a connection string, if this is one, without what other programs add for themselves.
-
-    That is what Prisma (``?schema=public``) and SQLAlchemy (``postgresql+psycopg://``) add; only
-    ``pgbouncer=true`` stays, which ``for_libpq`` takes out.
+    """Return a connection string, if this is one that ``for_libpq`` can translate.
 
     What libpq says of a bad one may quote parts of it, and a password with an unquoted ``@`` or
     ``/`` in it comes out as a host or a port: so it is refused in our own words.
@@ -51,19 +49,35 @@ def checked(dsn: str, origin: str = "--dsn") -> str:
         origin: the option, the variable or the setting that gave it.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is none, or a parameter that is not known may not be left out.
     """
-    bare = for_libpq(dsn)
+    url = _translated(dsn)
     try:
-        parts = dict(conninfo_to_dict(bare))
+        parts = dict(conninfo_to_dict(url.text))
     except psycopg.ProgrammingError:
         parts = {"port": "?"}
-    if not _PORTS.fullmatch(str(parts.get("port") or "")) or _has_stray_at(bare):
+    # The rest of a password with an unquoted "?" would be a parameter.
+    is_torn = bool(url.left_out) and "@" in dsn.partition("?")[2]
+    is_named = all(map(_PARAMETER.fullmatch, url.left_out)) and not is_torn
+    if not _PORTS.fullmatch(str(parts.get("port") or "")) or _has_stray_at(dsn) or not is_named:
         raise UsageError(
             f"{origin} is no connection string: write postgresql://user@host:5432/database, special"
             " characters as %XX, the password better in PGPASSWORD"
         )
-    return _without(dsn, _PRISMA - {_POOLER}) if names_pooler(dsn) else bare
+    for name in sorted(set(url.left_out) - _HARMLESS):
+        close = difflib.get_close_matches(name.lower(), _keywords(), n=1, cutoff=_CLOSE)
+        if _STEERING.search(" ".join([name, *close])):
+            raise UsageError(
+                f"{origin} has the parameter {name}, which libpq does not know:"
+                f" {f'did you mean {close[0]}?' if close else _INSTEAD}"
+            )
+    return dsn
+
+
+def dsn_warnings(dsn: str) -> list[str]:
+    """Return a line that names the parameters of a URL that are left out, if there are any."""
+    names = ", ".join(dict.fromkeys(_translated(dsn).left_out))
+    return [f"left out of the URL, as libpq does not know it: {names}"] if names else []
 
 
 def _has_stray_at(dsn: str) -> bool:
@@ -80,8 +94,9 @@ def _has_stray_at(dsn: str) -> bool:
 
 
 def schema_named(dsn: str) -> str | None:
-    """Return the schema that a URL of Prisma's names, if it does."""
-    return dict(parse_qsl(dsn.partition("?")[2])).get("schema") if _URL.match(dsn) else None
+    """Return the schema that a URL of Prisma's or JDBC's names, if it does."""
+    query = _query(dsn)
+    return next((query[name] for name in _SCHEMAS if name in query), None)
 
 
 def without_password(dsn: str) -> str:
@@ -90,7 +105,7 @@ def without_password(dsn: str) -> str:
     if "password" not in parts:
         return dsn
     rest = {name: value for name, value in parts.items() if name != "password"}
-    bare = _without(dsn, frozenset({"password"}), keeping_start=True)
+    bare = _without_parameter(dsn, "password")
     for shorter in (_URL_PASSWORD.sub(r"\1@", dsn), _URL_PASSWORD.sub(r"\1@", bare)):
         if shorter != dsn and _parts(shorter) == rest:
             return shorter
@@ -120,27 +135,76 @@ def looks_like_one(text: str) -> bool:
 
 def names_pooler(dsn: str) -> bool:
     """Tell whether a URL says, as Prisma's do, that it leads through PgBouncer."""
-    query = dict(parse_qsl(dsn.partition("?")[2])) if _URL.match(dsn) else {}
-    return query.get(_POOLER, "").lower() == "true"
+    return _query(dsn).get(_POOLER, "").lower() == "true"
 
 
 def for_libpq(dsn: str) -> str:
     """Return a connection string as libpq takes it."""
-    return _without(dsn, _PRISMA)
+    return _translated(dsn).text
 
 
-def _without(dsn: str, names: frozenset[str], *, keeping_start: bool = False) -> str:
-    """Return a URL without these parameters, and its scheme as libpq knows it, unless kept."""
+class _Translated(NamedTuple):
+    """A connection string as libpq takes it, and the parameters that it does not know."""
+
+    text: str
+    left_out: list[str]
+
+
+def _translated(dsn: str) -> _Translated:
+    """Translate a URL as Prisma, SQLAlchemy, JDBC, node-postgres and asyncpg write them."""
     match = _URL.fullmatch(dsn)
     if match is None:
-        return dsn
+        return _Translated(dsn, [])
     rest, _, query = match["rest"].partition("?")
     pairs = parse_qsl(query, keep_blank_values=True)
-    kept = [(name, value) for name, value in pairs if name not in names]
-    if len(kept) < len(pairs):
+    tls = _tls(dict(pairs), is_asked=match["driver"] == "+ssl")
+    kept = [(name, value) for name, value in pairs if name in _keywords() and name not in tls]
+    kept += tls.items()
+    if kept != pairs:
         query = urlencode(kept, quote_via=quote)
-    start = dsn.partition("://")[0] if keeping_start else match["start"]
-    return f"{start}://{rest}{'?' * bool(query)}{query}"
+    text = f"{match['start']}://{rest}{'?' * bool(query)}{query}"
+    known = _keywords() | {"ssl", "sslaccept", *_SCHEMAS, _POOLER}
+    return _Translated(text, [name for name, _ in pairs if name not in known])
+
+
+def _tls(query: dict[str, str], *, is_asked: bool) -> dict[str, str]:
+    """Return libpq's parameters for what others ask of TLS; never less than they do.
+
+    Args:
+        query: the URL's parameters.
+        is_asked: its scheme asks for TLS.
+    """
+    mode, ssl = query.get("sslmode"), query.get("ssl", "")
+    if query.get("sslaccept") == "strict":
+        system = {"sslrootcert": "system"} if pq.version() >= _SYSTEM_FROM else {}
+        given = {"sslrootcert": query["sslrootcert"]} if "sslrootcert" in query else system
+        return {"sslmode": "verify-full", **given}
+    if ssl in _ENCRYPTED and mode not in _ENCRYPTED:
+        return {"sslmode": ssl}
+    is_asked = is_asked or bool(ssl and ssl.lower() not in _UNENCRYPTED)
+    if mode == "no-verify" or (is_asked and mode not in _ENCRYPTED):
+        return {"sslmode": "require"}
+    return {}
+
+
+@functools.cache
+def _keywords() -> frozenset[str]:
+    """Return the parameters that libpq knows."""
+    return frozenset(each.keyword.decode() for each in pq.Conninfo.get_defaults())
+
+
+def _query(dsn: str) -> dict[str, str]:
+    return dict(parse_qsl(dsn.partition("?")[2])) if _URL.match(dsn) else {}
+
+
+def _without_parameter(dsn: str, name: str) -> str:
+    """Return a URL without a parameter, otherwise as it was given."""
+    start, _, query = dsn.partition("?")
+    if _URL.fullmatch(dsn) is None or name not in _query(dsn):
+        return dsn
+    pairs = parse_qsl(query, keep_blank_values=True)
+    query = urlencode([pair for pair in pairs if pair[0] != name], quote_via=quote)
+    return f"{start}{'?' * bool(query)}{query}"
 
 
 def _parts(dsn: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from restore.advice import next_steps
 from restore.aftermath import checkpoint_warning, forced_checkpoints, stale_views
 from restore.backup import find_backup
 from restore.catalog import read_tables
+from restore.dsn import dsn_warnings
 from restore.errors import Interrupted, LostError, RestoreError
 from restore.job import Job
 from restore.locks import lock_error
@@ -109,6 +110,7 @@ def _attempt(options: Options, watch: Watcher, confirm: Confirm | None) -> _Done
         dry_run=options.dry_run,
         native=native.is_used(options.without),
     )
+    report.warnings += dsn_warnings(options.dsn)
     with connect_for(options) as conn:
         try:
             prepared = prepare(conn, backup, options, report, confirm)

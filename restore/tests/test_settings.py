@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from restore import dsn
 from restore.arguments import parse
@@ -217,17 +218,67 @@ def test_a_retry_appends_and_takes_no_more_than_it_can_use() -> None:
         ("postgresql+psycopg://u@h/d", "postgresql://u@h/d", None),
         (
             "postgres://u@h/d?pgbouncer=true&schema=app&pool_timeout=5",
-            "postgres://u@h/d?pgbouncer=true",
+            "postgres://u@h/d",
             "app",
         ),
         ("postgresql://u@h/d?pgbouncer=false", "postgresql://u@h/d", None),
+        ("jdbc:postgresql://h/d?user=u&currentSchema=app", "postgresql://h/d?user=u", "app"),
+        ("postgresql+asyncpg://u@h/d?supa=x&port=5", "postgresql://u@h/d?port=5", None),
         ("host=h dbname='a b'", "host=h dbname='a b'", None),
     ],
 )
 def test_urls_as_others_write_them(given: str, used: str, schema: str | None) -> None:
     told = settled("--dsn", given).options
-    assert (told.dsn, told.schema) == (used, schema)
+    assert (dsn.for_libpq(told.dsn), told.schema) == (used, schema)
     assert settled("--dsn", given, "--schema", "mine").options.schema == "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "mode"),
+    [
+        ("postgresql://h/d?ssl=true", "require"),
+        ("postgresql://h/d?ssl=1&sslmode=prefer", "require"),
+        ("postgresql://h/d?ssl=verify-full", "verify-full"),
+        ("postgresql://h/d?ssl=true&sslmode=verify-ca", "verify-ca"),
+        ("postgresql://h/d?sslmode=no-verify&uselibpqcompat=true", "require"),
+        ("postgres+ssl://h/d", "require"),
+        ("postgresql://h/d?sslmode=prefer&sslaccept=strict", "verify-full"),
+        ("postgresql://h/d?sslmode=require&sslaccept=accept_invalid_certs", "require"),
+        ("postgresql://h/d?ssl=false", None),
+    ],
+)
+def test_what_a_url_asks_of_tls_is_never_weakened(given: str, mode: str | None) -> None:
+    assert conninfo_to_dict(dsn.for_libpq(dsn.checked(given))).get("sslmode") == mode
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("sslmod=verify-full", "the parameter sslmod, .*did you mean sslmode"),
+        ("SSLMODE=require", "the parameter SSLMODE, .*did you mean sslmode"),
+        ("sslfactory=x", "the parameter sslfactory, .*leave it out"),
+        ("hostname=x", "the parameter hostname"),
+        ("s3%20cret=x", "no connection string"),
+    ],
+)
+def test_a_parameter_that_may_steer_is_not_left_out(query: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        settled("--dsn", f"postgresql://u@h/d?{query}")
+
+
+def test_what_may_be_the_rest_of_a_password_is_not_shown() -> None:
+    with pytest.raises(UsageError, match="no connection string") as caught:
+        settled("--dsn", "postgresql://u:12?s3cret=x@h/d")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_what_is_left_out_of_a_url_is_named_once() -> None:
+    query = "connection_limit=5&supa=base-pooler.x&supa=y&schema=app&connectTimeout=3"
+    assert dsn.dsn_warnings(f"postgresql://u@h/d?{query}") == [
+        "left out of the URL, as libpq does not know it: connection_limit, supa, connectTimeout"
+    ]
+    assert dsn.dsn_warnings("postgresql://u@h/d?schema=app&sslmode=require") == []
+    assert dsn.dsn_warnings("service=shop") == []
 
 
 @pytest.mark.parametrize(
