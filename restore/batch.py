@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from restore.nested import members_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restore.scan import Piece
 
 _BETWEEN = re.compile(rb"[\s,]*")
-
-_raw_array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class RawRecord(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ class Batch:
     def raws(self) -> list[msgspec.Raw]:
         """Return the records' bytes, uncopied; they are found once and kept with the batch."""
         if not self._raws:
-            self._raws.extend(_raw_array.decode(self.data))
+            self._raws.extend(members_of(self.data))
         return self._raws
 
     def record(self, index: int) -> RawRecord:

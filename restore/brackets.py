@@ -23,23 +23,24 @@ _PART_BYTES = 1 << 16
 
 def closing(buffer: bytes, start: int, depth: int, stop: int) -> int | None:
     """Find the end of a value that is open at ``start``, in ``depth`` brackets and no string."""
-    if stop - start > 2 * _PART_BYTES:
+    near = min(stop, start + _PART_BYTES)
+    nested = depth
+    for token in _BRACKETS.finditer(buffer, start, near):
+        text = token.group()
+        if text == b'"':
+            break  # a string that is not closed here
+        if text in (b"{", b"["):
+            nested += 1
+        elif text in (b"}", b"]"):
+            nested -= 1
+            if nested == 0:
+                return token.end()
+    if near < stop:
         opened = Open(depth)
         for at in range(start, stop, _PART_BYTES):
             end = opened.end_in(buffer[at : min(at + _PART_BYTES, stop)])
             if end is not None:
                 return at + end
-        return None
-    for token in _BRACKETS.finditer(buffer, start, stop):
-        text = token.group()
-        if text == b'"':
-            return None  # a string that is not closed
-        if text in (b"{", b"["):
-            depth += 1
-        elif text in (b"}", b"]"):
-            depth -= 1
-            if depth == 0:
-                return token.end()
     return None
 
 

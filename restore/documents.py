@@ -9,6 +9,7 @@ import msgspec
 
 from restore.errors import LossError
 from restore.instants import TEMPORAL
+from restore.nested import members_of, values_of
 from restore.scalars import INTEGER_BITS, TEXTS, no_document
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 _SCALARS = frozenset(
     {*INTEGER_BITS, *TEXTS, *TEMPORAL, "bool", "float4", "float8", "numeric", "money", "uuid"}
 ) - {"interval"}
+# MAXDIM in PostgreSQL's c.h.
+_MOST_DIMENSIONS = 6
 # The parts in which node-postgres gives an interval, largest first.
 _INTERVAL_PARTS = ("years", "months", "days", "hours", "minutes", "seconds", "milliseconds")
 
-_members = msgspec.json.Decoder(list[msgspec.Raw])
-_objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw] | None])
 _numbers = msgspec.json.Decoder(dict[str, decimal.Decimal])
 _texts = msgspec.json.Decoder(dict[str, str | None])
 
@@ -39,11 +40,16 @@ def array_literal(raw: bytes, text_of: Callable[[bytes], str | None], *, of_docu
 
     Source: "Array Input and Output Syntax" in PostgreSQL's documentation.
     """
+    return _literal(raw, text_of, dimensions=1 if of_documents else _MOST_DIMENSIONS)
+
+
+def _literal(raw: bytes, text_of: Callable[[bytes], str | None], *, dimensions: int) -> str:
+    """Return the text of an array of at most so many dimensions."""
     parts = []
-    for member in _members.decode(raw):
+    for member in members_of(raw):
         data = bytes(member)
-        if data[:1] == b"[" and not of_documents:
-            parts.append(array_literal(data, text_of, of_documents=False))
+        if data[:1] == b"[" and dimensions > 1:
+            parts.append(_literal(data, text_of, dimensions=dimensions - 1))
             continue
         text = text_of(data)
         parts.append("NULL" if text is None else _quoted(text))
@@ -76,7 +82,7 @@ def document_literal(column: Column, raw: bytes) -> str:
         made = _FROM_OBJECT.get(name)
         try:
             return made(raw) if made is not None else raw.decode()
-        except (msgspec.DecodeError, KeyError) as error:
+        except (msgspec.DecodeError, RecursionError, KeyError) as error:
             raise LossError(f"no {name} can be made of this document: {error}") from error
     return raw.decode()
 
@@ -88,10 +94,11 @@ def _check_fields(composite: Type, raw: bytes) -> None:
         LossError: the server would leave one out in silence.
     """
     try:
-        objects = _objects.decode(raw if raw[:1] == b"[" else b"[%b]" % raw)
+        members = members_of(raw if raw[:1] == b"[" else b"[%b]" % raw)
+        objects = [values_of(each) for each in members if bytes(each) != b"null"]
     except msgspec.DecodeError as error:
         raise LossError(f"no {composite.name} can be made of this document: {error}") from error
-    unknown = {name for fields in objects for name in fields or ()} - (composite.fields or set())
+    unknown = {name for fields in objects for name in fields} - (composite.fields or set())
     if unknown:
         raise LossError(f"type {composite.name} has no field {min(unknown)!r}")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ijson
-import msgspec
 
 from restore.brackets import TEXT
+from restore.nested import members_of
 from restore.read import Reader
 from restore.stream import Span
 
@@ -39,8 +39,6 @@ _MOST_SECTIONS = 4_000
 _KEPT_BYTES = 1 << 10
 # A text outside the lists that is larger is damage: the parser holds all of it.
 _LARGEST_TEXT_BYTES = 1 << 26
-
-_count = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +234,7 @@ class _Outline:
     def _skip_records(self, key: str) -> None:
         start, disk = self._offset, self._stream.disk_bytes_read
         rest = _Rest(b"[" + self._buffer, self._stream)
-        reader = Reader(rest, self._chunk_bytes, _count, follows=True)
+        reader = Reader(rest, self._chunk_bytes, members_of, follows=True)
         for _ in reader:
             pass
         closed = reader.stop is not None

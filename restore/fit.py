@@ -14,6 +14,7 @@ from restore.batch import Damage
 from restore.errors import BackupError, SchemaError
 from restore.formats import known_export, unlike_records
 from restore.matching import shown
+from restore.nested import members_of, values_of
 from restore.read import Reader
 from restore.tokens import DECODE_ERRORS
 from restore.wording import safe
@@ -38,8 +39,6 @@ _NO_RECORDS = ("no list of JSON objects", "export the table again, as JSON")
 _BARELY_BEGUN = re.compile(rb'\[?\s*(?:\{\s*(?:"[^"]*"?\s*)?)?')
 _UTF8_BOM = b"\xef\xbb\xbf"
 
-_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_record = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.encode
 
 
@@ -99,7 +98,7 @@ class _Check:
         is_whole = is_damaged = False
         with contextlib.closing(self._file.open()) as stream:
             head = _Head(stream)
-            for record, named in _found(Reader(head, _READ_BYTES, _raws)):
+            for record, named in _found(Reader(head, _READ_BYTES, members_of)):
                 if named is None:
                     is_damaged = True
                     if self._column.search(record):
@@ -165,7 +164,7 @@ def _found(reader: Reader) -> Iterator[tuple[bytes, tuple[str, ...] | None]]:
             continue
         for raw in found.raws():
             try:
-                yield bytes(raw), tuple(_record(raw))
+                yield bytes(raw), tuple(values_of(raw))
             except DECODE_ERRORS:
                 yield bytes(raw), None
 

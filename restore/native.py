@@ -87,7 +87,7 @@ class Native:
         self._pack = packer.pack
 
     def pack(self, data: bytes) -> Packing | None:
-        """Pack the records of a JSON array; None: it is none, or so deep that msgspec decides."""
+        """Pack the records of a JSON array; None: msgspec decides what it is."""
         found = self._pack(data)
         if found is None:
             return None

@@ -16,6 +16,7 @@ from psycopg import sql
 
 from restore.batch import Batch
 from restore.errors import NotTypedError
+from restore.nested import members_of
 from restore.ordinals import Ordinals
 from restore.orphan_rows import row_key
 from restore.read import Reader
@@ -65,7 +66,6 @@ class Kept:
     native: bool = False
 
 
-_raws = msgspec.json.Decoder(list[msgspec.Raw])
 # A record's place in its batch, and its fields.
 _Fields = dict[int, dict[str, msgspec.Raw]]
 
@@ -158,7 +158,7 @@ class RowMatcher:
     ) -> Iterator[tuple[RawRecord, ForeignKey, Values]]:
         """Read the file and yield the records, not known before, that rows are matched with."""
         with contextlib.closing(self._table.load.file.open()) as stream:
-            for batch in Reader(stream, self._chunk_bytes, _raws.decode):
+            for batch in Reader(stream, self._chunk_bytes, members_of):
                 if not isinstance(batch, Batch):
                     continue
                 fields = {

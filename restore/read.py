@@ -14,11 +14,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from restore.batch import Batch, Damage, RawRecord, array_of_lines, together
 from restore.forms import LINES, Form, array_form, array_start, cuts
 from restore.large import LARGEST_DAMAGE_BYTES, LARGEST_RECORD_BYTES, TOO_LARGE, grow, parts_of
+from restore.nested import members_of
 from restore.scan import DECODE_ERRORS, STRAY, Piece, Walk, walk
 from restore.tokens import is_open
 from restore.window import WHITE, Source, Window
@@ -35,8 +34,6 @@ _BETWEEN = WHITE + b","
 
 _BEFORE_START = "this text stands before the array"
 _AFTER_END = "this text stands after the end of the array"
-
-_raw_array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Reader:
@@ -175,7 +172,7 @@ class Reader:
             count = len(rows)
         except DECODE_ERRORS:
             try:
-                count = len(_raw_array.decode(data))
+                count = len(members_of(data))
             except DECODE_ERRORS:
                 return None
         if expected not in {None, count}:

@@ -15,6 +15,7 @@ import msgspec
 
 from restore.batch import Damage, RawRecord
 from restore.errors import BackupError
+from restore.nested import values_of
 from restore.reject_folder import SUFFIX
 from restore.scan import DECODE_ERRORS
 from restore.single import fields_of
@@ -27,6 +28,9 @@ _BATCH_RECORDS = 500
 _BATCH_BYTES = 1 << 19
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class RejectLine(msgspec.Struct):
     """What of a line of a reject file is needed to try its record again."""
 
@@ -35,7 +39,7 @@ class RejectLine(msgspec.Struct):
     ordinal: int | None = None
     offset: int | None = None
     sqlstate: str | None = None
-    raw: msgspec.Raw = msgspec.Raw(b"null")
+    raw: msgspec.Raw = _NULL
     raw_base64: str | None = None
 
 
@@ -102,7 +106,7 @@ def _checked_lines(path: Path) -> Iterator[RejectLine]:
             if not line.strip():
                 continue
             try:
-                entry = _lines.decode(line)
+                entry = _decoded(line)
                 _raw_of(entry)
             except (*DECODE_ERRORS, binascii.Error) as error:
                 raise BackupError(f"{path}, line {number}: {error}; repair the line") from error
@@ -110,6 +114,19 @@ def _checked_lines(path: Path) -> Iterator[RejectLine]:
                 raise BackupError(f"{path}, line {number}: another table than in the lines before")
             table = entry.schema, entry.table
             yield entry
+
+
+def _decoded(line: bytes) -> RejectLine:
+    """Decode a line; the record in it may be an object that is too deep for msgspec."""
+    try:
+        return _lines.decode(line)
+    except RecursionError:
+        fields = values_of(line)
+        raw = fields.pop("raw", _NULL)
+        own = [b"%b:%b" % (msgspec.json.encode(name), value) for name, value in fields.items()]
+        found = _lines.decode(b"{%b}" % b",".join(own))
+        found.raw = raw
+        return found
 
 
 def _raw_of(line: RejectLine) -> bytes:
@@ -130,7 +147,7 @@ def entries_of(path: Path) -> Iterator[list[Entry]]:
         for number, line in enumerate(lines):
             if not line.strip():
                 continue
-            found = _lines.decode(line)
+            found = _decoded(line)
             ordinal = number if found.ordinal is None else found.ordinal
             record = RawRecord(_raw_of(found), found.offset or 0, ordinal)
             group.append(Entry(line.rstrip(b"\r\n"), record, found.sqlstate))

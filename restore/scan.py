@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restore.forms import SEAM
+from restore.nested import Budget
 from restore.tokens import DECODE_ERRORS, UNFINISHED, fault, fields_of, value_end
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _BRACKETS = re.compile(rb"\](?:\s*+\](?!\s*+,?\s*+\[))*+")
 _GAP = re.compile(rb"[\s,]*")
 # What follows a record is known by so many bytes; nearer to the end of a buffer it is not.
 _ENDING_BYTES = 1 << 10
+_DEEP_LOOKS = 8
 STRAY = "this bracket closes nothing"
 _NOT_AN_OBJECT = "this is no record: expected a JSON object"
 
@@ -102,7 +104,7 @@ def _next_piece(
     buffer: bytes, position: int, form: Form, restarts: _Restarts, *, final: bool
 ) -> Piece | None:
     with memoryview(buffer)[position:] as text:
-        reason = fault(text, final=final)
+        reason = fault(text, final=final, budget=restarts.budget)
     if reason is not None:
         end = _damage_end(buffer, position, form, restarts, final=final, reason=reason)
         return None if end is None else Piece(position, end, reason)
@@ -163,9 +165,14 @@ def _shares(fields: frozenset[str], form: Form) -> bool:
 
 
 class _Restarts:
-    """Where in a buffer the next record starts after damage; each place is looked at once."""
+    """Where in a buffer the next record starts after damage; each place is looked at once.
+
+    Attributes:
+        budget: how much may be looked at that is deep and damaged.
+    """
 
     def __init__(self, buffer: bytes, form: Form, *, final: bool) -> None:
+        self.budget = Budget(_DEEP_LOOKS * len(buffer))
         self._buffer = buffer
         self._form = form
         self._final = final
@@ -194,7 +201,7 @@ class _Restarts:
         for match in form.start.finditer(buffer, position + 1):
             if form.fields is None:
                 return match.end()
-            fields = fields_of(buffer, match.end(), final=self._final)
+            fields = fields_of(buffer, match.end(), final=self._final, budget=self.budget)
             if fields is None:
                 self._undecided = match.end()
                 return len(buffer)

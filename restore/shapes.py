@@ -19,6 +19,7 @@ from restore.copy import ENCODE_ERRORS, packed
 from restore.decode import make_codec
 from restore.kinds import Shape, is_wide, kind_of, suspect
 from restore.later import Turns
+from restore.nested import members_of, values_of
 from restore.parted import extend
 from restore.presence import MOST_UNKNOWN, Presence, widened
 from restore.scan import DECODE_ERRORS
@@ -49,9 +50,6 @@ _MOST_ROUNDS = 4
 _MOST_CODECS = 100
 # The escape for the character NUL; or a backslash that is one itself, and then no more than digits.
 _NUL = re.compile(rb"\\u0000")
-
-_raws = msgspec.json.Decoder(list[msgspec.Raw])
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Shapes:
@@ -105,7 +103,7 @@ class Shapes:
                 return Decoded([Segment(0, codec, rows)] if rows else [], len(rows))
             except DECODE_ERRORS:
                 pass
-        views = _raws.decode(data)
+        views = members_of(data)
         raws, places = list(map(bytes, views)), None
         if self.turns.names:
             places = [n for n, raw in enumerate(raws) if self.turns.takes(raw)]
@@ -211,7 +209,7 @@ class Shapes:
     def _shape_of(self, raw: bytes) -> Shape | None:
         """Return the shape of a record beside what is usual; None where it is no object."""
         try:
-            record = _fields.decode(raw)
+            record = values_of(raw)
         except DECODE_ERRORS:
             return None
         names = record.keys()

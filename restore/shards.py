@@ -13,14 +13,15 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import msgspec
-
 from restore.batch import Batch
+from restore.nested import members_of, values_of
 from restore.read import Reader
 from restore.tokens import DECODE_ERRORS, value_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import msgspec
 
     from restore.backup import TableFile
     from restore.forms import Form
@@ -31,9 +32,6 @@ _SEARCH_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
 # The last shard may be larger than the others by so many of them: no small rest is left.
 _LAST = 1.5
-
-_decode = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
-_record = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +200,10 @@ def uncut(file: TableFile, gap: Gap = WHOLE) -> Shard:
     return Shard(gap.start, gap.end, form, disk_bytes=max(0, size - gap.start))
 
 
+def _records(data: bytes) -> list[dict[str, msgspec.Raw]]:
+    return list(map(values_of, members_of(data)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Head:
     """What a file's first records are like: their form, their fields, those that all have."""
@@ -214,7 +216,7 @@ class _Head:
     def of(cls, file: TableFile) -> _Head | None:
         """Read a file's start; None where no records stand there."""
         with contextlib.closing(file.open()) as stream:
-            reader = Reader(stream, _HEAD_BYTES, _decode)
+            reader = Reader(stream, _HEAD_BYTES, _records)
             first = next(iter(reader), None)
             if not isinstance(first, Batch) or not first.rows:
                 return None
@@ -229,7 +231,7 @@ class _Head:
             if end is None:
                 return None
             try:
-                names = _record(text[match.end() : end]).keys()
+                names = values_of(text[match.end() : end]).keys()
             except DECODE_ERRORS:
                 continue
             # A list inside a record looks like the one of all records, but for its fields.
@@ -241,7 +243,7 @@ class _Head:
 def _form(file: TableFile) -> Form:
     """Return how a file's records are set."""
     with contextlib.closing(file.open()) as stream:
-        reader = Reader(stream, _HEAD_BYTES, _decode)
+        reader = Reader(stream, _HEAD_BYTES, _records)
         next((found for found in reader if isinstance(found, Batch)), None)
         return reader.form
 

@@ -23,6 +23,7 @@ from restore.copy import ENCODE_ERRORS
 from restore.destination import Destination, KeptOutError, Sent, Value
 from restore.errors import LossError, NotTypedError
 from restore.expressions import form_of
+from restore.nested import values_of
 from restore.rejects import Reason
 from restore.scan import DECODE_ERRORS
 from restore.transient import retrying
@@ -43,8 +44,6 @@ _BARE_NUMBER = re.compile(rb'"' + TEXT + rb'"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w
 _FLOATS = frozenset({"float4", "float8", "numeric"})
 
 Fields = dict[str, msgspec.Raw]
-
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +214,7 @@ def fields_of(raw: bytes) -> Fields:
     Raises:
         msgspec.DecodeError: it is no JSON object.
     """
-    return _fields.decode(raw)
+    return values_of(raw)
 
 
 def reason_of(error: psycopg.Error, level: Rung) -> Reason:

@@ -3,6 +3,9 @@
 #ifndef RESTORE_JSON_H
 #define RESTORE_JSON_H
 
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +13,7 @@
 
 typedef const uint8_t *Text;
 
-enum { DEEPEST = 512 }; /* deeper nesting is left to msgspec, which has a limit of its own */
+enum { USUAL_DEPTH = 512 }; /* deeper nesting takes memory of its own, a bit for each level */
 
 /* What a scan sees in a string, or in all strings of a document. */
 enum { ESCAPED = 1, HIGH = 2, NUL = 4 };
@@ -229,12 +232,35 @@ skip_key(Text p, Text end, unsigned *seen)
     return p < end && *p == ':' ? p + 1 : NULL;
 }
 
-/* From a value's first byte to behind its last; NULL: it is none, or too deep. */
-static inline Text
-skip_value(Text p, Text end, unsigned *seen)
+/* A bit for each level of nesting: is it an object? */
+typedef struct {
+    uint64_t usual[USUAL_DEPTH / 64];
+    uint64_t *objects;
+    size_t most;         /* a multiple of 64 */
+} Levels;
+
+/* Make room for twice as many levels; false: no memory. */
+static inline bool
+deepen(Levels *levels)
 {
-    uint64_t objects[DEEPEST / 64]; /* a bit for each level: is it an object? */
-    unsigned depth = 0;
+    size_t bytes = levels->most / 8;
+    bool is_usual = levels->objects == levels->usual;
+    uint64_t *objects = PyMem_RawRealloc(is_usual ? NULL : levels->objects, 2 * bytes);
+    if (objects == NULL) {
+        return false;
+    }
+    if (is_usual) {
+        memcpy(objects, levels->usual, bytes);
+    }
+    levels->objects = objects;
+    levels->most *= 2;
+    return true;
+}
+
+static inline Text
+skip_levels(Text p, Text end, unsigned *seen, Levels *levels)
+{
+    size_t depth = 0;
     for (;;) {
         p = skip_white(p, end);
         if (p == end) {
@@ -242,7 +268,7 @@ skip_value(Text p, Text end, unsigned *seen)
         }
         uint8_t open = *p;
         if (open == '{' || open == '[') {
-            if (depth == DEEPEST) {
+            if (depth == levels->most && !deepen(levels)) {
                 return NULL;
             }
             uint64_t bit = UINT64_C(1) << (depth & 63);
@@ -251,9 +277,10 @@ skip_value(Text p, Text end, unsigned *seen)
                 return NULL;
             }
             if (*p != (open == '{' ? '}' : ']')) {
-                objects[depth >> 6] = depth & 63 ? objects[depth >> 6] & ~bit : 0;
+                uint64_t *objects = &levels->objects[depth >> 6];
+                *objects = depth & 63 ? *objects & ~bit : 0;
                 if (open == '{') {
-                    objects[depth >> 6] |= bit;
+                    *objects |= bit;
                     if ((p = skip_key(p, end, seen)) == NULL) {
                         return NULL;
                     }
@@ -269,7 +296,7 @@ skip_value(Text p, Text end, unsigned *seen)
             if (depth == 0) {
                 return p;
             }
-            bool object = objects[(depth - 1) >> 6] >> ((depth - 1) & 63) & 1;
+            bool object = levels->objects[(depth - 1) >> 6] >> ((depth - 1) & 63) & 1;
             p = skip_white(p, end);
             if (p == end) {
                 return NULL;
@@ -288,6 +315,20 @@ skip_value(Text p, Text end, unsigned *seen)
             depth--;
         }
     }
+}
+
+/* From a value's first byte to behind its last; NULL: it is none, or there is no memory. */
+static inline Text
+skip_value(Text p, Text end, unsigned *seen)
+{
+    Levels levels;
+    levels.objects = levels.usual;
+    levels.most = USUAL_DEPTH;
+    Text behind = skip_levels(p, end, seen, &levels);
+    if (levels.objects != levels.usual) {
+        PyMem_RawFree(levels.objects);
+    }
+    return behind;
 }
 
 #endif

@@ -243,11 +243,16 @@ def test_an_absent_field_is_filled_as_in_python() -> None:
         assert bytes_of(found, 1)[10:] == struct.pack("!iq", 8, 2) + none
 
 
-def test_nesting_is_left_to_msgspec_where_it_is_deep() -> None:
+@pytest.mark.parametrize("depth", [511, 512, 513, 1_024, 1_025, 100_000])
+def test_nesting_is_packed_however_deep_it_is(depth: int) -> None:
     codec = codec_of(COLUMNS["json"])
-    for depth, taken in ((500, True), (100_000, False)):
-        deep = b"[" * depth + b"]" * depth
-        assert (pack(codec, b'[{"json":%b}]' % deep) is not None) == taken
+    for opening, closing in ((b"[", b"]"), (b'{"a":[', b"]}"), (b'[[],{"":', b"}]")):
+        deep = opening * depth + b"1" + closing * depth
+        found = pack(codec, b'[{"json":%b}]' % deep)
+        assert found is not None
+        assert bytes_of(found, 0)[6:] == deep
+        for wrong in (deep[:-1], deep + b"]", deep[:-1] + b",", deep.replace(b"1", b"tru")):
+            assert pack(codec, b'[{"json":%b}]' % wrong) is None
 
 
 def test_rows_are_cut_and_joined_as_lists_are() -> None:

@@ -150,6 +150,16 @@ def test_a_batch_whose_records_are_packed_declined_and_hopeless() -> None:
     assert check(lambda: packer.pack(data), same=tuple.__eq__) > 20
 
 
+def test_levels_without_room_leave_the_batch_to_msgspec() -> None:
+    packer = _pack.Packer((field("a", "json"),))
+    data = b'[{"a":%b}]' % (b"[" * 3000 + b"]" * 3000)
+    failing = Failing()
+    _, made = failing.call(lambda: packer.pack(data), 0, 0)
+    found = [failing.call(lambda: packer.pack(data), n, n)[0] for n in range(1, made + 1)]
+    assert found.count(None) == 3  # for 1,024, 2,048 and 4,096 levels
+    assert set(found) == {None, MemoryError}
+
+
 def test_a_search() -> None:
     finder = _pack.Finder(
         ((b"a", True, False, (b"1", b"2")), (b"b", False, True, (b"x",))), ((0,), (1, 0))

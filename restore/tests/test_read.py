@@ -164,9 +164,10 @@ def test_things_that_are_no_records_between_damaged_ones() -> None:
         assert records == [{"id": 1}, {}, {"id": 2}]
 
 
-def test_nesting_without_end_is_one_reject() -> None:
-    data = b'[{"id":' + b"[" * 5000 + b"]" * 5000 + b'},{"id":1}]'
-    records, damaged, _ = read(data, 1000)
+@pytest.mark.parametrize("chunk_bytes", [1000, 1 << 18])
+def test_nesting_without_end_is_one_reject(chunk_bytes: int) -> None:
+    data = b'[{"id":' + b"[" * 5000 + b"]" * 4999 + b'},{"id":1}]'
+    records, damaged, _ = read(data, chunk_bytes)
     assert records == [{"id": 1}]
     assert len(damaged) == 1
 
@@ -243,12 +244,15 @@ N = 1 << 15
 @pytest.mark.parametrize(
     ("data", "whole"),
     [
-        (b'[{"id":' + b"[" * 100_000 + b"]" * 100_000 + b'},{"id":1}]', 1),
+        (b'[{"id":' + b"[" * 100_000 + b"]" * 100_000 + b'},{"id":1}]', 2),
         (b'[{"id":' + b"[" * 500_000, 0),
         (b'[{"a":1},' + b'{"a":[},' * N, 1),
         (b'[{"a":1},' + b'{"a":"},' * N, 1),
         (b'[\n{"a":1},\n' + b'{"a":[},\n' * N, 1),
         (b'{"a":1}\n' + b'{"a":[\n' * N, 1),
+        (b'[{"a":1},' + b'{"a":[0,' * N, 1),
+        (b'{"a":1}\n' + b'{"a":[\n' * N + b"]}\n" * (N - 1), 2),
+        (b'[\n{"a":1},\n' + b'{"a":[0,\n' * N, 1),
         (b"[" + b"x," * N + b'{"a":1}]', 1),
         (b'[{"a":"' + b'\\"' * (10 * N) + b'"},{"a":1}]', 2),
         (b'[{"a":1}' + b"," * (10 * N) + b'{"a":1}]', 2),
@@ -257,7 +261,7 @@ N = 1 << 15
         (b'[{"a":1},' + b"\n" * (100 * N) + b'{"a":1}]', 2),
         (b'[{"a":' + b" " * (100 * N) + b'1},{"a":1}]', 2),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 @pytest.mark.timeout(60)  # what is looked at again and again would take minutes
 def test_hostile_files_end(data: bytes, whole: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from restore.native import finder_of
+from restore.nested import values_of
 from restore.scan import DECODE_ERRORS
 from restore.tests.fuzz.packing import may_be_declined, records_of
 
@@ -67,7 +68,7 @@ def _as_bytes(texts: frozenset[str]) -> tuple[bytes, ...]:
 def _decoded(raw: bytes) -> dict[str, Any] | None:
     """Return a record's values, but for those that cannot be decoded; None: nor can their names."""
     try:
-        raws = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        raws = values_of(raw)
     except DECODE_ERRORS:
         return None
     values = {}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from restore.catalog import Column, Type
 from restore.copy import ENCODE_ERRORS, packed
 from restore.decode import Codec, make_codec
 from restore.kinds import Shape, suspect
+from restore.nested import members_of
 from restore.scan import DECODE_ERRORS
 from restore.values import Converter
 
@@ -35,7 +34,6 @@ BOUNDED = {
     "timestamptz": 0,
 }
 # The scan of json.h is that deep; deeper records are left to msgspec.
-_DEEPEST = 512
 
 
 def column(name: str, type_: Type, *, typmod: int = -1, not_null: bool = False) -> Column:
@@ -110,16 +108,14 @@ def as_read(name: str, row: bytes) -> Any:
 def records_of(data: bytes) -> list[bytes] | None:
     """Return the members of a JSON array as they stand there; None: it is none."""
     try:
-        return [bytes(raw) for raw in msgspec.json.decode(data, type=list[msgspec.Raw])]
+        return list(map(bytes, members_of(data)))
     except DECODE_ERRORS:
         return None
 
 
 def may_be_declined(raws: list[bytes] | None) -> bool:
-    """Tell whether what is in C may take none of an array: it is none of records, or deep."""
-    return raws is None or any(
-        raw[:1] != b"{" or raw.count(b"[") + raw.count(b"{") > _DEEPEST for raw in raws
-    )
+    """Tell whether what is in C may take none of an array: it is none of records."""
+    return raws is None or any(raw[:1] != b"{" for raw in raws)
 
 
 def check_packed(codec: Codec, of: tuple[Column, ...], data: bytes) -> None:
