@@ -180,8 +180,9 @@ def _validate(conn: psycopg.Connection, keys: Sequence[Aside], options: Options)
         for group in work:
             _validate_table(group, conn)
         return
-    with Sessions(options, sessions) as open_sessions:
+    with Sessions(options, sessions, conn) as open_sessions:
         futures = [open_sessions.submit(partial(_validate_table, group)) for group in work]
+        open_sessions.catch_up()
         for future in futures:
             future.result()
 

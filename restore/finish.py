@@ -45,14 +45,12 @@ class Finisher:
 
     Args:
         options: the target, how its sessions are set up, and how many there may be.
-
-    Raises:
-        LoadError: no session can be had.
+        own: the session that loads; it finishes tables itself if no other can be had.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, own: psycopg.Connection) -> None:
         self._jobs = options.processes
-        self._sessions = Sessions(options, options.processes)
+        self._sessions = Sessions(options, options.processes, own)
         self._loading = True
         self._building = 0
         self._lock = threading.Lock()
@@ -68,6 +66,15 @@ class Finisher:
         trace: TracebackType | None,
     ) -> None:
         self._sessions.__exit__(kind, error, trace)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Why tables are finished one after the other, if they are."""
+        return [self._sessions.warning] if self._sessions.warning else []
+
+    def catch_up(self) -> None:
+        """Finish tables on the session that loads, which is idle, if there is no other."""
+        self._sessions.catch_up()
 
     def loads_are_done(self) -> None:
         """Note that the processors are free: an index that is built alone may have all of them."""

@@ -122,7 +122,8 @@ class Loading:
             self._go_back(work)
             self._put_indexes_aside(work)
         self._find_manners()
-        with Finisher(self._options) as self._finisher:
+        with Finisher(self._options, self._conn) as self._finisher:
+            self.warnings += self._finisher.warnings
             self._run()
         if left := [work.report.table for work in self._works if work.state.next_step != "nothing"]:
             raise AssertionError(f"not loaded: {', '.join(left)}")
@@ -167,6 +168,8 @@ class Loading:
                 self._load_whole(crew, work)
             while self._finishing:
                 work, future = self._finishing.pop(0)
+                if self._finisher is not None:
+                    self._finisher.catch_up()
                 try:
                     work.report.warnings += future.result()
                 except psycopg.Error as error:

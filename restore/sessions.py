@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import queue
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import psycopg
 
-from restore.errors import LoadError
+from restore.errors import LoadError, LostError
 from restore.session import connect_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
     from types import TracebackType
 
     from restore.options import Options
@@ -65,20 +65,30 @@ def grant_workers(conn: psycopg.Connection, jobs: int, sessions: int) -> None:
 class Sessions:
     """Up to so many sessions, each opened when there is work that no other one is free for.
 
+    If the server gives not even one (a role's connection limit), the work waits for ``catch_up``.
+
     Args:
         options: the target, and how its sessions are set up.
         sessions: how many at the most.
+        own: the session that is there already, for ``catch_up``.
 
-    Raises:
-        LoadError: not even one can be had.
+    Attributes:
+        warning: why there is none; None: there are some.
     """
 
-    def __init__(self, options: Options, sessions: int) -> None:
+    def __init__(self, options: Options, sessions: int, own: psycopg.Connection) -> None:
+        self.warning: str | None = None
         self._options = options
         self._sessions = sessions
+        self._own = own
+        self._deferred: deque[Callable[[], None]] = deque()
         self._open: list[psycopg.Connection] = []
         self._idle: queue.LifoQueue[psycopg.Connection] = queue.LifoQueue()
-        self._idle.put(self._connect())
+        try:
+            self._idle.put(self._connect())
+        except LostError as error:
+            self.warning = f"indexes and foreign keys were made one after the other: {error}"
+            grant_memory(own, 1)
         self._threads = ThreadPoolExecutor(max_workers=sessions, thread_name_prefix="session")
 
     def __enter__(self) -> Self:
@@ -102,14 +112,30 @@ class Sessions:
 
     def submit(self, work: Callable[[psycopg.Connection], T]) -> Future[T]:
         """Have work done on one of the sessions."""
-        return self._threads.submit(self._work, work)
+        if self.warning is None:
+            return self._threads.submit(self._work, work)
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work(self._own))
+            except psycopg.Error as error:
+                future.set_exception(error)
+
+        self._deferred.append(run)
+        return future
+
+    def catch_up(self) -> None:
+        """Do the work that waits on the caller's own session, which is idle."""
+        while self._deferred:
+            self._deferred.popleft()()
 
     def assist(self, work: Callable[[psycopg.Connection], None]) -> Future[None]:
         """Have work done that whoever waits for it can do as well, if another session can be had.
 
         Who waits may have the last one that the server gives: so nobody waits for a session here.
         """
-        return self._threads.submit(self._assist, work)
+        return self._threads.submit(self._assist, work) if self.warning is None else Future()
 
     def _assist(self, work: Callable[[psycopg.Connection], None]) -> None:
         conn = self._take()

@@ -57,7 +57,7 @@ def test_tables_are_finished_and_keys_validated_by_as_many_as_there_are_jobs(
     before = target.rows(KEYS)
     options = options_for(target, jobs)
     tables = put_all_aside(target)
-    with Finisher(options) as finisher:
+    with Finisher(options, target.conn) as finisher:
         done = [finisher.submit(table) for table in tables.values()]
         assert [future.result() for future in done] == [[]] * len(tables)
     bring_back(target.conn, options)
@@ -123,12 +123,12 @@ def test_two_sessions_work_at_once_and_end_with_what_went_wrong(target: Target) 
         meet.wait()
         return conn.info.backend_pid
 
-    with Sessions(options_for(target, 2), 2) as crew:
+    with Sessions(options_for(target, 2), 2, target.conn) as crew:
         first, second = crew.submit(pid), crew.submit(pid)
         assert first.result() != second.result()
 
     def fail() -> None:
-        with Sessions(options_for(target, 2), 2) as crew:
+        with Sessions(options_for(target, 2), 2, target.conn) as crew:
             crew.submit(lambda conn: conn.execute("SELECT pg_sleep(60)"))
             crew.submit(lambda conn: conn.execute("SELECT 1 / 0")).result()
 
@@ -174,7 +174,7 @@ def test_sessions_end_even_if_the_server_takes_no_cancellation(
         raise psycopg.OperationalError("the server is gone")
 
     monkeypatch.setattr(psycopg.Connection, "cancel_safe", refuse)
-    sessions = Sessions(options_for(target, 1), 1)
+    sessions = Sessions(options_for(target, 1), 1, target.conn)
     with pytest.raises(KeyboardInterrupt), sessions:
         raise KeyboardInterrupt
     assert all(conn.closed for conn in sessions._open)
