@@ -21,7 +21,8 @@ __all__ = ["Backup", "TableFile", "find_backup"]
 
 _TIMESTAMPED = re.compile(r"\d{8}_\d{6}$")
 _TABLE_FILE = re.compile(
-    r"(?P<table>.+)\.(?:json|jsonl|ndjson)(?:\.(?P<compression>gz|zst))?", re.DOTALL | re.IGNORECASE
+    r"(?P<table>.+)\.(?:json|jsonl|ndjson|json-seq)(?:\.(?P<compression>gz|zst))?",
+    re.DOTALL | re.IGNORECASE,
 )
 _MAY_BE_ENVELOPE = re.compile(r"\.json(\.\w+)?$", re.IGNORECASE)
 _MOST_NAMED = 5

@@ -28,7 +28,8 @@ _NAMES = """
 _COLUMNS = """
     SELECT attrelid, attname, atttypid, atttypmod, attnotnull,
            atthasdef OR attidentity <> '' OR t.typdefault IS NOT NULL, attgenerated <> '',
-           attidentity
+           attidentity,
+           attgenerated <> '' OR has_column_privilege(attrelid, attnum, 'INSERT')
     FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
     WHERE attrelid = ANY(%s) AND attnum > 0 AND NOT attisdropped
     ORDER BY attrelid, attnum
@@ -92,7 +93,8 @@ class Column:
     ``has_default`` is also true for identity and generated columns, and where the type, a domain,
     has one. ``typmod`` is pg_attribute's atttypmod, or that of the column's domain: a length, or
     precision and scale; -1: none. ``identity`` is attidentity: ``a`` for ALWAYS, ``d`` for BY
-    DEFAULT.
+    DEFAULT. One that the role may not insert into counts as one with a default: a row may leave it
+    out, and has to.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Column:
     generated: bool
     typmod: int = -1
     identity: str = ""
+    may_insert: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +149,13 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
     wanted = list(oids)
     types = _read_types(conn)
     columns: dict[int, list[Column]] = {oid: [] for oid in wanted}
-    for oid, name, type_oid, typmod, not_null, default, generated, identity in conn.execute(
-        _COLUMNS, [wanted]
-    ):
+    for oid, name, type_oid, typmod, not_null, default, *facts in conn.execute(_COLUMNS, [wanted]):
         type_, domain_not_null, modifier = types.resolve(type_oid, typmod)
+        generated, identity, may_insert = facts
         columns[oid].append(
             Column(
-                *(name, type_, not_null or domain_not_null, default, generated, modifier, identity)
+                *(name, type_, not_null or domain_not_null, default or not may_insert),
+                *(generated, modifier, identity, may_insert),
             )
         )
     unique: dict[int, list[UniqueKey]] = {oid: [] for oid in wanted}

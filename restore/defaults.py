@@ -27,6 +27,7 @@ _STEADY = r"""
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
           AND a.attgenerated = '' AND a.attidentity = ''
+          AND has_column_privilege(a.attrelid, a.attnum, 'INSERT')
           AND has_database_privilege(current_database(), 'TEMP')
     )
     SELECT f.name FROM found f

@@ -63,7 +63,7 @@ def _quoted(text: str) -> str:
 
 def holds_objects(raw: bytes) -> bool:
     """Tell whether some member of a JSON array is an object."""
-    return any(bytes(member)[:1] == b"{" for member in _members.decode(raw))
+    return any(bytes(member)[:1] == b"{" for member in members_of(raw))
 
 
 def document_literal(column: Column, raw: bytes) -> str:

@@ -9,9 +9,10 @@ import shlex
 from typing import TYPE_CHECKING
 
 import msgspec
+from psycopg import sql
 
 from restore.batch import Damage
-from restore.errors import BackupError, SchemaError
+from restore.errors import BackupError, LoadError, SchemaError
 from restore.formats import known_export, unlike_records
 from restore.matching import shown
 from restore.nested import members_of, values_of
@@ -105,6 +106,7 @@ class _Check:
                         return
                     continue
                 is_whole = True
+                self._check_may_insert(named)
                 if not fields:
                     self._check_export(record, frozenset(named))
                 if not self._columns.keys().isdisjoint(named):
@@ -118,6 +120,16 @@ class _Check:
         if is_damaged and not _BARELY_BEGUN.fullmatch(start):
             kind, advice = unlike_records(start) or _NO_RECORDS
             raise BackupError(self._refusal(kind, advice))
+
+    def _check_may_insert(self, fields: Iterable[str]) -> None:
+        wanted = {c.name for c in self._table.columns if not c.may_insert}.intersection(fields)
+        if wanted:
+            columns = sql.SQL(", ").join(map(sql.Identifier, sorted(wanted)))
+            grant = sql.SQL("GRANT INSERT ({}) ON TABLE {}").format(columns, self._table.identifier)
+            raise LoadError(
+                f"permission denied for table {self._table.name}: the role lacks INSERT on columns"
+                f" that {shown(self._file)} has; {grant.as_string()} to it"
+            )
 
     def _finds_column(self, stream: TableStream) -> bool:
         """Look for the name of a column behind the file's head."""

@@ -9,12 +9,14 @@ from restore.brackets import TEXT
 from restore.tokens import fields_of, value_end
 from restore.window import WHITE
 
-__all__ = ["LINES", "SEAM", "Form", "array_form", "array_start", "cuts"]
+__all__ = ["GAP", "LINES", "SEAM", "Form", "array_form", "array_start", "cuts"]
 
+# White space, and byte order marks of files that were joined.
+GAP = rb"(?:\s++|\xef\xbb\xbf)*+"
 # From the end of an array to the inside of the next one.
-SEAM = re.compile(rb"\]\s*+,?\s*+\[(?=\s*+[{\]])")
+SEAM = re.compile(rb"\]%b,?%b\[(?=\s*+[{\]])" % (GAP, GAP))
 # The same where a damaged record hides the depth: two lists inside a record look alike.
-_LINE_SEAM = rb"\][ \t\r]*+,?[ \t\r]*+\n\s*+\["
+_LINE_SEAM = rb"\][ \t\r]*+,?[ \t\r]*+\n%b\[" % GAP
 
 _ANY_BOUNDARY = re.compile(rb"\}\s*,\s*(?=\{)")
 _ARRAY_START = re.compile(rb'\s*(?:\{\s*\}\s*,\s*)*+(?P<key>\{\s*"' + TEXT + rb'"\s*:)?', re.DOTALL)
@@ -59,7 +61,7 @@ LINES = Form(
     lines=True,
     boundary=_ANY_BOUNDARY,
     ending=re.compile(rb"\r?\n"),
-    start=re.compile(rb"\n\s*(?=\{)"),
+    start=re.compile(rb"\n%b(?=\{)" % GAP),
 )
 
 

@@ -34,16 +34,13 @@ _SERVER = """
            to_regnamespace('restore_journal') IS NOT NULL
 """
 
-# A role that may insert into every column may insert. Generated columns are never written.
+# Rights on some columns may be enough: which ones, the records tell.
 _RIGHTS = """
     SELECT c.oid, n.nspname, c.relname, pg_has_role(c.relowner, 'USAGE'),
            c.relrowsecurity AND row_security_active(c.oid), c.relforcerowsecurity,
            has_schema_privilege(n.oid, 'USAGE'),
            has_table_privilege(c.oid, 'SELECT'),
-           has_table_privilege(c.oid, 'INSERT') OR NOT EXISTS (
-               SELECT FROM pg_attribute a
-               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                 AND a.attgenerated = '' AND NOT has_column_privilege(c.oid, a.attnum, 'INSERT')),
+           has_any_column_privilege(c.oid, 'SELECT'), has_any_column_privilege(c.oid, 'INSERT'),
            has_table_privilege(c.oid, 'TRUNCATE'), has_table_privilege(c.oid, 'UPDATE')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid = ANY(%s) ORDER BY n.nspname, c.relname
@@ -85,6 +82,7 @@ class _Rights:
     policies_forced: bool
     usage: bool
     select: bool
+    select_some: bool
     insert: bool
     truncate: bool
     update: bool
@@ -132,8 +130,10 @@ def check_rights(
                 f" {grant}"
             )
         replace = options.on_conflict == "replace"
+        # Rows that were there before are told apart by more than their columns.
+        few = options.on_conflict == "reject" and not options.dry_run
         needs = {
-            "SELECT": right.select,
+            "SELECT": right.select or (few and right.select_some),
             "INSERT": right.insert,
             "UPDATE": right.update or not replace,
         }

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restore.forms import SEAM
+from restore.forms import GAP, SEAM
 from restore.nested import Budget
 from restore.tokens import DECODE_ERRORS, UNFINISHED, fault, fields_of, value_end
 
@@ -23,8 +23,8 @@ __all__ = ["DECODE_ERRORS", "STRAY", "Piece", "Walk", "walk"]
 _PAST_END = re.compile(rb"\s*(?:[,{\[\]]|\Z)")
 _NEXT = re.compile(rb"\s*,\s*(?=\{)")
 # Brackets in a row, but for one that another array follows.
-_BRACKETS = re.compile(rb"\](?:\s*+\](?!\s*+,?\s*+\[))*+")
-_GAP = re.compile(rb"[\s,]*")
+_BRACKETS = re.compile(rb"\](?:\s*+\](?!%b,?%b\[))*+" % (GAP, GAP))
+_GAP = re.compile(rb"(?:[\s,]++|\xef\xbb\xbf)*+")
 # What follows a record is known by so many bytes; nearer to the end of a buffer it is not.
 _ENDING_BYTES = 1 << 10
 _DEEP_LOOKS = 8

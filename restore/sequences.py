@@ -27,7 +27,8 @@ _SEQUENCES = """
         WHERE ad.adrelid = ANY(%(oids)s)
     )
     SELECT u.relation, a.attname, n.nspname, c.relname, s.seqincrement, s.seqmin, s.seqmax,
-           has_sequence_privilege(c.oid, 'UPDATE') AND has_sequence_privilege(c.oid, 'SELECT'),
+           has_sequence_privilege(c.oid, 'UPDATE') AND has_sequence_privilege(c.oid, 'SELECT')
+               AND has_column_privilege(u.relation, a.attnum, 'SELECT'),
            COALESCE(NULLIF(t.typbasetype, 0), t.oid)
                IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
     FROM uses u
@@ -95,7 +96,7 @@ def set_sequences(conn: psycopg.Connection, table: Table) -> list[str]:
 def _set_sequence(conn: psycopg.Connection, table: Table, sequence: Sequence) -> list[str]:
     shown = f"sequence {sequence.schema}.{sequence.name} of {table.name}.{sequence.column}"
     if not sequence.may_set:
-        why = "the role may not; its owner can GRANT SELECT, UPDATE on it"
+        why = "the role may not; the owner can GRANT SELECT, UPDATE on it, and SELECT on the column"
         return [f"{shown} is not set beyond the restored values: {why}"]
     if not sequence.numbers:
         return [f"{shown} makes part of its values: set it beyond the restored ones yourself"]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _SKIP_BYTES = 1 << 20
+# RFC 7464: each record of a JSON text sequence stands between a record separator and a line end.
+_SEPARATOR, _START_BYTES = b"\x1e", 64
+_UTF8_BOM = b"\xef\xbb\xbf"
 
 
 def _zstd() -> ModuleType:
@@ -92,6 +95,11 @@ class TableStream:
             zstd = _zstd()
             self._stream = zstd.ZstdFile(self._raw)
             self._faults = (EOFError, zstd.ZstdError)
+        self._is_sequence: bool | None = None
+        if compression is None:
+            self._is_sequence = _starts_sequence(self._raw.read(_START_BYTES))
+            self._raw.seek(0)
+        self._last = b"\n"
         # Where there is a read1, it gives what came before a fault; a read would lose it.
         self._read = getattr(self._stream, "read1", self._stream.read)
         if self.start:
@@ -132,7 +140,15 @@ class TableStream:
             return b""
         except OSError as error:
             raise BackupError(f"cannot read {self._path}: {error.strerror or error}") from error
-        return part
+        if self._is_sequence is None:
+            self._is_sequence = _starts_sequence(part)
+        return self._separated(part) if self._is_sequence else part
+
+    def _separated(self, part: bytes) -> bytes:
+        """Make lines of the records of a sequence, with no byte moved."""
+        text = (self._last + part).replace(b"\n" + _SEPARATOR, b"\n ").replace(_SEPARATOR, b"\n")
+        self._last = part[-1:] or self._last
+        return text[1:]
 
     def _skip(self, count: int) -> None:
         if self._stream is self._raw:
@@ -140,3 +156,8 @@ class TableStream:
             return
         while count and (part := self._some(min(count, _SKIP_BYTES))):
             count -= len(part)
+
+
+def _starts_sequence(start: bytes) -> bool:
+    """Tell whether a file that starts so is a JSON text sequence."""
+    return start.removeprefix(_UTF8_BOM).lstrip().startswith(_SEPARATOR)
