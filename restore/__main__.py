@@ -37,7 +37,7 @@ from restore.report import Report
 from restore.run import restore
 from restore.settings import settle
 from restore.starting import EXIT_FAILED, IDLE
-from restore.wording import safe
+from restore.wording import clipped, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,9 +166,13 @@ def _verdict(report: Report) -> int:
     return _EXIT_OK if report.complete else _EXIT_REJECTS
 
 
+# The advice at the end of a line may name many files.
+_LONGEST_LINE = 8_000
+
+
 def _say(line: str) -> None:
     with contextlib.suppress(OSError):  # nobody is there to read it
-        print(f"restore: {safe(line)}", file=sys.stderr)
+        print(f"restore: {safe(clipped(line, _LONGEST_LINE))}", file=sys.stderr)
 
 
 def _check_writable(path: Path | None) -> None:

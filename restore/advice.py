@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Nobody reads more commands of one kind; the report as JSON has all the facts.
 _MOST = 5
 # What a retry must be told again, lest it reads a record in another way.
+_NAME_BYTES = 63  # PostgreSQL cuts longer names off
 _RETRIED_ALIKE = frozenset({"timezone", "triggers", "unknown_fields", "lock_timeout_s"})
 
 
@@ -214,6 +215,7 @@ def _unknown_fields(report: Report) -> list[str]:
         f"ALTER TABLE {_name(table)} ADD COLUMN {_identifier(field)} text;"
         for table in report.tables
         for field in table.unknown_fields
+        if field.isprintable() and len(field.encode()) <= _NAME_BYTES
     ]
     if not columns:
         return []

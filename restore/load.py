@@ -28,6 +28,7 @@ from restore.shapes import Shapes
 from restore.shard_log import ShardLog, Unlogged
 from restore.spool import Spool
 from restore.values import Converter
+from restore.wording import clipped
 from restore.writes import temporary
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class TableLoad:
                 self._know_defaults()
                 return self._run(_Work(shard, report, rejects, tell), manner)
         except RestoreError as error:
-            report.error = " ".join(str(error).split())
+            report.error = clipped(" ".join(str(error).split()))
             raise
         except MemoryError as error:
             report.error = _OUT_OF_MEMORY

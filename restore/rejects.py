@@ -9,12 +9,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from restore.ordinals import Ordinals
 from restore.reject_folder import cannot_write, create, damaged, ends_whole, file_names
 from restore.reject_text import PIECE_BYTES, fields_of, parted
 from restore.scan import DECODE_ERRORS
+from restore.wording import clipped
 
 if TYPE_CHECKING:
     import io
@@ -34,10 +35,7 @@ _VALUE = re.compile(
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a record was not restored, and the rung of the ladder that gave it up.
-
-    ``detail`` is what differs from record to record.
-    """
+    """Why a rung of the ladder gave a record up; ``detail`` differs from record to record."""
 
     level: Level
     message: str
@@ -45,6 +43,10 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: bool = False
     sqlstate: str | None = None
     constraint: str | None = None
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "message", clipped(self.message))
+        force_setattr(self, "detail", clipped(self.detail))
 
     @property
     def kind(self) -> Kind:

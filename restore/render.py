@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restore.wording import counted, duration, safe
+from restore.wording import clipped, counted, duration, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,8 @@ _HEADER = ("table", "read", "loaded", "duplicates", "rejected", "success", "time
 # Of one table's reasons, these are shown; they stand with the commonest first.
 _MOST_REASONS = 5
 _MOST_FIELDS = 10
+_LONGEST_NAME = 80
+_LONGEST_READ = 10_000  # each of its characters may become ten
 _LONGEST_MESSAGE = 300
 _LONGEST_EXAMPLE = 180
 _HUNDRED_PERCENT = 10_000  # in the hundredths of a percent that are shown
@@ -272,9 +274,8 @@ def _next(report: Report) -> list[str]:
 
 
 def _short(text: str, longest: int = _LONGEST_MESSAGE) -> str:
-    text = safe(text)
-    return text if len(text) <= longest else text[: longest - 4] + " ..."
+    return clipped(safe(clipped(text, _LONGEST_READ)), longest)
 
 
 def _quoted(field: str) -> str:
-    return f"'{safe(field)}'"
+    return f"'{_short(field, _LONGEST_NAME)}'"

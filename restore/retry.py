@@ -38,6 +38,7 @@ from restore.shapes import Shapes
 from restore.shard_log import Unlogged
 from restore.transient import describe
 from restore.values import Converter
+from restore.wording import clipped
 from restore.writes import temporary
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Repo
             _Retry(conn, loads, options, report.tables, watch).run()
             flush(conn)
         except (RestoreError, psycopg.Error) as error:
-            report.error = describe(error)
+            report.error = clipped(describe(error))
     report.wall_s = time.monotonic() - started
     report.peak_bytes = peak_bytes()
     report.next_steps = next_steps(report, options, retry=True)

@@ -28,6 +28,7 @@ from restore.resume import folder_of
 from restore.sequences import set_sequences
 from restore.session import connect, connect_for
 from restore.transient import describe, failure, is_lost, tried_for
+from restore.wording import clipped
 
 if TYPE_CHECKING:
     from restore.journal import Begun
@@ -158,9 +159,9 @@ def _load(
         stopped = lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE")
         for note in getattr(error, "__notes__", ()):
             stopped.add_note(note)
-        report.error = describe(stopped)
+        report.error = clipped(describe(stopped))
     except (RestoreError, psycopg.Error) as error:
-        report.error, lost = describe(error), is_lost(error)
+        report.error, lost = clipped(describe(error)), is_lost(error)
     report.resumable = report.error is not None and job.resumable
     report.needs_repair = job.needs_repair
     done = _Done(report, job.workers_peak_bytes, lost)

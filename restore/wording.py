@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 SCRIPT = "db-restore-optimized"
+# A message of PostgreSQL's holds the value that it refuses, of up to 1 GB.
+LONGEST_MESSAGE = 1_000
 _MINUTE_S = 60
 _HOUR_S = 3600
 _EXACT_BELOW_S = 10
@@ -28,6 +30,11 @@ def safe(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def clipped(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return a message, or the beginning of one that holds too much of a backup to be read."""
+    return text if len(text) <= longest else f"{text[: longest - 4]} ..."
 
 
 def _escape(character: str) -> str:
