@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restore.dsn import without_password
 from restore.options import MaxRejects, Options
-from restore.wording import program, safe
+from restore.wording import option, program, quoted, safe
 
 if TYPE_CHECKING:
     from restore.report import Report, TableReport
@@ -53,7 +52,7 @@ def command(report: Report, options: Options, **changes: object) -> str:
         changes: what of it is to be different.
     """
     options = dataclasses.replace(options, **changes)  # type: ignore[arg-type]
-    return " ".join([program(), _quoted(report.backup), *_dsn(options), *_options(options)])
+    return " ".join([program(), quoted(report.backup), *_dsn(options), *_options(options)])
 
 
 def repair_command(options: Options, *, empty: bool = False) -> str:
@@ -70,7 +69,7 @@ def still_aside() -> str:
 
 
 def _dsn(options: Options) -> list[str]:
-    return ["--dsn", _quoted(without_password(options.dsn))] if options.dsn else []
+    return ["--dsn", quoted(without_password(options.dsn))] if options.dsn else []
 
 
 def _options(options: Options, only: frozenset[str] | None = None) -> list[str]:
@@ -86,13 +85,13 @@ def _options(options: Options, only: frozenset[str] | None = None) -> list[str]:
         if value is True:
             words.append(flag)
         elif isinstance(value, frozenset):
-            words += [f"{flag} {_quoted(name)}" for name in sorted(value)]
+            words += [option(flag, name) for name in sorted(value)]
         elif isinstance(value, dict):
-            words += [f"{flag} {_quoted(f'{file}={table}')}" for file, table in value.items()]
+            words += [option(flag, f"{file}={table}") for file, table in value.items()]
         elif isinstance(value, MaxRejects):
             words.append(f"{flag} {str(value).replace(',', '')}")
         else:
-            words.append(f"{flag} {_quoted(str(value))}")
+            words.append(option(flag, str(value)))
     return words
 
 
@@ -155,7 +154,7 @@ def _after_retry(report: Report, options: Options) -> list[str]:
 
 
 def _retry(report: Report, options: Options) -> str:
-    path = _quoted(report.rejects or report.backup)
+    path = quoted(report.rejects or report.backup)
     return " ".join(
         [program(), "retry", path, *_dsn(options), *_options(options, only=_RETRIED_ALIKE)]
     )
@@ -178,7 +177,7 @@ def _rejects(report: Report, options: Options) -> list[str]:
     if report.rejects is None or not report.lost:
         return []
     losers = [t for t in report.tables if t.rejected + t.duplicates - t.skipped]
-    looks = [f"less {_quoted(_reject_file(report.rejects, table))}" for table in losers]
+    looks = [f"less {quoted(_reject_file(report.rejects, table))}" for table in losers]
     steps = [
         _step(
             "See the records that were kept out, one a line, each with its reason:", *_first(looks)
@@ -250,8 +249,3 @@ def _name(table: TableReport) -> str:
 
 def _identifier(name: str) -> str:
     return '"{}"'.format(safe(name).replace('"', '""'))
-
-
-def _quoted(word: str) -> str:
-    """Quote a word for a shell; a control character in it would not survive, and is escaped."""
-    return shlex.quote(safe(word))

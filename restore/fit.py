@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +17,7 @@ from restore.matching import shown
 from restore.nested import members_of, values_of
 from restore.read import Reader
 from restore.tokens import DECODE_ERRORS
-from restore.wording import safe
+from restore.wording import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -154,7 +153,7 @@ class _Check:
         return (
             f"{shown(self._file)} does not fit table {self._table.name}, whose columns are"
             f" {_listed(self._columns)}: {why}; name the right table with"
-            f" --map {shlex.quote(safe(f'{self._file.table}=TABLE'))}, or leave the file out with"
+            f" {option('--map', f'{self._file.table}=TABLE')}, or leave the file out with"
             f" {self._exclude()}"
         )
 
@@ -165,7 +164,7 @@ class _Check:
         )
 
     def _exclude(self) -> str:
-        return f"--exclude {shlex.quote(safe(self._file.table))}"
+        return option("--exclude", self._file.table)
 
 
 def _found(reader: Reader) -> Iterator[tuple[bytes, tuple[str, ...] | None]]:

@@ -84,6 +84,11 @@ def foreign_format(start: bytes) -> tuple[str, str] | None:
     for magic, kind, advice in _MAGIC:
         if start.startswith(magic):
             return kind, advice
+    for order, letter in (("LE", 0), ("BE", 3)):
+        letters = start[letter:_UTF16_BYTES:4]
+        others = [byte for n, byte in enumerate(start[:_UTF16_BYTES]) if n % 4 != letter]
+        if len(letters) > 1 and all(letters) and not any(others):
+            return "UTF-32 text", f"convert it with `iconv -f UTF-32{order} -t UTF-8`"
     even, odd = start[:_UTF16_BYTES:2], start[1:_UTF16_BYTES:2]
     for order, zeros, text in (("LE", odd, even), ("BE", even, odd)):
         if len(zeros) > 1 and not any(zeros) and all(text):

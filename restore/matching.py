@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from restore.backup import key_twice
 from restore.errors import BackupError, SchemaError
 from restore.formats import foreign_format
 from restore.unread import check_unread, is_hidden, lowered, names_of
-from restore.wording import safe
+from restore.wording import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -129,7 +128,7 @@ def _check_format(file: TableFile) -> None:
         kind, advice = foreign
         raise BackupError(
             f"cannot restore {shown(file)}: it is {kind}; {advice}, or leave it out with"
-            f" {_option('--exclude', file.table)}"
+            f" {option('--exclude', file.table)}"
         )
 
 
@@ -261,15 +260,10 @@ def _list(relations: Iterable[Relation]) -> str:
     return ", ".join(relation.shown for relation in relations)
 
 
-def _option(flag: str, value: str) -> str:
-    """Write an option as it is typed in a shell."""
-    return f"{flag} {shlex.quote(safe(value))}"
-
-
 def _ambiguous(file: TableFile, candidates: list[Relation]) -> str:
     return (
         f"{shown(file)} may be for any of the tables {_list(candidates)}: say which with"
-        f" {_option('--map', f'{file.table}={candidates[0].shown}')}"
+        f" {option('--map', f'{file.table}={candidates[0].shown}')}"
     )
 
 
@@ -286,11 +280,11 @@ def _missing(missing: list[str], free: Mapping[str, str], schema: str | None) ->
     for name in missing:
         for similar in difflib.get_close_matches(name.lower(), free, n=1):
             meant = free[similar]
-            hints.append(f"did you mean {meant} ({_option('--map', f'{name}={meant}')})?")
-    excludes = " ".join(_option("--exclude", name) for name in missing)
+            hints.append(f"did you mean {meant} ({option('--map', f'{name}={meant}')})?")
+    excludes = " ".join(option("--exclude", name) for name in missing)
     hint = " ".join([*hints, "Else "]) if hints else ""
     return (
         f"no table in {where} for {', '.join(missing)}: {hint}"
         "create the schema first, say where it is with --schema, name its table with"
-        f" {_option('--map', f'{missing[0]}=TABLE')}, or leave the file out with {excludes}"
+        f" {option('--map', f'{missing[0]}=TABLE')}, or leave the file out with {excludes}"
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
 from restore.formats import START_BYTES, foreign_format
-from restore.wording import safe
+from restore.wording import option, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -112,7 +111,7 @@ def _refusal(paths: list[Path]) -> str:
     more = [safe(path.name) for path in paths[1:]]
     surplus = [f"{len(more) - _MOST_NAMED:,} more"] if len(more) > _MOST_NAMED else []
     others = ", ".join(more[:_MOST_NAMED] + surplus)
-    excludes = " ".join(f"--exclude {shlex.quote(safe(path.name))}" for path in paths)
+    excludes = " ".join(option("--exclude", path.name) for path in paths)
     return (
         f"cannot restore {safe(paths[0].name)}{f', nor {others}' if others else ''}: it is {kind};"
         f" {advice}, or leave {'them' if more else 'it'} out with {excludes}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 from pathlib import Path
 
@@ -39,6 +40,29 @@ def clipped(text: str, longest: int = LONGEST_MESSAGE) -> str:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def quoted(word: str) -> str:
+    """Quote a word for a shell; what is not printable in it as bash, ksh and zsh read it."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return f"$'{''.join(map(_shell_escape, word))}'"
+
+
+def _shell_escape(character: str) -> str:
+    if character in {"'", "\\"}:
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    # A byte of a file's name that is no UTF-8 is such a surrogate.
+    escaped = "\udc80" <= character <= "\udcff"
+    data = character.encode(errors="surrogateescape" if escaped else "surrogatepass")
+    return "".join(f"\\{byte:03o}" for byte in data)
+
+
+def option(flag: str, value: str) -> str:
+    """Write an option and its value for a shell."""
+    return f"{flag}{'=' if value.startswith('-') else ' '}{quoted(value)}"
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -54,6 +54,8 @@ UNFIT: dict[str, tuple[bytes, str]] = {
     "UTF-16 BE": (b"\xfe\xff" + SOUND.decode().encode("utf-16-be"), "it is UTF-16 text"),
     "UTF-16 without a mark": (SOUND.decode().encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8"),
     "UTF-16 BE without one": (SOUND.decode().encode("utf-16-be"), "iconv -f UTF-16BE -t UTF-8"),
+    "UTF-32 without a mark": (SOUND.decode().encode("utf-32-le"), "iconv -f UTF-32LE -t UTF-8"),
+    "UTF-32, big-endian": (SOUND.decode().encode("utf-32-be"), "iconv -f UTF-32BE -t UTF-8"),
     "UTF-32": (SOUND.decode().encode("utf-32"), "it is UTF-32 text"),
     "HTML": (b'\n<!DOCTYPE html><html>[{"id": 1}]</html>', "it is an HTML or XML page"),
     "CSV": (b"id,email\n1,a@x\n", "it is CSV"),

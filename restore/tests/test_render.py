@@ -218,7 +218,7 @@ def test_names_of_a_hostile_backup_reach_no_terminal_and_no_sql() -> None:
             hostile,
             3,
             rejected=1,
-            unknown_fields={hostile: 1},
+            unknown_fields={hostile: 1, 'x"; DROP TABLE y': 1},
             warnings=[hostile],
             reasons=[ReasonCount(reason=hostile, kind="rejected", count=1)],
         ),
@@ -230,7 +230,8 @@ def test_names_of_a_hostile_backup_reach_no_terminal_and_no_sql() -> None:
     text = shown(of)
     assert "\x1b" not in text
     assert "\n--" not in text
-    assert 'ADD COLUMN "x""; DROP TABLE y; \\x1b[31m\\n--" text;' in text
+    assert text.count("ADD COLUMN") == 1
+    assert 'ADD COLUMN "x""; DROP TABLE y" text;' in text
 
 
 def test_the_table_of_counts_fits_whatever_the_names() -> None:
