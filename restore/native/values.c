@@ -392,9 +392,16 @@ put_bytea(Out *out, const Column *Py_UNUSED(column), Span value)
     uint8_t *size_at = out->at;
     out->at += 4;
     int pad = 0;
-    for (Text p = text.start; p < text.end; p = skip_line_breaks(p + 4, text.end)) {
-        if (text.end - p < 4) {
-            return DECLINED;
+    for (Text p = text.start; p < text.end; p += 4) {
+        if (text.end - p < 4 || *p == '\\') {
+            Text behind = skip_line_breaks(p, text.end);
+            if (behind == text.end) {
+                break;
+            }
+            if (behind == p || text.end - behind < 4) {
+                return DECLINED;
+            }
+            p = behind;
         }
         int a = base64_digit(p[0]), b = base64_digit(p[1]);
         int c = base64_digit(p[2]), d = base64_digit(p[3]);
