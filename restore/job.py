@@ -230,11 +230,12 @@ class Job:
         return keys
 
     def _load_all(self, aside: Sequence[ForeignKey]) -> None:
+        dropped = set(aside)
         loading = Loading(
             self._conn,
             self._options,
             list(self._works.values()),
-            in_place=[key for key in self._plan.keys if key not in aside],
+            in_place=[key for key in self._plan.keys if key not in dropped],
             limits=self._limits,
             tally=self._tally,
             may_alter=self._may_alter,
@@ -251,9 +252,9 @@ class Job:
 
     def _orphans(self, keys: Sequence[ForeignKey], schema: str) -> Orphans:
         tables = self._plan.tables | {table.oid: table for table in self._plan.outside}
-        order = list(self._plan.tables)
+        order = {oid: place for place, oid in enumerate(self._plan.tables)}
         enforced = [key for key in keys if key.enforced]
-        keys = sorted(enforced, key=lambda key: order.index(key.table))
+        keys = sorted(enforced, key=lambda key: order[key.table])
         return Orphans(
             self._conn,
             tables,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A share of fewer records than these says little.
 _ENOUGH_RECORDS = 1_000
+# So many tables' counts are added up at each check; of more tables, only at every few checks.
+_TABLES_A_CHECK = 64
 
 
 class Limits:
@@ -33,6 +35,7 @@ class Limits:
         self._most = options.max_rejects
         self._reports = reports
         self._thread = threading.get_ident()
+        self._checks_to_skip = 0
 
     @property
     def are_set(self) -> bool:
@@ -79,8 +82,13 @@ class Limits:
         most = self._most
         if most is None or threading.get_ident() != self._thread:
             return
+        if least != 0 and self._checks_to_skip:
+            self._checks_to_skip -= 1
+            return
+        reports = list(self._reports())
+        self._checks_to_skip = len(reports) // _TABLES_A_CHECK
         rejects = read = 0
-        for report in self._reports():
+        for report in reports:
             rejects += report.rejected + report.duplicates - report.skipped
             read += report.read
         if most.count is not None and rejects > most.count:

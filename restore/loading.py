@@ -211,7 +211,7 @@ class Loading:
 
     def _heard(self, work: TableWork) -> None:
         """Take note that something new is known of a table, maybe that it is loaded."""
-        self._tally.tell()
+        self._tally.tell(work)
         if work.state.next_step != "finish":
             return
         late = work.begin_late()

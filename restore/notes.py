@@ -36,9 +36,15 @@ _NOTE = """
 _NOTED = """
     SELECT kind, schema_name, table_name, name, place, statements, check_statement
     FROM restore_journal.aside
-    WHERE kind = ANY(%s) AND schema_name = COALESCE(%s, schema_name)
-      AND table_name = COALESCE(%s, table_name)
+    WHERE kind = ANY(%s)
     ORDER BY schema_name, table_name, place, name
+"""
+# By the primary key: as many tables ask as have notes.
+_NOTED_OF_TABLE = """
+    SELECT kind, schema_name, table_name, name, place, statements, check_statement
+    FROM restore_journal.aside
+    WHERE kind = ANY(%s) AND schema_name = %s AND table_name = %s
+    ORDER BY place, name
 """
 _STRIKE = """
     DELETE FROM restore_journal.aside
@@ -114,9 +120,12 @@ def noted(conn: psycopg.Connection, *kinds: Kind, table: Table | None = None) ->
     check_trusted(conn)
     if conn.execute(_JOURNAL).fetchone() != (True,):
         return []
-    schema, name = (table.schema, table.name) if table is not None else (None, None)
-    wanted = [list(kinds or get_args(Kind)), schema, name]
-    return [Aside(*row) for row in conn.execute(_NOTED, wanted).fetchall()]
+    wanted = list(kinds or get_args(Kind))
+    if table is None:
+        rows = conn.execute(_NOTED, [wanted]).fetchall()
+    else:
+        rows = conn.execute(_NOTED_OF_TABLE, [wanted, table.schema, table.name]).fetchall()
+    return [Aside(*row) for row in rows]
 
 
 def strike(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:

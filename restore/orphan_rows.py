@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from restore.deleting import deleting
+from restore.plan import cycles_of
 from restore.session import users_search_path
 from restore.trust import keep_private
 
@@ -84,6 +85,7 @@ class OrphanRows:
         self._by_parent: dict[int, list[int]] = defaultdict(list)
         for number, key in enumerate(keys):
             self._by_parent[key.parent].append(number)
+        self._circles = _circles(keys)
 
     @property
     def begun(self) -> bool:
@@ -107,7 +109,7 @@ class OrphanRows:
             # Parents first: then a table has mostly lost its rows when its children are looked at.
             number = heapq.heappop(waiting)
             queued.remove(number)
-            circle = self._circle(number) if levels[number] >= _MOST_LEVELS else ()
+            circle = self._circles.get(number, ()) if levels[number] >= _MOST_LEVELS else ()
             for each in circle or (number,):
                 levels[each] = 0 if circle else levels[each] + 1
             taken = self._take_out_circle(circle) if circle else self._take_out_level(number)
@@ -116,6 +118,7 @@ class OrphanRows:
                     if child not in queued:
                         queued.add(child)
                         heapq.heappush(waiting, child)
+        self._conn.execute(_INDEX_STORE.format(self.store))
         return dict(self._conn.execute(_COUNTS.format(self.store)).fetchall())
 
     def drop(self) -> None:
@@ -162,21 +165,6 @@ class OrphanRows:
                 return self._conn.execute(query).rowcount
 
         return deleting(self._conn, key.table, move)
-
-    def _circle(self, number: int) -> tuple[int, ...]:
-        """Return the keys that lead in a circle with this one, if it is in one.
-
-        Only those that refer to one parent: many parents may cover a period together.
-        """
-        single = [(n, key) for n, key in enumerate(self._keys) if not key.period]
-        up, down = defaultdict(set), defaultdict(set)
-        for _, key in single:
-            up[key.table].add(key.parent)
-            down[key.parent].add(key.table)
-        start = self._keys[number].table
-        tables = _reached(start, up) & _reached(start, down)
-        circle = tuple(n for n, key in single if key.table in tables and key.parent in tables)
-        return circle if number in circle else ()
 
     def _take_out_circle(self, circle: Sequence[int]) -> int:
         """Move the rows that keys in a circle forbid, and all their descendants within it."""
@@ -228,20 +216,29 @@ def _texts(columns: Sequence[str]) -> sql.Composable:
     )
 
 
-def _reached(start: int, links: dict[int, set[int]]) -> set[int]:
-    """Return all tables that can be reached from one, and that one."""
-    reached, waiting = {start}, [start]
-    while waiting:
-        for table in links.get(waiting.pop(), set()) - reached:
-            reached.add(table)
-            waiting.append(table)
-    return reached
+def _circles(keys: Sequence[ForeignKey]) -> dict[int, tuple[int, ...]]:
+    """Return the keys that lead in a circle with each key that is in one, by their numbers.
+
+    Only those that refer to one parent: many parents may cover a period together.
+    """
+    links: dict[int, set[int]] = defaultdict(set)
+    for key in keys:
+        links[key.table] |= set() if key.period else {key.parent}
+        links[key.parent] |= set()
+    cycles = cycles_of(links)
+    members: dict[int, list[int]] = defaultdict(list)
+    for number, key in enumerate(keys):
+        if not key.period and cycles[key.table] == cycles[key.parent]:
+            members[cycles[key.table]].append(number)
+    return {number: circle for circle in map(tuple, members.values()) for number in circle}
 
 
 _MAKE_STORE = sql.SQL(
     "CREATE TABLE IF NOT EXISTS {} (key_table oid NOT NULL, key_name text NOT NULL,"
     ' key_values text[] COLLATE "C" NOT NULL, row_key text[] COLLATE "C", taken text NOT NULL)'
 )
+# Each table's rows are read by themselves.
+_INDEX_STORE = sql.SQL("CREATE INDEX ON {0} (key_table); ANALYZE {0}")
 _COUNTS = sql.SQL("SELECT key_table, count(*) FROM {} GROUP BY key_table")
 _DROP = sql.SQL("DROP TABLE IF EXISTS {}")
 # Runs with users' search path if their triggers fire: each name has its schema.

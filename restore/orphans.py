@@ -63,7 +63,9 @@ class Orphans:
         triggers: bool = False,
     ) -> None:
         self._conn = conn
-        self._keys = {(key.table, key.name): key for key in keys}
+        self._keys: dict[int, dict[str, ForeignKey]] = {}
+        for key in keys:
+            self._keys.setdefault(key.table, {})[key.name] = key
         self._chunk_bytes = chunk_bytes
         self._jobs = jobs
         self._triggers = triggers
@@ -147,8 +149,8 @@ class Orphans:
             return {}
         wanted: dict[ForeignKey, list[Values]] = {}
         for name, values in self._conn.execute(_VALUES.format(self._rows.store), [oid]):
-            wanted.setdefault(self._keys[oid, name], []).append(tuple(values))
-        return {key: wanted[key] for key in self._keys.values() if key in wanted}
+            wanted.setdefault(self._keys[oid][name], []).append(tuple(values))
+        return {key: wanted[key] for key in self._keys[oid].values() if key in wanted}
 
     def _write_plain(
         self, table: Kept, wanted: dict[ForeignKey, list[Values]], ordinals: Ordinals
@@ -167,9 +169,13 @@ class Orphans:
             table: the table.
             found: the records that are kept already.
         """
-        keys = [key for key in self._keys.values() if key.table == table.load.table.oid]
         matcher = RowMatcher(
-            self._conn, table, keys, self._rows, found=found, chunk_bytes=self._chunk_bytes
+            self._conn,
+            table,
+            list(self._keys[table.load.table.oid].values()),
+            self._rows,
+            found=found,
+            chunk_bytes=self._chunk_bytes,
         )
         for record, key, values in matcher.records():
             reason = _reason(key, values, table.load.table)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from restore.backup import TableFile
     from restore.catalog import ForeignKey, Table
@@ -67,31 +67,68 @@ def make_plan(
     parents: dict[int, set[int]] = {oid: set() for oid in tables}
     for key in keys:
         parents[key.table].add(key.parent)
-    reached = {oid: _reach(oid, parents) for oid in tables}
-    cyclic = [key for key in keys if key.table in reached[key.parent] | {key.parent}]
-    broken = {(key.table, key.parent) for key in cyclic}
+    cycles = cycles_of(parents)
+    in_cycle = [key for key in keys if cycles[key.table] == cycles[key.parent]]
+    children: dict[int, set[int]] = {oid: set() for oid in tables}
+    for key in keys:
+        children[key.parent].add(key.table)
+    at_risk = _reach((key.table for key in in_cycle), children)
     sorter = graphlib.TopologicalSorter(
         {
-            oid: sorted(parent for parent in parents[oid] if (oid, parent) not in broken)
+            oid: sorted(parent for parent in parents[oid] if cycles[parent] != cycles[oid])
             for oid in sorted(tables)
         }
     )
-    at_risk = {key.table for key in cyclic}
-    while more := [k for k in keys if k.parent in at_risk and k not in cyclic]:
-        cyclic += more
-        at_risk |= {key.table for key in more}
+    risky = (k for k in keys if k.parent in at_risk and cycles[k.table] != cycles[k.parent])
     # A row that others refer to by a key that holds cannot be deleted either.
-    held = frozenset(fixed).union(*(reached[oid] for oid in fixed))
+    held = frozenset(_reach(fixed, parents))
     loads = tuple(Load(files[oid], tables[oid], fixed=oid in held) for oid in sorter.static_order())
-    return Plan(loads, tuple(keys), tuple(cyclic), fixed=held)
+    return Plan(loads, tuple(keys), (*in_cycle, *risky), fixed=held)
 
 
-def _reach(start: int, parents: dict[int, set[int]]) -> set[int]:
-    """Return all tables that can be reached from ``start`` over foreign keys."""
-    reached: set[int] = set()
-    waiting = [start]
+def cycles_of(links: Mapping[int, Collection[int]]) -> dict[int, int]:
+    """Number the cycles of a directed graph: nodes have one number if each reaches the other.
+
+    Tarjan's algorithm ("Depth-first search and linear graph algorithms", 1972), without recursion.
+    A node is numbered after all that it reaches.
+
+    Args:
+        links: for each node, those that it leads to, all of which are nodes.
+    """
+    found: dict[int, int] = {}
+    lowest: dict[int, int] = {}
+    cycles: dict[int, int] = {}
+    open_nodes: list[int] = []
+    for start in links:
+        path = [] if start in found else [(start, iter(links[start]))]
+        while path:
+            node, others = path[-1]
+            if node not in found:
+                found[node] = lowest[node] = len(found)
+                open_nodes.append(node)
+            for other in others:
+                if other not in found:
+                    path.append((other, iter(links[other])))
+                    break
+                if other not in cycles:
+                    lowest[node] = min(lowest[node], found[other])
+            else:
+                path.pop()
+                if path:
+                    lowest[path[-1][0]] = min(lowest[path[-1][0]], lowest[node])
+                if lowest[node] == found[node]:
+                    number = len(cycles)
+                    while node not in cycles:
+                        cycles[open_nodes.pop()] = number
+    return cycles
+
+
+def _reach(starts: Iterable[int], links: Mapping[int, Collection[int]]) -> set[int]:
+    """Return these nodes, and all that can be reached from them."""
+    waiting = list(starts)
+    reached = set(waiting)
     while waiting:
-        for parent in parents[waiting.pop()] - reached:
-            reached.add(parent)
-            waiting.append(parent)
+        for node in set(links[waiting.pop()]) - reached:
+            reached.add(node)
+            waiting.append(node)
     return reached

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
+from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -28,8 +30,15 @@ class Tasks:
         waits: dict[int, set[int]],
         cut: Callable[[TableWork], Iterator[Shard]],
     ) -> None:
-        self._waiting = list(works)
+        self._waiting = dict(enumerate(works))
+        self._places = {work.load.table.oid: place for place, work in self._waiting.items()}
         self._waits = {oid: set(others) for oid, others in waits.items()}
+        self._blocks: dict[int, list[int]] = defaultdict(list)
+        for oid, others in waits.items():
+            for other in others:
+                self._blocks[other].append(oid)
+        # The places of the tables that may be begun, the first of them at the top of the heap.
+        self._ready = [p for oid, p in self._places.items() if not self._waits.get(oid)]
         self._cut = cut
         self._open: tuple[TableWork, Iterator[Task]] | None = None
         self._ahead: Task | None = None
@@ -68,8 +77,10 @@ class Tasks:
     def done(self, oid: int) -> None:
         """Note that a table is loaded: others may have waited for it."""
         with self._changed:
-            for others in self._waits.values():
-                others.discard(oid)
+            for other in self._blocks.pop(oid, ()):
+                self._waits[other].discard(oid)
+                if not self._waits[other] and other in self._places:
+                    heapq.heappush(self._ready, self._places[other])
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -83,14 +94,11 @@ class Tasks:
             return self._added.pop(0)
         while True:
             if self._open is None:
-                ready = [w for w in self._waiting if not self._waits.get(w.load.table.oid)]
-                if not ready:
+                if not self._ready:
                     return None
-                self._waiting.remove(ready[0])
-                tasks: Iterator[Task] = chain(
-                    ready[0].left(), map(ready[0].task, self._cut(ready[0]))
-                )
-                self._open = (ready[0], tasks)
+                ready = self._waiting.pop(heapq.heappop(self._ready))
+                tasks: Iterator[Task] = chain(ready.left(), map(ready.task, self._cut(ready)))
+                self._open = (ready, tasks)
                 self._ahead = next(tasks, None)
             work, tasks = self._open
             task = self._ahead

@@ -35,14 +35,22 @@ _WRITER_OF_ALL = f"""
     WITH RECURSIVE {_ME}, writers (role, how) AS ({_ALL_DATA} UNION {_MEMBERS})
     SELECT o.rolname {_UNTRUSTED} ORDER BY 1 LIMIT 1
 """
-# Asked before each look at the journal, so in one query. Whose the schema and its tables are comes
+# Asked before each look at the journal, so in one query, and by the schema's members: pg_class has
+# no index by schema, and may hold 100,000 relations. Whose the schema and its tables are comes
 # first. A role may also keep the current one out of what it owns: a superuser, say. The restore
 # makes no triggers and rules there, so each of them is another's.
 _DISTRUSTED = f"""
     WITH RECURSIVE {_ME}, schema AS (
         SELECT * FROM pg_catalog.pg_namespace WHERE nspname = 'restore_journal'
+    ), members AS (
+        SELECT d.classid, d.objid FROM schema n JOIN pg_catalog.pg_depend d ON d.refobjid = n.oid
+        WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
     ), tables AS (
-        SELECT c.* FROM pg_catalog.pg_class c JOIN schema n ON n.oid = c.relnamespace
+        SELECT c.* FROM pg_catalog.pg_class c WHERE c.oid = ANY (ARRAY(
+            SELECT m.objid FROM members m
+            WHERE m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+            UNION SELECT t.typrelid FROM members m JOIN pg_catalog.pg_type t ON t.oid = m.objid
+            WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.typtype = 'c'))
     ), acls (acl) AS (
         SELECT nspacl FROM schema UNION ALL SELECT relacl FROM tables
         UNION ALL SELECT a.attacl FROM pg_catalog.pg_attribute a JOIN tables c ON c.oid = a.attrelid
