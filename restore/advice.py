@@ -219,9 +219,10 @@ def _unknown_fields(report: Report) -> list[str]:
     if not columns:
         return []
     one = len(columns) == 1
+    more = "more than " if any(table.other_unknown_fields for table in report.tables) else ""
     return [
         _step(
-            f"{len(columns):,} {'field has' if one else 'fields have'} no column and"
+            f"{more}{len(columns):,} {'field has' if one else 'fields have'} no column and"
             f" {'was' if one else 'were'} left out. For what should be kept, add a column, of the"
             " right type, and restore again with --clean:",
             *_first(columns),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from restore.notes import INDEXES, Aside, note, noted
+from restore.portions import portions
 from restore.relations import with_partitions
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ _TRIGGERS = """
 _ENABLE = {"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}
 
 _FOREIGN_KEYS = """
-    SELECT conrelid, conname::text FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY(%s)
+    SELECT k.conrelid, k.conname::text, pg_has_role(c.relowner, 'USAGE')
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+    WHERE k.contype = 'f' AND k.conrelid = ANY(%s)
 """
 
 # Indexes on which nothing hangs but what goes and comes with them: not a foreign key that holds
@@ -63,7 +66,7 @@ _FREE = """
 def put_keys_aside(
     conn: psycopg.Connection, tables: dict[int, Table], keys: Iterable[ForeignKey]
 ) -> None:
-    """Drop foreign keys, and note how to make them again, in one transaction.
+    """Drop foreign keys, and note how to make them again in the transaction that drops them.
 
     Those that are aside already, since a restore that is resumed put them there, stay so.
 
@@ -71,20 +74,24 @@ def put_keys_aside(
         psycopg.errors.InsufficientPrivilege: the role may not change the tables, or may not make
             the journal's schema; nothing was changed.
     """
-    there = set(conn.execute(_FOREIGN_KEYS, [list(tables)]).fetchall())
+    rows = conn.execute(_FOREIGN_KEYS, [list(tables)]).fetchall()
+    owned = {(oid, name): is_owner for oid, name, is_owner in rows}
     asides = [
-        _noted_key(conn, tables[key.table], key, place)
+        (owned[key.table, key.name], _noted_key(conn, tables[key.table], key, place))
         for place, key in enumerate(keys)
-        if (key.table, key.name) in there
+        if (key.table, key.name) in owned
     ]
-    with conn.transaction():
-        note(conn, asides)
-        for aside in asides:
-            conn.execute(
-                sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
-                    aside.identifier, sql.Identifier(aside.name)
+    # What the role may not drop comes first, and stops it before anything is dropped.
+    asides.sort(key=lambda each: each[0])
+    for portion in portions([aside for _, aside in asides]):
+        with conn.transaction():
+            note(conn, portion)
+            for aside in portion:
+                conn.execute(
+                    sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+                        aside.identifier, sql.Identifier(aside.name)
+                    )
                 )
-            )
 
 
 def _noted_key(conn: psycopg.Connection, table: Table, key: ForeignKey, place: int) -> Aside:
@@ -187,7 +194,7 @@ def read_triggers(conn: psycopg.Connection, oids: Iterable[int]) -> list[Trigger
 
 
 def put_triggers_aside(conn: psycopg.Connection, oids: Iterable[int]) -> list[Trigger]:
-    """Disable the users' triggers of tables and their partitions, and note it, in one transaction.
+    """Disable the users' triggers of tables and their partitions, and note that as they are.
 
     Returns:
         Those that were disabled.
@@ -196,12 +203,11 @@ def put_triggers_aside(conn: psycopg.Connection, oids: Iterable[int]) -> list[Tr
         psycopg.errors.InsufficientPrivilege: as for ``put_keys_aside``.
     """
     triggers = read_triggers(conn, oids)
-    if not triggers:
-        return []
-    with conn.transaction():
-        note(conn, [_noted_trigger(conn, *each) for each in enumerate(triggers)])
-        for trigger in triggers:
-            conn.execute(trigger.alter("DISABLE"))
+    for portion in portions(list(enumerate(triggers))):
+        with conn.transaction():
+            note(conn, [_noted_trigger(conn, *each) for each in portion])
+            for _, trigger in portion:
+                conn.execute(trigger.alter("DISABLE"))
     return triggers
 
 

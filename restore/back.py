@@ -15,6 +15,7 @@ from psycopg import sql
 
 from restore.errors import LoadError
 from restore.notes import INDEXES, noted, strike
+from restore.portions import portions
 from restore.sessions import Sessions, grant_memory
 from restore.transient import LOCKED, retrying
 
@@ -58,9 +59,10 @@ def bring_triggers_back(conn: psycopg.Connection) -> None:
     """Enable all triggers again that the journal notes, as they were.
 
     Raises:
-        psycopg.Error: none of them is enabled; they are still aside.
+        psycopg.Error: some are not enabled, and still aside.
     """
-    make_again(conn, noted(conn, "trigger"))
+    for portion in portions(noted(conn, "trigger")):
+        make_again(conn, portion)
 
 
 def bring_keys_back(conn: psycopg.Connection, options: Options) -> None:
@@ -82,10 +84,12 @@ def bring_keys_back(conn: psycopg.Connection, options: Options) -> None:
     if not keys:
         return
     try:
-        retrying(partial(_add, conn, keys), states=LOCKED)
+        for portion in portions(keys):
+            retrying(partial(_add, conn, portion), states=LOCKED)
         _validate(conn, [key for key in keys if key.check is not None], options)
     except psycopg.errors.ForeignKeyViolation:
-        retrying(partial(_drop_again, conn, keys), states=LOCKED)
+        for portion in portions(keys):
+            retrying(partial(_drop_again, conn, portion), states=LOCKED)
         raise
     with conn.transaction():
         strike(conn, keys)

@@ -230,12 +230,11 @@ class Job:
         return keys
 
     def _load_all(self, aside: Sequence[ForeignKey]) -> None:
-        dropped = set(aside)
         loading = Loading(
             self._conn,
             self._options,
             list(self._works.values()),
-            in_place=[key for key in self._plan.keys if key not in dropped],
+            in_place=set(self._plan.keys) - set(aside),
             limits=self._limits,
             tally=self._tally,
             may_alter=self._may_alter,

@@ -34,7 +34,7 @@ from restore.user_code import load_last
 from restore.writes import JOURNALED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -81,7 +81,7 @@ class Loading:
         options: Options,
         works: Sequence[TableWork],
         *,
-        in_place: Sequence[ForeignKey],
+        in_place: Collection[ForeignKey],
         limits: Limits,
         tally: Tally,
         may_alter: bool,

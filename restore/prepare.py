@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
-from psycopg import sql
 
 from restore import catalog
 from restore.begun import find_begun, see_nothing_begun
 from restore.deleting import keepers
 from restore.dry_run import shadow_plan
+from restore.emptying import empty
 from restore.errors import BackupError, SchemaError
 from restore.event_triggers import check_event_triggers
 from restore.fit import check_fit
-from restore.locks import lock_error
 from restore.matching import BOOKKEEPING, match_files, shown
 from restore.plan import make_plan
 from restore.preflight import (
@@ -31,10 +30,10 @@ from restore.preflight import (
     read_server,
     shown_target,
 )
+from restore.progress import Stage
 from restore.relations import ancestors, count_rows, has_rows, read_relations, referrers
 from restore.resume import resumed_plan
 from restore.session import be_alone
-from restore.transient import retrying
 
 if TYPE_CHECKING:
     from restore.backup import Backup
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from restore.matching import Match
     from restore.options import Options
     from restore.plan import Plan
+    from restore.progress import Watcher
     from restore.relations import Relation
     from restore.report import Report
 
@@ -70,6 +70,8 @@ def prepare(
     backup: Backup,
     options: Options,
     report: Report,
+    *,
+    watch: Watcher,
     confirm: Confirm | None = None,
 ) -> Prepared:
     """Match the files with the tables, see that the load may be, make room, and plan.
@@ -79,6 +81,7 @@ def prepare(
         backup: what is restored.
         options: how.
         report: takes the target, what is left out, and warnings.
+        watch: is told of progress.
         confirm: is asked whether tables that are not empty may be emptied; None: they may not.
 
     Raises:
@@ -129,7 +132,7 @@ def prepare(
         plan, warnings = shadow_plan(conn, plan, append=options.append)
         report.warnings += warnings
         return Prepared(plan, None, {})
-    report.warnings += _empty(conn, found, room, options)
+    report.warnings += _empty(conn, found, room, options, watch)
     return Prepared(plan, None, {})
 
 
@@ -236,9 +239,13 @@ def _counted(conn: psycopg.Connection, room: Room) -> list[str]:
 
 
 def _empty(
-    conn: psycopg.Connection, found: dict[int, Match], room: Room, options: Options
+    conn: psycopg.Connection,
+    found: dict[int, Match],
+    room: Room,
+    options: Options,
+    watch: Watcher,
 ) -> list[str]:
-    """Empty all tables of the backup in one statement, if one of them holds rows.
+    """Empty all tables of the backup, if one of them holds rows.
 
     With --atomic that is left to the transaction that loads them.
 
@@ -249,14 +256,5 @@ def _empty(
         return []
     warnings = [f"--cascade emptied {r.shown} {_amount(conn, r)}" for r in room.others]
     relations = [*(match.relation for match in found.values()), *room.others]
-    statement = sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(r.only for r in relations))
-
-    def truncate() -> None:
-        try:
-            conn.execute(statement)
-        except psycopg.errors.LockNotAvailable as error:
-            oids = [relation.oid for relation in relations]
-            raise lock_error(conn, error, oids, "ACCESS EXCLUSIVE") from error
-
-    retrying(truncate)
+    empty(conn, relations, options, lambda line: watch(Stage(line)))
     return warnings

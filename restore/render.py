@@ -247,7 +247,8 @@ def _notes(report: Report, *, unknown_fields: bool) -> Iterator[str]:
             records = counted(count, "record")
             yield f"{name}: no column for field {_quoted(field)}, ignored in {records}"
         if len(fields) > _MOST_FIELDS:
-            yield f"{name}: no column for {len(fields) - _MOST_FIELDS:,} other fields"
+            more = "more than " if table.other_unknown_fields else ""
+            yield f"{name}: no column for {more}{len(fields) - _MOST_FIELDS:,} other fields"
         if table.replaced:
             yield f"{name}: {counted(table.replaced, 'row')} replaced"
     yield from (f"left out: {_short(line)}" for line in report.left_out)

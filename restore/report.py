@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
+from restore.wording import clipped
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -22,6 +24,10 @@ _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 MOST_REASONS = 20
 OTHER_REASONS = "other reasons"
 _EXAMPLE = 300
+# So many fields without a column are named per table, and so much of a name; it is noted with each
+# row that is loaded by itself.
+MOST_UNKNOWN = 50
+LONGEST_NAME = 100
 
 
 class Levels(msgspec.Struct, kw_only=True):
@@ -60,8 +66,10 @@ class TableReport(msgspec.Struct, kw_only=True):
     all were in, which count as rejected. ``replaced`` of the loaded rows took the place of others
     in the table; ``skipped`` of the duplicates were left out because --on-conflict skip said so,
     and are not in the rejects. ``late``: records that lack a value that a sequence gives, and were
-    left for later; they are read when it is their turn. ``cut_off``: the file ends before its end,
-    so records may be missing that nobody can count. ``error``: the table's load stopped.
+    left for later; they are read when it is their turn. ``unknown_fields`` are the first that no
+    column takes, each with the number of its records; ``other_unknown_fields``: how often there
+    were others. ``cut_off``: the file ends before its end, so records may be missing that nobody
+    can count. ``error``: the table's load stopped.
     """
 
     table: str
@@ -82,6 +90,7 @@ class TableReport(msgspec.Struct, kw_only=True):
     error: str | None = None
     warnings: list[str] = []
     unknown_fields: dict[str, int] = {}
+    other_unknown_fields: int = 0
     reasons: list[ReasonCount] = []
 
     def count_loaded(self, level: Level, rows: int) -> None:
@@ -129,9 +138,18 @@ class TableReport(msgspec.Struct, kw_only=True):
     def count_unknown(self, names: Iterable[str], records: int = 1) -> None:
         """Count records with fields of these names, which no column takes; less than 0: uncount."""
         for name in names:
-            count = self.unknown_fields.pop(name, 0) + records
-            if count:
-                self.unknown_fields[name] = count
+            self._count_unknown(name, records)
+
+    def _count_unknown(self, name: str, records: int) -> None:
+        known, field = self.unknown_fields, clipped(name, LONGEST_NAME)
+        if field not in known and len(known) >= MOST_UNKNOWN:
+            self.other_unknown_fields += records
+            return
+        count = known.get(field, 0) + records
+        if count or self.other_unknown_fields:  # a field that was counted as another stays so
+            known[field] = count
+        else:
+            known.pop(field, None)
 
     def count_skipped(self, rows: int) -> None:
         """Count records that were left out because their keys are in the table."""
@@ -176,6 +194,7 @@ class TableReport(msgspec.Struct, kw_only=True):
         self.loaded -= shard.taken_out
         for name, count in shard.unknown_fields.items():
             self.count_unknown([name], count)
+        self.other_unknown_fields += shard.other_unknown_fields
         self.warnings += [line for line in shard.warnings if line not in self.warnings]
         self.cut_off = self.cut_off or shard.cut_off
         self.error = self.error or shard.error

@@ -252,4 +252,5 @@ def _add(total: TableReport, tried: TableReport) -> None:
     total.duplicates = tried.duplicates - tried.skipped + total.skipped
     total.reasons = tried.reasons
     total.unknown_fields |= tried.unknown_fields
+    total.other_unknown_fields = max(total.other_unknown_fields, tried.other_unknown_fields)
     total.warnings = sorted({*total.warnings, *tried.warnings})

@@ -114,7 +114,7 @@ def _attempt(options: Options, watch: Watcher, confirm: Confirm | None) -> _Done
     report.warnings += dsn_warnings(options.dsn)
     with connect_for(options) as conn:
         try:
-            prepared = prepare(conn, backup, options, report, confirm)
+            prepared = prepare(conn, backup, options, report, watch=watch, confirm=confirm)
             rejects = _rejects_folder(options, backup.path, prepared.begun)
             tables = len(prepared.plan.loads)
             watch(Found(path=str(backup.path), newest=backup.newest, tables=tables))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restore.errors import LoadError
+from restore.report import LONGEST_NAME
+from restore.wording import clipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from restore.options import UnknownFields
     from restore.packed import Rows
     from restore.report import TableReport
+
+_MOST_SHOWN = 10
 
 
 class Unknown:
@@ -39,8 +43,10 @@ class Unknown:
         """
         unknown = sorted(set(names) - self._named) if self._stops else []
         if unknown:
+            shown = ", ".join(repr(clipped(name, LONGEST_NAME)) for name in unknown[:_MOST_SHOWN])
+            more = f" and {len(unknown) - _MOST_SHOWN:,} more" if unknown[_MOST_SHOWN:] else ""
             raise LoadError(
-                f"table {self._table.name} has no column for {', '.join(map(repr, unknown))}, and"
+                f"table {self._table.name} has no column for {shown}{more}, and"
                 " --unknown-fields is error: add the column, or restore with --unknown-fields warn"
             )
 
