@@ -19,6 +19,7 @@ from restore.destination import (
     insert_statement_into,
 )
 from restore.errors import SchemaError
+from restore.foreign_keys import read_foreign_keys
 from restore.session import own_names
 from restore.transient import is_transient
 
@@ -42,6 +43,19 @@ _CONFLICTING = sql.SQL(
 )
 # Which of them it is shows row by row.
 _NOT_ALL = CopyFailure(None, "some rows share a key, or a trigger kept them out", None)
+
+_CHILD, _PARENT = "restore_child", "restore_parent"
+# Staged rows stand in the order in which they were sent.
+_FIRST = sql.SQL(
+    "SELECT s.number FROM (SELECT pg_catalog.row_number() OVER () AS number, {orphan} AS is_orphan"
+    " FROM {staging} AS restore_child) AS s WHERE s.is_orphan ORDER BY s.number LIMIT 1"
+)
+_PARENTS = """
+    SELECT c.oid, n.nspname, c.relname, c.relkind = 'p'
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY(%s) AND has_table_privilege(c.oid, 'SELECT')
+      AND NOT row_security_active(c.oid)
+"""
 
 
 class Merged:
@@ -73,6 +87,7 @@ class Merged:
         name = key_to_replace_by(table).name if self._replaces else None
         found = read_conflicts(conn, table.identifier)
         self._conflicts = [each for each in found if name is None or each.name == name]
+        self._orphan = _orphan(conn, table)
         self._there = sql.SQL("NOT {}").format(writes.wrote(table.oid, table.name))
         self._older = sql.SQL("NOT {}").format(writes.wrote(table.oid, _TARGET))
         conn.execute(
@@ -99,6 +114,9 @@ class Merged:
             outcome = copy_rows(self._conn, statement, codec, rows, relation="restore_staging")
             if isinstance(outcome, CopyFailure):
                 return outcome
+            row = self._first_orphan()
+            if row is not None:
+                return CopyFailure(None, "a foreign key forbids the row", row)
             return self._move(codec.columns, len(rows))
         except psycopg.errors.CardinalityViolation:
             return _NOT_ALL
@@ -106,6 +124,16 @@ class Merged:
             if is_transient(error):
                 raise
             return CopyFailure(error, error.diag.message_primary or str(error), None)
+
+    def _first_orphan(self) -> int | None:
+        """Return the place of the first staged row that a foreign key forbids, if there is one.
+
+        The server names none: without this a batch is halved until each is alone.
+        """
+        if self._orphan is None:
+            return None
+        row = self._conn.execute(_FIRST.format(staging=_STAGING, orphan=self._orphan)).fetchone()
+        return None if row is None else int(row[0]) - 1
 
     def _move(self, columns: Sequence[str], count: int) -> Sent | CopyFailure:
         """Move what is staged into the table."""
@@ -198,6 +226,26 @@ class Merged:
             sql.SQL(", ").join(sets),
             self._older,
         )
+
+
+def _orphan(conn: psycopg.Connection, table: Table) -> sql.Composed | None:
+    """Return what is true of a row that a foreign key in place forbids; None if none can be told.
+
+    A row's parent in the table itself may come with it, so such keys are left to the server.
+    """
+    keys = [k for k in read_foreign_keys(conn, [table.oid])[table.oid] if k.parent != table.oid]
+    parents = {
+        oid: sql.SQL("{}" if partitioned else "ONLY {}").format(sql.Identifier(schema, name))
+        for oid, schema, name, partitioned in conn.execute(_PARENTS, [[k.parent for k in keys]])
+    }
+    tests = [
+        sql.SQL("(({}) AND NOT {})").format(
+            key.present(_CHILD), key.has_parent(_CHILD, _PARENT, parents[key.parent])
+        )
+        for key in keys
+        if key.parent in parents and key.enforced
+    ]
+    return sql.SQL(" OR ").join(tests) if tests else None
 
 
 def destination_for(

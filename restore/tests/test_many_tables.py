@@ -11,6 +11,7 @@ from psycopg import sql
 
 from restore import emptying, portions
 from restore.errors import LoadError
+from restore.merged import Merged
 from restore.plan import cycles_of
 from restore.progress import Stage
 
@@ -183,6 +184,29 @@ def statements(target: Target, monkeypatch: pytest.MonkeyPatch, tables: int) -> 
 def test_statements_grow_with_the_tables(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     few, many = (statements(target, monkeypatch, tables) for tables in (5, 20))
     assert many <= 4 * few
+
+
+def test_orphans_beside_rows_to_replace_are_not_halved_for(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.conn.execute(
+        "CREATE TABLE parent (id int PRIMARY KEY);"
+        " CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent)"
+    )
+    children = [{"id": n, "parent": n % 50 or 99} for n in range(1, 2_001)]
+    target.write(parent=[{"id": n} for n in range(1, 50)], child=children)
+    sent = itertools.count()
+    move = Merged._move
+
+    def counted(self: Any, columns: Any, count: int) -> Any:
+        next(sent)
+        return move(self, columns, count)
+
+    monkeypatch.setattr(Merged, "_move", counted)
+    report = target.load(append=True, on_conflict="replace")
+    assert report.lost == 40
+    # For each orphan the rows before it, and itself; beside them what comes next, and the parents.
+    assert next(sent) <= 40 * 3 + 10
 
 
 @pytest.mark.parametrize(
