@@ -297,10 +297,14 @@ def test_nothing_is_noted_where_a_role_may_write_to_every_table(
     assert target.rows('SELECT count(*) FROM "User"') == [(2,)]
 
 
-def test_a_schema_of_the_users_with_that_name_is_left_alone(target: Target) -> None:
-    target.conn.execute("CREATE SCHEMA restore_journal; CREATE TABLE restore_journal.diary (x int)")
+@pytest.mark.parametrize("kind", ["TABLE", "SEQUENCE", "TYPE"])
+def test_a_schema_of_the_users_with_that_name_is_left_alone(target: Target, kind: str) -> None:
+    what = {"TABLE": " (x int)", "TYPE": " AS (x int)"}.get(kind, "")
+    target.conn.execute(f"CREATE SCHEMA restore_journal; CREATE {kind} restore_journal.diary{what}")
     target.write(company=[{"id": 1, "name": "n"}])
     line = target.turned_down()
     assert "schema restore_journal holds diary, which no restore made" in line
     assert target.rows("SELECT count(*) FROM company") == [(0,)]
-    assert target.rows("SELECT count(*) FROM restore_journal.diary") == [(0,)]
+    assert target.rows("SELECT to_regnamespace('restore_journal') IS NULL") == [(False,)]
+    found = target.rows("SELECT count(*) FROM pg_class WHERE relname = 'diary'")
+    assert found == [(1,)]
