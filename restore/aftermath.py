@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.rejects import Reason
+from restore.reason import Reason
 from restore.wording import counted
 
 if TYPE_CHECKING:

@@ -48,6 +48,7 @@ _MOST_FIELDS = 1_000
 
 _ABSENT = msgspec.Raw(b"")
 _NULL = msgspec.Raw(b"null")
+_NOTHING = (None, ABSENT, _NULL)
 
 # What makes rows of a JSON array, rows' values, and the fields of a row that no column takes.
 _Functions = tuple[
@@ -213,8 +214,12 @@ def _by_struct(
     steps = [(n, step) for n, (_, of_column) in enumerate(ways) for step in of_column]
     floats = [(n, may_be_odd(c)) for n, c in enumerate(used) if ways[n][0].annotation is float]
 
+    width = len(used)
+
     def decode(data: bytes) -> list[Any]:
         rows = list(map(astuple, decode_all(data)))
+        if ignored:
+            _check_fit(rows, width)
         if not (rows and (steps or floats)):
             return rows
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
@@ -227,7 +232,6 @@ def _by_struct(
             columns[n] = take(step, columns[n])
         return list(zip(*columns, strict=True))
 
-    width = len(used)
     if not ignored:
         return decode, iter, None
 
@@ -237,6 +241,19 @@ def _by_struct(
         )
 
     return decode, functools.partial(map, itemgetter(slice(width))), unknown
+
+
+def _check_fit(rows: list[tuple[Any, ...]], width: int) -> None:
+    """Raise if a row may have been made of a record of which no field is a column.
+
+    Raises:
+        msgspec.ValidationError: the row's values are absent or NULL, and it has other fields.
+    """
+    for number, row in enumerate(rows):
+        if all(value in _NOTHING for value in row[:width]) and any(
+            raw is not _ABSENT for raw in row[width:]
+        ):
+            raise msgspec.ValidationError(f"no field is a column - at `$[{number}]`")
 
 
 def _field(number: int, column: Column, kind: Kind, *, filled: bool) -> tuple[Any, ...]:
@@ -273,6 +290,8 @@ def _by_dictionary(
     def make(record: dict[str, msgspec.Raw]) -> _Row:
         if not required <= record.keys() & optional <= shape.named:
             raise NotTypedError("a record of another shape")
+        if record and named.isdisjoint(record):
+            raise NotTypedError("no field is a column")
         return _Row(tuple(map(value_of, used, repeat(record))), tuple(record.keys() - named))
 
     def value_of(column: Column, record: dict[str, msgspec.Raw]) -> Any:  # noqa: ANN401 - a value

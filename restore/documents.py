@@ -95,7 +95,7 @@ def _check_fields(composite: Type, raw: bytes) -> None:
     """
     try:
         members = members_of(raw if raw[:1] == b"[" else b"[%b]" % raw)
-        objects = [values_of(each) for each in members if bytes(each) != b"null"]
+        objects = [values_of(each) for each in members if bytes(each)[:1] not in {b"n", b'"'}]
     except msgspec.DecodeError as error:
         raise LossError(f"no {composite.name} can be made of this document: {error}") from error
     unknown = {name for fields in objects for name in fields} - (composite.fields or set())

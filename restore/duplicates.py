@@ -31,7 +31,7 @@ from restore.trust import keep_private
 from restore.twice import Twice, all_there
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from restore.batch import RawRecord
     from restore.indexes import UniqueAside
@@ -57,7 +57,7 @@ def reload_duplicates(
     keys: Sequence[UniqueAside],
     *,
     build: Callable[[], None],
-    reload: Callable[[RawRecord], None],
+    reload: Callable[[Iterable[RawRecord]], None],
     taken: Callable[[], None] = lambda: None,
     chunk_bytes: int,
     schema: str,
@@ -72,7 +72,7 @@ def reload_duplicates(
         table: the table; all records that are not in it are among its rejects.
         keys: all its unique keys that are aside.
         build: builds them.
-        reload: loads a record by itself, and counts it, as ``Ladder.load_again`` does.
+        reload: loads records in their order, and counts them, as ``Ladder.load_again`` does.
         taken: takes note, in the transaction in which they leave, that rows left the table.
         chunk_bytes: how much of the file is read at a time.
         schema: where what is taken out is noted meanwhile; it exists.
@@ -250,7 +250,7 @@ class Duplicates:
         )
         return self._conn.execute(query).fetchall()
 
-    def load_again(self, reload: Callable[[RawRecord], None]) -> None:
+    def load_again(self, reload: Callable[[Iterable[RawRecord]], None]) -> None:
         """Load again what was found, once the keys are in place; count it anew.
 
         Raises:
@@ -260,8 +260,7 @@ class Duplicates:
         report.count_again(self.count)
         try:
             with users_search_path(self._conn):
-                for record, _ in self._found:
-                    reload(record)
+                reload(record for record, _ in self._found)
         except BaseException:
             report.read = report.decided
             raise

@@ -18,8 +18,11 @@ keeps the time in the session's; of a composite type, or an array of one, from i
 _INSTANT = sql.SQL("CAST(CAST({} AS pg_catalog.timestamptz) AS pg_catalog.timestamp)")
 _OBJECT = sql.SQL("pg_catalog.json_populate_record(NULL::{type}, CAST({of} AS pg_catalog.json))")
 _OBJECTS = sql.SQL(
-    "ARRAY(SELECT CASE WHEN pg_catalog.json_typeof(restore_item.e) OPERATOR(pg_catalog.<>) 'null'"
-    " THEN pg_catalog.json_populate_record(NULL::{type}, restore_item.e) END"
+    "ARRAY(SELECT CASE"
+    " WHEN pg_catalog.json_typeof(restore_item.e) OPERATOR(pg_catalog.=) 'object'"
+    " THEN pg_catalog.json_populate_record(NULL::{type}, restore_item.e)"
+    " WHEN pg_catalog.json_typeof(restore_item.e) OPERATOR(pg_catalog.<>) 'null'"
+    " THEN CAST(restore_item.e OPERATOR(pg_catalog.#>>) '{{}}' AS {type}) END"
     " FROM pg_catalog.json_array_elements(CAST({of} AS pg_catalog.json)) AS restore_item(e))"
 )
 

@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from restore.aside import read_triggers
 from restore.copy import ENCODE_ERRORS, Writer, copy_statement
+from restore.relations import with_partitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from restore.catalog import Table
     from restore.decode import Codec
+    from restore.options import Options
     from restore.packed import Rows
 
 # Emptying a table with a trigger on TRUNCATE, or one that others refer to, is not ours to do.
@@ -38,7 +41,10 @@ _MAY_BE_FRESH = """
       AND NOT EXISTS (SELECT FROM pg_trigger t
                       WHERE t.tgrelid = c.oid AND t.tgtype & 32 <> 0 AND t.tgenabled <> 'D')
 """
-
+_TELLS_ROWS_APART = """
+    SELECT EXISTS (
+        SELECT FROM pg_index WHERE indrelid = ANY(%s) AND (indisunique OR indisexclusion))
+"""
 
 # character_not_in_repertoire of text, untranslatable_character of jsonb.
 _FOR_NUL = frozenset({"22021", "22P05"})
@@ -71,6 +77,17 @@ class Manner:
 def may_be_fresh(conn: psycopg.Connection, oids: Iterable[int]) -> set[int]:
     """Return those of these tables that may be filled so, on a server where it saves the log."""
     return {oid for (oid,) in conn.execute(_MAY_BE_FRESH, [list(oids)]).fetchall()}
+
+
+def is_orderless(conn: psycopg.Connection, oid: int, options: Options) -> bool:
+    """Tell whether the order in which a table's rows arrive decides nothing."""
+    # To stop at the first reject, it has to be known which one is the first.
+    if options.append or options.on_error == "stop":
+        return False
+    oids = with_partitions(conn, [oid])
+    if conn.execute(_TELLS_ROWS_APART, [oids]).fetchone() == (True,):
+        return False
+    return not (options.triggers and read_triggers(conn, oids))
 
 
 class Filling:

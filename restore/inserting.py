@@ -1,40 +1,45 @@
-"""Loads records whose values only the server reads, many by one INSERT.
+"""Loads records that no COPY takes, many by one INSERT.
 
 Dates in other spellings, ``"yes"``, composite types: what COPY's binary form has no room for goes
-to the server as texts, an array of them for each column, which it casts as it casts literals.
+to the server as the parameters of an INSERT of one row would.
 """
 
 from __future__ import annotations
 
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 from psycopg import sql
 
-from restore.expressions import expression_of, quoted
+from restore.expressions import quoted
 from restore.refusals import UndecidedError
 from restore.scan import DECODE_ERRORS
 from restore.single import Refused, fields_of
 from restore.transient import retrying
-from restore.values import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from restore.batch import Records
     from restore.catalog import Table
     from restore.destination import Value
+    from restore.expressions import Form
     from restore.one_by_one import OneByOne
     from restore.read import RawRecord
+    from restore.reason import Reason
     from restore.refusals import Refusals
-    from restore.rejects import Reason
+    from restore.segments import Segment
     from restore.single import Attempt, Fields, Single
     from restore.tracking import Tracking
 
 # One that is refused makes the whole group be looked at row by row.
 _MOST_ROWS, _MOST_BYTES = 128, 1 << 20
+# The protocol counts a statement's parameters by 16 bits.
+_MOST_PARAMETERS = 65_535
+# A record that is loaded by itself takes as long as so many that are inserted many at a time; a few
+# are not worth it.
+_ALONE_COSTS, _FEW_ALONE = 50, 8
 _NONE: Mapping[int, Reason] = MappingProxyType({})
 
 
@@ -79,46 +84,50 @@ class Inserter:
         self._one_by_one = one_by_one
         self._refusals = refusals
         self._tracking = tracking
+        self._expressions: dict[tuple[str, Form], bytes] = {}
         self._decide: Callable[[int], object] = lambda _: None
 
-    def load(self, batch: Records, decide: Callable[[int], object]) -> None:
-        """Load a batch; afterwards each of its records is counted as loaded or kept as a reject.
+    def load(
+        self, records: Sequence[RawRecord], decide: Callable[[int], object] = lambda _: None
+    ) -> None:
+        """Load records; afterwards each of them is counted as loaded or kept as a reject.
 
         Args:
-            batch: the records.
+            records: the records.
             decide: is called with a record's place before it is decided, and all before it.
 
         Raises:
             LoadError: as ``OneByOne.load`` does.
         """
         self._decide = decide
-        for group in self._groups(batch):
+        for group in self._groups(records):
             if isinstance(group, int):
                 decide(group)
-                self._one_by_one.load(batch.record(group))
+                self._one_by_one.load(records[group])
             else:
                 self._load(group)
 
-    def _groups(self, batch: Records) -> Iterator[list[_Entry] | int]:
-        """Yield neighbours with the same columns; by its place what is surely refused."""
+    def _groups(self, records: Sequence[RawRecord]) -> Iterator[list[_Entry] | int]:
+        """Yield neighbours, so many as one statement takes; by its place what is surely refused."""
         group: list[_Entry] = []
-        size = 0
-        for place in range(batch.count):
-            entry = self._read(batch, place)
+        size = parameters = 0
+        for place, record in enumerate(records):
+            entry = self._read(record, place)
+            values = 0 if entry is None else len(entry.attempt.values)
             full = len(group) == _MOST_ROWS or size > _MOST_BYTES
-            if group and (full or entry is None or _form(entry) != _form(group[0])):
+            if group and (full or entry is None or parameters + values > _MOST_PARAMETERS):
                 yield group
-                group, size = [], 0
+                group, size, parameters = [], 0, 0
             if entry is None:
                 yield place
             else:
                 group.append(entry)
                 size += len(entry.record.raw)
+                parameters += values
         if group:
             yield group
 
-    def _read(self, batch: Records, place: int) -> _Entry | None:
-        record = batch.record(place)
+    def _read(self, record: RawRecord, place: int) -> _Entry | None:
         try:
             fields = fields_of(record.raw)
         except DECODE_ERRORS:
@@ -163,37 +172,42 @@ class Inserter:
                 self._tracking.reject(group[number].record, reason)
 
     def _send(self, group: Sequence[_Entry]) -> None:
-        columns = zip(*(entry.attempt.values for entry in group), strict=True)
-        texts = [[as_text(value.value) for value in column] for column in columns]
-        statement = self._statement(group[0].attempt.values)
-        if self._conn.execute(statement, texts).rowcount != len(group):
+        named = {v.column.name for entry in group for v in entry.attempt.values}
+        columns = [column.name for column in self._table.columns if column.name in named]
+        parameters: list[Any] = []
+        rows = [self._row(entry.attempt.values, columns, parameters) for entry in group]
+        statement = self._into(columns) + b",".join(rows)
+        if self._conn.execute(statement, parameters).rowcount != len(group):
             raise _SomeRefusedError
         for entry in group:
             self._tracking.report.count_loaded(entry.attempt.level, 1)
             self._tracking.unknown.count(entry.fields)
 
-    def _statement(self, values: Sequence[Value]) -> sql.Composed:
-        """Return the INSERT of rows whose texts come as an array for each column."""
-        made, names = [], [sql.Identifier(f"v{number}") for number in range(len(values))]
-        for value, name in zip(values, names, strict=True):
-            text = sql.SQL("restore_row.{}").format(name)
-            type_ = quoted(value.column.type.schema, value.column.type.name)
-            made.append(
-                sql.SQL("CAST({} AS {})").format(text, type_)
-                if value.form == "plain"
-                else expression_of(value.column, value.form, text)
-            )
-        return sql.SQL(
-            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {}"
-            " FROM ROWS FROM ({}) AS restore_row({})"
-        ).format(
-            quoted(self._table.schema, self._table.name),
-            sql.SQL(", ").join(quoted(value.column.name) for value in values),
-            sql.SQL(", ").join(made),
-            sql.SQL(", ").join([sql.SQL("pg_catalog.unnest(%s::pg_catalog.text[])")] * len(values)),
-            sql.SQL(", ").join(names),
-        )
+    def _row(self, values: Sequence[Value], columns: Sequence[str], parameters: list[Any]) -> bytes:
+        """Return a row of VALUES, and append its parameters; what a record lacks is the default."""
+        by_name = {value.column.name: value for value in values}
+        made = []
+        for name in columns:
+            value = by_name.get(name)
+            if value is None:
+                made.append(b"DEFAULT")
+                continue
+            key = name, value.form
+            if key not in self._expressions:
+                self._expressions[key] = value.expression.as_bytes(self._conn)
+            made.append(self._expressions[key])
+            parameters.append(value.value)
+        return b"(%b)" % b",".join(made)
+
+    def _into(self, columns: Sequence[str]) -> bytes:
+        """Return what stands before the rows."""
+        statement = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ")
+        table = quoted(self._table.schema, self._table.name)
+        names = sql.SQL(", ").join(map(quoted, columns))
+        return statement.format(table, names).as_bytes(self._conn)
 
 
-def _form(entry: _Entry) -> list[tuple[str, str]]:
-    return [(value.column.name, value.form) for value in entry.attempt.values]
+def are_many(segments: list[Segment], count: int) -> bool:
+    """Tell whether so many of a batch's records stand alone that INSERTs of all take less time."""
+    alone = sum(segment.codec is None for segment in segments)
+    return alone >= _FEW_ALONE and alone * _ALONE_COSTS >= count

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from restore.batch import Records
+    from restore.reason import Reason
     from restore.refusals import Refusals
-    from restore.rejects import Reason
     from restore.segments import Segment
     from restore.sending import Sender
     from restore.single import Attempt, Single
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 # If fewer than one row in so many is refused, COPYs isolate it sooner: to try a row costs about an
 # eighth of what it costs to isolate one by COPYs.
 SPARSE = 8
-_FIRST_STRETCH, _LONGEST_STRETCH, _GROWTH = 64, 1024, 4
+FIRST_STRETCH = 64
+_LONGEST_STRETCH, _GROWTH = 1024, 4
 
 
 class Isolation:
@@ -70,7 +71,7 @@ class Isolation:
         Returns:
             The place of the first row that is not decided.
         """
-        size = _FIRST_STRETCH
+        size = FIRST_STRETCH
         while at < len(segment.rows):
             places = range(at, min(at + size, len(segment.rows)))
             try:

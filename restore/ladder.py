@@ -15,37 +15,38 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import psycopg
 
 from restore.batch import Chosen
 from restore.destination import Destination, Direct, Sent
-from restore.inserting import Inserter
-from restore.isolation import SPARSE, Isolation
+from restore.inserting import Inserter, are_many
+from restore.isolation import Isolation
 from restore.later import Late
 from restore.one_by_one import OneByOne
+from restore.reason import Reason
 from restore.record_errors import LONGEST_RUN, RecordErrors
 from restore.refusals import Refusals
-from restore.rejects import Reason
 from restore.segments import Decoded, Segment, by_codec
 from restore.sending import Sender
 from restore.single import Single, fields_of
+from restore.splitting import Splitter
 from restore.tracking import Tracking
 from restore.unknown import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from restore.batch import Damage, Records
     from restore.catalog import Table
-    from restore.copy import CopyFailure
     from restore.filling import Filling
     from restore.limits import Limits
     from restore.options import Options
     from restore.read import RawRecord
     from restore.rejects import RejectFile
-    from restore.report import Level, TableReport
+    from restore.report import TableReport
     from restore.shapes import Shapes
     from restore.shard_log import Log
     from restore.spool import Spool
@@ -53,12 +54,7 @@ if TYPE_CHECKING:
 
 # With more stretches of different shapes than this, a batch is sent shape by shape.
 _MOST_SEGMENTS = 4
-# After a row that fails, the next COPY takes so many times the rows that went well before it: then
-# what is sent in vain stays in proportion to what is not.
-_GROWTH = 4
-# A record that is loaded by itself takes as long as so many that are inserted many at a time; a few
-# are not worth it.
-_ALONE_COSTS, _FEW_ALONE = 50, 8
+_LOADED_AGAIN = 512
 
 
 class Ladder:
@@ -102,29 +98,34 @@ class Ladder:
         self._single = single = Single(conn, table, destination, converter, options.timezone)
         tracking = Tracking(report, rejects, limits, self._unknown, log)
         self._sender = Sender(destination, tracking)
-        self._errors = RecordErrors(
+        errors = RecordErrors(
             conn, table, destination=destination, tracking=tracking, longest_run=longest_run
         )
-        self._one_by_one = OneByOne(single, self._errors, tracking)
+        self._one_by_one = OneByOne(single, errors, tracking)
         self._inserter: Inserter | None = None
-        self._isolation: Isolation | None = None
+        refusals = isolation = None
         # Times in other zones take several statements.
-        if type(destination) is not Direct or options.timezone != "UTC":
-            return
-        refusals = None
-        # Triggers may do what is not rolled back; limits ask for the first reject that is too many.
-        if not (options.triggers or limits.are_set) and psycopg.Pipeline.is_supported():
-            refusals = Refusals(conn, destination)
-            self._isolation = Isolation(
-                refusals, single=single, sender=self._sender, tracking=tracking
+        if type(destination) is Direct and options.timezone == "UTC":
+            # Triggers may do what is not rolled back; limits ask for the first reject too many.
+            if not (options.triggers or limits.are_set) and psycopg.Pipeline.is_supported():
+                refusals = Refusals(conn, destination)
+                isolation = Isolation(
+                    refusals, single=single, sender=self._sender, tracking=tracking
+                )
+            self._inserter = Inserter(
+                conn,
+                table,
+                single=single,
+                one_by_one=self._one_by_one,
+                refusals=refusals,
+                tracking=tracking,
             )
-        self._inserter = Inserter(
-            conn,
-            table,
-            single=single,
+        self._splitter = Splitter(
+            self._sender,
+            errors=errors,
             one_by_one=self._one_by_one,
-            refusals=refusals,
-            tracking=tracking,
+            isolation=isolation,
+            late=self._late,
         )
 
     def decode(self, data: bytes) -> Decoded:
@@ -184,7 +185,7 @@ class Ladder:
             return False
         if waiting is None and (len(segments) > 1 or any(s.codec is None for s in segments)):
             return False
-        if _are_many(segments, batch.count):
+        if are_many(segments, batch.count):
             return False
         alone = [batch.record(s.start) for s in segments if s.codec is None]
         if waiting is not None and not waiting.has_room(sum(len(each.raw) for each in alone)):
@@ -208,11 +209,17 @@ class Ladder:
             self._one_by_one.load(record)
         self._limits.after_batch()
 
-    def load_again(self, record: RawRecord) -> None:
-        """Load a record by itself whose row was in and has left the table; it is read already."""
-        fields = fields_of(record.raw)
-        self._unknown.count(fields, -1)
-        self._one_by_one.load_fields(record, fields)
+    def load_again(self, records: Iterable[RawRecord]) -> None:
+        """Load records whose rows were in and have left the table; they are read already."""
+        left = iter(records)
+        while group := list(islice(left, _LOADED_AGAIN)):
+            for record in group:
+                self._unknown.count(fields_of(record.raw), -1)
+            if self._inserter is not None:
+                self._inserter.load(group)
+                continue
+            for record in group:
+                self._one_by_one.load(record)
 
     def damage(self, damage: Damage) -> None:
         """Keep bytes that are no record, unless only bare ``NaN`` keeps them from being one."""
@@ -240,16 +247,19 @@ class Ladder:
 
     def _load(self, batch: Records, segments: list[Segment]) -> None:
         whole = len(segments) == 1
-        if self._inserter is not None and _are_many(segments, batch.count):
-            self._inserter.load(batch, partial(self._late.at, batch))
+        if self._inserter is not None and are_many(segments, batch.count):
+            records = [batch.record(index) for index in range(batch.count)]
+            self._inserter.load(records, partial(self._late.at, batch))
             return
         if len(segments) > _MOST_SEGMENTS and self._load_by_shape(batch, segments):
             return
         for segment in segments:
             if segment.codec is None:
-                self._load_one(batch, segment.start)
+                self._late.at(batch, segment.start)
+                self._one_by_one.load(batch.record(segment.start))
             else:
-                self._load_rows(batch, segment, "batch" if whole else "split")
+                size = self._options.sent_at_once(batch.count, len(batch.data))
+                self._splitter.load(batch, segment, "batch" if whole else "split", size)
 
     def _load_by_shape(self, batch: Records, segments: list[Segment]) -> bool:
         """Load many short segments as one COPY for each codec, in one transaction.
@@ -263,62 +273,3 @@ class Ladder:
         sends = [(group, group.rows) for group in groups]
         # One that is refused leaves it to the file's order to decide, row by row.
         return self._sender.send(sends, "batch", self._late.at(batch, batch.count).end) is None
-
-    def _load_rows(self, batch: Records, segment: Segment, level: Level) -> None:
-        """Load a segment by COPY, isolating the rows that are refused."""
-        rows, size = segment.rows, self._options.sent_at_once(batch.count, len(batch.data))
-        at, step = 0, size
-        while at < len(rows):
-            part = rows[at : at + step]
-            refused = self._sender.send(
-                [(segment, part)], level, self._start(batch, segment, at + len(part))
-            )
-            if refused is None:
-                at, step = at + len(part), min(step * _GROWTH, size)
-                continue
-            level = "split"
-            if refused.error is not None and segment.codec is not None:
-                columns, offset = segment.codec.columns, self._start(batch, segment, at)
-                self._errors.check_rows(refused.error, columns, offset)
-            isolated = self._isolate(batch, segment, at, refused)
-            if isolated > at:
-                at, step = isolated, _GROWTH
-            elif len(part) == 1:
-                self._load_one(batch, segment.start + at)
-                at, step = at + 1, _GROWTH
-            elif refused.row is None or refused.row >= len(part):
-                step = len(part) // 2
-            elif self._load_before(batch, segment, at, at + refused.row):
-                self._load_one(batch, segment.start + at + refused.row)
-                at, step = at + refused.row + 1, min(max(refused.row, 1) * _GROWTH, size)
-            else:
-                step = max(1, refused.row // 2)
-
-    def _isolate(self, batch: Records, segment: Segment, at: int, refused: CopyFailure) -> int:
-        """Load rows one by one if one of the first was refused; return how far that went."""
-        if self._isolation is None or refused.row is None or refused.row >= SPARSE:
-            return at
-        return self._isolation.load(batch, segment, at, partial(self._start, batch, segment))
-
-    def _load_before(self, batch: Records, segment: Segment, start: int, end: int) -> bool:
-        """Load the rows before the one that was refused; say whether they went in."""
-        sends = [(segment, segment.rows[start:end])]
-        after = self._start(batch, segment, end)
-        return start == end or self._sender.send(sends, "split", after) is None
-
-    def _start(self, batch: Records, segment: Segment, row: int) -> int:
-        """Return where in the file a segment's row begins; behind the last one, where that ends."""
-        index = segment.start + row
-        self._late.at(batch, index)
-        return batch.record(index).offset if index < batch.count else batch.end
-
-    def _load_one(self, batch: Records, index: int) -> None:
-        """Load a record by itself, on the last two rungs."""
-        self._late.at(batch, index)
-        self._one_by_one.load(batch.record(index))
-
-
-def _are_many(segments: list[Segment], count: int) -> bool:
-    """Tell whether so many of a batch's records stand alone that INSERTs of all take less time."""
-    alone = sum(segment.codec is None for segment in segments)
-    return alone >= _FEW_ALONE and alone * _ALONE_COSTS >= count

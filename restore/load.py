@@ -14,7 +14,6 @@ from restore.destination import Direct
 from restore.dry_run import may_write
 from restore.errors import LoadError, RestoreError
 from restore.filling import Manner, ThawedError, filling
-from restore.inserted import ByInsert
 from restore.journal import waiting
 from restore.ladder import Ladder
 from restore.later import drawn_by_some
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.batch import RawRecord
-    from restore.destination import Destination
     from restore.filling import Filling
     from restore.limits import Limits
     from restore.options import Options
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
     from restore.report import TableReport
     from restore.shard_log import Log
     from restore.shards import Left, Shard
-    from restore.writes import Writes
 
 _ONE_BY_ONE = Manner()
 _OUT_OF_MEMORY = "out of memory: take fewer --jobs, or a smaller --chunk-bytes"
@@ -88,7 +85,7 @@ class TableLoad:
         with may_write(conn):
             if options.on_conflict != "reject" and self._writes is None:
                 self._writes = temporary(conn)
-            self._destination = _destination(conn, load, options, self._writes)
+            self._destination = destination_for(conn, load.table, options, self._writes)
 
     def run(
         self,
@@ -297,11 +294,3 @@ def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool
         return False
     waiting.add(found.record, found.reason)
     return True
-
-
-def _destination(
-    conn: psycopg.Connection, load: Load, options: Options, writes: Writes | None
-) -> Destination:
-    if "copy" in options.without and options.on_conflict == "reject":
-        return ByInsert(conn, load.table)
-    return destination_for(conn, load.table, options.on_conflict, writes)

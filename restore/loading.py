@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from restore import journal
-from restore.aside import put_indexes_aside, read_triggers, unique_aside
+from restore.aside import put_indexes_aside, unique_aside
 from restore.back import bring_indexes_back
 from restore.catalog import read_tables
 from restore.crew import Crew
 from restore.deleting import empty_own
 from restore.duplicates import reload_duplicates
-from restore.filling import Manner, may_be_fresh
+from restore.filling import Manner, is_orderless, may_be_fresh
 from restore.finish import Finisher, finish
 from restore.load import TableLoad
 from restore.notes import JOURNAL
-from restore.relations import with_partitions
 from restore.shards import uncut
 from restore.shares import Shares
 from restore.table_work import remove
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from restore.duplicates import Outcome
     from restore.limits import Limits
     from restore.options import Options
-    from restore.plan import Load
     from restore.table_state import Event
     from restore.table_work import TableWork
     from restore.tally import Tally
@@ -52,10 +50,6 @@ if TYPE_CHECKING:
 _WORTH_BYTES = 1 << 22
 # What building an index says of a row that is too large for it, also of one that is gone.
 _TOO_LARGE = frozenset({"54000"})
-_TELLS_ROWS_APART = """
-    SELECT EXISTS (
-        SELECT FROM pg_index WHERE indrelid = ANY(%s) AND (indisunique OR indisexclusion))
-"""
 
 
 class Loading:
@@ -146,7 +140,9 @@ class Loading:
         fresh = set() if alone else may_be_fresh(self._conn, oids)
         for work in large:
             oid = work.load.table.oid
-            work.manner = Manner(fresh=oid in fresh, orderless=self._is_orderless(work.load))
+            work.manner = Manner(
+                fresh=oid in fresh, orderless=is_orderless(self._conn, oid, self._options)
+            )
 
     def _run(self) -> None:
         workers = self._shares.processes - 1
@@ -198,16 +194,6 @@ class Loading:
         if self._parents_first:
             return self._works
         return sorted(self._works, key=lambda work: work.load.file.disk_bytes, reverse=True)
-
-    def _is_orderless(self, load: Load) -> bool:
-        """Tell whether the order in which a table's rows arrive decides nothing."""
-        # To stop at the first reject, it has to be known which one is the first.
-        if self._options.append or self._options.on_error == "stop":
-            return False
-        oids = with_partitions(self._conn, [load.table.oid])
-        if self._conn.execute(_TELLS_ROWS_APART, [oids]).fetchone() == (True,):
-            return False
-        return not (self._options.triggers and read_triggers(self._conn, oids))
 
     def _heard(self, work: TableWork) -> None:
         """Take note that something new is known of a table, maybe that it is loaded."""

@@ -20,6 +20,7 @@ from restore.destination import (
 )
 from restore.errors import SchemaError
 from restore.foreign_keys import read_foreign_keys
+from restore.inserted import ByInsert
 from restore.session import own_names
 from restore.transient import is_transient
 
@@ -249,22 +250,22 @@ def _orphan(conn: psycopg.Connection, table: Table) -> sql.Composed | None:
 
 
 def destination_for(
-    conn: psycopg.Connection, table: Table, on_conflict: OnConflict, writes: Writes | None
+    conn: psycopg.Connection, table: Table, options: Options, writes: Writes | None
 ) -> Destination:
-    """Return how rows go in where ``on_conflict`` decides about keys that are there.
+    """Return how a table's rows go in.
 
     Args:
         conn: a connection that commits each statement.
         table: the target.
-        on_conflict: what becomes of a record whose key is there already.
-        writes: tells the rows that this restore wrote; None only for ``reject``.
+        options: what becomes of a record whose key is there already; whether COPY is left out.
+        writes: tells the rows that this restore wrote; None only if such a record is rejected.
 
     Raises:
         SchemaError: rows to replace could not be told by a key.
     """
-    if on_conflict == "reject" or writes is None:
-        return Direct(conn, table)
-    return Merged(conn, table, on_conflict, writes)
+    if options.on_conflict != "reject" and writes is not None:
+        return Merged(conn, table, options.on_conflict, writes)
+    return ByInsert(conn, table) if "copy" in options.without else Direct(conn, table)
 
 
 def key_to_replace_by(table: Table) -> UniqueKey:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from restore.rejects import Reason
+from restore.reason import Reason
 from restore.scan import DECODE_ERRORS
 from restore.single import fields_of
 

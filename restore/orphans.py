@@ -18,7 +18,7 @@ from restore.ordinals import Ordinals
 from restore.origins import RowMatcher
 from restore.orphan_rows import OrphanRows
 from restore.plain import plain_origins
-from restore.rejects import Reason
+from restore.reason import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

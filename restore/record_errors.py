@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from restore.catalog import Table
     from restore.destination import Destination, Value
     from restore.errors import LoadError
-    from restore.rejects import Reason
+    from restore.reason import Reason
     from restore.tracking import Tracking
 
 # So many records in a row are rejected for one error that is not known to be of their data.

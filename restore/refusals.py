@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from restore.destination import Direct
-    from restore.rejects import Reason
+    from restore.reason import Reason
     from restore.single import Attempt
 
 # So many INSERTs are sent before their answers are waited for. Those behind one that fails are sent
 # once more.
 _MOST_SENT = 32
-_BEGIN, _KEEP = b"SAVEPOINT restore_row", b"RELEASE SAVEPOINT restore_row"
-_UNDO = b"ROLLBACK TO SAVEPOINT restore_row; RELEASE SAVEPOINT restore_row"
+# Of the savepoints of one name, PostgreSQL goes back to the last.
+_KEEP, _UNDO = b"SAVEPOINT restore_row", b"ROLLBACK TO SAVEPOINT restore_row"
 
 
 class UndecidedError(Exception):
@@ -52,35 +52,37 @@ class Refusals:
         """
         refused: dict[int, Reason] = {}
         left, most = deque(attempts), 1
-        with self._conn.transaction(force_rollback=True):
+        with self._conn.transaction(force_rollback=True), self._conn.pipeline() as pipeline:
+            self._conn.execute(_KEEP)
             while left:
                 sent = [left[n] for n in range(min(most, len(left)))]
-                taken, error = self._insert([attempt for _, attempt in sent])
+                taken, error = self._insert(pipeline, [attempt for _, attempt in sent])
                 for _ in range(taken):
                     left.popleft()
-                most = min(2 * max(1, taken), _MOST_SENT)
+                most = min(max(1, 2 * taken), _MOST_SENT)
                 if error is not None:
                     number, attempt = left.popleft()
                     refused[number] = reason_of(error, attempt.level)
+                    self._conn.execute(_UNDO)
         return refused
 
-    def _insert(self, attempts: Sequence[Attempt]) -> tuple[int, psycopg.Error | None]:
+    def _insert(
+        self, pipeline: psycopg.Pipeline, attempts: Sequence[Attempt]
+    ) -> tuple[int, psycopg.Error | None]:
         """Insert rows until one is refused; return how many were taken, and why that was not."""
         cursors: list[psycopg.Cursor] = []
+        error = None
         try:
-            with self._conn.pipeline():
-                for values, _ in attempts:
-                    self._conn.execute(_BEGIN)
-                    statement = self._destination.insert_of(values)
-                    cursors.append(self._conn.execute(statement, [v.value for v in values]))
-                    self._conn.execute(_KEEP)
-        except psycopg.Error as error:
-            if not is_data_error(error):
-                raise UndecidedError from error
-            taken = sum(cursor.rowcount == 1 for cursor in cursors)
-            self._conn.execute(_UNDO)
-            error.__traceback__ = None
-            return taken, error
-        if any(cursor.rowcount != 1 for cursor in cursors):
+            for values, _ in attempts:
+                statement = self._destination.insert_of(values)
+                cursors.append(self._conn.execute(statement, [v.value for v in values]))
+                self._conn.execute(_KEEP)
+            pipeline.sync()
+        except psycopg.Error as refusal:
+            if not is_data_error(refusal):
+                raise UndecidedError from refusal
+            error = refusal.with_traceback(None)
+        taken = sum(cursor.rowcount == 1 for cursor in cursors)
+        if error is None and taken < len(attempts):
             raise UndecidedError
-        return len(attempts), None
+        return taken, error

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import replace
 
 from restore.ordinals import Ordinals
+from restore.reason import Kind, Level  # noqa: TC001 - msgspec reads the annotations
 from restore.reject_folder import cannot_write, create, damaged, ends_whole, file_names
 from restore.reject_text import PIECE_BYTES, fields_of, parted
 from restore.scan import DECODE_ERRORS
-from restore.wording import clipped
 
 if TYPE_CHECKING:
     import io
@@ -24,44 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from restore.read import RawRecord
-
-Level = Literal["read", "row", "literal", "constraint"]
-Kind = Literal["rejected", "duplicate"]
-# A value in a message, which differs from record to record, and no name of a thing of the schema.
-_VALUE = re.compile(
-    r"""(?<![\w"'])(?<!column )(?<!relation )(?<!constraint )(?<!table )(?<!domain )"""
-    r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?![\w"'])"""
-)
-
-
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a rung of the ladder gave a record up; ``detail`` differs from record to record."""
-
-    level: Level
-    message: str
-    detail: str = ""
-    duplicate: bool = False
-    sqlstate: str | None = None
-    constraint: str | None = None
-
-    def __post_init__(self) -> None:
-        force_setattr(self, "message", clipped(self.message))
-        force_setattr(self, "detail", clipped(self.detail))
-
-    @property
-    def kind(self) -> Kind:
-        """The kind of reject that it makes."""
-        return "duplicate" if self.duplicate else "rejected"
-
-    @property
-    def group(self) -> str:
-        """What this reason has in common with those of other records."""
-        return self.message if self.constraint else _VALUE.sub("...", self.message)
-
-    @property
-    def line(self) -> str:
-        """All of it in one line."""
-        return f"{self.message}: {self.detail}" if self.detail else self.message
+    from restore.reason import Reason
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

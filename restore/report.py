@@ -14,7 +14,7 @@ from restore.wording import clipped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from restore.rejects import Reason
+    from restore.reason import Reason
 
 Level = Literal["batch", "split", "row", "literal"]
 

@@ -205,7 +205,7 @@ class _Retry:
         return Ladder(
             self._conn,
             load.table,
-            destination=destination_for(self._conn, load.table, options.on_conflict, self._writes),
+            destination=destination_for(self._conn, load.table, options, self._writes),
             converter=converter,
             shapes=Shapes(load.table, converter),
             options=options,

@@ -213,6 +213,8 @@ class Shapes:
         except DECODE_ERRORS:
             return None
         names = record.keys()
+        if names and names.isdisjoint(self._by_name):
+            return None
         wide = {
             name
             for name in names & self._by_name.keys() - self._usual.wide

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
@@ -24,7 +25,7 @@ from restore.destination import Destination, KeptOutError, Sent, Value
 from restore.errors import LossError, NotTypedError
 from restore.expressions import form_of
 from restore.nested import values_of
-from restore.rejects import Reason
+from restore.reason import Reason
 from restore.scan import DECODE_ERRORS
 from restore.transient import retrying
 
@@ -41,6 +42,7 @@ Step = Callable[[Rung], AbstractContextManager[Callable[[Sent], None]]]
 _UNIQUE_VIOLATION = "23505"
 # Tokens of Python's json.dumps that no JSON has, and the strings among which to look for them.
 _BARE_NUMBER = re.compile(rb'"' + TEXT + rb'"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)', re.DOTALL)
+_MOST_NAMED = 6
 _FLOATS = frozenset({"float4", "float8", "numeric"})
 
 Fields = dict[str, msgspec.Raw]
@@ -86,6 +88,7 @@ class Single:
     ) -> None:
         self._conn = conn
         self._columns = {c.name: c for c in table.columns if not c.generated}
+        self._all_columns = frozenset(c.name for c in table.columns)
         self._destination = destination
         self._converter = converter
         self._zone = zone
@@ -117,7 +120,10 @@ class Single:
         return None
 
     def read(self, fields: Fields) -> Attempt | Refused:
-        """Return a record's values, or why a column cannot hold one of them as it is."""
+        """Return a record's values, or why it is no row, or a column cannot hold one as it is."""
+        if fields and self._all_columns.isdisjoint(fields):
+            named = ", ".join(map(repr, islice(fields, _MOST_NAMED)))
+            return Refused(Reason(level="read", message="no field is a column", detail=named))
         try:
             return self._values(fields)
         except (LossError, *DECODE_ERRORS, *ENCODE_ERRORS) as error:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from restore.limits import Limits
     from restore.read import RawRecord
-    from restore.rejects import Reason, RejectFile
+    from restore.reason import Reason
+    from restore.rejects import RejectFile
     from restore.report import TableReport
     from restore.shard_log import Log
     from restore.unknown import Unknown

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from restore import instants, scalars
 from restore.documents import array_literal, document_literal, holds_objects
 from restore.errors import LossError, NotTypedError
+from restore.expressions import form_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,8 @@ class Converter:
         """
         convert = self._by_type.get(column.type.name)
         if convert is None:
+            if form_of(column, raw, is_instant=False) != "plain":
+                raise NotTypedError("the server makes a composite value of a document")
             return self.literal(column, raw)
         return None if raw == b"null" else convert(column, raw)
 

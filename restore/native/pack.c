@@ -52,6 +52,18 @@ put_fill(Out *out, const Column *column)
     return PACKED;
 }
 
+static uint64_t
+ignored_fields(const Packer *packer, const Record *record)
+{
+    uint64_t bits = 0;
+    for (int n = packer->put_count; n < packer->fields.count; n++) {
+        if (has_field(record, n)) {
+            bits |= UINT64_C(1) << (n - packer->put_count);
+        }
+    }
+    return bits;
+}
+
 /* Put a record's row: how many values, then each with its size (COPY's manual, "Binary Format"). */
 static Outcome
 put_row(Out *out, const Packer *packer, const Record *record)
@@ -63,10 +75,12 @@ put_row(Out *out, const Packer *packer, const Record *record)
         return NO_MEMORY;
     }
     put_16(out, (uint32_t)packer->put_count);
+    bool any = false;
     for (int n = 0; n < packer->put_count; n++) {
         const Column *column = &packer->columns[n];
         bool there = has_field(record, n);
         Outcome outcome = PACKED;
+        any |= there;
         if (there && !is_null(record->values[n])) {
             outcome = column->put(out, column, record->values[n]);
         } else if (!there && column->fill != NULL) {
@@ -82,19 +96,8 @@ put_row(Out *out, const Packer *packer, const Record *record)
             return outcome;
         }
     }
-    return PACKED;
-}
-
-static uint64_t
-ignored_fields(const Packer *packer, const Record *record)
-{
-    uint64_t bits = 0;
-    for (int n = packer->put_count; n < packer->fields.count; n++) {
-        if (has_field(record, n)) {
-            bits |= UINT64_C(1) << (n - packer->put_count);
-        }
-    }
-    return bits;
+    /* A record of which no field is a column is no row. */
+    return any || ignored_fields(packer, record) == 0 ? PACKED : HOPELESS;
 }
 
 /* Put a record's row, or decline the record; false: no memory. */

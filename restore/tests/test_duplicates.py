@@ -120,7 +120,7 @@ class Table:
     def ladder(self, kept: Kept) -> Ladder:
         return Ladder(
             *(self.conn, self.table),
-            destination=destination_for(self.conn, self.table, "reject", None),
+            destination=destination_for(self.conn, self.table, self.options, None),
             converter=kept.converter,
             shapes=Shapes(self.table, kept.converter),
             options=self.options,
@@ -344,10 +344,11 @@ def test_a_load_that_stops_meanwhile_counts_what_is_decided(
         seen.append(kept.report)
         again = table.ladder(kept).load_again
 
-        def reload(record: RawRecord) -> None:
-            if record.ordinal == 2:
-                raise LoadError("enough")
-            again(record)
+        def reload(records: Iterable[RawRecord]) -> None:
+            for record in records:
+                if record.ordinal == 2:
+                    raise LoadError("enough")
+                again([record])
 
         outcome = reload_duplicates(
             *(table.conn, kept, keys),

@@ -78,7 +78,7 @@ FIT: dict[str, tuple[bytes, int]] = {
     "text before": (b'Exporting 3, 4\n[{"id": 1}, {"id": 2', 1),
     "a hole at the start": (b"\0" * (3 << 20) + SOUND[SOUND.index(b'{"id": 7,') :], 293),
     "a large first record": (b'[{"other": {"a": "%b"}, "id": 1}]' % (b"x" * (3 << 20)), 1),
-    "a field in a later record": (b'[{}, {"other": 1}, {"id": 3}]', 3),
+    "a field in a later record": (b'[{}, {"other": 1}, {"id": 3}]', 2),
     "a number among records": (b'[1, {"id": 1}]', 1),
 }
 
@@ -144,7 +144,7 @@ def test_what_is_merely_damaged_is_restored(users: Target, kind: str) -> None:
     assert report.error is None
     [table] = [table for table in report.tables if table.table == "users"]
     assert table.loaded == loaded
-    assert report.complete is (kind in {"a large first record", "a field in a later record"})
+    assert report.complete is (kind == "a large first record")
 
 
 @pytest.mark.parametrize("data", [b"[]", b" [\n]\n", b"", b"[][]", b"\xef\xbb\xbf[]"])

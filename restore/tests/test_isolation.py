@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from restore import isolation, ladder
+from restore import inserting, isolation, splitting
 
 if TYPE_CHECKING:
     from restore.tests.target import Target
@@ -77,7 +77,7 @@ def test_values_that_only_the_server_reads(
 ) -> None:
     together = outcome(literals)
     assert together[2] == (60, 60, 0, 0)
-    monkeypatch.setattr(ladder, "_FEW_ALONE", 1_000)
+    monkeypatch.setattr(inserting, "_FEW_ALONE", 1_000)
     assert outcome(literals) == together
 
 
@@ -85,7 +85,7 @@ def test_some_of_which_it_refuses(literals: Target, monkeypatch: pytest.MonkeyPa
     literals.conn.execute("ALTER TABLE t ADD CHECK (id % 7 <> 3)")
     together = outcome(literals)
     assert together[2] == (60, 51, 9, 0)
-    monkeypatch.setattr(ladder, "_FEW_ALONE", 1_000)
+    monkeypatch.setattr(inserting, "_FEW_ALONE", 1_000)
     assert outcome(literals) == together
 
 
@@ -96,7 +96,8 @@ def test_rows_that_are_refused_close_together(
     together = outcome(checked, **options)
     assert together[2] == (300, 288, 11, 1)
     monkeypatch.setattr(isolation, "_LONGEST_STRETCH", 0)
-    monkeypatch.setattr(ladder, "SPARSE", 0)
+    monkeypatch.setattr(splitting, "SPARSE", 0)
+    monkeypatch.setattr(splitting, "FIRST_STRETCH", 0)
     assert outcome(checked, **options) == together
 
 

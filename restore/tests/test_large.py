@@ -15,8 +15,9 @@ from restore import large, loading, read, spool
 from restore.batch import RawRecord
 from restore.brackets import Open, closing
 from restore.read import Batch, Damage, Reader
+from restore.reason import Reason
 from restore.reject_text import PIECE_BYTES
-from restore.rejects import Reason, RejectFile
+from restore.rejects import RejectFile
 from restore.spool import Spool
 from restore.tests.target import raw_of
 

@@ -16,7 +16,8 @@ from restore.native import IS_BUILT
 from restore.origins import Kept
 from restore.plain import is_plain, plain_origins
 from restore.plan import Load
-from restore.rejects import Reason, RejectFile
+from restore.reason import Reason
+from restore.rejects import RejectFile
 from restore.report import TableReport
 from restore.values import Converter
 

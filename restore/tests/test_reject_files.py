@@ -12,7 +12,8 @@ import pytest
 from restore import LoadError, Options, loading, shares
 from restore import retry as module
 from restore.batch import RawRecord
-from restore.rejects import Reason, RejectFile
+from restore.reason import Reason
+from restore.rejects import RejectFile
 from restore.shard_log import ShardLog
 from restore.tests import command
 

@@ -69,10 +69,12 @@ def test_values_that_go_in_batches(
         ("timestamptz", "2025-02-19 02:00:19 UTC"),  # dtolnay/db-dump#47
         ("date", "20240131"),
         ("date", "2024/01/31"),
-        ("float8", float("nan")),  # datagouv/hydra#72: NaN as Python writes it
+        pytest.param(
+            *("float8", float("nan")),  # datagouv/hydra#72: NaN as Python writes it
+            marks=pytest.mark.xfail(strict=True, reason="a record that is no JSON goes by itself"),
+        ),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="what only the server reads goes record by record")
 def test_values_that_only_the_server_reads(
     target: Target, statements: list[object], kind: str, value: Any
 ) -> None:

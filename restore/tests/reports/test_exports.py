@@ -82,7 +82,6 @@ def test_a_list_under_its_query(users: Target) -> None:
     assert rows(users) == [(1, "a")]
 
 
-@pytest.mark.xfail(strict=True, reason="a record without any column becomes a row of NULLs")
 def test_lines_that_are_no_rows_between_those_that_are(users: Target) -> None:
     """jeroen/jsonlite#87: in Elasticsearch's bulk format each record has a line before it."""
     users.conn.execute("CREATE TABLE notes (v text, n int DEFAULT 7)")

@@ -83,7 +83,6 @@ def test_arrays_of_nothing(target: Target) -> None:
     assert target.rows("SELECT v, d FROM t WHERE id > 1") == [([], None), (None, [[], []])]
 
 
-@pytest.mark.xfail(strict=True, reason="only objects are read into composite types")
 def test_composites_in_their_own_text_form(target: Target) -> None:
     """brianc/node-postgres#1127: values of composite types are exported as PostgreSQL's text."""
     target.conn.execute("CREATE TYPE pair AS (n int, t text)")
@@ -201,7 +200,6 @@ def test_types_of_the_catalog(target: Target) -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="an error of the class 42 stops the restore")
 def test_names_that_the_database_lacks(target: Target) -> None:
     """duckdb/duckdb-postgres#22: a value of a reg* type names what is not in this database."""
     missing = Refused()
