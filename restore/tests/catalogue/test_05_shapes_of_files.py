@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 RECORDS: list[dict[str, Any]] = [
     {"id": n, "v": f'"{n}" }} , {{ \r\n é', "d": {"a": [n, [], {}], "b": {"c": None}}}
-    for n in range(2000)
+    for n in range(500)
 ]
 
 
