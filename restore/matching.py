@@ -10,7 +10,7 @@ from restore.backup import key_twice
 from restore.errors import BackupError, SchemaError
 from restore.formats import foreign_format
 from restore.unread import check_unread, is_hidden, lowered, names_of
-from restore.wording import option
+from restore.wording import first_few, option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +34,7 @@ BOOKKEEPING = frozenset(
 )
 # Files that describe a backup; one that is a single object, and no table of the target, is no data.
 _COMPANIONS = frozenset({"manifest.json", "metadata.json"})
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,14 +278,15 @@ def _missing(missing: list[str], free: Mapping[str, str], schema: str | None) ->
     """
     where = f"schema {schema}" if schema else "the database"
     hints = []
-    for name in missing:
+    named = missing[:_MOST_NAMED]  # each is compared with all that are free
+    for name in named:
         for similar in difflib.get_close_matches(name.lower(), free, n=1):
             meant = free[similar]
             hints.append(f"did you mean {meant} ({option('--map', f'{name}={meant}')})?")
-    excludes = " ".join(option("--exclude", name) for name in missing)
+    excludes = first_few([option("--exclude", name) for name in missing], _MOST_NAMED, " ")
     hint = " ".join([*hints, "Else "]) if hints else ""
     return (
-        f"no table in {where} for {', '.join(missing)}: {hint}"
+        f"no table in {where} for {first_few(missing, _MOST_NAMED)}: {hint}"
         "create the schema first, say where it is with --schema, name its table with"
         f" {option('--map', f'{missing[0]}=TABLE')}, or leave the file out with {excludes}"
     )

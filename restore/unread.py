@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
 from restore.formats import START_BYTES, foreign_format
-from restore.wording import option, safe
+from restore.wording import first_few, option, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -109,9 +109,8 @@ def _may_hold_table(path: Path, tables: frozenset[str], taken: frozenset[str]) -
 def _refusal(paths: list[Path]) -> str:
     kind, advice = describe(paths[0])
     more = [safe(path.name) for path in paths[1:]]
-    surplus = [f"{len(more) - _MOST_NAMED:,} more"] if len(more) > _MOST_NAMED else []
-    others = ", ".join(more[:_MOST_NAMED] + surplus)
-    excludes = " ".join(option("--exclude", path.name) for path in paths)
+    others = first_few(more, _MOST_NAMED)
+    excludes = first_few([option("--exclude", path.name) for path in paths], _MOST_NAMED + 1, " ")
     return (
         f"cannot restore {safe(paths[0].name)}{f', nor {others}' if others else ''}: it is {kind};"
         f" {advice}, or leave {'them' if more else 'it'} out with {excludes}"

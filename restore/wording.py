@@ -6,6 +6,10 @@ import math
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SCRIPT = "db-restore-optimized"
 # A message of PostgreSQL's holds the value that it refuses, of up to 1 GB.
@@ -36,6 +40,12 @@ def safe(text: str) -> str:
 def clipped(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """Return a message, or the beginning of one that holds too much of a backup to be read."""
     return text if len(text) <= longest else f"{text[: longest - 4]} ..."
+
+
+def first_few(texts: Sequence[str], most: int, between: str = ", ") -> str:
+    """Join the first few texts, and count the others."""
+    surplus = [f"and {len(texts) - most:,} more"] if len(texts) > most else []
+    return between.join([*texts[:most], *surplus])
 
 
 def _escape(character: str) -> str:

@@ -92,8 +92,9 @@ def test_several_are_named_together(users: Target) -> None:
         (users.backup / f"part {n}.json.xz").write_bytes(b"\xfd7zXZ\0")
     [line] = users.restore(exit_code=2).splitlines()
     assert "cannot restore part 0.json.xz, nor part 1.json.xz," in line
-    assert "part 5.json.xz, 2 more: it is compressed by xz" in line
+    assert "part 5.json.xz, and 2 more: it is compressed by xz" in line
     assert "leave them out with --exclude 'part 0.json.xz' --exclude 'part 1.json.xz'" in line
+    assert line.endswith("--exclude 'part 5.json.xz' and 2 more")
 
 
 def test_hidden_files_alone_are_no_backup(users: Target) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import gzip
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,24 @@ def test_a_file_without_a_table_stops_it_whatever_it_holds(tables: Target, name:
         assert message.startswith(f"2: no table in the database for {name[:5]}: did you mean users")
         assert f"(--map {name[:5]}=users)?" in message
     assert (ids(tables, "thing"), ids(tables, "users")) == ([], [7])
+
+
+def test_a_few_of_many_files_without_a_table_are_named(
+    tables: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+    close = difflib.get_close_matches
+
+    def counted(name: str, *arguments: Any, **options: Any) -> list[str]:
+        compared.append(name)
+        return close(name, *arguments, **options)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    tables.write(**{f"gone{n:02}": [] for n in range(40)}, things=[])
+    message = tables.turned_down()
+    assert "for gone00, gone01, gone02, gone03, gone04, and 36 more: " in message
+    assert message.endswith("--exclude gone04 and 36 more")
+    assert compared == [f"gone{n:02}" for n in range(5)]
 
 
 def test_advice_is_quoted_for_a_shell(tables: Target) -> None:
