@@ -100,6 +100,19 @@ def test_materialised_views_over_the_tables_are_named_as_stale(target: Target) -
     assert target.load(clean=True).stale == ['app."By Day"', "public.over_it"]
 
 
+def test_wide_tables_have_statistics_of_their_keys_and_first_columns(target: Target) -> None:
+    names = [f"c{n}" for n in range(140)]
+    target.conn.execute(
+        "CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1);"
+        f" CREATE TABLE wide ({', '.join(f'{name} int' for name in names)}, UNIQUE (c130),"
+        " FOREIGN KEY (c139) REFERENCES other)"
+    )
+    target.write(wide=[dict.fromkeys(names, 1)])
+    assert target.load().complete
+    found = target.rows("SELECT attname FROM pg_stats WHERE tablename = 'wide'")
+    assert {name for (name,) in found} == {*names[:98], "c130", "c139"}
+
+
 def test_tables_have_statistics_afterwards(target: Target) -> None:
     target.conn.execute("CREATE TABLE t (id int)")
     target.write(t=[{"id": n} for n in range(100)])
