@@ -2,23 +2,27 @@
 
 from typing import Self, TypeAlias
 
-# A field's name, its kind (put_of in values.c; None: no column takes it), whether null is declined,
-# whether its absence is, what is put instead of an absent one, with its size before it (None:
-# nothing), whether it is wide, the column's limit and digits (-1: none) and an enum's labels.
+# A field's name, its kind (put_of in values.c; None: it is not put), whether null is declined,
+# whether its absence is (of one without a kind: its presence), what is put instead of an absent
+# one, with its size before it (None: nothing), whether it is wide, the column's limit and digits
+# (-1: none) and an enum's labels.
 Field: TypeAlias = tuple[
     bytes, str | None, bool, bool, bytes | None, bool, int, int, tuple[bytes, ...]
 ]
 
 # Of the records of one shape: the columns in the order of the COPY, then the fields that are left
-# out. ValueError: there is no such kind, or there are too many columns or fields.
+# out, then those that are declined. ValueError: there is no such kind, or too much of something.
 class Packer:
     def __new__(cls, plan: tuple[Field, ...]) -> Self: ...
 
     # The rows of a JSON array; and as 64-bit numbers: where each record's row ends there, where
     # each record starts and ends in ``data``, which records were declined (they have no row), which
     # of these a COPY would be refused for, and, where some fields are left out, which of them each
-    # record has, as bits. None: ``data`` is no array of records, or nested too deep.
-    def pack(self, data: bytes, /) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes] | None: ...
+    # record has, as bits; at last three numbers for each field that is none of the plan's: its
+    # record, where the name starts and ends in ``data``. None: ``data`` is no array of records.
+    def pack(
+        self, data: bytes, /
+    ) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes] | None: ...
 
 # A field of a key: its name, whether its numbers are integers, whether null or no value is looked
 # for, and the values that are, as they stand in the file: in quotes or, of integers, without.

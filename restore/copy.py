@@ -241,7 +241,7 @@ def packed(codec: Codec, rows: list[Any]) -> Packed:
     for row in codec.values(rows):
         add(row, types, form)
         ends.append(len(form))
-    return Packed(form, ends, codec.ignored_in(rows))
+    return Packed(form, ends, unknown=codec.unknown_by_place(rows))
 
 
 def _row_at_fault(error: psycopg.Error, relation: str) -> int | None:

@@ -32,7 +32,7 @@ from restore.native import Native, is_used, native_of
 from restore.packed import Packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from restore.absent import Default
     from restore.catalog import Column
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 _ESCAPED = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
 # A Struct with more fields than this is no faster than a dictionary.
 _MOST_FIELDS = 1_000
+# With more unknown fields than this, the next record may have others: a dictionary takes any.
+_MOST_IGNORED = 250
 
 _ABSENT = msgspec.Raw(b"")
 _NULL = msgspec.Raw(b"null")
@@ -65,7 +67,8 @@ class Codec:
     ``binary`` is false where some column has no binary form here: then the COPY is in text.
     ``decode`` makes rows of a JSON array, ``values`` gives of such rows those of their values that
     are sent, in the order of the columns; some are in PostgreSQL's binary form already.
-    ``unknown`` tells which of the ``ignored`` fields, for which there is no column, a row has.
+    ``unknown`` tells which of the ``ignored`` fields, for which there is no column, a row has;
+    rows of ``native`` may have others.
     ``native`` makes rows, as they are sent, of those records of an array that it knows surely.
     ``fills`` are what is sent for ABSENT in each of the columns; empty: it stands in none.
 
@@ -84,20 +87,20 @@ class Codec:
     native: Native | None = None
     fills: tuple[bytes | None, ...] = ()
 
-    def unknown_in(self, rows: Rows) -> Iterator[tuple[str, ...]]:
-        """Yield the ignored fields of each row; where they are packed, not of those without any."""
+    def unknown_in(self, rows: Rows) -> Iterator[Collection[str]]:
+        """Yield the ignored fields of rows; of one that was packed in two portions, if any."""
         if isinstance(rows, Packed):
             named = functools.cache(self._named)
             yield from map(named, rows.ignored())
+            yield from rows.unknown()
         elif self.unknown is not None:
             yield from map(self.unknown, rows)
 
-    def ignored_in(self, rows: list[Any]) -> list[int]:
-        """Return the ignored fields of decoded rows, a row's as bits; [] if there are never any."""
+    def unknown_by_place(self, rows: list[Any]) -> dict[int, tuple[str, ...]]:
+        """Return the ignored fields of decoded rows, of those that have some."""
         if self.unknown is None:
-            return []
-        bits = {name: 1 << n for n, name in enumerate(self.ignored)}
-        return [sum(bits[name] for name in self.unknown(row)) for row in rows]
+            return {}
+        return {n: names for n, row in enumerate(rows) if (names := self.unknown(row))}
 
     def _named(self, bits: int) -> tuple[str, ...]:
         return tuple(name for n, name in enumerate(self.ignored) if bits >> n & 1)
@@ -131,7 +134,8 @@ def make_codec(
     ignored = sorted(shape.unknown)
     names = [column.name for column in used] + ignored
     nameable = all(map(can_name_field, names))
-    if "typed" in without or len(names) > _MOST_FIELDS or not nameable:
+    many = len(names) > _MOST_FIELDS or len(ignored) > _MOST_IGNORED
+    if "typed" in without or many or not nameable:
         # All is converted then, so arrays too come as what the server reads.
         kinds = [kind_of(column, wide=column.type.name not in AS_IT_IS) for column in used]
         decode, values, unknown = _by_dictionary(used, shape, columns, converter)
@@ -147,7 +151,8 @@ def make_codec(
     fills = tuple(d and (d.in_binary if binary else d.in_text) for d in filled)
     native = None
     if binary and nameable and is_used(without):
-        native = native_of(used, shape, ignored, converter, fills)
+        others = [c.name for c in columns if c.has_default and c.name not in shape.named]
+        native = native_of(used, shape, ignored, converter, fills=fills, others=others)
     return Codec(
         shape=shape,
         columns=tuple(column.name for column in used),

@@ -39,7 +39,7 @@ _KINDS = {
     **{name: name for name in ("timestamptz", "uuid")},
     **dict.fromkeys(("bpchar", "citext", "varchar"), "text"),
 }
-_MOST_IGNORED = 64  # the bits of a mask
+MOST_IGNORED = 64  # the bits of a mask
 _NONE = -1
 
 
@@ -92,10 +92,20 @@ class Native:
         if found is None:
             return None
         rows, *numbers = found
-        ends, spans, declined, hopeless, ignored = (memoryview(n).cast("Q") for n in numbers)
-        return Packing(
-            data, Packed(rows, ends, ignored), len(ends), spans, declined, frozenset(hopeless)
+        ends, spans, declined, hopeless, ignored, unknown = (
+            memoryview(n).cast("Q") for n in numbers
         )
+        names = _names(data, iter(unknown)) if unknown else {}
+        packed = Packed(rows, ends, ignored, names)
+        return Packing(data, packed, len(ends), spans, declined, frozenset(hopeless))
+
+
+def _names(data: bytes, found: Iterator[int]) -> dict[int, dict[str, None]]:
+    """Return the names of unknown fields, each once, by their record's place."""
+    names: dict[int, dict[str, None]] = {}
+    for place, start, end in zip(found, found, found, strict=True):
+        names.setdefault(place, {})[data[start:end].decode()] = None
+    return names
 
 
 def is_used(without: frozenset[Technique]) -> bool:
@@ -108,25 +118,30 @@ def native_of(
     shape: Shape,
     ignored: Sequence[str],
     converter: Converter,
+    *,
     fills: Sequence[bytes | None],
+    others: Sequence[str],
 ) -> Native | None:
     """Return what packs records of a shape; None: it is not built, or does not know some type.
 
     Args:
         used: the columns, in the order of the COPY.
         shape: the records' shape.
-        ignored: the fields that are left out.
+        ignored: fields that are left out; others too, which takes longer.
         converter: converts what is wide.
         fills: for each of the columns what is put where the field is absent, if anything.
+        others: columns that records of this shape do not name.
     """
     fields = [
         _field(column, converter, fill, wide=is_wide(column, shape))
         for column, fill in zip(used, fills, strict=True)
     ]
-    if Packer is None or None in fields or len(ignored) > _MOST_IGNORED:
+    if Packer is None or None in fields:
         return None
     fields += [
-        (name.encode(), None, False, False, None, False, _NONE, _NONE, ()) for name in ignored
+        (name.encode(), None, False, declined, None, False, _NONE, _NONE, ())
+        for names, declined in ((ignored[:MOST_IGNORED], False), (others, True))
+        for name in names
     ]
     return Native(Packer(tuple(field for field in fields if field is not None)))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
 # Rows of one codec: decoded, or packed.
@@ -20,6 +21,7 @@ class _Part(NamedTuple):
     first: int
     last: int
     ignored: Sequence[int]
+    unknown: Mapping[int, Collection[str]]
 
 
 class Packed:
@@ -29,14 +31,19 @@ class Packed:
         rows: the rows.
         ends: where each of them ends.
         ignored: for each of them which fields are left out, as bits; empty: of none are any.
+        unknown: the names of other fields that are left out, by the row's place.
     """
 
     __slots__ = ("_parts",)
 
     def __init__(
-        self, rows: bytes | bytearray, ends: Sequence[int], ignored: Sequence[int] = ()
+        self,
+        rows: bytes | bytearray,
+        ends: Sequence[int],
+        ignored: Sequence[int] = (),
+        unknown: Mapping[int, Collection[str]] = MappingProxyType({}),
     ) -> None:
-        self._parts = [_Part(rows, ends, 0, len(ends), ignored)]
+        self._parts = [_Part(rows, ends, 0, len(ends), ignored, unknown)]
 
     def __len__(self) -> int:
         return sum(part.last - part.first for part in self._parts)
@@ -56,8 +63,13 @@ class Packed:
 
     def chosen(self, places: Sequence[int]) -> Packed:
         """Return the rows at these places, where between them are only empty ones."""
-        [(rows, ends, _, _, ignored)] = self._parts
-        return Packed(rows, [ends[n] for n in places], [ignored[n] for n in places if ignored])
+        [(rows, ends, _, _, ignored, unknown)] = self._parts
+        return Packed(
+            rows,
+            [ends[n] for n in places],
+            [ignored[n] for n in places if ignored],
+            {number: unknown[n] for number, n in enumerate(places) if n in unknown},
+        )
 
     def extend(self, others: Packed) -> None:
         """Put others behind these."""
@@ -65,7 +77,7 @@ class Packed:
 
     def pieces(self, most_bytes: int) -> Iterator[memoryview]:
         """Yield the rows' bytes, no more than so many at a time."""
-        for rows, ends, first, last, _ in self._parts:
+        for rows, ends, first, last, *_ in self._parts:
             start, stop = ends[first - 1] if first else 0, ends[last - 1] if last else 0
             view = memoryview(rows)
             for at in range(start, stop, most_bytes):
@@ -75,3 +87,9 @@ class Packed:
         """Yield for each row, as bits, which fields are left out; not for rows without any."""
         for part in self._parts:
             yield from filter(None, part.ignored[part.first : part.last])
+
+    def unknown(self) -> Iterator[Collection[str]]:
+        """Yield for each row the names of other fields; not for rows without any."""
+        for part in self._parts:
+            places = range(part.first, part.last) if part.unknown else ()
+            yield from (part.unknown[n] for n in places if n in part.unknown)

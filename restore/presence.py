@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
+
+from restore.native import MOST_IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from restore.absent import Default
     from restore.kinds import Shape
+    from restore.native import Packing
 
 # No more names than this are remembered from records that have a new field each.
 MOST_UNKNOWN = 2_000
+# A field that one of so many records has is noted by its name, which takes longer than by a bit.
+_RARE = 50
 
 
 class Presence:
@@ -85,6 +91,14 @@ class Presence:
     def _fits(self, usual: Shape, shape: Shape) -> bool:
         named = usual.named & self._steady
         return named - usual.filled <= shape.named & self._steady <= named
+
+
+def noticing(usual: Shape, found: Packing) -> Shape:
+    """Return the usual shape with those unknown fields that many of a batch's records have."""
+    times = Counter(chain.from_iterable(found.rows.unknown()))
+    many = {name for name, records in times.items() if records * _RARE >= found.count}
+    unknown = usual.unknown | many
+    return replace(usual, unknown=unknown) if many and len(unknown) <= MOST_IGNORED else usual
 
 
 def widened(usual: Shape, shapes: Sequence[Shape]) -> Shape:

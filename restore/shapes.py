@@ -21,7 +21,7 @@ from restore.kinds import Shape, is_wide, kind_of, suspect
 from restore.later import Turns
 from restore.nested import members_of, values_of
 from restore.parted import extend
-from restore.presence import MOST_UNKNOWN, Presence, widened
+from restore.presence import MOST_UNKNOWN, Presence, noticing, widened
 from restore.scan import DECODE_ERRORS
 from restore.segments import Decoded, Segment, joined
 
@@ -125,7 +125,9 @@ class Shapes:
                 found = found.chosen(places)
             segments = self._part_packed(codec, found)
             odd = [found[s.start] for s in segments if s.codec is None]
-            if rounds == _MOST_ROUNDS or not self._learn(odd, found.count):
+            before, self._usual = self._usual, noticing(self._usual, found)
+            learned = self._learn(odd, found.count) or self._usual != before
+            if rounds == _MOST_ROUNDS or not learned:
                 segments = self._by_own_shapes(segments, found, _packed, alone=found.hopeless)
                 return Decoded(segments, size, spans=spans, places=places)
         return None

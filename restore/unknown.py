@@ -56,7 +56,7 @@ class Unknown:
         Raises:
             LoadError: the restore has to stop.
         """
-        if codec.unknown is not None and self._stops:
+        if self._stops:
             self.check(name for names in codec.unknown_in(rows) for name in names)
 
     def count(self, names: Iterable[str], records: int = 1) -> None:
@@ -65,6 +65,6 @@ class Unknown:
 
     def count_rows(self, codec: Codec | None, rows: Rows) -> None:
         """Count those of decoded rows."""
-        if codec is not None and codec.unknown is not None:
+        if codec is not None:
             for names in codec.unknown_in(rows):
                 self.count(names)

@@ -26,8 +26,9 @@ typedef struct {
     PyObject_HEAD
     PyObject *plan;      /* what names and labels point into */
     Texts fields;        /* the columns' names */
-    Column *columns;     /* those that are put first, then those that are ignored */
-    int put_count;
+    Column *columns;     /* those that are put first, then those that are ignored, then those that
+                          * no record may have that is packed */
+    int put_count, taken_count;
     Label *labels;
 } Packer;
 
@@ -38,6 +39,7 @@ typedef struct {
     Numbers spans;       /* of each record in the batch: its start and its end */
     Numbers declined, hopeless; /* the places of these records; hopeless ones are in both */
     Numbers ignored;     /* for each record which of the ignored fields it has, as bits */
+    Numbers unknown;     /* for each other field that no column takes: the record, start and end */
     bool no_memory;
 } Batch;
 
@@ -56,12 +58,19 @@ static uint64_t
 ignored_fields(const Packer *packer, const Record *record)
 {
     uint64_t bits = 0;
-    for (int n = packer->put_count; n < packer->fields.count; n++) {
+    for (int n = packer->put_count; n < packer->taken_count; n++) {
         if (has_field(record, n)) {
             bits |= UINT64_C(1) << (n - packer->put_count);
         }
     }
     return bits;
+}
+
+/* Whether fields were noted of the last record. */
+static bool
+notes_any(const Numbers *unknown, uint64_t place)
+{
+    return unknown->count > 0 && unknown->items[unknown->count - 3] == place;
 }
 
 /* Put a record's row: how many values, then each with its size (COPY's manual, "Binary Format"). */
@@ -70,6 +79,11 @@ put_row(Out *out, const Packer *packer, const Record *record)
 {
     if (record->odd) {
         return DECLINED;
+    }
+    for (int n = packer->taken_count; n < packer->fields.count; n++) {
+        if (has_field(record, n)) {
+            return DECLINED;
+        }
     }
     if (!room(out, 2 + 4 * (size_t)packer->put_count)) {
         return NO_MEMORY;
@@ -97,7 +111,18 @@ put_row(Out *out, const Packer *packer, const Record *record)
         }
     }
     /* A record of which no field is a column is no row. */
-    return any || ignored_fields(packer, record) == 0 ? PACKED : HOPELESS;
+    bool others = ignored_fields(packer, record) != 0 ||
+                  notes_any(record->unknown, record->number - 1);
+    return any || !others ? PACKED : HOPELESS;
+}
+
+/* Forget the fields that were noted of the last record. */
+static void
+drop_unknown(Numbers *unknown, uint64_t place)
+{
+    while (notes_any(unknown, place)) {
+        unknown->count -= 3;
+    }
 }
 
 /* Put a record's row, or decline the record; false: no memory. */
@@ -109,12 +134,13 @@ take_record(Batch *batch, const Packer *packer, const Record *record, Text data)
     uint64_t place = record->number - 1;
     if (outcome != PACKED) {
         batch->rows.at = batch->rows.base + before;
+        drop_unknown(&batch->unknown, place);
         if (outcome == NO_MEMORY || !append(&batch->declined, place) ||
             (outcome == HOPELESS && !append(&batch->hopeless, place))) {
             return false;
         }
     }
-    if (packer->fields.count > packer->put_count &&
+    if (packer->taken_count > packer->put_count &&
         !append(&batch->ignored, ignored_fields(packer, record))) {
         return false;
     }
@@ -132,6 +158,8 @@ pack_batch(const Packer *packer, Batch *batch, Text data, size_t size)
     Record record;
     Step step = NO_ARRAY;
     batch->no_memory = !make_record(&record, &packer->fields);
+    record.data = data;
+    record.unknown = &batch->unknown;
     if (!batch->no_memory && (record.end = open_array(data, end)) != NULL) {
         while ((step = next_record(&record, end)) == A_RECORD) {
             if (!take_record(batch, packer, &record, data)) {
@@ -140,8 +168,9 @@ pack_batch(const Packer *packer, Batch *batch, Text data, size_t size)
             }
         }
     }
+    batch->no_memory |= record.no_memory;
     drop_record(&record);
-    return step == NO_MORE;
+    return step == NO_MORE && !batch->no_memory;
 }
 
 /* Lend the memory of a new bytes object, so that rows, which are hardly ever longer than their JSON,
@@ -197,9 +226,9 @@ Packer_pack(PyObject *self, PyObject *data)
     rows = taken_back(&batch.rows, rows);
     if (packed || rows == NULL) {
         /* N gives up what is new; where one is NULL the others are released, and it fails. */
-        result = Py_BuildValue("(NNNNNN)", rows, bytes_of(batch.ends), bytes_of(batch.spans),
+        result = Py_BuildValue("(NNNNNNN)", rows, bytes_of(batch.ends), bytes_of(batch.spans),
                                bytes_of(batch.declined), bytes_of(batch.hopeless),
-                               bytes_of(batch.ignored));
+                               bytes_of(batch.ignored), bytes_of(batch.unknown));
         rows = NULL;
     } else if (batch.no_memory) {
         PyErr_NoMemory();
@@ -212,6 +241,7 @@ Packer_pack(PyObject *self, PyObject *data)
     PyMem_RawFree(batch.declined.items);
     PyMem_RawFree(batch.hopeless.items);
     PyMem_RawFree(batch.ignored.items);
+    PyMem_RawFree(batch.unknown.items);
     return result;
 }
 
@@ -246,6 +276,7 @@ read_column(Packer *packer, PyObject *item, Label **labels)
         return false;
     }
     packer->put_count += kind != NULL;
+    packer->taken_count += kind != NULL || !required;
     add_text(&packer->fields, (Text)PyBytes_AS_STRING(name), (size_t)PyBytes_GET_SIZE(name));
     column->labels = *labels;
     column->label_count = (size_t)PyTuple_GET_SIZE(of_enum);
@@ -303,7 +334,7 @@ read_plan(Packer *packer)
             return false;
         }
     }
-    if (packer->fields.count - packer->put_count > MOST_IGNORED) {
+    if (packer->taken_count - packer->put_count > MOST_IGNORED) {
         PyErr_SetString(PyExc_ValueError, "too many ignored fields");
         return false;
     }

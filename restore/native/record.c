@@ -2,6 +2,8 @@
 
 #include "record.h"
 
+#include "values.h"
+
 /* Python's hash of bytes, with its random seed: a backup must not be able to choose texts that
  * collide. It needs no lock. */
 static uint32_t
@@ -119,6 +121,19 @@ drop_record(Record *record)
     PyMem_RawFree(record->order);
 }
 
+/* Note a field that is none of those the record is scanned for, or that it has such a one. */
+static void
+note_unknown(Record *record, Text start, Text end, unsigned seen)
+{
+    if (record->unknown == NULL || ((seen & HIGH) && !is_utf8(start, end))) {
+        record->odd |= UNKNOWN;
+    } else if (!append(record->unknown, record->number - 1) ||
+               !append(record->unknown, (uint64_t)(start - record->data)) ||
+               !append(record->unknown, (uint64_t)(end - record->data))) {
+        record->no_memory = true;
+    }
+}
+
 /* From behind a field's opening quote to behind its closing one; finds the field. */
 static Text
 scan_name(Record *record, int place, Text p, Text end, int *found)
@@ -139,12 +154,14 @@ scan_name(Record *record, int place, Text p, Text end, int *found)
         return NULL;
     }
     if (seen & ESCAPED) {
-        record->odd |= ESCAPED_NAME;
+        record->odd |= ESCAPED_NAME | UNKNOWN;
         *found = NOT_THERE;
         return behind;
     }
     *found = find_text(fields, p, (size_t)(behind - 1 - p));
-    if (*found != NOT_THERE && place < MOST_FIELDS) {
+    if (*found == NOT_THERE) {
+        note_unknown(record, p, behind - 1, seen);
+    } else if (place < MOST_FIELDS) {
         record->order[place] = (int16_t)*found;
     }
     return behind;
@@ -177,11 +194,9 @@ scan_record(Record *record, Text p, Text end)
         if ((value.end = p) == NULL) {
             return NULL;
         }
-        if (field == NOT_THERE) {
-            record->odd |= UNKNOWN;
-        } else if (has_field(record, field)) {
+        if (field != NOT_THERE && has_field(record, field)) {
             record->odd |= TWICE;
-        } else {
+        } else if (field != NOT_THERE) {
             record->seen_in[field] = record->number;
             record->values[field] = value;
         }

@@ -50,8 +50,8 @@ typedef struct {
     unsigned seen;
 } Span;
 
-/* What is odd about a record: a field that is none of those it is scanned for; one of these twice;
- * a name with an escape, which may be that of any. */
+/* What is odd about a record: a field that is none of those it is scanned for, and is not noted; one
+ * of these twice; a name with an escape, which may be that of any. */
 enum { UNKNOWN = 1, TWICE = 2, ESCAPED_NAME = 4 };
 
 /* A record: where it starts and ends, where its fields' values are. */
@@ -64,6 +64,10 @@ typedef struct {
                           * would escape is never among them, since it was found by a scan */
     uint64_t number;
     unsigned odd;
+    Text data;           /* what it stands in; needed only with unknown */
+    Numbers *unknown;    /* takes, for each field that is none of those: the record's place, where
+                          * the name starts and ends; NULL: they are not noted */
+    bool no_memory;      /* to note one */
 } Record;
 
 /* Of fields that outlive it; false: no memory. What was made is released by drop_record. */

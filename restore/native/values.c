@@ -79,8 +79,8 @@ put_int(Out *out, uint64_t value, unsigned size)
 
 /* ---- texts ---------------------------------------------------------------------------------- */
 
-/* Tell whether bytes are UTF-8: table 3-7 of the Unicode standard. */
-static bool
+/* Table 3-7 of the Unicode standard. */
+bool
 is_utf8(Text p, Text end)
 {
     while (p < end) {

@@ -75,4 +75,7 @@ put_64(Out *out, uint64_t value)
     put_32(out, (uint32_t)value);
 }
 
+/* Tell whether bytes are UTF-8. */
+bool is_utf8(Text p, Text end);
+
 #endif

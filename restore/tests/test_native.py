@@ -213,11 +213,26 @@ def test_declined_records_are_named_and_their_neighbours_packed() -> None:
     ]
     found = pack(codec, f"[{','.join(records)}]".encode())
     assert found is not None
-    assert list(found.declined) == [1, 2, 4, 5, 6, 7, 9, 10]
+    assert list(found.declined) == [1, 2, 4, 6, 7, 9, 10]
     assert found.hopeless == {6, 7}
-    ids = [bytes_of(found, n)[6:10] for n in (0, 3, 8)]
-    assert ids == [struct.pack("!i", n) for n in (1, 4, 9)]
+    ids = [bytes_of(found, n)[6:10] for n in (0, 3, 5, 8)]
+    assert ids == [struct.pack("!i", n) for n in (1, 4, 6, 9)]
+    assert list(found.rows.unknown()) == [{"more": None}]
     assert found[3] == records[3].strip().encode()
+
+
+def test_a_column_that_the_shape_does_not_name_is_no_unknown_field() -> None:
+    of = (
+        column("id", Type(0, "", "int4", "b"), not_null=True),
+        replace(column("n", Type(0, "", "int8", "b")), has_default=True),
+    )
+    codec = make_codec(of, Shape(frozenset(), frozenset(), frozenset({"more"})), Converter())
+    found = pack(
+        codec, b'[{"id":1,"n":1},{"id":2,"more":1},{"id":3,"more":1,"n":1},{"id":4,"x":1}]'
+    )
+    assert found is not None
+    assert list(found.declined) == [0, 2]
+    assert list(codec.unknown_in(found.rows)) == [("more",), ("more",), {"x": None}]
 
 
 def test_an_absent_field_is_filled_as_in_python() -> None:

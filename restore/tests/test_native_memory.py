@@ -143,10 +143,11 @@ def test_a_batch_whose_records_are_packed_declined_and_hopeless() -> None:
     plan = (field("a", "int4"), field("b", "text"), *(field(n, None) for n in ("c", "d")))
     packer = _pack.Packer(plan)
     records = [{}, {"a": 1, "c": 1}, {"a": "x"}, {"b": "\0"}, {"b": "x\ty", "d": []}] * 300
+    records += [{"a": n, f"e{n}": n} for n in range(300)]
     data = json.dumps(records).encode()
     found = packer.pack(data)
     assert found is not None
-    assert [len(numbers) // 8 for numbers in found[1:]] == [1_500, 3_000, 600, 300, 1_500]
+    assert [len(numbers) // 8 for numbers in found[1:]] == [1_800, 3_600, 600, 300, 1_800, 900]
     assert check(lambda: packer.pack(data), same=tuple.__eq__) > 20
 
 
