@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +24,13 @@ from msgspec.structs import astuple
 
 from restore.absent import ABSENT, but_absent
 from restore.columns import check_of, conversion, packing_of, take
-from restore.errors import LossError, NotTypedError
+from restore.dictionaries import Functions, by_dictionary
 from restore.kinds import AS_IT_IS, ODD_FLOAT, Kind, Shape, is_wide, kind_of, may_be_odd
 from restore.native import Native, is_used, native_of
 from restore.packed import Packed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from restore.absent import Default
     from restore.catalog import Column
@@ -51,13 +49,6 @@ _MOST_IGNORED = 250
 _ABSENT = msgspec.Raw(b"")
 _NULL = msgspec.Raw(b"null")
 _NOTHING = (None, ABSENT, _NULL)
-
-# What makes rows of a JSON array, rows' values, and the fields of a row that no column takes.
-_Functions = tuple[
-    Callable[[bytes], list[Any]],
-    Callable[[Any], Iterable[tuple[Any, ...]]],
-    Callable[[Any], tuple[str, ...]] | None,
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +129,7 @@ def make_codec(
     if "typed" in without or many or not nameable:
         # All is converted then, so arrays too come as what the server reads.
         kinds = [kind_of(column, wide=column.type.name not in AS_IT_IS) for column in used]
-        decode, values, unknown = _by_dictionary(used, shape, columns, converter)
+        decode, values, unknown = by_dictionary(used, shape, columns, converter)
     else:
         fields = [
             _way(column, kind, converter, shape, binary=binary)
@@ -199,7 +190,7 @@ def _by_struct(
     ways: list[tuple[Kind, list[Step]]],
     ignored: list[str],
     shape: Shape,
-) -> _Functions:
+) -> Functions:
     """Make a codec's functions from a Struct whose fields are the columns in their order."""
     names = [column.name for column in used] + ignored
     fields = [
@@ -270,49 +261,3 @@ def _field(number: int, column: Column, kind: Kind, *, filled: bool) -> tuple[An
     if column.not_null or column.has_default:
         return (name, optional)
     return (name, optional, _NULL if raw else None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row whose record was decoded as a dictionary."""
-
-    values: tuple[Any, ...]
-    unknown: tuple[str, ...]
-
-
-def _by_dictionary(
-    used: tuple[Column, ...],
-    shape: Shape,
-    columns: tuple[Column, ...],
-    converter: Converter,
-) -> _Functions:
-    """Make a codec's functions for fields that no Struct can have: slower, and as exact."""
-    decode_all = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
-    optional = {c.name for c in columns if c.has_default}
-    named = {column.name for column in columns}
-    required = shape.named - shape.filled
-
-    def make(record: dict[str, msgspec.Raw]) -> _Row:
-        if not required <= record.keys() & optional <= shape.named:
-            raise NotTypedError("a record of another shape")
-        if record and named.isdisjoint(record):
-            raise NotTypedError("no field is a column")
-        return _Row(tuple(map(value_of, used, repeat(record))), tuple(record.keys() - named))
-
-    def value_of(column: Column, record: dict[str, msgspec.Raw]) -> Any:  # noqa: ANN401 - a value
-        raw = record.get(column.name)
-        if raw is None:
-            if column.name in shape.filled:
-                return ABSENT
-            raw = _NULL
-        return raw if column.type.name in AS_IT_IS else converter.typed(column, bytes(raw))
-
-    def decode(data: bytes) -> list[_Row]:
-        rows: list[_Row] = []
-        try:
-            rows.extend(map(make, decode_all(data)))
-        except (LossError, NotTypedError) as error:
-            raise msgspec.ValidationError(f"{error} - at `$[{len(rows)}]`") from error
-        return rows
-
-    return decode, functools.partial(map, attrgetter("values")), attrgetter("unknown")

@@ -112,7 +112,8 @@ class Job:
             RestoreError: the load stopped.
         """
         with contextlib.ExitStack() as stack:
-            for work in self._works.values():
+            works = self._works.values()
+            for work in works:
                 stack.enter_context(work.rejects)
             try:
                 self._begin()
@@ -120,19 +121,18 @@ class Job:
                 self._empty()
                 self._advance_sequences()
                 self._load_all(aside)
-                works = self._works.values()
                 load_rejects(self._conn, works, self._options, self._limits, self._watch)
                 self._watch(Stage("foreign keys"))
                 self._bring_back(aside)
-                if self._options.triggers and not self._options.dry_run:
-                    for work in self._works.values():
-                        own = self._writes if self._options.append else None
-                        count_removed(self._conn, work.load.table, work.report, own)
+                own = self._writes if self._options.append else None
+                fires = self._options.triggers and not self._options.dry_run
+                for work in works if fires else ():
+                    count_removed(self._conn, work.load.table, work.report, own)
             except BaseException as error:
                 self._bring_back_after(error)
                 raise
             finally:
-                for work in self._works.values():
+                for work in works:
                     work.report.rejects = str(work.rejects.path) if work.rejects.used else None
         if not self._options.dry_run:
             flush(self._conn)
@@ -244,16 +244,14 @@ class Job:
         finally:
             self.workers_peak_bytes = loading.workers_peak_bytes
             self._report.warnings += loading.warnings
-            for work in self._works.values():
-                parts = work.gather()
+            for parts in [work.gather() for work in self._works.values()]:
                 if not self.resumable:
                     remove(parts)
 
     def _orphans(self, keys: Sequence[ForeignKey], schema: str) -> Orphans:
         tables = self._plan.tables | {table.oid: table for table in self._plan.outside}
         order = {oid: place for place, oid in enumerate(self._plan.tables)}
-        enforced = [key for key in keys if key.enforced]
-        keys = sorted(enforced, key=lambda key: order[key.table])
+        keys = sorted((k for k in keys if k.enforced), key=lambda key: order[key.table])
         return Orphans(
             self._conn,
             tables,
@@ -275,7 +273,7 @@ class Job:
             work.save(self._conn)
 
     def _bring_back_after(self, error: BaseException) -> None:
-        """Bring back what is aside after a load that failed, if that can be, and is of use."""
+        """Recreate what was dropped after a load that failed, if that can be, and is of use."""
         if self._options.dry_run or self._options.atomic:
             return
         if self.resumable and is_lost(error) and self._options.retry_for_s:
@@ -290,8 +288,7 @@ class Job:
                     self.resumable = False
                     end(self._conn)
                 return
-            # The connection is lost, or was interrupted in the middle of a COPY.
-            self._conn.close()
+            self._conn.close()  # lost, or interrupted in the middle of a COPY
             with connect(self._options.dsn) as fresh:
                 bring_triggers_back(fresh)
                 bring_back(fresh, self._options)
