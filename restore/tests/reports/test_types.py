@@ -158,7 +158,6 @@ def test_geometries(target: Target) -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="an error of the class XX stops the restore")
 def test_a_geometry_that_is_none(target: Target) -> None:
     """ekylibre/ekylibre#1196: parse error - invalid geometry."""
     create_extension(target, "postgis")
