@@ -126,6 +126,8 @@ class Ladder:
             one_by_one=self._one_by_one,
             isolation=isolation,
             late=self._late,
+            # A row's parent may come with it in one COPY.
+            of_itself=any(key.parent == table.oid for key in table.foreign_keys),
         )
 
     def decode(self, data: bytes) -> Decoded:

@@ -31,6 +31,7 @@ class Splitter:
         one_by_one: loads the records whose rows are refused.
         isolation: loads stretches of which many rows are refused; None: none does.
         late: counts the records that are left for later.
+        of_itself: rows may refer to others of the same COPY.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class Splitter:
         one_by_one: OneByOne,
         isolation: Isolation | None,
         late: Late,
+        of_itself: bool,
     ) -> None:
         self._sender = sender
         self._errors = errors
         self._one_by_one = one_by_one
         self._isolation = isolation
         self._late = late
+        self._of_itself = of_itself
 
     def load(self, batch: Records, segment: Segment, level: Level, size: int) -> None:
         """Load a segment by COPY, isolating the rows that are refused.
@@ -75,7 +78,8 @@ class Splitter:
                 columns, offset = segment.codec.columns, self._start(batch, segment, at)
                 self._errors.check_rows(refused.error, columns, offset)
             # A constraint that is checked at a statement's end names no row.
-            close = refused.row < SPARSE if refused.row is not None else len(part) <= FIRST_STRETCH
+            short = len(part) <= FIRST_STRETCH and not self._of_itself
+            close = short if refused.row is None else refused.row < SPARSE
             if isolation is not None and close:
                 start_of = partial(self._start, batch, segment)
                 isolated = isolation.load(batch, segment, at, start_of)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from restore import inserting, isolation, splitting
+from restore import inserting, isolation, sending, splitting
 
 if TYPE_CHECKING:
     from restore.tests.target import Target
@@ -99,6 +99,29 @@ def test_rows_that_are_refused_close_together(
     monkeypatch.setattr(splitting, "SPARSE", 0)
     monkeypatch.setattr(splitting, "FIRST_STRETCH", 0)
     assert outcome(checked, **options) == together
+
+
+@pytest.mark.parametrize("options", [{"append": True}, {"atomic": True}], ids=str)
+def test_orphans_are_not_looked_for_one_by_one_with_copies(
+    target: Target, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    target.conn.execute(
+        "CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1);"
+        " CREATE TABLE t (id int PRIMARY KEY, parent int REFERENCES parent)"
+    )
+    target.write(t=[{"id": n, "parent": 1 if n % 20 else 2} for n in range(1_000)])
+    copies: list[int] = []
+    send = sending.Sender.send
+
+    def counted(self: Any, sends: Any, *arguments: Any) -> Any:
+        copies.append(len(sends))
+        return send(self, sends, *arguments)
+
+    monkeypatch.setattr(sending.Sender, "send", counted)
+    report = target.load(**options).tables[0]
+    assert (report.loaded, report.rejected) == (950, 50)
+    assert list(target.rejected("t")) == list(range(0, 1_000, 20))
+    assert len(copies) < 100, "ten for each orphan"
 
 
 def test_an_error_that_may_not_be_of_a_record_is_looked_at_by_itself(checked: Target) -> None:

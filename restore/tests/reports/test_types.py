@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-
 from restore.tests.cells import Refused, check
 from restore.tests.extensions import create_extension
 
