@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ class Refusals:
         refused: dict[int, Reason] = {}
         left, most = deque(attempts), 1
         with self._conn.transaction(force_rollback=True), self._conn.pipeline() as pipeline:
-            self._conn.execute(_KEEP)
+            self._conn.execute(_KEEP, prepare=False)
             while left:
                 sent = [left[n] for n in range(min(most, len(left)))]
                 taken, error = self._insert(pipeline, [attempt for _, attempt in sent])
@@ -63,7 +64,7 @@ class Refusals:
                 if error is not None:
                     number, attempt = left.popleft()
                     refused[number] = reason_of(error, attempt.level)
-                    self._conn.execute(_UNDO)
+                    self._conn.execute(_UNDO, prepare=False)
         return refused
 
     def _insert(
@@ -73,11 +74,16 @@ class Refusals:
         cursors: list[psycopg.Cursor] = []
         error = None
         try:
-            for values, _ in attempts:
-                statement = self._destination.insert_of(values)
-                cursors.append(self._conn.execute(statement, [v.value for v in values]))
-                self._conn.execute(_KEEP)
-            pipeline.sync()
+            try:
+                for values, _ in attempts:
+                    statement = self._destination.insert_of(values)
+                    parameters = [value.value for value in values]
+                    # Of what is prepared behind an error, psycopg believes that it is.
+                    cursors.append(self._conn.execute(statement, parameters, prepare=False))
+                    self._conn.execute(_KEEP, prepare=False)
+            finally:  # what follows an error that is known by then is not sent
+                with contextlib.suppress(psycopg.errors.PipelineAborted):
+                    pipeline.sync()
         except psycopg.Error as refusal:
             if not is_data_error(refusal):
                 raise UndecidedError from refusal
