@@ -136,7 +136,8 @@ class _SecondTry:
 
     def _try(self, work: TableWork, old: Path, new: RejectFile) -> bool:
         """Try the rejects of a file; say whether any went in. The others go to a new file."""
-        load = TableLoad(self._conn, work.load, options=self._options, limits=self._limits)
+        with own_names(self._conn):
+            load = TableLoad(self._conn, work.load, options=self._options, limits=self._limits)
         tried = TableReport(schema="", table=work.report.table, file=work.report.file)
         ladder = load.ladder(tried, new, longest_run=None)
         for group in entries_of(old):
