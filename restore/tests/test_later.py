@@ -186,7 +186,7 @@ def test_who_is_killed_among_them_goes_on_there(target: Target, size: str) -> No
     target.write_raw({"t": texts})
     words = ["--dsn", target.dsn, "--rejects", str(target.rejects), "--chunk-bytes=1024"]
     words += ["--keep-indexes", "--report", str(target.report), "--jobs=1"]
-    for first in itertools.count(35, 55):
+    for first in itertools.count(35, 95):
         target.conn.execute("TRUNCATE t RESTART IDENTITY")
         again, at = ["--clean"], first
         while True:
