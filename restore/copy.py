@@ -99,11 +99,15 @@ SUPPRESSED = "a trigger of the table kept rows out"
 
 @dataclass(frozen=True, slots=True)
 class CopyFailure:
-    """Why a COPY failed, and on which of its rows where that is known."""
+    """Why a COPY failed, and on which of its rows where that is known.
+
+    ``row`` is the first of them; ``rows`` are all, if all are known.
+    """
 
     error: psycopg.Error | None
     message: str
     row: int | None
+    rows: tuple[int, ...] = ()
 
 
 def prepare(conn: psycopg.Connection) -> None:

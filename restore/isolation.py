@@ -7,6 +7,7 @@ them one by one, in a transaction that is rolled back, and then to load all othe
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -14,17 +15,18 @@ import psycopg
 from restore.refusals import UndecidedError
 from restore.sending import RefusedError
 from restore.single import Refused, fields_of
-from restore.transient import retrying
+from restore.transient import is_data_error, retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from restore.batch import Records
+    from restore.destination import Sent
     from restore.reason import Reason
     from restore.refusals import Refusals
     from restore.segments import Segment
     from restore.sending import Sender
-    from restore.single import Attempt, Single
+    from restore.single import Attempt, Rung, Single
     from restore.tracking import Tracking
 
 # If fewer than one row in so many is refused, COPYs isolate it sooner: to try a row costs about an
@@ -38,7 +40,8 @@ class Isolation:
     """Loads rows that stand close to others that are refused.
 
     Args:
-        refusals: finds which rows are refused.
+        conn: the connection that loads.
+        refusals: finds which rows are refused; None: that cannot be done for many at a time.
         single: reads a record's values.
         sender: sends rows by COPY.
         tracking: tracks the records.
@@ -46,12 +49,14 @@ class Isolation:
 
     def __init__(
         self,
-        refusals: Refusals,
+        conn: psycopg.Connection,
+        refusals: Refusals | None,
         *,
         single: Single,
         sender: Sender,
         tracking: Tracking,
     ) -> None:
+        self._conn = conn
         self._refusals = refusals
         self._single = single
         self._sender = sender
@@ -72,7 +77,7 @@ class Isolation:
             The place of the first row that is not decided.
         """
         size = FIRST_STRETCH
-        while at < len(segment.rows):
+        while self._refusals is not None and at < len(segment.rows):
             places = range(at, min(at + size, len(segment.rows)))
             try:
                 refused = self._find_refused(batch, segment, places)
@@ -85,8 +90,55 @@ class Isolation:
                 break
         return at
 
+    def load_but(
+        self, batch: Records, segment: Segment, places: range, refused: Iterable[int], after: int
+    ) -> bool:
+        """Load the rows of a stretch but for those that are known to be refused; reject these.
+
+        Args:
+            batch: the batch.
+            segment: a segment of it.
+            places: the places of the rows.
+            refused: the places of those that are refused.
+            after: where in the file the next row begins.
+
+        Returns:
+            Whether that could be done; else nothing is.
+        """
+        try:
+            self._load(batch, segment, places, self._reasons(batch, segment, refused), after)
+        except (UndecidedError, RefusedError, psycopg.Error):
+            return False
+        return True
+
+    def _reasons(
+        self, batch: Records, segment: Segment, refused: Iterable[int]
+    ) -> dict[int, Reason]:
+        """Return why rows are refused, by their places.
+
+        Raises:
+            UndecidedError: one is not, or the error may not be of a row.
+            psycopg.Error: the connection is lost.
+        """
+        found: dict[int, Reason] = {}
+        with self._conn.transaction(force_rollback=True):
+            for row in refused:
+                fields = fields_of(batch.record(segment.start + row).raw)
+                outcome = self._single.insert(fields, self._savepoint)
+                if outcome is None or not (outcome.error and is_data_error(outcome.error)):
+                    raise UndecidedError
+                found[row] = outcome.reason
+        return found
+
+    @contextlib.contextmanager
+    def _savepoint(self, _: Rung) -> Iterator[Callable[[Sent], None]]:
+        with self._conn.transaction():
+            yield lambda _: None
+
     def _find_refused(self, batch: Records, segment: Segment, places: range) -> dict[int, Reason]:
         """Return why rows are refused, by their places."""
+        if self._refusals is None:
+            raise UndecidedError
         refused: dict[int, Reason] = {}
         attempts: list[tuple[int, Attempt]] = []
         for row in places:

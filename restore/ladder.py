@@ -104,14 +104,16 @@ class Ladder:
         self._one_by_one = OneByOne(single, errors, tracking)
         self._inserter: Inserter | None = None
         refusals = isolation = None
-        # Times in other zones take several statements.
-        if type(destination) is Direct and options.timezone == "UTC":
-            # Triggers may do what is not rolled back; limits ask for the first reject too many.
-            if not (options.triggers or limits.are_set) and psycopg.Pipeline.is_supported():
+        is_direct = type(destination) is Direct
+        # Times in other zones take several statements. Triggers may do what is not rolled back;
+        # limits ask for the first reject that is too many.
+        if options.timezone == "UTC" and not (options.triggers or limits.are_set):
+            if isinstance(destination, Direct) and is_direct and psycopg.Pipeline.is_supported():
                 refusals = Refusals(conn, destination)
-                isolation = Isolation(
-                    refusals, single=single, sender=self._sender, tracking=tracking
-                )
+            isolation = Isolation(
+                conn, refusals, single=single, sender=self._sender, tracking=tracking
+            )
+        if options.timezone == "UTC" and is_direct:
             self._inserter = Inserter(
                 conn,
                 table,

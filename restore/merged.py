@@ -47,9 +47,9 @@ _NOT_ALL = CopyFailure(None, "some rows share a key, or a trigger kept them out"
 
 _CHILD, _PARENT = "restore_child", "restore_parent"
 # Staged rows stand in the order in which they were sent.
-_FIRST = sql.SQL(
+_ORPHANS = sql.SQL(
     "SELECT s.number FROM (SELECT pg_catalog.row_number() OVER () AS number, {orphan} AS is_orphan"
-    " FROM {staging} AS restore_child) AS s WHERE s.is_orphan ORDER BY s.number LIMIT 1"
+    " FROM {staging} AS restore_child) AS s WHERE s.is_orphan ORDER BY s.number"
 )
 _PARENTS = """
     SELECT c.oid, n.nspname, c.relname, c.relkind = 'p'
@@ -115,9 +115,9 @@ class Merged:
             outcome = copy_rows(self._conn, statement, codec, rows, relation="restore_staging")
             if isinstance(outcome, CopyFailure):
                 return outcome
-            row = self._first_orphan()
-            if row is not None:
-                return CopyFailure(None, "a foreign key forbids the row", row)
+            orphans = self._orphans()
+            if orphans:
+                return CopyFailure(None, "a foreign key forbids rows", orphans[0], orphans)
             return self._move(codec.columns, len(rows))
         except psycopg.errors.CardinalityViolation:
             return _NOT_ALL
@@ -126,15 +126,15 @@ class Merged:
                 raise
             return CopyFailure(error, error.diag.message_primary or str(error), None)
 
-    def _first_orphan(self) -> int | None:
-        """Return the place of the first staged row that a foreign key forbids, if there is one.
+    def _orphans(self) -> tuple[int, ...]:
+        """Return the places of the staged rows that a foreign key forbids.
 
         The server names none: without this a batch is halved until each is alone.
         """
         if self._orphan is None:
-            return None
-        row = self._conn.execute(_FIRST.format(staging=_STAGING, orphan=self._orphan)).fetchone()
-        return None if row is None else int(row[0]) - 1
+            return ()
+        query = _ORPHANS.format(staging=_STAGING, orphan=self._orphan)
+        return tuple(int(number) - 1 for (number,) in self._conn.execute(query).fetchall())
 
     def _move(self, columns: Sequence[str], count: int) -> Sent | CopyFailure:
         """Move what is staged into the table."""

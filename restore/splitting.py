@@ -9,6 +9,7 @@ from restore.isolation import FIRST_STRETCH, SPARSE
 
 if TYPE_CHECKING:
     from restore.batch import Records
+    from restore.copy import CopyFailure
     from restore.isolation import Isolation
     from restore.later import Late
     from restore.one_by_one import OneByOne
@@ -77,6 +78,9 @@ class Splitter:
             if refused.error is not None and segment.codec is not None:
                 columns, offset = segment.codec.columns, self._start(batch, segment, at)
                 self._errors.check_rows(refused.error, columns, offset)
+            if (decided := self._load_others(batch, segment, at, len(part), refused)) > at:
+                at = decided
+                continue
             # A constraint that is checked at a statement's end names no row.
             short = len(part) <= FIRST_STRETCH and not self._of_itself
             close = short if refused.row is None else refused.row < SPARSE
@@ -97,6 +101,17 @@ class Splitter:
                 at, step = at + refused.row + 1, min(max(refused.row, 1) * _GROWTH, size)
             else:
                 step = max(1, refused.row // 2)
+
+    def _load_others(
+        self, batch: Records, segment: Segment, at: int, sent: int, refused: CopyFailure
+    ) -> int:
+        """Load the rows but those that are known to be refused; return how far that went."""
+        if self._isolation is None or not refused.rows:
+            return at
+        places, known = range(at, at + sent), [at + row for row in refused.rows]
+        after = self._start(batch, segment, places.stop)
+        done = self._isolation.load_but(batch, segment, places, known, after)
+        return places.stop if done else at
 
     def _load_before(self, batch: Records, segment: Segment, start: int, end: int) -> bool:
         """Load the rows before the one that was refused; say whether they went in."""
