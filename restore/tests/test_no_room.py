@@ -30,10 +30,13 @@ sys.exit(main(sys.argv[3:]))
 COUNT = 600
 
 
-def write(target: Target) -> None:
-    """Every third record cannot be restored."""
-    target.conn.execute("CREATE TABLE thing (id int PRIMARY KEY, name text NOT NULL)")
-    target.write(thing=[{"id": n, "name": "n" * 90 if n % 3 else None} for n in range(COUNT)])
+def write(target: Target, every: int = 3) -> None:
+    """Write records of which every third, or one of so many, cannot be restored."""
+    target.conn.execute("CREATE TABLE thing (id int PRIMARY KEY, name text NOT NULL, more text)")
+    records = [{"id": n, "name": "n" * 90, "more": ""} for n in range(COUNT)]
+    for record in records[::every]:
+        record |= {"name": None, "more": "m" * 5 * every * every}
+    target.write(thing=records)
 
 
 def limited(target: Target, most: int, way: str) -> str:
@@ -49,15 +52,15 @@ def limited(target: Target, most: int, way: str) -> str:
     return done.stdout + done.stderr
 
 
-def see_all(target: Target) -> None:
+def see_all(target: Target, every: int = 3) -> None:
     target.restore("--resume", exit_code=3)
-    assert target.counts()["thing"]["loaded"] == COUNT * 2 // 3
-    assert set(target.refused("thing")) == set(range(0, COUNT, 3))
+    assert target.counts()["thing"]["loaded"] == COUNT - COUNT // every
+    assert set(target.refused("thing")) == set(range(0, COUNT, every))
 
 
 def test_no_room_for_rejects(target: Target) -> None:
     write(target)
-    said = limited(target, 10_000, "rejects")
+    said = limited(target, 30_000, "rejects")
     assert "cannot write the reject file" in said
     assert "make room, or choose another folder with --rejects" in said
     assert "--resume" in said
@@ -72,19 +75,20 @@ def test_no_room_for_rejects(target: Target) -> None:
 
 
 def test_no_room_for_what_waits(target: Target) -> None:
-    write(target)
-    said = limited(target, 8_000, "waiting")
+    write(target, every=60)  # of more, none would wait
+    said = limited(target, 100_000, "waiting")
     assert "cannot keep records in the temporary folder" in said
-    see_all(target)
+    see_all(target, every=60)
 
 
 def test_no_memory(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     write(target)
     load, loaded = Ladder.load, []
 
-    def greedy(ladder: Ladder, batch: Any) -> None:
+    def greedy(ladder: Ladder, batch: Any, decided: int) -> None:
         loaded.append(batch)
-        load(ladder, batch if len(loaded) < 3 else bytes(1 << 62))  # type: ignore[arg-type] # raises
+        last = len(loaded) == 3
+        load(ladder, bytes(1 << 62) if last else batch, decided)  # type: ignore[arg-type] # raises
 
     with monkeypatch.context() as patch:
         patch.setattr(Ladder, "load", greedy)
