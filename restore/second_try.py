@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 # Records may need each other in a chain, in either direction of the file.
 _MOST_PASSES = 10
 # Data exceptions are of a record's own values; syntax_error, not_null_violation, unique_violation
-# and exclusion_violation do not go away with more rows either.
-_OWN = ("22", "42601", "23502", "23505", "23P01")
+# and exclusion_violation do not go away with more rows either. A foreign_key_violation does not,
+# since parents are loaded first; it may be that of a key that is dropped again, in a restore that
+# is resumed.
+_OWN = ("22", "42601", "23502", "23503", "23505", "23P01")
 
 
 def may_go_away(sqlstate: str | None) -> bool:
