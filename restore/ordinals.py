@@ -28,6 +28,13 @@ class Ordinals:
             bits[byte] |= bit
             self._count += 1
 
+    def discard(self, ordinal: int) -> None:
+        """Remove an ordinal, if it is there."""
+        if ordinal in self:
+            page, place = divmod(ordinal, _PAGE)
+            self._pages[page][place >> 3] &= ~(1 << (place & 7))
+            self._count -= 1
+
     def __contains__(self, ordinal: int) -> bool:
         page, place = divmod(ordinal, _PAGE)
         bits = self._pages.get(page)

@@ -75,6 +75,7 @@ class RejectFile:
         self._file: io.FileIO | None = None
         self.size = 0
         self._is_synced = True
+        self._added: list[int] | None = None  # since when it may be undone
         if keeping is not None:
             self.keep(keeping)
 
@@ -158,14 +159,20 @@ class RejectFile:
     @contextlib.contextmanager
     def unless_failed(self) -> Iterator[None]:
         """Have the file be again what it was if what is done within fails."""
-        size = self.size
+        size, added = self.size, self._added
+        new: list[int] = []
+        self._added = new
         try:
             yield
         except BaseException:
             if self._file is not None:
                 self._file.truncate(size)
             self.size = size
+            for ordinal in new:
+                self.ordinals.discard(ordinal)
             raise
+        finally:
+            self._added = added
 
     def sync(self) -> None:
         """Flush to the disk what was written since the last time.
@@ -186,6 +193,8 @@ class RejectFile:
         Raises:
             LoadError: the file cannot be written; nothing may be lost, so the restore stops.
         """
+        if self._added is not None and record.ordinal not in self.ordinals:
+            self._added.append(record.ordinal)
         self.ordinals.add(record.ordinal)
         self._write(record.raw, record.ordinal, record.offset, reason)
 

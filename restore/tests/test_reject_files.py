@@ -155,3 +155,25 @@ def test_no_record_leaves_its_file_before_its_row_is_on_the_disk(
     assert [path.read_bytes() for path in target.rejects.iterdir()] == [before]
     assert module.retry(target.rejects, options).error is None
     assert not file.exists()
+
+
+def test_what_is_undone_leaves_neither_a_line_nor_an_ordinal(tmp_path: Path) -> None:
+    reason = Reason(level="row", message="no")
+    with RejectFile(tmp_path, "public", "t") as rejects:
+        rejects.add(RawRecord(b"{}", 0, 5), reason)
+        before = rejects.path.read_bytes()
+
+        def fail() -> None:
+            with rejects.unless_failed():
+                for ordinal in (5, 6):
+                    rejects.add(RawRecord(b"{}", ordinal, ordinal), reason)
+                raise LoadError
+
+        with pytest.raises(LoadError):
+            fail()
+        assert rejects.path.read_bytes() == before
+        assert [ordinal in rejects.ordinals for ordinal in (5, 6)] == [True, False]
+        with rejects.unless_failed():
+            rejects.add(RawRecord(b"{}", 6, 6), reason)
+        assert 6 in rejects.ordinals
+    assert len(rejects.path.read_bytes().splitlines()) == 2
