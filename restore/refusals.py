@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 # So many INSERTs are sent before their answers are waited for. Those behind one that fails are sent
 # once more.
 _MOST_SENT = 32
+# What is sent unanswered has to fit the sockets' buffers: if the server refuses a row while more is
+# being sent, psycopg and the server wait for each other.
+_MOST_BYTES = 1 << 15
 # Of the savepoints of one name, PostgreSQL goes back to the last.
 _KEEP, _UNDO = b"SAVEPOINT restore_row", b"ROLLBACK TO SAVEPOINT restore_row"
 
@@ -48,7 +52,7 @@ class Refusals:
             attempts: the rows' numbers and values, in their order.
 
         Raises:
-            UndecidedError: an error may not be of a row.
+            UndecidedError: an error may not be of a row, or a row is too large to be tried here.
             psycopg.Error: the connection is lost.
         """
         refused: dict[int, Reason] = {}
@@ -56,8 +60,7 @@ class Refusals:
         with self._conn.transaction(force_rollback=True), self._conn.pipeline() as pipeline:
             self._conn.execute(_KEEP, prepare=False)
             while left:
-                sent = [left[n] for n in range(min(most, len(left)))]
-                taken, error = self._insert(pipeline, [attempt for _, attempt in sent])
+                taken, error = self._insert(pipeline, _first(left, most))
                 for _ in range(taken):
                     left.popleft()
                 most = min(max(1, 2 * taken), _MOST_SENT)
@@ -75,7 +78,7 @@ class Refusals:
         error = None
         try:
             try:
-                for values, _ in attempts:
+                for values, _, _ in attempts:
                     statement = self._destination.insert_of(values)
                     parameters = [value.value for value in values]
                     # Of what is prepared behind an error, psycopg believes that it is.
@@ -92,3 +95,16 @@ class Refusals:
         if error is None and taken < len(attempts):
             raise UndecidedError
         return taken, error
+
+
+def _first(left: Sequence[tuple[int, Attempt]], most: int) -> list[Attempt]:
+    """Return the attempts that are sent now: so many, of so many bytes, at the most."""
+    sent, size = [], 0
+    for _, attempt in islice(left, most):
+        size += attempt.size
+        if size > _MOST_BYTES:
+            break
+        sent.append(attempt)
+    if not sent:
+        raise UndecidedError
+    return sent

@@ -61,10 +61,11 @@ class Refused:
 
 
 class Attempt(NamedTuple):
-    """The values of a record, and the rung on which they are sent."""
+    """The values of a record, the rung on which they are sent, and their bytes in the file."""
 
     values: list[Value]
     level: Rung
+    size: int
 
 
 class Single:
@@ -106,7 +107,7 @@ class Single:
         attempt = self.read(fields)
         if isinstance(attempt, Refused):
             return attempt
-        values, level = attempt
+        values, level, _ = attempt
         try:
             retrying(partial(self._send, values, level, step))
         except KeptOutError as error:
@@ -143,11 +144,13 @@ class Single:
         """
         values: list[Value] = []
         level: Rung = "row"
+        size = 0
         for name, raw in fields.items():
             column = self._columns.get(name)
             if column is None:
                 continue
             text = bytes(raw)
+            size += len(text)
             try:
                 value, as_literal = self._converter.typed(column, text), False
                 if isinstance(value, decimal.Decimal):
@@ -157,7 +160,7 @@ class Single:
                 level = "literal"
             is_instant = as_literal or getattr(value, "tzinfo", None) is not None
             values.append(Value(column, value, form_of(column, text, is_instant=is_instant)))
-        return Attempt(values, level)
+        return Attempt(values, level, size)
 
     @contextlib.contextmanager
     def _zones(self, values: list[Value]) -> Iterator[list[Value]]:
