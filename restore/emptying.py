@@ -69,7 +69,7 @@ def empty(
         conn: a connection that commits each statement.
         relations: the tables.
         options: how many sessions may validate foreign keys.
-        tell: is told what is done.
+        tell: receives the name of each stage.
 
     Raises:
         LoadError: another session holds a lock, or the server refused when some tables were empty:

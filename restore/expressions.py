@@ -15,15 +15,16 @@ Form = Literal["plain", "instant", "object", "objects"]
 """How a value is made: as its type reads it; as an instant, of which a column without a time zone
 keeps the time in the session's; of a composite type, or an array of one, from its JSON."""
 
-_INSTANT = sql.SQL("CAST(CAST({} AS pg_catalog.timestamptz) AS pg_catalog.timestamp)")
-_OBJECT = sql.SQL("pg_catalog.json_populate_record(NULL::{type}, CAST({of} AS pg_catalog.json))")
+_PLACEHOLDER = sql.SQL("%s")
+_INSTANT = sql.SQL("CAST(CAST(%s AS pg_catalog.timestamptz) AS pg_catalog.timestamp)")
+_OBJECT = sql.SQL("pg_catalog.json_populate_record(NULL::{type}, CAST(%s AS pg_catalog.json))")
 _OBJECTS = sql.SQL(
     "ARRAY(SELECT CASE"
     " WHEN pg_catalog.json_typeof(restore_item.e) OPERATOR(pg_catalog.=) 'object'"
     " THEN pg_catalog.json_populate_record(NULL::{type}, restore_item.e)"
     " WHEN pg_catalog.json_typeof(restore_item.e) OPERATOR(pg_catalog.<>) 'null'"
     " THEN CAST(restore_item.e OPERATOR(pg_catalog.#>>) '{{}}' AS {type}) END"
-    " FROM pg_catalog.json_array_elements(CAST({of} AS pg_catalog.json)) AS restore_item(e))"
+    " FROM pg_catalog.json_array_elements(CAST(%s AS pg_catalog.json)) AS restore_item(e))"
 )
 
 
@@ -46,15 +47,15 @@ def form_of(column: Column, raw: bytes, *, is_instant: bool) -> Form:
     return "plain"
 
 
-def expression_of(column: Column, form: Form, of: sql.Composable) -> sql.Composable:
-    """Return the expression for a column's value; ``of`` is a placeholder, or a column of texts."""
+def expression_of(column: Column, form: Form) -> sql.Composable:
+    """Return the expression for a column's value, with its placeholder."""
     type_ = column.type.element if form == "objects" else column.type
     if form == "plain" or type_ is None:
-        return of
+        return _PLACEHOLDER
     if form == "instant":
-        return _INSTANT.format(of)
+        return _INSTANT
     name = quoted(type_.schema, type_.name)
-    return (_OBJECT if form == "object" else _OBJECTS).format(type=name, of=of)
+    return (_OBJECT if form == "object" else _OBJECTS).format(type=name)
 
 
 def quoted(*names: str) -> sql.Identifier:

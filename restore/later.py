@@ -15,6 +15,7 @@ from msgspec.structs import astuple
 
 from restore.batch import Batch, Chosen
 from restore.decode import can_name_field
+from restore.nested import values_of
 from restore.read import Reader
 from restore.scan import DECODE_ERRORS
 
@@ -31,7 +32,6 @@ _SEARCH_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 16
 
 _ABSENT = msgspec.Raw(b"")
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _records = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
@@ -79,7 +79,7 @@ def _names(records: Iterable[Collection[str]]) -> set[str]:
 
 def _fields_of(raw: bytes | msgspec.Raw) -> Collection[str]:
     try:
-        return _fields.decode(raw).keys()
+        return values_of(raw).keys()
     except DECODE_ERRORS:
         return ()
 
@@ -176,7 +176,7 @@ def _left_out(batch: Records, index: int) -> int:
 
 def _lacks_one(names: Collection[str]) -> Callable[[bytes], bool]:
     if not all(map(can_name_field, names)):
-        return lambda raw: not _fields.decode(raw).keys() >= set(names)
+        return lambda raw: not values_of(raw).keys() >= set(names)
     struct = msgspec.defstruct(
         "Drawn",
         [(f"f{n}", msgspec.Raw, _ABSENT) for n in range(len(names))],
