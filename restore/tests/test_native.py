@@ -318,11 +318,14 @@ def colliding(blocks: int) -> list[bytes]:
 
 
 def test_no_values_of_a_backup_make_a_search_slow() -> None:
-    """Both are texts of the same length; of one, an attacker has chosen where they are kept."""
-    chosen = colliding(15)
+    """Both are texts of the same length; of one, an attacker has chosen where they are kept.
+
+    A table without a secret would compare all of them in pairs: hundreds of times the work.
+    """
+    chosen = colliding(16)
     generator = random.Random(1)  # noqa: S311 - no secret
     usual = [bytes(generator.choices(b"abcdefghijklmnop", k=45)) for _ in chosen]
-    assert len(set(chosen)) == 2**15
+    assert len(set(chosen)) == 2**16
 
     def search_s(wanted: list[bytes]) -> float:
         started = time.process_time()
@@ -332,8 +335,8 @@ def test_no_values_of_a_backup_make_a_search_slow() -> None:
         assert len(list(found)) == len(wanted)
         return time.process_time() - started
 
-    search_s(usual)
-    assert search_s(chosen) < 10 * search_s(usual)
+    least_s = min(search_s(usual) for _ in range(3))
+    assert min(search_s(chosen) for _ in range(3)) < 30 * least_s
 
 
 @pytest.mark.parametrize("seed", [*packing.seeds(), *NATIVE_FINDINGS.get("packer", {}).values()])
