@@ -100,8 +100,8 @@ def build_sanitized(session: nox.Session, compiler: str, *flags: str) -> Path:
     }
     with session.chdir(copy):
         session.run("python", "setup.py", "--quiet", "build_ext", "--inplace", env=env)
-        if not any(path.suffix == ".so" for path in Path("restore").iterdir()):
-            session.error("restore._pack was not built: see the compiler's messages above")
+        if not any(path.suffix == ".so" for path in Path("restore/decode").iterdir()):
+            session.error("restore.decode._native was not built: see the compiler's messages above")
     return copy
 
 
@@ -118,7 +118,7 @@ SANITIZED = {
 def sanitize(session: nox.Session) -> None:
     """Run the tests of what is in C under ASan and UBSan, with gcc; each allocation fails once."""
     install(session, extras=("harness",), group="tests")
-    flags = ("-fsanitize=address,undefined", "-include restore/native/fail.h")
+    flags = ("-fsanitize=address,undefined", "-include restore/decode/native/fail.h")
     copy = build_sanitized(session, "gcc", *flags)
     libraries = [
         str(session.run("gcc", f"-print-file-name={name}", external=True, silent=True)).strip()
@@ -129,7 +129,7 @@ def sanitize(session: nox.Session) -> None:
         "RESTOREBENCH_REQUIRE_NATIVE": "1",
         "RESTOREBENCH_SANITIZED": "1",
     }
-    names = ("test_native", "test_native_memory", "test_origins")
+    names = ("decode/test_native", "decode/test_native_memory", "constraints/test_origins")
     tests = [f"restore/tests/{name}.py" for name in names]
     with session.chdir(copy):
         # Output is captured in Python alone: a sanitizer's report goes to where it is seen.
@@ -169,7 +169,7 @@ def bench_micro(session: nox.Session) -> None:
     build(session)
     session.run(
         *("python", "-m", "pytest", "-o", "addopts=--import-mode=importlib", "--benchmark-only"),
-        *("--benchmark-save-data", "restore/tests/test_hot_paths.py", *session.posargs),
+        *("--benchmark-save-data", "restore/tests/load/test_hot_paths.py", *session.posargs),
     )
 
 

@@ -5,9 +5,11 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         Extension(
-            "restore._pack",
-            [f"restore/native/{name}.c" for name in ("pack", "find", "record", "values")],
-            depends=[f"restore/native/{name}.h" for name in ("find", "json", "record", "values")],
+            "restore.decode._native",
+            [f"restore/decode/native/{name}.c" for name in ("pack", "find", "record", "values")],
+            depends=[
+                f"restore/decode/native/{name}.h" for name in ("find", "json", "record", "values")
+            ],
             optional=True,  # where there is no compiler, it is done in Python
         )
     ]

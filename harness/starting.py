@@ -8,7 +8,7 @@ import sys
 def main() -> int:
     """Run the command."""
     try:
-        from harness.__main__ import main as run  # noqa: PLC0415 - it may not be there
+        from harness.cli.app import main as run  # noqa: PLC0415 - it may not be there
 
         return run()
     except ModuleNotFoundError as error:

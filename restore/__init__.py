@@ -8,11 +8,11 @@ TYPE_CHECKING = False  # what is imported here comes before the import path is s
 if TYPE_CHECKING:
     from typing import Any
 
+    from restore.commands.restore import restore
     from restore.errors import BackupError, LoadError, RestoreError, SchemaError, UsageError
     from restore.options import MaxRejects, Options
-    from restore.progress import Event, Found, Progress, Stage, TableDone, Warned
-    from restore.report import Report, TableReport
-    from restore.run import restore
+    from restore.report.events import Event, Found, Progress, Stage, TableDone, Warned
+    from restore.report.model import Report, TableReport
 
 __all__ = [
     "BackupError",
@@ -36,9 +36,9 @@ __all__ = [
 _MODULES = {
     "errors": ("BackupError", "LoadError", "RestoreError", "SchemaError", "UsageError"),
     "options": ("MaxRejects", "Options"),
-    "progress": ("Event", "Found", "Progress", "Stage", "TableDone", "Warned"),
-    "report": ("Report", "TableReport"),
-    "run": ("restore",),
+    "report.events": ("Event", "Found", "Progress", "Stage", "TableDone", "Warned"),
+    "report.model": ("Report", "TableReport"),
+    "commands.restore": ("restore",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -14,25 +14,28 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness import engines, history, manifest, trial
 from harness.chaos import checks, restorer
 from harness.chaos.choices import draw
 from harness.chaos.cycle import Planned, Restoring, Work
 from harness.chaos.faults import KINDS
 from harness.chaos.proxy import HOST
 from harness.chaos.site import prepare
-from harness.environment import fingerprint
-from harness.errors import ExitCode, HarnessError
+from harness.engines import registry as engines
 from harness.generate import cached
-from harness.record import Chaos, Cycle, Finding, Run
-from harness.stop import Stop, Stopped
+from harness.history import store as history
+from harness.model import manifest
+from harness.model.errors import ExitCode, HarnessError
+from harness.model.record import Chaos, Cycle, Finding, Run
+from harness.trial import attempt as trial
+from harness.trial.environment import fingerprint
+from harness.trial.stop import Stop, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.chaos.options import ChaosOptions
     from harness.chaos.site import Announce, Site
-    from harness.record import Kill
+    from harness.model.record import Kill
 
 # What a restore may take that nothing befalls, and how much longer one may that goes on after a
 # fault: beyond that it hangs.

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from harness import judge, rejected, verify
 from harness.chaos import restorer, schema
-from harness.record import Finding
+from harness.model.record import Finding
+from harness.trial import judge, verify
+from harness.trial import rejects as rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from harness.chaos.target import Target
-    from harness.manifest import Manifest, Table
-    from harness.record import TableResult
+    from harness.model.manifest import Manifest, Table
+    from harness.model.record import TableResult
 
     Connection = psycopg.Connection[Any]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness import said
 from harness.chaos import restorer
 from harness.chaos.faults import KINDS, Scene
-from harness.errors import ExitCode
-from harness.record import Kill
+from harness.model.errors import ExitCode
+from harness.model.record import Kill
+from harness.trial import output as said
 
 if TYPE_CHECKING:
     from collections import deque

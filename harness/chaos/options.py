@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import engines
 from harness.chaos.faults import KINDS
-from harness.engines import Engine
-from harness.errors import InputError
+from harness.engines import registry as engines
+from harness.engines.registry import Engine
 from harness.generate import DatasetSpec
+from harness.model.errors import InputError
 
 if TYPE_CHECKING:
     import argparse

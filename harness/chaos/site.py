@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import manifest
 from harness.chaos import checks, disk, schema, target
 from harness.chaos.disk import NoDiskError
 from harness.chaos.faults import KINDS, Disks
 from harness.chaos.proxy import Proxy
+from harness.model import manifest
 from harness.servers import open_mortal_server
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.chaos.options import ChaosOptions
     from harness.chaos.target import Target
     from harness.servers import RunningServer
-    from harness.stop import Stop
+    from harness.trial.stop import Stop
 
     Announce = Callable[[str], None]
 

@@ -5,6 +5,6 @@ Time is judged as a multiple of the floor's and of legacy's in the same run, so 
 the machine changes; memory and success are judged as they are.
 """
 
-from harness.gate.command import accept, add_accept, add_gate, gate
+from harness.cli.gate import accept, add_accept, add_gate, gate
 
 __all__ = ["accept", "add_accept", "add_gate", "gate"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import InputError
 from harness.gate.limits import ROLLING
+from harness.model.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.gate.accepted import Accepted
-    from harness.record import Run
+    from harness.history.accepted import Accepted
+    from harness.model.record import Run
 
 # Set on a run that was made to confirm an alarm: it is no run of its own.
 CONFIRMS = "confirms"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.errors import HarnessError, InputError
-from harness.figures import REFERENCE
+from harness.analysis.figures import REFERENCE
+from harness.analysis.stats import MIN_ROUNDS
+from harness.analysis.verdicts import more_rounds
 from harness.gate.drift import still_risen
 from harness.gate.verdict import Doubt, Finding, Judged, Measure, judge
-from harness.record import FLOOR
-from harness.stats import MIN_ROUNDS
-from harness.verdicts import more_rounds
+from harness.model.errors import HarnessError, InputError
+from harness.model.record import FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from harness.gate.baseline import Baseline
     from harness.gate.limits import Settings
-    from harness.record import Run
+    from harness.model.record import Run
 
     # Makes a run like the one given, of these engines, with so many rounds or as many as it has.
     Again = Callable[[Run, frozenset[str], int | None], Run]
@@ -115,9 +115,9 @@ def bench_again(
     What it raises says why the run cannot be made; then the alarm stands as it is.
     """
     # With them come psycopg and all that restores.
-    from harness import bench  # noqa: PLC0415
-    from harness.again import options_of  # noqa: PLC0415
-    from harness.environment import fingerprint  # noqa: PLC0415
+    from harness.bench import run as bench  # noqa: PLC0415
+    from harness.bench.again import options_of  # noqa: PLC0415
+    from harness.trial.environment import fingerprint  # noqa: PLC0415
 
     def again(of: Run, engines: frozenset[str], rounds: int | None) -> Run:
         here = fingerprint()

@@ -13,16 +13,16 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from harness.figures import figures
+from harness.analysis.figures import figures
+from harness.analysis.stats import Ratio
 from harness.gate.verdict import Became, Finding, Measure, series
-from harness.stats import Ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.gate.baseline import Baseline
     from harness.gate.limits import Settings
-    from harness.record import Run
+    from harness.model.record import Run
 
 # A level is told from chance by three runs at the least, and nobody looks back further than this.
 SHORTEST = 3

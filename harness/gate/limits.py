@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from harness.errors import InputError
+from harness.model.errors import InputError
 
 ROLLING = "rolling"
 SETTINGS = Path("pyproject.toml")

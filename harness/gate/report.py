@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.analysis.stats import CONFIDENCE
+from harness.analysis.verdicts import more_rounds
 from harness.gate.verdict import Doubt, Finding, Judged, Measure
-from harness.report import headline
-from harness.stats import CONFIDENCE
-from harness.tables import Block, Bullets, Column, Grid
-from harness.units import NONE, factor, megabytes, short_time
-from harness.verdicts import more_rounds
+from harness.report.blocks import Block, Bullets, Column, Grid
+from harness.report.run import headline
+from harness.report.units import NONE, factor, megabytes, short_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.analysis.stats import Ratio
     from harness.gate.baseline import Baseline
-    from harness.record import Run
-    from harness.stats import Ratio
+    from harness.model.record import Run
 
 
 def gate_report(

@@ -7,19 +7,19 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.compare import same_machine
-from harness.figures import REFERENCE, figures
-from harness.record import FLOOR
-from harness.stats import Ratio, ratio
-from harness.verdicts import Verdict, verdict
+from harness.analysis.compare import same_machine
+from harness.analysis.figures import REFERENCE, figures
+from harness.analysis.stats import Ratio, ratio
+from harness.analysis.verdicts import Verdict, verdict
+from harness.model.record import FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.figures import RunFigures
+    from harness.analysis.figures import RunFigures
     from harness.gate.baseline import Baseline
     from harness.gate.limits import Limits, Settings
-    from harness.record import Run
+    from harness.model.record import Run
 
 
 class Measure(enum.Enum):

@@ -3,7 +3,7 @@
 The same arguments make the same bytes, whatever the number of processes.
 """
 
-from harness.generate.command import add_arguments, run
+from harness.cli.generate import add_arguments, run
 from harness.generate.dataset import GENERATOR_VERSION, cached, generate, is_complete
 from harness.generate.spec import DatasetSpec
 

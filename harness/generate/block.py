@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.generate.column import Block, Column, Values
     from harness.generate.plan import Plan
     from harness.generate.scenario import Table
-    from harness.manifest import Damage
+    from harness.model.manifest import Damage
 
 #: Records per block. Bounds the memory of a process to some 20 MB, and the work that is handed
 #: over at once to some 100 ms.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.generate.column import NULL_TEXT, Block, Column, UniqueColumn, below, seeded
 from harness.generate.keys import Reference, Serial, Uuid
 from harness.generate.nested import Document
-from harness.manifest import Damage
+from harness.model.manifest import Damage
 
 if TYPE_CHECKING:
     import random

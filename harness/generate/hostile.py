@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness import manifest
-from harness.errors import InputError
 from harness.generate.block import checksum
 from harness.generate.files import SUFFIXES, open_file
+from harness.model import manifest
+from harness.model.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,9 +20,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from harness.errors import HarnessError
 from harness.generate.block import BLOCK_RECORDS, Piece, make_piece
 from harness.generate.column import Block
+from harness.model.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.generate.scenario import Scenario, Table
     from harness.generate.spec import DatasetSpec
-    from harness.manifest import Damage
+    from harness.model.manifest import Damage
 
 #: The share of damaged records under the fault profile ``realistic``.
 REALISTIC_SHARE = 1000

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import msgspec
 
-from harness.errors import InputError
 from harness.generate.column import UniqueColumn
 from harness.generate.keys import Reference
 from harness.generate.nested import AnyColumn  # noqa: TC001 - msgspec reads the annotations
+from harness.model.errors import InputError
 
 _HERE = Path(__file__).resolve().parent
 #: In a checkout scenarios stand where people find them; in a wheel, inside this package.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.errors import InputError
+from harness.model.errors import InputError
 
 FAULTS = ("none", "realistic", "hostile")
 STYLES = ("lines", "compact", "pretty")

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness import manifest
-from harness.errors import HarnessError, InputError
 from harness.generate.block import STYLES, Piece
 from harness.generate.files import SUFFIXES, open_file
 from harness.generate.hostile import Written, hostile_schema, load_hostile, write_hostile
 from harness.generate.pieces import make_pieces
+from harness.model import manifest
+from harness.model.errors import HarnessError, InputError
 
 if TYPE_CHECKING:
     from harness.generate.plan import Plan

@@ -5,6 +5,6 @@ slowdown. Real trials, on small data, of an engine beside itself and of the same
 every way that must be noticed, say that what it measures is what happens.
 """
 
-from harness.selftest.command import add_arguments, run
+from harness.cli.selftest import add_arguments, run
 
 __all__ = ["add_arguments", "run"]

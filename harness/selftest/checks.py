@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.tables import Column, Grid
+from harness.report.blocks import Column, Grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.tables import Block
+    from harness.report.blocks import Block
 
 
 @dataclass(frozen=True, slots=True)

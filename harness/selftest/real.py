@@ -7,22 +7,23 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import bench, engines
-from harness.engines import Engine
-from harness.figures import figures
-from harness.meter import Limits
-from harness.record import Status
+from harness.analysis.figures import figures
+from harness.analysis.stats import Ratio, ratio
+from harness.analysis.verdicts import Verdict, more_rounds, verdict
+from harness.bench import run as bench
+from harness.engines import registry as engines
+from harness.engines.registry import Engine
+from harness.model.record import Status
+from harness.report.units import factor
 from harness.selftest.checks import Check
-from harness.stats import Ratio, ratio
-from harness.stop import Stopped
-from harness.units import factor
-from harness.verdicts import Verdict, more_rounds, verdict
+from harness.trial.meter import Limits
+from harness.trial.stop import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.bench_options import BenchOptions
-    from harness.record import Run
+    from harness.bench.options import BenchOptions
+    from harness.model.record import Run
 
     Announce = Callable[[str], None]
 

@@ -12,15 +12,15 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.figures import figures
+from harness.analysis.figures import figures
+from harness.analysis.stats import MIN_ROUNDS, SEED, ratio
+from harness.analysis.verdicts import Verdict, verdict
 from harness.selftest.checks import Check
-from harness.stats import MIN_ROUNDS, SEED, ratio
-from harness.verdicts import Verdict, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.record import Run
+    from harness.model.record import Run
 
 # The share of false alarms is 3 % (``stats.rank_test``); of 100 comparisons, chance alone would
 # make more than 5 of them in one case of twelve, of 400 more than 20 in one of a hundred.

@@ -15,7 +15,7 @@ import secrets
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from harness.errors import InputError
+from harness.model.errors import InputError
 from harness.servers import address, lease, running
 from harness.servers.errors import ServerError
 from harness.servers.messages import Order

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from harness.errors import InputError
+from harness.model.errors import InputError
 from harness.servers.errors import ServerError, one_line
 
 SCHEMES = ("postgresql://", "postgres://")

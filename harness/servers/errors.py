@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.errors import HarnessError
+from harness.model.errors import HarnessError
 
 
 class ServerError(HarnessError):

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness import record
+from harness.model import record
 from harness.servers import address, databases, settings
 
 if TYPE_CHECKING:

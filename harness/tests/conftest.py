@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from harness.record import Dataset, Environment, Run, Server, Status, TableResult, Trial
+from harness.model.record import Dataset, Environment, Run, Server, Status, TableResult, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable

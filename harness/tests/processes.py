@@ -11,8 +11,8 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.sampling import Meter
     from harness.servers import RunningServer
+    from harness.trial.sampling import Meter
 
 PATIENCE_S = 30.0
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.__main__ import _parser
-from harness.figures import figures
-from harness.history import History
-from harness.report import bench_report
-from harness.tables import to_markdown
+from harness.analysis.figures import figures
+from harness.cli.app import _parser
+from harness.history.store import History
+from harness.report.blocks import to_markdown
+from harness.report.run import bench_report
 
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *CHECKOUT.glob("docs/*.md")]

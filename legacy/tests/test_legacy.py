@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import manifest, verify
 from harness.generate import DatasetSpec, generate
+from harness.model import manifest
+from harness.trial import verify
 
 if TYPE_CHECKING:
     from pathlib import Path

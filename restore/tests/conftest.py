@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from restore.tests.target import Target
+from restore.tests.support.target import Target
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from harness import history
 from harness.chaos.campaign import exit_code
 from harness.chaos.choices import draw
 from harness.chaos.faults import KINDS
 from harness.chaos.options import ChaosOptions
-from harness.errors import InputError
-from harness.record import Chaos, Finding, Kill
-from harness.report_chaos import chaos_cell, chaos_report
-from harness.tables import to_markdown
+from harness.history import store as history
+from harness.model.errors import InputError
+from harness.model.record import Chaos, Finding, Kill
+from harness.report.blocks import to_markdown
+from harness.report.chaos import chaos_cell, chaos_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.record import Run
+    from harness.model.record import Run
 
 CHECKOUT = Path(__file__).parents[3]
 ENGINE = Path(__file__).with_name("restarting_engine.py")

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 from psycopg import sql
 
-from harness import engines, manifest
 from harness.chaos import checks, restorer, schema
 from harness.chaos.checks import Yardstick
 from harness.chaos.options import resuming
+from harness.engines import registry as engines
 from harness.generate import DatasetSpec, generate
+from harness.model import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restore.tests.cells import READ, Refused, check
+from restore.tests.support.cells import READ, Refused, check
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 NUL = Refused()
 IN_JSONB = Refused(sqlstate="22P05")  # untranslatable_character

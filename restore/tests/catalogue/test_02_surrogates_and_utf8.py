@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restore.tests.cells import Refused, check
+from restore.tests.support.cells import Refused, check
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 ANY = Refused(levels=frozenset({"read", "row", "literal"}))
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from restore.tests.cells import ALONE, READ, Refused, check
+from restore.tests.support.cells import ALONE, READ, Refused, check
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 UNCLOSED = "unclosed object"
 BAD = {

@@ -16,7 +16,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 RECORDS = [{"id": n, "v": f"naïve {{ }} , [{n}]", "d": {"a": [1, {"b": '\\"'}]}} for n in range(40)]
 TEXTS = [json.dumps(record, ensure_ascii=False) for record in RECORDS]

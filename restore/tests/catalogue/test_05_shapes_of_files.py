@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from restore.tests.cells import ALONE, READ
+from restore.tests.support.cells import ALONE, READ
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 RECORDS: list[dict[str, Any]] = [
     {"id": n, "v": f'"{n}" }} , {{ \r\n é', "d": {"a": [n, [], {}], "b": {"c": None}}}

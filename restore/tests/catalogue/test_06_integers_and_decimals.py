@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from restore.tests.cells import LOST, Refused, check
+from restore.tests.support.cells import LOST, Refused, check
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 NOT_A_NUMBER = Refused(sqlstate="22P02", levels=frozenset({"literal"}))
 THIRTY = "123456789012345678901234567890.123456789012345678901234567890"

@@ -6,10 +6,10 @@ import base64
 import json
 from typing import TYPE_CHECKING
 
-from restore.tests.cells import Refused, check
+from restore.tests.support.cells import Refused, check
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 NO_BYTES = Refused()
 ALL = bytes(range(256))

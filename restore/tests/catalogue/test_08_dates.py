@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restore.tests.cells import LOST, Refused, check
+from restore.tests.support.cells import LOST, Refused, check
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 LITERAL = frozenset({"literal"})
 NOT_THERE = Refused(sqlstate="22008", levels=LITERAL)  # datetime_field_overflow

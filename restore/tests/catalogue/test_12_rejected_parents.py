@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 BAD = "x"  # no integer
 

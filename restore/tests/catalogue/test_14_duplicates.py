@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 # Small files keep their indexes during a load; larger ones get them back after it.
 PADDING = {"small": 0, "large": 400}

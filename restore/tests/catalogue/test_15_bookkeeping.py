@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from restore.tests.target import COMPANIES
+from restore.tests.support.target import COMPANIES
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 TABLES = ["_prisma_migrations", "alembic_version", "django_migrations"]
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from restore.tests.target import COMPANIES, user, uuid
+from restore.tests.support.target import COMPANIES, user, uuid
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 
 @pytest.fixture

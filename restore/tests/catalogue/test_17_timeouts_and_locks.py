@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from restore.locks import holders, lock_error, refusal
-from restore.progress import Progress
-from restore.relations import read_relations
-from restore.session import connect
-from restore.tests.target import COMPANIES
-from restore.transient import MOST_ATTEMPTS, retrying
+from restore.report.events import Progress
+from restore.target.connection import connect
+from restore.target.locks import holders, lock_error, refusal
+from restore.target.relations import read_relations
+from restore.target.sqlstate import MOST_ATTEMPTS, retrying
+from restore.tests.support.target import COMPANIES
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 
 def own_companies() -> list[dict[str, Any]]:

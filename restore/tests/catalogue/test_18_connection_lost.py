@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from restore.tests.target import COMPANIES, FULL_DISK, user
-from restore.transient import describe, is_data_error, is_lost, is_transient
+from restore.target.sqlstate import describe, is_data_error, is_lost, is_transient
+from restore.tests.support.target import COMPANIES, FULL_DISK, user
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 # A server that ends its own session in the middle of a COPY, as an administrator would end it.
 ENDS = """

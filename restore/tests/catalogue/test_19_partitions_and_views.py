@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 PARTITIONED = """
     CREATE TABLE events (id int, kind text) PARTITION BY LIST (kind);

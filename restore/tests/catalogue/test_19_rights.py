@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from restore import LoadError
-from restore.preflight import read_server
+from restore.plan.preflight import read_server
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from restore.tests.target import uuid
+from restore.tests.support.target import uuid
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 TRIGGERS = """
     CREATE TABLE log (what text);
@@ -81,7 +81,7 @@ def test_they_come_back_after_a_load_that_failed(quiet: Target) -> None:
 
 def test_they_come_back_after_a_restore_that_was_killed(quiet: Target) -> None:
     before = states(quiet)
-    quiet.kill("job.bring_back")
+    quiet.kill("commands.job.bring_back")
     assert states(quiet) != before
     quiet.repair()
     assert states(quiet) == before

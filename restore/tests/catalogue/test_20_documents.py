@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from restore.tests.cells import READ, Refused, check
+from restore.tests.support.cells import READ, Refused, check
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 # Texts that go wrong where a document is quoted once too often or once too little.
 TRICKY = [

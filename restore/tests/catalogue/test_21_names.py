@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 NAMES = ["Order Item", 'a"b', "select", "50%s", "ü" * 31 + "x", "semi;colon", "Dot.Ted", "it's"]
 

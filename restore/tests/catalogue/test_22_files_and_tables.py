@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from restore import Options, SchemaError
-from restore.backup import Backup, TableFile
-from restore.matching import match_files
-from restore.progress import Found
-from restore.relations import read_relations
-from restore.stream import Span
+from restore.plan.matching import match_files
+from restore.report.events import Found
+from restore.source.discovery import Backup, TableFile
+from restore.source.stream import Span
+from restore.target.relations import read_relations
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from restore import Options, RestoreError
-from restore.session import connect
-from restore.tests.target import COMPANIES
+from restore.target.connection import connect
+from restore.tests.support.target import COMPANIES
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 SECRET = "s3cret"
 

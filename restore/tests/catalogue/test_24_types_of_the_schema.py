@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from restore.tests.cells import LOST, Refused, check
-from restore.tests.extensions import create_extension
+from restore.tests.support.cells import LOST, Refused, check
+from restore.tests.support.extensions import create_extension
 
 if TYPE_CHECKING:
-    from restore.tests.cells import Case
-    from restore.tests.target import Target
+    from restore.tests.support.cells import Case
+    from restore.tests.support.target import Target
 
 REFUSED = Refused()
 NO_LABEL = Refused(sqlstate="22P02")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from hypothesis import strategies as st
 
-from restore.tests.test_backup import ENCODERS
+from restore.tests.source.test_backup import ENCODERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

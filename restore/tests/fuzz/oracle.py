@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from restore.batch import Batch
-from restore.read import Reader
+from restore.source.reader import Reader
+from restore.source.records import Batch
 
 decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 # What may stand between records without being told of: also the other white space of ASCII.

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from restore.catalog import Column, Type
-from restore.copy import ENCODE_ERRORS, packed
-from restore.decode import Codec, make_codec
-from restore.kinds import Shape, suspect
-from restore.nested import members_of, values_of
-from restore.scan import DECODE_ERRORS
-from restore.values import Converter
+from restore.decode.codec import Codec, make_codec
+from restore.decode.convert import Converter
+from restore.decode.types import Shape, suspect
+from restore.load.copy import ENCODE_ERRORS, packed
+from restore.source.nested import members_of, values_of
+from restore.source.recovery import DECODE_ERRORS
+from restore.target.catalog import Column, Type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from restore.native import Packing
+    from restore.decode.packer import Packing
 
 ENUM = Type(0, "public", "mood", "e", labels=("calm", "é", 'say "x"', "back\\slash"))
 TEXTS = Type(0, "pg_catalog", "_text", "b", element=Type(25, "pg_catalog", "text", "b"))

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restore.backup import TableFile
-from restore.envelope import read_envelope
-from restore.read import Reader
-from restore.shards import Shard, cut
-from restore.stream import TableStream
+from restore.source.discovery import TableFile
+from restore.source.envelope import read_envelope
+from restore.source.reader import Reader
+from restore.source.shards import Shard, cut
+from restore.source.stream import TableStream
 from restore.tests.fuzz.backups import TOKENS, File, files, packed_by
 from restore.tests.fuzz.corpus import FINDINGS
 from restore.tests.fuzz.oracle import Piece, check, decode, pieces_of, read_checked

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from restore.tests.extensions import create_extension
+from restore.tests.support.extensions import create_extension
 
 if TYPE_CHECKING:
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 
 def sqlstates(target: Target, table: str) -> dict[int, str | None]:

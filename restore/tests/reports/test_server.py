@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from restore.tests.extensions import create_extension
+from restore.tests.support.extensions import create_extension
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from restore.tests.target import Target
+    from restore.tests.support.target import Target
 
 AUDIT = """
     CREATE TABLE ddl_log (tag text);

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from restore.tests.cells import Refused, check
-from restore.tests.extensions import create_extension
+from restore.tests.support.cells import Refused, check
+from restore.tests.support.extensions import create_extension
 
 if TYPE_CHECKING:
-    from restore.tests.cells import Case
-    from restore.tests.target import Target
+    from restore.tests.support.cells import Case
+    from restore.tests.support.target import Target
 
 REFUSED = Refused()
 

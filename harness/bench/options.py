@@ -1,0 +1,215 @@
+"""The arguments of ``bench``, and what they come to once every bound is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.sizes import size_bytes
+from harness.engines import fake as fake_engine
+from harness.engines import registry as engines
+from harness.generate import DatasetSpec
+from harness.generate.pieces import processor_count
+from harness.model import manifest
+from harness.model.errors import InputError
+from harness.model.manifest import MANIFEST
+from harness.model.record import FLOOR
+from harness.trial import heap
+from harness.trial import output as said
+from harness.trial.meter import Limits
+
+if TYPE_CHECKING:
+    import argparse
+
+    from harness.engines.registry import Engine
+
+DEFAULT_ROWS = 100_000
+DEFAULT_SERVER = "auto"
+DEFAULT_ROUNDS = 5
+DEFAULT_WARMUP = 1
+DEFAULT_REPEATS = 3
+
+# Above this, five rounds of each engine take longer than most will wait; what fewer say is then
+# called descriptive (``stats.MIN_ROUNDS``).
+MANY_ROWS = 1_000_000
+ROUNDS_OF_MANY = 3
+DEFAULT_TIMEOUT_S = 1800.0
+CACHE = Path("datasets/cache")
+
+# More processes than this seldom help one server on one machine.
+MOST_DEFAULT_JOBS = 8
+
+# Beyond these it is a slip of the finger; nobody waits for a million rounds.
+MOST_ROWS = 1_000_000_000
+MOST_ROUNDS = 1000
+MOST_JOBS = 64
+LONGEST_TIMEOUT_S = 7 * 24 * 3600.0
+
+
+def default_jobs() -> int:
+    """Return how many processes an engine may use, if nobody says: this machine's cores."""
+    return min(processor_count(), MOST_DEFAULT_JOBS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchOptions:
+    """What a run does. ``dataset`` is a generated one, and then the arguments that make one rest.
+
+    ``memray`` asks for a pass after the trials that traces each engine's heap. ``confirms`` is the
+    run whose alarm it is made to confirm, if it is (``harness/gate``).
+
+    Raises:
+        InputError: a value makes no sense.
+    """
+
+    engines: tuple[Engine, ...]
+    rows: int = DEFAULT_ROWS
+    rounds: int = DEFAULT_ROUNDS
+    warmup: int = DEFAULT_WARMUP
+    repeats: int = DEFAULT_REPEATS
+    jobs: int = field(default_factory=default_jobs)
+    server: str = DEFAULT_SERVER
+    scenario: str = "business"
+    faults: str = "none"
+    seed: int = 0
+    style: str = "lines"
+    compress: str = "none"
+    dataset: Path | None = None
+    limits: Limits = field(default_factory=lambda: Limits(DEFAULT_TIMEOUT_S))
+    results: Path | None = None
+    cache: Path = CACHE
+    memray: bool = False
+    confirms: str | None = None
+
+    def __post_init__(self) -> None:
+        _within("--rows", self.rows, 1, MOST_ROWS)
+        if self.dataset is None:
+            self.spec()  # which checks the rest of what makes one
+        _within("--rounds", self.rounds, 1, MOST_ROUNDS)
+        _within("--warmup", self.warmup, 0, MOST_ROUNDS)
+        _within("--repeats", self.repeats, 0, MOST_ROUNDS)
+        _within("--jobs", self.jobs, 1, MOST_JOBS)
+        _within("--timeout", self.limits.timeout_s, 0.001, LONGEST_TIMEOUT_S)
+        if self.memray:
+            heap.require()
+        names = [engine.name for engine in self.engines]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"--engine {name} is given twice; name each engine once")
+
+    def spec(self) -> DatasetSpec:
+        """Return which dataset is asked for."""
+        return DatasetSpec(
+            scenario=self.scenario,
+            rows=self.rows,
+            seed=self.seed,
+            faults=self.faults,
+            style=self.style,
+            compress=self.compress,
+        )
+
+    def parameters(self) -> dict[str, str | int | float | bool | list[str] | None]:
+        """Return what a run records of its arguments; the dataset's stand in the dataset."""
+        url = "://" in self.server
+        return {
+            "engines": [engine.name for engine in self.engines],
+            "engine_commands": [
+                said.redact(engine.given, ()) for engine in self.engines if engine.given
+            ],
+            "rounds": self.rounds,
+            "warmup": self.warmup,
+            "repeats": self.repeats,
+            "jobs": self.jobs,
+            "server": "url" if url else self.server,  # a URL can hold a password
+            "timeout_s": self.limits.timeout_s,
+            "memory_limit_bytes": self.limits.memory_bytes,
+            **({"memray": True} if self.memray else {}),
+            **({"confirms": self.confirms} if self.confirms else {}),
+        }
+
+
+def chosen_engines(given: argparse.Namespace) -> tuple[Engine, ...]:
+    """Return the engines that the parsed arguments of ``add_engines`` name.
+
+    Raises:
+        InputError: there is no such engine, or a command makes no sense.
+    """
+    commands = tuple(engines.command(text) for text in given.engine_command)
+    return tuple(engine(name, commands) for name in _names(given, commands))
+
+
+def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOptions:
+    """Return what the parsed arguments of ``add_arguments`` come to, for these engines.
+
+    Raises:
+        InputError: a value makes no sense; the message names the argument.
+    """
+    memory_bytes = size_bytes(given.memory_limit) if given.memory_limit is not None else None
+    dataset = None if given.dataset is None else dataset_folder(given.dataset)
+    rows = given.rows if dataset is None else manifest.load(dataset).rows
+    few = DEFAULT_ROUNDS if rows <= MANY_ROWS else ROUNDS_OF_MANY
+    return BenchOptions(
+        engines=of,
+        rows=given.rows,
+        rounds=few if given.rounds is None else given.rounds,
+        repeats=given.repeats,
+        warmup=given.warmup,
+        jobs=given.jobs,
+        server=given.server or DEFAULT_SERVER,
+        scenario=given.scenario,
+        faults=given.faults,
+        seed=given.seed,
+        style=given.style,
+        compress=given.compress,
+        dataset=dataset,
+        limits=Limits(given.timeout, memory_bytes),
+        results=given.results,
+        memray=given.memray,
+    )
+
+
+def dataset_folder(path: Path) -> Path:
+    """Return the dataset at ``path``, or the newest of those in it.
+
+    Raises:
+        InputError: there is none.
+    """
+    if (path / MANIFEST).is_file():
+        return path
+    found = sorted(truth.parent for truth in path.glob(f"*/{MANIFEST}"))
+    if not found:
+        raise InputError(
+            f"--dataset {path}: no dataset there (no {MANIFEST}); make one with: "
+            f"python -m harness generate --rows {DEFAULT_ROWS} --out {path}"
+        )
+    return found[-1]
+
+
+def _names(given: argparse.Namespace, commands: tuple[Engine, ...]) -> list[str]:
+    """Return the engines of a run in their order, the floor last, unless it is named elsewhere.
+
+    Beside engines that are all fake there is none: what they tell is no restore into this server.
+    """
+    chosen = given.engine or [name for name in engines.DEFAULT if name != FLOOR]
+    own = [command.name for command in commands if command.name not in chosen]
+    names = [*chosen, *own]
+    real = any(not name.startswith(fake_engine.PREFIX) for name in names)
+    wanted = real and not given.no_floor and FLOOR not in names
+    return [*names, FLOOR] if wanted else names
+
+
+def engine(name: str, commands: tuple[Engine, ...] = ()) -> Engine:
+    """Return the engine of that name: a fake one, one of the table, or one of ``commands``.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name.startswith(fake_engine.PREFIX):
+        return fake_engine.engine(name)
+    return engines.named(name, commands)
+
+
+def _within(option: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:  # also where it is no number
+        raise InputError(f"{option} {value:g} makes no sense; write {least:g} to {most:g}")

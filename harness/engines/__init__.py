@@ -1,0 +1,1 @@
+"""The ways to restore that are compared."""

@@ -1,0 +1,287 @@
+"""An index of the history, so that a question about ten thousand runs is answered at once.
+
+A SQLite file beside the runs. It holds nothing that the runs do not: it is brought up to date
+whenever it is opened, and thrown away and made anew when it is damaged or of another version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import sqlalchemy as sa
+
+from harness.analysis.figures import REFERENCE, multiples, samples, success_of
+from harness.history.codec import instant
+from harness.history.store import read
+from harness.model.errors import HistoryError
+from harness.model.record import FLOOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.history.store import History
+    from harness.model.record import Environment, Run
+
+FILE = "index.sqlite"
+
+# Raised with every change of the tables below, or of what stands in them.
+VERSION = 2
+
+_METADATA = sa.MetaData()
+_RUNS = sa.Table(
+    "runs",
+    _METADATA,
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("changed_ns", sa.Integer),
+    sa.Column("size_bytes", sa.Integer),
+    sa.Column("unreadable", sa.Text),
+    sa.Column("id", sa.Text),
+    sa.Column("started_at", sa.Text, index=True),
+    sa.Column("finished", sa.Boolean),
+    sa.Column("chaos", sa.Boolean),
+    sa.Column("scenario", sa.Text),
+    sa.Column("rows", sa.Integer),
+    sa.Column("faults", sa.Text),
+    sa.Column("server", sa.Text),
+    sa.Column("machine", sa.Text),
+    sa.Column("commit", sa.Text),
+    sa.Index("runs_by_id", "id", "path"),  # which of two files of one run counts
+)
+_FIGURES = sa.Table(
+    "figures",
+    _METADATA,
+    sa.Column("path", sa.ForeignKey("runs.path"), primary_key=True),
+    sa.Column("engine", sa.Text, primary_key=True),
+    sa.Column("attempted", sa.Integer),
+    sa.Column("ok", sa.Integer),
+    sa.Column("wall_s", sa.Float),
+    sa.Column("x_floor", sa.Float),
+    sa.Column("x_legacy", sa.Float),
+    sa.Column("peak_bytes", sa.Float),
+    sa.Column("success", sa.Float),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run, as the index knows it; ``path`` is its file."""
+
+    path: str
+    id: str
+    started_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which runs are asked for; None is any. Dates are ISO 8601, or the start of it."""
+
+    engine: str | None = None
+    rows: int | None = None
+    scenario: str | None = None
+    machine: str | None = None
+    commit: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Return them as SQL."""
+        run = _RUNS.c
+        engine = sa.exists().where(_FIGURES.c.path == run.path, _FIGURES.c.engine == self.engine)
+        wanted: list[tuple[object, sa.ColumnElement[bool]]] = [
+            (self.engine, engine),
+            (self.rows, run.rows == self.rows),
+            (self.scenario, run.scenario == self.scenario),
+            (self.machine, run.machine.icontains(self.machine or "", autoescape=True)),
+            (self.commit, run.commit.startswith(self.commit or "", autoescape=True)),
+            (self.since, run.started_at >= (self.since or "")),
+            # All that starts so is before it ends: 2024-05 takes in the whole of May.
+            (self.until, run.started_at < f"{self.until}~"),
+        ]
+        # A run that was published stands in both folders; it is one run.
+        once = run.path.in_(sa.select(sa.func.max(run.path)).group_by(run.id))
+        return [
+            run.unreadable.is_(None),
+            once,
+            *(sql for value, sql in wanted if value is not None),
+        ]
+
+
+class Index:
+    """The index of a history, up to date; use it in a ``with``.
+
+    Raises:
+        HistoryError: a file of the history cannot be looked at.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._path = history.root / FILE
+        self._engine = self._open(history)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.dispose()
+
+    def entries(self, filters: Filters | None = None, *, measured: bool = False) -> list[Entry]:
+        """Return the runs that are asked for, oldest first; ``measured``: no chaos."""
+        run = _RUNS.c
+        query = (
+            sa.select(run.path, run.id, run.started_at)
+            .where(*(filters or Filters()).conditions(), ~run.chaos if measured else sa.true())
+            .order_by(run.started_at, run.id)
+        )
+        with self._engine.connect() as connection:
+            return [Entry(*row) for row in connection.execute(query).all()]
+
+    def figures(self, filters: Filters, limit: int) -> list[dict[str, Any]]:
+        """Return a row for each engine of the newest runs that are asked for, oldest run first."""
+        run = _RUNS.c
+        newest = (
+            sa.select(run.path)
+            .where(*filters.conditions())
+            .order_by(run.started_at.desc(), run.id.desc())
+            .limit(limit)
+        )
+        told = [column for column in run if column.name not in _ITS_OWN]
+        own = [column for column in _FIGURES.c if column.name != "path"]
+        query = (
+            sa.select(*told, *own)
+            .join(_FIGURES, _FIGURES.c.path == run.path)
+            .where(run.path.in_(newest))
+            .order_by(run.started_at, run.id, sa.literal_column("figures.rowid"))
+        )
+        if filters.engine is not None:
+            query = query.where(_FIGURES.c.engine == filters.engine)
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def unreadable(self) -> list[tuple[str, str]]:
+        """Return the files that were left out, each with the reason."""
+        query = sa.select(_RUNS.c.path, _RUNS.c.unreadable).where(_RUNS.c.unreadable.isnot(None))
+        with self._engine.connect() as connection:
+            return [(path, reason) for path, reason in connection.execute(query)]
+
+    def _open(self, history: History) -> sa.Engine:
+        """Open the file, or make it anew; in memory, where none can be written."""
+        looks = _look(history.folders)
+        for _ in range(2):
+            engine = sa.create_engine(f"sqlite:///{self._path}")
+            try:
+                _bring_up_to_date(engine, looks)
+            except sa.exc.DatabaseError:
+                engine.dispose()
+                with contextlib.suppress(OSError):
+                    self._path.unlink(missing_ok=True)
+            else:
+                return engine
+        engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+        _bring_up_to_date(engine, looks)
+        return engine
+
+
+# What says something of the file, and nothing of the run.
+_ITS_OWN = frozenset({"path", "changed_ns", "size_bytes", "unreadable"})
+
+
+def _bring_up_to_date(engine: sa.Engine, looks: dict[str, tuple[int, int]]) -> None:
+    """Read the files that are new or have changed, and forget those that are gone."""
+    with engine.begin() as connection:
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar()
+        if version != VERSION:
+            _METADATA.drop_all(connection)
+            _METADATA.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+        run = _RUNS.c
+        known = {
+            path: (changed, size)
+            for path, changed, size in connection.execute(
+                sa.select(run.path, run.changed_ns, run.size_bytes)
+            ).all()
+        }
+        stale = [name for name in known if looks.get(name) != known[name]]
+        for table in (_FIGURES, _RUNS):
+            _forget(connection, table, stale)
+        new = [name for name, look in looks.items() if known.get(name) != look]
+        made = [_rows(Path(name), looks[name]) for name in new]
+        if made:
+            connection.execute(_RUNS.insert(), [row for row, _ in made])
+        if of_engines := [row for _, rows in made for row in rows]:
+            connection.execute(_FIGURES.insert(), of_engines)
+
+
+def _forget(connection: sa.Connection, table: sa.Table, paths: Iterable[str]) -> None:
+    gone = [{"gone": path} for path in paths]
+    if gone:
+        connection.execute(table.delete().where(table.c.path == sa.bindparam("gone")), gone)
+
+
+def _look(folders: Iterable[Path]) -> dict[str, tuple[int, int]]:
+    """Return what tells whether a file of a run has changed, by its path."""
+    looks = {}
+    for folder in folders:
+        try:
+            with os.scandir(folder) as found:
+                files = [file for file in found if file.name.endswith(".json")]
+        except FileNotFoundError:  # nothing is recorded there yet
+            continue
+        except OSError as error:
+            raise HistoryError(f"{folder} cannot be read ({error.strerror})") from error
+        for file in files:
+            with contextlib.suppress(FileNotFoundError):  # deleted since
+                look = file.stat()
+                looks[file.path] = (look.st_mtime_ns, look.st_size)
+    return looks
+
+
+def _rows(path: Path, look: tuple[int, int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what the index holds of a file: of its run, and of each engine."""
+    row: dict[str, Any] = dict.fromkeys(column.name for column in _RUNS.c)
+    row |= {"path": str(path), "changed_ns": look[0], "size_bytes": look[1]}
+    try:
+        run = read(path)
+    except HistoryError as error:
+        return {**row, "unreadable": str(error)}, []
+    row |= {
+        "id": run.id,
+        "started_at": instant(run).isoformat(),
+        "finished": run.finished_at is not None,
+        "chaos": run.chaos is not None,
+        "scenario": run.dataset.scenario,
+        "rows": run.dataset.rows,
+        "faults": run.dataset.faults,
+        "server": f"{run.server.kind} {run.server.version}",
+        "machine": machine(run.environment),
+        "commit": run.environment.commit,
+    }
+    engines = dict.fromkeys(trial.engine for trial in run.trials)
+    return row, [{"path": str(path), **_of_engine(run, engine)} for engine in engines]
+
+
+def machine(of: Environment) -> str:
+    """Name the machine of a run, as filters look for it."""
+    return f"{of.cpu}, {of.cores} cores, {of.memory_bytes / 1e9:.0f} GB"
+
+
+def _of_engine(run: Run, engine: str) -> dict[str, Any]:
+    own = samples(run, engine)
+    success = success_of(run, own)
+    return {
+        "engine": engine,
+        "attempted": len(own.trials),
+        "ok": len(own.ok),
+        "wall_s": _median(own.walls_s),
+        "x_floor": None if engine == FLOOR else _median(multiples(run, engine, FLOOR)),
+        "x_legacy": None if engine == REFERENCE else _median(multiples(run, engine, REFERENCE)),
+        "peak_bytes": _median(own.peaks_bytes),
+        "success": None if success is None else success.rate,
+    }
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None

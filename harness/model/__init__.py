@@ -1,0 +1,1 @@
+"""The data model: records of runs, ground truth, outcomes, errors."""

@@ -1,0 +1,136 @@
+"""The ground truth of a dataset, read from its ``manifest.json`` (``docs/formats.md``)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from harness.model.errors import InputError
+from harness.model.record import Dataset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANIFEST = "manifest.json"
+SCHEMA_SQL = "schema.sql"
+SCHEMA_VERSION = 1
+
+Form = Literal["text", "epoch_us", "hex", "float8", "list"]
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column that enters the checksum, and the text form that it enters in."""
+
+    name: str
+    form: Form
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of the dataset: its file, and what a perfect restore makes of it."""
+
+    table: str
+    file: str
+    records: int
+    bytes: int
+    rows: int
+    checksum: str
+    columns: tuple[Column, ...]
+
+
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """A damaged record; ``ordinal`` is None for damage between records."""
+
+    table: str
+    ordinal: int | None
+    damage: str
+    field: str | None = None
+    restorable: bool
+
+    @property
+    def is_duplicate(self) -> bool:
+        """Say whether the record is whole, and only one too many."""
+        return self.damage.startswith("duplicate")
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A dataset's arguments, its tables parents first, and each record that was damaged."""
+
+    schema: int
+    generator: str
+    scenario: str
+    rows: int
+    seed: int
+    faults: str
+    style: str
+    compress: str
+    json_bytes: int
+    tables: tuple[Table, ...]
+    damage: tuple[Damage, ...] = ()
+
+    def dataset(self) -> Dataset:
+        """Return what a run records of its dataset."""
+        return Dataset(
+            scenario=self.scenario,
+            rows=self.rows,
+            seed=self.seed,
+            faults=self.faults,
+            style=self.style,
+            compress=self.compress,
+            generator=self.generator,
+            records=sum(table.records for table in self.tables),
+            json_bytes=self.json_bytes,
+        )
+
+    @cached_property
+    def lost(self) -> tuple[Damage, ...]:
+        """The records that no engine can restore."""
+        return tuple(damage for damage in self.damage if not damage.restorable)
+
+    def lost_ordinals(self, table: str) -> set[int]:
+        """Return the ordinals of a table's records that no engine can restore."""
+        return {
+            damage.ordinal
+            for damage in self.lost
+            if damage.table == table and damage.ordinal is not None
+        }
+
+
+def load(folder: Path) -> Manifest:
+    """Read the ground truth of the dataset in ``folder``.
+
+    Raises:
+        InputError: there is none, or it is not one that this program can read.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{folder} is no dataset: it has no {MANIFEST}; make one with: "
+            "python -m harness generate --rows 100000 --out DIR"
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise InputError(f"{path} is no manifest of a dataset: {error}") from error
+    if manifest.schema != SCHEMA_VERSION:
+        raise InputError(
+            f"{path} has schema {manifest.schema}, and this program reads {SCHEMA_VERSION}; "
+            "generate the dataset anew"
+        )
+    _check(manifest, path)
+    return manifest
+
+
+def _check(manifest: Manifest, path: Path) -> None:
+    """Refuse a ground truth that contradicts itself: every verdict would rest on it."""
+    for table in manifest.tables:
+        lost = len(manifest.lost_ordinals(table.table))
+        if table.records - table.rows != lost:
+            raise InputError(
+                f"{path} contradicts itself: {table.table} has {table.records} records and "
+                f"{table.rows} rows, but {lost} damaged records that cannot be restored; "
+                "generate the dataset anew"
+            )

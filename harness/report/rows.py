@@ -1,0 +1,86 @@
+"""Figures as rows for other programs: JSON and CSV, unrounded, units in the names."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.analysis.verdicts import verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.analysis.compare import Comparison
+    from harness.model.record import Run
+
+    Row = dict[str, Any]
+
+# What is told of a trial, in the order of the columns.
+_OF_TRIAL = (
+    *("engine", "round", "warmup", "repeated", "status", "started_at", "wall_s", "user_s"),
+    *(
+        "system_s",
+        "peak_bytes",
+        "server_peak_bytes",
+        "exit_code",
+        "signal",
+        "expected",
+        "restored",
+        "detail",
+    ),
+)
+
+
+def to_json(rows: Sequence[Row]) -> str:
+    """Write rows as a JSON array of objects."""
+    return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n"
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Write rows as CSV with a heading; nothing at all where there are no rows."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+WRITERS: dict[str, Callable[[Sequence[Row]], str]] = {"json": to_json, "csv": to_csv}
+
+
+def trials(of: Run) -> list[Row]:
+    """Return a row for each trial of a run."""
+    return [
+        msgspec.to_builtins({name: getattr(trial, name) for name in _OF_TRIAL})
+        for trial in of.trials
+    ]
+
+
+def compared(of: Comparison) -> list[Row]:
+    """Return a row for each ratio of after to before that two runs bear."""
+    return [
+        {
+            "engine": change.engine,
+            "figure": figure,
+            "basis": of.basis.value,
+            "before": of.before.run.id,
+            "after": of.after.run.id,
+            "ratio": ratio.value,
+            "low": ratio.low,
+            "high": ratio.high,
+            "p": ratio.p,
+            "rounds": ratio.rounds,
+            "verdict": verdict(ratio).value,
+        }
+        for change in of.changes
+        for figure, ratio in (
+            ("time", change.time),
+            ("x floor", change.floors),
+            ("peak memory", change.memory),
+        )
+        if ratio is not None
+    ]

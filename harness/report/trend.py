@@ -1,0 +1,57 @@
+"""What became of an engine from run to run, a line each, with a bar for the eye."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.report.blocks import Column, Grid
+from harness.report.units import NONE, factor, megabytes, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.report.blocks import Block, Cell
+
+_BAR = 20
+
+LEGEND = (
+    "Medians of each run. The bar is x floor where there is one, else the time, which only "
+    "compares on one machine."
+)
+
+
+def trend_report(rows: Sequence[dict[str, Any]]) -> tuple[Block, ...]:
+    """Lay out one engine's figures, the newest run last.
+
+    Args:
+        rows: what ``Index.figures`` returns for one engine.
+    """
+    columns = (
+        Column("run", "left"),
+        Column("started", "left"),
+        Column("rows"),
+        Column("time"),
+        Column("x floor"),
+        Column("x legacy"),
+        Column("peak memory"),
+        Column("success"),
+        Column("", "left"),
+    )
+    drawn = [row["x_floor"] or row["wall_s"] for row in rows]
+    largest = max((value for value in drawn if value), default=1.0)
+    cells = [_row(row, value, largest) for row, value in zip(rows, drawn, strict=True)]
+    return Grid(columns, tuple(cells)), LEGEND
+
+
+def _row(row: dict[str, Any], drawn: float | None, largest: float) -> tuple[Cell, ...]:
+    return (
+        (row["id"],),
+        (row["started_at"][:16].replace("T", " "),),
+        (f"{row['rows']:,}",),
+        (NONE if row["wall_s"] is None else seconds(row["wall_s"]),),
+        (NONE if row["x_floor"] is None else factor(row["x_floor"]),),
+        (NONE if row["x_legacy"] is None else factor(row["x_legacy"]),),
+        (NONE if row["peak_bytes"] is None else megabytes(row["peak_bytes"]),),
+        (NONE if row["success"] is None else f"{row['success']:.2%}",),
+        ("█" * round(_BAR * drawn / largest) if drawn else "",),
+    )

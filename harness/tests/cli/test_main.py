@@ -1,0 +1,359 @@
+"""The command line as a user meets it: real processes, exit codes, two streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.history.store import History
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.model.record import Run, Trial
+
+CHECKOUT = Path(__file__).parents[3]
+
+MANIFEST = {
+    "schema": 1,
+    "generator": "1",
+    "scenario": "by-hand",
+    "rows": 1000,
+    "seed": 0,
+    "faults": "none",
+    "style": "lines",
+    "compress": "none",
+    "json_bytes": 450_000,
+    "tables": [
+        {
+            "table": "users",
+            "file": "users.json",
+            "records": 1000,
+            "bytes": 450_000,
+            "rows": 1000,
+            "checksum": "0",
+            "columns": [{"name": "id", "form": "text"}],
+        }
+    ],
+    "damage": [],
+}
+
+
+class Harness:
+    """Runs ``python -m harness`` in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(
+        self, *arguments: str | Path, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "harness", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(MANIFEST))
+    (folder / "schema.sql").write_text("")
+    return folder
+
+
+@pytest.fixture
+def two_runs(
+    tmp_path: Path, make_run: Callable[..., Run], make_trial: Callable[..., Trial]
+) -> Path:
+    history = History(tmp_path / "results" / "local")
+    for number, factor in ((1, 1.0), (2, 2.0)):
+        trials = (make_trial("legacy", 10.0), make_trial("restore", factor))
+        history.write(
+            make_run(*trials, id=f"abcd000{number}", started_at=f"2024-05-0{number}T00:00:00Z")
+        )
+    return history.root
+
+
+def failed_with(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """Assert that a command failed as a user should see it, and return its one line."""
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_help_names_the_commands_and_exit_codes(harness: Harness) -> None:
+    done = harness("--help")
+    assert done.returncode == 0
+    for word in ("generate", "bench", "history", "compare", "exit codes", "3  finished"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("command", ["generate", "bench", "history", "compare"])
+def test_every_command_has_help(harness: Harness, command: str) -> None:
+    done = harness(command, "--help")
+    assert done.returncode == 0
+    assert "usage: python -m harness " + command in done.stdout
+
+
+def test_version(harness: Harness) -> None:
+    assert harness("--version").stdout.startswith("restorebench 0.")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("restore",),
+        ("history", "--limit", "few"),
+        ("compare", "--format", "pdf"),
+        ("bench", "--no-such-option"),
+    ],
+)
+def test_usage_that_makes_no_sense_exits_2(harness: Harness, arguments: tuple[str, ...]) -> None:
+    done = harness(*arguments)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_bench_ends_with_a_table_and_keeps_the_run(harness: Harness, dataset: Path) -> None:
+    engines = ("--engine", "fake:wall=4,mib=400", "--engine", "fake:wall=1,mib=100")
+    done = harness("bench", "--dataset", dataset, *engines, "--rounds", "3")
+    assert done.returncode == 0, done.stderr
+    assert "fake:wall=1,mib=100" in done.stdout
+    assert "3/3" in done.stdout
+    assert "round 3" in done.stderr
+    listed = harness("history")
+    assert listed.returncode == 0
+    assert "by-hand" in listed.stdout
+    shown = harness("history", "latest")
+    assert shown.stdout == done.stdout
+    assert len(list((harness.folder / "results" / "local").glob("*.json"))) == 1
+
+
+def test_bench_with_trials_that_are_not_ok_exits_3(harness: Harness, dataset: Path) -> None:
+    done = harness("bench", "--dataset", dataset, "--engine", "fake:wall=1,restored=0.5")
+    assert done.returncode == 3
+    assert "wrong_result" in done.stdout
+    assert "50.00%" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("bench", "--engine", "fakes"), "fakes"),
+        (("bench", "--rounds", "0"), "--rounds 0"),
+        (("bench", "--faults", "mild"), "mild"),
+        (("bench", "--dataset", "nowhere"), "nowhere"),
+        (("generate", "--rows", "-1", "--out", "made"), "-1"),
+        (("history", "--results", "nowhere"), "nowhere: there is no such folder"),
+        (("history", "--limit", "0"), "--limit 0"),
+        (("compare", "a", "b", "c"), "name two"),
+        (("compare",), "the history holds no run"),
+        (("history", "abcd"), "no run yet"),
+    ],
+)
+def test_input_that_makes_no_sense_is_one_line_and_exits_2(
+    harness: Harness, arguments: tuple[str, ...], said: str
+) -> None:
+    line = failed_with(harness(*arguments), 2)
+    assert line.startswith(f"python -m harness {arguments[0]}: ")
+    assert said in line
+
+
+def test_a_password_is_never_repeated(harness: Harness) -> None:
+    for url in ("postgresql://me:hunter2@127.0.0.1:1/x", "postgres//me:hunter2@host"):
+        done = harness("bench", "--rows", "100", "--server", url)
+        assert done.returncode in {1, 2}
+        assert "hunter2" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_an_empty_history_is_no_error(harness: Harness) -> None:
+    done = harness("history")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "python -m harness bench" in done.stderr
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_the_history_shows_the_newest_last_and_says_what_it_left_out(harness: Harness) -> None:
+    listed = harness("history")
+    assert listed.stdout.index("abcd0001") < listed.stdout.index("abcd0002")
+    newest = harness("history", "--limit", "1")
+    assert "abcd0001" not in newest.stdout
+    assert "--limit 2 lists all" in newest.stdout
+
+
+def test_a_damaged_file_is_a_warning(harness: Harness, two_runs: Path) -> None:
+    (two_runs / "bad.json").write_text("{")
+    done = harness("history", "--results", two_runs)
+    assert done.returncode == 0
+    assert "abcd0002" in done.stdout
+    assert "warning: " in done.stderr
+    assert "bad.json was left out" in done.stderr
+
+
+@pytest.mark.usefixtures("two_runs")
+@pytest.mark.parametrize(
+    "ids", [(), ("abcd0001", "abcd0002"), ("abcd0001",), ("20240501", "latest")]
+)
+def test_compare_takes_the_older_as_the_before(harness: Harness, ids: tuple[str, ...]) -> None:
+    done = harness("compare", *ids)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.index("Before: Run abcd0001") < done.stdout.index("After: Run abcd0002")
+    assert "2.0x slower" in done.stdout
+
+
+def test_compare_takes_the_newest_two_of_many(
+    harness: Harness, two_runs: Path, make_run: Callable[..., Run]
+) -> None:
+    History(two_runs).write(make_run(id="abcd0000", started_at="2020-01-01T00:00:00Z"))
+    done = harness("compare")
+    assert "Before: Run abcd0001" in done.stdout
+    assert "After: Run abcd0002" in done.stdout
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_compare_with_a_run_that_is_not_there_names_the_near_ones(harness: Harness) -> None:
+    assert "abcd0002" in failed_with(harness("compare", "abcd0009", "latest"), 2)
+    assert "two different ones" in failed_with(harness("compare", "latest"), 2)
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_markdown(harness: Harness) -> None:
+    for arguments in (("history",), ("history", "latest"), ("compare",)):
+        done = harness(*arguments, "--format", "markdown")
+        assert done.returncode == 0
+        assert "| :--- |" in done.stdout
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_narrow_encoding_breaks_nothing(harness: Harness) -> None:
+    done = harness("compare", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_reader_that_leaves_early_is_no_traceback(harness: Harness) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", "history"],
+            cwd=harness.folder,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+@pytest.fixture
+def judged_runs(
+    tmp_path: Path, make_run: Callable[..., Run], make_trial: Callable[..., Trial]
+) -> Callable[..., None]:
+    """Return what writes a run whose restore takes so long."""
+    history = History(tmp_path / "results" / "local")
+
+    def write(number: int, wall_s: float) -> None:
+        trials = [
+            make_trial(engine, seconds * (1 + 0.001 * round_), round=round_)
+            for round_ in range(1, 6)
+            for engine, seconds in (("restore", wall_s), ("floor", 1.0))
+        ]
+        started_at = f"2024-05-0{number}T00:00:00Z"
+        history.write(make_run(*trials, id=f"abcd000{number}", started_at=started_at))
+
+    return write
+
+
+def test_the_gate_fails_what_got_slower_until_that_is_accepted(
+    harness: Harness, judged_runs: Callable[..., None]
+) -> None:
+    judged_runs(1, 2.0)
+    first = harness("gate")
+    assert (first.returncode, "no earlier run" in first.stdout) == (0, True), first.stderr
+    judged_runs(2, 2.0)
+    assert harness("gate").returncode == 0
+    judged_runs(3, 2.3)
+    failed = harness("gate")
+    assert failed.returncode == 4, failed.stderr
+    assert "+15.0%" in failed.stdout
+    assert "slower" in failed.stdout
+    # The run was recorded elsewhere, by other code, so nothing can be measured once more.
+    assert "Nothing was measured once more" in failed.stdout
+    assert harness("accept", "--why", "we check more now").returncode == 0
+    assert harness("gate").returncode == 0
+    kept = (harness.folder / "results" / "accepted.jsonl").read_text()
+    assert "we check more now" in kept
+    named = harness("gate", "--baseline", "abcd0001", "abcd0002")
+    assert (named.returncode, "abcd0001" in named.stdout) == (0, True)
+
+
+def test_an_alarm_is_measured_once_more(harness: Harness, dataset: Path) -> None:
+    """The same engine that is slower in the first run only; and one that stays slower."""
+    lines: list[Path] = []
+    for engine in ("fake:wall=1", "fake:wall=1.5"):
+        done = harness("bench", "--dataset", dataset, "--engine", engine, "--warmup", "0")
+        assert done.returncode == 0, done.stderr
+        [path] = set((harness.folder / "results" / "local").glob("*.json")) - set(lines)
+        lines.append(path)
+    # Under one name, the second got slower; measured once more, a fake tells what its name says.
+    slow = lines[1].read_text()
+    lines[1].write_text(slow.replace("fake:wall=1.5", "fake:wall=1"))
+    done = harness("gate", "--dataset", dataset)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not again when measured once more" in done.stdout
+    assert len(list(lines[0].parent.glob("*.json"))) == 3
+    assert harness("gate", "--dataset", dataset, "--no-confirm").returncode == 4
+
+
+def test_a_doubt_is_measured_with_more_rounds(harness: Harness, dataset: Path) -> None:
+    """Of rounds that lie far apart, further ones tell that nothing is slower."""
+    folder, apart = harness.folder / "results" / "local", "fake:wall=1.2/0.9/1.25/1/1.3"
+    for engine in ("fake:wall=1", apart):
+        done = harness("bench", "--dataset", dataset, "--engine", engine, "--warmup", "0")
+        assert done.returncode == 0, done.stderr
+    [doubtful] = (path for path in folder.glob("*.json") if apart in path.read_text())
+    doubtful.write_text(doubtful.read_text().replace(apart, "fake:wall=1"))
+    without = harness("gate", "--dataset", dataset, "--no-confirm")
+    assert (without.returncode, "No telling yet" in without.stdout) == (0, True), without.stderr
+    done = harness("gate", "--dataset", dataset)
+    assert (done.returncode, "Something may be worse" in done.stderr) == (0, True), done.stderr
+    assert len(list(folder.glob("*.json"))) == 3
+
+
+def test_accepting_needs_a_reason_and_an_engine_that_is_there(
+    harness: Harness, judged_runs: Callable[..., None]
+) -> None:
+    judged_runs(1, 2.0)
+    assert harness("accept").returncode == 2
+    assert "--why is empty" in failed_with(harness("accept", "--why", " "), 2)
+    assert "has only" in failed_with(harness("accept", "--why", "x", "--engine", "psql"), 2)

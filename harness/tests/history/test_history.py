@@ -1,0 +1,244 @@
+"""The history keeps every run whole, whatever befalls its files."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from harness.history.codec import UPGRADES, decode, json_schema
+from harness.history.store import History, file_name, new_id, open_history
+from harness.model.errors import HistoryError, InputError
+from harness.model.record import NO_REPORT, SCHEMA_VERSION, Curve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.model.record import Run, Trial
+
+CHECKOUT = Path(__file__).parents[3]
+
+# Writes one run again and again, each time with one trial more, until it is killed.
+WRITER = """
+import itertools, msgspec, sys
+from pathlib import Path
+from harness.history.store import History
+from harness.model.record import Run
+history = History(Path(sys.argv[1]))
+run = msgspec.json.decode(sys.stdin.buffer.read(), type=Run)
+for number in itertools.count(500):
+    history.write(msgspec.structs.replace(run, trials=run.trials * number))
+    print(number, flush=True)
+"""
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path / "results")
+
+
+def test_a_run_reads_back_as_it_was_written(
+    history: History, make_run: Callable[..., Run], make_trial: Callable[..., Trial]
+) -> None:
+    run = make_run(make_trial("restore", 1.5, report=msgspec.Raw(b'{"schema":1}')))
+    path = history.write(run)
+    assert path.name == "20240506T070809Z-aaaa0001.json" == file_name(run)
+    (read,) = history.runs().runs
+    assert json.loads(bytes(read.trials[0].report)) == {"schema": 1}
+    bare = [
+        msgspec.structs.replace(trial, report=NO_REPORT) for trial in (*run.trials, *read.trials)
+    ]
+    assert bare[0] == bare[1]
+    assert msgspec.structs.replace(read, trials=()) == msgspec.structs.replace(run, trials=())
+
+
+def test_the_points_of_a_curve_stand_on_one_line(
+    history: History, make_run: Callable[..., Run], make_trial: Callable[..., Trial]
+) -> None:
+    curve = Curve(at_s=(0.01, 1.5e-05, 2.0), bytes=(1, 2, 30))
+    said = msgspec.Raw(b'{"text":"[\\n1,\\n2\\n]","none":[],"one":[7],"mixed":[1,"2"]}')
+    path = history.write(make_run(make_trial("restore", 1.5, curve=curve, report=said)))
+    lines = [line.strip() for line in path.read_text().splitlines()]
+    assert '"at_s": [0.01, 0.000015, 2.0],' in lines or '"at_s": [0.01, 1.5e-5, 2.0],' in lines
+    assert '"bytes": [1, 2, 30]' in lines
+    (read,) = history.runs().runs
+    assert read.trials[0].curve == curve
+    assert json.loads(bytes(read.trials[0].report)) == json.loads(bytes(said))
+
+
+def test_the_name_of_a_file_is_in_utc(make_run: Callable[..., Run]) -> None:
+    run = make_run(started_at="2024-05-06T01:00:00+02:00")
+    assert file_name(run).startswith("20240505T230000Z-")
+
+
+def test_a_run_is_written_trial_by_trial_into_one_file(
+    history: History, make_run: Callable[..., Run], make_trial: Callable[..., Trial]
+) -> None:
+    first, second = make_trial("legacy", 9.0), make_trial("restore", 1.0)
+    history.write(make_run(finished_at=None))
+    history.write(make_run(first, finished_at=None))
+    history.write(make_run(first, second))
+    assert [run.trials for run in history.runs().runs] == [(first, second)]
+    assert len(list(history.root.iterdir())) == 1
+
+
+def test_a_finished_run_never_changes(history: History, make_run: Callable[..., Run]) -> None:
+    history.write(make_run())
+    with pytest.raises(HistoryError, match="aaaa0001 is finished"):
+        history.write(make_run(finished_at=None))
+
+
+def test_no_reader_sees_half_a_run_not_even_after_a_kill(
+    history: History, make_run: Callable[..., Run], make_trial: Callable[..., Trial]
+) -> None:
+    run = make_run(make_trial("restore", 1.0), finished_at=None)
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(history.root)],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        writer.stdin.write(msgspec.json.encode(run))
+        writer.stdin.close()
+        writer.stdout.readline()
+        seen = [history.runs() for _ in range(100)]
+        writer.send_signal(signal.SIGKILL)
+    seen.append(history.runs())
+    assert [listing.unreadable for listing in seen if listing.unreadable] == []
+    assert all(len(listing.runs[0].trials) >= 500 for listing in seen)
+
+
+def test_runs_stand_in_the_order_of_their_start(
+    history: History, make_run: Callable[..., Run]
+) -> None:
+    history.write(make_run(id="zzzz", started_at="2024-01-01T10:00:00Z"))
+    history.write(make_run(id="mmmm", started_at="2024-01-01T11:00:00+02:00"))
+    history.write(make_run(id="aaaa", started_at="2024-01-01T12:00:00.5Z"))
+    assert [run.id for run in history.runs().runs] == ["mmmm", "zzzz", "aaaa"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no valid record"),
+        (b"\xff\xfe", "no valid record"),
+        (b'{"schema": 1, "id": "half', "no valid record"),
+        (b"[]", "no valid record"),
+        (b'{"schema": 99}', "its schema is 99 and this program reads 1"),
+        (b'{"schema": 1, "id": "aaaa"}', "missing required field"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_and_left_out(
+    history: History, make_run: Callable[..., Run], content: bytes, reason: str
+) -> None:
+    history.write(make_run())
+    damaged = history.root / "damaged.json"
+    damaged.write_bytes(content)
+    listing = history.runs()
+    assert [run.id for run in listing.runs] == ["aaaa0001"]
+    (unreadable,) = listing.unreadable
+    assert unreadable.path == damaged
+    assert reason in str(unreadable)
+
+
+@pytest.mark.parametrize(
+    "field", ['"id": "../../etc"', '"started_at": "yesterday"', '"trials": [{"status": "lucky"}]']
+)
+def test_a_record_with_a_senseless_value_is_left_out(
+    history: History, make_run: Callable[..., Run], field: str
+) -> None:
+    content = json.loads(history.write(make_run()).read_text())
+    content.update(json.loads(f"{{{field}}}"))
+    (history.root / "odd.json").write_text(json.dumps(content))
+    assert [each.path.name for each in history.runs().unreadable] == ["odd.json"]
+
+
+def test_an_invalid_run_is_never_written(history: History, make_run: Callable[..., Run]) -> None:
+    with pytest.raises(HistoryError, match="makes no valid record"):
+        history.write(make_run(parameters={"rounds": {"not": "flat"}}))
+    with pytest.raises(HistoryError, match="letters, digits"):
+        history.write(make_run(id="../../outside"))
+    assert not history.root.exists()
+
+
+def test_what_cannot_be_written_is_said_in_a_line(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    (tmp_path / "results").write_text("a file where a folder should be")
+    with pytest.raises(HistoryError, match=r"cannot write the run to .*--results"):
+        History(tmp_path / "results").write(make_run())
+
+
+def test_a_history_that_does_not_exist_is_empty(history: History) -> None:
+    assert history.runs().runs == ()
+
+
+def test_local_and_published_runs_stand_in_one_list(
+    tmp_path: Path, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    History(Path("results")).write(make_run(id="publ"))
+    open_history().write(make_run(id="loca", started_at="2024-06-01T00:00:00Z"))
+    assert [run.id for run in open_history().runs().runs] == ["publ", "loca"]
+    names = sorted(path.name for path in Path("results").iterdir())
+    assert names == ["20240506T070809Z-publ.json", "local"]
+
+
+@pytest.mark.parametrize("name", ["latest", "bbbb0002", "bbbb", "20240507", "20240507T000000Z-b"])
+def test_a_run_is_found_by_what_its_id_or_file_begins_with(
+    history: History, make_run: Callable[..., Run], name: str
+) -> None:
+    history.write(make_run())
+    history.write(make_run(id="bbbb0002", started_at="2024-05-07T00:00:00Z"))
+    assert history.find(name).id == "bbbb0002"
+
+
+def test_a_run_that_is_not_there_brings_the_near_ones(
+    history: History, make_run: Callable[..., Run]
+) -> None:
+    with pytest.raises(InputError, match="no run yet"):
+        history.find()
+    history.write(make_run())
+    history.write(make_run(id="aaaa0002"))
+    with pytest.raises(InputError, match=r"did you mean .*aaaa0001"):
+        history.find("aaab0001")
+    with pytest.raises(InputError, match="the newest are aaaa0002, aaaa0001"):
+        history.find("xyz")
+    with pytest.raises(InputError, match="several runs: aaaa0001, aaaa0002"):
+        history.find("aaaa")
+    with pytest.raises(InputError, match="no run ''"):
+        history.find("")
+
+
+def test_a_new_id_is_short_and_valid(history: History, make_run: Callable[..., Run]) -> None:
+    assert len({new_id() for _ in range(100)}) == 100
+    assert history.write(make_run(id=new_id())).exists()
+
+
+def test_runs_of_the_first_schema_are_read() -> None:
+    """The published run of that time is one; what it lacked is unknown, and its report is whole."""
+    path = CHECKOUT / "results" / "20261125T032209Z-064e9b94.json"
+    old = msgspec.json.decode(path.read_bytes())
+    assert old["schema"] == 1
+    run = decode(path.read_bytes())
+    assert run.schema == SCHEMA_VERSION
+    assert len(run.trials) == len(old["trials"])
+    assert all(trial.noise is None and not trial.repeated for trial in run.trials)
+    assert msgspec.json.decode(run.trials[0].report) == old["trials"][0]["report"]
+
+
+def test_every_older_schema_can_be_read() -> None:
+    assert list(UPGRADES) == list(range(1, SCHEMA_VERSION))
+
+
+def test_the_published_schema_is_that_of_the_records() -> None:
+    """Write it with ``python -m harness history --schema``."""
+    assert (CHECKOUT / "docs" / "run.schema.json").read_bytes() == json_schema()

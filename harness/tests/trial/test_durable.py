@@ -1,0 +1,85 @@
+"""What would not outlive a crash of the server is not restored; on an embedded server of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from harness.model import manifest
+from harness.model.record import Status, TableResult
+from harness.servers import open_server
+from harness.trial.attempt import Stage, attempt
+from harness.trial.durability import judge_durability
+from harness.trial.judge import judge
+from harness.trial.meter import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import Database
+    from harness.engines.registry import Engine
+    from harness.servers import RunningServer
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[RunningServer]:
+    """Have a server whose log can be read."""
+    with open_server("embedded", announce=print) as running:
+        yield running
+
+
+@pytest.fixture
+def stage(embedded: RunningServer, dataset: Path) -> Stage:
+    return Stage(embedded, dataset, manifest.load(dataset), Limits(60))
+
+
+def came_out(stage: Stage, engine: Engine) -> tuple[Status, str]:
+    status, detail = judge(engine, stage.manifest, attempt(engine, stage))
+    return status, detail or ""
+
+
+def test_an_engine_that_returns_before_its_rows_are_on_disk_is_wrong(
+    stage: Stage, small_engine: Callable[..., Engine]
+) -> None:
+    status, detail = came_out(stage, small_engine("unflushed"))
+    assert status is Status.WRONG_RESULT
+    assert "rows not on the server's disk when it ended" in detail
+
+
+def test_one_that_waits_for_the_disk_in_the_end_is_right(
+    stage: Stage, small_engine: Callable[..., Engine]
+) -> None:
+    flush = "sql=SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'a', 'b')"
+    for engine in (small_engine(), small_engine("unflushed", flush)):
+        assert came_out(stage, engine) == (Status.OK, "")
+
+
+def test_a_table_without_log_is_wrong(stage: Stage, small_engine: Callable[..., Engine]) -> None:
+    status, detail = came_out(stage, small_engine("sql=ALTER TABLE pets SET UNLOGGED"))
+    assert status is Status.WRONG_RESULT
+    assert detail == "pets: it is unlogged, so that a crash of the server empties it"
+
+
+def test_a_server_that_was_told_not_to_wait_for_its_disk_is_wrong(database: Database) -> None:
+    """A function of that name says what is on and off: the test server is not to be changed."""
+    says = "CREATE OR REPLACE FUNCTION fake.current_setting(text) RETURNS text LANGUAGE sql AS {}"
+    right = TableResult(table="users", expected=1, found=1, checksum_match=True)
+    with database.connect() as target:
+        target.execute("CREATE TABLE users (); CREATE SCHEMA fake")
+        target.execute(says.format("'SELECT $$on$$'"))
+        target.execute("SET search_path = fake, pg_catalog, public")
+        guards = {"fsync": "on", "full_page_writes": "on"}
+        same = judge_durability(target, [right], transactions=(), settings=guards)
+        assert same == (right,)
+        target.execute(says.format("'SELECT $$off$$'"))
+        (wrong,) = judge_durability(target, [right], transactions=(), settings=guards)
+        assert wrong == msgspec.structs.replace(
+            right, error="fsync was turned off on the server, which a crash may damage"
+        )
+        was_off = judge_durability(
+            target, [right], transactions=(), settings=dict.fromkeys(guards, "off")
+        )
+        assert was_off == (right,)

@@ -1,0 +1,156 @@
+"""A run that was cut off goes on, trial by trial, as the run that it was; on fake engines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from harness.analysis.figures import figures
+from harness.bench import resume
+from harness.bench import run as bench
+from harness.bench.again import options_of
+from harness.bench.options import BenchOptions
+from harness.bench.schedule import RESUMED, left, left_s, schedule
+from harness.engines import fake as fake_engine
+from harness.history.store import History
+from harness.model.errors import ExitCode, InputError
+from harness.model.record import Run, Status
+from harness.report.units import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.model.record import Trial
+
+replace = msgspec.structs.replace
+A, B = "fake:wall=1,mib=10", "fake:wall=2,mib=20"
+
+
+@pytest.fixture
+def whole(dataset: Path, tmp_path: Path) -> Run:
+    """Have a run that went to its end."""
+    engines = (fake_engine.engine(A), fake_engine.engine(B))
+    given = BenchOptions(
+        engines=engines, dataset=dataset, results=tmp_path / "whole", rounds=3, repeats=0
+    )
+    return bench.run_bench(given, announce=lambda _: None)
+
+
+def go_on(run: Run, dataset: Path, results: Path) -> Run:
+    History(results).write(run)
+    found = resume.cut_off(results, "latest")
+    given = options_of(found, dataset=dataset, results=results)
+    return bench.run_bench(given, announce=lambda _: None, resume=found)
+
+
+def made(run: Run) -> list[tuple[str, int, bool]]:
+    return [(trial.engine, trial.round, trial.warmup) for trial in run.trials]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5, 7])
+def test_a_run_that_was_cut_off_is_completed(
+    whole: Run, dataset: Path, tmp_path: Path, kept: int
+) -> None:
+    run = go_on(
+        replace(whole, finished_at=None, trials=whole.trials[:kept]), dataset, tmp_path / "results"
+    )
+    assert run.id == whole.id
+    assert run.started_at == whole.started_at
+    assert made(run) == made(whole)
+    assert run.trials[:kept] == whole.trials[:kept]
+    assert run.finished_at is not None
+    assert len(run.parameters[RESUMED] or ()) == 1  # type: ignore[arg-type]
+    assert History(tmp_path / "results").find(run.id) == run
+
+
+def test_what_was_interrupted_is_made_again_and_stays_in_the_record(
+    whole: Run, dataset: Path, tmp_path: Path
+) -> None:
+    torn = replace(whole.trials[4], status=Status.INTERRUPTED, wall_s=None, detail="asked to stop")
+    run = go_on(
+        replace(whole, finished_at=None, trials=(*whole.trials[:4], torn)),
+        dataset,
+        tmp_path / "results",
+    )
+    assert [trial.status for trial in run.trials if trial.repeated] == [Status.INTERRUPTED]
+    assert made(run) == [*made(whole)[:5], *made(whole)[4:]]
+    assert bench.exit_code(run) is ExitCode.OK
+    told = figures(run)
+    assert told.failures == ()
+    assert [each.attempted for each in told.engines] == [3, 3]
+
+
+def test_a_run_goes_on_only_as_what_it_was(whole: Run, dataset: Path, tmp_path: Path) -> None:
+    cut = replace(whole, finished_at=None, trials=whole.trials[:3])
+    environment = whole.environment
+    for part, said in (
+        ({"environment": replace(environment, commit="feed" * 10)}, "the code"),
+        ({"environment": replace(environment, cpu="Other CPU")}, "the machine or the server"),
+        ({"environment": replace(environment, packages={})}, "a package"),
+        ({"dataset": replace(whole.dataset, seed=9)}, "the dataset"),
+    ):
+        results = tmp_path / said.split()[-1]
+        with pytest.raises(InputError, match=said):
+            go_on(replace(cut, **part), dataset, results)
+        assert History(results).find(cut.id).trials == cut.trials
+
+
+def test_without_a_run_that_was_cut_off_there_is_nothing_to_resume(
+    whole: Run, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="no run was cut off"):
+        resume.cut_off(tmp_path / "whole", "latest")
+    assert whole.finished_at is not None
+
+
+def test_a_record_that_does_not_say_how_it_was_made_is_refused(
+    make_run: Callable[..., Run],
+) -> None:
+    with pytest.raises(InputError, match="does not record how it was made"):
+        options_of(make_run())
+    usual = {"engines": [A], "rounds": 1, "warmup": 0, "jobs": 1, "timeout_s": 9.0}
+    with pytest.raises(InputError, match="--server"):
+        options_of(make_run(parameters={**usual, "server": "url"}))
+    secret = {"server": "embedded", "engine_commands": ["x=y --dsn postgresql://me:***@h/d"]}
+    with pytest.raises(InputError, match="password"):
+        options_of(make_run(parameters={**usual, **secret}))
+
+
+def test_an_engine_of_the_users_is_made_again(make_run: Callable[..., Run]) -> None:
+    usual = {"rounds": 2, "warmup": 0, "jobs": 1, "timeout_s": 9.0, "server": "embedded"}
+    mine = {"engines": ["mine", A], "engine_commands": ["mine=./x {backup} {dsn}"]}
+    found = options_of(make_run(parameters={**usual, **mine}), only={"mine"})
+    assert [(each.name, each.template) for each in found.engines] == [
+        ("mine", ("./x", "{backup}", "{dsn}"))
+    ]
+    assert found.rounds == 2
+
+
+def test_the_time_left_is_told_from_the_trials_that_were_made(
+    make_run: Callable[..., Run], make_trial: Callable[..., Trial]
+) -> None:
+    turns = tuple(schedule([fake_engine.engine(A), fake_engine.engine(B)], rounds=2, warmup=1))
+
+    def at(second: int) -> str:
+        return f"2024-05-06T07:00:{second:02}+00:00"
+
+    first = make_trial(A, 1.0, warmup=True, started_at=at(0))
+    assert left_s(make_run(first), turns, at(3)) is None  # B was not tried yet
+    second = make_trial(B, 1.0, warmup=True, started_at=at(3))
+    run = make_run(first, second)
+    assert len(left(run, turns)) == 4
+    assert left_s(run, turns, at(13)) == 2 * 3 + 2 * 10
+    # A pause before the run was gone on with is no time that a trial took.
+    third = make_trial(A, 1.0, started_at=at(13))
+    paused = make_run(first, second, third, parameters={RESUMED: [at(50)]})
+    assert left_s(paused, turns, at(55)) == 2 * 10 + 3
+
+
+@pytest.mark.parametrize(
+    ("value_s", "told"), [(40.4, "40 s"), (119, "119 s"), (120, "2 min"), (7300, "2 h")]
+)
+def test_durations(value_s: float, told: str) -> None:
+    assert duration(value_s) == told

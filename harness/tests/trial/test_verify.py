@@ -1,0 +1,149 @@
+"""Verification against a ground truth that was written by hand."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.model import manifest
+from harness.model.errors import InputError
+from harness.trial import verify
+from harness.trial.attempt import database_of
+from harness.trial.judge import difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.servers import RunningServer
+
+INSERT = "INSERT INTO {0} SELECT * FROM json_populate_recordset(null::{0}, %s)"
+
+
+@pytest.fixture
+def target(server: RunningServer, dataset: Path) -> Iterator[verify.Connection]:
+    """Have a database that holds exactly what the dataset says."""
+    with contextlib.ExitStack() as stack:
+        dsn = stack.enter_context(server.database((dataset / "schema.sql").read_text()))
+        connection = stack.enter_context(server.connect(database_of(dsn)))
+        for table in ("owners", "pets"):
+            records = (dataset / f"{table}.json").read_text()
+            connection.execute(INSERT.format(table).encode(), [records])
+        yield connection
+
+
+def differences(target: verify.Connection, dataset: Path) -> dict[str, str | None]:
+    others = verify.tables_of(target)
+    results = verify.verify(target, manifest.load(dataset), others)
+    return {result.table: difference(result) for result in results}
+
+
+def test_a_right_target_is_right(target: verify.Connection, dataset: Path) -> None:
+    assert differences(target, dataset) == {"owners": None, "pets": None}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "timezone = 'Asia/Kathmandu'",
+        "datestyle = 'SQL, DMY'",
+        "extra_float_digits = -15",
+        "standard_conforming_strings = off",
+    ],
+)
+def test_the_sessions_settings_do_not_matter(
+    target: verify.Connection, dataset: Path, setting: str
+) -> None:
+    if "standard" in setting and target.info.server_version >= 190000:
+        pytest.skip("PostgreSQL 19 cannot turn it off")
+    target.execute(f"SET {setting}".encode())
+    assert differences(target, dataset) == {"owners": None, "pets": None}
+
+
+@pytest.mark.parametrize(
+    ("statement", "table", "says"),
+    [
+        ("UPDATE pets SET price = 10.51 WHERE id = 1", "pets", "checksum"),
+        ("UPDATE pets SET price = 0 WHERE price IS NULL", "pets", "checksum"),
+        ("UPDATE owners SET born = born + interval '1 us'", "owners", "checksum"),
+        ("UPDATE owners SET tags = '{a,\"\",NULL}' WHERE mood IS NOT NULL", "owners", "checksum"),
+        ("UPDATE owners SET tags = NULL WHERE mood IS NULL", "owners", "checksum"),
+        ("UPDATE owners SET photo = '' WHERE mood IS NULL", "owners", "checksum"),
+        ("UPDATE owners SET weight = 0.1::float4 WHERE weight > 0", "owners", "checksum"),
+        ("UPDATE owners SET extra = 'null' WHERE extra IS NULL", "owners", "checksum"),
+        ("UPDATE pets SET price = price + CASE id WHEN 1 THEN 1 ELSE -1 END", "pets", "checksum"),
+        ("DELETE FROM pets WHERE id = 2", "pets", "1 of 3 rows missing"),
+        ("INSERT INTO pets VALUES (4)", "pets", "1 rows too many"),
+        ("ALTER TABLE pets DROP COLUMN price", "pets", 'column "price" does not exist'),
+        ("DROP TABLE pets", "pets", 'relation "pets" does not exist'),
+        ("ALTER TABLE pets ALTER price TYPE bool USING true", "pets", "checksum"),
+        ("INSERT INTO journal VALUES ('x')", "public.journal", "rows in a table that"),
+    ],
+)
+def test_what_differs_is_said(
+    target: verify.Connection, dataset: Path, statement: str, table: str, says: str
+) -> None:
+    expected: dict[str, object] = {"owners": None, "pets": None}
+    target.execute(statement.encode())
+    found = differences(target, dataset)
+    assert says in (found[table] or "")
+    assert {**found, table: None} == {**expected, table: None}
+
+
+def test_a_doubled_row_that_replaces_another_is_seen(
+    target: verify.Connection, dataset: Path
+) -> None:
+    target.execute("ALTER TABLE pets DROP CONSTRAINT pets_pkey")
+    target.execute("UPDATE pets SET id = 1, owner = (SELECT owner FROM pets WHERE id = 1)")
+    assert "checksum" in (differences(target, dataset)["pets"] or "")
+
+
+def test_names_are_never_sql(server: RunningServer, tmp_path: Path) -> None:
+    name = 'Robert"); DROP TABLE "x'
+    quoted = '"' + name.replace('"', '""') + '"'
+    truth = manifest.Table(
+        table=name,
+        file="x.json",
+        records=1,
+        bytes=0,
+        rows=1,
+        checksum="0",
+        columns=(manifest.Column(name, "text"),),
+    )
+    with (
+        server.database(f"CREATE TABLE {quoted} ({quoted} text)") as dsn,
+        server.connect(database_of(dsn)) as target,
+    ):
+        target.execute(f"INSERT INTO {quoted} VALUES ('a')".encode())
+        result = verify._table(target, truth)
+    assert result.error is None
+    assert result.found == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "is no dataset: it has no manifest.json"),
+        ("{", "is no manifest of a dataset"),
+        ('{"schema": 1}', "is no manifest of a dataset"),
+    ],
+)
+def test_a_bad_manifest_is_one_clear_line(tmp_path: Path, content: str | None, says: str) -> None:
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(InputError, match=says) as raised:
+        manifest.load(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [('"schema": 1', '"schema": 9', "has schema 9"), ('"records": 3', '"records": 4', "itself")],
+)
+def test_a_manifest_that_lies_is_refused(dataset: Path, old: str, new: str, says: str) -> None:
+    path = dataset / "manifest.json"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(InputError, match=says):
+        manifest.load(dataset)

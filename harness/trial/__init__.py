@@ -1,0 +1,1 @@
+"""One trial: one engine, one process, metered and verified."""

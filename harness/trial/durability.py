@@ -1,0 +1,157 @@
+"""Whether what an engine restored would outlive a crash of the server at the instant it ended.
+
+An engine that returns before its rows are on disk has not restored them, however fast it was. Three
+things are looked at: tables without a log, which a crash empties; a server that was told not to
+wait for its disk; and, on the embedded server, whose log can be read, rows whose commit was not
+flushed yet when the engine's process ended.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import psutil
+import psycopg
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from harness.model.record import TableResult
+
+Connection = psycopg.Connection[Any]
+
+# What a server that keeps its word has on.
+GUARDS = ("fsync", "full_page_writes")
+
+_POSITIONS = (
+    "SELECT pg_current_wal_flush_lsn()::text, pg_current_wal_insert_lsn()::text,"
+    " pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()"
+)
+# A commit that waits for the disk waits for all that was written before it as well.
+_FLUSH = "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'harness', 'flush')"
+_UNLOGGED = (
+    "SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')"
+    " AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
+)
+_COMMIT = re.compile(
+    r"len \(rec/tot\):\s*\d+/\s*(\d+), tx:\s*(\d+), lsn: ([0-9A-F]+)/([0-9A-F]+),"
+    r".*desc: COMMIT\b(?:.*subxacts:((?: \d+)+))?"
+)
+_PAGE_BYTES = 8192
+
+# The log of a second or two; reading it takes milliseconds.
+_DUMP_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A stretch of the log that was written by the server but was not on its disk."""
+
+    start: str
+    end: str
+
+
+def behind(server: Connection) -> Behind | None:
+    """Return what is not on disk; to be asked the moment an engine has ended.
+
+    None also where the server is gone or does not tell, as a standby.
+    """
+    try:
+        row = server.execute(_POSITIONS).fetchone()
+    except psycopg.Error:
+        return None
+    return Behind(row[0], row[1]) if row is not None and row[2] else None
+
+
+def unflushed(server: Connection, server_pid: int | None, found: Behind | None) -> tuple[str, ...]:
+    """Return the transactions whose commit lies in ``found``; none where nobody can read the log.
+
+    Args:
+        server: a connection; all is flushed, as only then the log can be read.
+        server_pid: of the embedded server's first process; it runs in its folder of data.
+        found: what was not on disk.
+    """
+    if found is None or server_pid is None:
+        return ()
+    server.execute(_FLUSH)
+    on_disk = _bytes(*found.start.split("/"))
+    # A record may have begun before what was flushed ends: the page before is read too. Where no
+    # record begins in the stretch at all, the program fails, and there is no commit in it.
+    start = max(on_disk // _PAGE_BYTES - 1, 0) * _PAGE_BYTES
+    process = psutil.Process(server_pid)
+    command = [
+        *(str(Path(process.exe()).with_name("pg_waldump")), "--rmgr=Transaction"),
+        *(f"--path={Path(process.cwd()) / 'pg_wal'}", f"--end={found.end}"),
+        f"--start={start >> 32:X}/{start & 0xFFFFFFFF:X}",
+    ]
+    dumped = subprocess.run(  # noqa: S603 - the server's own program, no shell
+        command, capture_output=True, text=True, timeout=_DUMP_TIMEOUT_S, check=False
+    )
+    return tuple(
+        number
+        for commit in _COMMIT.finditer(dumped.stdout)
+        if _bytes(commit[3], commit[4]) + int(commit[1]) > on_disk
+        for number in (commit[2], *(commit[5] or "").split())
+    )
+
+
+def _bytes(high: str, low: str) -> int:
+    """Return a position in the log, of which the server writes two halves in hexadecimal."""
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def judge_durability(
+    target: Connection,
+    tables: Iterable[TableResult],
+    *,
+    transactions: tuple[str, ...],
+    settings: Mapping[str, str],
+) -> tuple[TableResult, ...]:
+    """Add to the results of tables why their rows would not outlive a crash.
+
+    Args:
+        target: the restored database.
+        tables: what the verification found.
+        transactions: those whose commits were not on disk, as ``unflushed`` tells.
+        settings: of the server, when it started.
+
+    Raises:
+        psycopg.OperationalError: the server is gone.
+    """
+    off = _turned_off(target, settings)
+    unlogged = {name for (name,) in target.execute(_UNLOGGED)}
+    return tuple(
+        msgspec.structs.replace(
+            table, error=table.error or off or _why(target, table, unlogged, transactions)
+        )
+        for table in tables
+    )
+
+
+def _turned_off(target: Connection, settings: Mapping[str, str]) -> str | None:
+    """Say what an engine turned off that was on."""
+    for name in GUARDS:
+        row = target.execute("SELECT current_setting(%s)", [name]).fetchone()
+        if row is not None and row[0] == "off" and settings.get(name, "on") == "on":
+            return f"{name} was turned off on the server, which a crash may damage"
+    return None
+
+
+def _why(
+    target: Connection, table: TableResult, unlogged: set[str], transactions: tuple[str, ...]
+) -> str | None:
+    if table.table in unlogged:
+        return "it is unlogged, so that a crash of the server empties it"
+    if not transactions:
+        return None
+    query = sql.SQL("SELECT count(*) FROM {} WHERE xmin = ANY(%s::xid[])")
+    row = target.execute(query.format(sql.Identifier(table.table)), [list(transactions)]).fetchone()
+    if row is None or not row[0]:
+        return None
+    return f"{row[0]:,} of {table.expected:,} rows not on the server's disk when it ended"

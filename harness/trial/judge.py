@@ -1,0 +1,100 @@
+"""Decides how a trial came out: pure, from what was seen of it (``docs/formats.md``)."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from harness.model.record import Status, TableResult
+from harness.trial.meter import End, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.engines.registry import Engine
+    from harness.model.manifest import Manifest
+    from harness.trial.attempt import Attempt
+
+# How many differences a trial's detail names before it only counts them.
+_DETAIL_PARTS = 3
+
+
+def judge(engine: Engine, manifest: Manifest, tried: Attempt) -> tuple[Status, str | None]:
+    """Decide how an attempt came out, and why, in a line; None for one that is ``OK``."""
+    outcome = tried.outcome
+    stopped = _stopped(outcome)
+    if stopped is not None:
+        return stopped
+    if outcome.exit_code not in (0, 3):
+        words = tried.last_words or "it said nothing"
+        return Status.ERROR, f"exit code {outcome.exit_code}: {words}"
+    wrong = _differences(tried.tables)
+    if engine.keeps_rejects and (claim := _false_claim(outcome.exit_code, manifest)):
+        wrong.append(claim)
+    if not wrong:
+        return Status.OK, None
+    more = len(wrong) - _DETAIL_PARTS
+    named = "; ".join(wrong[:_DETAIL_PARTS])
+    return Status.WRONG_RESULT, f"{named}; and {more} more" if more > 0 else named
+
+
+def difference(table: TableResult) -> str | None:
+    """Say how a table differs from the ground truth; None if it does not."""
+    if table.error is not None:
+        return table.error
+    if table.found < table.expected:
+        return f"{table.expected - table.found:,} of {table.expected:,} rows missing"
+    if table.found > table.expected:
+        return f"{table.found - table.expected:,} rows too many"
+    if not table.checksum_match:
+        return "the right number of rows, but not the right rows (checksum)"
+    return None
+
+
+def _differences(tables: Sequence[TableResult]) -> list[str]:
+    """Say what differs, once for all tables that differ in the same way."""
+    by_text: dict[str, list[str]] = {}
+    for table in tables:
+        text = difference(table)
+        if text is not None:
+            by_text.setdefault(text, []).append(table.table)
+    return [f"{', '.join(names)}: {text}" for text, names in by_text.items()]
+
+
+def _stopped(outcome: Outcome) -> tuple[Status, str] | None:
+    """Say what ended an engine that did not end by itself."""
+    match outcome.end:
+        case End.NOT_STARTED:
+            return Status.ERROR, f"it could not be started: {outcome.error}"
+        case End.TIMEOUT:
+            return Status.TIMEOUT, f"stopped at the time limit, after {outcome.wall_s:.1f} s"
+        case End.OOM:
+            kernel = outcome.signal is not None
+            reason = "killed by the kernel for want of" if kernel else "stopped over the limit of"
+            return Status.OOM, f"{reason} memory"
+        case End.SIGNALLED:
+            return Status.KILLED, f"killed by {_signal_name(outcome.signal)}"
+        case End.INTERRUPTED:
+            return Status.INTERRUPTED, "stopped from outside"
+        case End.EXITED:
+            return None
+
+
+def _signal_name(number: int | None) -> str:
+    try:
+        return signal.Signals(number or 0).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _false_claim(exit_code: int | None, manifest: Manifest) -> str | None:
+    """Say what is wrong with an exit code: 3 tells of rejects, 0 tells that there are none.
+
+    Damage between records may be told as a reject or not, so with it both are right.
+    """
+    lost = len(manifest.lost)
+    if exit_code == 0 and any(damage.ordinal is not None for damage in manifest.lost):
+        return f"exit code 0 (all restored), though {lost:,} records cannot be restored"
+    if exit_code != 0 and not lost:
+        return f"exit code {exit_code} (with rejects), though every record can be restored"
+    return None

@@ -1,0 +1,296 @@
+"""Start one engine, meter it from outside, and say in one line of JSON how it ended.
+
+A script of its own, run by its path with nothing imported but the standard library and what stands
+beside it (``sampling.py``), for three reasons. It is small, so that the engine is not forked from a
+harness of a hundred megabytes. It watches its standard input, so that when the harness dies, even
+by SIGKILL, the engine's whole tree dies with it. And it is the engine's only parent, so that what
+it waits for and counts is exact.
+
+    launcher.py '{"argv": [...], "cwd": "...", "stdout": "...", "stderr": "...",
+                  "timeout_s": 60, "memory_limit_bytes": null,
+                  "server_pid": null, "server_cgroup": null}'
+
+The engine gets the launcher's environment, a session of its own and nothing on its standard input.
+Memory is the kernel's own high-water mark (``VmHWM``), which only ever grows, so that the last
+sample before the end counts; the server's is read beside it, since the launcher is awake anyway
+and its clock is the trial's. The peak of ``getrusage`` is no measure here: it survives exec, and so
+reports the size of whoever forked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+if TYPE_CHECKING or __package__:
+    from harness.trial import sampling
+else:  # run by its path: what stands beside it is found there, and nothing else is
+    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 - without what pathlib imports
+    import sampling
+
+    del sys.path[0]
+
+# SIGKILL cannot be refused, but a process in an uninterruptible system call dies late.
+KILL_PATIENCE_S = 10.0
+
+LIFELINE = 0  # standard input: the harness holds its other end, and closes it by dying
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the harness asks for."""
+
+    argv: list[str]
+    cwd: str
+    stdout: str
+    stderr: str
+    timeout_s: float
+    memory_limit_bytes: int | None
+    server_pid: int | None
+    server_cgroup: str | None
+
+
+@dataclass(frozen=True)
+class Started:
+    """An engine that runs."""
+
+    pid: int
+    at: float
+
+
+class Exit(NamedTuple):
+    """An engine that has ended, as ``wait4`` reports it."""
+
+    at: float
+    wait_status: int
+    user_s: float
+    system_s: float
+
+
+class Meters:
+    """The meters of a trial, of which the server's looks more seldom."""
+
+    def __init__(self, engine: sampling.Meter, server: sampling.Meter | None) -> None:
+        self.engine = engine
+        self._server = server
+        self._samples = 0
+
+    def sample(self, at_s: float) -> None:
+        """Look once, at this instant from the engine's start."""
+        self.engine.sample(at_s)
+        if self._server is not None and self._samples % sampling.SAMPLES_PER_SERVER == 0:
+            self._server.sample(at_s)
+        self._samples += 1
+
+
+def main(argv: list[str]) -> None:
+    """Run the order in ``argv[1]`` and print how it ended."""
+    order = Order(**json.loads(argv[1]))
+    signals = _watch_signals()
+    _adopt_orphans()
+    ooms = _kernel_oom_kills()
+    try:
+        engine = start(order)
+    except OSError as error:
+        _tell({"end": "not_started", "error": f"{order.argv[0]}: {error.strerror}"})
+        return
+    meter = sampling.engine_meter(engine.pid)
+    server = sampling.server_meter(order.server_pid, order.server_cgroup)
+    end, exit_ = watch(engine, order, Meters(meter, server), signals)
+    kill_tree(engine.pid)
+    by_itself = end == "exited"
+    if by_itself and os.WIFSIGNALED(exit_.wait_status):
+        killed = os.WTERMSIG(exit_.wait_status) == signal.SIGKILL
+        end = "oom" if killed and _kernel_oom_kills() > ooms else "signalled"
+    _tell(
+        {
+            "end": end,
+            "exit_code": os.WEXITSTATUS(exit_.wait_status) if end == "exited" else None,
+            "signal": os.WTERMSIG(exit_.wait_status) if by_itself and end != "exited" else None,
+            "wall_s": exit_.at - engine.at,
+            "user_s": exit_.user_s,
+            "system_s": exit_.system_s,
+            **_memory(meter, ""),
+            **(_memory(server, "server_") if server is not None else {}),
+        }
+    )
+
+
+def _memory(meter: sampling.Meter, whose: str) -> dict[str, object]:
+    """Return what a meter has seen; nothing where it saw nothing."""
+    if not meter.peak_bytes:
+        return {}
+    return {
+        f"{whose}peak_bytes": meter.peak_bytes,
+        f"{whose}peak_source": meter.peak_source,
+        f"{whose}curve": meter.curve.told(),
+    }
+
+
+def watch(engine: Started, order: Order, meters: Meters, signals: int) -> tuple[str, Exit]:
+    """Meter the engine until it ends, or until it must; then it has ended when this returns.
+
+    Returns:
+        ``exited``, or why it was stopped: ``timeout``, ``oom``, ``interrupted``; and its exit.
+    """
+    deadline = engine.at + order.timeout_s
+    limit_bytes = order.memory_limit_bytes or sys.maxsize
+    parent = os.getppid()
+    while True:
+        meters.sample(time.monotonic() - engine.at)
+        ready, _, _ = select.select([signals, LIFELINE], [], [], sampling.SAMPLE_INTERVAL_S)
+        if ready and (exit_ := _poll(engine.pid)):
+            return "exited", exit_
+        if _must_stop(ready, signals, parent):
+            reason = "interrupted"
+        elif time.monotonic() >= deadline:
+            reason = "timeout"
+        elif meters.engine.peak_bytes > limit_bytes:
+            reason = "oom"
+        else:
+            continue
+        os.kill(engine.pid, signal.SIGKILL)
+        _, wait_status, usage = os.wait4(engine.pid, 0)
+        return reason, Exit(time.monotonic(), wait_status, usage.ru_utime, usage.ru_stime)
+
+
+def start(order: Order) -> Started:
+    """Fork and exec the engine; it has begun when this returns.
+
+    Raises:
+        OSError: the program cannot be executed.
+    """
+    libc = _libc()
+    parent = os.getpid()
+    readable, writable = os.pipe()  # closed by exec, so that its end says that exec worked
+    pid = os.fork()
+    if pid == 0:
+        _become(order, writable, parent, libc)
+    os.close(writable)
+    with os.fdopen(readable, "rb") as pipe:
+        began, _, failure = pipe.read().partition(b"!")
+    if failure or not began:
+        os.waitpid(pid, 0)
+        number = int(failure or errno.ECHILD)
+        raise OSError(number, os.strerror(number))
+    return Started(pid, float(began))
+
+
+def _become(order: Order, told: int, parent: int, libc: ctypes.CDLL | None) -> NoReturn:
+    """Turn this forked process into the engine. The clock starts at the last moment before exec."""
+    try:
+        os.setsid()
+        if libc is not None:
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:  # it died before it could be watched
+                os._exit(1)
+        # Python ignores these two; a program expects them as they are by default.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        _redirect(order)
+        os.chdir(order.cwd)
+        os.write(told, repr(time.monotonic()).encode())
+        os.execvp(order.argv[0], order.argv)  # noqa: S606 - no shell is what we want
+    except OSError as error:
+        os.write(told, b"!%d" % (error.errno or errno.EIO))
+    finally:
+        os._exit(127)
+
+
+def _redirect(order: Order) -> None:
+    """Give the engine empty input, and files for what it says."""
+    write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(order.stdout, write, 0o600), 1)
+    os.dup2(os.open(order.stderr, write, 0o600), 2)
+
+
+def _poll(pid: int) -> Exit | None:
+    """Return the exit of the engine if it has ended."""
+    ended, wait_status, usage = os.wait4(pid, os.WNOHANG)
+    if not ended:
+        return None
+    return Exit(time.monotonic(), wait_status, usage.ru_utime, usage.ru_stime)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill all that is left of the engine: its process group, and whatever escaped from it."""
+    deadline = time.monotonic() + KILL_PATIENCE_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        left = sampling.descendants(os.getpid())
+        for child in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if not left:
+            return
+        time.sleep(sampling.SAMPLE_INTERVAL_S)
+
+
+def _watch_signals() -> int:
+    """Make signals readable from the descriptor that is returned, one byte each."""
+    readable, writable = os.pipe()
+    os.set_blocking(readable, False)
+    os.set_blocking(writable, False)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    return readable
+
+
+def _must_stop(ready: list[int], signals: int, parent: int) -> bool:
+    """Say whether the harness has gone, or asked to stop.
+
+    A process that the harness forked can hold the lifeline open, so its parent counts as well.
+    """
+    asked = set(os.read(signals, 64)) - {signal.SIGCHLD} if signals in ready else set()
+    return (
+        bool(asked) or (LIFELINE in ready and not os.read(LIFELINE, 64)) or os.getppid() != parent
+    )
+
+
+def _libc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes whose parent dies, so that none escapes the count."""
+    libc = _libc()
+    if libc is not None:
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _kernel_oom_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory since it started."""
+    try:
+        with open("/proc/vmstat", "rb") as file:  # noqa: PTH123 - without what pathlib imports
+            _, _, rest = file.read().partition(b"\noom_kill ")
+    except OSError:
+        return 0
+    return int(rest.split(maxsplit=1)[0]) if rest else 0
+
+
+def _tell(outcome: dict[str, object]) -> None:
+    """Print the outcome; nobody may be left to read it."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(1, json.dumps(outcome).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,180 @@
+"""Runs a command through the launcher, and hands back how it ended.
+
+Everything is measured by ``launcher.py``, in a process of its own; this is the harness's end of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harness.model.errors import HarnessError
+from harness.model.record import Curve  # noqa: TC001 - msgspec reads it
+from harness.trial.sampling import PROC
+
+_LAUNCHER = Path(__file__).with_name("launcher.py")
+
+# Isolated from the user's Python settings, and without site-packages where nothing of them is used:
+# a launcher that starts in 40 ms and stays under 12 MB. Without /proc it needs psutil.
+_LAUNCHER_FLAGS = ("-I", "-S") if PROC else ("-I",)
+
+# The launcher keeps the time limit itself; this long after it, the launcher is what hangs.
+LAUNCHER_PATIENCE_S = 30.0
+
+Interruptible = Callable[[], AbstractContextManager[None]]
+
+
+class End(enum.Enum):
+    """What ended a command."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    INTERRUPTED = "interrupted"
+    NOT_STARTED = "not_started"
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a command ended, and what it took.
+
+    ``peak_bytes`` is what ``peak_source`` says: ``VmHWM``, the kernel's high-water mark of one
+    process, or ``tree RSS``, the largest sampled sum over a process and its children; the server's
+    likewise. The curves are both over time.
+    """
+
+    end: End
+    exit_code: int | None = None
+    signal: int | None = None
+    wall_s: float | None = None
+    user_s: float | None = None
+    system_s: float | None = None
+    peak_bytes: int | None = None
+    peak_source: str | None = None
+    curve: Curve | None = None
+    server_peak_bytes: int | None = None
+    server_peak_source: str | None = None
+    server_curve: Curve | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a trial may take before it is stopped."""
+
+    timeout_s: float
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run. ``env`` is the whole environment; ``stdout`` and ``stderr`` are files."""
+
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
+    stdout: Path
+    stderr: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The server of a trial, whose memory is read as well.
+
+    Args:
+        pid: of the first process of one whose processes are all here.
+        cgroup: the folder of its control group, where it has one of its own.
+    """
+
+    pid: int | None = None
+    cgroup: str | None = None
+
+
+NO_SERVER = Beside()
+
+
+def run(
+    command: Command,
+    limits: Limits,
+    *,
+    server: Beside = NO_SERVER,
+    interruptible: Interruptible = contextlib.nullcontext,
+) -> Outcome:
+    """Run a command to its end, or to one of its limits.
+
+    Args:
+        command: what to run.
+        limits: what it may take.
+        server: whose memory is metered beside its own.
+        interruptible: entered while waiting; what it raises stops the command's whole tree, and
+            is raised from here once that is done.
+
+    Raises:
+        HarnessError: the launcher itself failed.
+    """
+    with subprocess.Popen(  # noqa: S603 - our own script, no shell
+        [sys.executable, *_LAUNCHER_FLAGS, str(_LAUNCHER), _order(command, limits, server)],
+        env=dict(command.env),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C at the terminal is the harness's to handle
+    ) as launcher:
+        try:
+            with interruptible():
+                told = _answer(launcher, limits.timeout_s + LAUNCHER_PATIENCE_S)
+        finally:
+            _stop(launcher)
+    return _outcome(told)
+
+
+def _order(command: Command, limits: Limits, server: Beside = NO_SERVER) -> str:
+    """Write what ``launcher.Order`` reads."""
+    order = {
+        "argv": command.argv,
+        "cwd": os.fspath(command.cwd),
+        "stdout": os.fspath(command.stdout),
+        "stderr": os.fspath(command.stderr),
+        "timeout_s": limits.timeout_s,
+        "memory_limit_bytes": limits.memory_bytes,
+        "server_pid": server.pid,
+        "server_cgroup": server.cgroup,
+    }
+    return msgspec.json.encode(order).decode()
+
+
+def _answer(launcher: subprocess.Popen[bytes], patience_s: float) -> bytes:
+    """Wait for the launcher's line; empty if it ends or hangs without one."""
+    if launcher.stdout is None:  # pragma: no cover - it is a pipe
+        return b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(launcher.stdout, selectors.EVENT_READ)
+        return launcher.stdout.readline() if selector.select(patience_s) else b""
+
+
+def _stop(launcher: subprocess.Popen[bytes]) -> None:
+    """Let go of the launcher: an engine that still runs is killed by it, then it ends."""
+    if launcher.stdin is not None:
+        launcher.stdin.close()
+    try:
+        launcher.wait(LAUNCHER_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        launcher.kill()
+
+
+def _outcome(told: bytes) -> Outcome:
+    try:
+        return msgspec.json.decode(told, type=Outcome)
+    except msgspec.DecodeError as error:
+        raise HarnessError(
+            "the launcher of the trials failed; what it said of it stands above"
+        ) from error

@@ -1,0 +1,159 @@
+"""Watches what else goes on while a trial runs, before it and after it; nothing runs meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import psycopg
+
+from harness.model.record import Noise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+_CHECKPOINTS = "SELECT num_requested FROM pg_stat_checkpointer"
+_CHECKPOINTS_BEFORE_17 = "SELECT checkpoints_req FROM pg_stat_bgwriter"
+_VERSION_17 = 170000
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Counters that only grow, at one instant."""
+
+    at: float
+    busy_s: float
+    stolen_s: float
+    server_s: float
+    own_s: float
+    swapped_bytes: int
+    checkpoints: int | None
+
+
+def watch(
+    server: psycopg.Connection[Any], server_pid: int | None, files: Iterable[Path]
+) -> Callable[[], Noise]:
+    """Look now, and return what looks again and says what went on between.
+
+    Args:
+        server: a connection to the server of the trial, in autocommit.
+        server_pid: of the server's first process, where it is known; else every process called
+            ``postgres`` is taken for it.
+        files: the backup, whose part in the page cache is told.
+    """
+    load, cached, mhz = os.getloadavg()[0], cached_share(files), _mhz()
+    before = _look(server, server_pid)
+
+    def ended() -> Noise:
+        after = _look(server, server_pid)
+        wall_s = max(after.at - before.at, 1e-6)
+        ours_s = after.own_s - before.own_s + after.server_s - before.server_s
+        forced = None
+        if before.checkpoints is not None and after.checkpoints is not None:
+            forced = after.checkpoints - before.checkpoints
+        return Noise(
+            load=load,
+            other_cores=max(0.0, (after.busy_s - before.busy_s - ours_s) / wall_s),
+            stolen_cores=max(0.0, (after.stolen_s - before.stolen_s) / wall_s),
+            swapped_bytes=after.swapped_bytes - before.swapped_bytes,
+            cached=cached,
+            mhz=mhz,
+            mhz_after=_mhz(),
+            checkpoints=forced,
+        )
+
+    return ended
+
+
+def cached_share(files: Iterable[Path]) -> float | None:
+    """Return how much of some files the page cache holds, 0 to 1; None where nobody tells."""
+    resident = pages = 0
+    for path in files:
+        counted = _resident(path)
+        if counted is None:
+            return None
+        resident, pages = resident + counted[0], pages + counted[1]
+    return resident / pages if pages else None
+
+
+def _resident(path: Path) -> tuple[int, int] | None:
+    """Return how many pages of a file are in memory, and how many it has; see mincore(2)."""
+    with contextlib.suppress(OSError, ValueError, AttributeError), path.open("rb") as file:
+        size = path.stat().st_size
+        if not size:
+            return 0, 0
+        pages = -(-size // mmap.PAGESIZE)
+        told = (ctypes.c_ubyte * pages)()
+        with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY) as mapped:
+            start = ctypes.c_char.from_buffer(mapped)
+            address = ctypes.c_void_p(ctypes.addressof(start))
+            failed = ctypes.CDLL(None).mincore(address, ctypes.c_size_t(size), told)
+            del start  # or the mapping could not be closed
+        return None if failed else (sum(page & 1 for page in told), pages)
+    return None
+
+
+def _look(server: psycopg.Connection[Any], server_pid: int | None) -> _Look:
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "steal", 0.0)
+    # What runs as a guest is counted as the user's too.
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    own = os.times()
+    swap = psutil.swap_memory()
+    return _Look(
+        at=time.monotonic(),
+        busy_s=sum(times) - idle - guests,
+        stolen_s=getattr(times, "steal", 0.0),
+        server_s=_server_s(server_pid),
+        # The launcher and the engine are our children, and have ended when we look again.
+        own_s=own.user + own.system + own.children_user + own.children_system,
+        swapped_bytes=swap.sin + swap.sout,
+        checkpoints=_checkpoints(server),
+    )
+
+
+def _server_s(pid: int | None) -> float:
+    """Return the processor time of the server's processes, of those that have ended as well."""
+    with contextlib.suppress(psutil.Error):
+        if pid is not None:
+            first = psutil.Process(pid)
+            family = [first, *first.children(recursive=True)]
+        else:
+            family = [
+                one for one in psutil.process_iter(["name"]) if one.info["name"] == "postgres"
+            ]
+        return sum(map(_used_s, family))
+    return 0.0
+
+
+def _used_s(process: psutil.Process) -> float:
+    with contextlib.suppress(psutil.Error):
+        times = process.cpu_times()
+        children_s = times.children_user + times.children_system
+        return float(times.user + times.system + children_s)
+    return 0.0
+
+
+def _mhz() -> float | None:
+    """Return the mean clock of the cores, where the system tells it."""
+    with contextlib.suppress(OSError, NotImplementedError):
+        told = psutil.cpu_freq()
+        return float(told.current) if told else None
+    return None
+
+
+def _checkpoints(server: psycopg.Connection[Any]) -> int | None:
+    """Return how many checkpoints the server was asked for or forced to, since it counts."""
+    later = server.info.server_version >= _VERSION_17
+    try:
+        row = server.execute(_CHECKPOINTS if later else _CHECKPOINTS_BEFORE_17).fetchone()
+    except psycopg.Error:  # the server has gone, which the verification tells
+        return None
+    return int(row[0]) if row else None

@@ -1,0 +1,83 @@
+"""Compares the rejects that an engine kept with the damage that the ground truth names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.model.manifest import Manifest
+
+
+class _Reject(msgspec.Struct):
+    """What of a line of ``<rejects>/<table>.jsonl`` says which record it is."""
+
+    table: str
+    ordinal: int | None
+
+
+class Difference(NamedTuple):
+    """How a table's rejects differ from the ground truth, in records."""
+
+    missing: int
+    surplus: int
+    must: int
+    is_known: bool = True
+
+    def __str__(self) -> str:
+        if not self.is_known:
+            return "rejects of a table that the dataset does not have"
+        return (
+            f"rejects: {self.missing:,} of {self.must:,} missing, "
+            f"{self.surplus:,} that belong in the table"
+        )
+
+
+def differences(folder: Path, manifest: Manifest) -> dict[str, Difference]:
+    """Say, for each table whose rejects are not those of the ground truth, how they differ.
+
+    Every record that cannot be restored must be there once, and no other. What an engine says of
+    damage between records is its own affair: a line without an ordinal, or with one past the end.
+
+    Raises:
+        ValueError: a file of rejects cannot be read; the message says which and why.
+    """
+    kept = _read(folder)
+    found = {}
+    for table in manifest.tables:
+        must = Counter(manifest.lost_ordinals(table.table))
+        have = Counter(
+            {
+                ordinal: times
+                for ordinal, times in kept.pop(table.table, Counter()).items()
+                if ordinal < table.records
+            }
+        )
+        if have != must:
+            missing, surplus = (must - have).total(), (have - must).total()
+            found[table.table] = Difference(missing, surplus, must.total())
+    unknown = {
+        table: Difference(0, ordinals.total(), 0, is_known=False)
+        for table, ordinals in kept.items()
+    }
+    return found | unknown
+
+
+def _read(folder: Path) -> dict[str, Counter[int]]:
+    """Count the ordinals of each table in an engine's rejects."""
+    kept: dict[str, Counter[int]] = {}
+    decoder = msgspec.json.Decoder(_Reject)
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    reject = decoder.decode(line)
+                except msgspec.DecodeError as error:
+                    raise ValueError(f"rejects: {path.name} line {number}: {error}") from error
+                if reject.ordinal is not None:
+                    kept.setdefault(reject.table, Counter())[reject.ordinal] += 1
+    return kept

@@ -1,0 +1,44 @@
+"""Asks on the terminal before rows are lost."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from restore.text import counted, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_YES = frozenset({"y", "yes"})
+
+
+def asker() -> Callable[[Mapping[str, int]], bool] | None:
+    """Return what asks, where there is somebody to ask: both ends are a terminal."""
+    return ask_to_empty if sys.stdin.isatty() and sys.stderr.isatty() else None
+
+
+def ask_to_empty(rows: Mapping[str, int]) -> bool:
+    """Ask whether tables may be emptied; all but a clear yes is a no, Ctrl-C too.
+
+    Args:
+        rows: how many rows would go, by table.
+    """
+    try:
+        sys.stderr.write(question(rows))
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
+    if not answer.endswith("\n"):
+        sys.stderr.write("\n")  # the cursor still stands behind the question
+    return answer.strip().lower() in _YES
+
+
+def question(rows: Mapping[str, int]) -> str:
+    """Write the question."""
+    (first, count), *rest = rows.items()
+    held = [f"{safe(first)} holds {counted(count, 'row')}"]
+    held += [f"{safe(table)} {count:,}" for table, count in rest]
+    these = "this table" if not rest else f"these {len(rows)} tables"
+    return f"{', '.join(held)}: empty {these} and restore? [y/N] "

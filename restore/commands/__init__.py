@@ -1,0 +1,1 @@
+"""The commands: restore, retry, repair."""

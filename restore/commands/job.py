@@ -1,0 +1,300 @@
+"""The part of a restore that writes: tables, one after the other, then what they refer to."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from restore.commands.resume import deciding, take_up
+from restore.constraints.drop import put_keys_aside, put_triggers_aside, quiet_warning
+from restore.constraints.orphans import Orphans
+from restore.constraints.recreate import bring_back, bring_triggers_back
+from restore.errors import LoadError, RestoreError
+from restore.journal.dropped import JOURNAL
+from restore.journal.store import begin, end, may_journal
+from restore.journal.trust import unnoted_warning
+from restore.load.upsert import keys_to_drop
+from restore.plan.dry_run import may_write
+from restore.rejects.folder import file_names, keep_older
+from restore.rejects.limits import Limits
+from restore.rejects.writer import RejectFile
+from restore.report.events import Stage
+from restore.report.model import TableReport
+from restore.report.next_steps import still_aside
+from restore.schedule.progress import Tally
+from restore.schedule.scheduler import Loading
+from restore.schedule.second_try import load_rejects
+from restore.schedule.table_state import TableState
+from restore.schedule.table_work import TableWork, remove
+from restore.target.connection import connect, flush
+from restore.target.deletion import empty_in_one
+from restore.target.diagnostics import count_removed
+from restore.target.own_rows import JOURNALED, temporary, with_writes
+from restore.target.sequences import set_sequences
+from restore.target.sqlstate import is_lost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from restore.commands.prepare import Prepared
+    from restore.options import Options
+    from restore.report.events import Watcher
+    from restore.report.model import Report
+    from restore.target.catalog import ForeignKey
+    from restore.target.own_rows import Writes
+
+
+class Job:
+    """Loads what a plan says, and counts what becomes of it in a report.
+
+    Args:
+        conn: a connection that commits each statement.
+        options: the bounds.
+        prepared: what is loaded, and what of it was loaded before.
+        report: takes a TableReport for each load.
+        watch: is told of progress.
+        rejects_folder: where records go that cannot be restored.
+        names: schema and name of each table, by oid, as the user knows it.
+    """
+
+    def __init__(
+        self,
+        conn: psycopg.Connection,
+        options: Options,
+        prepared: Prepared,
+        report: Report,
+        *,
+        backup: str,
+        watch: Watcher,
+        rejects_folder: Path,
+        names: dict[int, tuple[str, str]],
+    ) -> None:
+        self._conn = conn
+        self._options = options
+        self._begun = prepared.begun
+        self._loaded = prepared.loaded
+        self._backup = backup
+        self._rejects_folder = rejects_folder
+        self._watch = watch
+        self.workers_peak_bytes, self.needs_repair = 0, False
+        # What is altered in a long transaction is locked for everyone until its end.
+        self._may_alter = not options.atomic
+        noted = not (options.dry_run or options.atomic)
+        self.resumable = noted and (self._begun is not None or may_journal(conn))
+        if noted and not self.resumable:
+            report.warnings += unnoted_warning(conn)
+        self._writes: Writes | None = JOURNALED if self.resumable else None
+        if options.atomic or (options.dry_run and options.append):
+            with may_write(conn):
+                self._writes = temporary(conn)
+        self._plan = with_writes(prepared.plan, self._writes)
+        self._works: dict[int, TableWork] = {}
+        files = file_names(names[load.table.oid][1] for load in self._plan.loads)
+        for load, file in zip(self._plan.loads, files, strict=True):
+            oid = load.table.oid
+            counts = TableReport(schema=names[oid][0], table=names[oid][1], file=load.file.name)
+            rejects = RejectFile(rejects_folder, *names[oid], file)
+            state = TableState(append=options.append, journaled=load.journaled)
+            self._works[oid] = TableWork(load, counts, rejects, rejects_folder, state=state)
+        self._report = report
+        report.tables += [work.report for work in self._works.values()]
+        self._tally = Tally(list(self._works.values()), watch)
+        self._limits = Limits(options, self._tally.reports)
+
+    def run(self) -> None:
+        """Load every table, bring back what was put aside, and see that all of it is on disk.
+
+        Raises:
+            RestoreError: the load stopped.
+        """
+        with contextlib.ExitStack() as stack:
+            works = self._works.values()
+            for work in works:
+                stack.enter_context(work.rejects)
+            try:
+                self._begin()
+                aside = self._put_aside()
+                self._empty()
+                self._advance_sequences()
+                self._load_all(aside)
+                load_rejects(self._conn, works, self._options, self._limits, self._watch)
+                self._watch(Stage("foreign keys"))
+                self._bring_back(aside)
+                own = self._writes if self._options.append else None
+                fires = self._options.triggers and not self._options.dry_run
+                for work in works if fires else ():
+                    count_removed(self._conn, work.load.table, work.report, own)
+            except BaseException as error:
+                self._bring_back_after(error)
+                raise
+            finally:
+                for work in works:
+                    work.report.rejects = str(work.rejects.path) if work.rejects.used else None
+        if not self._options.dry_run:
+            flush(self._conn)
+        if self.resumable or self._options.atomic:
+            end(self._conn)
+        self.resumable = False
+        self._limits.at_end()
+
+    def _begin(self) -> None:
+        """Begin the journal, or take up what it says."""
+        if self._begun is None:
+            for work in self._works.values():  # what is found there later is ours
+                keep_older(work.rejects.path)
+        if not self.resumable:
+            return
+        if self._begun is not None:
+            for oid, loaded in self._loaded.items():
+                take_up(self._conn, self._works[oid], loaded)
+            return
+        begin(
+            self._conn,
+            self._plan.loads,
+            backup=self._backup,
+            rejects=str(self._rejects_folder.absolute()),
+            options=deciding(self._options),
+        )
+
+    def _empty(self) -> None:
+        """Empty the tables, where that is part of the transaction that loads them."""
+        if not self._options.atomic:
+            return
+        self._conn.execute("SET CONSTRAINTS ALL IMMEDIATE")  # to know which record it is
+        if not self._options.append:
+            empty_in_one(self._conn, self._plan.tables.values())
+
+    def _advance_sequences(self) -> None:
+        """Set sequences beyond rows that were there before, so that no record gets their keys."""
+        if self._options.append:
+            for table in self._plan.tables.values():
+                set_sequences(self._conn, table)
+
+    def _put_aside(self) -> tuple[ForeignKey, ...]:
+        """Put foreign keys and triggers aside; return the keys. A dry run's shadows have none.
+
+        Raises:
+            LoadError: the role may not, and some must be.
+            psycopg.errors.LockNotAvailable: another session uses a table.
+        """
+        if self._options.dry_run:
+            self._may_alter = False
+            return self._plan.keys
+        keys = self._put_keys_aside()
+        if not self._options.triggers:
+            quiet = put_triggers_aside(self._conn, self._plan.tables)
+            self._report.warnings += quiet_warning(quiet)
+        return keys
+
+    def _bring_back(self, keys: tuple[ForeignKey, ...]) -> None:
+        """Bring everything back; rows that a foreign key forbids are taken out for that."""
+        if self._options.dry_run:
+            with may_write(self._conn):
+                self._reject_orphans(keys, "pg_temp")
+            return
+        # Where records are missing, others will refer to them: that is found sooner than it is
+        # found out by a key that does not come back.
+        # A key that was never validated does not come back validated: nobody else would find out.
+        unchecked = any(not key.validated for key in keys)
+        missing = any(work.report.rejected for work in self._works.values())
+        if keys and (unchecked or missing or self._orphans(keys, JOURNAL).begun):
+            self._reject_orphans(keys, JOURNAL)
+        try:
+            bring_back(self._conn, self._options)
+        except psycopg.errors.ForeignKeyViolation:
+            self._reject_orphans(keys, JOURNAL)
+            bring_back(self._conn, self._options)
+
+    def _put_keys_aside(self) -> tuple[ForeignKey, ...]:
+        """Put foreign keys aside: all where the tables are empty, else those that must be.
+
+        Raises:
+            LoadError: the role may not, and some must be.
+        """
+        keys = keys_to_drop(self._plan, self._options)
+        try:
+            if keys:
+                put_keys_aside(self._conn, self._plan.tables, keys)
+        except psycopg.errors.InsufficientPrivilege as error:
+            self._may_alter = False
+            if not self._plan.cyclic:
+                return ()  # slower, but parents are loaded before their children
+            raise LoadError(
+                f"{error.diag.message_primary}: tables that refer to each other in a cycle need"
+                " their owner, with the right to create a schema in the database"
+            ) from error
+        return keys
+
+    def _load_all(self, aside: Sequence[ForeignKey]) -> None:
+        loading = Loading(
+            self._conn,
+            self._options,
+            list(self._works.values()),
+            in_place=set(self._plan.keys) - set(aside),
+            limits=self._limits,
+            tally=self._tally,
+            may_alter=self._may_alter,
+        )
+        try:
+            loading.run()
+        finally:
+            self.workers_peak_bytes = loading.workers_peak_bytes
+            self._report.warnings += loading.warnings
+            for parts in [work.gather() for work in self._works.values()]:
+                if not self.resumable:
+                    remove(parts)
+
+    def _orphans(self, keys: Sequence[ForeignKey], schema: str) -> Orphans:
+        tables = self._plan.tables | {table.oid: table for table in self._plan.outside}
+        order = {oid: place for place, oid in enumerate(self._plan.tables)}
+        keys = sorted((k for k in keys if k.enforced), key=lambda key: order[key.table])
+        return Orphans(
+            self._conn,
+            tables,
+            keys,
+            chunk_bytes=self._options.chunk_bytes,
+            jobs=self._options.processes,
+            schema=schema,
+            writes=self._writes,
+            triggers=self._options.triggers and not self._options.dry_run,
+        )
+
+    def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
+        kept = [work.kept(self._options) for work in self._works.values()]
+        self._orphans(keys, schema).reject(kept, self._limits, self._settle)
+
+    def _settle(self) -> None:
+        """Note what the tables' counts and rejects are now."""
+        for work in self._works.values():
+            work.save(self._conn)
+
+    def _bring_back_after(self, error: BaseException) -> None:
+        """Recreate what was dropped after a load that failed, if that can be, and is of use."""
+        if self._options.dry_run or self._options.atomic:
+            return
+        if self.resumable and is_lost(error) and self._options.retry_for_s:
+            self._conn.close()
+            self._leave_aside(error)
+            return
+        try:
+            if self._conn.info.transaction_status is TransactionStatus.IDLE:
+                bring_triggers_back(self._conn)
+                bring_back(self._conn, self._options)
+                if self.resumable and not any(report.read for report in self._tally.reports()):
+                    self.resumable = False
+                    end(self._conn)
+                return
+            self._conn.close()  # lost, or interrupted in the middle of a COPY
+            with connect(self._options.dsn) as fresh:
+                bring_triggers_back(fresh)
+                bring_back(fresh, self._options)
+        except (psycopg.Error, RestoreError):
+            self._leave_aside(error)
+
+    def _leave_aside(self, error: BaseException) -> None:
+        self.needs_repair = True
+        error.add_note(still_aside())

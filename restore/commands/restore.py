@@ -1,0 +1,197 @@
+"""A restore from beginning to end: plan, read, decode, copy, constraints, report."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from restore.commands.job import Job
+from restore.commands.prepare import prepare
+from restore.commands.resume import folder_of
+from restore.decode import packer as native
+from restore.errors import Interrupted, LostError, RestoreError
+from restore.report.events import Found, Warned
+from restore.report.model import Report, peak_bytes
+from restore.report.next_steps import next_steps
+from restore.source.discovery import find_backup
+from restore.target.catalog import read_tables
+from restore.target.connection import connect, connect_for
+from restore.target.diagnostics import checkpoint_warning, forced_checkpoints, stale_views
+from restore.target.dsn import dsn_warnings
+from restore.target.locks import lock_error
+from restore.target.sequences import set_sequences
+from restore.target.sqlstate import describe, failure, is_lost, tried_for
+from restore.text import clipped
+
+if TYPE_CHECKING:
+    from restore.commands.prepare import Confirm, Prepared
+    from restore.journal.store import Begun
+    from restore.options import Options
+    from restore.plan.order import Plan
+    from restore.report.events import Watcher
+
+
+# So many outages in a row in which nothing more was loaded are the last ones.
+_MOST_OUTAGES = 3
+
+
+class _Done(NamedTuple):
+    """What came of an attempt, and the peak memory of the processes beside this one, in bytes.
+
+    ``lost``: it stopped because the connection was lost.
+    """
+
+    report: Report
+    others_peak_bytes: int
+    lost: bool
+
+
+def restore(
+    options: Options, watch: Watcher = lambda _: None, confirm: Confirm | None = None
+) -> Report:
+    """Restore a backup into a database whose schema exists.
+
+    Args:
+        options: what, where to, and how.
+        watch: is told of progress.
+        confirm: is asked, where tables hold rows and neither ``clean`` nor ``append`` is chosen,
+            whether they may be emptied, and given their names and rows; None: they may not.
+
+    Returns:
+        What became of every record. Where the load itself failed, ``error`` says why, and the
+        counts are those of what had arrived by then.
+
+    Raises:
+        RestoreError: nothing was written: the backup, the database or both do not fit.
+    """
+    started = time.monotonic()
+    done = _attempt(options, watch, confirm)
+    outages = 0
+    while done.lost and done.report.resumable and outages < _MOST_OUTAGES:
+        before = done.report
+        if not tried_for(options.retry_for_s, lambda: connect(options.dsn).close()):
+            break
+        watch(Warned(f"{before.error}; the database answers again: the restore goes on"))
+        try:
+            done = _attempt(replace(options, resume=True), watch, None)
+        except LostError:
+            outages += 1
+            continue
+        done.report.warnings = list(dict.fromkeys([*before.warnings, *done.report.warnings]))
+        # An outage that comes again and again at the same place is no outage.
+        outages = 0 if _read(done.report) > _read(before) else outages + 1
+    report = done.report
+    report.wall_s = time.monotonic() - started
+    own = peak_bytes()
+    report.peak_bytes = None if own is None else own + done.others_peak_bytes
+    report.next_steps = next_steps(report, options)
+    return report
+
+
+def _read(report: Report) -> int:
+    return sum(table.read for table in report.tables)
+
+
+def _attempt(options: Options, watch: Watcher, confirm: Confirm | None) -> _Done:
+    """Restore, until it is done or stops.
+
+    Raises:
+        RestoreError: nothing was written.
+    """
+    backup = find_backup(options.backup)
+    report = Report(
+        backup=str(backup.path),
+        dry_run=options.dry_run,
+        native=native.is_used(options.without),
+    )
+    report.warnings += dsn_warnings(options.dsn)
+    with connect_for(options) as conn:
+        try:
+            prepared = prepare(conn, backup, options, report, watch=watch, confirm=confirm)
+            rejects = _rejects_folder(options, backup.path, prepared.begun)
+            tables = len(prepared.plan.loads)
+            watch(Found(path=str(backup.path), newest=backup.newest, tables=tables))
+            for warning in report.warnings:
+                watch(Warned(warning))
+            done = _load(conn, options, prepared, report, watch=watch, rejects=rejects)
+        except psycopg.Error as error:
+            raise failure(error) from error
+    if report.lost:
+        report.rejects = str(rejects)
+    return done
+
+
+def _load(
+    conn: psycopg.Connection,
+    options: Options,
+    prepared: Prepared,
+    report: Report,
+    *,
+    watch: Watcher,
+    rejects: Path,
+) -> _Done:
+    """Load what was planned; then, whatever came of it, see to the database as it is now."""
+    plan, lost = prepared.plan, False
+    checkpoints = forced_checkpoints(conn)
+    job = Job(
+        conn,
+        options,
+        prepared,
+        report,
+        backup=str(Path(report.backup).absolute()),
+        watch=watch,
+        rejects_folder=rejects,
+        names=_names(conn, plan),
+    )
+    try:
+        with conn.transaction() if options.atomic else contextlib.nullcontext():
+            job.run()
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(needs_repair=job.needs_repair, resumable=job.resumable) from interrupt
+    except psycopg.errors.LockNotAvailable as error:
+        stopped = lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE")
+        for note in getattr(error, "__notes__", ()):
+            stopped.add_note(note)
+        report.error = clipped(describe(stopped))
+    except (RestoreError, psycopg.Error) as error:
+        report.error, lost = clipped(describe(error)), is_lost(error)
+    report.resumable = report.error is not None and job.resumable
+    report.needs_repair = job.needs_repair
+    done = _Done(report, job.workers_peak_bytes, lost)
+    if options.dry_run or conn.closed or conn.info.transaction_status is not TransactionStatus.IDLE:
+        return done
+    try:
+        if report.error is not None:
+            for load in plan.loads:
+                report.warnings += set_sequences(conn, load.table)
+        report.stale += stale_views(conn, plan.tables)
+        warning = checkpoint_warning(conn, checkpoints)
+    except psycopg.Error as error:
+        warning = f"the database could not be looked at after the load: {describe(error)}"
+    if warning is not None:
+        report.warnings.append(warning)
+        watch(Warned(warning))
+    return done
+
+
+def _names(conn: psycopg.Connection, plan: Plan) -> dict[int, tuple[str, str]]:
+    """Return schema and name of the tables, of those behind a dry run's shadows too, by oid."""
+    tables = read_tables(conn, plan.tables)
+    return {oid: (table.schema, table.name) for oid, table in tables.items()}
+
+
+def _rejects_folder(options: Options, backup: Path, begun: Begun | None) -> Path:
+    """Return where the rejects go: never a folder that may hold those of another restore."""
+    if begun is not None:
+        return folder_of(begun, options)
+    if options.rejects is not None:
+        return options.rejects
+    now = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")
+    return Path("rejects") / f"{backup.name}-{now}"

@@ -1,0 +1,242 @@
+"""Takes up a restore that was begun and did not end, from where its journal says that it came."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xxhash
+
+from restore.errors import BackupError, LoadError, SchemaError
+from restore.journal.store import LoadedShard, LoadedTable, close_shards, read
+from restore.plan.order import make_plan
+from restore.source.buffer import WHITE
+from restore.source.shards import LATE, Gap, Left, Shard
+from restore.target import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import psycopg
+
+    from restore.journal.store import Begun
+    from restore.options import Options
+    from restore.plan.matching import Match
+    from restore.plan.order import Plan
+    from restore.schedule.table_work import TableWork
+    from restore.source.discovery import TableFile
+
+_BETWEEN = WHITE + b","
+_READ_BYTES = 1 << 20
+# What decides about the result.
+_DECIDING = (
+    *("append", "exclude", "map", "on_conflict", "schema", "tables", "timezone", "triggers"),
+    "unknown_fields",
+)
+
+
+def deciding(options: Options) -> dict[str, Any]:
+    """Return the options that decide about a restore's result, as JSON has them."""
+    found: dict[str, Any] = {}
+    for name in _DECIDING:
+        value = getattr(options, name)
+        found[name] = sorted(value) if isinstance(value, frozenset) else value
+    return found | {"map": dict(options.map)}
+
+
+def resumed_plan(
+    conn: psycopg.Connection,
+    begun: Begun,
+    found: Mapping[int, Match],
+    options: Options,
+    *,
+    fixed: Iterable[int] = (),
+) -> tuple[Plan, dict[int, LoadedTable]]:
+    """Plan what is left of a restore.
+
+    Args:
+        conn: a connection that commits each statement.
+        begun: the restore.
+        found: the backup's files, by the oid of their table.
+        options: what this process was told.
+        fixed: tables whose rows may not be deleted again.
+
+    Returns:
+        The plan, with tables as they were in the beginning, and how far each of them is.
+
+    Raises:
+        RestoreError: backup, tables or options are not what they were.
+    """
+    _check_options(begun, options)
+    loaded = {each.table.oid: each for each in read(conn)}
+    now = catalog.read_tables(conn, loaded)
+    files = {}
+    for oid, each in loaded.items():
+        if oid not in now or now[oid].columns != each.table.columns:
+            raise SchemaError(
+                f"table {each.table.name} is not what it was when the restore began, so that cannot"
+                " be resumed: restore from the beginning with --clean"
+            )
+        if oid not in found:
+            raise BackupError(f"{each.file} of the restore to be resumed is not in the backup")
+        files[oid] = found[oid].file
+        _check_unchanged(files[oid], each)
+    # What is aside is known from the journal, what is in place from the catalogue.
+    plan = make_plan(files, {oid: each.table for oid, each in loaded.items()}, fixed=fixed)
+    return plan, loaded
+
+
+def _check_options(begun: Begun, options: Options) -> None:
+    for name, value in deciding(options).items():
+        if begun.options.get(name) != value:
+            raise BackupError(
+                f"--{name.replace('_', '-')} is not what it was when the restore that is to be"
+                f" resumed began: {begun.options.get(name)!r}"
+            )
+
+
+def _check_unchanged(file: TableFile, loaded: LoadedTable) -> None:
+    """See that what was loaded of a file is what the file holds.
+
+    Raises:
+        BackupError: it is not.
+    """
+    changed = BackupError(
+        f"{file.name} is not what it was when the restore began, so it cannot be resumed: restore"
+        " from the beginning with --clean"
+    )
+    if file.path.stat().st_size != loaded.file_bytes:
+        raise changed
+    shards = [shard for shard in loaded.shards if shard.hashed]
+    if not shards:
+        return
+    with contextlib.closing(file.open()) as stream:
+        first, end = stream.start, max(s.start + s.hashed for s in shards)
+        place = first
+        hashes = {shard.start: (xxhash.xxh3_128(), max(shard.start, first)) for shard in shards}
+        while place < end and (part := stream.read(min(_READ_BYTES, end - place))):
+            for shard in shards:
+                hashed, start = hashes[shard.start]
+                low, high = max(start - place, 0), min(start + shard.hashed - place, len(part))
+                if low < high:
+                    hashed.update(part[low:high])
+            place += len(part)
+    if any(hashes[shard.start][0].hexdigest() != shard.hash for shard in shards):
+        raise changed
+
+
+def take_up(conn: psycopg.Connection, work: TableWork, loaded: LoadedTable) -> None:
+    """Have a table's work go on from where it is.
+
+    Args:
+        conn: a connection that commits each statement.
+        work: the table's, of which nothing is known yet.
+        loaded: how far it is.
+
+    Raises:
+        LoadError: rejects that were kept are gone.
+    """
+    work.resumed, work.state.phase = True, loaded.phase
+    if loaded.phase not in {"loading", "ordered"}:
+        if loaded.report is None:
+            raise AssertionError(f"{loaded.file}: a table that is loaded has counts")
+        work.report.add(loaded.report)
+        if loaded.phase == "retried":
+            work.use_retried(loaded.rejects_bytes)
+        else:
+            work.rejects.keep(loaded.rejects_bytes)
+        _remove_strays(work, [])
+        work.gaps = []
+        return
+    work.rejects.keep(0)
+    _remove_strays(work, loaded.shards)
+    late = [shard for shard in loaded.shards if shard.start == LATE]
+    others = [shard for shard in loaded.shards if shard.start != LATE]
+    open_shards = [shard for shard in others if not shard.ended]
+    close_shards(conn, loaded.table.oid, open_shards)
+    # Of one that was noted before anything was decided there is nothing to go on with.
+    shards = [_closed(shard) for shard in others if shard.report.read or shard.ended]
+    for shard in shards:
+        left = None
+        if shard.waited < shard.waiting:
+            left = Left(
+                waiting=shard.waiting,
+                waited=shard.waited,
+                position=shard.position,
+                holds=shard.holds,
+                hashed=shard.hashed,
+                hash=shard.hash,
+            )
+        whole = Shard(shard.start, shard.stop, left=left)
+        work.resume(whole, shard.report, shard.rejects_bytes, holds=shard.holds)
+    for shard in late:
+        if shard.ended:
+            whole = Shard(late=True)
+            work.resume(whole, shard.report, shard.rejects_bytes, holds=True)
+        elif shard.report.read:
+            work.resume_late(shard.report, shard.rejects_bytes, shard.position)
+    work.gaps = list(_gaps(work.load.file, shards))
+
+
+def _closed(shard: LoadedShard) -> LoadedShard:
+    """Return a shard as it is once it ends where it was left."""
+    return shard if shard.ended else shard._replace(stop=shard.position, ended=True, holds=True)
+
+
+def _remove_strays(work: TableWork, shards: Iterable[LoadedShard]) -> None:
+    """Remove reject files of other shards than these: they are loaded anew, or in the table's.
+
+    Raises:
+        LoadError: one cannot be removed.
+    """
+    known = {work.part(shard.start) for shard in shards}
+    if not work.folder.is_dir():
+        return
+    try:
+        for path in work.folder.iterdir():
+            if path.name.startswith(work.part("")) and path.name not in known:
+                path.unlink()
+    except OSError as error:
+        raise LoadError(f"cannot tidy {work.folder}: {error.strerror}") from error
+
+
+def _gaps(file: TableFile, shards: Iterable[LoadedShard]) -> Iterator[Gap]:
+    """Yield the stretches of a file that no shard holds."""
+    first = file.span.start if file.span else 0
+    place: int | None = first
+    for shard in shards:
+        if place is not None and shard.start > place:
+            start = place if place == first else _next_record(file, place, shard.start)
+            if start < shard.start:
+                yield Gap(start, shard.start, inside=start > first)
+        place = shard.stop
+    if place is not None:
+        start = place if place == first else _next_record(file, place, None)
+        yield Gap(start, None, inside=start > first)
+
+
+def _next_record(file: TableFile, place: int, end: int | None) -> int:
+    """Return where what follows a record begins, behind white space and a comma."""
+    with contextlib.closing(file.open((place, end))) as stream:
+        while part := stream.read(_READ_BYTES):
+            rest = part.lstrip(_BETWEEN)
+            place += len(part) - len(rest)
+            if rest:
+                break
+    return place
+
+
+def folder_of(begun: Begun, options: Options) -> Path:
+    """Return the folder of a restore's rejects.
+
+    Raises:
+        BackupError: this process was told another.
+    """
+    folder = Path(begun.rejects)
+    if options.rejects is not None and options.rejects.absolute() != folder:
+        raise BackupError(
+            f"the rejects of the restore to be resumed are in {folder}: give --rejects {folder}, or"
+            " leave it out"
+        )
+    return folder

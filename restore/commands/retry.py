@@ -1,0 +1,257 @@
+"""Rejects, repaired by hand, get another try: what goes in leaves its reject file.
+
+A reject file is a table file of another kind: its records stand in ``raw``, which a person has
+edited, or has replaced by the object itself. They go up the same ladder, beside the rows that are
+there and with every constraint in force. What is refused again stays in the file, with its reason
+of now. Tables are tried again as long as that helps, since a record may refer to another one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from restore.commands.unfinished import see_nothing_begun
+from restore.constraints.finalize import finish
+from restore.decode import packer as native
+from restore.decode.convert import Converter
+from restore.decode.shapes import Shapes
+from restore.errors import LoadError, RestoreError, SchemaError
+from restore.journal.checkpoints import Unlogged
+from restore.load.ladder import Ladder
+from restore.load.upsert import destination_for
+from restore.plan.matching import Match
+from restore.plan.order import make_plan
+from restore.plan.preflight import check_rights, read_server, shown_target
+from restore.rejects.limits import Limits
+from restore.rejects.reader import Entry, RejectLine, batches_of, entries_of, read_reject_files
+from restore.rejects.writer import RejectFile
+from restore.report.events import TableDone
+from restore.report.model import Levels, Report, TableReport, peak_bytes
+from restore.report.next_steps import next_steps
+from restore.source.discovery import TableFile
+from restore.source.records import Damage
+from restore.target import catalog
+from restore.target.connection import be_alone, connect_for, flush, users_search_path
+from restore.target.own_rows import temporary
+from restore.target.relations import read_relations
+from restore.target.sqlstate import describe
+from restore.text import clipped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from restore.options import Options
+    from restore.plan.order import Load
+    from restore.report.events import Watcher
+
+_FOREIGN_KEY_VIOLATION = "23503"
+# The file that a try writes, until it takes the place of the one that it reads.
+_NEW = ".retry"
+
+
+def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Report:
+    """Restore the records of reject files into the tables that they were meant for.
+
+    Args:
+        path: a folder of reject files, or one of them. What is restored is taken out of them.
+        options: where to, and how; ``backup`` and ``rejects`` are not looked at.
+        watch: is told of progress.
+
+    Returns:
+        What became of every record. Where the load itself failed, ``error`` says why.
+
+    Raises:
+        RestoreError: nothing was written: the files, the database or both do not fit.
+    """
+    started = time.monotonic()
+    files = read_reject_files(path)
+    report = Report(backup=str(path), rejects=str(path), native=native.is_used(options.without))
+    with connect_for(options) as conn:
+        try:
+            loads = _match(conn, files, options, report)
+        except psycopg.Error as error:
+            raise LoadError(describe(error)) from error
+        report.tables = [
+            TableReport(table=load.table.name, schema=load.table.schema, file=load.file.path.name)
+            for load in loads
+        ]
+        try:
+            _Retry(conn, loads, options, report.tables, watch).run()
+            flush(conn)
+        except (RestoreError, psycopg.Error) as error:
+            report.error = clipped(describe(error))
+    report.wall_s = time.monotonic() - started
+    report.peak_bytes = peak_bytes()
+    report.next_steps = next_steps(report, options, retry=True)
+    return report
+
+
+def _match(
+    conn: psycopg.Connection, files: dict[Path, RejectLine], options: Options, report: Report
+) -> tuple[Load, ...]:
+    """Find the table of each file, parents first, and see that the role may write there.
+
+    Raises:
+        SchemaError: there is none.
+    """
+    relations = [r for r in read_relations(conn, options.schema) if not r.not_loadable]
+    found: dict[int, Match] = {}
+    for path, line in files.items():
+        named = [r for r in relations if r.name == line.table]
+        schema = options.schema or line.schema
+        meant = [r for r in named if (r.visible if schema is None else r.schema == schema)]
+        if not meant:
+            raise SchemaError(f"no table {line.table} in the database for {path}: see --schema")
+        if meant[0].oid in found:
+            other = found[meant[0].oid].file.path
+            raise SchemaError(f"{path} and {other} are both for table {meant[0].shown}")
+        found[meant[0].oid] = Match(TableFile(path, line.table, None), meant[0])
+    server = read_server(conn)
+    report.target = shown_target(conn, server)
+    report.server = f"PostgreSQL {server.version}"
+    check_rights(conn, server, found, options)
+    be_alone(conn)
+    see_nothing_begun(conn, options)
+    matched = {oid: match.file for oid, match in found.items()}
+    return make_plan(matched, catalog.read_tables(conn, matched)).loads
+
+
+class _Retry:
+    """Tries tables again as long as that helps."""
+
+    def __init__(
+        self,
+        conn: psycopg.Connection,
+        loads: tuple[Load, ...],
+        options: Options,
+        reports: list[TableReport],
+        watch: Watcher,
+    ) -> None:
+        self._watch = watch
+        self._conn = conn
+        merges = options.on_conflict != "reject"
+        self._writes = temporary(conn) if merges else None
+        self._options = replace(options, append=True, clean=False, cascade=False)
+        self._limits = Limits(self._options, lambda: reports)
+        self._loads = dict(zip((load.table.oid for load in loads), loads, strict=True))
+        self._reports = dict(zip(self._loads, reports, strict=True))
+
+    def run(self) -> None:
+        """Try every table, and those again that wait for a parent, until nothing moves.
+
+        Raises:
+            RestoreError: the load stopped; what is undecided is still in the reject files.
+        """
+        waiting = set(self._loads)
+        while waiting:
+            loaded = 0
+            orphans: dict[int, int] = defaultdict(int)
+            for oid, load in self._loads.items():
+                if oid in waiting:
+                    before = self._reports[oid].loaded
+                    orphans[oid] = self._try(load, self._reports[oid])
+                    loaded += self._reports[oid].loaded - before
+            waiting = {oid for oid, count in orphans.items() if count and loaded}
+        for number, (oid, load) in enumerate(self._loads.items(), 1):
+            finish(self._conn, load.table)
+            self._watch(TableDone(number, len(self._loads), self._reports[oid]))
+        self._limits.at_end()
+
+    def _try(self, load: Load, total: TableReport) -> int:
+        """Try one table's rejects; return how many a foreign key still keeps out."""
+        path = load.file.path
+        if not path.exists():
+            return 0
+        started = time.monotonic()
+        report = TableReport(table=total.table, schema=total.schema, file=total.file)
+        new = RejectFile(path.parent, load.table.schema, load.table.name, path.name + _NEW)
+        ladder = self._ladder(load, report, new)
+        entries = entries_of(path)
+        try:
+            with users_search_path(self._conn):
+                for group in entries:
+                    self._try_group(ladder, group, report, new)
+        except BaseException:
+            for group in entries:
+                _keep_lines(new, group)
+            raise
+        finally:
+            new.sync()
+            new.close()
+            _add(total, report)
+            total.wall_s += time.monotonic() - started
+            if not self._is_flushed():  # all records stay in their file
+                new.path.unlink(missing_ok=True)
+            elif new.used:
+                new.path.replace(path)
+            else:
+                path.unlink()
+        return sum(r.count for r in report.reasons if r.sqlstate == _FOREIGN_KEY_VIOLATION)
+
+    def _is_flushed(self) -> bool:
+        """Tell whether the rows are on the server's disk: before that no record leaves its file."""
+        try:
+            flush(self._conn)
+        except psycopg.Error:
+            return False
+        return True
+
+    def _ladder(self, load: Load, report: TableReport, rejects: RejectFile) -> Ladder:
+        options, converter = self._options, Converter(self._options.timezone)
+        return Ladder(
+            self._conn,
+            load.table,
+            destination=destination_for(self._conn, load.table, options, self._writes),
+            converter=converter,
+            shapes=Shapes(load.table, converter),
+            options=options,
+            rejects=rejects,
+            report=report,
+            limits=self._limits,
+            log=Unlogged(self._conn, load.table.oid, self._writes),
+        )
+
+    def _try_group(
+        self, ladder: Ladder, group: list[Entry], report: TableReport, new: RejectFile
+    ) -> None:
+        before = report.decided
+        try:
+            for found in batches_of(group):
+                if isinstance(found, Damage):
+                    ladder.damage(found)
+                else:
+                    ladder.load(found)
+        except BaseException:
+            _keep_lines(new, group[report.decided - before :])
+            raise
+
+
+def _keep_lines(file: RejectFile, entries: list[Entry]) -> None:
+    for entry in entries:
+        file.write_line(entry.line)
+
+
+def _add(total: TableReport, tried: TableReport) -> None:
+    """Add one try's counts to a table's: what was refused before and went in now is loaded."""
+    if not total.read:
+        total.read = tried.read
+    total.loaded += tried.loaded
+    total.levels = Levels(
+        **{
+            name: getattr(total.levels, name) + getattr(tried.levels, name)
+            for name in Levels.__struct_fields__
+        }
+    )
+    total.skipped += tried.skipped
+    total.replaced += tried.replaced
+    total.rejected = tried.rejected
+    total.duplicates = tried.duplicates - tried.skipped + total.skipped
+    total.reasons = tried.reasons
+    total.unknown_fields |= tried.unknown_fields
+    total.other_unknown_fields = max(total.other_unknown_fields, tried.other_unknown_fields)
+    total.warnings = sorted({*total.warnings, *tried.warnings})

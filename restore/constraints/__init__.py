@@ -1,0 +1,1 @@
+"""Constraints and indexes: dropped, recreated, and the rows that break them."""

@@ -1,0 +1,215 @@
+"""What a table needs when its rows are in: indexes, sequences, statistics.
+
+That is the server's work, so it goes on in sessions of their own while other tables are loaded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+import psycopg
+from psycopg import sql
+
+from restore.constraints.recreate import make_again
+from restore.journal.dropped import INDEXES, noted
+from restore.target.connection import users_search_path
+from restore.target.pool import Sessions, grant_workers
+from restore.target.sequences import set_sequences
+from restore.target.sqlstate import is_lost
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from types import TracebackType
+
+    from restore.constraints.duplicates import Outcome
+    from restore.journal.dropped import Aside
+    from restore.options import Options
+    from restore.target.catalog import Table
+
+Isolate = Callable[["psycopg.Connection", Callable[[], None]], "Outcome"]
+"""Takes duplicates out of a table, on this connection; the second argument builds its keys."""
+Note = Callable[["psycopg.Connection"], None]
+
+_NOT_COMPARED = frozenset({"json", "jsonb", "bytea", "xml"})
+# A column takes 10 ms: with 1,590 of them, ANALYZE took four times as long as the load.
+_MOST_ANALYZED = 100
+_KEY_COLUMNS = """
+    SELECT attname FROM pg_attribute WHERE attrelid = %s AND (
+        attnum = ANY (SELECT unnest(indkey) FROM pg_index WHERE indrelid = attrelid)
+        OR attnum = ANY (SELECT unnest(conkey) FROM pg_constraint
+                         WHERE conrelid = attrelid AND contype = 'f'))
+"""
+
+
+class Finisher:
+    """Finishes tables in the background, with as many sessions as there are jobs.
+
+    The keys and unique indexes of a table are built by one session, one after the other; its other
+    indexes by whichever sessions are free.
+
+    Args:
+        options: the target, how its sessions are set up, and how many there may be.
+        own: the session that loads; it finishes tables itself if no other can be had.
+    """
+
+    def __init__(self, options: Options, own: psycopg.Connection) -> None:
+        self._jobs = options.processes
+        self._sessions = Sessions(options, options.processes, own)
+        self._loading = True
+        self._building = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._sessions.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._sessions.__exit__(kind, error, trace)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Why tables are finished one after the other, if they are."""
+        return [self._sessions.warning] if self._sessions.warning else []
+
+    def catch_up(self) -> None:
+        """Finish tables on the session that loads, which is idle, if there is no other."""
+        self._sessions.catch_up()
+
+    def loads_are_done(self) -> None:
+        """Note that the processors are free: an index that is built alone may have all of them."""
+        self._loading = False
+
+    def submit(
+        self,
+        table: Table,
+        isolate: Isolate | None = None,
+        *,
+        suspect: bool = False,
+        before: Note = lambda _: None,
+        after: Note = lambda _: None,
+    ) -> Future[list[str]]:
+        """Have a table finished.
+
+        Args:
+            table: the table, loaded.
+            isolate: takes duplicates out of it.
+            suspect: there may well be some: they are looked for before a key is built in vain.
+            before: takes note that it is loaded.
+            after: takes note that it is finished.
+
+        Returns:
+            A future: warnings. It raises psycopg.Error where the server refuses, UniqueViolation
+            where duplicates have to be told in another way. With a data error, a row does not fit
+            an index; that one, and maybe others of the table's, are still aside.
+        """
+
+        def work(conn: psycopg.Connection) -> list[str]:
+            before(conn)
+            warnings = self._finish(table, isolate, suspect, conn)
+            after(conn)
+            return warnings
+
+        return self._sessions.submit(work)
+
+    def _finish(
+        self,
+        table: Table,
+        isolate: Isolate | None,
+        suspect: bool,  # noqa: FBT001 - a thread's call
+        conn: psycopg.Connection,
+    ) -> list[str]:
+        unique = {index.name for index in table.indexes if index.unique is not None}
+
+        def build_unique() -> None:
+            asides = noted(conn, *INDEXES, table=table)
+            self._build(deque(aside for aside in asides if aside.name in unique), conn)
+
+        found = isolate(conn, build_unique) if isolate and suspect and unique else "kept"
+        if found == "kept":
+            try:
+                build_unique()
+            except psycopg.errors.UniqueViolation:
+                if isolate is None or suspect or isolate(conn, build_unique) != "done":
+                    raise
+        elif found == "lost":
+            raise psycopg.errors.UniqueViolation("duplicates that are not found in the file")
+        self._build_others(table, conn)
+        return finish(conn, table)
+
+    def _build_others(self, table: Table, conn: psycopg.Connection) -> None:
+        """Build the indexes that are left, with whoever is free."""
+        others = deque(noted(conn, *INDEXES, table=table))
+        helpers = [
+            self._sessions.assist(partial(self._build, others)) for _ in range(len(others) - 1)
+        ]
+        try:
+            self._build(others, conn)
+        finally:
+            # Those that have not begun find nothing to do; none goes on after the table is done.
+            errors = [each.exception() for each in helpers if not each.cancel()]
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def _build(self, asides: deque[Aside], conn: psycopg.Connection) -> None:
+        """Build indexes until none is left to take; others may take of them too."""
+        while asides:
+            try:
+                aside = asides.popleft()
+            except IndexError:
+                return
+            with self._lock:
+                self._building += 1
+                alone = not self._loading and self._building == 1
+            try:
+                grant_workers(conn, self._jobs if alone else 0, 1)
+                make_again(conn, [aside])
+            finally:
+                with self._lock:
+                    self._building -= 1
+
+
+def finish(conn: psycopg.Connection, table: Table) -> list[str]:
+    """Set a table's sequences and gather its statistics, once its indexes are all in place.
+
+    Returns:
+        Warnings: sequences that cannot go on after the table's values.
+
+    Raises:
+        psycopg.Error: the server refused.
+    """
+    warnings = set_sequences(conn, table)
+    statement = _analyze_statement(conn, table)
+    try:
+        with conn.transaction(), users_search_path(conn):
+            conn.execute(statement)
+    except psycopg.Error as error:
+        if is_lost(error):
+            raise
+        # An expression that statistics are kept of may not bear some row.
+        why = " ".join((error.diag.message_primary or str(error)).split())
+        warnings.append(f"no statistics were gathered ({why}): ANALYZE the table yourself")
+    return warnings
+
+
+def _analyze_statement(conn: psycopg.Connection, table: Table) -> sql.Composed:
+    """Return an ANALYZE of the columns that queries compare.
+
+    Documents and bytes cost the most to sort and are hardly ever compared whole. Since this is no
+    ANALYZE of the whole table, autovacuum will still do that in its own time.
+    """
+    names = [column.name for column in table.columns if column.type.name not in _NOT_COMPARED]
+    if len(names) > _MOST_ANALYZED:
+        keys = {name for (name,) in conn.execute(_KEY_COLUMNS, [table.oid])}.intersection(names)
+        names = sorted(names, key=lambda name: name not in keys)[: max(_MOST_ANALYZED, len(keys))]
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    return sql.SQL("ANALYZE {} ({})" if names else "ANALYZE {}").format(table.identifier, columns)

@@ -1,0 +1,200 @@
+"""What was put aside comes back: indexes and unique keys, foreign keys, triggers.
+
+Each step is a transaction that strikes its note as well, or that may be done once more: whatever
+ends the process, what is left can be brought back by the notes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from restore.errors import LoadError
+from restore.journal.dropped import INDEXES, noted, strike
+from restore.target.pool import Sessions, grant_memory
+from restore.target.portions import portions
+from restore.target.sqlstate import LOCKED, retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restore.journal.dropped import Aside
+    from restore.options import Options
+    from restore.target.catalog import Table
+
+_TABLE = "SELECT to_regclass(%s) IS NOT NULL"
+_IS_THERE = {
+    "index": "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(%(table)s)"
+    " AND indexrelid = to_regclass(%(relation)s))",
+    "foreign key": "SELECT EXISTS (SELECT FROM pg_constraint"
+    " WHERE contype = 'f' AND conrelid = to_regclass(%(table)s) AND conname = %(name)s)",
+    "trigger": "SELECT false",  # to enable one twice does no harm
+}
+_IS_THERE["key"] = _IS_THERE["index"]
+_SIZE = "SELECT COALESCE(pg_relation_size(to_regclass(%s)), 0)"
+
+
+def bring_indexes_back(conn: psycopg.Connection, table: Table | None = None) -> None:
+    """Build every index again that the journal notes, each in a transaction of its own.
+
+    Those of one table come in the order in which they were first made: in that order PostgreSQL
+    checks a row, so that what it says of one that violates several does not change.
+
+    Args:
+        conn: a connection to the target.
+        table: the table whose indexes are meant; None: all.
+
+    Raises:
+        psycopg.Error: an index could not be built; it is still aside, and so are those after it.
+    """
+    for index in noted(conn, *INDEXES, table=table):
+        make_again(conn, [index])
+
+
+def bring_triggers_back(conn: psycopg.Connection) -> None:
+    """Enable all triggers again that the journal notes, as they were.
+
+    Raises:
+        psycopg.Error: some are not enabled, and still aside.
+    """
+    for portion in portions(noted(conn, "trigger")):
+        make_again(conn, portion)
+
+
+def bring_keys_back(conn: psycopg.Connection, options: Options) -> None:
+    """Add all foreign keys again that the journal notes, and validate them side by side.
+
+    Their notes are struck when all of them hold. Until then they can be dropped again, or be
+    validated by whoever finds the notes.
+
+    Args:
+        conn: a connection to the target.
+        options: the target, and how many sessions may work.
+
+    Raises:
+        psycopg.errors.ForeignKeyViolation: there are orphans; all keys are aside again, so that
+            none of them acts when rows are taken out.
+        psycopg.Error: something else was in the way; some keys may hold, and all are noted.
+    """
+    keys = noted(conn, "foreign key")
+    if not keys:
+        return
+    try:
+        for portion in portions(keys):
+            retrying(partial(_add, conn, portion), states=LOCKED)
+        _validate(conn, [key for key in keys if key.check is not None], options)
+    except psycopg.errors.ForeignKeyViolation:
+        for portion in portions(keys):
+            retrying(partial(_drop_again, conn, portion), states=LOCKED)
+        raise
+    with conn.transaction():
+        strike(conn, keys)
+
+
+def bring_back(conn: psycopg.Connection, options: Options) -> None:
+    """Make all again that the journal notes. Foreign keys: all or none.
+
+    Triggers come last, so that they do not fire for rows that foreign keys take out. A lock that is
+    not to be had is waited for again and again, within bounds.
+
+    Args:
+        conn: a connection to the target.
+        options: the target, and how many sessions may work.
+
+    Raises:
+        psycopg.errors.ForeignKeyViolation: there are orphans; all foreign keys are still aside.
+        LoadError: something could not be made again for another reason; it is still aside.
+    """
+    try:
+        bring_indexes_back(conn)
+        bring_keys_back(conn, options)
+        bring_triggers_back(conn)
+    except psycopg.errors.ForeignKeyViolation:
+        raise
+    except psycopg.Error as error:
+        raise LoadError(str(error.diag.message_primary or error)) from error
+
+
+def make_again(conn: psycopg.Connection, asides: Sequence[Aside]) -> None:
+    """Make things again and strike their notes, in one transaction.
+
+    Where the table is gone since, or somebody has made one again, only the note goes.
+
+    Raises:
+        psycopg.Error: none of them is made; they are still aside.
+    """
+
+    def make() -> None:
+        with conn.transaction():
+            for aside in asides:
+                _make(conn, aside)
+            strike(conn, asides)
+
+    retrying(make, states=LOCKED)
+
+
+def _make(conn: psycopg.Connection, aside: Aside) -> None:
+    table = aside.identifier.as_string(conn)
+    if conn.execute(_TABLE, [table]).fetchone() != (True,):
+        return
+    relation = sql.Identifier(aside.schema, aside.name).as_string(conn)
+    names = {"table": table, "relation": relation, "name": aside.name}
+    if conn.execute(_IS_THERE[aside.kind], names).fetchone() == (True,):
+        return
+    for statement in aside.statements:
+        conn.execute(sql.SQL(statement))
+
+
+def _add(conn: psycopg.Connection, keys: Sequence[Aside]) -> None:
+    """Add foreign keys, all or none; what is there already stays."""
+    with conn.transaction():
+        for key in keys:
+            _make(conn, key)
+
+
+def _drop_again(conn: psycopg.Connection, keys: Sequence[Aside]) -> None:
+    with conn.transaction():
+        for key in keys:
+            conn.execute(
+                sql.SQL("ALTER TABLE IF EXISTS {} DROP CONSTRAINT IF EXISTS {}").format(
+                    key.identifier, sql.Identifier(key.name)
+                )
+            )
+
+
+def _validate(conn: psycopg.Connection, keys: Sequence[Aside], options: Options) -> None:
+    """Validate foreign keys: those of one table after one another, which their lock asks for.
+
+    Raises:
+        psycopg.Error: the first that was met; others may be valid, or not yet.
+    """
+    tables: dict[str, list[Aside]] = defaultdict(list)
+    for key in keys:
+        tables[key.identifier.as_string(conn)].append(key)
+    sizes = {name: conn.execute(_SIZE, [name]).fetchall()[0][0] for name in tables}
+    # The largest first, so that little is left to wait for at the end.
+    work = [tables[name] for name in sorted(sizes, key=lambda name: -sizes[name])]
+    sessions = min(options.processes, len(work))
+    if sessions <= 1:
+        grant_memory(conn, 1)
+        for group in work:
+            _validate_table(group, conn)
+        return
+    with Sessions(options, sessions, conn) as open_sessions:
+        futures = [open_sessions.submit(partial(_validate_table, group)) for group in work]
+        open_sessions.catch_up()
+        for future in futures:
+            future.result()
+
+
+def _validate_table(keys: Sequence[Aside], conn: psycopg.Connection) -> None:
+    table = keys[0].identifier.as_string(conn)
+    if conn.execute(_TABLE, [table]).fetchone() != (True,):
+        return
+    for key in keys:
+        if key.check is not None:
+            retrying(partial(conn.execute, sql.SQL(key.check)), states=LOCKED)

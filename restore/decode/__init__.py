@@ -1,0 +1,1 @@
+"""JSON records to rows, in Python and in C."""

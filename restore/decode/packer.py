@@ -1,0 +1,216 @@
+"""What is done in C (``native/``), where it is built: packing records, and finding them by keys.
+
+Packing takes the usual forms of values of the types that it knows, and gives the rows that
+decoding, packing and psycopg would. What it declines goes their way. Finding leaves out what is
+surely not looked for; the others are looked at as ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from restore.decode.datetimes import kept_digits
+from restore.decode.rows import Packed
+from restore.decode.scalars import numeric_precision, numeric_scale, text_limit
+from restore.decode.types import is_wide
+
+try:
+    from restore.decode._native import Finder, Packer
+except ImportError:  # there was no compiler
+    Finder = Packer = None  # type: ignore[assignment,misc]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from restore.decode._native import Field, KeyField
+    from restore.decode.convert import Converter
+    from restore.decode.types import Shape
+    from restore.options import Technique
+    from restore.target.catalog import Column
+
+IS_BUILT = Packer is not None
+# Without any of these, rows are not what is packed here.
+_NEEDS = frozenset({"native", "typed", "copy", "binary"})
+
+_KINDS = {
+    **{name: name for name in ("bool", "bytea", "date", "float4", "float8", "int2", "int4")},
+    **{name: name for name in ("int8", "json", "jsonb", "numeric", "text", "time", "timestamp")},
+    **{name: name for name in ("timestamptz", "uuid")},
+    **dict.fromkeys(("bpchar", "citext", "varchar"), "text"),
+}
+MOST_IGNORED = 64  # the bits of a mask
+_NONE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """A batch that was packed: what is in which of its records, by their places.
+
+    ``rows`` are those of all records; of those that were ``declined`` they hold nothing.
+    ``hopeless`` are those of them for which a COPY would be refused. ``spans`` says where each
+    record starts and ends in ``data``.
+    """
+
+    data: bytes
+    rows: Packed
+    count: int
+    spans: Sequence[int]
+    declined: Sequence[int]
+    hopeless: frozenset[int]
+
+    def __getitem__(self, place: int) -> bytes:
+        """Return a record's bytes."""
+        return self.data[self.spans[2 * place] : self.spans[2 * place + 1]]
+
+    def chosen(self, places: Sequence[int]) -> Packing:
+        """Return what is left without the records at other places, which have no rows."""
+        numbers = {place: number for number, place in enumerate(places)}
+        return Packing(
+            self.data,
+            self.rows.chosen(places),
+            len(places),
+            [self.spans[2 * place + end] for place in places for end in (0, 1)],
+            [numbers[place] for place in self.declined if place in numbers],
+            frozenset(numbers[place] for place in self.hopeless if place in numbers),
+        )
+
+
+class Native:
+    """Packs records of one shape.
+
+    Args:
+        packer: what does it.
+    """
+
+    def __init__(self, packer: Packer) -> None:
+        self._pack = packer.pack
+
+    def pack(self, data: bytes) -> Packing | None:
+        """Pack the records of a JSON array; None: msgspec decides what it is."""
+        found = self._pack(data)
+        if found is None:
+            return None
+        rows, *numbers = found
+        ends, spans, declined, hopeless, ignored, unknown = (
+            memoryview(n).cast("Q") for n in numbers
+        )
+        names = _names(data, iter(unknown)) if unknown else {}
+        packed = Packed(rows, ends, ignored, names)
+        return Packing(data, packed, len(ends), spans, declined, frozenset(hopeless))
+
+
+def _names(data: bytes, found: Iterator[int]) -> dict[int, dict[str, None]]:
+    """Return the names of unknown fields, each once, by their record's place."""
+    names: dict[int, dict[str, None]] = {}
+    for place, start, end in zip(found, found, found, strict=True):
+        names.setdefault(place, {})[data[start:end].decode()] = None
+    return names
+
+
+def is_used(without: frozenset[Technique]) -> bool:
+    """Tell whether records are packed, where these techniques are left out."""
+    return IS_BUILT and _NEEDS.isdisjoint(without)
+
+
+def native_of(
+    used: Sequence[Column],
+    shape: Shape,
+    ignored: Sequence[str],
+    converter: Converter,
+    *,
+    fills: Sequence[bytes | None],
+    others: Sequence[str],
+) -> Native | None:
+    """Return what packs records of a shape; None: it is not built, or does not know some type.
+
+    Args:
+        used: the columns, in the order of the COPY.
+        shape: the records' shape.
+        ignored: fields that are left out; others too, which takes longer.
+        converter: converts what is wide.
+        fills: for each of the columns what is put where the field is absent, if anything.
+        others: columns that records of this shape do not name.
+    """
+    fields = [
+        _field(column, converter, fill, wide=is_wide(column, shape))
+        for column, fill in zip(used, fills, strict=True)
+    ]
+    if Packer is None or None in fields:
+        return None
+    fields += [
+        (name.encode(), None, False, declined, None, False, _NONE, _NONE, ())
+        for names, declined in ((ignored[:MOST_IGNORED], False), (others, True))
+        for name in names
+    ]
+    return Native(Packer(tuple(field for field in fields if field is not None)))
+
+
+def _field(column: Column, converter: Converter, fill: bytes | None, *, wide: bool) -> Field | None:
+    """Describe a column to the packer; None: it does not know its type."""
+    type_, limit, digits = column.type, _NONE, _NONE
+    labels = tuple(label.encode() for label in type_.labels or ())
+    kind = _KINDS.get(type_.name)
+    if type_.element is not None:
+        text = type_.element.name == "text" and column.typmod < 0 and not wide
+        kind = "text[]" if text else None
+    elif type_.is_enum:
+        kind = "enum" if labels else None
+    elif kind == "numeric":
+        scale, precision = numeric_scale(column), numeric_precision(column)
+        if scale is not None and precision is not None:
+            limit, digits = scale, precision - scale
+            kind = kind if scale >= 0 and digits >= 0 else None
+    elif kind == "text":
+        limit = _NONE if (most := text_limit(column)) is None else most
+    elif kind in {"time", "timestamp", "timestamptz"}:
+        limit = kept_digits(column)
+    elif kind == "date":
+        wide = wide and converter.is_utc  # elsewhere, midnight may be that of another day
+    if kind is None:
+        return None
+    required = column.not_null or column.has_default
+    return column.name.encode(), kind, column.not_null, required, fill, wide, limit, digits, labels
+
+
+class Candidate(NamedTuple):
+    """A record that may have a wanted key: its place in a batch, its start and end in the data."""
+
+    place: int
+    start: int
+    end: int
+
+
+class Candidates:
+    """The records of a batch that may have a wanted key; ``len`` is how many the batch has."""
+
+    __slots__ = ("_count", "_found")
+
+    def __init__(self, count: int, found: bytes) -> None:
+        self._count = count
+        self._found = memoryview(found).cast("Q")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Candidate]:
+        numbers = iter(self._found)
+        return map(Candidate, numbers, numbers, numbers)
+
+
+def finder_of(
+    fields: Sequence[KeyField], keys: Iterable[tuple[int, ...]]
+) -> Callable[[bytes], Candidates | None]:
+    """Return what finds candidates in a JSON array, or None where it is none of records.
+
+    Args:
+        fields: those that the keys have.
+        keys: the places of each key's fields.
+    """
+    find = Finder(tuple(fields), tuple(keys)).find
+
+    def found(data: bytes) -> Candidates | None:
+        candidates = find(data)
+        return None if candidates is None else Candidates(*candidates)
+
+    return found

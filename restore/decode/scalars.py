@@ -1,0 +1,275 @@
+"""Numbers, texts and bytes: how they are written in JSON, and what a column keeps of them."""
+
+from __future__ import annotations
+
+import binascii
+import decimal
+import math
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restore.errors import LossError, NotTypedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restore.target.catalog import Column
+
+INTEGER_BITS = {"int2": 16, "int4": 32, "int8": 64}
+TEXTS = frozenset({"text", "varchar", "bpchar", "citext", "name", "char"})
+NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?\s*", re.ASCII)
+# PostgreSQL's numeric holds so many digits before the decimal point; more would only fill memory.
+# Source: "Numeric Types" in its documentation.
+MOST_DIGITS = 131_072
+
+_SPECIAL_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
+_BOOLEANS = {b"true": True, b"false": False, b"1": True, b"0": False}
+# A type's modifier counts the four bytes of a value's header: VARHDRSZ in PostgreSQL's c.h.
+_HEADER_BYTES = 4
+_NAME_BYTES = 63
+# From half of the last step on, a float4 rounds up to infinity; up to half of the first, to zero.
+_FLOAT4_OVERFLOW, _FLOAT4_UNDERFLOW = 2.0**128 - 2.0**103, 2.0**-150
+_SHOWN = 60
+_EXPECTED_BYTES = "expected base64, hex or a buffer"
+# PostgreSQL's encode breaks lines by LF, MIME by CR and LF, and some tools indent them.
+_NO_LINE_BREAKS = str.maketrans("", "", "\r\n\t ")
+_OF_BASE64URL = str.maketrans("-_", "+/")
+_exact = decimal.Context(
+    prec=decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[decimal.Inexact]
+)
+
+
+def shown(text: str) -> str:
+    """Return a value, quoted and shortened, for a message."""
+    text = text.strip()
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+
+
+def string(raw: bytes) -> str:
+    """Return what a JSON string says."""
+    return msgspec.json.decode(raw, type=str)
+
+
+def scalar(raw: bytes) -> str:
+    """Return the text of a string, or of a number or a boolean as it is written."""
+    return string(raw) if raw[:1] == b'"' else raw.decode()
+
+
+def boolean(_: Column, raw: bytes) -> bool:
+    """Return a boolean, also from 1 and 0.
+
+    Raises:
+        NotTypedError: it is neither.
+    """
+    try:
+        return _BOOLEANS[raw]
+    except KeyError as error:
+        raise NotTypedError("neither true nor false") from error
+
+
+def integer(column: Column, raw: bytes) -> int:
+    """Return an integer, also from ``"12"`` and from ``12.0``.
+
+    Raises:
+        NotTypedError: it is no decimal number.
+        LossError: it is not whole, or out of the type's range.
+    """
+    text = scalar(raw)
+    if not NUMBER.fullmatch(text):
+        raise NotTypedError("not a decimal number")
+    number = _bounded(text)
+    if number != number.to_integral_value():
+        raise LossError(f"{shown(text)} is no integer, and rounding it would lose something")
+    value, bits = int(number), INTEGER_BITS[column.type.name]
+    if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
+        raise LossError(f"{shown(text)} is out of range for type {column.type.name}")
+    return value
+
+
+def _bounded(text: str) -> decimal.Decimal:
+    number = decimal.Decimal(text.strip())
+    if number and abs(number.adjusted()) > MOST_DIGITS:
+        raise LossError(f"{shown(text)} has more digits than PostgreSQL keeps")
+    return number
+
+
+def floating(column: Column, raw: bytes) -> float:
+    """Return the nearest float, which is what such a column is for.
+
+    Raises:
+        NotTypedError: it is no decimal number.
+        LossError: nothing near it is a number of the type, or only zero.
+    """
+    text = scalar(raw)
+    if text in _SPECIAL_NUMBERS:
+        return float(text)
+    if not NUMBER.fullmatch(text):
+        raise NotTypedError("not a decimal number")
+    value, single = float(text), column.type.name == "float4"
+    if math.isinf(value) or (single and abs(value) >= _FLOAT4_OVERFLOW):
+        raise LossError(f"{shown(text)} is out of range for type {column.type.name}")
+    if abs(value) <= (_FLOAT4_UNDERFLOW if single else 0.0) and decimal.Decimal(text.strip()):
+        raise LossError(f"{shown(text)} is too small for type {column.type.name}")
+    return value
+
+
+def numeric(column: Column, raw: bytes) -> decimal.Decimal:
+    """Return an exact number.
+
+    Raises:
+        NotTypedError: it is no decimal number.
+        LossError: the column would round it, or has no room for it.
+    """
+    text = scalar(raw)
+    if text in _SPECIAL_NUMBERS:
+        return decimal.Decimal(text)
+    if not NUMBER.fullmatch(text):
+        raise NotTypedError("not a decimal number")
+    number = _bounded(text)
+    scale = numeric_scale(column)
+    if scale is not None:
+        scale_check(scale, column.name)(number)
+    return number
+
+
+def scale_check(scale: int, name: str) -> Callable[[decimal.Decimal], None]:
+    """Return what refuses a number with more decimal places than a column keeps.
+
+    It is called for every number of a table, so nothing is done in it that can be done before. It
+    raises LossError if the number has such places and they are not zeros.
+    """
+    last_place = decimal.Decimal((0, (1,), -scale))
+    quantize = _exact.quantize
+
+    def check(number: decimal.Decimal) -> None:
+        try:
+            quantize(number, last_place)
+        except decimal.Inexact as error:
+            places = f"more than the {scale} decimal places of column {name}"
+            raise LossError(f"{shown(str(number))} has {places}") from error
+
+    return check
+
+
+def numeric_scale(column: Column) -> int | None:
+    """Return a numeric column's scale, which may be negative; None: it keeps all digits.
+
+    Source: numeric_typmod_scale in PostgreSQL's utils/adt/numeric.c: 11 bits, signed since 15.
+    """
+    if column.type.name != "numeric" or column.typmod < _HEADER_BYTES:
+        return None
+    return (((column.typmod - _HEADER_BYTES) & 0x7FF) ^ 1024) - 1024
+
+
+def numeric_precision(column: Column) -> int | None:
+    """Return how many digits a numeric column keeps; None: all.
+
+    Source: numeric_typmod_precision in PostgreSQL's utils/adt/numeric.c.
+    """
+    if column.type.name != "numeric" or column.typmod < _HEADER_BYTES:
+        return None
+    return (column.typmod - _HEADER_BYTES) >> 16 & 0xFFFF
+
+
+def text_limit(column: Column) -> int | None:
+    """Return how many characters a varchar or char column holds; None: any number."""
+    if column.type.name not in {"varchar", "bpchar"} or column.typmod < _HEADER_BYTES:
+        return None
+    return column.typmod - _HEADER_BYTES
+
+
+def text(column: Column, raw: bytes) -> str:
+    """Return a text, also from a number or a boolean, as it is written.
+
+    Raises:
+        LossError: it is a document, or the column would cut it off.
+    """
+    if raw[:1] in (b"{", b"["):
+        raise no_document(column)
+    value, kind = scalar(raw), column.type.name
+    limit = text_limit(column)
+    # PostgreSQL cuts surplus blanks off in silence. In a char(n) they mean nothing.
+    if kind == "varchar" and limit is not None and len(value) > limit:
+        raise LossError(f"{len(value):,} characters: column {column.name} holds {limit:,}")
+    if kind == "name" and len(value.encode()) > _NAME_BYTES:
+        raise LossError(f"column {column.name} of type name holds {_NAME_BYTES} bytes")
+    if kind == "char" and len(value.encode()) > 1:
+        raise LossError(f'column {column.name} of type "char" holds one byte')
+    return value
+
+
+# A hyphen may stand after each group of four digits: PostgreSQL's uuid.c.
+_UUID = re.compile(r"(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}")
+
+
+def identifier(_: Column, raw: bytes) -> uuid.UUID:
+    """Return a UUID, in any form that PostgreSQL takes: Python takes some that are none.
+
+    Raises:
+        NotTypedError: it is none.
+    """
+    try:
+        text = string(raw)
+    except msgspec.DecodeError as error:
+        raise NotTypedError("no UUID") from error
+    if _UUID.fullmatch(text.removeprefix("{").removesuffix("}")) is None:
+        raise NotTypedError("no UUID")
+    if text.startswith("{") != text.endswith("}"):
+        raise NotTypedError("no UUID")
+    return uuid.UUID(text)
+
+
+def no_document(column: Column) -> LossError:
+    """Return the error of a JSON object or array in a column that takes none."""
+    return LossError(
+        f"a JSON document does not fit column {column.name} of type {column.type.name}"
+    )
+
+
+def bytes_from_json(_: Column, raw: bytes) -> bytes | None:
+    r"""Return the bytes that a JSON value stands for; None for ``null``.
+
+    Base64, PostgreSQL's hex (``"\\x48"``), an array of numbers, and the two forms in which
+    JavaScript writes a buffer: ``{"type":"Buffer","data":[72]}`` and ``{"0":72}``.
+
+    Raises:
+        LossError: it is none of these.
+    """
+    try:
+        if raw[:1] == b'"' and b"\\" not in raw:
+            return _base64(raw[1:-1].decode())
+        match msgspec.json.decode(raw):
+            case str(value) if value.startswith("\\x"):
+                return bytes.fromhex(value[2:])
+            case str(value):
+                return _base64(value)
+            case {"type": "Buffer", "data": list(numbers)} | list(numbers):
+                return bytes(numbers)
+            case dict(items) if list(items) == [str(n) for n in range(len(items))]:
+                return bytes(items.values())
+    except (ValueError, TypeError, RecursionError) as error:
+        raise LossError(f"these are no bytes ({error}): {_EXPECTED_BYTES}") from error
+    raise LossError(f"these are no bytes: {_EXPECTED_BYTES}")
+
+
+def _base64(text: str) -> bytes:
+    """Decode base64 or base64url, with or without line breaks and padding.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    digits = text.translate(_NO_LINE_BREAKS)
+    if "-" in digits or "_" in digits:
+        if "+" in digits or "/" in digits:
+            raise ValueError("the digits of base64 and of base64url are mixed")
+        digits = digits.translate(_OF_BASE64URL)
+    is_padded = digits.endswith("=")
+    padded = digits if is_padded else digits + "=" * (-len(digits) % 4)
+    decoded = binascii.a2b_base64(padded, strict_mode=True)
+    # A word that is no base64 may look as if only its padding were missing.
+    if not is_padded and binascii.b2a_base64(decoded, newline=False).decode() != padded:
+        raise ValueError("bits are left over")
+    return decoded

@@ -1,0 +1,1 @@
+"""Progress and dropped objects, kept in schema ``restore_journal``."""

@@ -1,0 +1,134 @@
+"""What is aside is written down in the database, in the same transaction that drops it.
+
+The notes are in schema ``restore_journal``, beside those of how far the restore is (``journal``).
+They hold all that it takes, so that a crash at any point leaves nothing that cannot be repaired.
+What is in them is executed with the role's rights: ``trust`` says when.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+import psycopg
+from psycopg import sql
+
+from restore.journal.trust import check_trusted, keep_private, writer_of_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from restore.target.catalog import Table
+
+# Where they are, and what rows are taken out is kept in for a moment.
+JOURNAL = "restore_journal"
+_MAKE_JOURNAL = """
+    CREATE SCHEMA IF NOT EXISTS restore_journal;
+    CREATE TABLE IF NOT EXISTS restore_journal.aside (
+        kind text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL,
+        name text NOT NULL, place bigint NOT NULL, statements text[] NOT NULL, check_statement text,
+        PRIMARY KEY (kind, schema_name, table_name, name)
+    )
+"""
+_JOURNAL = "SELECT to_regclass('restore_journal.aside') IS NOT NULL"
+_NOTE = """
+    INSERT INTO restore_journal.aside VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+_NOTED = """
+    SELECT kind, schema_name, table_name, name, place, statements, check_statement
+    FROM restore_journal.aside
+    WHERE kind = ANY(%s)
+    ORDER BY schema_name, table_name, place, name
+"""
+# By the primary key: as many tables ask as have notes.
+_NOTED_OF_TABLE = """
+    SELECT kind, schema_name, table_name, name, place, statements, check_statement
+    FROM restore_journal.aside
+    WHERE kind = ANY(%s) AND schema_name = %s AND table_name = %s
+    ORDER BY place, name
+"""
+_STRIKE = """
+    DELETE FROM restore_journal.aside
+    WHERE (kind, schema_name, table_name, name) = (%s, %s, %s, %s)
+"""
+
+Kind = Literal["index", "key", "foreign key", "trigger"]
+"""``key``: the index of a primary key or of a unique constraint."""
+INDEXES: tuple[Kind, ...] = ("index", "key")
+
+
+class Aside(NamedTuple):
+    """Something that is put aside, as the journal notes it: what it is, and how to make it again.
+
+    The statements are PostgreSQL's own (``pg_get_indexdef``, ``pg_get_constraintdef``) and quoted
+    names; nothing of a backup goes into them.
+
+    Attributes:
+        place: those of one table come back in this order.
+        statements: make it again, in one transaction.
+        check: what is to be done later where it takes long: a foreign key's validation.
+    """
+
+    kind: Kind
+    schema: str
+    table: str
+    name: str
+    place: int
+    statements: list[str]
+    check: str | None = None
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The qualified name of its table, for use in SQL."""
+        return sql.Identifier(self.schema, self.table)
+
+    @property
+    def shown(self) -> str:
+        """What it is, in words."""
+        return f"{self.kind} {self.name} of {self.table}"
+
+
+def note(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
+    """Note what is put aside in this transaction.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: the role may not make the journal's schema, or another
+            role may write to every table.
+        LoadError: another role may write to the journal.
+    """
+    check_trusted(conn)
+    writer = writer_of_all(conn)
+    if writer is not None:
+        raise psycopg.errors.InsufficientPrivilege(f"role {writer} may write to every table")
+    conn.execute(_MAKE_JOURNAL)
+    keep_private(conn)
+    check_trusted(conn)
+    for aside in asides:
+        conn.execute(_NOTE, aside)
+
+
+def noted(conn: psycopg.Connection, *kinds: Kind, table: Table | None = None) -> list[Aside]:
+    """Return what the journal says is aside; nothing where there is no journal.
+
+    Args:
+        conn: a connection to the target.
+        kinds: what of it; none: all.
+        table: the table that it belongs to; None: any.
+
+    Raises:
+        LoadError: another role may write to the journal.
+    """
+    check_trusted(conn)
+    if conn.execute(_JOURNAL).fetchone() != (True,):
+        return []
+    wanted = list(kinds or get_args(Kind))
+    if table is None:
+        rows = conn.execute(_NOTED, [wanted]).fetchall()
+    else:
+        rows = conn.execute(_NOTED_OF_TABLE, [wanted, table.schema, table.name]).fetchall()
+    return [Aside(*row) for row in rows]
+
+
+def strike(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
+    """Strike the notes of what is back."""
+    for aside in asides:
+        conn.execute(_STRIKE, aside[:4])

@@ -1,0 +1,271 @@
+"""How far a restore is, noted in the target database by the transactions that bring its rows in.
+
+Whatever ends a restore, the journal says of every record before a place in its file that it is in
+its table or among the rejects: the note of it is committed with the row, or not at all. So another
+process can go on from there. The journal is in schema ``restore_journal``, beside the notes of what
+is aside, and goes when all is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from restore.journal.trust import check_trusted, keep_private, writer_of_all
+from restore.report.model import TableReport
+from restore.source.records import RawRecord
+from restore.target.catalog import Table
+from restore.target.own_rows import MAKE
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Sequence
+
+    import psycopg
+
+    from restore.plan.order import Load
+    from restore.schedule.table_state import Phase
+
+# Notes of another form are not read: then this restore was begun by another version.
+_FORMAT = 2
+_MAKE = """
+    CREATE SCHEMA IF NOT EXISTS restore_journal;
+    DROP TABLE IF EXISTS restore_journal.restore, restore_journal.loads, restore_journal.shards,
+        restore_journal.waiting, restore_journal.restore_writes, restore_journal.orphans;
+    CREATE TABLE restore_journal.restore (
+        format int NOT NULL, begun timestamptz NOT NULL DEFAULT now(), backup text NOT NULL,
+        rejects text NOT NULL, options text NOT NULL
+    );
+    CREATE TABLE restore_journal.loads (
+        oid oid PRIMARY KEY, place int NOT NULL, file text NOT NULL, file_bytes bigint NOT NULL,
+        definition text NOT NULL, phase text NOT NULL DEFAULT 'loading', report text,
+        rejects_bytes bigint NOT NULL DEFAULT 0
+    );
+    CREATE TABLE restore_journal.shards (
+        oid oid, start bigint, stop bigint, position bigint NOT NULL, ended boolean NOT NULL,
+        holds boolean NOT NULL, waiting int NOT NULL, waited int NOT NULL, report text NOT NULL,
+        rejects_bytes bigint NOT NULL, hashed bigint NOT NULL, hash text NOT NULL,
+        PRIMARY KEY (oid, start)
+    );
+    CREATE TABLE restore_journal.waiting (
+        oid oid, start bigint, number int, place bigint NOT NULL, ordinal bigint NOT NULL,
+        raw bytea NOT NULL, reason text NOT NULL, PRIMARY KEY (oid, start, number)
+    );
+"""
+_IS_THERE = "SELECT to_regclass('restore_journal.restore') IS NOT NULL"
+_BEGIN = """
+    INSERT INTO restore_journal.restore (format, backup, rejects, options) VALUES (%s, %s, %s, %s)
+"""
+_PUT_LOAD = """
+    INSERT INTO restore_journal.loads (oid, place, file, file_bytes, definition)
+    VALUES (%s, %s, %s, %s, %s)
+"""
+_BEGUN = "SELECT format, begun, backup, rejects, options FROM restore_journal.restore"
+_LOADS = """
+    SELECT oid, file, file_bytes, definition, phase, report, rejects_bytes
+    FROM restore_journal.loads ORDER BY place
+"""
+_SHARDS = """
+    SELECT start, stop, position, ended, holds, waiting, waited, report, rejects_bytes, hashed, hash
+    FROM restore_journal.shards WHERE oid = %s ORDER BY start
+"""
+_WAITING = """
+    SELECT raw, place, ordinal, reason FROM restore_journal.waiting
+    WHERE oid OPERATOR(pg_catalog.=) %s::pg_catalog.oid
+      AND start OPERATOR(pg_catalog.=) %s::pg_catalog.int8
+      AND number OPERATOR(pg_catalog.>=) %s::pg_catalog.int8 ORDER BY number
+"""
+_MARK = """
+    UPDATE restore_journal.loads SET phase = %s, report = %s, rejects_bytes = %s WHERE oid = %s
+"""
+_RESET = """
+    WITH waiting AS (DELETE FROM restore_journal.waiting WHERE oid = %(oid)s),
+         shards AS (DELETE FROM restore_journal.shards WHERE oid = %(oid)s)
+    UPDATE restore_journal.loads SET phase = %(phase)s, report = NULL, rejects_bytes = 0
+    WHERE oid = %(oid)s
+"""
+_CLOSE = """
+    UPDATE restore_journal.shards SET stop = position, ended = true, holds = true
+    WHERE (oid, start) = (%s, %s)
+"""
+# What this says must not be lost with the server: files are removed, or rows come, because of it.
+_DURABLY = "SET LOCAL synchronous_commit = on"
+
+_report = msgspec.json.Decoder(TableReport)
+_table = msgspec.json.Decoder(Table)
+
+
+class Begun(NamedTuple):
+    """A restore that was begun: what of, where its rejects are, and what it was told."""
+
+    begun: dt.datetime
+    backup: str
+    rejects: str
+    options: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"the restore of {self.backup} that was begun at {self.begun:%Y-%m-%d %H:%M:%S}"
+
+
+class LoadedShard(NamedTuple):
+    """How far the load of a shard is.
+
+    Attributes:
+        start: where in the file it begins.
+        stop: where it ends; None: where the file does.
+        position: every record before it is decided, or waits.
+        ended: there is none behind it.
+        holds: another shard may begin where it ends.
+        waiting: how many records of it were to be loaded by themselves.
+        waited: how many of these are decided.
+        report: its counts.
+        rejects_bytes: how much of its reject file belongs to them.
+        hashed: how many of the file's bytes from ``start`` on ``hash`` stands for.
+        hash: their XXH3 of 128 bits, in hexadecimal.
+    """
+
+    start: int
+    stop: int | None
+    position: int
+    ended: bool
+    holds: bool
+    waiting: int
+    waited: int
+    report: TableReport
+    rejects_bytes: int
+    hashed: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTable:
+    """How far the load of a table is; ``table`` is as it was before anything was put aside."""
+
+    table: Table
+    file: str
+    file_bytes: int
+    phase: Phase
+    report: TableReport | None
+    rejects_bytes: int
+    shards: list[LoadedShard] = field(default_factory=list)
+
+
+def may_journal(conn: psycopg.Connection) -> bool:
+    """Tell whether the role may make the journal, or has it already, and trusts who may write."""
+    query = """
+        SELECT CASE WHEN to_regnamespace('restore_journal') IS NULL
+            THEN has_database_privilege(current_database(), 'CREATE')
+            ELSE has_schema_privilege('restore_journal', 'CREATE') END
+    """
+    return conn.execute(query).fetchone() == (True,) and writer_of_all(conn) is None
+
+
+def begin(
+    conn: psycopg.Connection,
+    loads: Sequence[Load],
+    *,
+    backup: str,
+    rejects: str,
+    options: dict[str, Any],
+) -> None:
+    """Begin a journal anew: nothing is loaded yet.
+
+    Args:
+        conn: a connection that commits each statement.
+        loads: what will be.
+        backup: where it is from.
+        rejects: the folder for rejects.
+        options: what decides about the result, to be the same when it is resumed.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: the role may not make the journal's schema.
+        LoadError: it is another role's.
+    """
+    with conn.transaction():
+        conn.execute(_DURABLY)
+        check_trusted(conn)
+        conn.execute(_MAKE + MAKE)
+        keep_private(conn)
+        check_trusted(conn)
+        told = msgspec.json.encode(options).decode()
+        conn.execute(_BEGIN, [_FORMAT, backup, rejects, told])
+        for place, load in enumerate(loads):
+            definition = msgspec.json.encode(load.table).decode()
+            row = [load.table.oid, place, load.file.name, load.file.file_bytes, definition]
+            conn.execute(_PUT_LOAD, row)
+
+
+def find(conn: psycopg.Connection) -> Begun | None:
+    """Return the restore that was begun and did not end; None: there is none.
+
+    Raises:
+        LoadError: the journal is another role's.
+        ValueError: it was written by another version.
+    """
+    check_trusted(conn)
+    if conn.execute(_IS_THERE).fetchone() != (True,):
+        return None
+    row = conn.execute("SELECT format FROM restore_journal.restore").fetchone()
+    if row is None:
+        return None
+    if row != (_FORMAT,):
+        raise ValueError("the journal was written by another version")
+    [(_, begun, backup, rejects, options)] = conn.execute(_BEGUN).fetchall()
+    return Begun(begun, backup, rejects, msgspec.json.decode(options))
+
+
+def read(conn: psycopg.Connection) -> list[LoadedTable]:
+    """Return how far the tables are, in the order in which they are planned."""
+    tables = []
+    for oid, file, size, definition, phase, report, rejects_bytes in conn.execute(
+        _LOADS
+    ).fetchall():
+        rows = conn.execute(_SHARDS, [oid]).fetchall()
+        shards = [LoadedShard(*row)._replace(report=_report.decode(row[7])) for row in rows]
+        counts = None if report is None else _report.decode(report)
+        table = _table.decode(definition)
+        tables.append(LoadedTable(table, file, size, phase, counts, rejects_bytes, shards))
+    return tables
+
+
+def waiting(
+    conn: psycopg.Connection, oid: int, start: int, waited: int
+) -> Iterable[tuple[RawRecord, str]]:
+    """Return the records of a shard that still wait to be loaded by themselves, in their order.
+
+    Each comes with what is wrong with it; nothing, where it is no damage.
+    """
+    for raw, place, ordinal, reason in conn.execute(_WAITING, [oid, start, waited]).fetchall():
+        yield RawRecord(raw, place, ordinal), reason
+
+
+def mark(
+    conn: psycopg.Connection, oid: int, phase: Phase, report: TableReport, rejects_bytes: int
+) -> None:
+    """Note a table's phase, its counts and how long its reject file is; durably.
+
+    Where the connection is in a transaction, the note is part of that.
+    """
+    with conn.transaction():
+        conn.execute(_DURABLY)
+        row = [phase, msgspec.json.encode(report).decode(), rejects_bytes, oid]
+        conn.execute(_MARK, row)
+
+
+def reset(conn: psycopg.Connection, oid: int, phase: Phase) -> None:
+    """Note, in the transaction that empties a table, that it is loaded from its beginning."""
+    conn.execute(_RESET, {"oid": oid, "phase": phase})
+
+
+def close_shards(conn: psycopg.Connection, oid: int, shards: Iterable[LoadedShard]) -> None:
+    """Note of shards that were left in the middle that they end there: others take the rest."""
+    with conn.transaction():
+        for shard in shards:
+            conn.execute(_CLOSE, [oid, shard.start])
+
+
+def end(conn: psycopg.Connection) -> None:
+    """Drop the journal, with all that is in its schema: the restore is done, or given up."""
+    conn.execute("DROP SCHEMA IF EXISTS restore_journal CASCADE")

@@ -1,0 +1,1 @@
+"""The load of one shard on one connection."""

@@ -1,0 +1,193 @@
+"""Many batches go in one COPY, so that nobody waits for the server between them.
+
+That lasts as long as the server takes all of them: a COPY that is refused brings nothing in, and
+its batches are loaded again one by one. So what has to be looked at by itself waits until the COPY
+has ended, where the order of rows does not matter; elsewhere it ends the COPY.
+
+A table of which the whole file is loaded so may be filled in the transaction that empties it. Its
+rows come frozen (``COPY ... FREEZE``) then, so that nobody has to mark them later, and where the
+server writes no more log than it needs (``wal_level=minimal``) none is written for them: they are
+on disk when the transaction ends. See PostgreSQL's manual, COPY, and "Populating a Database".
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from restore.constraints.drop import read_triggers
+from restore.load.copy import ENCODE_ERRORS, Writer, copy_statement
+from restore.target.relations import with_partitions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from restore.decode.codec import Codec
+    from restore.decode.rows import Rows
+    from restore.options import Options
+    from restore.target.catalog import Table
+
+# Emptying a table with a trigger on TRUNCATE, or one that others refer to, is not ours to do.
+_MAY_BE_FRESH = """
+    SELECT c.oid FROM pg_class c
+    WHERE c.oid = ANY(%s) AND current_setting('wal_level') = 'minimal'
+      AND c.relkind = 'r' AND c.relpersistence = 'p' AND has_table_privilege(c.oid, 'TRUNCATE')
+      AND NOT EXISTS (SELECT FROM pg_constraint k
+                      WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid)
+      AND NOT EXISTS (SELECT FROM pg_trigger t
+                      WHERE t.tgrelid = c.oid AND t.tgtype & 32 <> 0 AND t.tgenabled <> 'D')
+"""
+_TELLS_ROWS_APART = """
+    SELECT EXISTS (
+        SELECT FROM pg_index WHERE indrelid = ANY(%s) AND (indisunique OR indisexclusion))
+"""
+
+# character_not_in_repertoire of text, untranslatable_character of jsonb.
+_FOR_NUL = frozenset({"22021", "22P05"})
+
+
+class ThawedError(Exception):
+    """Rows were refused, or the table is in use: nothing is loaded that way."""
+
+    @property
+    def for_nul(self) -> bool:
+        """Tell whether a text held the character NUL."""
+        return isinstance(self.__cause__, psycopg.Error) and self.__cause__.sqlstate in _FOR_NUL
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a shard may be filled in one COPY.
+
+    Args:
+        fresh: it is all of its file, and its table is emptied in the same transaction.
+        orderless: nothing depends on the order of its rows: odd records wait for the end.
+        ordered: its rows are numbered in their order: the first odd record ends the COPY.
+    """
+
+    fresh: bool = False
+    orderless: bool = False
+    ordered: bool = False
+
+
+def may_be_fresh(conn: psycopg.Connection, oids: Iterable[int]) -> set[int]:
+    """Return those of these tables that may be filled so, on a server where it saves the log."""
+    return {oid for (oid,) in conn.execute(_MAY_BE_FRESH, [list(oids)]).fetchall()}
+
+
+def is_orderless(conn: psycopg.Connection, oid: int, options: Options) -> bool:
+    """Tell whether the order in which a table's rows arrive decides nothing."""
+    # To stop at the first reject, it has to be known which one is the first.
+    if options.append or options.on_error == "stop":
+        return False
+    oids = with_partitions(conn, [oid])
+    if conn.execute(_TELLS_ROWS_APART, [oids]).fetchone() == (True,):
+        return False
+    return not (options.triggers and read_triggers(conn, oids))
+
+
+class Filling:
+    """The COPY under way; one follows another where rows are of another form.
+
+    Args:
+        conn: the connection, within a transaction.
+        table: the table.
+        frozen: it was emptied in this transaction.
+    """
+
+    def __init__(self, conn: psycopg.Connection, table: Table, *, frozen: bool) -> None:
+        self._frozen = frozen
+        self._table = table
+        self._open = contextlib.ExitStack()
+        self._form: object = None
+        self._writer: Writer | None = None
+        self._cursor = conn.cursor()
+        self._sent = 0
+
+    def send(self, codec: Codec, rows: Rows) -> None:
+        """Send a batch's rows.
+
+        Raises:
+            ThawedError: some row does not fit; the transaction is lost.
+        """
+        form = (codec.columns, codec.oids, codec.binary)
+        if not codec.columns:  # COPY takes no empty list
+            raise ThawedError
+        with _thawed():
+            if self._writer is None or self._form != form:
+                self.end()
+                self._form, self._sent = form, 0
+                statement = copy_statement(self._table.identifier, codec, frozen=self._frozen)
+                copy = self._open.enter_context(self._cursor.copy(statement))
+                self._writer = Writer(copy, codec)
+            self._writer.write(rows)
+            self._sent += len(rows)
+
+    def end(self) -> None:
+        """End the COPY, if one is under way, and check that the table took all of its rows.
+
+        Raises:
+            ThawedError: some row was refused, or a trigger kept it out; the transaction is lost.
+        """
+        if self._writer is None:
+            return
+        with _thawed():
+            self._writer.end()
+            self._writer = None
+            self._open.close()
+        if self._cursor.rowcount != self._sent:
+            raise ThawedError
+
+    def give_up(self, error: BaseException) -> None:
+        """End the COPY without its rows."""
+        with contextlib.suppress(psycopg.Error):
+            self._open.__exit__(type(error), error, error.__traceback__)
+
+
+@contextlib.contextmanager
+def _thawed() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.Error, *ENCODE_ERRORS) as error:
+        raise ThawedError from error
+
+
+@contextlib.contextmanager
+def filling(conn: psycopg.Connection, table: Table, *, fresh: bool) -> Iterator[Filling]:
+    """Give what fills a table, and end the transaction when all is done.
+
+    Args:
+        conn: a connection that commits each statement.
+        table: the table.
+        fresh: empty it first; it was found empty, or was emptied, before.
+
+    Raises:
+        ThawedError: rows were refused; or another session uses the table that is to be emptied, or
+            has put rows in since.
+    """
+    with conn.transaction():
+        if fresh:
+            _empty(conn, table)
+        fill = Filling(conn, table, frozen=fresh)
+        try:
+            yield fill
+            fill.end()
+        except BaseException as error:
+            fill.give_up(error)
+            raise
+
+
+def _empty(conn: psycopg.Connection, table: Table) -> None:
+    lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE NOWAIT").format(table.only)
+    rows = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table.only)
+    try:
+        conn.execute(lock)
+    except psycopg.errors.LockNotAvailable as error:
+        raise ThawedError from error
+    if conn.execute(rows).fetchone() == (True,):
+        raise ThawedError
+    conn.execute(sql.SQL("TRUNCATE {}").format(table.only))

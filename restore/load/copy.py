@@ -1,0 +1,258 @@
+"""Typed rows become COPY: one COPY for each batch, its own transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import struct
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.adapt import Buffer, Dumper, Transformer
+from psycopg.pq import Format
+from psycopg.types.string import BytesBinaryDumper
+
+from restore.decode.absent import adding
+from restore.decode.rows import Packed
+from restore.target.sqlstate import is_transient
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from restore.decode.codec import Codec
+    from restore.decode.rows import Rows
+
+# Timestamps are sent as microseconds since 2000-01-01: PostgreSQL's datatype/timestamp.h.
+_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - for timestamps without a zone
+_EPOCH_UTC = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+_DAY_US = 86_400_000_000
+_NULL = b"null"
+# What stands before and after the rows of a binary COPY: "File Format" in PostgreSQL's COPY.
+_BINARY_HEAD = b"PGCOPY\n\xff\r\n\0".ljust(19, b"\0")
+_BINARY_END = b"\xff\xff"
+# So much is encoded before it is sent: the server works while the next piece is made. Larger pieces
+# than 128 KiB psycopg cuts up, which copies them.
+_PIECE_BYTES = 1 << 16
+_LARGEST_PIECE_BYTES = 1 << 17
+_pack_int8 = struct.Struct("!q").pack
+
+
+class _JsonbDumper(Dumper):
+    """jsonb's binary form is a version byte and the text, which is passed on as it came."""
+
+    oid, format = 3802, Format.BINARY
+
+    def dump(self, obj: msgspec.Raw) -> Buffer | None:
+        text = bytes(obj)
+        return None if text == _NULL else b"\x01" + text
+
+
+class _JsonDumper(Dumper):
+    oid, format = 114, Format.BINARY
+
+    def dump(self, obj: msgspec.Raw) -> Buffer | None:
+        text = bytes(obj)
+        return None if text == _NULL else text
+
+
+class _JsonTextDumper(_JsonDumper):
+    format = Format.TEXT
+
+
+class _JsonbTextDumper(_JsonDumper):
+    oid, format = 3802, Format.TEXT
+
+
+class _TimestampDumper(Dumper):
+    """A timestamp without a zone is sent in UTC: an offset is converted, never dropped."""
+
+    oid, format = 1114, Format.BINARY
+
+    def dump(self, obj: dt.datetime) -> Buffer | None:
+        delta = obj - (_EPOCH if obj.tzinfo is None else _EPOCH_UTC)
+        return _pack_int8(delta.days * _DAY_US + delta.seconds * 1_000_000 + delta.microseconds)
+
+
+class _TimestampTextDumper(Dumper):
+    oid, format = 1114, Format.TEXT
+
+    def dump(self, obj: dt.datetime) -> Buffer | None:
+        utc = obj if obj.tzinfo is None else obj.astimezone(dt.UTC).replace(tzinfo=None)
+        return utc.isoformat(" ").encode()
+
+
+_DUMPERS: tuple[type[Dumper], ...] = (
+    *(_JsonbDumper, _JsonDumper, _JsonTextDumper, _JsonbTextDumper),
+    *(_TimestampDumper, _TimestampTextDumper),
+    # psycopg's own choice for this type, by its oid, is in Python.
+    BytesBinaryDumper,
+)
+
+# What an encoder may raise for a value that its type cannot hold; psycopg's has no SQLSTATE.
+ENCODE_ERRORS = (ValueError, OverflowError, TypeError, struct.error, psycopg.DataError)
+
+SUPPRESSED = "a trigger of the table kept rows out"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFailure:
+    """Why a COPY failed, and on which of its rows where that is known.
+
+    ``row`` is the first of them; ``rows`` are all, if all are known.
+    """
+
+    error: psycopg.Error | None
+    message: str
+    row: int | None
+    rows: tuple[int, ...] = ()
+
+
+def prepare(conn: psycopg.Connection) -> None:
+    """Teach a connection how our rows' values are sent."""
+    for dumper in _DUMPERS:
+        conn.adapters.register_dumper(None, dumper)
+
+
+def copy_statement(into: sql.Composable, codec: Codec, *, frozen: bool = False) -> sql.Composed:
+    """Return the COPY into a table that takes rows of this codec.
+
+    ``frozen``: the table was emptied in the same transaction.
+    """
+    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {}{})").format(
+        into,
+        sql.SQL(", ").join(map(sql.Identifier, codec.columns)),
+        sql.SQL("BINARY" if codec.binary else "TEXT"),
+        sql.SQL(", FREEZE" if frozen else ""),
+    )
+
+
+class Writer:
+    """Writes rows of one codec into a COPY, as psycopg's ``write_row`` does, a piece at a time.
+
+    Args:
+        copy: the COPY, which was just begun.
+        codec: says how rows are encoded.
+
+    Attributes:
+        at: the place of the row, among those of the last ``write``, that was written last.
+    """
+
+    def __init__(self, copy: psycopg.Copy, codec: Codec) -> None:
+        self.at = 0
+        self._copy = copy
+        self._codec = codec
+        copy.set_types(codec.oids)
+        self._types = copy.formatter.transformer
+        self._piece = bytearray(_BINARY_HEAD if codec.binary else b"")
+
+    def write(self, rows: Rows) -> None:
+        """Write rows of the codec; what is less than a piece waits for more.
+
+        Raises:
+            psycopg.Error: the COPY failed.
+            ValueError, OverflowError, TypeError, struct.error: a value does not fit its type.
+        """
+        if isinstance(rows, Packed):
+            self._write_packed(rows)
+            return
+        add = adding(self._codec.fills, binary=self._codec.binary)
+        piece, types, at = self._piece, self._types, 0
+        try:
+            for at, row in enumerate(self._codec.values(rows)):  # noqa: B007 - also used below
+                add(row, types, piece)
+                if len(piece) > _PIECE_BYTES:
+                    self._copy.write(piece)
+                    piece = self._piece = bytearray()
+        finally:
+            self.at = at
+
+    def _write_packed(self, rows: Packed) -> None:
+        for part in rows.pieces(_LARGEST_PIECE_BYTES):
+            if len(self._piece) + len(part) < _PIECE_BYTES:
+                self._piece += part
+                continue
+            if self._piece:
+                self._copy.write(self._piece)
+                self._piece = bytearray()
+            self._copy.write(part)
+
+    def end(self) -> None:
+        """Write what is left; the COPY may end then."""
+        self._copy.write(self._piece + _BINARY_END if self._codec.binary else self._piece)
+
+
+def copy_rows(
+    conn: psycopg.Connection,
+    statement: bytes | sql.Composed,
+    codec: Codec,
+    rows: Rows,
+    *,
+    relation: str,
+) -> int | CopyFailure:
+    """Send rows as one COPY; the table takes all of them, or the COPY counts as failed.
+
+    Args:
+        conn: a connection to the target.
+        statement: the COPY.
+        codec: that of the rows.
+        rows: what is sent.
+        relation: the name of the table that takes them, by which the server names a row.
+
+    Returns:
+        How many rows the server says it took, else what went wrong. If it took fewer than were
+        sent, its transaction has to be undone.
+
+    Raises:
+        psycopg.Error: what went wrong may be right a moment later.
+    """
+    writer: Writer | None = None
+    try:
+        with conn.cursor() as cursor:
+            with cursor.copy(statement) as copy:
+                writer = Writer(copy, codec)
+                writer.write(rows)
+                writer.end()
+            taken = cursor.rowcount
+    except psycopg.Error as error:
+        if error.sqlstate is None and isinstance(error, psycopg.DataError):
+            return CopyFailure(None, str(error), writer.at if writer else None)
+        if is_transient(error):
+            raise
+        # Its traceback would keep the batch alive, in a cycle that is looked for seldom.
+        error.__traceback__ = None
+        message = error.diag.message_primary or str(error)
+        return CopyFailure(error, message, _row_at_fault(error, relation))
+    except ENCODE_ERRORS as error:
+        return CopyFailure(None, str(error), writer.at if writer else None)
+    if taken != len(rows):
+        return CopyFailure(None, SUPPRESSED, None)
+    return taken
+
+
+def packed(codec: Codec, rows: list[Any]) -> Packed:
+    """Turn decoded rows into their binary form.
+
+    Raises:
+        psycopg.Error, ValueError, OverflowError, TypeError, struct.error: a value does not fit its
+            type.
+    """
+    form, ends, types = bytearray(), array("Q"), Transformer()
+    types.set_dumper_types(codec.oids, Format.BINARY)
+    add = adding(codec.fills, binary=True)
+    for row in codec.values(rows):
+        add(row, types, form)
+        ends.append(len(form))
+    return Packed(form, ends, unknown=codec.unknown_by_place(rows))
+
+
+def _row_at_fault(error: psycopg.Error, relation: str) -> int | None:
+    """Return the row that PostgreSQL names in the error's context, whichever type it failed on.
+
+    The word for "line" is in the server's language. What follows it may be a value of the backup.
+    """
+    pattern = rf"^COPY {re.escape(relation)}, \w+ (\d+)"
+    match = re.search(pattern, error.diag.context or "", re.MULTILINE)
+    return int(match[1]) - 1 if match else None

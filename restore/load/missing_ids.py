@@ -1,0 +1,187 @@
+"""Records that lack a value that a sequence gives, where other records of their file have one.
+
+They are loaded after the others, so that they take none of the values that the others name: first
+all records but these, then the sequences are set beyond what is in the table, then these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import astuple
+
+from restore.decode.codec import can_name_field
+from restore.source.nested import values_of
+from restore.source.reader import Reader
+from restore.source.records import Batch, Chosen
+from restore.source.recovery import DECODE_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from restore.decode.packer import Packing
+    from restore.report.model import TableReport
+    from restore.source.records import Records
+    from restore.source.table_file import TableFile
+    from restore.target.catalog import Table
+
+_SEARCH_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
+
+_ABSENT = msgspec.Raw(b"")
+_records = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+
+
+def drawn_by_some(table: Table, file: TableFile) -> frozenset[str]:
+    """Return the columns with a sequence that some record of a file names.
+
+    Most files tell by their first records. Of one whose records all leave it to the sequence the
+    bytes are searched for the name, which takes a fraction of the time of decoding them.
+
+    Raises:
+        BackupError: the file cannot be read.
+    """
+    names = {sequence.column for sequence in table.sequences}
+    found = {name for name in names if _may_name(file, name)} if names else set()
+    return frozenset(_named(file, found) if found else ())
+
+
+def _may_name(file: TableFile, name: str) -> bool:
+    """Tell whether a file holds a name in quotes, as it is or as Python writes it."""
+    forms = {json.dumps(name, ensure_ascii=escaped).encode() for escaped in (False, True)}
+    longest, held = max(map(len, forms)), b""
+    with contextlib.closing(file.open()) as stream:
+        while part := stream.read(_SEARCH_BYTES):
+            held = held[-longest:] + part
+            if any(form in held for form in forms):
+                return True
+    return False
+
+
+def _named(file: TableFile, names: Collection[str]) -> set[str]:
+    """Return those of the names that some record has a field of."""
+    found: set[str] = set()
+    with contextlib.closing(file.open()) as stream:
+        for batch in Reader(stream, _CHUNK_BYTES, _records.decode):
+            if isinstance(batch, Batch):
+                found |= _names(batch.rows or map(_fields_of, batch.raws())) & set(names)
+            if found == names:
+                break
+    return found
+
+
+def _names(records: Iterable[Collection[str]]) -> set[str]:
+    return set().union(*records)
+
+
+def _fields_of(raw: bytes | msgspec.Raw) -> Collection[str]:
+    try:
+        return values_of(raw).keys()
+    except DECODE_ERRORS:
+        return ()
+
+
+class Turns:
+    """Tells which records are taken now, and which before or after.
+
+    Attributes:
+        names: columns with a sequence; records that lack one are taken later.
+        later: the others are in.
+    """
+
+    def __init__(self) -> None:
+        self.names: frozenset[str] = frozenset()
+        self.later = False
+
+    def set(self, names: frozenset[str], *, later: bool) -> None:
+        """Say which records are taken now."""
+        if names != self.names:
+            self.names = names
+            self._quoted = [json.dumps(name, ensure_ascii=False).encode() for name in names]
+            self._lacks_one = _lacks_one(names)
+        self.later = later
+
+    def takes(self, raw: bytes) -> bool:
+        """Tell whether it is a record's turn."""
+        return not self.names or self._lacks(raw) == self.later
+
+    def takes_fields(self, fields: Collection[str] | None) -> bool:
+        """Tell whether it is the turn of a record with these fields, or of what is no record."""
+        lacks = fields is not None and not self.names <= set(fields)
+        return not self.names or lacks == self.later
+
+    def takes_named(self, named: frozenset[str]) -> bool:
+        """Tell whether it is the turn of records that have these fields with a default alone."""
+        return not self.names or (not self.names <= named) == self.later
+
+    def places(self, found: Packing, named: frozenset[str]) -> list[int] | None:
+        """Return the places of the records whose turn it is; None: of all.
+
+        Args:
+            found: what was packed of them.
+            named: the columns with a default that what was packed has.
+        """
+        if not self.names:
+            return None
+        if not self.takes_named(named):
+            return [at for at in found.declined if self.takes(found[at])]
+        others = {at for at in found.declined if not self.takes(found[at])}
+        return [at for at in range(found.count) if at not in others] if others else None
+
+    def _lacks(self, raw: bytes) -> bool:
+        if b"\\" not in raw and raw[:1] == b"{" and not all(map(raw.__contains__, self._quoted)):
+            return True
+        try:
+            return self._lacks_one(raw)
+        except DECODE_ERRORS:
+            return False  # it is no record
+
+
+class Late:
+    """Counts the records that are left for later, each when all before it is decided.
+
+    Args:
+        turns: says whose turn it is.
+        report: takes the count.
+    """
+
+    def __init__(self, turns: Turns, report: TableReport) -> None:
+        self._turns = turns
+        self._report = report
+        self._ended = report.late  # by the end of the last batch
+
+    def at(self, batch: Records, index: int) -> Records:
+        """Count those before one of a batch's records."""
+        if not self._turns.later:
+            self._report.late = self._ended + _left_out(batch, index)
+        return batch
+
+    def end(self, batch: Records) -> None:
+        """Count those of a batch."""
+        self.leave(_left_out(batch, batch.count))
+
+    def leave(self, records: int) -> None:
+        """Count records that are left for later."""
+        if not self._turns.later:
+            self._ended += records
+            self._report.late = self._ended
+
+
+def _left_out(batch: Records, index: int) -> int:
+    return batch.left_out(index) if isinstance(batch, Chosen) else 0
+
+
+def _lacks_one(names: Collection[str]) -> Callable[[bytes], bool]:
+    if not all(map(can_name_field, names)):
+        return lambda raw: not values_of(raw).keys() >= set(names)
+    struct = msgspec.defstruct(
+        "Drawn",
+        [(f"f{n}", msgspec.Raw, _ABSENT) for n in range(len(names))],
+        rename={f"f{n}": name for n, name in enumerate(names)},
+        gc=False,
+    )
+    decode = msgspec.json.Decoder(struct).decode
+    return lambda raw: any(value is _ABSENT for value in astuple(decode(raw)))

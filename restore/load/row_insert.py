@@ -1,0 +1,241 @@
+"""Loads a record by itself: typed where we read its values, as literals where only the server does.
+
+It is slower than COPY by two orders of magnitude and meant for few records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import decimal
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from restore.decode.expressions import form_of
+from restore.errors import LossError, NotTypedError
+from restore.load.copy import ENCODE_ERRORS
+from restore.load.destination import Destination, KeptOutError, Sent, Value
+from restore.report.reasons import Reason
+from restore.source.lexer import TEXT
+from restore.source.nested import values_of
+from restore.source.recovery import DECODE_ERRORS
+from restore.target.sqlstate import retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restore.decode.convert import Converter
+    from restore.target.catalog import Table
+
+Rung = Literal["row", "literal"]
+Step = Callable[[Rung], AbstractContextManager[Callable[[Sent], None]]]
+"""Gives a transaction for a row that comes in on a rung, and what counts it."""
+
+_UNIQUE_VIOLATION = "23505"
+# Tokens of Python's json.dumps that no JSON has, and the strings among which to look for them.
+_BARE_NUMBER = re.compile(rb'"' + TEXT + rb'"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)', re.DOTALL)
+_MOST_NAMED = 6
+_FLOATS = frozenset({"float4", "float8", "numeric"})
+
+Fields = dict[str, msgspec.Raw]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record did not go in: the reason for its reject, and the server's error if it is one.
+
+    ``values`` are those that were sent to the server.
+    """
+
+    reason: Reason
+    error: psycopg.Error | None = None
+    values: Sequence[Value] = ()
+
+
+class Attempt(NamedTuple):
+    """The values of a record, the rung on which they are sent, and their bytes in the file."""
+
+    values: list[Value]
+    level: Rung
+    size: int
+
+
+class Single:
+    """Loads records one by one into one table.
+
+    Args:
+        conn: a connection that commits each statement, its time zone ``zone``.
+        table: the target.
+        destination: how its rows go in.
+        converter: how its values are read.
+        zone: the time zone of times that are written without one.
+    """
+
+    def __init__(
+        self,
+        conn: psycopg.Connection,
+        table: Table,
+        destination: Destination,
+        converter: Converter,
+        zone: str,
+    ) -> None:
+        self._conn = conn
+        self._columns = {c.name: c for c in table.columns if not c.generated}
+        self._all_columns = frozenset(c.name for c in table.columns)
+        self._destination = destination
+        self._converter = converter
+        self._zone = zone
+
+    def insert(self, fields: Fields, step: Step) -> Refused | None:
+        """Insert a record, given by its fields as they stand in the file.
+
+        Args:
+            fields: the record.
+            step: gives the transaction, and counts what became of it.
+
+        Returns:
+            Why it was refused. No exception, which would keep the record in memory.
+        """
+        attempt = self.read(fields)
+        if isinstance(attempt, Refused):
+            return attempt
+        values, level, _ = attempt
+        try:
+            retrying(partial(self._send, values, level, step))
+        except KeptOutError as error:
+            return Refused(Reason(level=level, message=str(error)))
+        except psycopg.Error as error:
+            is_ours = error.sqlstate is None and isinstance(error, psycopg.DataError)
+            error.__traceback__ = None
+            return Refused(reason_of(error, level), None if is_ours else error, values)
+        except ENCODE_ERRORS as error:
+            return Refused(Reason(level=level, message=" ".join(str(error).split())))
+        return None
+
+    def read(self, fields: Fields) -> Attempt | Refused:
+        """Return a record's values, or why it is no row, or a column cannot hold one as it is."""
+        if fields and self._all_columns.isdisjoint(fields):
+            named = ", ".join(map(repr, islice(fields, _MOST_NAMED)))
+            return Refused(Reason(level="read", message="no field is a column", detail=named))
+        try:
+            return self._values(fields)
+        except (LossError, *DECODE_ERRORS, *ENCODE_ERRORS) as error:
+            return Refused(Reason(level="row", message=" ".join(str(error).split())))
+
+    def _send(self, values: list[Value], level: Rung, step: Step) -> None:
+        with step(level) as count:
+            with self._zones(values) as read:
+                sent = self._destination.insert(read)
+            count(sent)
+
+    def _values(self, fields: Fields) -> Attempt:
+        """Return a record's values.
+
+        Raises:
+            LossError: a column cannot hold a value as it is.
+        """
+        values: list[Value] = []
+        level: Rung = "row"
+        size = 0
+        for name, raw in fields.items():
+            column = self._columns.get(name)
+            if column is None:
+                continue
+            text = bytes(raw)
+            size += len(text)
+            try:
+                value, as_literal = self._converter.typed(column, text), False
+                if isinstance(value, decimal.Decimal):
+                    value = str(value)  # of numbers that are too large, the binary form is smaller
+            except NotTypedError:
+                value, as_literal = self._converter.literal(column, text), True
+                level = "literal"
+            is_instant = as_literal or getattr(value, "tzinfo", None) is not None
+            values.append(Value(column, value, form_of(column, text, is_instant=is_instant)))
+        return Attempt(values, level, size)
+
+    @contextlib.contextmanager
+    def _zones(self, values: list[Value]) -> Iterator[list[Value]]:
+        """Have times of columns without a zone read in UTC, others in the zone asked for.
+
+        The session's zone is the one asked for; an offset in a time of a column that has none is
+        converted to UTC, whatever that zone is.
+        """
+        plain = [v.column.type.name == "timestamp" and isinstance(v.value, str) for v in values]
+        if self._zone == "UTC" or not any(plain):
+            yield values
+            return
+        self._conn.execute("SELECT pg_catalog.set_config('TimeZone', 'UTC', true)")
+        read = [
+            self._read(value) if is_plain else value
+            for value, is_plain in zip(values, plain, strict=True)
+        ]
+        self._conn.execute("SELECT pg_catalog.set_config('TimeZone', %s, true)", [self._zone])
+        yield read
+
+    def _read(self, value: Value) -> Value:
+        """Have the server read a literal now."""
+        query = sql.SQL("SELECT {}::pg_catalog.text").format(value.expression)
+        [(text,)] = self._conn.execute(query, [value.value]).fetchall()
+        return Value(value.column, text)
+
+    def with_bare_numbers(self, raw: bytes) -> Fields | None:
+        """Return the fields of a record that only ``NaN`` or ``Infinity`` keep from being JSON.
+
+        Returns:
+            None where it is none, or where a column could not hold such a number.
+        """
+        if b"NaN" not in raw and b"Infinity" not in raw:
+            return None
+        found = 0
+
+        def quote(match: re.Match[bytes]) -> bytes:
+            nonlocal found
+            token = match.group()
+            if token.startswith(b'"'):
+                return token
+            found += 1
+            return b'{"":"%b"}' % token
+
+        try:
+            fields = fields_of(_BARE_NUMBER.sub(quote, raw))
+        except DECODE_ERRORS:
+            return None
+        for name, field in fields.items():
+            column, value = self._columns.get(name), bytes(field)
+            if value.startswith(b'{"":"') and column and column.type.name in _FLOATS:
+                fields[name] = msgspec.Raw(value[4:-1])
+                found -= 1
+        return fields if found == 0 else None
+
+
+def fields_of(raw: bytes) -> Fields:
+    """Return a record's fields, each as it stands in the file; views of ``raw``, no copies.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON object.
+    """
+    return values_of(raw)
+
+
+def reason_of(error: psycopg.Error, level: Rung) -> Reason:
+    """Return an error of the server as the reason of a reject."""
+    # Hints of data exceptions tell how to write a statement, not a record.
+    is_of_value = isinstance(error, psycopg.DataError)
+    hint = "" if is_of_value else error.diag.message_hint or ""
+    return Reason(
+        level=level,
+        message=" ".join((error.diag.message_primary or str(error)).split()),
+        detail=" ".join(f"{error.diag.message_detail or ''} {hint}".split()),
+        duplicate=error.sqlstate == _UNIQUE_VIOLATION,
+        sqlstate=error.sqlstate,
+        constraint=error.diag.constraint_name,
+    )

@@ -1,0 +1,296 @@
+"""Loads one table: read, decode, COPY, batch by batch, shard by shard."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from restore.decode.convert import Converter
+from restore.decode.shapes import Shapes
+from restore.errors import LoadError, RestoreError
+from restore.journal.checkpoints import ShardLog, Unlogged
+from restore.journal.store import waiting
+from restore.load.bulk_copy import Manner, ThawedError, filling
+from restore.load.defaults import evaluate, steady_defaults
+from restore.load.destination import Direct
+from restore.load.ladder import Ladder
+from restore.load.missing_ids import drawn_by_some
+from restore.load.prefetch import ahead
+from restore.load.record_errors import LONGEST_RUN
+from restore.load.shard_reader import Reading
+from restore.load.upsert import destination_for
+from restore.plan.dry_run import may_write
+from restore.source.reader import Batch
+from restore.source.records import Damage
+from restore.source.spool import Spool
+from restore.target.connection import users_search_path
+from restore.target.own_rows import temporary
+from restore.target.sequences import set_sequences
+from restore.text import clipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import psycopg
+
+    from restore.journal.checkpoints import Log
+    from restore.load.bulk_copy import Filling
+    from restore.load.shard_reader import Listener
+    from restore.options import Options
+    from restore.plan.order import Load
+    from restore.rejects.limits import Limits
+    from restore.rejects.writer import RejectFile
+    from restore.report.model import TableReport
+    from restore.source.records import RawRecord
+    from restore.source.shards import Left, Shard
+
+_ONE_BY_ONE = Manner()
+_OUT_OF_MEMORY = "out of memory: take fewer --jobs, or a smaller --chunk-bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A shard, and who is told what becomes of it."""
+
+    shard: Shard
+    report: TableReport
+    rejects: RejectFile
+    tell: Listener
+
+
+class TableLoad:
+    """Loads one table's file, or shards of it, and keeps in mind what their records are like.
+
+    Args:
+        conn: a connection that commits each statement.
+        load: the file and the table.
+        options: how.
+        limits: say when there are too many rejects.
+    """
+
+    def __init__(
+        self, conn: psycopg.Connection, load: Load, *, options: Options, limits: Limits
+    ) -> None:
+        self._conn = conn
+        self._load = load
+        self._options = options
+        self._limits = limits
+        self._converter = Converter(options.timezone)
+        self._shapes = Shapes(load.table, self._converter, options.without)
+        self._writes = load.writes
+        self._drawn: frozenset[str] | None = None
+        self._steady = steady_defaults(conn, load.table, options)
+        with may_write(conn):
+            if options.on_conflict != "reject" and self._writes is None:
+                self._writes = temporary(conn)
+            self._destination = destination_for(conn, load.table, options, self._writes)
+
+    def run(
+        self,
+        shard: Shard,
+        *,
+        report: TableReport,
+        rejects: RejectFile,
+        tell: Listener,
+        manner: Manner = _ONE_BY_ONE,
+    ) -> bool:
+        """Load a shard; afterwards every record of it is counted.
+
+        Args:
+            shard: which.
+            manner: how it may be filled in one COPY, if at all.
+            report: takes the counts.
+            rejects: takes the records that cannot be restored.
+            tell: is told of progress.
+
+        Returns:
+            Whether it ends where another shard may begin.
+
+        Raises:
+            RestoreError: the load stopped.
+        """
+        self._converter.notes.clear()
+        try:
+            self._take_turn(shard)
+            with users_search_path(self._conn):
+                self._know_defaults()
+                return self._run(_Work(shard, report, rejects, tell), manner)
+        except RestoreError as error:
+            report.error = clipped(" ".join(str(error).split()))
+            raise
+        except MemoryError as error:
+            report.error = _OUT_OF_MEMORY
+            raise LoadError(_OUT_OF_MEMORY) from error
+        finally:
+            report.warnings += sorted(self._converter.notes)
+
+    def _take_turn(self, shard: Shard) -> None:
+        """Have the shard's records taken; before late ones, set the sequences beyond the others."""
+        table = self._load.table
+        if self._drawn is None:
+            self._drawn = drawn_by_some(table, self._load.file)
+        if shard.late:
+            set_sequences(self._conn, table)
+        self._shapes.turns.set(self._drawn, later=shard.late)
+
+    def _know_defaults(self) -> None:
+        """Learn the values of defaults, once, while users' code finds what it names."""
+        if self._steady:
+            with may_write(self._conn):
+                self._shapes.presence.know(evaluate(self._conn, self._load.table, self._steady))
+            self._steady = ()
+
+    def _run(self, work: _Work, manner: Manner) -> bool:
+        shard = work.shard
+        if shard.left is not None:
+            return self._load_left(shard, shard.left, work.report, work.rejects)
+        while manner != _ONE_BY_ONE and type(self._destination) is Direct:
+            try:
+                return self._read(work, manner)
+            except ThawedError as error:
+                if self._shapes.minds_nul or not error.for_nul:
+                    break
+                self._shapes.minds_nul = True
+        return self._read(work)
+
+    def ladder(
+        self,
+        report: TableReport,
+        rejects: RejectFile,
+        log: Log | None = None,
+        *,
+        longest_run: int | None = LONGEST_RUN,
+    ) -> Ladder:
+        """Return what loads the table's records, with these counts and rejects.
+
+        Args:
+            report: takes the counts.
+            rejects: takes the records that cannot be restored.
+            log: notes how far it is; None: nothing does.
+            longest_run: as for ``RecordErrors``.
+        """
+        return Ladder(
+            self._conn,
+            self._load.table,
+            destination=self._destination,
+            converter=self._converter,
+            shapes=self._shapes,
+            options=self._options,
+            rejects=rejects,
+            report=report,
+            limits=self._limits,
+            log=log or Unlogged(self._conn, self._load.table.oid, self._writes),
+            longest_run=longest_run,
+        )
+
+    def _log(self, work: _Work) -> ShardLog | None:
+        if not self._load.journaled:
+            return None
+        oid = self._load.table.oid
+        return ShardLog(self._conn, oid, work.shard, work.report, work.rejects)
+
+    def _load_left(
+        self, shard: Shard, left: Left, report: TableReport, rejects: RejectFile
+    ) -> bool:
+        """Load what is left to load of a shard by itself: all else of it is decided."""
+        log = ShardLog(self._conn, self._load.table.oid, shard, report, rejects)
+        log.resume(left)
+        records = waiting(self._conn, self._load.table.oid, shard.key, left.waited)
+        self._load_waiting(records, self.ladder(report, rejects, log), log, left.waited)
+        log.end(holds=left.holds)
+        return left.holds
+
+    def _read(self, work: _Work, manner: Manner = _ONE_BY_ONE) -> bool:
+        """Read a shard to its end and load what it holds, at first in one COPY if that may be.
+
+        Raises:
+            ThawedError: some rows were refused there; nothing is loaded or counted.
+        """
+        shard, report, log = work.shard, work.report, self._log(work)
+        ladder = self.ladder(report, work.rejects, log)
+        with contextlib.closing(shard.open(self._load.file)) as opened:
+            stream = opened if log is None else log.watch(opened)
+            options = self._options
+            reading = Reading(
+                shard, stream, ladder.decode, options=options, report=report, tell=work.tell
+            )
+            items = iter(reading)
+            if manner != _ONE_BY_ONE:
+                items = self._fill(items, reading, ladder, manner, report=report, log=log)
+            # Between two COPYs the server is waited for; in one COPY it works all the time.
+            with contextlib.closing(ahead(items)) as left:
+                for found in left:
+                    if isinstance(found, Batch):
+                        ladder.load(found, shard.decided)
+                    elif found.record.offset >= shard.decided:
+                        ladder.damage(found)
+                    reading.took(found)
+            if report.decided != report.read:
+                raise AssertionError(f"{report.table}: records are counted that were not read")
+            holds = reading.end()
+            if log is not None:
+                log.end(holds=holds)
+            return holds
+
+    def _fill(
+        self,
+        items: Iterator[Batch | Damage],
+        reading: Reading,
+        ladder: Ladder,
+        manner: Manner,
+        *,
+        report: TableReport,
+        log: ShardLog | None,
+    ) -> Iterator[Batch | Damage]:
+        """Load batches in one COPY as long as that goes, and then what had to wait for its end.
+
+        Returns:
+            What is left to load, once these are committed.
+
+        Raises:
+            ThawedError: one was refused; nothing is loaded or counted.
+        """
+        left, holds = items, None
+        with contextlib.closing(Spool()) as spool:
+            odd = spool if manner.orderless else None
+            try:
+                with filling(self._conn, self._load.table, fresh=manner.fresh) as fill:
+                    for found in items:
+                        if not _filled(found, ladder, fill, odd):
+                            left = chain((found,), items)
+                            break
+                        reading.took(found)
+                    else:
+                        holds = reading.end()
+                    fill.end()
+                    if log is not None:
+                        ended = holds is not None
+                        log.filled(reading.position, spool, ended=ended, holds=bool(holds))
+            except BaseException:
+                report.forget()
+                raise
+            self._load_waiting(spool, ladder, log, 0)
+        return left
+
+    @staticmethod
+    def _load_waiting(
+        records: Iterable[tuple[RawRecord, str]], ladder: Ladder, log: ShardLog | None, waited: int
+    ) -> None:
+        for number, (record, reason) in enumerate(records, waited):
+            with contextlib.nullcontext() if log is None else log.alone(number):
+                if reason:
+                    ladder.damage(Damage(record, reason))
+                else:
+                    ladder.load_record(record)
+
+
+def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool | None) -> bool:
+    """Send what was read, or have it wait; say whether either could be."""
+    if isinstance(found, Batch):
+        return ladder.fill(found, fill, waiting)
+    if waiting is None or not waiting.has_room(len(found.record.raw)):
+        return False
+    waiting.add(found.record, found.reason)
+    return True

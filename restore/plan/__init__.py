@@ -1,0 +1,1 @@
+"""The plan of a restore: files to tables, load order, rights, dry run."""

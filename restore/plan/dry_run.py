@@ -1,0 +1,220 @@
+"""A dry run loads shadows: temporary tables like the target's, which nobody else sees.
+
+All that a restore does is done, but to the shadows. Once they are made the session may only read,
+so that the server itself refuses any write to the target.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+
+from restore.constraints.drop import read_triggers
+from restore.plan.order import make_plan
+from restore.target import catalog
+from restore.target.connection import users_search_path
+from restore.target.sequences import read_sequences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import psycopg
+
+    from restore.plan.order import Plan
+    from restore.target.catalog import Table
+
+_TEMPORARY = "pg_temp"
+# Rows of temporary tables may be written all the same; nothing else may be, not even made.
+_READ_ONLY = sql.SQL("SET default_transaction_read_only = {}")
+
+# Defaults that draw from a sequence, and how the sequence stands in them.
+_DEFAULTS = """
+    SELECT DISTINCT ad.adrelid, a.attname, pg_get_expr(ad.adbin, ad.adrelid), d.refobjid,
+           quote_literal(d.refobjid::regclass) || '::regclass'
+    FROM pg_attrdef ad JOIN pg_attribute a ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum
+    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
+                    AND d.refclassid = 'pg_class'::regclass
+    JOIN pg_sequence s ON s.seqrelid = d.refobjid
+    WHERE ad.adrelid = ANY(%s)
+"""
+
+# Defaults that call a function which may write. Those of PostgreSQL itself are in no pg_depend, and
+# those of extensions make values, such as uuid_generate_v4().
+_CALLS = """
+    SELECT DISTINCT ad.adrelid, a.attname, p.proname
+    FROM pg_attrdef ad JOIN pg_attribute a ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum
+    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
+                    AND d.refclassid = 'pg_proc'::regclass
+    JOIN pg_proc p ON p.oid = d.refobjid AND p.provolatile = 'v'
+    WHERE ad.adrelid = ANY(%s) AND a.attgenerated = ''
+      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass
+                        AND e.objid = p.oid AND e.deptype = 'e')
+"""
+
+# A partitioned table takes the rows that one of its partitions takes; its shadow has none.
+_PARTITIONS = """
+    SELECT c.oid, ARRAY(SELECT pg_get_partition_constraintdef(t.relid)
+                        FROM pg_partition_tree(c.oid) t WHERE t.isleaf AND t.relid <> c.oid)
+    FROM pg_class c WHERE c.relkind = 'p' AND c.oid = ANY(%s)
+"""
+
+
+def shadow_plan(conn: psycopg.Connection, plan: Plan, *, append: bool) -> tuple[Plan, list[str]]:
+    """Make a plan over into one that loads shadows; from now on the session may only read.
+
+    Its keys are also those that refer to tables outside the backup, since shadows have no foreign
+    keys: all are to be checked by sets when the shadows are loaded.
+
+    Args:
+        conn: a connection that commits each statement.
+        plan: what would be loaded.
+        append: the rows that are in the tables stay, so they are in the shadows too.
+
+    Returns:
+        The plan, and warnings: what the restore will do and the dry run does not.
+
+    Raises:
+        psycopg.Error: the server refused.
+    """
+    real = plan.tables
+    warnings = [
+        f"trigger {trigger.name} of {trigger.table} does not fire in a dry run"
+        for trigger in read_triggers(conn, real)
+    ]
+    calls = conn.execute(_CALLS, [list(real)]).fetchall()
+    warnings += [
+        f"the default of {real[oid].name}.{column} calls {function}(), which a dry run does not:"
+        " records without that field have NULL there"
+        for oid, column, function in calls
+    ]
+    tables = shadow(conn, real)
+    if append:
+        for oid, table in tables.items():
+            _copy_rows(conn, real[oid], table)
+    files = {load.table.oid: load.file for load in plan.loads}
+    keys = [key for table in tables.values() for key in table.foreign_keys]
+    outside = catalog.read_tables(conn, {key.parent for key in keys} - real.keys())
+    for oid in [oid for oid in outside if not _may_read(conn, oid)]:
+        hidden = outside.pop(oid)
+        keys = [key for key in keys if key.parent != oid]
+        warnings.append(f"foreign keys to {hidden.name}, which the role may not read, are not seen")
+    made = make_plan(files, tables)
+    conn.execute(_READ_ONLY.format(sql.SQL("on")))
+    return replace(made, keys=tuple(keys), outside=tuple(outside.values())), warnings
+
+
+@contextlib.contextmanager
+def may_write(conn: psycopg.Connection) -> Iterator[None]:
+    """Let a dry run's session make temporary tables of its own; other sessions always may.
+
+    Args:
+        conn: a connection that commits each statement.
+    """
+    before = conn.execute("SHOW default_transaction_read_only").fetchone()
+    conn.execute(_READ_ONLY.format(sql.SQL("off")))
+    try:
+        yield
+    finally:
+        if conn.info.transaction_status is TransactionStatus.IDLE:  # else it is lost, or at work
+            conn.execute(_READ_ONLY.format(sql.SQL(before[0] if before else "off")))
+
+
+def _may_read(conn: psycopg.Connection, oid: int) -> bool:
+    query = "SELECT has_table_privilege(%s::oid, 'SELECT')"
+    return conn.execute(query, [oid]).fetchone() == (True,)
+
+
+def shadow(conn: psycopg.Connection, tables: dict[int, Table]) -> dict[int, Table]:
+    """Make a temporary table like each of these: columns, defaults, keys, checks and indexes.
+
+    Sequences that defaults draw from have shadows too. A shadow has no foreign keys and triggers.
+
+    Args:
+        conn: a connection that commits each statement.
+        tables: the target's tables, by oid.
+
+    Returns:
+        The shadows by the same oids, with the same columns and keys, and nothing to put aside.
+    """
+    defaults = conn.execute(_DEFAULTS, [list(tables)]).fetchall()
+    calls = conn.execute(_CALLS, [list(tables)]).fetchall()
+    partitions: dict[int, list[str | None]] = dict(
+        conn.execute(_PARTITIONS, [list(tables)]).fetchall()
+    )
+    shadows: dict[int, Table] = {}
+    taken = {"restore_staging", "restore_writes", "restore_ticks"}  # tables of our own
+    for oid, table in tables.items():
+        name = table.name if table.name not in taken else f"restore_shadow_{oid}"
+        taken.add(name)
+        shadows[oid] = replace(table, schema=_TEMPORARY, name=name, indexes=(), partitioned=False)
+        conn.execute(
+            sql.SQL("CREATE TEMP TABLE {} (LIKE {} INCLUDING ALL EXCLUDING COMMENTS)").format(
+                sql.Identifier(name), table.identifier
+            )
+        )
+        if oid in partitions:
+            _check_partitions(conn, shadows[oid], partitions[oid])
+    _shadow_sequences(conn, {row[3] for row in defaults})
+    for oid, column, expression, sequence, shown in defaults:
+        default = expression.replace(shown, f"'{_TEMPORARY}.{_sequence(sequence)}'::regclass")
+        _alter_column(conn, shadows[oid], column, sql.SQL("SET DEFAULT") + sql.SQL(f" {default}"))
+    for oid, column, _ in calls:
+        _alter_column(conn, shadows[oid], column, sql.SQL("DROP DEFAULT"))
+    return _with_sequences(conn, shadows)
+
+
+def _with_sequences(conn: psycopg.Connection, shadows: dict[int, Table]) -> dict[int, Table]:
+    names = [table.identifier.as_string(conn) for table in shadows.values()]
+    query = "SELECT n, to_regclass(n)::oid FROM unnest(%s::text[]) AS s(n)"
+    found: dict[str, int] = dict(conn.execute(query, [names]).fetchall())
+    sequences = read_sequences(conn, list(found.values()))
+    return {
+        oid: replace(table, sequences=tuple(sequences[found[name]]))
+        for (oid, table), name in zip(shadows.items(), names, strict=True)
+    }
+
+
+def _sequence(oid: int) -> str:
+    return f"restore_shadow_sequence_{oid}"
+
+
+def _shadow_sequences(conn: psycopg.Connection, oids: Iterable[int]) -> None:
+    for oid in oids:
+        conn.execute(sql.SQL("CREATE TEMP SEQUENCE {}").format(sql.Identifier(_sequence(oid))))
+
+
+def _alter_column(
+    conn: psycopg.Connection, table: Table, column: str, action: sql.Composable
+) -> None:
+    conn.execute(
+        sql.SQL("ALTER TABLE {} ALTER COLUMN {} {}").format(
+            table.identifier, sql.Identifier(column), action
+        )
+    )
+
+
+def _check_partitions(conn: psycopg.Connection, table: Table, bounds: list[str | None]) -> None:
+    """Let a shadow take what a partition takes. The conditions are PostgreSQL's own words."""
+    if None in bounds:
+        return  # a default partition that stands alone takes all
+    accepts = sql.SQL(" OR ").join(sql.SQL(f"({bound})") for bound in bounds)
+    conn.execute(
+        sql.SQL("ALTER TABLE {} ADD CONSTRAINT no_partition_of_relation_found CHECK ({})").format(
+            table.identifier, accepts if bounds else sql.SQL("false")
+        )
+    )
+
+
+def _copy_rows(conn: psycopg.Connection, table: Table, shadowed: Table) -> None:
+    names = [sql.Identifier(column.name) for column in table.columns if not column.generated]
+    if names:
+        with users_search_path(conn):  # CHECK functions of the users' are called
+            conn.execute(
+                sql.SQL(
+                    "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {}"
+                ).format(shadowed.identifier, table.identifier, columns=sql.SQL(", ").join(names))
+            )

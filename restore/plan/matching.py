@@ -1,0 +1,292 @@
+"""Which file goes into which table: by its name, or as ``--map`` says."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restore.errors import BackupError, SchemaError
+from restore.source.discovery import key_twice
+from restore.source.formats import foreign_format
+from restore.source.unread import check_unread, is_hidden, lowered, names_of
+from restore.text import first_few, option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from restore.options import Options
+    from restore.source.discovery import Backup, TableFile
+    from restore.target.relations import Relation
+
+# Tables in which migration tools keep their books. They describe the target itself, which has its
+# own; a backup's copy is left out where the target has none, or has filled it already.
+BOOKKEEPING = frozenset(
+    {
+        "_prisma_migrations",
+        "alembic_version",
+        "django_migrations",
+        "flyway_schema_history",
+        "knex_migrations",
+        "knex_migrations_lock",
+        "schema_migrations",
+    }
+)
+# Files that describe a backup; one that is a single object, and no table of the target, is no data.
+_COMPANIONS = frozenset({"manifest.json", "metadata.json"})
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A file and the table that takes it."""
+
+    file: TableFile
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """What was matched, by the table's oid; a line for each file left out; and warnings."""
+
+    by_oid: dict[int, Match]
+    left_out: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def shown(file: TableFile) -> str:
+    """Return what a person knows a table file by: its name, or its key and the name."""
+    if file.path.name.startswith(f"{file.table}."):
+        return file.path.name
+    return f"{file.table} in {file.path.name}"
+
+
+def match_files(backup: Backup, relations: list[Relation], options: Options) -> Matches:
+    """Say which table each file is for.
+
+    Args:
+        backup: what was found.
+        relations: the target's relations.
+        options: maps, and the tables and files that were chosen or left out.
+
+    Raises:
+        BackupError: a file holds no JSON, or one that is not read seems to hold a table.
+        SchemaError: a file is for no table or may be for several, two are for the same, or a name
+            that was given means nothing.
+    """
+    names = _Names.of(relations)
+    files, left_out = _unpacked(backup, names, options)
+    mapped = _mapped(files, names, options)
+    found = {n: mapped.get(n) or names.find(file.table) for n, file in enumerate(files)}
+    unread = frozenset().union(*map(names_of, backup.unread))
+    chosen, not_chosen, warnings = _choose(files, found, options, unread)
+    left_out += not_chosen
+    tables = {r.name.lower(): r.shown for r in relations if r.visible and not r.not_loadable}
+    taken = lowered(relation.name for n in chosen for relation in found[n])
+    left_out += check_unread(backup.unread, frozenset(tables), taken, options)
+    matches = Matches({}, left_out, warnings)
+    held = {files[n].path for n in chosen if found[n]}
+    missing = []
+    for number in chosen:
+        file, candidates = files[number], found[number]
+        if len(candidates) > 1:
+            raise SchemaError(_ambiguous(file, candidates))
+        relation = candidates[0] if candidates else None
+        if relation is not None and relation.not_loadable:
+            if number in mapped:
+                raise SchemaError(f"--map {shown(file)}={relation.shown}: {relation.not_loadable}")
+            left_out.append(f"{shown(file)}: {relation.not_loadable} in the database")
+        elif relation is not None:
+            _check_format(file)
+            _take(matches, file, relation)
+        elif is_hidden(file.path) and file.path != backup.path:
+            left_out.append(f"{shown(file)}: hidden")
+        elif file.table in BOOKKEEPING:
+            left_out.append(f"{shown(file)}: a migration tool's own table, not in the database")
+        elif _is_companion(file) and file.path not in held:
+            left_out.append(f"{shown(file)}: holds one object that describes the backup")
+        else:
+            _check_format(file)
+            missing.append(file.table)
+    if missing:
+        free = {name: table for name, table in tables.items() if name not in taken}
+        raise SchemaError(_missing(missing, free, options.schema))
+    return matches
+
+
+def _is_companion(file: TableFile) -> bool:
+    return file.is_object and file.path.name.lower() in _COMPANIONS
+
+
+def _check_format(file: TableFile) -> None:
+    """Raise if a file cannot hold JSON.
+
+    Raises:
+        BackupError: it does not, or cannot be read.
+    """
+    foreign = foreign_format(file.start())
+    if foreign is not None:
+        kind, advice = foreign
+        raise BackupError(
+            f"cannot restore {shown(file)}: it is {kind}; {advice}, or leave it out with"
+            f" {option('--exclude', file.table)}"
+        )
+
+
+def _take(matches: Matches, file: TableFile, relation: Relation) -> None:
+    other = matches.by_oid.get(relation.oid)
+    if other is not None and (other.file.path, other.file.table) == (file.path, file.table):
+        raise SchemaError(key_twice(file))
+    if other is not None:
+        raise SchemaError(
+            f"{shown(other.file)} and {shown(file)} are both for table {relation.shown}: leave one"
+            " out with --exclude, or say with --map FILE=TABLE where it belongs"
+        )
+    matches.by_oid[relation.oid] = Match(file, relation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The relations by what they may be called, exactly and in small letters."""
+
+    exact: dict[str, Relation]
+    lowered: dict[str, list[Relation]]
+
+    @classmethod
+    def of(cls, relations: list[Relation]) -> _Names:
+        exact = {relation.qualified: relation for relation in relations}
+        exact |= {relation.name: relation for relation in relations if relation.visible}
+        lowered: dict[str, list[Relation]] = {}
+        for name, relation in exact.items():
+            lowered.setdefault(name.lower(), []).append(relation)
+        return cls(exact, lowered)
+
+    def find(self, name: str) -> list[Relation]:
+        """Return the relation of this very name, else all whose names differ in case alone."""
+        if name in self.exact:
+            return [self.exact[name]]
+        return self.lowered.get(name.lower(), [])
+
+
+def _names_of(file: TableFile) -> set[str]:
+    """Return what a person may call a file: with and without its endings, or by its key."""
+    name = file.path.name
+    if not name.startswith(f"{file.table}."):
+        return {file.table}
+    return {file.table, name, name[: -len(file.compression) - 1] if file.compression else name}
+
+
+def _unpacked(
+    backup: Backup, names: _Names, options: Options
+) -> tuple[tuple[TableFile, ...], list[str]]:
+    """Put the lists in files that hold one object in their place, if one of them is a table.
+
+    A file whose own name means a table is one record of it, whatever lists it has.
+
+    Returns:
+        The files, and a line for each key beside such lists.
+    """
+    files: list[TableFile] = []
+    left_out: list[str] = []
+    for file in backup.files:
+        named = names.find(file.table) or options.map.keys() & _names_of(file)
+        if named or not any(names.find(x.table) or x.table in options.map for x in file.inside):
+            files.append(file)
+            continue
+        files += file.inside
+        left_out += [f"{file.path.name}: {key} holds no list of records" for key in file.others]
+    return tuple(files), left_out
+
+
+def _mapped(
+    files: tuple[TableFile, ...], names: _Names, options: Options
+) -> dict[int, list[Relation]]:
+    """Return what ``--map`` says, by the file's place in the backup."""
+    mapped: dict[int, list[Relation]] = {}
+    for given, table in options.map.items():
+        places = [n for n, file in enumerate(files) if given in _names_of(file)]
+        if not places:
+            raise SchemaError(f"--map {given}={table}: the backup has no file of that name")
+        found = names.find(table)
+        if not found:
+            raise SchemaError(f"--map {given}={table}: the database has no table of that name")
+        if len(found) > 1:
+            raise SchemaError(f"--map {given}={table} may mean {_list(found)}: write it exactly")
+        mapped |= dict.fromkeys(places, found)
+    return mapped
+
+
+def _choose(
+    files: tuple[TableFile, ...],
+    found: dict[int, list[Relation]],
+    options: Options,
+    unread: frozenset[str],
+) -> tuple[list[int], list[str], list[str]]:
+    """Apply ``--tables`` and ``--exclude``; ``unread`` are names of files that are not read.
+
+    Returns:
+        The places of the files that are restored, a line for each other one, and warnings.
+    """
+    called = {n: _names_of(file) | _names_of_all(found[n]) for n, file in enumerate(files)}
+    chosen = set(called)
+    left_out: list[str] = []
+    warnings: list[str] = []
+    if options.tables:
+        meant = {name: _meant(name, called) for name in sorted(options.tables)}
+        known = {name for name in meant if name.lower() in unread}
+        if unknown := [n for n, places in meant.items() if not places and n not in known]:
+            raise SchemaError(f"--tables {','.join(unknown)}: the backup has no such file")
+        chosen = set().union(*meant.values())
+        left_out += [f"{shown(files[n])}: not among --tables" for n in called if n not in chosen]
+    for name in sorted(options.exclude):
+        places = _meant(name, called)
+        if not places and name.lower() not in unread:
+            warnings.append(f"--exclude {name}: the backup has no such file")
+        left_out += [f"{shown(files[n])}: excluded" for n in sorted(places & chosen)]
+        chosen -= places
+    return sorted(chosen), left_out, warnings
+
+
+def _names_of_all(relations: Iterable[Relation]) -> set[str]:
+    return {name for relation in relations for name in (relation.name, relation.qualified)}
+
+
+def _meant(name: str, called: dict[int, set[str]]) -> set[int]:
+    """Return the places of the files that a name means: exactly, else whatever the case."""
+    exact = {n for n, names in called.items() if name in names}
+    return exact or {n for n, ns in called.items() if name.lower() in {x.lower() for x in ns}}
+
+
+def _list(relations: Iterable[Relation]) -> str:
+    return ", ".join(relation.shown for relation in relations)
+
+
+def _ambiguous(file: TableFile, candidates: list[Relation]) -> str:
+    return (
+        f"{shown(file)} may be for any of the tables {_list(candidates)}: say which with"
+        f" {option('--map', f'{file.table}={candidates[0].shown}')}"
+    )
+
+
+def _missing(missing: list[str], free: Mapping[str, str], schema: str | None) -> str:
+    """Say that files have no table.
+
+    Args:
+        missing: the tables that the files are named after.
+        free: the tables without a file, by their names in small letters.
+        schema: where bare names are looked up.
+    """
+    where = f"schema {schema}" if schema else "the database"
+    hints = []
+    named = missing[:_MOST_NAMED]  # each is compared with all that are free
+    for name in named:
+        for similar in difflib.get_close_matches(name.lower(), free, n=1):
+            meant = free[similar]
+            hints.append(f"did you mean {meant} ({option('--map', f'{name}={meant}')})?")
+    excludes = first_few([option("--exclude", name) for name in missing], _MOST_NAMED, " ")
+    hint = " ".join([*hints, "Else "]) if hints else ""
+    return (
+        f"no table in {where} for {first_few(missing, _MOST_NAMED)}: {hint}"
+        "create the schema first, say where it is with --schema, name its table with"
+        f" {option('--map', f'{missing[0]}=TABLE')}, or leave the file out with {excludes}"
+    )

@@ -1,0 +1,134 @@
+"""In what order tables are loaded, and which foreign keys cannot hold meanwhile."""
+
+from __future__ import annotations
+
+import graphlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from restore.source.discovery import TableFile
+    from restore.target.catalog import ForeignKey, Table
+    from restore.target.own_rows import Writes
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One table file and the table that takes it.
+
+    ``journaled``: the journal notes how far its load is. ``writes``: takes note of the
+    transactions that write its rows; None: nothing asks for them. ``fixed``: its rows may not be
+    deleted again, so its keys and indexes stay in place.
+    """
+
+    file: TableFile
+    table: Table
+    journaled: bool = False
+    writes: Writes | None = None
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is loaded, parents first.
+
+    ``keys`` are all foreign keys among the tables. Of them ``cyclic`` cannot hold while the tables
+    are loaded one after the other: those in a cycle or of a table to itself, and those to tables
+    from which such keys may take rows out again. ``outside`` are tables that are not loaded and
+    that ``keys`` refer to: of a dry run alone, whose tables have no foreign keys of their own.
+    ``fixed`` are the tables whose rows may not be deleted again, and those that they refer to.
+    """
+
+    loads: tuple[Load, ...]
+    keys: tuple[ForeignKey, ...]
+    cyclic: tuple[ForeignKey, ...]
+    outside: tuple[Table, ...] = ()
+    fixed: frozenset[int] = frozenset()
+
+    @property
+    def tables(self) -> dict[int, Table]:
+        """The tables that are loaded, by oid."""
+        return {load.table.oid: load.table for load in self.loads}
+
+
+def make_plan(
+    files: dict[int, TableFile], tables: dict[int, Table], *, fixed: Iterable[int] = ()
+) -> Plan:
+    """Order the tables so that what is referred to comes first, as far as cycles allow.
+
+    Args:
+        files: the file of each table, by oid.
+        tables: the tables, by oid.
+        fixed: those whose rows may not be deleted again.
+    """
+    keys = [key for table in tables.values() for key in table.foreign_keys if key.parent in tables]
+    parents: dict[int, set[int]] = {oid: set() for oid in tables}
+    for key in keys:
+        parents[key.table].add(key.parent)
+    cycles = cycles_of(parents)
+    in_cycle = [key for key in keys if cycles[key.table] == cycles[key.parent]]
+    children: dict[int, set[int]] = {oid: set() for oid in tables}
+    for key in keys:
+        children[key.parent].add(key.table)
+    at_risk = _reach((key.table for key in in_cycle), children)
+    sorter = graphlib.TopologicalSorter(
+        {
+            oid: sorted(parent for parent in parents[oid] if cycles[parent] != cycles[oid])
+            for oid in sorted(tables)
+        }
+    )
+    risky = (k for k in keys if k.parent in at_risk and cycles[k.table] != cycles[k.parent])
+    # A row that others refer to by a key that holds cannot be deleted either.
+    held = frozenset(_reach(fixed, parents))
+    loads = tuple(Load(files[oid], tables[oid], fixed=oid in held) for oid in sorter.static_order())
+    return Plan(loads, tuple(keys), (*in_cycle, *risky), fixed=held)
+
+
+def cycles_of(links: Mapping[int, Collection[int]]) -> dict[int, int]:
+    """Number the cycles of a directed graph: nodes have one number if each reaches the other.
+
+    Tarjan's algorithm ("Depth-first search and linear graph algorithms", 1972), without recursion.
+    A node is numbered after all that it reaches.
+
+    Args:
+        links: for each node, those that it leads to, all of which are nodes.
+    """
+    found: dict[int, int] = {}
+    lowest: dict[int, int] = {}
+    cycles: dict[int, int] = {}
+    open_nodes: list[int] = []
+    for start in links:
+        path = [] if start in found else [(start, iter(links[start]))]
+        while path:
+            node, others = path[-1]
+            if node not in found:
+                found[node] = lowest[node] = len(found)
+                open_nodes.append(node)
+            for other in others:
+                if other not in found:
+                    path.append((other, iter(links[other])))
+                    break
+                if other not in cycles:
+                    lowest[node] = min(lowest[node], found[other])
+            else:
+                path.pop()
+                if path:
+                    lowest[path[-1][0]] = min(lowest[path[-1][0]], lowest[node])
+                if lowest[node] == found[node]:
+                    number = len(cycles)
+                    while node not in cycles:
+                        cycles[open_nodes.pop()] = number
+    return cycles
+
+
+def _reach(starts: Iterable[int], links: Mapping[int, Collection[int]]) -> set[int]:
+    """Return these nodes, and all that can be reached from them."""
+    waiting = list(starts)
+    reached = set(waiting)
+    while waiting:
+        for node in set(links[waiting.pop()]) - reached:
+            reached.add(node)
+            waiting.append(node)
+    return reached

@@ -1,0 +1,289 @@
+"""What is checked before anything is written: the server, the role's rights, policies, rules.
+
+A right that is missing in the middle of a restore leaves half of it behind; here it costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from restore.constraints.drop import read_triggers
+from restore.errors import LoadError, SchemaError
+from restore.journal.trust import writer_of_all
+from restore.load.upsert import key_to_replace_by
+from restore.target.conflicts import read_conflicts
+from restore.target.deletion import refuses_update
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import psycopg
+
+    from restore.options import Options
+    from restore.plan.order import Plan
+
+_OLDEST = 130_000
+_SERVER = """
+    SELECT current_user, current_database(), current_setting('server_version'),
+           pg_is_in_recovery(), current_setting('transaction_read_only')::bool,
+           has_database_privilege(current_database(), 'CREATE'),
+           has_database_privilege(current_database(), 'TEMP'),
+           to_regnamespace('restore_journal') IS NOT NULL
+"""
+
+# Rights on some columns may be enough: which ones, the records tell.
+_RIGHTS = """
+    SELECT c.oid, n.nspname, c.relname, pg_has_role(c.relowner, 'USAGE'),
+           c.relrowsecurity AND row_security_active(c.oid), c.relforcerowsecurity,
+           has_schema_privilege(n.oid, 'USAGE'),
+           has_table_privilege(c.oid, 'SELECT'),
+           has_any_column_privilege(c.oid, 'SELECT'), has_any_column_privilege(c.oid, 'INSERT'),
+           has_table_privilege(c.oid, 'TRUNCATE'), has_table_privilege(c.oid, 'UPDATE')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY(%s) ORDER BY n.nspname, c.relname
+"""
+
+# ON UPDATE is event 2, ON INSERT 3. Rules that do not apply in this session are in the way of an
+# ON CONFLICT all the same.
+_RULES = """
+    SELECT c.relname, r.rulename, CASE r.ev_type WHEN '3' THEN 'INSERT' ELSE 'UPDATE' END
+    FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+    WHERE r.ev_class = ANY(%(oids)s) AND r.ev_type = ANY(%(events)s)
+      AND (%(all)s OR r.ev_enabled = ANY(CASE current_setting('session_replication_role')
+                             WHEN 'replica' THEN '{A,R}'::"char"[] ELSE '{A,O}'::"char"[] END))
+    ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The server, the database in it, and what the role may do there."""
+
+    role: str
+    database: str
+    version: str
+    standby: bool
+    read_only: bool
+    may_create: bool
+    may_temp: bool
+    has_journal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Rights:
+    oid: int
+    schema: str
+    table: str
+    owner: bool
+    policies_apply: bool
+    policies_forced: bool
+    usage: bool
+    select: bool
+    select_some: bool
+    insert: bool
+    truncate: bool
+    update: bool
+
+
+def read_server(conn: psycopg.Connection) -> Server:
+    """Ask the server what it is, and refuse one that cannot be restored to.
+
+    Raises:
+        LoadError: it is too old, or may only be read.
+    """
+    if conn.info.server_version < _OLDEST:
+        major = conn.info.server_version // 10_000
+        raise LoadError(f"the server is PostgreSQL {major}: 13 is the oldest that is supported")
+    row = conn.execute(_SERVER).fetchone()
+    server = Server(*(row or ()))
+    if server.standby:
+        raise LoadError("the server is a standby, which may only be read: restore to its primary")
+    if server.read_only:
+        raise LoadError(f"database {server.database} may only be read: restore to another")
+    return server
+
+
+def shown_target(conn: psycopg.Connection, server: Server) -> str:
+    """Return the database, its host and the role in words; never a password."""
+    host, port = conn.info.host or "localhost", conn.info.port
+    return f"database {server.database} on {host}:{port} as {server.role}"
+
+
+def check_rights(
+    conn: psycopg.Connection, server: Server, oids: Iterable[int], options: Options
+) -> None:
+    """Check that the role may load these tables, row by row and in a COPY.
+
+    Raises:
+        LoadError: it may not; the line names the table, and what to grant.
+        SchemaError: a table has a rule that rows which are inserted one by one would go through.
+    """
+    tables = list(oids)
+    for right in _read_rights(conn, tables):
+        if not right.usage:
+            grant = _grant(conn, "USAGE", "SCHEMA", right.schema, role=server.role)
+            raise LoadError(
+                f"permission denied for schema {right.schema}, role {server.role} lacks USAGE:"
+                f" {grant}"
+            )
+        replace = options.on_conflict == "replace"
+        # Rows that were there before are told apart by more than their columns.
+        few = options.on_conflict == "reject" and not options.dry_run
+        needs = {
+            "SELECT": right.select or (few and right.select_some),
+            "INSERT": right.insert,
+            "UPDATE": right.update or not replace,
+        }
+        _deny(conn, server, right, needs)
+        if right.policies_apply:
+            raise LoadError(_policies(conn, server, right))
+    if options.dry_run and not server.may_temp:
+        raise LoadError(
+            f"a dry run needs temporary tables, which role {server.role} may not make:"
+            f" {_grant(conn, 'TEMP', 'DATABASE', server.database, role=server.role)}"
+        )
+    merges = options.on_conflict != "reject"
+    given = {"oids": tables, "events": ["2", "3"] if merges else ["3"], "all": merges}
+    for table, rule, event in conn.execute(_RULES, given).fetchall():
+        raise SchemaError(
+            f"table {table} has the {event} rule {rule}, which would rewrite what the restore"
+            f" inserts: {'drop' if merges else 'disable'} it for the restore"
+        )
+
+
+def check_may_empty(conn: psycopg.Connection, server: Server, oids: Iterable[int]) -> None:
+    """See that the role may empty these tables.
+
+    Raises:
+        LoadError: it may not; the line names the table, and what to grant.
+    """
+    for right in _read_rights(conn, oids):
+        _deny(conn, server, right, {"TRUNCATE": right.truncate})
+
+
+def _read_rights(conn: psycopg.Connection, oids: Iterable[int]) -> list[_Rights]:
+    return [_Rights(*row) for row in conn.execute(_RIGHTS, [list(oids)]).fetchall()]
+
+
+def _deny(conn: psycopg.Connection, server: Server, right: _Rights, needs: dict[str, bool]) -> None:
+    what = ", ".join(name for name, there in needs.items() if not there)
+    if what:
+        grant = _grant(conn, what, "TABLE", right.schema, right.table, role=server.role)
+        raise LoadError(
+            f"permission denied for table {right.table}, role {server.role} lacks {what}: {grant}"
+        )
+
+
+def _grant(conn: psycopg.Connection, what: str, kind: str, *name: str, role: str) -> str:
+    return (
+        sql.SQL("GRANT {} ON {} {} TO {}")
+        .format(sql.SQL(what), sql.SQL(kind), sql.Identifier(*name), sql.Identifier(role))
+        .as_string(conn)
+    )
+
+
+def _policies(conn: psycopg.Connection, server: Server, right: _Rights) -> str:
+    table = sql.Identifier(right.schema, right.table).as_string(conn)
+    role = sql.Identifier(server.role).as_string(conn)
+    bypass = f"ALTER ROLE {role} BYPASSRLS"
+    if right.owner and right.policies_forced:
+        return (
+            f"row-level security of table {right.table} is forced on its owner too, and would hide"
+            f" or refuse rows: ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY for the restore, or"
+            f" {bypass}"
+        )
+    return (
+        f"row-level security of table {right.table} applies to role {server.role}, and would hide"
+        f" or refuse rows: restore as the table's owner, or {bypass}"
+    )
+
+
+def check_owner(conn: psycopg.Connection, server: Server, plan: Plan, options: Options) -> None:
+    """See that what has to be put aside for the load may be.
+
+    Raises:
+        LoadError: it may not; the line names the table, and what to grant or to choose.
+    """
+    tables = plan.tables
+    owned = {right.oid for right in _read_rights(conn, tables) if right.owner}
+    for key in plan.cyclic:
+        if key.table not in owned:
+            raise LoadError(
+                f"must be owner of table {tables[key.table].name}: tables that refer to each other"
+                " in a cycle need their owner, who may put their foreign keys aside for the load"
+            )
+    triggers = [] if options.triggers else read_triggers(conn, tables)
+    for trigger in triggers:
+        if not trigger.owner:
+            raise LoadError(
+                f"must be owner of table {trigger.table} to keep its trigger {trigger.name} from"
+                " firing: restore as the owner, or let the triggers fire with --triggers"
+            )
+    writer = writer_of_all(conn) if plan.cyclic or triggers else None
+    if writer is not None:
+        raise LoadError(
+            "what is dropped or disabled for the load (foreign keys of a cycle, triggers) is noted"
+            f" in a table, and role {writer}, a member of pg_write_all_data, could change it:"
+            " revoke that membership for the restore"
+        )
+    if (plan.cyclic or triggers) and not (server.may_create or server.has_journal):
+        grant = _grant(conn, "CREATE", "DATABASE", server.database, role=server.role)
+        raise LoadError(
+            "what is put aside for the load (foreign keys of a cycle, triggers) is noted in a"
+            f" schema that role {server.role} may not create: {grant}"
+        )
+
+
+def check_deletes(plan: Plan, kept: dict[int, str], filled: set[int], options: Options) -> None:
+    """Refuse a restore that has to delete rows from a table that does not let it.
+
+    Args:
+        plan: what is loaded.
+        kept: the tables that do not let it, by oid, with the reason.
+        filled: the tables that hold rows.
+        options: how.
+
+    Raises:
+        SchemaError: it has to.
+    """
+    tables = plan.tables
+    for key in plan.cyclic:
+        if key.table in plan.fixed:
+            why = kept.get(key.table) or next(iter(kept.values()))
+            raise SchemaError(
+                f"foreign key {key.name} of table {tables[key.table].name} is in a cycle, so it is"
+                f" dropped for the load, and rows that violate it could not be deleted: {why};"
+                " disable it for the restore, or give the table a replica identity"
+            )
+    for oid in filled & kept.keys() if options.atomic else ():
+        raise SchemaError(
+            f"--atomic deletes the rows of table {tables[oid].name}, and {kept[oid]}: disable it"
+            " for the restore, or restore without --atomic"
+        )
+
+
+def check_merges(conn: psycopg.Connection, plan: Plan, options: Options) -> None:
+    """Refuse to skip or replace rows of tables with which ON CONFLICT does not work.
+
+    Raises:
+        SchemaError: there is one; the line says what to do.
+    """
+    given = f"--on-conflict {options.on_conflict}"
+    for table in plan.tables.values():
+        for conflict in read_conflicts(conn, table.identifier):
+            if not conflict.immediate:
+                raise SchemaError(
+                    f"{given} cannot tell by the deferrable constraint {conflict.name} of table"
+                    f" {table.name}: make it NOT DEFERRABLE, or use reject"
+                )
+        if options.on_conflict == "replace":
+            key_to_replace_by(table)
+            refusal = refuses_update(conn, table.oid)
+            if refusal is not None:
+                raise SchemaError(
+                    f"{given} updates rows of table {table.name}, and {refusal}: ALTER TABLE"
+                    f" {table.name} REPLICA IDENTITY FULL, or use skip"
+                )

@@ -1,0 +1,1 @@
+"""Reject files: written, read back, limited."""

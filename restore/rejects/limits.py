@@ -1,0 +1,104 @@
+"""Stops a restore with too many rejects."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from restore.errors import LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from restore.options import Options
+    from restore.report.model import TableReport
+
+# A share of fewer records than these says little.
+_ENOUGH_RECORDS = 1_000
+# So many tables' counts are added up at each check; of more tables, only at every few checks.
+_TABLES_A_CHECK = 64
+
+
+class Limits:
+    """Counts the rejects of all tables and says when they are too many.
+
+    The thread that made it counts them; others, whose rejects it counts as well, may find a table's
+    counts between two states.
+
+    Args:
+        options: ``on_error`` and ``max_rejects``.
+        reports: gives the tables' counts as they are now.
+    """
+
+    def __init__(self, options: Options, reports: Callable[[], Iterable[TableReport]]) -> None:
+        self._stop_at_first = options.on_error == "stop"
+        self._most = options.max_rejects
+        self._reports = reports
+        self._thread = threading.get_ident()
+        self._checks_to_skip = 0
+
+    @property
+    def are_set(self) -> bool:
+        """Tell whether any number of rejects stops the restore."""
+        return self._stop_at_first or self._most is not None
+
+    def after_reject(self, message: str) -> None:
+        """Check the limits after a reject that is counted already.
+
+        Raises:
+            LoadError: it is one too many.
+        """
+        if self._stop_at_first:
+            raise LoadError(f"--on-error stop, and a record could not be restored: {message}")
+        self._check(least=None)  # in mid-batch there are rejects that are not counted as read yet
+
+    def after_orphans(self) -> None:
+        """Stop after orphans, if at all; their number is judged at the end, like all others.
+
+        Raises:
+            LoadError: no record may be rejected.
+        """
+        if self._stop_at_first:
+            raise LoadError("--on-error stop, and a foreign key forbids a record")
+
+    def after_batch(self) -> None:
+        """Check the limits in the middle of a load; of few records, a share is not judged yet.
+
+        Raises:
+            LoadError: there are too many rejects.
+        """
+        self._check(least=_ENOUGH_RECORDS)
+
+    def at_end(self) -> None:
+        """Check the limits when every record is decided, however few there are.
+
+        Raises:
+            LoadError: there are too many rejects.
+        """
+        self._check(least=0)
+
+    def _check(self, *, least: int | None) -> None:
+        """Judge the count, and the share if at least so many records are read."""
+        most = self._most
+        if most is None or threading.get_ident() != self._thread:
+            return
+        if least != 0 and self._checks_to_skip:
+            self._checks_to_skip -= 1
+            return
+        reports = list(self._reports())
+        self._checks_to_skip = len(reports) // _TABLES_A_CHECK
+        rejects = read = 0
+        for report in reports:
+            rejects += report.rejected + report.duplicates - report.skipped
+            read += report.read
+        if most.count is not None and rejects > most.count:
+            raise LoadError(
+                f"{rejects:,} records could not be restored, more than --max-rejects {most}"
+            )
+        if most.percent is None or least is None or read < least:
+            return
+        if rejects * 100 > read * most.percent:
+            raise LoadError(
+                f"{rejects:,} of {read:,} records could not be restored, more than --max-rejects"
+                f" {most}"
+            )

@@ -1,0 +1,180 @@
+"""Reject files, read as what they are: table files of another kind, edited by people.
+
+A record stands in ``raw``: as the text that was kept, or as the object itself, which is easier to
+write.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from restore.errors import BackupError
+from restore.load.row_insert import fields_of
+from restore.rejects.folder import SUFFIX
+from restore.source.nested import values_of
+from restore.source.records import Damage, RawRecord
+from restore.source.recovery import DECODE_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_BATCH_RECORDS = 500
+_BATCH_BYTES = 1 << 19
+
+
+_NULL = msgspec.Raw(b"null")
+
+
+class RejectLine(msgspec.Struct):
+    """What of a line of a reject file is needed to try its record again."""
+
+    table: str
+    schema: str | None = None
+    ordinal: int | None = None
+    offset: int | None = None
+    sqlstate: str | None = None
+    raw: msgspec.Raw = _NULL
+    raw_base64: str | None = None
+
+
+_lines = msgspec.json.Decoder(RejectLine)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line, the record in it, and the SQLSTATE of what kept that out, if the server did."""
+
+    line: bytes
+    record: RawRecord
+    sqlstate: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectBatch:
+    """Records for the ladder, as a batch of a table file is."""
+
+    data: bytes
+    entries: list[Entry]
+    rows: Any | None = None
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return len(self.entries)
+
+    @property
+    def end(self) -> int:
+        """Where in the table file the last of them ends."""
+        last = self.entries[-1].record
+        return last.offset + len(last.raw)
+
+    def record(self, index: int) -> RawRecord:
+        """Return one of them, with its place in the table file that it came from."""
+        return self.entries[index].record
+
+
+def read_reject_files(path: Path) -> dict[Path, RejectLine]:
+    """Return the reject files, each with its first line, once every line is known to be sound."""
+    if not path.exists():
+        raise BackupError(f"no rejects at {path}: give a folder of <table>{SUFFIX}, or such a file")
+    paths = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
+    files = {}
+    try:
+        for file in paths:
+            first = None
+            for line in _checked_lines(file):
+                first = first or line
+            if first is not None:
+                files[file] = first
+    except OSError as error:
+        raise BackupError(f"cannot read {error.filename}: {error.strerror}") from error
+    if not files:
+        raise BackupError(f"no rejects in {path}: nothing to restore")
+    return files
+
+
+def _checked_lines(path: Path) -> Iterator[RejectLine]:
+    table = None
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                entry = _decoded(line)
+                _raw_of(entry)
+            except (*DECODE_ERRORS, binascii.Error) as error:
+                raise BackupError(f"{path}, line {number}: {error}; repair the line") from error
+            if table is not None and table != (entry.schema, entry.table):
+                raise BackupError(f"{path}, line {number}: another table than in the lines before")
+            table = entry.schema, entry.table
+            yield entry
+
+
+def _decoded(line: bytes) -> RejectLine:
+    """Decode a line; the record in it may be an object that is too deep for msgspec."""
+    try:
+        return _lines.decode(line)
+    except RecursionError:
+        fields = values_of(line)
+        raw = fields.pop("raw", _NULL)
+        own = [b"%b:%b" % (msgspec.json.encode(name), value) for name, value in fields.items()]
+        found = _lines.decode(b"{%b}" % b",".join(own))
+        found.raw = raw
+        return found
+
+
+def _raw_of(line: RejectLine) -> bytes:
+    """Return the bytes of a line's record: an object as it stands, or what a string holds."""
+    raw = bytes(line.raw)
+    if raw.startswith(b'"'):
+        return msgspec.json.decode(raw, type=str).encode()
+    if raw == b"null" and line.raw_base64 is not None:
+        return base64.b64decode(line.raw_base64, validate=True)
+    return raw
+
+
+def entries_of(path: Path) -> Iterator[list[Entry]]:
+    """Yield a reject file's entries, so many at a time as make a batch."""
+    group: list[Entry] = []
+    size = 0
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines):
+            if not line.strip():
+                continue
+            found = _decoded(line)
+            ordinal = number if found.ordinal is None else found.ordinal
+            record = RawRecord(_raw_of(found), found.offset or 0, ordinal)
+            group.append(Entry(line.rstrip(b"\r\n"), record, found.sqlstate))
+            size += len(line)
+            if len(group) >= _BATCH_RECORDS or size >= _BATCH_BYTES:
+                yield group
+                group, size = [], 0
+    if group:
+        yield group
+
+
+def batches_of(group: list[Entry]) -> Iterator[RejectBatch | Damage]:
+    """Part entries, in their order, into batches of records and what is still none."""
+    whole: list[Entry] = []
+    for entry in group:
+        try:
+            fields_of(entry.record.raw)
+        except DECODE_ERRORS as error:
+            if whole:
+                yield _batch(whole)
+                whole = []
+            yield Damage(entry.record, str(error))
+        else:
+            whole.append(entry)
+    if whole:
+        yield _batch(whole)
+
+
+def _batch(entries: list[Entry]) -> RejectBatch:
+    return RejectBatch(b"[%b]" % b",".join(entry.record.raw for entry in entries), entries)

@@ -1,0 +1,284 @@
+"""Records that could not be restored, kept with the reason: one JSON line each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from itertools import chain
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+from msgspec.structs import replace
+
+from restore.rejects.encoding import PIECE_BYTES, fields_of, parted
+from restore.rejects.folder import cannot_write, create, damaged, ends_whole, file_names
+from restore.rejects.ordinals import Ordinals
+from restore.report.reasons import Kind, Level  # noqa: TC001 - msgspec reads the annotations
+from restore.source.recovery import DECODE_ERRORS
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from restore.report.reasons import Reason
+    from restore.source.reader import RawRecord
+
+
+class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a reject file, but for the record's bytes behind it. See docs/formats.md."""
+
+    table: str
+    schema: str
+    ordinal: int | None
+    offset: int | None
+    length: int
+    kind: Kind
+    level: Level
+    message: str
+    sqlstate: str | None = None
+    constraint: str | None = None
+
+
+_reject = msgspec.json.Decoder(Reject)
+
+
+class RejectFile:
+    """The reject file of one table, made when the first record needs it; an older one is renamed.
+
+    Args:
+        folder: where it goes; made with it.
+        schema: the table's schema.
+        table: the table's name, which a hostile backup may have chosen: it cannot leave ``folder``.
+        name: the file's name; None: one that is made of the table's.
+        keeping: so many bytes of a file that is there are ours and stay, the rest of it does not;
+            None: none is.
+
+    Raises:
+        LoadError: less than that is there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        schema: str,
+        table: str,
+        name: str | None = None,
+        *,
+        keeping: int | None = None,
+    ) -> None:
+        self.path = folder / (name or file_names([table])[0])
+        self.ordinals = Ordinals()
+        self._schema = schema
+        self._table = table
+        self._file: io.FileIO | None = None
+        self.size = 0
+        self._is_synced = True
+        self._added: list[int] | None = None  # since when it may be undone
+        if keeping is not None:
+            self.keep(keeping)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.sync()
+        self.close()
+
+    @property
+    def used(self) -> bool:
+        """Tell whether any record was kept."""
+        return self.size > 0
+
+    def close(self) -> None:
+        """Close the file; whatever was added is in it. One that is empty goes."""
+        if self._file is not None:
+            self._file.close()
+            if not self.size:
+                self.path.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Start anew: the table is loaded once more from its beginning."""
+        self.ordinals.clear()
+        self.size = 0
+        if self._file is not None:
+            self._file.truncate(0)
+            self._is_synced = False
+
+    def keep(self, size: int) -> None:
+        """Go on with a file of ours behind so many bytes: what comes after them is undone.
+
+        Raises:
+            LoadError: there is less, it is damaged, or the file cannot be read.
+        """
+        try:
+            there = self.path.stat().st_size if self.path.exists() else 0
+            if there < size:
+                raise damaged(self.path, "it holds less than the restore had written there")
+            if not size:
+                self.path.unlink(missing_ok=True)
+                return
+            os.truncate(self.path, size)
+            if not ends_whole(self.path):
+                raise damaged(self.path, "its last line has no end")
+            for reject, _ in _lines_of(self.path):
+                if reject.ordinal is not None:
+                    self.ordinals.add(reject.ordinal)
+            self._file = self.path.open("ab", buffering=0)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        self.size = size
+
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        if self._file is not None:
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def replace_by(self, other: Path, size: int) -> None:
+        """Put another file in the place of this one: ``size`` bytes, or, if it is not there, none.
+
+        Raises:
+            LoadError: it cannot be read.
+        """
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if other.exists():
+            other.replace(self.path)
+        self.ordinals.clear()
+        self.keep(size)
+
+    @contextlib.contextmanager
+    def unless_failed(self) -> Iterator[None]:
+        """Have the file be again what it was if what is done within fails."""
+        size, added = self.size, self._added
+        new: list[int] = []
+        self._added = new
+        try:
+            yield
+        except BaseException:
+            if self._file is not None:
+                self._file.truncate(size)
+            self.size = size
+            for ordinal in new:
+                self.ordinals.discard(ordinal)
+            raise
+        finally:
+            self._added = added
+
+    def sync(self) -> None:
+        """Flush to the disk what was written since the last time.
+
+        Raises:
+            LoadError: it cannot be.
+        """
+        try:
+            if self._file is not None and not self._is_synced:
+                os.fsync(self._file.fileno())
+                self._is_synced = True
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def add(self, record: RawRecord, reason: Reason) -> None:
+        """Keep a record.
+
+        Raises:
+            LoadError: the file cannot be written; nothing may be lost, so the restore stops.
+        """
+        if self._added is not None and record.ordinal not in self.ordinals:
+            self._added.append(record.ordinal)
+        self.ordinals.add(record.ordinal)
+        self._write(record.raw, record.ordinal, record.offset, reason)
+
+    def add_row(self, raw: bytes, reason: Reason) -> None:
+        """Keep a row that was taken out of the table and whose record was not found again."""
+        self._write(raw, None, None, reason)
+
+    def take_over(self, part: Path, before: int | None) -> None:
+        """Append the rejects of a stretch of the table's file, which stay where they are, too.
+
+        Args:
+            part: their file; that there is none means that there are none.
+            before: how many records stand before the stretch; None: nobody knows.
+
+        Raises:
+            LoadError: the file cannot be written.
+        """
+        if not part.exists():
+            return
+        for reject, record in _lines_of(part):
+            known = before is not None and reject.ordinal is not None
+            ordinal = before + reject.ordinal if known else None  # type: ignore[operator] # known
+            if ordinal is not None:
+                self.ordinals.add(ordinal)
+            own = msgspec.json.encode(replace(reject, ordinal=ordinal))
+            self._write_line((own[:-1], record), len(record))
+
+    def _write(self, raw: bytes, ordinal: int | None, offset: int | None, reason: Reason) -> None:
+        line = Reject(
+            table=self._table,
+            schema=self._schema,
+            ordinal=ordinal,
+            offset=offset,
+            length=len(raw),
+            kind=reason.kind,
+            level=reason.level,
+            message=reason.line,
+            sqlstate=reason.sqlstate,
+            constraint=reason.constraint,
+        )
+        self._write_line(chain((msgspec.json.encode(line)[:-1],), fields_of(raw)), len(raw))
+
+    def write_line(self, line: bytes) -> None:
+        """Write one line, and see that it has left this process.
+
+        Raises:
+            LoadError: the file cannot be written.
+        """
+        self._write_line((line, b"\n"), len(line))
+
+    def _write_line(self, pieces: Iterable[bytes | memoryview], about: int) -> None:
+        """Write a line of about so many bytes: at once, if it is no large one."""
+        size = self.size
+        try:
+            if self._file is None:
+                self._file = create(self.path)
+            self._is_synced = False
+            for piece in pieces if about > PIECE_BYTES else (b"".join(pieces),):
+                rest = memoryview(piece)
+                size += len(rest)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):  # no part of a line is worth keeping
+                self._file and self._file.truncate(self.size)
+            raise cannot_write(self.path, error) from error
+        self.size = size
+
+
+def _lines_of(path: Path) -> Iterator[tuple[Reject, memoryview]]:
+    """Yield each reject of a file, and its record as it stands on the line.
+
+    A last line without an end was being written when its writer was killed.
+
+    Raises:
+        LoadError: a line is none, as after a power loss.
+    """
+    with path.open("rb") as lines:
+        for number, line in enumerate((line for line in lines if line.endswith(b"\n")), 1):
+            own, record = parted(line)
+            try:
+                if b"\0" in line:
+                    raise msgspec.DecodeError
+                reject = _reject.decode(own)
+            except DECODE_ERRORS as error:
+                raise damaged(path, f"line {number:,} is no reject") from error
+            yield reject, record

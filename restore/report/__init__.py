@@ -1,0 +1,1 @@
+"""What a restore reports: counts, reasons, events, next steps."""

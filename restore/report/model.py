@@ -1,0 +1,295 @@
+"""What a restore did, per table and in total: the engine report of docs/formats.md."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
+
+from restore.text import clipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from restore.report.reasons import Reason
+
+Level = Literal["batch", "split", "row", "literal"]
+
+SCHEMA = 2
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+# So many reasons are told apart per table; what comes after them is counted as one.
+MOST_REASONS = 20
+OTHER_REASONS = "other reasons"
+_EXAMPLE = 300
+# So many fields without a column are named per table, and so much of a name; it is noted with each
+# row that is loaded by itself.
+MOST_UNKNOWN = 50
+LONGEST_NAME = 100
+
+
+class Levels(msgspec.Struct, kw_only=True):
+    """Rows by the rung of the ladder that brought them in. See ladder.py."""
+
+    batch: int = 0
+    split: int = 0
+    row: int = 0
+    literal: int = 0
+
+    @property
+    def total(self) -> int:
+        """Rows that came in on any rung."""
+        return self.batch + self.split + self.row + self.literal
+
+
+class ReasonCount(msgspec.Struct, kw_only=True):
+    """How many records were kept out for one reason, and where the first of them is.
+
+    ``reason`` leaves out what differs from record to record; ``example`` is a whole one.
+    """
+
+    reason: str
+    kind: str
+    sqlstate: str | None = None
+    count: int = 0
+    example: str = ""
+    first_ordinal: int | None = None
+    first_offset: int | None = None
+
+
+class TableReport(msgspec.Struct, kw_only=True):
+    """One table's counts. ``read = loaded + duplicates + rejected``, always.
+
+    ``loaded`` is what ``levels`` sum up to, less ``taken_out``: rows that foreign keys forbade once
+    all were in, which count as rejected. ``replaced`` of the loaded rows took the place of others
+    in the table; ``skipped`` of the duplicates were left out because --on-conflict skip said so,
+    and are not in the rejects. ``late``: records that lack a value that a sequence gives, and were
+    left for later; they are read when it is their turn. ``unknown_fields`` are the first that no
+    column takes, each with the number of its records; ``other_unknown_fields``: how often there
+    were others. ``cut_off``: the file ends before its end, so records may be missing that nobody
+    can count. ``error``: the table's load stopped.
+    """
+
+    table: str
+    schema: str
+    file: str
+    read: int = 0
+    levels: Levels = msgspec.field(default_factory=Levels)
+    taken_out: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    replaced: int = 0
+    skipped: int = 0
+    late: int = 0
+    loaded: int = 0
+    wall_s: float = 0.0
+    cut_off: bool = False
+    rejects: str | None = None
+    error: str | None = None
+    warnings: list[str] = []
+    unknown_fields: dict[str, int] = {}
+    other_unknown_fields: int = 0
+    reasons: list[ReasonCount] = []
+
+    def count_loaded(self, level: Level, rows: int) -> None:
+        """Count rows that a rung brought in."""
+        setattr(self.levels, level, getattr(self.levels, level) + rows)
+        self.loaded += rows
+
+    def count_reject(self, reason: Reason, ordinal: int | None, offset: int | None) -> None:
+        """Count a record that is kept as a reject, and why."""
+        if reason.duplicate:
+            self.duplicates += 1
+        else:
+            self.rejected += 1
+        self.count_reason(reason, ordinal, offset)
+
+    def count_reason(self, reason: Reason, ordinal: int | None, offset: int | None) -> None:
+        """Count one more record that is kept out for a reason."""
+        self._add_reason(
+            ReasonCount(
+                reason=reason.group,
+                kind=reason.kind,
+                sqlstate=reason.sqlstate,
+                count=1,
+                first_ordinal=ordinal,
+                first_offset=offset,
+                example=reason.line[:_EXAMPLE],
+            )
+        )
+
+    def _add_reason(self, one: ReasonCount) -> None:
+        """Add to a reason's count, which keeps its first example; past so many, all are one."""
+        known = self._reason(one.kind, one.sqlstate, one.reason)
+        if known is None and len(self.reasons) >= MOST_REASONS:
+            one = msgspec.structs.replace(one, sqlstate=None, reason=OTHER_REASONS)
+            known = self._reason(one.kind, one.sqlstate, one.reason)
+        if known is None:
+            self.reasons.append(one)
+        else:
+            known.count += one.count
+
+    def _reason(self, kind: str, sqlstate: str | None, group: str) -> ReasonCount | None:
+        wanted = (kind, sqlstate, group)
+        return next((r for r in self.reasons if (r.kind, r.sqlstate, r.reason) == wanted), None)
+
+    def count_unknown(self, names: Iterable[str], records: int = 1) -> None:
+        """Count records with fields of these names, which no column takes; less than 0: uncount."""
+        for name in names:
+            self._count_unknown(name, records)
+
+    def _count_unknown(self, name: str, records: int) -> None:
+        known, field = self.unknown_fields, clipped(name, LONGEST_NAME)
+        if field not in known and len(known) >= MOST_UNKNOWN:
+            self.other_unknown_fields += records
+            return
+        count = known.get(field, 0) + records
+        if count or self.other_unknown_fields:  # a field that was counted as another stays so
+            known[field] = count
+        else:
+            known.pop(field, None)
+
+    def count_skipped(self, rows: int) -> None:
+        """Count records that were left out because their keys are in the table."""
+        self.skipped += rows
+        self.duplicates += rows
+
+    @property
+    def decided(self) -> int:
+        """Records of which it is known what became of them."""
+        return self.loaded + self.duplicates + self.rejected
+
+    def count_taken_out(self, rows: int) -> None:
+        """Count rows that left the table again because a foreign key forbids them."""
+        self.taken_out += rows
+        self.loaded -= rows
+        self.rejected += rows
+
+    def count_again(self, rows: int) -> None:
+        """Uncount rows that left the table and whose records are decided anew; they stay read."""
+        left = rows
+        for level in get_args(Level):
+            here = min(left, getattr(self.levels, level))
+            self.count_loaded(level, -here)
+            left -= here
+        if left:
+            raise AssertionError(f"{self.table}: more rows left the table than came in")
+
+    @property
+    def passed(self) -> int:
+        """Records that were read, or left for later."""
+        return self.read + self.late
+
+    def add(self, shard: TableReport, before: int = 0) -> None:
+        """Add the counts of a stretch of the table's file, with so many records before it."""
+        for one in shard.reasons:
+            first = None if one.first_ordinal is None else one.first_ordinal + before
+            self._add_reason(msgspec.structs.replace(one, first_ordinal=first))
+        for name in ("read", "taken_out", "duplicates", "rejected", "replaced", "skipped", "late"):
+            setattr(self, name, getattr(self, name) + getattr(shard, name))
+        for level in get_args(Level):
+            self.count_loaded(level, getattr(shard.levels, level))
+        self.loaded -= shard.taken_out
+        for name, count in shard.unknown_fields.items():
+            self.count_unknown([name], count)
+        self.other_unknown_fields += shard.other_unknown_fields
+        self.warnings += [line for line in shard.warnings if line not in self.warnings]
+        self.cut_off = self.cut_off or shard.cut_off
+        self.error = self.error or shard.error
+
+    def note_change(self, change: str | None) -> None:
+        """Note how the file changed while it was read, if it did."""
+        if change is not None:
+            self.cut_off = True
+            self.warnings.append(f"{self.file} {change}")
+
+    def count_retried(self, tried: TableReport, may_go_away: Callable[[str | None], bool]) -> None:
+        """Count rejects that were tried again: those with an SQLSTATE that may go away."""
+        self.rejected += tried.rejected - tried.read
+        for name in ("duplicates", "replaced", "skipped"):
+            setattr(self, name, getattr(self, name) + getattr(tried, name))
+        for level in get_args(Level):
+            self.count_loaded(level, getattr(tried.levels, level))
+        for name, count in tried.unknown_fields.items():
+            self.count_unknown([name], count)
+        self.reasons = [each for each in self.reasons if not may_go_away(each.sqlstate)]
+        for one in tried.reasons:
+            self._add_reason(one)
+        # Beyond so many reasons, none is known of some of those that went in.
+        surplus = sum(r.count for r in self.reasons) - self.rejected - self.duplicates
+        for one in self.reasons:
+            if one.reason == OTHER_REASONS:
+                one.count -= max(0, surplus + self.skipped)
+
+    @contextlib.contextmanager
+    def unless_failed(self) -> Iterator[None]:
+        """Have the counts be again what they were if what is done within fails."""
+        before = msgspec.json.encode(self)
+        try:
+            yield
+        except BaseException:
+            kept = msgspec.json.decode(before, type=TableReport)
+            for name in self.__struct_fields__:
+                setattr(self, name, getattr(kept, name))
+            raise
+
+    def forget(self) -> None:
+        """Count anew: the table is loaded once more from its beginning."""
+        fresh = TableReport(table=self.table, schema=self.schema, file=self.file)
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(fresh, name))
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """A whole restore.
+
+    ``target`` names the database, its host and the role, never a password. ``stale`` are
+    materialised views over the restored tables. ``next_steps`` say what to type now. ``native``:
+    records were packed in C, where their columns' types allow it. ``resumable``: the restore
+    stopped, and --resume goes on with it. ``needs_repair``: it stopped, and indexes, keys or
+    triggers are still aside, which ``repair`` brings back.
+    """
+
+    schema: int = SCHEMA
+    engine: str = "restore"
+    backup: str
+    target: str = ""
+    server: str = ""
+    dry_run: bool = False
+    native: bool = False
+    wall_s: float = 0.0
+    peak_bytes: int | None = None
+    tables: list[TableReport] = []
+    left_out: list[str] = []
+    stale: list[str] = []
+    warnings: list[str] = []
+    rejects: str | None = None
+    next_steps: list[str] = []
+    error: str | None = None
+    resumable: bool = False
+    needs_repair: bool = False
+
+    @property
+    def lost(self) -> int:
+        """Records that are kept as rejects: rejected ones and duplicates, but no skipped ones."""
+        return sum(table.rejected + table.duplicates - table.skipped for table in self.tables)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every record of the backup is in the database."""
+        return not (self.error or self.lost or any(table.cut_off for table in self.tables))
+
+
+def peak_bytes() -> int | None:
+    """Return this process's peak resident memory; None where there is no ``/proc``.
+
+    Source: VmHWM in ``/proc/self/status``, proc(5).
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    match = _PEAK.search(status)
+    return int(match[1]) * 1024 if match else None

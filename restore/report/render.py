@@ -1,0 +1,282 @@
+"""A report, laid out for the person who must know what was lost, why, and what to type next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restore.text import clipped, counted, duration, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restore.report.model import ReasonCount, Report, TableReport
+
+_MEBIBYTE = 1 << 20
+_WIDTH = 100
+_INDENT = "  "
+_HEADER = ("table", "read", "loaded", "duplicates", "rejected", "success", "time", "rows/s")
+# Of one table's reasons, these are shown; they stand with the commonest first.
+_MOST_REASONS = 5
+_MOST_FIELDS = 10
+_LONGEST_NAME = 80
+_LONGEST_READ = 10_000  # each of its characters may become ten
+_LONGEST_MESSAGE = 300
+_LONGEST_EXAMPLE = 180
+_HUNDRED_PERCENT = 10_000  # in the hundredths of a percent that are shown
+
+
+def render(report: Report, *, unknown_fields: bool = True) -> str:
+    """Lay a report out: counts, losses, notes, next steps. All text in it is harmless.
+
+    Args:
+        report: what the restore did.
+        unknown_fields: name the fields that no column took.
+    """
+    sections = [
+        _wrapped(_headline(report)),
+        _counts(report),
+        _section("How rows came in, where a batch as a whole did not", _levels(report)),
+        _section("What was lost (records count from 0)", _losses(report)),
+        _section("Notes", _notes(report, unknown_fields=unknown_fields)),
+        _next(report),
+    ]
+    return "\n\n".join("\n".join(section) for section in sections if section)
+
+
+def _section(title: str, lines: Iterator[str]) -> list[str]:
+    """Lay a section out, its lines no wider than the report."""
+    body = [part for line in lines for part in _wrapped(_INDENT + line)]
+    return [title, *body] if body else []
+
+
+def _wrapped(line: str, deeper: str = _INDENT) -> list[str]:
+    """Break a line that is too long; what follows is indented by so much more."""
+    if len(line) <= _WIDTH:
+        return [line]
+    import textwrap  # noqa: PLC0415 - only reports with much to tell need it
+
+    indent = line[: len(line) - len(line.lstrip())] + deeper
+    return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _headline(report: Report) -> str:
+    read = sum(table.read for table in report.tables)
+    loaded = sum(table.loaded for table in report.tables)
+    target = f" into {safe(report.target)}" if report.target else ""
+    if report.dry_run:
+        state = "Dry run, nothing was written"
+    elif report.error is not None:
+        state = "STOPPED before the end"
+    elif report.complete:
+        state = "All restored"
+    else:
+        state = "NOT all restored"
+    return (
+        f"{state}: {loaded:,} of {counted(read, 'record')} of {safe(report.backup)}{target}"
+        f" in {duration(report.wall_s)}"
+    )
+
+
+def _counts(report: Report) -> list[str]:
+    """Lay the counts out as a table; a name that is too long for its column stands above it."""
+    if not report.tables:
+        return []
+    names = table_names(report)
+    rows = [_row(name, table, report) for name, table in zip(names, report.tables, strict=True)]
+    if len(rows) > 1:
+        rows.append(_total(report))
+    rows.insert(0, _HEADER)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rest = sum(width + len(_INDENT) for width in widths[1:])
+    widths[0] = min(widths[0], max(_WIDTH - rest, len(_HEADER[0])))
+    lines = []
+    for name, *cells in rows:
+        if len(name) > widths[0]:
+            lines.append(name)
+        first = name if len(name) <= widths[0] else ""
+        figures = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        lines.append(_INDENT.join([first.ljust(widths[0]), *figures]))
+    return lines
+
+
+def table_names(report: Report) -> list[str]:
+    """Return the tables' names, with their schemas where one alone could mean two tables."""
+    names = [table.table for table in report.tables]
+    if len(set(names)) < len(names):
+        names = [f"{table.schema}.{table.table}" for table in report.tables]
+    return [safe(name) for name in names]
+
+
+def _row(name: str, table: TableReport, report: Report) -> tuple[str, ...]:
+    stopped = table.error is not None or (report.error is not None and not table.read)
+    there = table.loaded + table.skipped
+    return (
+        name,
+        f"{table.read:,}",
+        f"{table.loaded:,}",
+        f"{table.duplicates:,}",
+        f"{table.rejected:,}",
+        success(there, table.read, unsure=table.cut_off or stopped),
+        duration(table.wall_s),
+        _rate(table.loaded, table.wall_s),
+    )
+
+
+def _total(report: Report) -> tuple[str, ...]:
+    tables = report.tables
+    read, loaded = sum(t.read for t in tables), sum(t.loaded for t in tables)
+    unsure = report.error is not None or any(table.cut_off for table in tables)
+    return (
+        "all",
+        f"{read:,}",
+        f"{loaded:,}",
+        f"{sum(t.duplicates for t in tables):,}",
+        f"{sum(t.rejected for t in tables):,}",
+        success(loaded + sum(t.skipped for t in tables), read, unsure=unsure),
+        duration(report.wall_s),
+        _rate(loaded, report.wall_s),
+    )
+
+
+def _rate(rows: int, wall_s: float) -> str:
+    return f"{rows / wall_s:,.0f}" if wall_s > 0 and rows else "-"
+
+
+def success(part: int, whole: int, *, unsure: bool = False) -> str:
+    """Write a share, rounded down: 100% stands only where nothing is missing.
+
+    Args:
+        part: how many records are in the table.
+        whole: how many were read.
+        unsure: there may be more that were not read.
+    """
+    if not whole:
+        return "-" if unsure else "100%"
+    share = part * _HUNDRED_PERCENT // whole
+    if share == _HUNDRED_PERCENT:
+        return "<100%" if unsure else "100%"
+    return f"{share // 100}.{share % 100:02}%"
+
+
+def _levels(report: Report) -> Iterator[str]:
+    for name, table in zip(table_names(report), report.tables, strict=True):
+        levels = table.levels
+        parts = [
+            f"{count:,} {how}"
+            for count, how in (
+                (levels.batch, "by batch"),
+                (levels.split, "by split"),
+                (levels.row, "row by row"),
+                (levels.literal, "as literals"),
+            )
+            if count
+        ]
+        if levels.total > levels.batch:
+            yield f"{name}: {', '.join(parts)}"
+
+
+def _losses(report: Report) -> Iterator[str]:
+    for name, table in zip(table_names(report), report.tables, strict=True):
+        if table.rejected or table.duplicates or table.cut_off or table.error is not None:
+            # The places that a retry tells are those in the first backup's files.
+            source = "" if report.rejects == report.backup else f" of {safe(table.file)}"
+            read = f"{counted(table.read, 'record')}{source} read"
+            yield f"{name}: {', '.join(_lost_of(table))}; {read}"
+            yield from (_INDENT + line for line in _reasons(table))
+
+
+def _lost_of(table: TableReport) -> Iterator[str]:
+    if table.error is not None:
+        yield "stopped"
+    if table.cut_off:
+        yield f"{safe(table.file)} is cut off"
+    if table.rejected:
+        yield f"{table.rejected:,} rejected"
+    if table.duplicates:
+        skipped = f" ({table.skipped:,} skipped, as told)" if table.skipped else ""
+        yield counted(table.duplicates, "duplicate") + skipped
+
+
+def _reasons(table: TableReport) -> Iterator[str]:
+    if table.error is not None:
+        yield f"stopped: {_short(table.error)}"
+    if table.taken_out:
+        refer = "it refers" if table.taken_out == 1 else "they refer"
+        yield (
+            f"{counted(table.taken_out, 'row')} of these came in, and left again because what"
+            f" {refer} to is missing"
+        )
+    ranked = sorted(table.reasons, key=lambda reason: -reason.count)
+    shown = _MOST_REASONS if len(ranked) > _MOST_REASONS + 1 else len(ranked)
+    for reason in ranked[:shown]:
+        yield from _reason(reason)
+    if surplus := ranked[shown:]:
+        count = sum(reason.count for reason in surplus)
+        yield f"{count:,} x {counted(len(surplus), 'other reason')}"
+
+
+def _reason(reason: ReasonCount) -> Iterator[str]:
+    """Write a reason: of one record its own words; of several what they share, and the first."""
+    place = _place(reason)
+    # The row itself is in the rejects, whole.
+    example = _short(reason.example.partition(": Failing row contains")[0], _LONGEST_EXAMPLE)
+    if reason.count == 1:
+        words = (example or _short(reason.reason)).rstrip(".")
+        yield f"1 x {words}; {place}" if place else f"1 x {words}"
+        return
+    common = _short(reason.reason)
+    yield f"{reason.count:,} x {common}"
+    detail = example.removeprefix(common).lstrip(": ")
+    if place or detail:
+        yield f"{_INDENT}first: {': '.join(part for part in (place, detail) if part)}"
+
+
+def _place(reason: ReasonCount) -> str:
+    if reason.first_ordinal is None:
+        return ""
+    byte = "" if reason.first_offset is None else f" at byte {reason.first_offset:,}"
+    return f"record {reason.first_ordinal:,}{byte}"
+
+
+def _notes(report: Report, *, unknown_fields: bool) -> Iterator[str]:
+    yield from map(_short, report.warnings)
+    for name, table in zip(table_names(report), report.tables, strict=True):
+        yield from (f"{name}: {_short(warning)}" for warning in table.warnings)
+        fields = list(table.unknown_fields.items()) if unknown_fields else []
+        for field, count in fields[:_MOST_FIELDS]:
+            records = counted(count, "record")
+            yield f"{name}: no column for field {_quoted(field)}, ignored in {records}"
+        if len(fields) > _MOST_FIELDS:
+            more = "more than " if table.other_unknown_fields else ""
+            yield f"{name}: no column for {more}{len(fields) - _MOST_FIELDS:,} other fields"
+        if table.replaced:
+            yield f"{name}: {counted(table.replaced, 'row')} replaced"
+    yield from (f"left out: {_short(line)}" for line in report.left_out)
+    if report.stale:
+        yield f"not up to date: materialised views {', '.join(map(safe, report.stale))}"
+    if report.peak_bytes is not None:
+        yield f"peak memory: {report.peak_bytes / _MEBIBYTE:.0f} MiB"
+    if report.rejects is not None:
+        yield (
+            f"{counted(report.lost, 'record')} not restored; each is kept, with the reason, in"
+            f" {safe(report.rejects)}"
+        )
+
+
+def _next(report: Report) -> list[str]:
+    """Write the steps: a sentence each, and under it what to type, never broken over lines."""
+    lines = []
+    for number, step in enumerate(report.next_steps, 1):
+        sentence, *typed = step.split("\n")
+        marker = f"{number}. "
+        lines += _wrapped(f"{_INDENT}{marker}{safe(sentence)}", deeper=" " * len(marker))
+        lines += [f"{_INDENT * 2}{' ' * len(marker)}{safe(line)}" for line in typed]
+    return ["Next", *lines] if lines else []
+
+
+def _short(text: str, longest: int = _LONGEST_MESSAGE) -> str:
+    return clipped(safe(clipped(text, _LONGEST_READ)), longest)
+
+
+def _quoted(field: str) -> str:
+    return f"'{_short(field, _LONGEST_NAME)}'"

@@ -1,0 +1,1 @@
+"""Which shards load when, and the state of each table."""

@@ -1,0 +1,1 @@
+"""The files of a backup, as batches of raw records."""

@@ -1,0 +1,229 @@
+"""Find a backup, and say which of its files hold which tables."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from restore.errors import BackupError
+from restore.source.table_file import FileState, TableFile
+from restore.source.unread import describe, is_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from restore.source.envelope import Envelope, Section
+
+__all__ = ["Backup", "TableFile", "find_backup"]
+
+_TIMESTAMPED = re.compile(r"\d{8}_\d{6}$")
+_TABLE_FILE = re.compile(
+    r"(?P<table>.+)\.(?:json|jsonl|ndjson|json-seq)(?:\.(?P<compression>gz|zst))?",
+    re.DOTALL | re.IGNORECASE,
+)
+_MAY_BE_ENVELOPE = re.compile(r"\.json(\.\w+)?$", re.IGNORECASE)
+_MOST_NAMED = 5
+# Keys that name no table: the list under one of them holds the records of the file's own table.
+_UNNAMED = frozenset(
+    {"content", "data", "documents", "elements", "entries", "features", "items", "list"}
+    | {"nodes", "objects", "records", "result", "results", "rows", "values"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that was found.
+
+    Args:
+        path: its folder, or the single file.
+        files: its table files, by name, and the lists of each envelope, in their order.
+        newest: the folder was chosen as the newest of several timestamped ones.
+        left_out: a line for each key of an envelope that holds no list of records.
+        unread: what else stands in its folder.
+        warnings: a line for each envelope that is damaged outside its lists, or cut off.
+    """
+
+    path: Path
+    files: tuple[TableFile, ...]
+    newest: bool = False
+    left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    unread: tuple[Path, ...] = ()
+
+
+def find_backup(path: Path) -> Backup:
+    """Find the backup that ``path`` means.
+
+    A file that holds one object is read through once, to find the lists in it.
+
+    Args:
+        path: a backup folder, a root of timestamped ones (the newest is taken), a table file, or a
+            file that holds several tables under keys.
+
+    Raises:
+        BackupError: there is none, or it holds no table file, or holds a table twice.
+    """
+    try:
+        return _find(path)
+    except OSError as error:
+        raise BackupError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _find(path: Path) -> Backup:
+    if path.is_file():
+        single = _table_file(path)
+        if single is None:
+            kind, advice = describe(path)
+            raise BackupError(
+                f"{path} is no table file, whose name should end in .json or .jsonl: it is {kind};"
+                f" {advice}"
+            )
+        return _unpack(path, [single])
+    if not path.is_dir():
+        raise BackupError(f"no backup at {path}: give a folder of table files, such as users.json")
+    folder = _newest(path)
+    files, unread = _table_files(folder)
+    if not files:
+        found = [f"{each.name} is {describe(each)[0]}" for each in unread if not is_hidden(each)]
+        raise BackupError(
+            f"no table files in {folder}: expected files such as users.json"
+            + "".join(f"; {line}" for line in found[:_MOST_NAMED])
+        )
+    backup = _unpack(folder, files, unread)
+    if folder == path:
+        return backup
+    beside = [each.name for each in sorted(path.iterdir()) if not _is_stamped(each)]
+    lines = [f"{name}: beside the timestamped folders" for name in beside]
+    return replace(backup, newest=True, left_out=(*lines, *backup.left_out))
+
+
+def _unpack(path: Path, found: list[TableFile], unread: Iterable[Path] = ()) -> Backup:
+    """Put the lists of envelopes in the place of the files that hold them."""
+    files: list[TableFile] = []
+    left_out: list[str] = []
+    warnings: list[str] = []
+    for file in found:
+        hidden = is_hidden(file.path) and file.path != path
+        envelope = None if hidden else _envelope(file)
+        if envelope is None:
+            files.append(file)
+            continue
+        whole = replace(file, is_object=True)
+        if not envelope.sections:
+            files.append(whole)
+            continue
+        taken = _taken(whole, envelope, alone=file.path == path)
+        others = [_section(whole, s, s.key) for s in envelope.sections]
+        if taken is None:
+            files.append(replace(whole, inside=tuple(others), others=envelope.others))
+            continue
+        files += taken
+        spans = {one.span for one in taken}
+        left_out += [
+            f"{file.path.name}: {key} holds no list of records"
+            for key in [o.table for o in others if o.span not in spans] + list(envelope.others)
+        ]
+        if envelope.fault is not None:
+            warnings.append(f"{file.path.name} {envelope.fault}")
+    _check_twice(files, path)
+    return Backup(
+        path,
+        tuple(files),
+        left_out=tuple(left_out),
+        warnings=tuple(warnings),
+        unread=tuple(unread),
+    )
+
+
+def _section(file: TableFile, section: Section, table: str) -> TableFile:
+    return replace(file, table=table, span=section.span, disk=section.disk)
+
+
+def _envelope(file: TableFile) -> Envelope | None:
+    """Look for lists in a file that starts as an object; None: it is no such object."""
+    if not _MAY_BE_ENVELOPE.search(file.path.name):
+        return None
+    try:
+        if not file.start().startswith(b"{"):
+            return None
+    except BackupError:
+        return None  # reported when it is opened, if it is not left out
+    from restore.source.envelope import read_envelope  # noqa: PLC0415 - most backups need no ijson
+
+    with contextlib.closing(file.open()) as stream:
+        return read_envelope(stream)
+
+
+def _taken(file: TableFile, envelope: Envelope, *, alone: bool) -> list[TableFile] | None:
+    """Choose the lists that are tables, and name these; None: only the database's tables can tell.
+
+    Args:
+        file: the file.
+        envelope: what is in it.
+        alone: the file is the whole backup.
+    """
+    filled = [section for section in envelope.sections if not section.empty]
+    main = filled or list(envelope.sections)
+    if len(main) == 1 and main[0].key.lower() in {file.table.lower(), *_UNNAMED}:
+        return [_section(file, main[0], file.table)]
+    if envelope.scalars and not (alone and filled):
+        return None
+    return [_section(file, section, section.key) for section in envelope.sections]
+
+
+def _check_twice(files: Iterable[TableFile], path: Path) -> None:
+    seen: dict[str, TableFile] = {}
+    for file in files:
+        other = seen.setdefault(file.table, file)
+        if other.path != file.path:
+            raise BackupError(
+                f"{file.name} and {other.name} in {path} both hold table {file.table}: move one of"
+                " them away"
+            )
+        if other is not file:
+            raise BackupError(key_twice(file))
+
+
+def key_twice(file: TableFile) -> str:
+    """Say that a file holds two lists under one key."""
+    return f"{file.path.name} holds the key {file.table!r} twice: join the two lists under one key"
+
+
+def _is_stamped(path: Path) -> bool:
+    return _TIMESTAMPED.fullmatch(path.name) is not None and path.is_dir()
+
+
+def _newest(root: Path) -> Path:
+    """Return the newest timestamped folder in ``root``, or ``root`` where it has none."""
+    return max(filter(_is_stamped, root.iterdir()), key=lambda p: p.name, default=root)
+
+
+def _table_files(folder: Path) -> tuple[list[TableFile], list[Path]]:
+    """Return the table files of a folder, and what else is in it."""
+    files, unread = [], []
+    for path in sorted(folder.iterdir()):
+        named = _TABLE_FILE.fullmatch(path.name) is not None
+        if named and not path.is_file() and not is_hidden(path):
+            raise BackupError(f"{path} is named as a table file, but is none: restore or remove it")
+        file = _table_file(path) if named and path.is_file() else None
+        if file is None:
+            unread.append(path)
+        else:
+            files.append(file)
+    return files, unread
+
+
+def _table_file(path: Path) -> TableFile | None:
+    match = _TABLE_FILE.fullmatch(path.name)
+    if match is None:
+        return None
+    compression = match["compression"]
+    return TableFile(
+        path,
+        match["table"],
+        compression and compression.lower(),
+        state=FileState.of(path),
+    )

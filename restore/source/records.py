@@ -1,0 +1,188 @@
+"""What a reader delivers: batches of whole records, and damage."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from restore.source.nested import members_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restore.source.recovery import Piece
+
+_BETWEEN = re.compile(rb"[\s,]*")
+
+
+class RawRecord(msgspec.Struct, frozen=True):
+    """One record's bytes, where they stand in the file, and its number there, counted from 0."""
+
+    raw: bytes
+    offset: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Whole records that stand together. ``rows`` is None where they are not of the usual shape.
+
+    ``data`` is a JSON array; the byte after its bracket is at ``offset`` in the file, and its first
+    record has the number ``first``.
+    """
+
+    data: bytes
+    offset: int
+    first: int
+    count: int
+    rows: Any | None
+    _raws: list[msgspec.Raw] = field(default_factory=list, repr=False, compare=False)
+    _starts: list[int] = field(default_factory=list, repr=False, compare=False)
+    _spans: list[Sequence[int]] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def end(self) -> int:
+        """Where in the file its last record ends."""
+        return self.offset + len(self.data) - 2
+
+    def know_raws(self, raws: list[msgspec.Raw]) -> None:
+        """Keep the records' bytes, which whoever decoded ``data`` has found already."""
+        if not self._raws:
+            self._raws.extend(raws)
+
+    def know_spans(self, spans: Sequence[int]) -> None:
+        """Keep where each record starts and ends in ``data``, which was found already."""
+        self._spans.append(spans)
+
+    def raws(self) -> list[msgspec.Raw]:
+        """Return the records' bytes, uncopied; they are found once and kept with the batch."""
+        if not self._raws:
+            self._raws.extend(members_of(self.data))
+        return self._raws
+
+    def record(self, index: int) -> RawRecord:
+        """Return the bytes, offset and ordinal of one record, by its place in the batch from 0."""
+        if self._spans:
+            return self.cut(index, *self._spans[0][2 * index : 2 * index + 2])
+        starts = self._starts or self._find_starts()
+        raw = bytes(self.raws()[index])
+        return RawRecord(raw, self.offset + starts[index] - 1, self.first + index)
+
+    def cut(self, index: int, start: int, end: int) -> RawRecord:
+        """Return one record of which it is known where it starts and ends in ``data``."""
+        return RawRecord(self.data[start:end], self.offset + start - 1, self.first + index)
+
+    def records(self) -> list[RawRecord]:
+        """Return each record's own bytes, offset and ordinal."""
+        return [self.record(index) for index in range(self.count)]
+
+    def _find_starts(self) -> list[int]:
+        """Find where in ``data`` the records start: between them is white space and a comma."""
+        data, between, position = self.data, _BETWEEN.match, 1
+        for raw in self.raws():
+            if data[position] in b" \t\r\n,":
+                position = between(data, position).end()  # type: ignore[union-attr] # may be empty
+            self._starts.append(position)
+            position += len(raw)
+        return self._starts
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Those of a batch's records that are at these places, as ``Records``."""
+
+    batch: Records
+    places: Sequence[int]
+
+    @property
+    def data(self) -> bytes:
+        """All of the batch's records."""
+        return self.batch.data
+
+    @property
+    def count(self) -> int:
+        """How many are chosen."""
+        return len(self.places)
+
+    @property
+    def end(self) -> int:
+        """Where in the file the batch ends."""
+        return self.batch.end
+
+    @property
+    def rows(self) -> Any | None:  # noqa: ANN401 - as in Records
+        """What the batch was decoded to."""
+        return self.batch.rows
+
+    def record(self, index: int) -> RawRecord:
+        """Return one of those that are chosen."""
+        return self.batch.record(self.places[index])
+
+    def left_out(self, index: int) -> int:
+        """Return how many records before one of these are not chosen; behind the last: of all."""
+        return (self.places[index] if index < self.count else self.batch.count) - index
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes that are no record, kept as they are, with the reason."""
+
+    record: RawRecord
+    reason: str
+
+
+class Records(Protocol):
+    """Whole records that stand together: a batch of a table file, or of rejects.
+
+    ``data`` holds them as a JSON array, ``rows`` as what it was decoded to, if anything.
+    """
+
+    @property
+    def data(self) -> bytes:
+        """The records as a JSON array."""
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+
+    @property
+    def end(self) -> int:
+        """Where in the file the last of them ends."""
+
+    @property
+    def rows(self) -> Any | None:  # noqa: ANN401 - what the caller's reader was given to decode by
+        """What the reader's caller decoded them to, if anything."""
+
+    def record(self, index: int) -> RawRecord:
+        """Return one of them, with its place in the file."""
+
+
+def together(buffer: bytes, pieces: list[Piece]) -> tuple[bytes, int]:
+    """Make one array of whole records, in which they lie as far apart as in ``buffer``.
+
+    Returns:
+        The array, and how many it holds: between two records there may be no room for a comma.
+    """
+    text = bytearray(b"[") + buffer[pieces[0].start : pieces[0].end]
+    taken = 1
+    for last, piece in pairwise(pieces):
+        if piece.start == last.end:
+            break
+        text += b",".ljust(piece.start - last.end) + buffer[piece.start : piece.end]
+        taken += 1
+    return bytes(text + b"]"), taken
+
+
+def array_of_lines(text: bytes) -> tuple[bytes, int]:
+    """Make one array of records that stand on a line each, with no byte moved.
+
+    Returns:
+        The array, and how many lines these are: a line end in the middle of a record became a comma
+        in it, which may be sound, and so is noticed by there being fewer records.
+    """
+    text = text.rstrip(b" \t\r\n,")
+    return b"[%b]" % text.replace(b"\n", b","), text.count(b"\n") + 1

@@ -1,0 +1,296 @@
+"""Cuts a table file into shards: stretches of whole records that several processes load at once.
+
+Where a shard begins is guessed, by looking for a place that looks as boundaries do in this file,
+and at the record behind it. Whoever reads the shard before it proves the guess: from a true
+boundary on, it comes to this place with nothing left open (``Reader.seam_holds``). The first shard
+begins where the file does, so by induction all seams are true, or the first false one is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from restore.source.nested import members_of, values_of
+from restore.source.reader import Reader
+from restore.source.records import Batch
+from restore.source.tokens import DECODE_ERRORS, value_end
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import msgspec
+
+    from restore.source.discovery import TableFile
+    from restore.source.layout import Form
+    from restore.source.stream import Span
+
+# A boundary is looked for in so much; in text that has none, it is read in vain.
+_SEARCH_BYTES = 1 << 20
+_HEAD_BYTES = 1 << 16
+# The last shard may be larger than the others by so many of them: no small rest is left.
+_LAST = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left to load of a shard that is decided but for records that wait.
+
+    Args:
+        waiting: how many waited.
+        waited: how many of these are decided.
+        position: where the records end that do not wait.
+        holds: another shard may begin where this one ends.
+        hashed: how many of its bytes were read.
+        hash: what they hash to.
+    """
+
+    waiting: int
+    waited: int
+    position: int
+    holds: bool
+    hashed: int
+    hash: str
+
+
+# What stands for the start of records that are loaded later, wherever they are.
+LATE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A stretch of a table file, decompressed; the file itself where it is not cut.
+
+    Args:
+        start: where its first record begins.
+        end: where the next shard begins; None: it is the last.
+        form: how its records are set; None: it begins where the file does.
+        data: its bytes, where only one process can read the file; else None.
+        disk_bytes: how many of the file's bytes on the disk it stands for.
+        fault: why the file ends before its end, as ``TableStream.fault``.
+        left: no more than this is left to load of it; None: all.
+        late: it is the records of the whole file that were left for later.
+        decided: such records before this place are decided.
+    """
+
+    start: int = 0
+    end: int | None = None
+    form: Form | None = None
+    data: bytes | None = None
+    disk_bytes: int = 0
+    fault: str | None = None
+    left: Left | None = None
+    late: bool = False
+    decided: int = 0
+
+    @property
+    def key(self) -> int:
+        """What tells it from the table's other shards."""
+        return LATE if self.late else self.start
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether it is all of its file."""
+        return self.form is None and self.end is None
+
+    def open(self, file: TableFile) -> ShardStream:
+        """Open it for reading.
+
+        Raises:
+            BackupError: the file cannot be read.
+        """
+        if self.data is not None:
+            return _Held(self, self.data, file.span)
+        return file.open() if self.is_whole else file.open((self.start, self.end))
+
+
+class Gap(NamedTuple):
+    """A stretch of a file of which nothing is loaded yet.
+
+    Args:
+        start: where it begins.
+        end: where it ends, which is where what is loaded begins; None: where the file does.
+        inside: it begins at a record in mid-array, not where the file does.
+    """
+
+    start: int = 0
+    end: int | None = None
+    inside: bool = False
+
+
+WHOLE = Gap()
+
+
+class ShardStream(Protocol):
+    """What a shard is read from: a ``TableStream``, or bytes that another process read."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why the file ends before its end."""
+
+    @property
+    def disk_bytes_read(self) -> int:
+        """How many of the file's bytes on the disk have been read."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to ``size`` bytes; none at the end."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class _Held:
+    """Bytes of a shard that were read for us."""
+
+    def __init__(self, shard: Shard, data: bytes, span: Span | None) -> None:
+        self.fault = shard.fault
+        self.span = span
+        self.start = shard.start
+        self._disk_bytes = shard.disk_bytes
+        self._data = io.BytesIO(data)
+        self._size = len(data)
+
+    @property
+    def disk_bytes_read(self) -> int:
+        return self._disk_bytes * self._data.tell() // self._size if self._size else 0
+
+    def read(self, size: int, /) -> bytes:
+        return self._data.read(size)
+
+    def close(self) -> None:
+        self._data.close()
+
+
+def cut(
+    file: TableFile, shard_bytes: int, gap: Gap = WHOLE, needs: frozenset[str] = frozenset()
+) -> Iterator[Shard]:
+    """Yield a file's shards in order.
+
+    Args:
+        file: the file.
+        shard_bytes: about how large a shard is, decompressed.
+        gap: no more of the file than this.
+        needs: fields without which the file is not cut: where its records lack one, what becomes
+            of a record depends on those before it.
+
+    Raises:
+        BackupError: the file cannot be read.
+    """
+    head = None if file.disk_bytes < shard_bytes and not file.compression else _Head.of(file)
+    if head is None or not needs <= head.always:
+        yield uncut(file, gap)
+    elif file.compression:
+        yield from _cut_stream(file, head, shard_bytes, gap)
+    else:
+        yield from _cut_file(file, head, shard_bytes, gap)
+
+
+def uncut(file: TableFile, gap: Gap = WHOLE) -> Shard:
+    """Return one shard that is all of a file, or of a gap in what is loaded of it.
+
+    Raises:
+        BackupError: the file cannot be read.
+    """
+    if gap == WHOLE:
+        return Shard(disk_bytes=file.disk_bytes)
+    form = _form(file) if gap.inside else None
+    size = file.disk_bytes if gap.end is None else gap.end
+    return Shard(gap.start, gap.end, form, disk_bytes=max(0, size - gap.start))
+
+
+def _records(data: bytes) -> list[dict[str, msgspec.Raw]]:
+    return list(map(values_of, members_of(data)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a file's first records are like: their form, their fields, those that all have."""
+
+    form: Form
+    names: frozenset[str]
+    always: frozenset[str]
+
+    @classmethod
+    def of(cls, file: TableFile) -> _Head | None:
+        """Read a file's start; None where no records stand there."""
+        with contextlib.closing(file.open()) as stream:
+            reader = Reader(stream, _HEAD_BYTES, _records)
+            first = next(iter(reader), None)
+            if not isinstance(first, Batch) or not first.rows:
+                return None
+            names = [frozenset(row) for row in first.rows]
+            return cls(reader.form, frozenset().union(*names), frozenset.intersection(*names))
+
+    def boundary(self, text: bytes) -> int | None:
+        """Find the first place in ``text`` where a record seems to begin; None: there is none."""
+        pattern = self.form.start if self.form.lines else self.form.boundary
+        for match in pattern.finditer(text):
+            end = value_end(text, match.end(), len(text))
+            if end is None:
+                return None
+            try:
+                names = values_of(text[match.end() : end]).keys()
+            except DECODE_ERRORS:
+                continue
+            # A list inside a record looks like the one of all records, but for its fields.
+            if 2 * len(names & self.names) >= len(names | self.names):
+                return match.end()
+        return None
+
+
+def _form(file: TableFile) -> Form:
+    """Return how a file's records are set."""
+    with contextlib.closing(file.open()) as stream:
+        reader = Reader(stream, _HEAD_BYTES, _records)
+        next((found for found in reader if isinstance(found, Batch)), None)
+        return reader.form
+
+
+def _cut_file(file: TableFile, head: _Head, shard_bytes: int, gap: Gap) -> Iterator[Shard]:
+    """Cut a file of which any byte can be read at once."""
+    first, last = (file.span.start, file.span.end) if file.span else (0, file.disk_bytes)
+    start, form = max(first, gap.start), head.form if gap.inside else None
+    last = last if gap.end is None else gap.end
+    place = start + shard_bytes
+    while place < last - (_LAST - 1) * shard_bytes:
+        with contextlib.closing(file.open((place, None))) as stream:
+            found = head.boundary(_read(stream, _SEARCH_BYTES))
+        if found is not None and place + found < last:
+            end = place + found
+            yield Shard(start, end, form, disk_bytes=end - start)
+            start, form, place = end, head.form, end
+        place += shard_bytes
+    yield Shard(start, gap.end, form, disk_bytes=last - start)
+
+
+def _cut_stream(file: TableFile, head: _Head, shard_bytes: int, gap: Gap) -> Iterator[Shard]:
+    """Cut a file that can only be read from its start, by one process."""
+    form, held, disk = head.form if gap.inside else None, b"", 0
+    part = (gap.start, gap.end) if gap != WHOLE else None
+    with contextlib.closing(file.open(part)) as stream:
+        start, whole = stream.start, gap == WHOLE
+        while True:
+            held += _read(stream, int(_LAST * shard_bytes) + _SEARCH_BYTES - len(held))
+            if len(held) < _LAST * shard_bytes:
+                break
+            found = head.boundary(held[shard_bytes : shard_bytes + _SEARCH_BYTES])
+            # Where there is no boundary, this seam cannot hold: then the file is not cut at all.
+            end = shard_bytes + (found or 0)
+            read = stream.disk_bytes_read
+            yield Shard(start, start + end, form, held[:end], read - disk)
+            start, form, held, disk, whole = start + end, head.form, held[end:], read, False
+        rest = stream.disk_bytes_read - disk
+        if whole:
+            yield Shard(disk_bytes=file.disk_bytes)
+        else:
+            yield Shard(start, gap.end, form, held, rest, stream.fault)
+
+
+def _read(stream: ShardStream, size: int) -> bytes:
+    parts = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)

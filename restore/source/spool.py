@@ -1,0 +1,79 @@
+"""Records that wait for their turn: a few in memory, many in a temporary file."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restore.errors import LoadError
+from restore.source.records import RawRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# So much is held in memory; beyond, all of it is in a file.
+_HELD_BYTES = 2 << 20
+_LENGTH_BYTES = 8
+# So many may wait, and so much: what waits is noted in the database too.
+_MOST_RECORDS, _MOST_BYTES = 10_000, 1 << 24
+
+_record = msgspec.msgpack.Decoder(tuple[RawRecord, str])
+
+
+class Spool:
+    """Keeps records in the order in which they are added, and gives them back in it."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._file = tempfile.SpooledTemporaryFile(max_size=_HELD_BYTES)  # noqa: SIM115 - closed by us
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether ``size`` bytes more may wait."""
+        return self._count < _MOST_RECORDS and self._size + size <= _MOST_BYTES
+
+    def add(self, record: RawRecord, reason: str = "") -> None:
+        """Keep a record, or damage, with what is wrong with it.
+
+        Raises:
+            LoadError: there is no room for it.
+        """
+        data = msgspec.msgpack.encode((record, reason))
+        with _room():
+            self._file.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
+            self._file.write(data)
+        self._count += 1
+        self._size += len(data)
+
+    def __iter__(self) -> Iterator[tuple[RawRecord, str]]:
+        with _room():  # what was written last may not be in the file yet
+            self._file.seek(0)
+        while head := self._file.read(_LENGTH_BYTES):
+            yield _record.decode(self._file.read(int.from_bytes(head, "big")))
+
+    def close(self) -> None:
+        """Forget them all."""
+        with contextlib.suppress(OSError):  # there was no room for the last of them
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    """Say of a file that cannot be written what to do.
+
+    Raises:
+        LoadError: it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise LoadError(
+            f"cannot keep records in the temporary folder: {error.strerror}; make room, or"
+            " choose another one with the variable TMPDIR"
+        ) from error

@@ -1,0 +1,52 @@
+"""What comes before all other imports: who answers a signal meanwhile, and what is left out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+EXIT_FAILED = 1
+IDLE = "interrupted, but not in the middle of a restore"
+
+
+def main() -> int:
+    """Run the command: what the script ``db-restore-optimized`` calls."""
+    prepare_process()
+    from restore.cli.main import start  # noqa: PLC0415 - it takes its time
+
+    return start()
+
+
+def prepare_process() -> None:
+    """Do what comes before all that takes its time."""
+    answer_signals()
+    leave_out_ssl()
+
+
+def answer_signals() -> None:
+    """Have a signal to stop end the process with one line: there is nothing to leave in order."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's &
+            signal.signal(number, _end)
+
+
+def leave_out_ssl() -> None:
+    """Keep Python's ssl from being imported, which takes 4 MB of each process, and its time.
+
+    psycopg imports asyncio for what nobody here uses; that does without, as where Python was built
+    without ssl. A connection's TLS is libpq's own.
+    """
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type] # importing it fails: see import
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    os.write(2, f"\nrestore: {IDLE}\n".encode())
+    os._exit(EXIT_FAILED)

@@ -1,0 +1,222 @@
+"""What the target's tables are: columns and their types, foreign keys, sequences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from psycopg import sql
+
+# The journal holds tables as JSON, and reads them by these classes' annotations.
+from restore.target.foreign_keys import ForeignKey, read_foreign_keys
+from restore.target.indexes import Index, read_indexes
+from restore.target.sequences import Sequence, read_sequences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import psycopg
+
+__all__ = ["Column", "ForeignKey", "Table", "Type", "UniqueKey", "read_tables"]
+
+_NAMES = """
+    SELECT c.oid, n.nspname, c.relname, c.relkind = 'p'
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY(%s)
+"""
+
+_COLUMNS = """
+    SELECT attrelid, attname, atttypid, atttypmod, attnotnull,
+           atthasdef OR attidentity <> '' OR t.typdefault IS NOT NULL, attgenerated <> '',
+           attidentity,
+           attgenerated <> '' OR has_column_privilege(attrelid, attnum, 'INSERT')
+    FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+    WHERE attrelid = ANY(%s) AND attnum > 0 AND NOT attisdropped
+    ORDER BY attrelid, attnum
+"""
+
+# Row types of tables are left out: there are many, and no column that we decode has one.
+_TYPES = """
+    SELECT t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typelem, t.typbasetype,
+           t.typnotnull, t.typtypmod,
+           CASE WHEN t.typtype = 'e' THEN ARRAY(
+               SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid
+               ORDER BY e.enumsortorder) END,
+           CASE WHEN t.typtype = 'c' THEN ARRAY(
+               SELECT a.attname::text FROM pg_attribute a
+               WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) END
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE t.typtype <> 'c' OR EXISTS (
+        SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')
+"""
+
+# Keys that an INSERT ... ON CONFLICT can name: whole, immediate, without expressions, and that
+# compare by equality, as those WITHOUT OVERLAPS do not.
+_UNIQUE_KEYS = """
+    SELECT i.indrelid, c.relname, i.indisprimary,
+           ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(num, ord)
+                 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.num
+                 WHERE u.ord <= i.indnkeyatts ORDER BY ord)
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = ANY(%s) AND i.indisunique AND i.indisvalid AND i.indimmediate
+      AND NOT i.indisexclusion AND i.indpred IS NULL AND i.indexprs IS NULL
+    ORDER BY i.indrelid, NOT i.indisprimary, c.relname
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A column's type with its domains taken off.
+
+    ``kind`` is pg_type's typtype. ``element`` is set for arrays alone, ``labels`` for enums,
+    ``fields`` for composite types.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    element: Type | None = None
+    labels: tuple[str, ...] | None = None
+    fields: frozenset[str] | None = None
+
+    @property
+    def is_enum(self) -> bool:
+        """Tell whether the type is an enum."""
+        return self.kind == "e"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column.
+
+    ``has_default`` is also true for identity and generated columns, and where the type, a domain,
+    has one. ``typmod`` is pg_attribute's atttypmod, or that of the column's domain: a length, or
+    precision and scale; -1: none. ``identity`` is attidentity: ``a`` for ALWAYS, ``d`` for BY
+    DEFAULT. One that the role may not insert into counts as one with a default: a row may leave it
+    out, and has to.
+    """
+
+    name: str
+    type: Type
+    not_null: bool
+    has_default: bool
+    generated: bool
+    typmod: int = -1
+    identity: str = ""
+    may_insert: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """A primary key or a unique index, by its columns."""
+
+    name: str
+    primary: bool
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the target."""
+
+    oid: int
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    indexes: tuple[Index, ...]
+    sequences: tuple[Sequence, ...]
+    unique_keys: tuple[UniqueKey, ...] = ()
+    partitioned: bool = False
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The table's qualified name, for use in SQL."""
+        return sql.Identifier(self.schema, self.name)
+
+    @property
+    def only(self) -> sql.Composed:
+        """The table with its partitions, but without tables that inherit from it, in SQL.
+
+        Foreign keys see a table so.
+        """
+        return sql.SQL("{}" if self.partitioned else "ONLY {}").format(self.identifier)
+
+
+def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Table]:
+    """Read what is known of the tables with these oids."""
+    wanted = list(oids)
+    types = _read_types(conn)
+    columns: dict[int, list[Column]] = {oid: [] for oid in wanted}
+    for oid, name, type_oid, typmod, not_null, default, *facts in conn.execute(_COLUMNS, [wanted]):
+        type_, domain_not_null, modifier = types.resolve(type_oid, typmod)
+        generated, identity, may_insert = facts
+        columns[oid].append(
+            Column(
+                *(name, type_, not_null or domain_not_null, default or not may_insert),
+                *(generated, modifier, identity, may_insert),
+            )
+        )
+    unique: dict[int, list[UniqueKey]] = {oid: [] for oid in wanted}
+    for oid, name, primary, names in conn.execute(_UNIQUE_KEYS, [wanted]):
+        unique[oid].append(UniqueKey(name, primary, tuple(names)))
+    keys = read_foreign_keys(conn, wanted)
+    indexes = read_indexes(conn, wanted)
+    sequences = read_sequences(conn, wanted)
+    return {
+        oid: Table(
+            oid,
+            schema,
+            name,
+            tuple(columns[oid]),
+            tuple(keys[oid]),
+            tuple(indexes[oid]),
+            tuple(sequences[oid]),
+            tuple(unique[oid]),
+            partitioned,
+        )
+        for oid, schema, name, partitioned in conn.execute(_NAMES, [wanted]).fetchall()
+    }
+
+
+class _TypeRow(NamedTuple):
+    schema: str
+    name: str
+    kind: str
+    category: str
+    element: int
+    base: int
+    forbids_null: bool
+    typmod: int
+    labels: list[str] | None
+    fields: list[str] | None
+
+
+_UNKNOWN_TYPE = _TypeRow(
+    "pg_catalog", "record", "c", "C", 0, 0, forbids_null=False, typmod=-1, labels=None, fields=None
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Types:
+    by_oid: dict[int, _TypeRow]
+
+    def resolve(self, oid: int, typmod: int = -1) -> tuple[Type, bool, int]:
+        """Return the type without its domains, whether a domain forbids NULL, and the modifier."""
+        not_null = False
+        row = self.by_oid.get(oid, _UNKNOWN_TYPE)
+        while row.kind == "d":
+            not_null |= row.forbids_null
+            typmod = typmod if typmod >= 0 else row.typmod
+            oid = row.base
+            row = self.by_oid.get(oid, _UNKNOWN_TYPE)
+        is_array = row.category == "A" and row.element
+        inner = self.resolve(row.element)[0] if is_array else None
+        labels = None if row.labels is None else tuple(row.labels)
+        fields = None if row.fields is None else frozenset(row.fields)
+        return Type(oid, row.schema, row.name, row.kind, inner, labels, fields), not_null, typmod
+
+
+def _read_types(conn: psycopg.Connection) -> _Types:
+    return _Types({row[0]: _TypeRow(*row[1:]) for row in conn.execute(_TYPES)})

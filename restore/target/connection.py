@@ -1,0 +1,267 @@
+"""Connections to the target, set up for a load.
+
+What the restorer asks the server itself runs with a ``search_path`` of ``pg_catalog``, so that no
+object of another role can take the place of one of PostgreSQL's (CVE-2018-1058). What users wrote
+(CHECK functions, triggers, defaults) runs with theirs, see ``users_search_path``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+
+from restore.errors import LoadError, LostError, UsageError
+from restore.load.copy import prepare
+from restore.target.dsn import checked, for_libpq, names_pooler
+from restore.target.pooler import check_helper_session, check_own_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restore.options import Options
+
+_CONNECT_TIMEOUT_S = 10
+# So psycopg begins what libpq says before it asks any server, of a port or an sslmode that is none.
+_UNUSABLE = "connection is bad: invalid "
+# Temporary tables come last, not first as they do if they are not named.
+_SEARCH_PATH = "pg_catalog, pg_temp"
+# The session's search path before it was ours, kept in a setting of our own.
+_USERS_PATH = "restore.search_path"
+# New tables go where they were (the database's default tablespace, unless another is named), values
+# are read and written one way whatever the role's settings, no statement has a time limit, and no
+# batch's commit waits for the disk (one durable flush stands at the end). With row_security off, a
+# policy that would hide or refuse rows is an error.
+_SESSION = {
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "array_nulls": "on",
+    "bytea_output": "hex",
+    "client_encoding": "UTF8",
+    "default_tablespace": "",
+    "default_transaction_deferrable": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "extra_float_digits": "1",
+    "idle_in_transaction_session_timeout": "0",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+    "row_security": "off",
+    "search_path": _SEARCH_PATH,
+    "standard_conforming_strings": "on",
+    "statement_timeout": "0",
+    "synchronous_commit": "off",
+    "timezone_abbreviations": "Default",
+    "transform_null_equals": "off",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+}
+# A server that is gone without a word is noticed after a minute, unless the user says otherwise.
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+# From this version on a server looks in mid-statement whether its client is gone.
+_CHECKS_CLIENTS = 140_000
+# Further limits on a session, by the server's version that brought them.
+_LATER_TIMEOUTS = {140_000: "idle_session_timeout", 170_000: "transaction_timeout"}
+# A commit that waits for the disk waits for all that was written before it as well.
+_FLUSH = """
+    SET synchronous_commit = on;
+    SELECT pg_catalog.pg_logical_emit_message(true, 'restore', 'done')
+"""
+
+# A number of our own among advisory locks, which are the database's.
+_ALONE = int.from_bytes(b"restore!", "big")
+# Another, which the sessions share that work for the one that has the first.
+_HELPING = int.from_bytes(b"restore?", "big")
+_HOLDER = """
+    SELECT l.pid, a.usename, host(a.client_addr), a.backend_start
+    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(high)s AND l.objid = %(low)s
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def connect(
+    dsn: str,
+    *,
+    timezone: str = "UTC",
+    lock_timeout_s: float = 60.0,
+    schema: str | None = None,
+    helps: bool = False,
+) -> psycopg.Connection:
+    """Connect to the target, each statement its own transaction.
+
+    Args:
+        dsn: a connection string or URL; empty: what libpq's own variables and files say.
+        timezone: in which the server reads times that are written without a zone.
+        lock_timeout_s: how long a statement waits for a lock, in seconds; 0: for ever.
+        schema: the tables' schema, if the user named one: users' code finds names there first.
+        helps: the session works for a restore that another session of ours leads.
+
+    Raises:
+        UsageError: the connection string is none, libpq does not take what it says, or it leads
+            through a pooler that shares sessions between clients.
+        LoadError: nobody answers, or a setting is refused. Never holds the password.
+    """
+    is_pooled, dsn = names_pooler(dsn), for_libpq(checked(dsn))
+    given = "connect_timeout" in conninfo_to_dict(dsn) or "PGCONNECT_TIMEOUT" in os.environ
+    wait = {} if given else {"connect_timeout": _CONNECT_TIMEOUT_S}
+    given_alive = [name for name in conninfo_to_dict(dsn) if name.startswith("keepalives")]
+    alive = {} if given_alive else _KEEPALIVES
+    # From the start: psycopg gives the texts of a database in SQL_ASCII as bytes.
+    ours = {"application_name": "restore", "client_encoding": "UTF8"}
+    conninfo = make_conninfo(dsn, **ours, **wait, **alive)
+    try:
+        with contextlib.ExitStack() as on_error:
+            conn = psycopg.connect(conninfo, autocommit=True)
+            on_error.callback(conn.close)
+            if helps:
+                check_helper_session(conn)
+            else:
+                check_own_session(conn, conninfo, is_named=is_pooled)
+            on_error.pop_all()
+    except psycopg.OperationalError as error:
+        reason = " ".join(str(error).split())
+        if reason.startswith(_UNUSABLE):
+            said = reason.removeprefix("connection is bad: ")
+            raise UsageError(
+                f"--dsn, or a variable of libpq, says what cannot be: {said}"
+            ) from error
+        raise LostError(f"the database does not answer: {reason}") from error
+    try:
+        _set_up(conn, timezone, lock_timeout_s, schema)
+        if helps:
+            conn.execute("SELECT pg_advisory_lock_shared(%s)", [_HELPING])
+    except psycopg.Error as error:
+        conn.close()
+        raise LoadError(f"the database refuses a setting: {error.diag.message_primary}") from error
+    prepare(conn)
+    return conn
+
+
+def connect_for(options: Options, *, helps: bool = False) -> psycopg.Connection:
+    """Connect to the target of a restore, as its options say; see ``connect``."""
+    return connect(
+        options.dsn,
+        timezone=options.timezone,
+        lock_timeout_s=options.lock_timeout_s,
+        schema=options.schema,
+        helps=helps,
+    )
+
+
+def _set_up(
+    conn: psycopg.Connection, timezone: str, lock_timeout_s: float, schema: str | None
+) -> None:
+    path = _value(conn.execute("SELECT pg_catalog.current_setting('search_path')"))
+    if schema is not None:
+        first = sql.Identifier(schema).as_string(conn)
+        path = f"{first}, {path}" if path else first
+    settings = _SESSION | {
+        _USERS_PATH: path,
+        "TimeZone": timezone,
+        "lock_timeout": f"{math.ceil(lock_timeout_s * 1000)}ms",
+    }
+    for version, name in _LATER_TIMEOUTS.items():
+        if conn.info.server_version >= version:
+            settings[name] = "0"
+    names, values = list(settings), list(settings.values())
+    conn.execute(
+        "SELECT pg_catalog.set_config(n, v, false)"
+        " FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]),"
+        " pg_catalog.unnest(%s::pg_catalog.text[])) AS s(n, v)",
+        [names, values],
+    )
+    if conn.info.server_version >= _CHECKS_CLIENTS:
+        # Not every system that a server runs on can see that a client is gone.
+        with contextlib.suppress(psycopg.errors.InvalidParameterValue):
+            conn.execute("SET client_connection_check_interval = '1s'")
+
+
+def _value(cursor: psycopg.Cursor[tuple[str]]) -> str:
+    [(value,)] = cursor.fetchall()
+    return value
+
+
+@contextlib.contextmanager
+def users_search_path(conn: psycopg.Connection) -> Iterator[None]:
+    """Let code that users wrote find what it names; each name in our own SQL must be qualified.
+
+    Args:
+        conn: a connection made by ``connect``. If its transaction fails within, the setting goes
+            with that transaction, or with the connection.
+    """
+    before = _value(conn.execute("SELECT pg_catalog.current_setting('search_path')"))
+    conn.execute(
+        "SELECT pg_catalog.set_config('search_path',"
+        " COALESCE(pg_catalog.current_setting('restore.search_path', true), %s), false)",
+        [before],
+    )
+    try:
+        yield
+    finally:
+        if conn.info.transaction_status in {TransactionStatus.IDLE, TransactionStatus.INTRANS}:
+            conn.execute("SELECT pg_catalog.set_config('search_path', %s, false)", [before])
+
+
+@contextlib.contextmanager
+def own_names(conn: psycopg.Connection) -> Iterator[None]:
+    """Within ``users_search_path`` and a transaction, find PostgreSQL's own objects alone."""
+    conn.execute(f"SET LOCAL search_path = {_SEARCH_PATH}")
+    yield
+    conn.execute(
+        "SELECT pg_catalog.set_config('search_path',"
+        " pg_catalog.current_setting('restore.search_path'), true)"
+    )
+
+
+def own_search_path(conn: psycopg.Connection) -> None:
+    """Let the session find PostgreSQL's own objects and no others."""
+    conn.execute(f"SET search_path = {_SEARCH_PATH}")
+
+
+def users_schemas(conn: psycopg.Connection) -> list[str]:
+    """Return the schemas in which users' names are looked up, in order."""
+    with users_search_path(conn):
+        [(schemas,)] = conn.execute("SELECT pg_catalog.current_schemas(true)").fetchall()
+    return list(schemas)
+
+
+def be_alone(conn: psycopg.Connection) -> None:
+    """See that no other restore writes to the database while this session lasts.
+
+    Two would take what the other has put aside for what a killed one left. Of one that was killed,
+    some session may still be at work: its end is waited for.
+
+    Raises:
+        LoadError: another one does.
+    """
+    for lock in (_ALONE, _HELPING):
+        try:
+            conn.execute("SELECT pg_advisory_lock(%s)", [lock])
+        except psycopg.errors.LockNotAvailable as error:
+            raise LoadError(
+                f"another restore into this database is at work{_other(conn, lock)}: wait until it"
+                " is done"
+            ) from error
+    conn.execute("SELECT pg_advisory_unlock(%s)", [_HELPING])
+
+
+def _other(conn: psycopg.Connection, lock: int) -> str:
+    row = conn.execute(_HOLDER, {"high": lock >> 32, "low": lock & 0xFFFFFFFF}).fetchone()
+    if row is None:
+        return ""
+    pid, role, host, since = row
+    of = f", role {role}" if role else ""
+    at = f" at {host}" if host else ""
+    return f" (pid {pid}{of}{at}{f', since {since:%Y-%m-%d %H:%M:%S}' if since else ''})"
+
+
+def flush(conn: psycopg.Connection) -> None:
+    """Return when all that was committed so far, by any session, is on disk."""
+    conn.execute(_FLUSH)

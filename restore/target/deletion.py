@@ -1,0 +1,218 @@
+"""Deletes rows: whether a table lets it happen at all, and how a published one does.
+
+A rule or a trigger may keep rows that a DELETE names, and PostgreSQL refuses to delete from a table
+that is published without a replica identity.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+from psycopg import sql
+
+from restore.errors import LoadError
+from restore.target.relations import has_rows, with_partitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from restore.target.catalog import Table
+    from restore.target.own_rows import Writes
+
+T = TypeVar("T")
+
+# What fires in this session: DELETE rules, and BEFORE DELETE triggers for each row (bits 1, 2 and 8
+# of tgtype, see PostgreSQL's catalog/pg_trigger.h).
+_KEEPERS = """
+    SELECT r.ev_class, 'rule ' || r.rulename FROM pg_rewrite r
+    WHERE r.ev_class = ANY(%(oids)s) AND r.ev_type = '4' AND r.ev_enabled = ANY(%(enabled)s)
+    UNION ALL
+    SELECT t.tgrelid, 'trigger ' || t.tgname FROM pg_trigger t
+    WHERE %(triggers)s AND t.tgrelid = ANY(%(oids)s) AND NOT t.tgisinternal
+      AND t.tgtype & 11 = 11 AND t.tgenabled = ANY(%(enabled)s)
+"""
+_ROLE = "SELECT current_setting('session_replication_role')"
+_PUBLISHED = """
+    SELECT DISTINCT c.oid FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL (SELECT c.oid UNION SELECT relid FROM pg_partition_ancestors(c.oid)
+                        UNION SELECT relid FROM pg_partition_tree(c.oid)) f (oid)
+    JOIN pg_class p ON p.oid = f.oid JOIN pg_namespace m ON m.oid = p.relnamespace
+    JOIN pg_publication_tables t ON (t.schemaname, t.tablename) = (m.nspname, p.relname)
+    WHERE c.oid = ANY(%s)
+"""
+_LEAVES = """
+    SELECT n.nspname, c.relname, c.relreplident FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY(%s) AND c.relkind = 'r' AND c.relreplident <> 'f' ORDER BY 1, 2
+"""
+_IDENTITIES = {"d": "DEFAULT", "n": "NOTHING"}
+# No replica identity; one that lacks columns that a publication filters by, or lists.
+_UNIDENTIFIED = (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.InvalidColumnReference)
+
+
+def keepers(conn: psycopg.Connection, oids: Iterable[int], *, triggers: bool) -> dict[int, str]:
+    """Return the tables from which rows may not be deleted, each with the reason.
+
+    Args:
+        conn: a connection that commits each statement.
+        oids: the tables.
+        triggers: users' triggers fire.
+    """
+    tables = list(oids)
+    [(role,)] = conn.execute(_ROLE).fetchall()
+    enabled = ["A", "R"] if role == "replica" else ["A", "O"]
+    found: dict[int, str] = {}
+    for oid in tables:
+        family = with_partitions(conn, [oid]) if triggers else [oid]
+        given = {"oids": family, "enabled": enabled, "triggers": triggers}
+        names = [name for _, name in conn.execute(_KEEPERS, given).fetchall()]
+        if names:
+            found[oid] = f"its {', '.join(names)} may keep rows that are to be deleted"
+    for (oid,) in conn.execute(_PUBLISHED, [tables]).fetchall():
+        if oid not in found and (refusal := _refusal(conn, oid)) is not None:
+            found[oid] = refusal
+    return found
+
+
+def _refusal(conn: psycopg.Connection, oid: int) -> str | None:
+    """Return why a DELETE from a published table is refused, even with a replica identity."""
+    name = _name(conn, oid)
+    explain = sql.SQL("EXPLAIN DELETE FROM {}").format(name)
+    try:
+        with conn.transaction(force_rollback=True):
+            deleting(conn, oid, lambda: conn.execute(explain))
+    except psycopg.Error as error:
+        return " ".join((error.diag.message_primary or str(error)).split())
+    return None
+
+
+def _lacks_identity(conn: psycopg.Connection, oid: int) -> bool:
+    """Tell whether a DELETE from a table is refused for want of a replica identity."""
+    if conn.execute(_PUBLISHED, [[oid]]).fetchone() is None:
+        return False
+    try:
+        with conn.transaction():
+            conn.execute(sql.SQL("EXPLAIN DELETE FROM {}").format(_name(conn, oid)))
+    except _UNIDENTIFIED:
+        return True
+    return False
+
+
+def refuses_update(conn: psycopg.Connection, oid: int) -> str | None:
+    """Return why an UPDATE of a published table is refused; None: it is not."""
+    if conn.execute(_PUBLISHED, [[oid]]).fetchone() is None:
+        return None
+    query = (
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped"
+    )
+    column = conn.execute(f"{query} AND attgenerated = '' AND attidentity <> 'a'", [oid]).fetchone()
+    if column is None:
+        return None
+    update = sql.SQL("EXPLAIN UPDATE {} SET {} = DEFAULT")
+    try:
+        with conn.transaction():
+            conn.execute(update.format(_name(conn, oid), sql.Identifier(column[0])))
+    except _UNIDENTIFIED as error:
+        return " ".join((error.diag.message_primary or str(error)).split())
+    return None
+
+
+def _name(conn: psycopg.Connection, oid: int) -> sql.SQL:
+    [(name,)] = conn.execute("SELECT %s::oid::regclass::text", [oid]).fetchall()
+    return sql.SQL(name)  # PostgreSQL has quoted it, with its schema
+
+
+def deleting(conn: psycopg.Connection, oid: int, call: Callable[[], T]) -> T:
+    """Call what deletes rows of a table, in a transaction.
+
+    A table that is published without a replica identity gets one for this transaction alone: all of
+    the row (``REPLICA IDENTITY FULL``).
+
+    Args:
+        conn: a connection; within a transaction, a savepoint is used.
+        oid: the table.
+        call: deletes; it is called again if the server has refused it for want of an identity.
+
+    Raises:
+        psycopg.Error: the server refused.
+    """
+    try:
+        with conn.transaction():
+            return call()
+    except _UNIDENTIFIED:
+        pass
+    with conn.transaction(), _identified(conn, oid):
+        return call()
+
+
+@contextlib.contextmanager
+def _identified(conn: psycopg.Connection, oid: int) -> Iterator[None]:
+    leaves = conn.execute(_LEAVES, [with_partitions(conn, [oid])]).fetchall()
+    alter = sql.SQL("ALTER TABLE ONLY {} REPLICA IDENTITY {}")
+    known = [
+        (sql.Identifier(*name), _IDENTITIES[now]) for *name, now in leaves if now in _IDENTITIES
+    ]
+    for name, _ in known:
+        conn.execute(alter.format(name, sql.SQL("FULL")))
+    yield
+    for name, before in known:
+        conn.execute(alter.format(name, sql.SQL(before)))
+
+
+def empty_own(conn: psycopg.Connection, table: Table, writes: Writes) -> None:
+    """Empty a table if all of its rows are this restore's, within a transaction.
+
+    Raises:
+        LoadError: another session wrote rows of it, or changed some.
+        psycopg.Error: the server refused.
+    """
+    conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table.only))
+    others = sql.SQL("SELECT count(*) FROM {} AS restore_row WHERE NOT {}").format(
+        table.only, writes.wrote(table.oid, "restore_row")
+    )
+    [(count,)] = conn.execute(others).fetchall()
+    if count:
+        raise LoadError(
+            f"table {table.name} has to be loaded again from the beginning, and holds {count:,}"
+            " rows that another session wrote meanwhile: stop what writes there, save these rows,"
+            " and restore from the beginning with --clean"
+        )
+    try:
+        # Not a DELETE, if it can be: an index is also built over rows that just went.
+        with conn.transaction():
+            conn.execute(sql.SQL("TRUNCATE {}").format(table.only))
+    except psycopg.errors.FeatureNotSupported:  # tables outside the backup refer to it
+        delete = sql.SQL("DELETE FROM {}").format(table.only)
+        deleting(conn, table.oid, lambda: conn.execute(delete))
+
+
+def empty_in_one(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
+    """Delete all rows of tables, which lets others read them until the transaction ends.
+
+    One statement does it, so that foreign keys are looked at when all tables are empty.
+
+    Raises:
+        LoadError: a trigger kept rows.
+    """
+    filled = [table for table in tables if has_rows(conn, table)]
+    if not filled:
+        return
+    deletes = [sql.SQL("DELETE FROM {}").format(table.only) for table in filled]
+    parts = [
+        sql.SQL("{} AS ({})").format(sql.Identifier(f"restore_delete_{n}"), each)
+        for n, each in enumerate(deletes[1:])
+    ]
+    first = sql.SQL("WITH {} ").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("")
+    with contextlib.ExitStack() as identified:
+        for table in filled:
+            if _lacks_identity(conn, table.oid):
+                identified.enter_context(_identified(conn, table.oid))
+        conn.execute(first + deletes[0])
+    if left := [table.name for table in filled if has_rows(conn, table)]:
+        raise LoadError(
+            f"rows are left in {', '.join(left)} after all were deleted: a trigger kept them, or"
+            " another session wrote them; restore without --atomic or --triggers"
+        )

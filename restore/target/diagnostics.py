@@ -1,0 +1,110 @@
+"""What else a load did: stale views, forced checkpoints, rows that triggers removed again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from restore.report.reasons import Reason
+from restore.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from restore.report.model import TableReport
+    from restore.target.catalog import Table
+    from restore.target.own_rows import Writes
+
+# Views over a table, over its partitions, and over what it is a partition of; views over views.
+# One that was made later may read an earlier one, never the other way round.
+_STALE = """
+    WITH RECURSIVE family (oid) AS (
+        SELECT unnest(%(oids)s::oid[])
+        UNION SELECT i.inhrelid FROM family f JOIN pg_inherits i ON i.inhparent = f.oid
+    ), above (oid) AS (
+        SELECT oid FROM family
+        UNION SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid
+    ), over (oid) AS (
+        SELECT oid FROM above
+        UNION SELECT r.ev_class FROM over o
+        JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = o.oid
+                        AND d.classid = 'pg_rewrite'::regclass
+        JOIN pg_rewrite r ON r.oid = d.objid
+    )
+    SELECT format('%%I.%%I', n.nspname, c.relname)
+    FROM over o JOIN pg_class c ON c.oid = o.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'm' ORDER BY c.oid
+"""
+
+_CHECKPOINTS = "SELECT num_requested FROM pg_stat_checkpointer"
+_CHECKPOINTS_BEFORE_17 = "SELECT checkpoints_req FROM pg_stat_bgwriter"
+_VERSION_17 = 170_000
+# One may be anybody's: a CREATE DATABASE, a backup that begins.
+_FEWEST_CHECKPOINTS = 2
+
+
+def stale_views(conn: psycopg.Connection, oids: Iterable[int]) -> list[str]:
+    """Return the materialised views that read these tables, in the order to refresh them in.
+
+    Returns:
+        Their qualified names, quoted for SQL.
+    """
+    return [name for (name,) in conn.execute(_STALE, {"oids": list(oids)}).fetchall()]
+
+
+def forced_checkpoints(conn: psycopg.Connection) -> int | None:
+    """Return how many checkpoints the server was forced to since it counts; None: not shown."""
+    later = conn.info.server_version >= _VERSION_17
+    try:
+        row = conn.execute(_CHECKPOINTS if later else _CHECKPOINTS_BEFORE_17).fetchone()
+    except psycopg.Error:
+        return None
+    return int(row[0]) if row else None
+
+
+def checkpoint_warning(conn: psycopg.Connection, before: int | None) -> str | None:
+    """Return a warning if the server was forced to checkpoints since ``before`` was read.
+
+    Raises:
+        psycopg.Error: the server refused.
+    """
+    after = forced_checkpoints(conn)
+    if before is None or after is None or after - before < _FEWEST_CHECKPOINTS:
+        return None
+    row = conn.execute("SELECT current_setting('max_wal_size')").fetchone()
+    size = row[0] if row else "?"
+    return (
+        f"the server was forced to {after - before} checkpoints during the load, which slow it"
+        f" down: max_wal_size is {size}; ALTER SYSTEM SET max_wal_size to more for such loads"
+    )
+
+
+def count_removed(
+    conn: psycopg.Connection, table: Table, report: TableReport, writes: Writes | None
+) -> None:
+    """Count the rows of a table that triggers removed again after they were loaded as rejected.
+
+    Args:
+        conn: a connection to the target.
+        table: the table.
+        report: its counts.
+        writes: tells the rows that this restore wrote; None: there were no others.
+    """
+    ours = sql.SQL("true") if writes is None else writes.wrote(table.oid, "restore_row")
+    query = sql.SQL("SELECT count(*) FROM {} AS restore_row WHERE {}").format(table.only, ours)
+    [(there,)] = conn.execute(query).fetchall()
+    removed = report.loaded - int(there)
+    if removed <= 0:
+        return
+    report.count_taken_out(removed)
+    for _ in range(removed):
+        report.count_reason(_REMOVED, None, None)
+    report.warnings.append(
+        f"{counted(removed, 'row')} that went in cannot be found in the table: a trigger removed or"
+        " changed them; their records are not in the rejects"
+    )
+
+
+_REMOVED = Reason(level="constraint", message="a trigger removed the row after it was loaded")

@@ -1,0 +1,157 @@
+"""Foreign keys of the target's tables, and how PostgreSQL itself compares a row with its parent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from restore.target.indexes import names_in_full
+
+if TYPE_CHECKING:
+    import psycopg
+
+# A key that is NOT ENFORCED, in PostgreSQL 18, forbids nothing; it depends on its parent's key.
+# Operators, casts and collations are those of PostgreSQL's own check, see RI_Initial_Check and
+# generate_operator_clause in its ri_triggers.c and ruleutils.c.
+_FOREIGN_KEYS = """
+    SELECT k.conrelid, k.conname, k.confrelid,
+           ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY AS u(num, ord)
+                 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY ord),
+           ARRAY(SELECT a.attname FROM unnest(k.confkey) WITH ORDINALITY AS u(num, ord)
+                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY ord),
+           pg_get_constraintdef(k.oid), obj_description(k.oid, 'pg_constraint'),
+           ARRAY(SELECT ARRAY[
+                     CASE WHEN o.oprleft <> p.atttypid
+                          THEN format('::%%I.%%I', ls.nspname, l.typname) ELSE '' END,
+                     format('OPERATOR(%%I.%%s)', s.nspname, o.oprname),
+                     CASE WHEN o.oprright <> a.atttypid
+                          THEN format('::%%I.%%I', rs.nspname, r.typname) ELSE '' END
+                     || CASE WHEN p.attcollation <> a.attcollation AND c.oid IS NOT NULL
+                             THEN format(' COLLATE %%I.%%I', cs.nspname, c.collname) ELSE '' END]
+                 FROM unnest(k.conpfeqop, k.conkey, k.confkey)
+                      WITH ORDINALITY AS u(op, own, other, ord)
+                 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own
+                 JOIN pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.other
+                 JOIN pg_operator o ON o.oid = u.op JOIN pg_namespace s ON s.oid = o.oprnamespace
+                 JOIN pg_type l ON l.oid = o.oprleft JOIN pg_namespace ls ON ls.oid = l.typnamespace
+                 JOIN pg_type r ON r.oid = o.oprright
+                 JOIN pg_namespace rs ON rs.oid = r.typnamespace
+                 LEFT JOIN pg_collation c ON c.oid = p.attcollation
+                 LEFT JOIN pg_namespace cs ON cs.oid = c.collnamespace
+                 ORDER BY u.ord),
+           COALESCE((to_jsonb(k)->>'conperiod')::boolean, false),
+           k.confmatchtype = 'f', k.convalidated,
+           COALESCE((to_jsonb(k)->>'conenforced')::boolean, true)
+    FROM pg_constraint k
+    WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = ANY(%s)
+    ORDER BY k.conrelid, k.conname
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a column of a parent is compared with that of a child, as SQL that names all schemas.
+
+    Attributes:
+        parent: what follows the parent's value: a cast, or nothing.
+        operator: ``OPERATOR(schema.name)``, with the parent's value on its left.
+        child: what follows the child's value: a cast, ``COLLATE``, both, or nothing.
+    """
+
+    parent: str
+    operator: str
+    child: str
+
+    def of(self, parent: sql.Composable, child: sql.Composable) -> sql.Composed:
+        """Return the comparison of two values."""
+        parts = (parent, sql.SQL(f"{self.parent} {self.operator} "), child, sql.SQL(self.child))
+        return sql.Composed(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key, with what it takes to make it again. Tables are given by oid.
+
+    ``comparisons``: one a column. ``period``: the last column is a period, which the periods of
+    all matching parents together have to cover (PERIOD, PostgreSQL 18). ``validated``: all rows are
+    known to fit it. ``enforced``: it forbids rows at all.
+    """
+
+    name: str
+    table: int
+    columns: tuple[str, ...]
+    parent: int
+    parent_columns: tuple[str, ...]
+    definition: str
+    comment: str | None
+    comparisons: tuple[Comparison, ...]
+    period: bool = False
+    match_full: bool = False
+    validated: bool = True
+    enforced: bool = True
+
+    def present(self, child: str) -> sql.Composed:
+        """Return what is true of a row that refers to something.
+
+        A key of which a part is NULL refers to nothing; with MATCH FULL, one that is all NULL.
+
+        Args:
+            child: the row's alias.
+        """
+        return sql.SQL(" OR " if self.match_full else " AND ").join(
+            sql.SQL("{} IS NOT NULL").format(sql.Identifier(child, name)) for name in self.columns
+        )
+
+    def matches(self, child: str, parent: str) -> sql.Composed:
+        """Return what is true of a row and a parent of it; of periods, if they overlap.
+
+        Args:
+            child: the row's alias.
+            parent: the parent's.
+        """
+        pairs = zip(self.comparisons, self.columns, self.parent_columns, strict=True)
+        return sql.SQL(" AND ").join(
+            comparison.of(sql.Identifier(parent, other), sql.Identifier(child, own))
+            for comparison, own, other in pairs
+        )
+
+    def has_parent(self, child: str, parent: str, table: sql.Composable) -> sql.Composed:
+        """Return what is true of a row that the key allows.
+
+        Args:
+            child: the row's alias.
+            parent: an alias for parents.
+            table: the parents' table.
+        """
+        parts: dict[str, sql.Composable] = {
+            "parent": sql.Identifier(parent),
+            "table": table,
+            "matches": self.matches(child, parent),
+            "own": sql.Identifier(child, self.columns[-1]),
+            "other": sql.Identifier(parent, self.parent_columns[-1]),
+        }
+        query = _COVERED if self.period else _EXISTS
+        return query.format(**parts)
+
+
+_EXISTS = sql.SQL("EXISTS (SELECT FROM {table} AS {parent} WHERE {matches})")
+_COVERED = sql.SQL(
+    "EXISTS (SELECT FROM {table} AS {parent} WHERE {matches}"
+    " HAVING {own} OPERATOR(pg_catalog.<@) pg_catalog.range_agg({other}))"
+)
+
+
+def read_foreign_keys(conn: psycopg.Connection, oids: list[int]) -> dict[int, list[ForeignKey]]:
+    """Return the foreign keys of tables, by the tables' oids."""
+    with names_in_full(conn):
+        rows = conn.execute(_FOREIGN_KEYS, [oids]).fetchall()
+    keys: dict[int, list[ForeignKey]] = {oid: [] for oid in oids}
+    for oid, name, parent, own, other, definition, comment, comparisons, *facts in rows:
+        compared = tuple(Comparison(*each) for each in comparisons)
+        key = ForeignKey(
+            *(name, oid, tuple(own), parent, tuple(other), definition, comment, compared, *facts)
+        )
+        keys[oid].append(key)
+    return keys

@@ -1,0 +1,138 @@
+"""Who holds a lock that the restore waited for in vain."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import psycopg
+
+from restore.errors import LoadError
+from restore.target.connection import own_search_path
+from restore.target.relations import with_partitions
+from restore.target.sqlstate import failure
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable
+
+    from restore.target.catalog import Table
+
+Lock = Literal["ROW EXCLUSIVE", "ACCESS EXCLUSIVE"]
+
+_OFTEN_IN_THE_WAY = ("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock")
+
+# A session of another role shows no state and no query to a role without pg_read_all_stats.
+_HOLDERS = """
+    SELECT DISTINCT ON (l.pid) c.relname, l.mode, l.pid, a.usename,
+           a.application_name, a.state, now() - a.xact_start, a.query_start, a.query
+    FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+    LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY(%s)
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND l.pid IS DISTINCT FROM pg_backend_pid()
+      AND COALESCE(l.pid, 0) <> ALL(%s)
+    ORDER BY l.pid, a.xact_start
+"""
+_LONGEST_QUERY = 60
+# Statements that may hold a password in clear: CREATE/ALTER ROLE or USER, connection strings.
+_SECRET = re.compile(r"passw|pwd|secret|encrypt|identified|crypt\(|://", re.IGNORECASE)
+
+
+class Holder(NamedTuple):
+    """A session that holds a lock on a table."""
+
+    table: str
+    mode: str
+    pid: int | None
+    role: str | None
+    application: str | None
+    state: str | None
+    open_for: dt.timedelta | None
+    query_start: dt.datetime | None
+    query: str | None
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return f"a prepared transaction holds {self.table} (see pg_prepared_xacts)"
+        parts = [f"pid {self.pid}"]
+        if self.role:
+            parts.append(f"role {self.role}")
+        parts.append(self.state or "state not shown to this role")
+        if self.open_for is not None:
+            parts.append(f"its transaction open for {self.open_for.total_seconds():,.0f} s")
+        if self.query_start is not None:
+            parts.append(f"last query at {self.query_start:%Y-%m-%d %H:%M:%S}")
+        query = _shown_query(self.query)
+        if query:
+            parts.append(f"query: {query}")
+        name = self.application or "a session"
+        return f"{name} holds {self.table} ({', '.join(parts)})"
+
+
+def _shown_query(query: str | None) -> str:
+    text = " ".join((query or "").split())
+    if not text or text.startswith("<") or _SECRET.search(text):
+        return ""
+    return text if len(text) <= _LONGEST_QUERY else f"{text[:_LONGEST_QUERY]}..."
+
+
+def holders(
+    conn: psycopg.Connection, oids: Iterable[int], lock: Lock, own: Iterable[int] = ()
+) -> list[Holder]:
+    """Return the sessions whose locks on these tables or their partitions are in the way.
+
+    Args:
+        conn: an idle connection.
+        oids: the tables.
+        lock: what was wanted.
+        own: backend process ids of this restore's other sessions, which do not count.
+    """
+    rows = conn.execute(_HOLDERS, [with_partitions(conn, oids), list(own)]).fetchall()
+    found = [Holder(*row) for row in rows]
+    if lock == "ACCESS EXCLUSIVE":
+        return found
+    return [holder for holder in found if holder.mode in _OFTEN_IN_THE_WAY] or found
+
+
+def lock_error(
+    conn: psycopg.Connection,
+    error: psycopg.Error,
+    oids: Iterable[int],
+    lock: Lock,
+    own: Iterable[int] = (),
+) -> LoadError:
+    """Return a lock timeout (55P03) as a line that names who holds the lock.
+
+    Args:
+        conn: an idle connection.
+        error: what was raised.
+        oids: the tables that were to be locked.
+        lock: how they were to be locked: COPY and INSERT take ``ROW EXCLUSIVE``.
+        own: as for ``holders``.
+    """
+    try:
+        own_search_path(conn)
+        names = "; ".join(map(str, holders(conn, oids, lock, own)))
+    except psycopg.Error:
+        names = ""
+    return LoadError(
+        f"{error.diag.message_primary or error}: {names or 'another session holds it'}; end that"
+        " session or let it finish, or wait longer with --lock-timeout"
+    )
+
+
+def refusal(
+    conn: psycopg.Connection, error: psycopg.Error, table: Table, own: Iterable[int] = ()
+) -> LoadError:
+    """Return what stops the load of a table as a line that says what to do.
+
+    Args:
+        conn: the connection that loads; it may be lost.
+        error: why a COPY or an INSERT failed, other than for its data.
+        table: what is loaded.
+        own: as for ``holders``.
+    """
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return lock_error(conn, error, [table.oid], "ROW EXCLUSIVE", own)
+    return failure(error, f"table {table.name}: ")

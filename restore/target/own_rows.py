@@ -1,0 +1,90 @@
+"""Tells the rows that this restore wrote from those of others, by the transactions that wrote them.
+
+Each transaction that writes rows of a table also writes its number down, in the same transaction.
+A row is ours if its ``xmin`` is among these numbers. That holds whatever others write meanwhile,
+and for rows that were frozen long ago (their ``xmin`` stays, and ``age`` of it may be negative).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from restore.plan.order import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """Where the numbers of the transactions that wrote rows stand.
+
+    Args:
+        schema: ``restore_journal``, or ``pg_temp`` for the rows of one session.
+    """
+
+    schema: str
+
+    def note(self, conn: psycopg.Connection, oid: int) -> None:
+        """Note that the current transaction, or savepoint, writes rows of a table."""
+        conn.execute(_NOTE_SAVEPOINT if self.schema == _TEMPORARY else _NOTE, [oid])
+
+    def wrote(self, oid: int, row: str) -> sql.Composed:
+        """Return what is true of a row of a table if this restore wrote it.
+
+        Args:
+            oid: the table's.
+            row: the row's alias in the query.
+        """
+        return sql.SQL(
+            "EXISTS (SELECT FROM {store} AS {alias}"
+            " WHERE {alias}.oid OPERATOR(pg_catalog.=) {oid}::pg_catalog.oid"
+            " AND {alias}.xid OPERATOR(pg_catalog.=) {row}.xmin)"
+        ).format(
+            store=sql.Identifier(self.schema, "restore_writes"),
+            alias=sql.Identifier("restore_note" if row != "restore_note" else "restore_note_2"),
+            oid=sql.Literal(oid),
+            row=sql.Identifier(row),
+        )
+
+
+_TEMPORARY = "pg_temp"
+# The journal makes its table, see ``journal``.
+JOURNALED = Writes("restore_journal")
+MAKE = """
+    CREATE TABLE restore_journal.restore_writes (oid oid NOT NULL, xid xid NOT NULL);
+    CREATE INDEX ON restore_journal.restore_writes USING hash (xid);
+"""
+_NOTE = """
+    INSERT INTO restore_journal.restore_writes (oid, xid)
+    VALUES (%s::pg_catalog.oid, pg_catalog.pg_current_xact_id()::pg_catalog.xid)
+"""
+# A savepoint has a number of its own, which only a row that was written in it tells.
+_MAKE_TEMPORARY = """
+    CREATE TEMP TABLE IF NOT EXISTS restore_ticks ();
+    CREATE TEMP TABLE IF NOT EXISTS restore_writes (oid oid NOT NULL, xid xid NOT NULL);
+    CREATE INDEX IF NOT EXISTS restore_writes_xid ON pg_temp.restore_writes USING hash (xid)
+"""
+_NOTE_SAVEPOINT = """
+    WITH restore_tick AS (
+        INSERT INTO pg_temp.restore_ticks AS t DEFAULT VALUES RETURNING t.xmin AS xid
+    )
+    INSERT INTO pg_temp.restore_writes (oid, xid)
+    SELECT %s::pg_catalog.oid, restore_tick.xid FROM restore_tick
+"""
+
+
+def temporary(conn: psycopg.Connection) -> Writes:
+    """Return where one session writes down what it wrote, for a restore without a journal."""
+    conn.execute(_MAKE_TEMPORARY)
+    return Writes(_TEMPORARY)
+
+
+def with_writes(plan: Plan, writes: Writes | None) -> Plan:
+    """Return a plan whose loads note the transactions that write their rows."""
+    journaled = writes == JOURNALED
+    loads = tuple(replace(load, journaled=journaled, writes=writes) for load in plan.loads)
+    return replace(plan, loads=loads)

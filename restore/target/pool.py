@@ -1,0 +1,169 @@
+"""Sessions that work side by side on the server: they build indexes and validate foreign keys."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import psycopg
+
+from restore.errors import LoadError, LostError
+from restore.target.connection import connect_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from restore.options import Options
+
+T = TypeVar("T")
+
+# A server's shared_buffers are, where it was set up as its manual says, a quarter of its machine's
+# memory: all sessions together may sort in as much again. Beyond a gigabyte a sort gains nothing.
+_MOST_MEMORY_BYTES = 1 << 30
+_MEMORY = """
+    SELECT set_config('maintenance_work_mem', GREATEST(
+        pg_size_bytes(current_setting('maintenance_work_mem')),
+        LEAST(pg_size_bytes(current_setting('shared_buffers')) / %s, %s)) / 1024 || 'kB', false)
+"""
+# As many as the session would have anyway, or its share of the processors that --jobs speaks of.
+_WORKERS = """
+    SELECT set_config('max_parallel_maintenance_workers', GREATEST(
+        reset_val::int, LEAST(%s, current_setting('max_parallel_workers')::int) / %s)::text, false)
+    FROM pg_settings WHERE name = 'max_parallel_maintenance_workers'
+"""
+_NO_WORKERS = "SET max_parallel_maintenance_workers = 0"
+
+
+def grant_memory(conn: psycopg.Connection, sessions: int) -> None:
+    """Let a session that builds indexes sort in more memory than it was given, within a bound.
+
+    Args:
+        conn: the session.
+        sessions: how many do so at the same time.
+    """
+    conn.execute(_MEMORY, [sessions, _MOST_MEMORY_BYTES])
+
+
+def grant_workers(conn: psycopg.Connection, jobs: int, sessions: int) -> None:
+    """Let the server build an index of this session's with several processes.
+
+    Args:
+        conn: the session.
+        jobs: how many processors there are for the restore; 0: none is free now.
+        sessions: how many share in them.
+    """
+    if jobs:
+        conn.execute(_WORKERS, [jobs, sessions])
+    else:
+        conn.execute(_NO_WORKERS)
+
+
+class Sessions:
+    """Up to so many sessions, each opened when there is work that no other one is free for.
+
+    If the server gives not even one (a role's connection limit), the work waits for ``catch_up``.
+
+    Args:
+        options: the target, and how its sessions are set up.
+        sessions: how many at the most.
+        own: the session that is there already, for ``catch_up``.
+
+    Attributes:
+        warning: why there is none; None: there are some.
+    """
+
+    def __init__(self, options: Options, sessions: int, own: psycopg.Connection) -> None:
+        self.warning: str | None = None
+        self._options = options
+        self._sessions = sessions
+        self._own = own
+        self._deferred: deque[Callable[[], None]] = deque()
+        self._open: list[psycopg.Connection] = []
+        self._idle: queue.LifoQueue[psycopg.Connection] = queue.LifoQueue()
+        try:
+            self._idle.put(self._connect())
+        except LostError as error:
+            self.warning = f"indexes and foreign keys were made one after the other: {error}"
+            grant_memory(own, 1)
+        self._threads = ThreadPoolExecutor(max_workers=sessions, thread_name_prefix="session")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is not None:
+                for conn in list(self._open):
+                    with contextlib.suppress(psycopg.Error):  # the server may be gone
+                        conn.cancel_safe()  # what it is doing is of no use any more
+        finally:
+            self._threads.shutdown(cancel_futures=error is not None)
+            for conn in self._open:
+                conn.close()
+
+    def submit(self, work: Callable[[psycopg.Connection], T]) -> Future[T]:
+        """Have work done on one of the sessions."""
+        if self.warning is None:
+            return self._threads.submit(self._work, work)
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work(self._own))
+            except psycopg.Error as error:
+                future.set_exception(error)
+
+        self._deferred.append(run)
+        return future
+
+    def catch_up(self) -> None:
+        """Do the work that waits on the caller's own session, which is idle."""
+        while self._deferred:
+            self._deferred.popleft()()
+
+    def assist(self, work: Callable[[psycopg.Connection], None]) -> Future[None]:
+        """Have work done that whoever waits for it can do as well, if another session can be had.
+
+        Who waits may have the last one that the server gives: so nobody waits for a session here.
+        """
+        return self._threads.submit(self._assist, work) if self.warning is None else Future()
+
+    def _assist(self, work: Callable[[psycopg.Connection], None]) -> None:
+        conn = self._take()
+        if conn is not None:
+            try:
+                work(conn)
+            finally:
+                self._idle.put(conn)
+
+    def _work(self, work: Callable[[psycopg.Connection], T]) -> T:
+        # Where the server gives no more, it takes longer, with fewer.
+        conn = self._take() or self._idle.get()
+        try:
+            return work(conn)
+        finally:
+            self._idle.put(conn)
+
+    def _take(self) -> psycopg.Connection | None:
+        """Return a session that is free: an open one if there is, else a new one; None: neither."""
+        with contextlib.suppress(queue.Empty):
+            return self._idle.get_nowait()
+        with contextlib.suppress(LoadError):
+            return self._connect()
+        return None
+
+    def _connect(self) -> psycopg.Connection:
+        options = self._options
+        conn = connect_for(options, helps=True)
+        self._open.append(conn)
+        grant_memory(conn, self._sessions)
+        return conn

@@ -1,0 +1,161 @@
+"""What the target's relations are: names, kinds, and who may do what with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from restore.target.connection import users_schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import psycopg
+
+    from restore.target.catalog import Table
+
+# Without a schema of the user's, a bare name means what the search path finds.
+_RELATIONS = """
+    SELECT c.oid, n.nspname, c.relname, c.relkind,
+           n.nspname = ANY(%(schemas)s) AND 1 = rank() OVER (
+               PARTITION BY c.relname ORDER BY array_position(%(schemas)s, n.nspname::text))
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'restore_journal')
+    ORDER BY n.nspname, c.relname
+"""
+
+_ABOVE = """
+    WITH RECURSIVE above (oid, ancestor) AS (
+        SELECT inhrelid, inhparent FROM pg_inherits WHERE inhrelid = ANY(%(oids)s)
+        UNION SELECT a.oid, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.ancestor
+    )
+    SELECT a.oid, a.ancestor, c.relispartition
+    FROM above a JOIN pg_class c ON c.oid = a.oid
+    WHERE a.ancestor = ANY(%(oids)s) ORDER BY 1, 2
+"""
+
+_BELOW = """
+    WITH RECURSIVE below (oid) AS (
+        SELECT unnest(%s::oid[])
+        UNION SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.oid
+              JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relispartition
+    )
+    SELECT oid FROM below
+"""
+
+# All tables that refer to these, directly or over others, and whom each of them refers to.
+_REFERRERS = """
+    WITH RECURSIVE link (child, parent) AS (
+        SELECT conrelid, confrelid FROM pg_constraint
+        WHERE contype = 'f' AND conparentid = 0 AND conrelid <> confrelid
+    ), found (child, parent) AS (
+        SELECT child, parent FROM link WHERE parent = ANY(%(oids)s) AND NOT child = ANY(%(oids)s)
+        UNION SELECT l.child, l.parent FROM found f JOIN link l ON l.parent = f.child
+        WHERE NOT l.child = ANY(%(oids)s)
+    )
+    SELECT f.child, n.nspname, c.relname, c.relkind, n.nspname = ANY(%(schemas)s), f.parent,
+           p.relname
+    FROM found f JOIN pg_class c ON c.oid = f.child JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_class p ON p.oid = f.parent
+    ORDER BY c.relname, p.relname
+"""
+
+_KINDS = {"v": "a view", "m": "a materialised view", "f": "a foreign table"}
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation that a file may be named after. ``kind`` is pg_class's relkind.
+
+    ``visible`` says that its bare name means it: it is in the schema that was chosen, or the search
+    path finds it.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    visible: bool
+
+    @property
+    def qualified(self) -> str:
+        """``schema.name``, as people write it."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def shown(self) -> str:
+        """The shortest name that means it."""
+        return self.name if self.visible else self.qualified
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The qualified name, for use in SQL."""
+        return sql.Identifier(self.schema, self.name)
+
+    @property
+    def only(self) -> sql.Composed:
+        """The relation without tables that inherit from it, but with its partitions, in SQL."""
+        form = "{}" if self.kind == "p" else "ONLY {}"
+        return sql.SQL(form).format(self.identifier)
+
+    @property
+    def not_loadable(self) -> str | None:
+        """What it is in words, where it holds no rows of its own; None for tables."""
+        return _KINDS.get(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """A table with a foreign key to ``parent``, which is a table's bare name."""
+
+    relation: Relation
+    parent: str
+
+
+def read_relations(conn: psycopg.Connection, schema: str | None) -> list[Relation]:
+    """Return the relations of the target.
+
+    Args:
+        conn: a connection to the target.
+        schema: where bare names are looked up; None: along the search path.
+    """
+    schemas = users_schemas(conn) if schema is None else [schema]
+    return [Relation(*row) for row in conn.execute(_RELATIONS, {"schemas": schemas}).fetchall()]
+
+
+def ancestors(conn: psycopg.Connection, oids: Iterable[int]) -> list[tuple[int, int, bool]]:
+    """Return which of these tables are below others of them.
+
+    Returns:
+        For each such pair the lower, the upper, and whether the lower is a partition (else it
+        inherits).
+    """
+    return conn.execute(_ABOVE, {"oids": list(oids)}).fetchall()
+
+
+def with_partitions(conn: psycopg.Connection, oids: Iterable[int]) -> list[int]:
+    """Return these tables and all partitions of them."""
+    return [oid for (oid,) in conn.execute(_BELOW, [list(oids)]).fetchall()]
+
+
+def referrers(conn: psycopg.Connection, oids: Iterable[int]) -> list[Referrer]:
+    """Return the tables that refer to these, directly or over others, and are none of them."""
+    found = {"oids": with_partitions(conn, oids), "schemas": users_schemas(conn)}
+    rows = conn.execute(_REFERRERS, found).fetchall()
+    return [Referrer(Relation(*row[:5]), row[6]) for row in rows]
+
+
+def count_rows(conn: psycopg.Connection, relation: Relation) -> int:
+    """Count the rows of a table."""
+    query = sql.SQL("SELECT count(*) FROM {}").format(relation.only)
+    row = conn.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def has_rows(conn: psycopg.Connection, relation: Relation | Table) -> bool:
+    """Tell whether a table holds a row."""
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation.only)
+    return conn.execute(query).fetchone() == (True,)

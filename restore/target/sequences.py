@@ -1,0 +1,120 @@
+"""The sequences that a table's columns draw from, and how they go on behind what was loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence as Listed
+
+    import psycopg
+
+    from restore.target.catalog import Table
+
+# Sequences that belong to a column, serial ('a') or identity ('i'), and those in its default.
+_SEQUENCES = """
+    WITH uses (relation, number, sequence) AS (
+        SELECT refobjid, refobjsubid, objid FROM pg_depend
+        WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+          AND deptype IN ('a', 'i') AND refobjid = ANY(%(oids)s)
+        UNION
+        SELECT ad.adrelid, ad.adnum, d.refobjid FROM pg_attrdef ad
+        JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
+                        AND d.refclassid = 'pg_class'::regclass
+        WHERE ad.adrelid = ANY(%(oids)s)
+    )
+    SELECT u.relation, a.attname, n.nspname, c.relname, s.seqincrement, s.seqmin, s.seqmax,
+           has_sequence_privilege(c.oid, 'UPDATE') AND has_sequence_privilege(c.oid, 'SELECT')
+               AND has_column_privilege(u.relation, a.attnum, 'SELECT'),
+           COALESCE(NULLIF(t.typbasetype, 0), t.oid)
+               IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+    FROM uses u
+    JOIN pg_sequence s ON s.seqrelid = u.sequence
+    JOIN pg_class c ON c.oid = u.sequence
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.number
+    JOIN pg_type t ON t.oid = a.atttypid
+    ORDER BY u.relation, a.attnum, c.relname
+"""
+
+# The next value has to lie beyond the column's last: its highest, or its lowest where the sequence
+# counts down. The sequence stays on its own steps, so that two that take turns do not meet. At
+# equality too: a sequence that was never used stands at its first value without having given it.
+# Where no step of its own is left, it is set to its end, and the next value is an error.
+_SET_SEQUENCE = sql.SQL(
+    "SELECT setval({name}, (CASE WHEN step BETWEEN {least} AND {most} THEN step ELSE {end} END)"
+    "::bigint)"
+    " FROM (SELECT s.last_value + ceil((v.last - s.last_value) / {by}) * {by},"
+    " (v.last - s.last_value) * sign({by})"
+    " FROM {sequence} AS s, (SELECT trunc({last}({column})::numeric) FROM {table}"
+    " WHERE {column} BETWEEN {least} AND {most}) AS v (last)) AS w (step, ahead)"
+    " WHERE ahead >= 0"
+)
+_BEYOND = sql.SQL("SELECT EXISTS (SELECT FROM {table} WHERE {column} {beyond} {end})")
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A sequence that a column draws from. ``numbers``: the column holds the numbers themselves."""
+
+    column: str
+    schema: str
+    name: str
+    increment: int = 1
+    least: int = 1
+    most: int = (1 << 63) - 1
+    may_set: bool = True
+    numbers: bool = True
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The sequence's qualified name, for use in SQL."""
+        return sql.Identifier(self.schema, self.name)
+
+
+def read_sequences(conn: psycopg.Connection, oids: Listed[int]) -> dict[int, list[Sequence]]:
+    """Return the sequences of each of these tables, by the table's oid."""
+    sequences: dict[int, list[Sequence]] = {oid: [] for oid in oids}
+    for oid, *sequence in conn.execute(_SEQUENCES, {"oids": list(oids)}):
+        sequences[oid].append(Sequence(*sequence))
+    return sequences
+
+
+def set_sequences(conn: psycopg.Connection, table: Table) -> list[str]:
+    """Set a table's sequences beyond the values in their columns; never back.
+
+    Returns:
+        Warnings: sequences that the role may not set, or whose range the values leave.
+    """
+    found = [_set_sequence(conn, table, sequence) for sequence in table.sequences]
+    return [warning for warnings in found for warning in warnings]
+
+
+def _set_sequence(conn: psycopg.Connection, table: Table, sequence: Sequence) -> list[str]:
+    shown = f"sequence {sequence.schema}.{sequence.name} of {table.name}.{sequence.column}"
+    if not sequence.may_set:
+        why = "the role may not; the owner can GRANT SELECT, UPDATE on it, and SELECT on the column"
+        return [f"{shown} is not set beyond the restored values: {why}"]
+    if not sequence.numbers:
+        return [f"{shown} makes part of its values: set it beyond the restored ones yourself"]
+    up = sequence.increment > 0
+    parts = {
+        "name": sql.Literal(sequence.identifier.as_string(conn)),
+        "sequence": sequence.identifier,
+        "by": sql.Literal(sequence.increment),
+        "last": sql.SQL("max" if up else "min"),
+        "column": sql.Identifier(sequence.column),
+        "table": table.identifier,
+        "least": sql.Literal(sequence.least),
+        "most": sql.Literal(sequence.most),
+        "end": sql.Literal(sequence.most if up else sequence.least),
+        "beyond": sql.SQL(">" if up else "<"),
+    }
+    conn.execute(_SET_SEQUENCE.format(**parts))
+    if conn.execute(_BEYOND.format(**parts)).fetchone() != (True,):
+        return []
+    end = sequence.most if up else sequence.least
+    return [f"{shown} ends at {end}, and the column holds values beyond that: it cannot follow"]

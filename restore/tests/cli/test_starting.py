@@ -1,0 +1,89 @@
+"""The command answers signals from its first moment on, and what it imports is what it needs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import restore
+
+CHECKOUT = Path(__file__).parents[3]
+# Ends in the import of a module what runs as `python -m restore`, as Ctrl-C at this moment does.
+PROGRAM = """
+import os, runpy, signal, sys
+moment, number = sys.argv[1], int(sys.argv[2])
+class Signal:
+    def find_spec(self, name, path=None, target=None):
+        if name == moment:
+            print(name, flush=True)
+            os.kill(os.getpid(), number)
+sys.meta_path.insert(0, Signal())
+signal.signal(number, {before})
+sys.argv[1:] = ["--version"]
+runpy.run_module("restore", run_name="__main__", alter_sys=True)
+"""
+MOMENTS = (
+    "msgspec",
+    "psycopg",
+    "restore.cli.arguments",
+    "restore.report.render",
+    "restore.commands.restore",
+)
+
+
+def started(
+    moment: str, number: signal.Signals, before: str = "signal.default_int_handler"
+) -> subprocess.CompletedProcess[str]:
+    """Start the command, and have it get a signal while it imports a module."""
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(before=before), moment, str(int(number))],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_while_it_starts_ends_it_in_one_line(moment: str, number: signal.Signals) -> None:
+    done = started(moment, number)
+    assert done.stdout == f"{moment}\n"
+    assert done.stderr.strip() == "restore: interrupted, but not in the middle of a restore"
+    assert done.returncode == 1
+
+
+def test_a_signal_that_is_to_be_ignored_is() -> None:
+    done = started("psycopg", signal.SIGHUP, "signal.SIG_IGN")
+    assert done.returncode == 0
+    assert done.stdout.startswith("psycopg\nrestorebench ")
+
+
+def modules_after(statement: str) -> set[str]:
+    program = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_the_package_imports_what_is_asked_for() -> None:
+    nothing = modules_after("import restore")
+    assert not {"psycopg", "msgspec", "restore.commands.restore"} & nothing
+    assert "restore.commands.restore" in modules_after("from restore import restore")
+    assert not {"restore.commands.restore", "restore.cli.arguments"} & modules_after(
+        "import restore.schedule.worker"
+    )
+
+
+def test_the_public_face_is_whole() -> None:
+    for name in restore.__all__:
+        assert getattr(restore, name)
+    assert set(restore.__all__) <= set(dir(restore))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = restore.nothing

@@ -1,0 +1,159 @@
+"""Values that are packed column by column arrive as the server would have read them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from restore.decode.column_forms import packing_of, take
+from restore.decode.convert import Converter
+from restore.target.catalog import Column, Type
+from restore.tests.support.cells import LOST, Refused, check
+
+if TYPE_CHECKING:
+    from restore.tests.support.target import Target
+
+KEY = "00000000-0000-4000-8000-00000000000"
+NUMBERS = {
+    "numeric(12, 2)": [
+        *("0", "0.00", "0.5", "0.05", "1", "7.10", "4095.99", "4096", "9999.99", "10000"),
+        *("12345678.9", "99999999.99", "100000000", "9999999999.99", "-0.01", "-4096.5"),
+        *("-10000.25", "-99999999.99", "-100000000.00", "1.500", "1e3", "12E-1"),
+    ],
+    "numeric(4, 0)": ["0", "9999", "-9999", "5.0"],
+    "numeric(12, 4)": ["0.0001", "0.1", "99999999.9999", "-12345678.0009"],
+    "numeric(12, 5)": ["0.00001", "12.5"],
+    "numeric(5, -2)": ["1200"],
+    "numeric": ["1.50", "0.0", "123456789012345678901234567890.5"],
+}
+
+
+def test_decimal_numbers_are_what_the_server_reads(target: Target) -> None:
+    kinds = (
+        NUMBERS if target.conn.info.server_version >= 150000 else dict(list(NUMBERS.items())[:4])
+    )
+    cases = {}
+    for kind, numbers in kinds.items():
+        read = {
+            text: target.conn.execute(f"SELECT '{text}'::{kind}::text").fetchall()[0][0]
+            for text in numbers
+        }
+        cases[kind] = [
+            *((text, read[text]) for text in numbers),
+            *((json.dumps(text), read[text]) for text in numbers),
+            ("null", None),
+        ]
+    check(target, cases)
+
+
+def test_numbers_that_do_not_fit_are_told_from_their_neighbours(target: Target) -> None:
+    check(
+        target,
+        {
+            "numeric(5, 2)": [
+                ("1.25", "1.25"),
+                ("1.255", LOST),
+                ('"1.255"', LOST),
+                ("1000", Refused("22003")),
+                ('"1.2.5"', LOST),
+                ('"\\"1"', LOST),
+                ('"1_0"', LOST),
+                ('"\\u0031.5"', "1.50"),
+                ('" 1.5 "', "1.50"),
+                ('"NaN"', "NaN"),
+            ],
+            "numeric(5, 2) NOT NULL": [("1.25", "1.25"), ("null", Refused("23502"))],
+        },
+    )
+
+
+def test_uuids_that_are_long_and_short_by_one_are_not_made_good_by_each_other(
+    target: Target,
+) -> None:
+    check(
+        target,
+        {
+            "uuid": [
+                (json.dumps(KEY + "1"), KEY + "1"),
+                (json.dumps(KEY), Refused("22P02")),
+                (json.dumps("1" + KEY + "1"), Refused("22P02")),
+                (json.dumps("g" + KEY[1:] + "1"), Refused("22P02")),
+                (json.dumps((KEY + "2").replace("-", "")), KEY + "2"),
+                (json.dumps((KEY + "A").upper()), KEY + "a"),
+                ("null", None),
+            ],
+        },
+    )
+
+
+def test_arrays_of_text(target: Target) -> None:
+    check(
+        target,
+        {
+            "text[]": [
+                ("[]", "{}"),
+                ('["a", "a", "é€😀"]', "{a,a,é€😀}"),
+                ('["", null, "null", "a,b"]', '{"",NULL,"null","a,b"}'),
+                ("null", None),
+                (json.dumps(["x" * 100] * 3), "{" + ",".join(["x" * 100] * 3) + "}"),
+                (r'["\u0000"]', Refused()),
+            ],
+        },
+    )
+
+
+def test_documents_keep_their_text_and_null_is_null(target: Target) -> None:
+    cases = [('{"a": [1, null]}', '{"a": [1, null]}'), ("null", None), ('"null"', '"null"')]
+    check(target, {"json": cases, "jsonb": cases})
+
+
+@pytest.mark.parametrize("white", ["", " "])
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        ("float8", [("-0", "-0"), ("0", "0"), ("1e-320", "1e-320"), ("1e-400", Refused())]),
+        ("float4", [("-0", "-0"), ("0.0", "0"), ("1e-60", Refused())]),
+        ("float8[]", [("[0, -0]", "{0,-0}"), ("[1e-400]", Refused())]),
+    ],
+)
+def test_numbers_that_a_float_would_lose(
+    target: Target, kind: str, texts: list[tuple[str, str | Refused]], white: str
+) -> None:
+    check(target, {kind: [(white + text, expected) for text, expected in texts]})
+
+
+def test_integers_in_strings(target: Target) -> None:
+    check(
+        target,
+        {
+            "int4": [
+                ('"12"', "12"),
+                ('"-12"', "-12"),
+                ('"2147483647"', "2147483647"),
+                ('"2147483648"', LOST),
+                ('"012"', "12"),
+                ('" 12"', "12"),
+                ("13", "13"),
+                ("null", None),
+            ],
+            "bigint": [
+                *((f'"{n}"', str(n)) for n in range(100)),
+                ('"9223372036854775807"', "9223372036854775807"),
+                ('"9223372036854775808"', LOST),
+            ],
+        },
+    )
+
+
+@pytest.mark.parametrize("bad", ["x" + KEY, KEY.replace("-4", "4-") + "1", " " + KEY])
+def test_a_refused_value_is_named_by_its_place(bad: str) -> None:
+    column = Column(
+        "k", Type(0, "", "uuid", "b"), not_null=False, has_default=False, generated=False
+    )
+    packing = packing_of(column, Converter())
+    assert packing
+    with pytest.raises(msgspec.ValidationError, match=r"at `\$\[2\]`"):
+        take(packing.pack, [KEY + "1", None, bad, bad])
