@@ -10,14 +10,15 @@ from psycopg.pq import TransactionStatus
 
 from restore.commands.resume import deciding, take_up
 from restore.constraints.drop import put_keys_aside, put_triggers_aside, quiet_warning
+from restore.constraints.finalize import count_removed
 from restore.constraints.orphans import Orphans
 from restore.constraints.recreate import bring_back, bring_triggers_back
 from restore.errors import LoadError, RestoreError
 from restore.journal.dropped import JOURNAL
 from restore.journal.store import begin, end, may_journal
-from restore.journal.trust import unnoted_warning
 from restore.load.upsert import keys_to_drop
 from restore.plan.dry_run import may_write
+from restore.plan.order import with_writes
 from restore.rejects.folder import file_names, keep_older
 from restore.rejects.limits import Limits
 from restore.rejects.writer import RejectFile
@@ -31,10 +32,10 @@ from restore.schedule.table_state import TableState
 from restore.schedule.table_work import TableWork, remove
 from restore.target.connection import connect, flush
 from restore.target.deletion import empty_in_one
-from restore.target.diagnostics import count_removed
-from restore.target.own_rows import JOURNALED, temporary, with_writes
+from restore.target.own_rows import JOURNALED, temporary
 from restore.target.sequences import set_sequences
 from restore.target.sqlstate import is_lost
+from restore.target.trust import unnoted_warning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

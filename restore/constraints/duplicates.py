@@ -25,10 +25,10 @@ from psycopg import sql
 
 from restore.constraints.duplicate_keys import Twice, all_there
 from restore.constraints.key_scan import is_plain, plain_origins
-from restore.journal.trust import keep_private
 from restore.source.spool import Spool
 from restore.target.connection import users_search_path
 from restore.target.deletion import deleting
+from restore.target.trust import keep_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

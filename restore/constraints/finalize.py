@@ -16,10 +16,12 @@ from psycopg import sql
 
 from restore.constraints.recreate import make_again
 from restore.journal.dropped import INDEXES, noted
+from restore.report.reasons import Reason
 from restore.target.connection import users_search_path
 from restore.target.pool import Sessions, grant_workers
 from restore.target.sequences import set_sequences
 from restore.target.sqlstate import is_lost
+from restore.text import counted
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from restore.constraints.duplicates import Outcome
     from restore.journal.dropped import Aside
     from restore.options import Options
+    from restore.report.model import TableReport
     from restore.target.catalog import Table
+    from restore.target.own_rows import Writes
 
 Isolate = Callable[["psycopg.Connection", Callable[[], None]], "Outcome"]
 """Takes duplicates out of a table, on this connection; the second argument builds its keys."""
@@ -213,3 +217,32 @@ def _analyze_statement(conn: psycopg.Connection, table: Table) -> sql.Composed:
         names = sorted(names, key=lambda name: name not in keys)[: max(_MOST_ANALYZED, len(keys))]
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
     return sql.SQL("ANALYZE {} ({})" if names else "ANALYZE {}").format(table.identifier, columns)
+
+
+def count_removed(
+    conn: psycopg.Connection, table: Table, report: TableReport, writes: Writes | None
+) -> None:
+    """Count the rows of a table that triggers removed again after they were loaded as rejected.
+
+    Args:
+        conn: a connection to the target.
+        table: the table.
+        report: its counts.
+        writes: tells the rows that this restore wrote; None: there were no others.
+    """
+    ours = sql.SQL("true") if writes is None else writes.wrote(table.oid, "restore_row")
+    query = sql.SQL("SELECT count(*) FROM {} AS restore_row WHERE {}").format(table.only, ours)
+    [(there,)] = conn.execute(query).fetchall()
+    removed = report.loaded - int(there)
+    if removed <= 0:
+        return
+    report.count_taken_out(removed)
+    for _ in range(removed):
+        report.count_reason(_REMOVED, None, None)
+    report.warnings.append(
+        f"{counted(removed, 'row')} that went in cannot be found in the table: a trigger removed or"
+        " changed them; their records are not in the rejects"
+    )
+
+
+_REMOVED = Reason(level="constraint", message="a trigger removed the row after it was loaded")

@@ -18,7 +18,7 @@ import msgspec
 from restore.constraints.lookup import K, Kept, Key, Values, literal_of
 from restore.decode.codec import can_name_field
 from restore.decode.packer import Candidates, finder_of
-from restore.load.row_insert import fields_of
+from restore.source.nested import values_of
 from restore.source.reader import Reader
 from restore.source.records import Batch
 from restore.source.recovery import DECODE_ERRORS
@@ -173,7 +173,7 @@ class _Finder(Generic[K]):
         except DECODE_ERRORS:
             pass
         try:
-            record = fields_of(bytes(raw))
+            record = values_of(bytes(raw))
         except DECODE_ERRORS:
             return self._struct()
         texts = {c.name: literal_of(self._converter, c, record.get(c.name)) for c in self._columns}

@@ -17,9 +17,8 @@ from psycopg import sql
 from restore.constraints.orphan_rows import row_key
 from restore.decode.convert import as_text
 from restore.errors import NotTypedError
-from restore.load.row_insert import fields_of
 from restore.rejects.ordinals import Ordinals
-from restore.source.nested import members_of
+from restore.source.nested import members_of, values_of
 from restore.source.reader import Reader
 from restore.source.records import Batch
 from restore.source.recovery import DECODE_ERRORS
@@ -162,7 +161,7 @@ class RowMatcher:
                 if not isinstance(batch, Batch):
                     continue
                 fields = {
-                    n: fields_of(bytes(batch.raws()[n]))
+                    n: values_of(bytes(batch.raws()[n]))
                     for n in range(batch.count)
                     if is_wanted(batch.first + n)
                 }

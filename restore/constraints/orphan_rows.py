@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from restore.journal.trust import keep_private
 from restore.plan.order import cycles_of
 from restore.target.connection import users_search_path
 from restore.target.deletion import deleting
+from restore.target.trust import keep_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

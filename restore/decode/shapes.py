@@ -16,12 +16,12 @@ import msgspec
 
 from restore.decode.codec import make_codec
 from restore.decode.column_forms import EXACT_UUID
+from restore.decode.encode import ENCODE_ERRORS, packed
 from restore.decode.parted import extend
 from restore.decode.presence import MOST_UNKNOWN, Presence, noticing, widened
 from restore.decode.segments import Decoded, Segment, joined
+from restore.decode.turns import Turns
 from restore.decode.types import Shape, is_wide, kind_of, suspect
-from restore.load.copy import ENCODE_ERRORS, packed
-from restore.load.missing_ids import Turns
 from restore.source.nested import members_of, values_of
 from restore.source.recovery import DECODE_ERRORS
 

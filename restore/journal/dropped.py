@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import psycopg
 from psycopg import sql
 
-from restore.journal.trust import check_trusted, keep_private, writer_of_all
+from restore.target.trust import check_trusted, keep_private, writer_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

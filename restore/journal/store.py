@@ -9,15 +9,15 @@ is aside, and goes when all is done.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
-from restore.journal.trust import check_trusted, keep_private, writer_of_all
 from restore.report.model import TableReport
 from restore.source.records import RawRecord
 from restore.target.catalog import Table
 from restore.target.own_rows import MAKE
+from restore.target.trust import check_trusted, keep_private, writer_of_all
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.plan.order import Load
-    from restore.schedule.table_state import Phase
+
+Phase = Literal["loading", "ordered", "loaded", "reloaded", "taken", "finished", "retried"]
+"""How far the load of a table is; see ``schedule.table_state``."""
 
 # Notes of another form are not read: then this restore was begun by another version.
 _FORMAT = 2

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.constraints.drop import read_triggers
-from restore.load.copy import ENCODE_ERRORS, Writer, copy_statement
+from restore.decode.encode import ENCODE_ERRORS
+from restore.load.copy import Writer, copy_statement
 from restore.target.relations import with_partitions
+from restore.target.triggers import read_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
-import struct
-from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
-from psycopg.adapt import Buffer, Dumper, Transformer
-from psycopg.pq import Format
-from psycopg.types.string import BytesBinaryDumper
 
 from restore.decode.absent import adding
+from restore.decode.encode import ENCODE_ERRORS
 from restore.decode.rows import Packed
 from restore.target.sqlstate import is_transient
 
 if TYPE_CHECKING:
-    import msgspec
-
     from restore.decode.codec import Codec
     from restore.decode.rows import Rows
 
-# Timestamps are sent as microseconds since 2000-01-01: PostgreSQL's datatype/timestamp.h.
-_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - for timestamps without a zone
-_EPOCH_UTC = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-_DAY_US = 86_400_000_000
-_NULL = b"null"
 # What stands before and after the rows of a binary COPY: "File Format" in PostgreSQL's COPY.
 _BINARY_HEAD = b"PGCOPY\n\xff\r\n\0".ljust(19, b"\0")
 _BINARY_END = b"\xff\xff"
@@ -37,62 +25,7 @@ _BINARY_END = b"\xff\xff"
 # than 128 KiB psycopg cuts up, which copies them.
 _PIECE_BYTES = 1 << 16
 _LARGEST_PIECE_BYTES = 1 << 17
-_pack_int8 = struct.Struct("!q").pack
 
-
-class _JsonbDumper(Dumper):
-    """jsonb's binary form is a version byte and the text, which is passed on as it came."""
-
-    oid, format = 3802, Format.BINARY
-
-    def dump(self, obj: msgspec.Raw) -> Buffer | None:
-        text = bytes(obj)
-        return None if text == _NULL else b"\x01" + text
-
-
-class _JsonDumper(Dumper):
-    oid, format = 114, Format.BINARY
-
-    def dump(self, obj: msgspec.Raw) -> Buffer | None:
-        text = bytes(obj)
-        return None if text == _NULL else text
-
-
-class _JsonTextDumper(_JsonDumper):
-    format = Format.TEXT
-
-
-class _JsonbTextDumper(_JsonDumper):
-    oid, format = 3802, Format.TEXT
-
-
-class _TimestampDumper(Dumper):
-    """A timestamp without a zone is sent in UTC: an offset is converted, never dropped."""
-
-    oid, format = 1114, Format.BINARY
-
-    def dump(self, obj: dt.datetime) -> Buffer | None:
-        delta = obj - (_EPOCH if obj.tzinfo is None else _EPOCH_UTC)
-        return _pack_int8(delta.days * _DAY_US + delta.seconds * 1_000_000 + delta.microseconds)
-
-
-class _TimestampTextDumper(Dumper):
-    oid, format = 1114, Format.TEXT
-
-    def dump(self, obj: dt.datetime) -> Buffer | None:
-        utc = obj if obj.tzinfo is None else obj.astimezone(dt.UTC).replace(tzinfo=None)
-        return utc.isoformat(" ").encode()
-
-
-_DUMPERS: tuple[type[Dumper], ...] = (
-    *(_JsonbDumper, _JsonDumper, _JsonTextDumper, _JsonbTextDumper),
-    *(_TimestampDumper, _TimestampTextDumper),
-    # psycopg's own choice for this type, by its oid, is in Python.
-    BytesBinaryDumper,
-)
-
-# What an encoder may raise for a value that its type cannot hold; psycopg's has no SQLSTATE.
-ENCODE_ERRORS = (ValueError, OverflowError, TypeError, struct.error, psycopg.DataError)
 
 SUPPRESSED = "a trigger of the table kept rows out"
 
@@ -108,12 +41,6 @@ class CopyFailure:
     message: str
     row: int | None
     rows: tuple[int, ...] = ()
-
-
-def prepare(conn: psycopg.Connection) -> None:
-    """Teach a connection how our rows' values are sent."""
-    for dumper in _DUMPERS:
-        conn.adapters.register_dumper(None, dumper)
 
 
 def copy_statement(into: sql.Composable, codec: Codec, *, frozen: bool = False) -> sql.Composed:
@@ -230,22 +157,6 @@ def copy_rows(
     if taken != len(rows):
         return CopyFailure(None, SUPPRESSED, None)
     return taken
-
-
-def packed(codec: Codec, rows: list[Any]) -> Packed:
-    """Turn decoded rows into their binary form.
-
-    Raises:
-        psycopg.Error, ValueError, OverflowError, TypeError, struct.error: a value does not fit its
-            type.
-    """
-    form, ends, types = bytearray(), array("Q"), Transformer()
-    types.set_dumper_types(codec.oids, Format.BINARY)
-    add = adding(codec.fills, binary=True)
-    for row in codec.values(rows):
-        add(row, types, form)
-        ends.append(len(form))
-    return Packed(form, ends, unknown=codec.unknown_by_place(rows))
 
 
 def _row_at_fault(error: psycopg.Error, relation: str) -> int | None:

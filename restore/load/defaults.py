@@ -9,7 +9,7 @@ from psycopg import sql
 
 from restore.decode.absent import Default
 from restore.decode.types import kind_of
-from restore.load.upsert import key_to_replace_by
+from restore.target.conflicts import replace_key
 from restore.target.sqlstate import is_lost
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def steady_defaults(conn: psycopg.Connection, table: Table, options: Options) ->
     optional = any(column.has_default and not column.generated for column in table.columns)
     if not optional or "copy" in options.without:
         return ()
-    key = key_to_replace_by(table).columns if options.on_conflict == "replace" else ()
+    key = replace_key(table).columns if options.on_conflict == "replace" else ()
     rows = conn.execute(_STEADY, [table.identifier.as_string(conn)]).fetchall()
     steady = {name for (name,) in rows}
     return tuple(column for column in table.columns if column.name in steady.difference(key))

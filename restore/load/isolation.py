@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from restore.load.refusals import UndecidedError
-from restore.load.row_insert import Refused, fields_of
+from restore.load.row_insert import Refused
 from restore.load.sender import RefusedError
+from restore.source.nested import values_of
 from restore.target.sqlstate import is_data_error, retrying
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Isolation:
         found: dict[int, Reason] = {}
         with self._conn.transaction(force_rollback=True):
             for row in refused:
-                fields = fields_of(batch.record(segment.start + row).raw)
+                fields = values_of(batch.record(segment.start + row).raw)
                 outcome = self._single.insert(fields, self._savepoint)
                 if outcome is None or not (outcome.error and is_data_error(outcome.error)):
                     raise UndecidedError
@@ -142,7 +143,7 @@ class Isolation:
         refused: dict[int, Reason] = {}
         attempts: list[tuple[int, Attempt]] = []
         for row in places:
-            read = self._single.read(fields_of(batch.record(segment.start + row).raw))
+            read = self._single.read(values_of(batch.record(segment.start + row).raw))
             if isinstance(read, Refused):
                 refused[row] = read.reason
             else:

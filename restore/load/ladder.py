@@ -28,12 +28,13 @@ from restore.load.multi_insert import Inserter, are_many
 from restore.load.one_by_one import OneByOne
 from restore.load.record_errors import LONGEST_RUN, RecordErrors
 from restore.load.refusals import Refusals
-from restore.load.row_insert import Single, fields_of
+from restore.load.row_insert import Single
 from restore.load.sender import Sender
 from restore.load.splitting import Splitter
 from restore.load.tracking import Tracking
 from restore.load.unknown_fields import Unknown
 from restore.report.reasons import Reason
+from restore.source.nested import values_of
 from restore.source.records import Chosen
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class Ladder:
         left = iter(records)
         while group := list(islice(left, _LOADED_AGAIN)):
             for record in group:
-                self._unknown.count(fields_of(record.raw), -1)
+                self._unknown.count(values_of(record.raw), -1)
             if self._inserter is not None:
                 self._inserter.load(group)
                 continue

@@ -15,7 +15,8 @@ from psycopg import sql
 
 from restore.decode.expressions import quoted
 from restore.load.refusals import UndecidedError
-from restore.load.row_insert import Refused, fields_of
+from restore.load.row_insert import Refused
+from restore.source.nested import values_of
 from restore.source.recovery import DECODE_ERRORS
 from restore.target.sqlstate import retrying
 
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from restore.load.destination import Value
     from restore.load.one_by_one import OneByOne
     from restore.load.refusals import Refusals
-    from restore.load.row_insert import Attempt, Fields, Single
+    from restore.load.row_insert import Attempt, Single
     from restore.load.tracking import Tracking
     from restore.report.reasons import Reason
     from restore.source.reader import RawRecord
+    from restore.source.records import Fields
     from restore.target.catalog import Table
 
 # One that is refused makes the whole group be looked at row by row.
@@ -129,7 +131,7 @@ class Inserter:
 
     def _read(self, record: RawRecord, place: int) -> _Entry | None:
         try:
-            fields = fields_of(record.raw)
+            fields = values_of(record.raw)
         except DECODE_ERRORS:
             return None
         attempt = self._single.read(fields)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from restore.load.row_insert import fields_of
 from restore.report.reasons import Reason
+from restore.source.nested import values_of
 from restore.source.recovery import DECODE_ERRORS
 
 if TYPE_CHECKING:
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     from restore.load.destination import Sent
     from restore.load.record_errors import RecordErrors
-    from restore.load.row_insert import Fields, Rung, Single
+    from restore.load.row_insert import Rung, Single
     from restore.load.tracking import Tracking
     from restore.source.reader import RawRecord
+    from restore.source.records import Fields
 
 
 class OneByOne:
@@ -40,7 +41,7 @@ class OneByOne:
             LoadError: the error is not of the record, or there are too many rejects.
         """
         try:
-            fields = fields_of(record.raw)
+            fields = values_of(record.raw)
         except DECODE_ERRORS as error:
             self.reject(record, Reason(level="read", message=str(error)))
             return

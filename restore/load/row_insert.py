@@ -19,9 +19,9 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from restore.decode.encode import ENCODE_ERRORS
 from restore.decode.expressions import form_of
 from restore.errors import LossError, NotTypedError
-from restore.load.copy import ENCODE_ERRORS
 from restore.load.destination import Destination, KeptOutError, Sent, Value
 from restore.report.reasons import Reason
 from restore.source.lexer import TEXT
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from restore.decode.convert import Converter
+    from restore.source.records import Fields
     from restore.target.catalog import Table
 
 Rung = Literal["row", "literal"]
@@ -44,8 +45,6 @@ _UNIQUE_VIOLATION = "23505"
 _BARE_NUMBER = re.compile(rb'"' + TEXT + rb'"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)', re.DOTALL)
 _MOST_NAMED = 6
 _FLOATS = frozenset({"float4", "float8", "numeric"})
-
-Fields = dict[str, msgspec.Raw]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +205,7 @@ class Single:
             return b'{"":"%b"}' % token
 
         try:
-            fields = fields_of(_BARE_NUMBER.sub(quote, raw))
+            fields = values_of(_BARE_NUMBER.sub(quote, raw))
         except DECODE_ERRORS:
             return None
         for name, field in fields.items():
@@ -215,15 +214,6 @@ class Single:
                 fields[name] = msgspec.Raw(value[4:-1])
                 found -= 1
         return fields if found == 0 else None
-
-
-def fields_of(raw: bytes) -> Fields:
-    """Return a record's fields, each as it stands in the file; views of ``raw``, no copies.
-
-    Raises:
-        msgspec.DecodeError: it is no JSON object.
-    """
-    return values_of(raw)
 
 
 def reason_of(error: psycopg.Error, level: Rung) -> Reason:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.errors import SchemaError
 from restore.load.by_insert import ByInsert
 from restore.load.copy import CopyFailure, copy_rows, copy_statement
 from restore.load.destination import (
@@ -19,7 +18,7 @@ from restore.load.destination import (
     insert_statement,
     insert_statement_into,
 )
-from restore.target.conflicts import read_conflicts
+from restore.target.conflicts import read_conflicts, replace_key
 from restore.target.connection import own_names
 from restore.target.foreign_keys import read_foreign_keys
 from restore.target.sqlstate import is_transient
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from restore.decode.rows import Rows
     from restore.options import OnConflict, Options
     from restore.plan.order import Plan
-    from restore.target.catalog import ForeignKey, Table, UniqueKey
+    from restore.target.catalog import ForeignKey, Table
     from restore.target.own_rows import Writes
 
 _STAGING = sql.Identifier("pg_temp", "restore_staging")
@@ -84,8 +83,8 @@ class Merged:
         self._table = table
         self._writes = writes
         self._replaces = mode == "replace"
-        self._key = key_to_replace_by(table).columns if self._replaces else ()
-        name = key_to_replace_by(table).name if self._replaces else None
+        self._key = replace_key(table).columns if self._replaces else ()
+        name = replace_key(table).name if self._replaces else None
         found = read_conflicts(conn, table.identifier)
         self._conflicts = [each for each in found if name is None or each.name == name]
         self._orphan = _orphan(conn, table)
@@ -268,20 +267,6 @@ def destination_for(
     return ByInsert(conn, table) if "copy" in options.without else Direct(conn, table)
 
 
-def key_to_replace_by(table: Table) -> UniqueKey:
-    """Return the key by which a row to replace is told: the primary key, or another.
-
-    Raises:
-        SchemaError: the table has no key.
-    """
-    if not table.unique_keys:
-        raise SchemaError(
-            "--on-conflict replace tells rows by a key that compares by equality, and table"
-            f" {table.name} has none: use skip or reject"
-        )
-    return table.unique_keys[0]
-
-
 def keys_to_drop(plan: Plan, options: Options) -> tuple[ForeignKey, ...]:
     """Return the foreign keys to drop: all of empty tables, else those that cannot hold.
 
@@ -294,5 +279,5 @@ def keys_to_drop(plan: Plan, options: Options) -> tuple[ForeignKey, ...]:
         return tuple(key for key in plan.keys if key.table not in plan.fixed)
     if options.on_conflict != "replace":
         return plan.cyclic
-    told_by = {oid: key_to_replace_by(table).columns for oid, table in plan.tables.items()}
+    told_by = {oid: replace_key(table).columns for oid, table in plan.tables.items()}
     return tuple(key for key in plan.cyclic if key.parent_columns == told_by[key.parent])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import graphlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from restore.target.own_rows import JOURNALED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -132,3 +134,10 @@ def _reach(starts: Iterable[int], links: Mapping[int, Collection[int]]) -> set[i
             reached.add(node)
             waiting.append(node)
     return reached
+
+
+def with_writes(plan: Plan, writes: Writes | None) -> Plan:
+    """Return a plan whose loads note the transactions that write their rows."""
+    journaled = writes == JOURNALED
+    loads = tuple(replace(load, journaled=journaled, writes=writes) for load in plan.loads)
+    return replace(plan, loads=loads)

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from restore.constraints.drop import read_triggers
 from restore.errors import LoadError, SchemaError
-from restore.journal.trust import writer_of_all
-from restore.load.upsert import key_to_replace_by
-from restore.target.conflicts import read_conflicts
+from restore.target.conflicts import read_conflicts, replace_key
 from restore.target.deletion import refuses_update
+from restore.target.triggers import read_triggers
+from restore.target.trust import writer_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -280,7 +279,7 @@ def check_merges(conn: psycopg.Connection, plan: Plan, options: Options) -> None
                     f" {table.name}: make it NOT DEFERRABLE, or use reject"
                 )
         if options.on_conflict == "replace":
-            key_to_replace_by(table)
+            replace_key(table)
             refusal = refuses_update(conn, table.oid)
             if refusal is not None:
                 raise SchemaError(

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from restore.errors import BackupError
-from restore.load.row_insert import fields_of
 from restore.rejects.folder import SUFFIX
 from restore.source.nested import values_of
 from restore.source.records import Damage, RawRecord
@@ -164,7 +163,7 @@ def batches_of(group: list[Entry]) -> Iterator[RejectBatch | Damage]:
     whole: list[Entry] = []
     for entry in group:
         try:
-            fields_of(entry.record.raw)
+            values_of(entry.record.raw)
         except DECODE_ERRORS as error:
             if whole:
                 yield _batch(whole)

@@ -14,9 +14,11 @@ The journal keeps the phase; everything else follows from what this process has 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Phase = Literal["loading", "ordered", "loaded", "reloaded", "taken", "finished", "retried"]
+if TYPE_CHECKING:
+    from restore.journal.store import Phase
+
 Event = Literal["loaded", "taken", "finished", "interrupted", "misread", "refused", "retried"]
 Step = Literal["load", "reload", "finish", "nothing"]
 

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from restore.journal.store import Phase
     from restore.options import Options
     from restore.plan.order import Load
-    from restore.schedule.table_state import Event, Phase
+    from restore.schedule.table_state import Event
     from restore.source.shards import Gap
 
 

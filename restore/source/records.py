@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from restore.source.recovery import Piece
 
+Fields = dict[str, msgspec.Raw]
+"""A record's fields, each as it stands in the file."""
+
 _BETWEEN = re.compile(rb"[\s,]*")
 
 

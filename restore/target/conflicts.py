@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from restore.errors import SchemaError
+
 if TYPE_CHECKING:
     import psycopg
+
+    from restore.target.catalog import Table, UniqueKey
 
 # Strategy 3 of a B-tree is its equality; an exclusion constraint names its operators itself, also
 # one of WITHOUT OVERLAPS. Expressions come with PostgreSQL's own names unqualified.
@@ -112,3 +116,17 @@ def read_conflicts(conn: psycopg.Connection, table: sql.Identifier) -> list[Conf
     """Return a table's unique and exclusion indexes, its primary key first."""
     rows = conn.execute(_CONFLICTS, [table.as_string(conn)]).fetchall()
     return [Conflict(*row) for row in rows]
+
+
+def replace_key(table: Table) -> UniqueKey:
+    """Return the key by which a row to replace is told: the primary key, or another.
+
+    Raises:
+        SchemaError: the table has no key.
+    """
+    if not table.unique_keys:
+        raise SchemaError(
+            "--on-conflict replace tells rows by a key that compares by equality, and table"
+            f" {table.name} has none: use skip or reject"
+        )
+    return table.unique_keys[0]

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from restore.errors import LoadError, LostError, UsageError
-from restore.load.copy import prepare
+from restore.target.adapters import prepare
 from restore.target.dsn import checked, for_libpq, names_pooler
 from restore.target.pooler import check_helper_session, check_own_session
 

@@ -1,21 +1,13 @@
-"""What else a load did: stale views, forced checkpoints, rows that triggers removed again."""
+"""What else a load did: stale views, forced checkpoints."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
-
-from restore.report.reasons import Reason
-from restore.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from restore.report.model import TableReport
-    from restore.target.catalog import Table
-    from restore.target.own_rows import Writes
 
 # Views over a table, over its partitions, and over what it is a partition of; views over views.
 # One that was made later may read an earlier one, never the other way round.
@@ -79,32 +71,3 @@ def checkpoint_warning(conn: psycopg.Connection, before: int | None) -> str | No
         f"the server was forced to {after - before} checkpoints during the load, which slow it"
         f" down: max_wal_size is {size}; ALTER SYSTEM SET max_wal_size to more for such loads"
     )
-
-
-def count_removed(
-    conn: psycopg.Connection, table: Table, report: TableReport, writes: Writes | None
-) -> None:
-    """Count the rows of a table that triggers removed again after they were loaded as rejected.
-
-    Args:
-        conn: a connection to the target.
-        table: the table.
-        report: its counts.
-        writes: tells the rows that this restore wrote; None: there were no others.
-    """
-    ours = sql.SQL("true") if writes is None else writes.wrote(table.oid, "restore_row")
-    query = sql.SQL("SELECT count(*) FROM {} AS restore_row WHERE {}").format(table.only, ours)
-    [(there,)] = conn.execute(query).fetchall()
-    removed = report.loaded - int(there)
-    if removed <= 0:
-        return
-    report.count_taken_out(removed)
-    for _ in range(removed):
-        report.count_reason(_REMOVED, None, None)
-    report.warnings.append(
-        f"{counted(removed, 'row')} that went in cannot be found in the table: a trigger removed or"
-        " changed them; their records are not in the rejects"
-    )
-
-
-_REMOVED = Reason(level="constraint", message="a trigger removed the row after it was loaded")

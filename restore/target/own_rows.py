@@ -7,15 +7,13 @@ and for rows that were frozen long ago (their ``xmin`` stays, and ``age`` of it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 
 if TYPE_CHECKING:
     import psycopg
-
-    from restore.plan.order import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +79,3 @@ def temporary(conn: psycopg.Connection) -> Writes:
     """Return where one session writes down what it wrote, for a restore without a journal."""
     conn.execute(_MAKE_TEMPORARY)
     return Writes(_TEMPORARY)
-
-
-def with_writes(plan: Plan, writes: Writes | None) -> Plan:
-    """Return a plan whose loads note the transactions that write their rows."""
-    journaled = writes == JOURNALED
-    loads = tuple(replace(load, journaled=journaled, writes=writes) for load in plan.loads)
-    return replace(plan, loads=loads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restore.constraints.drop import read_triggers
+from restore.target.triggers import read_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from restore.decode.absent import Default
 from restore.decode.codec import make_codec
 from restore.decode.convert import Converter
+from restore.decode.encode import packed
 from restore.decode.packer import IS_BUILT, finder_of
 from restore.decode.types import Shape
-from restore.load.copy import packed
 from restore.source.recovery import DECODE_ERRORS
 from restore.target.catalog import Type
 from restore.tests.fuzz import finding, packing

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from restore.decode import packer as native
 from restore.decode.convert import Converter
+from restore.decode.encode import packed
 from restore.decode.rows import Packed
 from restore.decode.shapes import Shapes
-from restore.load.copy import packed
 from restore.target.catalog import Column, Table, Type
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import msgspec
 
 from restore.decode.codec import Codec, make_codec
 from restore.decode.convert import Converter
+from restore.decode.encode import ENCODE_ERRORS, packed
 from restore.decode.types import Shape, suspect
-from restore.load.copy import ENCODE_ERRORS, packed
 from restore.source.nested import members_of, values_of
 from restore.source.recovery import DECODE_ERRORS
 from restore.target.catalog import Column, Type

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
+from restore.journal.store import Phase
 from restore.report.events import Stage, TableDone
 from restore.schedule import scheduler as loading
-from restore.schedule.table_state import Event, Phase, TableState
+from restore.schedule.table_state import Event, TableState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,12 +15,14 @@ import pytest
 from restore.decode import packer as native
 from restore.decode.codec import Codec, make_codec
 from restore.decode.convert import Converter
+from restore.decode.encode import packed
 from restore.decode.shapes import Shapes
 from restore.decode.types import Shape
-from restore.load.copy import copy_rows, copy_statement, packed, prepare
+from restore.load.copy import copy_rows, copy_statement
 from restore.source.layout import array_form
 from restore.source.reader import Batch, Damage, Reader
 from restore.source.recovery import walk
+from restore.target.adapters import prepare
 from restore.target.catalog import Column, Table, Type
 
 if TYPE_CHECKING:

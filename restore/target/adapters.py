@@ -1,0 +1,80 @@
+"""How values are sent that psycopg's own dumpers do not send as we want them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import struct
+from typing import TYPE_CHECKING
+
+from psycopg.adapt import Buffer, Dumper
+from psycopg.pq import Format
+from psycopg.types.string import BytesBinaryDumper
+
+if TYPE_CHECKING:
+    import msgspec
+    import psycopg
+
+# Timestamps are sent as microseconds since 2000-01-01: PostgreSQL's datatype/timestamp.h.
+_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - for timestamps without a zone
+_EPOCH_UTC = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+_DAY_US = 86_400_000_000
+_NULL = b"null"
+_pack_int8 = struct.Struct("!q").pack
+
+
+class _JsonbDumper(Dumper):
+    """jsonb's binary form is a version byte and the text, which is passed on as it came."""
+
+    oid, format = 3802, Format.BINARY
+
+    def dump(self, obj: msgspec.Raw) -> Buffer | None:
+        text = bytes(obj)
+        return None if text == _NULL else b"\x01" + text
+
+
+class _JsonDumper(Dumper):
+    oid, format = 114, Format.BINARY
+
+    def dump(self, obj: msgspec.Raw) -> Buffer | None:
+        text = bytes(obj)
+        return None if text == _NULL else text
+
+
+class _JsonTextDumper(_JsonDumper):
+    format = Format.TEXT
+
+
+class _JsonbTextDumper(_JsonDumper):
+    oid, format = 3802, Format.TEXT
+
+
+class _TimestampDumper(Dumper):
+    """A timestamp without a zone is sent in UTC: an offset is converted, never dropped."""
+
+    oid, format = 1114, Format.BINARY
+
+    def dump(self, obj: dt.datetime) -> Buffer | None:
+        delta = obj - (_EPOCH if obj.tzinfo is None else _EPOCH_UTC)
+        return _pack_int8(delta.days * _DAY_US + delta.seconds * 1_000_000 + delta.microseconds)
+
+
+class _TimestampTextDumper(Dumper):
+    oid, format = 1114, Format.TEXT
+
+    def dump(self, obj: dt.datetime) -> Buffer | None:
+        utc = obj if obj.tzinfo is None else obj.astimezone(dt.UTC).replace(tzinfo=None)
+        return utc.isoformat(" ").encode()
+
+
+_DUMPERS: tuple[type[Dumper], ...] = (
+    *(_JsonbDumper, _JsonDumper, _JsonTextDumper, _JsonbTextDumper),
+    *(_TimestampDumper, _TimestampTextDumper),
+    # psycopg's own choice for this type, by its oid, is in Python.
+    BytesBinaryDumper,
+)
+
+
+def prepare(conn: psycopg.Connection) -> None:
+    """Teach a connection how our rows' values are sent."""
+    for dumper in _DUMPERS:
+        conn.adapters.register_dumper(None, dumper)
