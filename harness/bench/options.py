@@ -6,22 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.sizes import size_bytes
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.generate import DatasetSpec
 from harness.generate.pieces import processor_count
-from harness.model import manifest
 from harness.model.errors import InputError
 from harness.model.manifest import MANIFEST
-from harness.model.record import FLOOR
 from harness.trial import heap
 from harness.trial import output as said
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
-    import argparse
-
     from harness.engines.registry import Engine
 
 DEFAULT_ROWS = 100_000
@@ -129,46 +124,6 @@ class BenchOptions:
         }
 
 
-def chosen_engines(given: argparse.Namespace) -> tuple[Engine, ...]:
-    """Return the engines that the parsed arguments of ``add_engines`` name.
-
-    Raises:
-        InputError: there is no such engine, or a command makes no sense.
-    """
-    commands = tuple(engines.command(text) for text in given.engine_command)
-    return tuple(engine(name, commands) for name in _names(given, commands))
-
-
-def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOptions:
-    """Return what the parsed arguments of ``add_arguments`` come to, for these engines.
-
-    Raises:
-        InputError: a value makes no sense; the message names the argument.
-    """
-    memory_bytes = size_bytes(given.memory_limit) if given.memory_limit is not None else None
-    dataset = None if given.dataset is None else dataset_folder(given.dataset)
-    rows = given.rows if dataset is None else manifest.load(dataset).rows
-    few = DEFAULT_ROUNDS if rows <= MANY_ROWS else ROUNDS_OF_MANY
-    return BenchOptions(
-        engines=of,
-        rows=given.rows,
-        rounds=few if given.rounds is None else given.rounds,
-        repeats=given.repeats,
-        warmup=given.warmup,
-        jobs=given.jobs,
-        server=given.server or DEFAULT_SERVER,
-        scenario=given.scenario,
-        faults=given.faults,
-        seed=given.seed,
-        style=given.style,
-        compress=given.compress,
-        dataset=dataset,
-        limits=Limits(given.timeout, memory_bytes),
-        results=given.results,
-        memray=given.memray,
-    )
-
-
 def dataset_folder(path: Path) -> Path:
     """Return the dataset at ``path``, or the newest of those in it.
 
@@ -184,19 +139,6 @@ def dataset_folder(path: Path) -> Path:
             f"python -m harness generate --rows {DEFAULT_ROWS} --out {path}"
         )
     return found[-1]
-
-
-def _names(given: argparse.Namespace, commands: tuple[Engine, ...]) -> list[str]:
-    """Return the engines of a run in their order, the floor last, unless it is named elsewhere.
-
-    Beside engines that are all fake there is none: what they tell is no restore into this server.
-    """
-    chosen = given.engine or [name for name in engines.DEFAULT if name != FLOOR]
-    own = [command.name for command in commands if command.name not in chosen]
-    names = [*chosen, *own]
-    real = any(not name.startswith(fake_engine.PREFIX) for name in names)
-    wanted = real and not given.no_floor and FLOOR not in names
-    return [*names, FLOOR] if wanted else names
 
 
 def engine(name: str, commands: tuple[Engine, ...] = ()) -> Engine:

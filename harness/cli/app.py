@@ -82,7 +82,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     generate_parser = add("generate", _generate, "Write a backup with its ground truth.")
     if "generate" in words:
-        from harness import generate  # noqa: PLC0415 - as below
+        from harness.cli import generate  # noqa: PLC0415 - as below
 
         generate.add_arguments(generate_parser)
     bench_text = "Restore a backup with each engine, measure, verify, record, and show a table."
@@ -93,10 +93,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     chaos_parser = add("chaos", _chaos, chaos_text)
     if {"bench", "ablate", "chaos"} & set(words):
         # With it come psycopg and all that restores, for which no other command should wait.
-        from harness.chaos import options as chaos_options  # noqa: PLC0415
         from harness.cli import bench as bench_arguments  # noqa: PLC0415
+        from harness.cli import chaos as chaos_arguments  # noqa: PLC0415
 
-        chaos_options.add_arguments(chaos_parser)
+        chaos_arguments.add_arguments(chaos_parser)
         bench_arguments.add_engines(bench_parser)
         bench_arguments.add_arguments(bench_parser)
         bench_arguments.add_resume(bench_parser)
@@ -104,7 +104,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     selftest_text = "Check that the harness finds what is put in, and nothing else."
     selftest_parser = add("selftest", _selftest, selftest_text)
     if "selftest" in words:
-        from harness import selftest  # noqa: PLC0415 - as above
+        from harness.cli import selftest  # noqa: PLC0415 - as above
 
         selftest.add_arguments(selftest_parser)
     history_text = "List the runs that were recorded, or show one."
@@ -113,7 +113,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     gate_parser = add("gate", _gate, "Fail where an engine got slower, fatter or lossier.")
     accept_parser = add("accept", _accept, "Write down that a change of figures is meant.")
     if {"gate", "accept"} & set(words):
-        from harness import gate  # noqa: PLC0415 - as above
+        from harness.cli import gate  # noqa: PLC0415 - as above
 
         gate.add_gate(gate_parser)
         gate.add_accept(accept_parser)
@@ -131,17 +131,17 @@ class _Version(argparse.Action):
 
 
 def _generate(options: argparse.Namespace) -> int:
-    from harness import generate  # noqa: PLC0415 - see _parser
+    from harness.cli import generate  # noqa: PLC0415 - see _parser
 
     return generate.run(options)
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from harness.bench import options as bench_options  # noqa: PLC0415 - see _parser
+    from harness.cli import bench as bench_arguments  # noqa: PLC0415 - see _parser
 
     if options.resume is not None:
         return _resume(options)
-    chosen = bench_options.chosen_engines(options)
+    chosen = bench_arguments.chosen_engines(options)
     return _measure(options, chosen, bench_report)
 
 
@@ -168,10 +168,10 @@ def _measure(
     report: Callable[[RunFigures], tuple[Block, ...]],
 ) -> int:
     """Make a run of these engines, and show what ``report`` says of it."""
-    from harness.bench import options as bench_options  # noqa: PLC0415 - see _parser
     from harness.bench import run as bench  # noqa: PLC0415 - see _parser
+    from harness.cli import bench as bench_arguments  # noqa: PLC0415 - see _parser
 
-    made = bench_options.from_arguments(options, engines)
+    made = bench_arguments.from_arguments(options, engines)
     return _shown(bench.run_bench(made, announce=_say), report)
 
 
@@ -187,9 +187,9 @@ def _shown(run: Run, report: Callable[[RunFigures], tuple[Block, ...]]) -> int:
 
 def _chaos(options: argparse.Namespace) -> int:
     from harness.chaos import campaign  # noqa: PLC0415 - see _parser
-    from harness.chaos import options as chaos_options  # noqa: PLC0415 - see _parser
+    from harness.cli import chaos as chaos_arguments  # noqa: PLC0415 - see _parser
 
-    run = campaign.run_campaign(chaos_options.from_arguments(options), announce=_say)
+    run = campaign.run_campaign(chaos_arguments.from_arguments(options), announce=_say)
     _show(reading.told(run), "table")
     if run.finished_at is None:
         _say(f"stopped; what was found is kept as run {run.id}")
@@ -202,7 +202,7 @@ def _history(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     if _are_files(options.ids):
-        from harness.gate import pytest_files as benchmarks  # noqa: PLC0415 - see _parser
+        from harness.cli import pytest_files as benchmarks  # noqa: PLC0415 - see _parser
 
         return benchmarks.compare(options, lambda blocks: _show(blocks, options.format), _print)
     return reading.compare_runs(options, lambda blocks: _show(blocks, options.format), _say, _print)
@@ -210,10 +210,10 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _gate(options: argparse.Namespace) -> int:
     if _are_files([options.run_id, options.baseline]):
-        from harness.gate import pytest_files as benchmarks  # noqa: PLC0415 - see _parser
+        from harness.cli import pytest_files as benchmarks  # noqa: PLC0415 - see _parser
 
         return benchmarks.gate(options, lambda blocks: _show(blocks, options.format))
-    from harness import gate  # noqa: PLC0415 - see _parser
+    from harness.cli import gate  # noqa: PLC0415 - see _parser
 
     return gate.gate(options, lambda blocks: _show(blocks, options.format), _say)
 
@@ -222,19 +222,19 @@ def _are_files(names: Sequence[str | None]) -> bool:
     """Say whether files of pytest-benchmark are named in place of runs."""
     if not any(name and Path(name).is_file() for name in names):
         return False
-    from harness.gate import pytest_files as benchmarks  # noqa: PLC0415 - see _parser
+    from harness.cli import pytest_files as benchmarks  # noqa: PLC0415 - see _parser
 
     return benchmarks.are_files(names)
 
 
 def _accept(options: argparse.Namespace) -> int:
-    from harness import gate  # noqa: PLC0415 - see _parser
+    from harness.cli import gate  # noqa: PLC0415 - see _parser
 
     return gate.accept(options, _say)
 
 
 def _selftest(options: argparse.Namespace) -> int:
-    from harness import selftest  # noqa: PLC0415 - see _parser
+    from harness.cli import selftest  # noqa: PLC0415 - see _parser
 
     return selftest.run(options, lambda blocks: _show(blocks, "table"), _say)
 

@@ -3,16 +3,13 @@
 The same arguments make the same bytes, whatever the number of processes.
 """
 
-from harness.cli.generate import add_arguments, run
 from harness.generate.dataset import GENERATOR_VERSION, cached, generate, is_complete
 from harness.generate.spec import DatasetSpec
 
 __all__ = [
     "GENERATOR_VERSION",
     "DatasetSpec",
-    "add_arguments",
     "cached",
     "generate",
     "is_complete",
-    "run",
 ]

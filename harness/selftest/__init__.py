@@ -4,7 +4,3 @@ Simulations on recorded trials say how often it would cry wolf, and how often it
 slowdown. Real trials, on small data, of an engine beside itself and of the same engine spoiled in
 every way that must be noticed, say that what it measures is what happens.
 """
-
-from harness.cli.selftest import add_arguments, run
-
-__all__ = ["add_arguments", "run"]

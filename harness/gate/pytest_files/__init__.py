@@ -4,8 +4,7 @@ For those whose CI has them. What that format leaves open is closed here: a benc
 or was renamed fails, one that failed is named, and times of different hosts are not compared.
 """
 
-from harness.cli.pytest_files import are_files, compare, gate
 from harness.gate.pytest_files.file import encode
 from harness.gate.pytest_files.of_run import of_run
 
-__all__ = ["are_files", "compare", "encode", "gate", "of_run"]
+__all__ = ["encode", "of_run"]

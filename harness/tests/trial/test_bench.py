@@ -23,7 +23,6 @@ from harness.bench import run as bench
 from harness.bench import schedule
 from harness.bench.options import BenchOptions
 from harness.cli import bench as bench_arguments
-from harness.cli import sizes
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.history.store import History
@@ -56,7 +55,7 @@ def parsed(*arguments: str) -> BenchOptions:
     bench_arguments.add_engines(parser)
     bench_arguments.add_arguments(parser)
     given = parser.parse_args(arguments)
-    return bench_options.from_arguments(given, bench_options.chosen_engines(given))
+    return bench_arguments.from_arguments(given, bench_arguments.chosen_engines(given))
 
 
 def names(*arguments: str) -> list[str]:
@@ -290,7 +289,7 @@ def test_the_floor_runs_beside_real_engines_unless_it_is_left_out() -> None:
     [("512MiB", 512 << 20), ("2 GiB", 2 << 30), ("1.5gb", 1_500_000_000), ("100KB", 100_000)],
 )
 def test_sizes(text: str, size: int) -> None:
-    assert sizes.size_bytes(text) == size
+    assert bench_arguments.size_bytes(text) == size
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""The arguments of ``chaos``, and the options they come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.chaos.faults import KINDS
+from harness.chaos.options import (
+    DEFAULT_JOBS,
+    DEFAULT_KILLS,
+    DEFAULT_ROWS,
+    ChaosOptions,
+    resuming,
+)
+from harness.engines import registry as engines
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``chaos``."""
+    add = parser.add_argument
+    add("--rows", type=int, default=DEFAULT_ROWS, metavar="N", help="rows (default %(default)s)")
+    add(
+        "--kills",
+        type=int,
+        default=DEFAULT_KILLS,
+        metavar="K",
+        help="how many faults must befall a restore (default %(default)s)",
+    )
+    add("--seed", type=int, default=0, metavar="S", help="another seed, other faults")
+    add(
+        "--faults",
+        default="realistic",
+        metavar="PROFILE",
+        help="damage of the backup: none or realistic (default %(default)s)",
+    )
+    add(
+        "--kinds",
+        default=",".join(KINDS),
+        metavar="K,...",
+        help=f"kinds of fault to choose from (default all: {', '.join(KINDS)})",
+    )
+    add(
+        "--engine-command",
+        metavar="NAME=COMMAND",
+        help="what restores, and goes on when it is called again: a command line with {backup}, "
+        "{dsn} and {rejects} (default our restorer with --clean --resume)",
+    )
+    add(
+        "--jobs",
+        type=int,
+        default=DEFAULT_JOBS,
+        metavar="N",
+        help="processes of the restorer (default %(default)s)",
+    )
+    add(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the logs and rejects of each cycle that found something",
+    )
+    add(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="where the run is recorded (default results/local)",
+    )
+
+
+def from_arguments(given: argparse.Namespace) -> ChaosOptions:
+    """Return what the parsed arguments come to.
+
+    Raises:
+        InputError: a value makes no sense; the message names the argument.
+    """
+    return ChaosOptions(
+        rows=given.rows,
+        kills=given.kills,
+        seed=given.seed,
+        faults=given.faults,
+        kinds=tuple(filter(None, given.kinds.split(","))),
+        engine=engines.command(given.engine_command) if given.engine_command else resuming(),
+        jobs=given.jobs,
+        keep=given.keep,
+        results=given.results,
+    )
