@@ -9,9 +9,9 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.figures import REFERENCE, EngineFigures, RunFigures, figures
+from harness.analysis.figures import EngineFigures, RunFigures, figures
 from harness.analysis.stats import Ratio, ratio
-from harness.model.record import FLOOR
+from harness.model.record import FLOOR, REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.stats import Ratio, Summary, ratio, summarize
-from harness.model.record import FLOOR, Status
+from harness.model.record import FLOOR, REFERENCE, Status
 
 if TYPE_CHECKING:
     from harness.model.record import Run, Trial
-
-# The engine that the others of a run are measured against.
-REFERENCE = "legacy"
 
 # Neither says anything about the engine: the one never began, the other the user stopped.
 NOT_ATTEMPTED = frozenset({Status.SKIPPED, Status.INTERRUPTED})

@@ -22,9 +22,10 @@ from harness.engines.floor import encoded
 from harness.generate.writer import locked
 from harness.model.errors import HarnessError
 from harness.model.manifest import MANIFEST, SCHEMA_SQL
+from harness.model.outcome import End
 from harness.trial import meter, verify
 from harness.trial import output as said
-from harness.trial.meter import End, Limits
+from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

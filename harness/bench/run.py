@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from harness.bench.ways import Way
     from harness.engines.registry import Engine
     from harness.model.manifest import Manifest
+    from harness.model.outcome import Try
     from harness.model.record import Heap
-    from harness.trial.attempt import Try
 
     Announce = Callable[[str], None]
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from harness.bench.options import BenchOptions
     from harness.engines.registry import Engine
     from harness.model.manifest import Manifest
+    from harness.model.outcome import Try
     from harness.model.record import Heap
-    from harness.trial.attempt import Stage, Try
+    from harness.trial.attempt import Stage
     from harness.trial.stop import Stop
 
     Announce = Callable[[str], None]

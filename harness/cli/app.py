@@ -157,9 +157,10 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _ablate(options: argparse.Namespace) -> int:
-    from harness.engines import ablation as ablate  # noqa: PLC0415 - see _parser
+    from harness.engines.ablation import ladder  # noqa: PLC0415 - see _parser
+    from harness.report.ablation import ablate_report  # noqa: PLC0415
 
-    return _measure(options, ablate.ladder(), ablate.ablate_report)
+    return _measure(options, ladder(), ablate_report)
 
 
 def _measure(

@@ -7,25 +7,10 @@ run, in balanced order, so a step's gain is the ratio of medians that were measu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from harness.analysis.figures import REFERENCE, Samples
-from harness.analysis.stats import ratio
 from harness.engines import registry as engines
 from harness.engines.registry import Engine
-from harness.report import cells
-from harness.report.blocks import Column, Grid
-from harness.report.heap import heap_report
-from harness.report.run import headline
-from harness.report.units import NONE, factor
-
-if TYPE_CHECKING:
-    from harness.analysis.figures import RunFigures
-    from harness.analysis.stats import Ratio
-    from harness.report.blocks import Block, Cell
-
-_BAR = 26
-_BLOCK, _LESS = "█", "▏"
+from harness.model.record import REFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +49,6 @@ STEPS = (
     Step("workers", "workers: --jobs", ("--jobs={jobs}",)),
 )
 
-LEGEND = (
-    "Each step has all techniques of the steps above it. Gives: the time of the step above over "
-    "this one's; so far: the time of legacy over this one's. Medians of the trials that ended well "
-    "(ok)."
-)
-
 
 def ladder() -> tuple[Engine, ...]:
     """Return the engines of all steps, the naive restorer first."""
@@ -90,68 +69,3 @@ def ladder() -> tuple[Engine, ...]:
 
 def _without_jobs(restore: Engine) -> tuple[str, ...]:
     return tuple(part for part in restore.template if not part.startswith("--jobs"))
-
-
-def ablate_report(of: RunFigures) -> tuple[Block, ...]:
-    """Say what each step gives, in a table and in a chart."""
-    steps = (Step(REFERENCE, "the naive restorer"), *STEPS)
-    return (headline(of.run), _table(of, steps), LEGEND, _chart(of, steps), *heap_report(of.run))
-
-
-def _table(of: RunFigures, steps: tuple[Step, ...]) -> Grid:
-    columns = (
-        Column("step", "left"),
-        Column("adds", "left", wrap=True),
-        Column("ok"),
-        Column("time"),
-        Column("gives"),
-        Column("so far"),
-        Column("peak memory"),
-    )
-    first, rows = of.samples(steps[0].engine), []
-    for number, step in enumerate(steps):
-        samples, figures = of.samples(step.engine), of.engine(step.engine)
-        above = of.samples(steps[number - 1].engine) if number else None
-        rows.append(
-            (
-                (step.name,),
-                (step.adds,),
-                (NONE if figures is None else cells.trials(figures),),
-                cells.time(figures),
-                _gain(above, samples),
-                _gain(first if number else None, samples),
-                cells.peak(figures),
-            )
-        )
-    return Grid(columns, tuple(rows))
-
-
-def _gain(before: Samples | None, after: Samples) -> Cell:
-    """Write how many times as fast a step is as one before it, and the interval where known."""
-    found: Ratio | None = ratio(before.walls_s, after.walls_s) if before is not None else None
-    if found is None:
-        return (NONE,)
-    if found.low is None or found.high is None:
-        return (factor(found.value),)
-    return (factor(found.value), f"{factor(found.low)}-{factor(found.high)}")
-
-
-def _chart(of: RunFigures, steps: tuple[Step, ...]) -> Grid:
-    """Draw time and memory as bars, each against the longest of its kind."""
-    figures = [of.engine(step.engine) for step in steps]
-    times = [f.wall_s.median if f and f.wall_s else None for f in figures]
-    peaks = [f.peak_bytes.median if f and f.peak_bytes else None for f in figures]
-    columns = (Column("step", "left"), Column("time", "left"), Column("peak memory", "left"))
-    rows = [
-        ((step.name,), (bar(time, times),), (bar(peak, peaks),))
-        for step, time, peak in zip(steps, times, peaks, strict=True)
-    ]
-    return Grid(columns, tuple(rows))
-
-
-def bar(value: float | None, all_of: list[float | None]) -> str:
-    """Draw a value as long as its share of the largest; none where it is not known."""
-    largest = max((v for v in all_of if v is not None), default=0.0)
-    if value is None or largest <= 0:
-        return NONE
-    return _BLOCK * round(_BAR * value / largest) or _LESS

@@ -1,7 +1,7 @@
 """An engine that takes the time and memory written in its name, and touches no database.
 
-It stands behind the same seam as the real ones (``trial.Try``), so that scheduling, statistics and
-tables can be tested in milliseconds:
+It implements the same interface as the real ones (``model.outcome.Try``), so that scheduling,
+statistics and tables can be tested in milliseconds:
 
     fake:wall=0.2,mib=50                every trial takes 0.2 s and 50 MiB, and restores every row
     fake:wall=0.2/0.3/0.25              the trials take these in turn
@@ -22,9 +22,8 @@ import msgspec
 
 from harness.engines.registry import Engine
 from harness.model.errors import InputError
+from harness.model.outcome import Attempt, End, Outcome
 from harness.model.record import Noise, TableResult
-from harness.trial.attempt import Attempt
-from harness.trial.meter import End, Outcome
 
 if TYPE_CHECKING:
     from harness.model.manifest import Manifest

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.analysis.figures import REFERENCE
 from harness.analysis.stats import MIN_ROUNDS
 from harness.analysis.verdicts import more_rounds
 from harness.gate.drift import still_risen
 from harness.gate.verdict import Doubt, Finding, Judged, Measure, judge
 from harness.model.errors import HarnessError, InputError
-from harness.model.record import FLOOR
+from harness.model.record import FLOOR, REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

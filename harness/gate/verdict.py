@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.compare import same_machine
-from harness.analysis.figures import REFERENCE, figures
+from harness.analysis.figures import figures
 from harness.analysis.stats import Ratio, ratio
 from harness.analysis.verdicts import Verdict, verdict
-from harness.model.record import FLOOR
+from harness.model.record import FLOOR, REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
-from harness.analysis.figures import REFERENCE, multiples, samples, success_of
+from harness.analysis.figures import multiples, samples, success_of
 from harness.history.codec import instant
 from harness.history.store import read
 from harness.model.errors import HistoryError
-from harness.model.record import FLOOR
+from harness.model.record import FLOOR, REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

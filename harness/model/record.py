@@ -20,7 +20,10 @@ SCHEMA_VERSION = 2
 NO_REPORT = msgspec.Raw(b"null")
 
 
-# The engine that the others of a run are told as multiples of, where it has one.
+# The engine that the others of a run are measured against.
+REFERENCE = "legacy"
+
+# The engine whose time is the unit of relative times, if the run has it.
 FLOOR = "floor"
 
 

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import psycopg
@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 from harness.engines import registry as engines
 from harness.model.errors import HarnessError
 from harness.model.manifest import SCHEMA_SQL
+from harness.model.outcome import Attempt, End, Outcome
 from harness.model.record import NO_REPORT, TableResult
 from harness.trial import durability as durable
 from harness.trial import meter, verify
@@ -27,14 +28,13 @@ from harness.trial import observer as watch
 from harness.trial import output as said
 from harness.trial import rejects as rejected
 from harness.trial.judge import judge
-from harness.trial.meter import End, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from harness.engines.registry import Engine
     from harness.model.manifest import Manifest
-    from harness.model.record import Noise, Trial
+    from harness.model.record import Trial
     from harness.servers import RunningServer
     from harness.trial.meter import Interruptible, Limits
 
@@ -62,33 +62,11 @@ class Stage:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What one try of an engine came to: how it ended, what is in the tables, what it said.
-
-    ``unmetered`` is why the server's memory is not known, where it is not.
-    """
-
-    outcome: Outcome
-    tables: tuple[TableResult, ...]
-    noise: Noise | None = None
-    unmetered: str | None = None
-    last_words: str | None = None
-    report: msgspec.Raw = field(default_factory=lambda: NO_REPORT)
-
-
 class _Left(NamedTuple):
     """What an engine left behind: what was not on disk, and whom to ask more of it."""
 
     server: psycopg.Connection[Any]
     behind: durable.Behind | None
-
-
-class Try(Protocol):
-    """The seam between a run and what it measures: tries one engine once, on a fresh target."""
-
-    def __call__(self) -> Attempt:
-        """Do it, and look at what came of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from harness.model.outcome import End, Outcome
 from harness.model.record import Status, TableResult
-from harness.trial.meter import End, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.engines.registry import Engine
     from harness.model.manifest import Manifest
-    from harness.trial.attempt import Attempt
+    from harness.model.outcome import Attempt
 
 # How many differences a trial's detail names before it only counts them.
 _DETAIL_PARTS = 3

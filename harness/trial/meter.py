@@ -6,7 +6,6 @@ Everything is measured by ``launcher.py``, in a process of its own; this is the 
 from __future__ import annotations
 
 import contextlib
-import enum
 import os
 import selectors
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from harness.model.errors import HarnessError
-from harness.model.record import Curve  # noqa: TC001 - msgspec reads it
+from harness.model.outcome import Outcome
 from harness.trial.sampling import PROC
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -32,40 +31,6 @@ _LAUNCHER_FLAGS = ("-I", "-S") if PROC else ("-I",)
 LAUNCHER_PATIENCE_S = 30.0
 
 Interruptible = Callable[[], AbstractContextManager[None]]
-
-
-class End(enum.Enum):
-    """What ended a command."""
-
-    EXITED = "exited"
-    SIGNALLED = "signalled"
-    TIMEOUT = "timeout"
-    OOM = "oom"
-    INTERRUPTED = "interrupted"
-    NOT_STARTED = "not_started"
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How a command ended, and what it took.
-
-    ``peak_bytes`` is what ``peak_source`` says: ``VmHWM``, the kernel's high-water mark of one
-    process, or ``tree RSS``, the largest sampled sum over a process and its children; the server's
-    likewise. The curves are both over time.
-    """
-
-    end: End
-    exit_code: int | None = None
-    signal: int | None = None
-    wall_s: float | None = None
-    user_s: float | None = None
-    system_s: float | None = None
-    peak_bytes: int | None = None
-    peak_source: str | None = None
-    curve: Curve | None = None
-    server_peak_bytes: int | None = None
-    server_peak_source: str | None = None
-    server_curve: Curve | None = None
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.analysis.figures import figures
-from harness.engines.ablation import STEPS, ablate_report, bar, ladder
+from harness.engines.ablation import STEPS, ladder
 from harness.model.record import Status
+from harness.report.ablation import ablate_report, bar
 from harness.report.blocks import Grid, to_markdown
 
 if TYPE_CHECKING:

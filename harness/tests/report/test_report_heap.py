@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.analysis.figures import figures
-from harness.engines.ablation import ablate_report
 from harness.model.record import Heap, HeapFunction, Run, Status, Trial
+from harness.report.ablation import ablate_report
 from harness.report.blocks import to_markdown, to_terminal
 from harness.report.heap import heap_report
 from harness.report.run import bench_report

@@ -15,10 +15,11 @@ from harness.bench.encode import encode
 from harness.engines.registry import ENGINES, Engine, environment
 from harness.generate import DatasetSpec, cached
 from harness.model.manifest import load
+from harness.model.outcome import End, Outcome
 from harness.model.record import NO_REPORT, Status, TableResult, Trial
 from harness.trial import attempt as trial
 from harness.trial import meter
-from harness.trial.meter import End, Limits, Outcome
+from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

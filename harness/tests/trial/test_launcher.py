@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.model.errors import HarnessError
+from harness.model.outcome import End, Outcome
 from harness.tests.processes import ends_soon
 from harness.trial import launcher, meter, sampling
-from harness.trial.meter import Command, End, Limits, Outcome
+from harness.trial.meter import Command, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,10 +12,12 @@ import pytest
 
 from harness.engines.registry import Engine
 from harness.tests.processes import comes_true, status
-from harness.trial.attempt import Attempt, Stage, attempt
+from harness.trial.attempt import Stage, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from harness.model.outcome import Attempt
 
 SIZE_BYTES = 150 << 20
 PATIENCE_S = 60

@@ -11,12 +11,11 @@ import pytest
 
 from harness.engines.registry import Engine
 from harness.model.manifest import load
+from harness.model.outcome import Attempt, End, Outcome
 from harness.model.record import Status, Trial
 from harness.tests.processes import ended
 from harness.trial import attempt as trial
-from harness.trial.attempt import Attempt
 from harness.trial.judge import judge
-from harness.trial.meter import End, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,67 @@
+"""How an attempt ended: what the trial saw, before it is judged."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from harness.model.record import NO_REPORT, Curve, Noise, TableResult
+
+
+class End(enum.Enum):
+    """What ended a command."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    INTERRUPTED = "interrupted"
+    NOT_STARTED = "not_started"
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a command ended, its time and its peak memory.
+
+    ``peak_bytes`` is what ``peak_source`` says: ``VmHWM``, the kernel's high-water mark of one
+    process, or ``tree RSS``, the largest sampled sum over a process and its children; the server's
+    likewise. The curves are both over time.
+    """
+
+    end: End
+    exit_code: int | None = None
+    signal: int | None = None
+    wall_s: float | None = None
+    user_s: float | None = None
+    system_s: float | None = None
+    peak_bytes: int | None = None
+    peak_source: str | None = None
+    curve: Curve | None = None
+    server_peak_bytes: int | None = None
+    server_peak_source: str | None = None
+    server_curve: Curve | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Outcome of one attempt: how the engine ended, what the tables hold, what it printed.
+
+    ``unmetered`` is why the server's memory is unknown, if it is.
+    """
+
+    outcome: Outcome
+    tables: tuple[TableResult, ...]
+    noise: Noise | None = None
+    unmetered: str | None = None
+    last_words: str | None = None
+    report: msgspec.Raw = field(default_factory=lambda: NO_REPORT)
+
+
+class Try(Protocol):
+    """The interface between a run and what it measures: one engine, once, on a fresh target."""
+
+    def __call__(self) -> Attempt:
+        """Run the engine once and return its outcome."""
