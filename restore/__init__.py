@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from restore.commands.restore import restore
     from restore.errors import BackupError, LoadError, RestoreError, SchemaError, UsageError
     from restore.options import MaxRejects, Options
-    from restore.report.events import Event, Found, Progress, Stage, TableDone, Warned
+    from restore.report.events import BackupFound, Event, Progress, Stage, TableDone, WarningEvent
     from restore.report.model import Report, TableReport
 
 __all__ = [
     "BackupError",
+    "BackupFound",
     "Event",
-    "Found",
     "LoadError",
     "MaxRejects",
     "Options",
@@ -29,14 +29,14 @@ __all__ = [
     "TableDone",
     "TableReport",
     "UsageError",
-    "Warned",
+    "WarningEvent",
     "restore",
 ]
 
 _MODULES = {
     "errors": ("BackupError", "LoadError", "RestoreError", "SchemaError", "UsageError"),
     "options": ("MaxRejects", "Options"),
-    "report.events": ("Event", "Found", "Progress", "Stage", "TableDone", "Warned"),
+    "report.events": ("Event", "BackupFound", "Progress", "Stage", "TableDone", "WarningEvent"),
     "report.model": ("Report", "TableReport"),
     "commands.restore": ("restore",),
 }

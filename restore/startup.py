@@ -1,4 +1,4 @@
-"""What comes before all other imports: who answers a signal meanwhile, and what is left out."""
+"""Starts the command: handles signals during the imports, and skips an import that costs memory."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ IDLE = "interrupted, but not in the middle of a restore"
 def main() -> int:
     """Run the command: what the script ``db-restore-optimized`` calls."""
     prepare_process()
-    from restore.cli.main import start  # noqa: PLC0415 - it takes its time
+    from restore.cli.main import start  # noqa: PLC0415 - the handlers come first
 
     return start()
 
 
 def prepare_process() -> None:
-    """Do what comes before all that takes its time."""
-    answer_signals()
+    """Prepare this process before its long imports."""
+    install_early_signal_handlers()
     leave_out_ssl()
 
 
-def answer_signals() -> None:
-    """Have a signal to stop end the process with one line: there is nothing to leave in order."""
+def install_early_signal_handlers() -> None:
+    """Let a signal end the process with one line: there is nothing to clean up yet."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's &
             signal.signal(number, _end)

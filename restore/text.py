@@ -1,8 +1,9 @@
-"""How figures, and text that a backup chose, are written for a person."""
+"""Writes figures, and text from a backup or a server, for a person to read."""
 
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -19,6 +20,10 @@ _HOUR_S = 3600
 _EXACT_BELOW_S = 10
 _FINE_BELOW_S = 1
 _MEGABYTE = 1_000_000
+_SECRETS = (
+    (re.compile(r"(://).*@", re.DOTALL), r"\1...@"),
+    (re.compile(r"(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE), r"\1..."),
+)
 
 
 def program() -> str:
@@ -35,6 +40,18 @@ def safe(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def hide_secrets(text: str) -> str:
+    """Return a mistyped text without what may be a password in it."""
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def looks_like_dsn(text: str) -> bool:
+    """Tell whether a word in another place was meant as a connection string."""
+    return hide_secrets(text) != text or "://" in text
 
 
 def clipped(text: str, longest: int = LONGEST_MESSAGE) -> str:

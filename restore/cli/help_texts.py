@@ -1,23 +1,26 @@
-"""What ``--help`` says around the options."""
+"""What ``--help`` prints around the options, by command."""
 
 from __future__ import annotations
 
-DESCRIPTION = """\
-Restore a JSON backup into a PostgreSQL database whose schema exists, in bounded memory, and keep
-every record that cannot be restored, with the reason.
+PATHS = {"restore": "BACKUP", "retry": "REJECTS", "repair": ""}
+DESCRIPTIONS = {
+    "restore": """\
+Restore a JSON backup into a PostgreSQL database whose schema exists, in bounded memory. A record
+that cannot be restored is kept, with the reason.
 
 BACKUP is a folder of table files (users.json, .jsonl or .ndjson, each also .gz or .zst), a root of
-folders named YYYYMMDD_HHMMSS, of which the newest is taken, one table file, or one file that holds
-several tables under keys. `{0} retry REJECTS` restores rejects after their repair.
-"""
-RETRY_DESCRIPTION = """\
-Restore records that could not be restored and are repaired now. REJECTS is the folder of
-<table>.jsonl files that a restore has left, or one of these files.
-"""
-REPAIR_DESCRIPTION = """\
-Bring back the indexes, keys and triggers that a restore which was killed has left aside, by the
-notes that it left in the database. No restore starts before that is done.
-"""
+folders named YYYYMMDD_HHMMSS, of which the newest is restored, one table file, or one file with
+several tables under keys. `{0} retry REJECTS` restores rejects after you have repaired them.
+""",
+    "retry": """\
+Restore rejects that have been repaired. REJECTS is the folder of <table>.jsonl files that a restore
+has written, or one of these files.
+""",
+    "repair": """\
+Recreate the indexes, keys and triggers that an unfinished restore has dropped, as recorded in the
+database. Unless it is resumed, no other restore starts before that.
+""",
+}
 EXAMPLES = """\
 examples:
   {0} backups --dsn postgresql://me@localhost/shop
@@ -29,11 +32,11 @@ examples:
 EXIT_CODES = """\
 exit codes:
   0  all restored, or repaired
-  3  finished, with rejects, or a file is cut off
+  3  finished with rejects, or a file is truncated
   1  failed, or stopped before the end
-  2  usage or input that makes no sense
+  2  invalid usage or input
 
 Options also come from the environment (RESTORE_CLEAN=yes) and from [tool.restore] in restore.toml
-or pyproject.toml; the command line goes first. A backup folder that is named retry or repair is
-written ./retry or ./repair.
+or pyproject.toml; the command line takes precedence. Write a backup folder named retry or repair
+as ./retry or ./repair.
 """

@@ -1,46 +1,55 @@
-"""How the value of an option is read, from text and from TOML."""
+"""Types of option values: how each is read from text and from TOML."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
 from restore.errors import BackupError
-from restore.options import MaxRejects, OnConflict, OnError, UnknownFields
+from restore.options import MaxRejects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PROGRESS = ("auto", "bar", "plain", "none")
 _TRUTH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
     ("0", "false", "no", "off"), False
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of value.
+class ValueType:
+    """A type of value.
 
     Attributes:
-        form: what it should be, for an error: "takes ...".
-        from_text: reads it from a command line or the environment.
-        from_toml: reads it from what a TOML file holds. Both raise ValueError or
-            TypeError if it is none.
+        form: what a value should be, for an error: "takes ...".
+        from_text: reads text of the command line, the environment or TOML; raises ValueError.
+        toml_types: what a TOML file may hold.
+        from_toml: reads what a TOML file holds if that is no text; raises ValueError or TypeError.
+        is_repeatable: the option may be given several times; its values are joined.
     """
 
     form: str
-    from_text: Callable[[str], object]
-    from_toml: Callable[[object], object]
+    from_text: Callable[[str], Any]
+    toml_types: tuple[type, ...] = (str,)
+    from_toml: Callable[[Any], Any] = lambda value: value
+    is_repeatable: bool = False
+
+    def read(self, value: object) -> object:
+        """Read a value of a TOML file.
+
+        Raises:
+            ValueError: it is out of form.
+            TypeError: it is of another type.
+        """
+        if type(value) not in self.toml_types:
+            raise TypeError
+        return self.from_text(value) if isinstance(value, str) else self.from_toml(value)
 
 
-def _string(value: object) -> str:
+def _nonempty(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
-    return value
-
-
-def _nonempty(value: str) -> str:
     if not value:
         raise ValueError
     return value
@@ -52,112 +61,55 @@ def _truth(text: str) -> bool:
     return _TRUTH[text.lower()]
 
 
-def _boolean(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError
-    return value
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError
-    return value
-
-
 def _names(text: str) -> frozenset[str]:
     return frozenset(_nonempty(name.strip()) for name in text.split(","))
 
 
-def _list_of_names(value: object) -> frozenset[str]:
-    if isinstance(value, list):
-        return frozenset(_nonempty(_string(name)) for name in value)
-    return _names(_string(value))
-
-
 def _pairs(text: str) -> dict[str, str]:
     """Read ``FILE=TABLE``, several with commas between; a file's name may hold an ``=``."""
-    parted = [pair.rpartition("=") for pair in text.split(",")]
-    return {_nonempty(file.strip()): _nonempty(table.strip()) for file, _, table in parted}
+    pairs = [pair.rpartition("=") for pair in text.split(",")]
+    return {_nonempty(file.strip()): _nonempty(table.strip()) for file, _, table in pairs}
 
 
-def _table_of_names(value: object) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise TypeError
-    return {file: _nonempty(_string(table)) for file, table in value.items()}
-
-
-def _batch_size(text: str) -> int | None:
-    return None if text == "auto" else int(text)
-
-
-def _max_rejects(text: str) -> MaxRejects:
+def _max_rejects(value: object) -> MaxRejects:
     try:
-        return MaxRejects.parse(text)
+        return MaxRejects.parse(str(value))
     except BackupError as error:
         raise ValueError from error
 
 
-def _choice(*choices: str) -> Kind:
-    def read(value: object) -> str:
-        if value not in choices:
+def choice(choices: tuple[str, ...]) -> ValueType:
+    """Make the type of an option that takes one of several words."""
+
+    def read(text: str) -> str:
+        if text not in choices:
             raise ValueError
-        return str(value)
+        return text
 
-    return Kind(f"{', '.join(choices[:-1])} or {choices[-1]}", read, read)
+    return ValueType(f"{', '.join(choices[:-1])} or {choices[-1]}", read)
 
 
-TEXT = Kind("a text", _nonempty, lambda value: _nonempty(_string(value)))
-CONNECTION = Kind("a connection string", str, _string)
-PATH = Kind("a path", lambda text: Path(_nonempty(text)), lambda v: Path(_nonempty(_string(v))))
-FLAG = Kind("true or false", _truth, _boolean)
-NAMES = Kind("names, with commas between them", _names, _list_of_names)
-MAP = Kind("names of files and their tables: FILE=TABLE", _pairs, _table_of_names)
-COUNT = Kind("a whole number", int, _whole)
-SECONDS = Kind("a number of seconds", float, _number)
-BATCH_SIZE = Kind(
-    "a number of records, or auto",
-    _batch_size,
-    lambda value: _batch_size(value) if isinstance(value, str) else _whole(value),
+TEXT = ValueType("a text", _nonempty)
+CONNECTION = ValueType("a connection string", str)
+PATH = ValueType("a path", lambda text: Path(_nonempty(text)))
+FLAG = ValueType("true or false", _truth, (bool,))
+NAMES = ValueType(
+    "names, with commas between them",
+    _names,
+    (str, list),
+    lambda names: frozenset(map(_nonempty, names)),
+    is_repeatable=True,
 )
-MAX_REJECTS = Kind(
-    "a count, 100, or a share, 2.5%",
-    _max_rejects,
-    lambda value: _max_rejects(value if isinstance(value, str) else str(_whole(value))),
+MAP = ValueType(
+    "names of files and their tables: FILE=TABLE",
+    _pairs,
+    (dict,),
+    lambda tables: {file: _nonempty(table) for file, table in tables.items()},
+    is_repeatable=True,
 )
-
-# The options by their names in Options, and after them what the command alone is told.
-OF_RESTORE: dict[str, Kind] = {
-    "dsn": CONNECTION,
-    "rejects": PATH,
-    "schema": TEXT,
-    "tables": NAMES,
-    "exclude": NAMES,
-    "map": MAP,
-    "clean": FLAG,
-    "cascade": FLAG,
-    "append": FLAG,
-    "on_conflict": _choice(*get_args(OnConflict)),
-    "dry_run": FLAG,
-    "atomic": FLAG,
-    "resume": FLAG,
-    "retry_for": SECONDS,
-    "unknown_fields": _choice(*get_args(UnknownFields)),
-    "max_rejects": MAX_REJECTS,
-    "on_error": _choice(*get_args(OnError)),
-    "triggers": FLAG,
-    "keep_indexes": FLAG,
-    "timezone": TEXT,
-    "batch_size": BATCH_SIZE,
-    "chunk_bytes": COUNT,
-    "lock_timeout": SECONDS,
-    "without": NAMES,
-    "jobs": COUNT,
-}
-OF_COMMAND: dict[str, Kind] = {"report": PATH, "progress": _choice(*PROGRESS)}
-KINDS = OF_RESTORE | OF_COMMAND
+COUNT = ValueType("a whole number", int, (int,))
+SECONDS = ValueType("a number of seconds", float, (int, float))
+BATCH_SIZE = ValueType(
+    "a number of records, or auto", lambda text: None if text == "auto" else int(text), (str, int)
+)
+MAX_REJECTS = ValueType("a count, 100, or a share, 2.5%", _max_rejects, (str, int), _max_rejects)

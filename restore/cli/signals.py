@@ -1,4 +1,4 @@
-"""Ends a restore cleanly when it is asked to, by Ctrl-C or a signal."""
+"""Ends a restore cleanly at Ctrl-C or a signal, and says how far it came."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from restore.report.events import Found, Progress
+from restore.report.events import BackupFound, Progress
 from restore.report.next_steps import repair_command
 from restore.startup import EXIT_FAILED, SIGNALS
 from restore.text import counted, program, safe
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from restore.options import Options
-    from restore.report.events import Event, Watcher
+    from restore.report.events import Event, ProgressCallback
 
 # The cursor may be hidden by bars; a terminal that cannot show it is not asked to.
 _SHOW_CURSOR = b"\x1b[?25h"
 _AT_ONCE = (
-    "\nrestore: stopped at once; some indexes, keys or triggers may be aside: --resume goes on, or"
-    " `{} repair` brings them back\n"
+    "\nrestore: stopped at once; some indexes, keys or triggers may be dropped: continue with"
+    " --resume, or recreate them with `{} repair`\n"
 )
 
 
-class Interruption:
-    """Turns the first signal to stop into KeyboardInterrupt, so that all is left in order.
+class SignalHandler:
+    """Turns the first signal to stop into KeyboardInterrupt, so that the restore ends in order.
 
-    What is in order takes its time: the second signal ends the process where it stands. What is
-    aside then is brought back by a repair.
+    That may take time: the second signal ends the process at once. ``repair`` recreates what is
+    dropped then.
     """
 
     def __init__(self) -> None:
@@ -58,80 +58,74 @@ class Interruption:
         os._exit(EXIT_FAILED)
 
 
-class Follower:
-    """Remembers how far a restore has come, and passes its events on.
+class ProgressRecorder:
+    """Records how far a restore is, and passes its events on.
 
-    That a backup was found is told with what comes next: where nothing does, an error speaks alone.
-    Where nobody can be told any more (a pipe whose reader is gone), the restore goes on untold.
+    The event that a backup was found is held back until the next one, so that an error before that
+    stands alone. If the display fails (a pipe whose reader is gone), the restore goes on without.
 
     Attributes:
-        needs_repair: the restore ended with indexes, keys or triggers aside.
-        resumable: it can be resumed.
+        needs_repair: the restore ended with indexes, keys or triggers dropped.
+        is_resumable: it can be resumed.
     """
 
-    def __init__(self, watch: Watcher) -> None:
-        self._watch = watch
+    def __init__(self, callback: ProgressCallback) -> None:
+        self._callback = callback
         self._last: Progress | None = None
-        self._found: Found | None = None
-        self._deaf = False
+        self._found: BackupFound | None = None
+        self._is_silenced = False
         self.needs_repair = False
-        self.resumable = False
+        self.is_resumable = False
 
     def __call__(self, event: Event, /) -> None:
-        """Take note of an event."""
-        if isinstance(event, Found):
+        """Record an event."""
+        if isinstance(event, BackupFound):
             self._found = event
             return
         if isinstance(event, Progress):
             self._last = event
         if self._found is not None:
             found, self._found = self._found, None
-            self._tell(found)
-        self._tell(event)
+            self._pass_on(found)
+        self._pass_on(event)
 
-    def _tell(self, event: Event) -> None:
-        if not self._deaf:
+    def _pass_on(self, event: Event) -> None:
+        if not self._is_silenced:
             try:
-                self._watch(event)
+                self._callback(event)
             except OSError:
-                self._deaf = True
+                self._is_silenced = True
 
-    def state(self, options: Options, *, retry: bool = False) -> str:
-        """Say in one line what an interrupted restore has left, and how to go on."""
+    def state(self, options: Options, *, is_retry: bool = False) -> str:
+        """Describe in one line what an interrupted restore has left, and how to continue."""
         if options.dry_run or options.atomic:
             return "interrupted; nothing was written"
-        last = self._last
-        where = (
-            f"{counted(last.all_rows, 'record')} were read, up to table {last.number} of"
-            f" {last.tables}, {safe(last.table)}"
-            if last is not None
-            else "it had just begun"
-        )
-        if retry:
-            return (
-                f"interrupted; {where}; records that went in may still stand in their reject"
-                " files: try again with --on-conflict skip, which leaves their rows as they are"
+        last, progress = self._last, "no record was read yet"
+        if last is not None:
+            rows = f"{counted(last.all_rows, 'record')} read"
+            progress = f"{rows}, up to table {last.number} of {last.tables}, {safe(last.table)}"
+        if is_retry:
+            left = (
+                "; records that were loaded may still be in their reject files: retry with"
+                " --on-conflict skip, which keeps their rows"
             )
-        if self.resumable:
-            aside = ", and some indexes or keys are aside" if self.needs_repair else ""
-            return (
-                f"interrupted; {where}; the tables hold a part of the backup{aside}: run it again"
-                " with --resume, which goes on from there"
+        elif self.is_resumable:
+            dropped = ", and some indexes or keys are dropped" if self.needs_repair else ""
+            left = f"; the tables hold a part of the backup{dropped}: continue with --resume"
+        elif options.append:
+            left = (
+                f"; rows that were loaded stay{self._repair_first(options, empty=False)} run it"
+                " again with --append --on-conflict skip, which keeps those rows"
             )
-        if options.append:
-            return (
-                f"interrupted; {where}; rows that are in stay{self._first(options, empty=False)}"
-                " run it again with --append --on-conflict skip, which leaves those rows as they"
-                " are"
+        else:
+            left = (
+                "; the tables hold a part of the backup"
+                f"{self._repair_first(options, empty=True)} restore it again with --clean"
             )
-        return (
-            f"interrupted; {where}; the tables hold a part of the backup"
-            f"{self._first(options, empty=True)} restore it again with --clean"
-        )
+        return f"interrupted; {progress}{left}"
 
-    def _first(self, options: Options, *, empty: bool) -> str:
-        """Say what to do first, where something is aside still."""
+    def _repair_first(self, options: Options, *, empty: bool) -> str:
         if not self.needs_repair:
             return ":"
         command = repair_command(options, empty=empty)
-        return f", and some indexes or keys are aside. Bring them back with `{command}`, then"
+        return f", and some indexes or keys are dropped. Recreate them with `{command}`, then"

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from restore.commands.prepare import Prepared
     from restore.options import Options
-    from restore.report.events import Watcher
+    from restore.report.events import ProgressCallback
     from restore.report.model import Report
     from restore.target.catalog import ForeignKey
     from restore.target.own_rows import Writes
@@ -70,7 +70,7 @@ class Job:
         report: Report,
         *,
         backup: str,
-        watch: Watcher,
+        watch: ProgressCallback,
         rejects_folder: Path,
         names: dict[int, tuple[str, str]],
     ) -> None:

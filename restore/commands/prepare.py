@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from restore.options import Options
     from restore.plan.matching import Match
     from restore.plan.order import Plan
-    from restore.report.events import Watcher
+    from restore.report.events import ProgressCallback
     from restore.report.model import Report
     from restore.source.discovery import Backup
     from restore.target.relations import Relation
@@ -71,7 +71,7 @@ def prepare(
     options: Options,
     report: Report,
     *,
-    watch: Watcher,
+    watch: ProgressCallback,
     confirm: Confirm | None = None,
 ) -> Prepared:
     """Match the files with the tables, see that the load may be, make room, and plan.
@@ -243,7 +243,7 @@ def _empty(
     found: dict[int, Match],
     room: Room,
     options: Options,
-    watch: Watcher,
+    watch: ProgressCallback,
 ) -> list[str]:
     """Empty all tables of the backup, if one of them holds rows.
 

@@ -17,7 +17,7 @@ from restore.commands.prepare import prepare
 from restore.commands.resume import folder_of
 from restore.decode import packer as native
 from restore.errors import Interrupted, LostError, RestoreError
-from restore.report.events import Found, Warned
+from restore.report.events import BackupFound, WarningEvent
 from restore.report.model import Report, peak_bytes
 from restore.report.next_steps import next_steps
 from restore.source.discovery import find_backup
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from restore.journal.store import Begun
     from restore.options import Options
     from restore.plan.order import Plan
-    from restore.report.events import Watcher
+    from restore.report.events import ProgressCallback
 
 
 # So many outages in a row in which nothing more was loaded are the last ones.
@@ -54,7 +54,7 @@ class _Done(NamedTuple):
 
 
 def restore(
-    options: Options, watch: Watcher = lambda _: None, confirm: Confirm | None = None
+    options: Options, watch: ProgressCallback = lambda _: None, confirm: Confirm | None = None
 ) -> Report:
     """Restore a backup into a database whose schema exists.
 
@@ -78,7 +78,7 @@ def restore(
         before = done.report
         if not tried_for(options.retry_for_s, lambda: connect(options.dsn).close()):
             break
-        watch(Warned(f"{before.error}; the database answers again: the restore goes on"))
+        watch(WarningEvent(f"{before.error}; the database answers again: the restore goes on"))
         try:
             done = _attempt(replace(options, resume=True), watch, None)
         except LostError:
@@ -99,7 +99,7 @@ def _read(report: Report) -> int:
     return sum(table.read for table in report.tables)
 
 
-def _attempt(options: Options, watch: Watcher, confirm: Confirm | None) -> _Done:
+def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None) -> _Done:
     """Restore, until it is done or stops.
 
     Raises:
@@ -117,9 +117,9 @@ def _attempt(options: Options, watch: Watcher, confirm: Confirm | None) -> _Done
             prepared = prepare(conn, backup, options, report, watch=watch, confirm=confirm)
             rejects = _rejects_folder(options, backup.path, prepared.begun)
             tables = len(prepared.plan.loads)
-            watch(Found(path=str(backup.path), newest=backup.newest, tables=tables))
+            watch(BackupFound(path=str(backup.path), newest=backup.newest, tables=tables))
             for warning in report.warnings:
-                watch(Warned(warning))
+                watch(WarningEvent(warning))
             done = _load(conn, options, prepared, report, watch=watch, rejects=rejects)
         except psycopg.Error as error:
             raise failure(error) from error
@@ -134,7 +134,7 @@ def _load(
     prepared: Prepared,
     report: Report,
     *,
-    watch: Watcher,
+    watch: ProgressCallback,
     rejects: Path,
 ) -> _Done:
     """Load what was planned; then, whatever came of it, see to the database as it is now."""
@@ -177,7 +177,7 @@ def _load(
         warning = f"the database could not be looked at after the load: {describe(error)}"
     if warning is not None:
         report.warnings.append(warning)
-        watch(Warned(warning))
+        watch(WarningEvent(warning))
     return done
 
 

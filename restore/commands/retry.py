@@ -47,14 +47,14 @@ if TYPE_CHECKING:
 
     from restore.options import Options
     from restore.plan.order import Load
-    from restore.report.events import Watcher
+    from restore.report.events import ProgressCallback
 
 _FOREIGN_KEY_VIOLATION = "23503"
 # The file that a try writes, until it takes the place of the one that it reads.
 _NEW = ".retry"
 
 
-def retry(path: Path, options: Options, watch: Watcher = lambda _: None) -> Report:
+def retry(path: Path, options: Options, watch: ProgressCallback = lambda _: None) -> Report:
     """Restore the records of reject files into the tables that they were meant for.
 
     Args:
@@ -130,7 +130,7 @@ class _Retry:
         loads: tuple[Load, ...],
         options: Options,
         reports: list[TableReport],
-        watch: Watcher,
+        watch: ProgressCallback,
     ) -> None:
         self._watch = watch
         self._conn = conn

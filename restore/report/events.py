@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BackupFound:
     """The backup that was found (of a root of several, the newest), and how many tables it has."""
 
     path: str
@@ -57,16 +57,16 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class WarningEvent:
     """Something that a person should know, in one line; the report has it too."""
 
     message: str
 
 
-Event = Found | Progress | TableDone | Stage | Warned
+Event = BackupFound | Progress | TableDone | Stage | WarningEvent
 
 
-class Watcher(Protocol):
+class ProgressCallback(Protocol):
     """Is told of progress after every batch, from the thread that restores; must be quick."""
 
     def __call__(self, event: Event, /) -> None:

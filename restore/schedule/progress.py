@@ -9,7 +9,7 @@ from restore.report.events import Progress, TableDone
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from restore.report.events import Watcher
+    from restore.report.events import ProgressCallback
     from restore.report.model import TableReport
     from restore.schedule.table_work import TableWork
 
@@ -25,7 +25,7 @@ class Tally:
         watch: is told of progress.
     """
 
-    def __init__(self, works: Sequence[TableWork], watch: Watcher) -> None:
+    def __init__(self, works: Sequence[TableWork], watch: ProgressCallback) -> None:
         self._works = works
         self._watch = watch
         # The sizes are those of the beginning: to ask for them at every batch takes its time.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from restore.options import Options
     from restore.rejects.limits import Limits
     from restore.rejects.writer import RejectFile
-    from restore.report.events import Watcher
+    from restore.report.events import ProgressCallback
     from restore.schedule.table_work import TableWork
 
 # Records may need each other in a chain, in either direction of the file.
@@ -50,7 +50,7 @@ def load_rejects(
     works: Iterable[TableWork],
     options: Options,
     limits: Limits,
-    watch: Watcher,
+    watch: ProgressCallback,
 ) -> None:
     """Load what only the order of the load kept out.
 

@@ -19,10 +19,6 @@ _URL = re.compile(
     r"(?:jdbc:)?(?P<start>postgres(?:ql)?)(?P<driver>\+\w+)?://(?P<rest>.*)", re.DOTALL
 )
 _URL_PASSWORD = re.compile(r"^([\w+:]+://[^:/@?]*):[^@/]*@")
-_SECRETS = (
-    (re.compile(r"(://).*@", re.DOTALL), r"\1...@"),
-    (re.compile(r"(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE), r"\1..."),
-)
 _POOLER = "pgbouncer"
 _SCHEMAS = ("schema", "currentSchema")  # Prisma's, JDBC's
 # libpq refuses a parameter that it does not know. Without one that is like one of these, a restore
@@ -119,18 +115,6 @@ def password_of(dsn: str) -> str | None:
     except psycopg.ProgrammingError:
         return None
     return None if password is None else str(password)
-
-
-def hide_secrets(text: str) -> str:
-    """Return a text without what may be a password in it; for what a user mistyped."""
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
-    return text
-
-
-def looks_like_one(text: str) -> bool:
-    """Tell whether a word that stands elsewhere was meant as a connection string."""
-    return hide_secrets(text) != text or "://" in text
 
 
 def names_pooler(dsn: str) -> bool:

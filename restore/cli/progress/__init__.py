@@ -10,7 +10,7 @@ from restore.cli.progress.plain import Plain
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from restore.cli.settings import ProgressForm
+    from restore.cli.option_table import ProgressForm
     from restore.report.events import Event
 
 __all__ = ["Display", "open_display"]

@@ -28,7 +28,7 @@ from restore.cli.progress.lines import (
     stage_line,
     warning_line,
 )
-from restore.report.events import Found, Progress, Stage, TableDone, Warned
+from restore.report.events import BackupFound, Progress, Stage, TableDone, WarningEvent
 from restore.text import counted, megabytes, safe, time_left
 
 if TYPE_CHECKING:
@@ -80,13 +80,13 @@ class Bars:
         match event:
             case Progress():
                 self._progress(event)
-            case Found():
+            case BackupFound():
                 self._write(found_line(event))
             case TableDone():
                 self._done(event)
             case Stage():
                 self._stage(event)
-            case Warned():
+            case WarningEvent():
                 self._write(warning_line(event))
 
     def _write(self, line: str) -> None:

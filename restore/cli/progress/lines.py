@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from restore.report.events import Found, Progress, TableDone
+from restore.report.events import BackupFound, Progress, TableDone
 from restore.text import counted, duration, megabytes, safe, time_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from restore.report.events import Event, Stage, Warned
+    from restore.report.events import Event, Stage, WarningEvent
 
 
 # What is measured over less is the time of a batch or two, and of the clock.
@@ -31,7 +31,7 @@ class Pace:
 
     def __call__(self, event: Event, /) -> None:
         """Take note of an event."""
-        if isinstance(event, Found):
+        if isinstance(event, BackupFound):
             self._all_began = self._clock()
         if isinstance(event, Progress | TableDone) and event.number != self._number:
             self._number, self._began = event.number, self._last
@@ -48,13 +48,13 @@ class Pace:
         return self._last - self._all_began
 
 
-def found_line(found: Found) -> str:
+def found_line(found: BackupFound) -> str:
     """Say which backup is restored."""
     newest = ", the newest," if found.newest else ""
     return f"restoring {safe(found.path)}{newest} with {counted(found.tables, 'table')}"
 
 
-def warning_line(warned: Warned) -> str:
+def warning_line(warned: WarningEvent) -> str:
     """Write a warning."""
     return f"warning: {safe(warned.message)}"
 

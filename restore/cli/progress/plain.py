@@ -13,7 +13,7 @@ from restore.cli.progress.lines import (
     stage_line,
     warning_line,
 )
-from restore.report.events import Found, Progress, Stage, TableDone, Warned
+from restore.report.events import BackupFound, Progress, Stage, TableDone, WarningEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,13 +51,13 @@ class Plain:
         match event:
             case Progress():
                 self._progress(event)
-            case Found():
+            case BackupFound():
                 self._write(found_line(event))
             case TableDone():
                 self._write(done_line(event))
             case Stage():
                 self._write(stage_line(event))
-            case Warned():
+            case WarningEvent():
                 self._write(warning_line(event))
 
     def _progress(self, progress: Progress) -> None:

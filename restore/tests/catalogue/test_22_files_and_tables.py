@@ -10,7 +10,7 @@ import pytest
 
 from restore import Options, SchemaError
 from restore.plan.matching import match_files
-from restore.report.events import Found
+from restore.report.events import BackupFound
 from restore.source.discovery import Backup, TableFile
 from restore.source.stream import Span
 from restore.target.relations import read_relations
@@ -174,13 +174,13 @@ def test_the_backup_that_was_found_is_told(target: Target) -> None:
     told: list[Any] = []
     target.write(company=[])
     target.load(watch=told.append)
-    assert told[0] == Found(path=str(target.backup), newest=False, tables=1)
+    assert told[0] == BackupFound(path=str(target.backup), newest=False, tables=1)
     newest = target.backup / "20240102_000000"
     newest.mkdir()
     (target.backup / "company.json").rename(newest / "company.json")
     told.clear()
     target.load(watch=told.append)
-    assert told[0] == Found(path=str(newest), newest=True, tables=1)
+    assert told[0] == BackupFound(path=str(newest), newest=True, tables=1)
 
 
 def envelope(target: Target, *inside: str) -> tuple[TableFile, ...]:

@@ -16,7 +16,7 @@ import msgspec
 import psycopg
 import pytest
 
-from restore.cli.main import report_schema
+from restore.cli.run import report_schema
 from restore.report.model import Report
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ URL = f"postgresql://me:{SECRET}@127.0.0.1:1/nowhere"
     [
         ([], "BACKUP is missing"),
         (["retry", "--dsn", URL], "REJECTS is missing"),
-        (["backup"], "where to? give --dsn"),
+        (["backup"], "no target database: give --dsn"),
         (["backup", URL], "another word is one too many"),
-        ([URL], "a connection string stands in the place of BACKUP"),
-        (["host=h password=s3cret"], "a connection string stands in the place of BACKUP"),
+        ([URL], "BACKUP is a connection string: write it after --dsn"),
+        (["host=h password=s3cret"], "BACKUP is a connection string: write it after --dsn"),
         (["backup", "more", "--dsn", URL], "'more' is one too many"),
         (["backup", "--dns", URL], "there is no option --dns: did you mean --dsn?"),
         (["backup", f"--dns={URL}"], "there is no option --dns: did you mean --dsn?"),
@@ -232,8 +232,8 @@ def test_a_signal_ends_it_in_one_line_that_says_how_to_go_on(
 def test_a_second_signal_ends_it_at_once_and_quietly() -> None:
     program = (
         "import os, signal, time\n"
-        "from restore.cli.signals import Interruption\n"
-        "with Interruption():\n"
+        "from restore.cli.signals import SignalHandler\n"
+        "with SignalHandler():\n"
         "    try:\n"
         "        os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)\n"
         "    except KeyboardInterrupt:\n"

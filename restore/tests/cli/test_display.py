@@ -26,8 +26,8 @@ from restore.cli.progress.compact import compact_count, compact_rate, compact_si
 from restore.cli.progress.layout import layout
 from restore.cli.progress.plain import Plain
 from restore.cli.progress.question import question
-from restore.cli.signals import Follower
-from restore.report.events import Event, Found, Progress, Stage, TableDone, Warned
+from restore.cli.signals import ProgressRecorder
+from restore.report.events import BackupFound, Event, Progress, Stage, TableDone, WarningEvent
 from restore.report.model import TableReport
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def plain_lines(*events: tuple[float, Event]) -> list[str]:
 def test_plain_lines_tell_of_a_table_from_beginning_to_end() -> None:
     report = {"loaded": 20_000, "rejected": 3, "duplicates": 1, "wall_s": 1.2}
     assert plain_lines(
-        (0, Found(path="b/20240101_000000", newest=True, tables=24)),
+        (0, BackupFound(path="b/20240101_000000", newest=True, tables=24)),
         (0.5, progress()),
         (0.8, progress(rows=24_000, bytes_read=10_400_000)),
         (3.5, progress(rows=9, bytes_read=39_000_000, batches=90, rejected=7)),
-        (3.6, Warned(message="12 checkpoints were forced")),
+        (3.6, WarningEvent(message="12 checkpoints were forced")),
         (3.7, done(**report)),
         (3.8, Stage(name="foreign keys")),
     ) == [
@@ -105,11 +105,11 @@ def test_a_table_that_follows_is_timed_on_its_own() -> None:
 def test_a_backup_that_was_found_is_told_with_what_comes_next() -> None:
     """Where an error does, it is the only line."""
     told: list[Event] = []
-    follower = Follower(told.append)
-    found = Found(path="b", newest=True, tables=1)
-    follower(found)
+    recorder = ProgressRecorder(told.append)
+    found = BackupFound(path="b", newest=True, tables=1)
+    recorder(found)
     assert told == []
-    follower(progress())
+    recorder(progress())
     assert told == [found, progress()]
 
 
@@ -121,7 +121,7 @@ def test_figures_that_are_not_known_are_left_out() -> None:
 def test_no_pace_is_told_before_it_can_be_known() -> None:
     """Over a few milliseconds it would be millions of records a second."""
     early, later = (
-        plain_lines((0, Found(path="b", newest=False, tables=1)), (at, progress()))[-1]
+        plain_lines((0, BackupFound(path="b", newest=False, tables=1)), (at, progress()))[-1]
         for at in (0.49, 0.5)
     )
     assert early == "[3/24] users: batch 12/85, 12,000 records, 5.2/40.1 MB"
@@ -131,9 +131,9 @@ def test_no_pace_is_told_before_it_can_be_known() -> None:
 def test_names_from_a_backup_cannot_command_a_terminal() -> None:
     report = {"table": HOSTILE, "loaded": 1}
     events: list[Event] = [
-        Found(path=HOSTILE, newest=False, tables=1),
+        BackupFound(path=HOSTILE, newest=False, tables=1),
         progress(table=HOSTILE),
-        Warned(message=HOSTILE),
+        WarningEvent(message=HOSTILE),
         done(**report),
         Stage(name=HOSTILE),
     ]
@@ -160,7 +160,7 @@ def test_bars_read_no_markup_and_fit_their_terminal(
     ticks = itertools.count()
     with Bars(screen, lambda: next(ticks)) as display:
         display(progress(table=HOSTILE))
-        display(Warned(message=f"warned {HOSTILE}"))
+        display(WarningEvent(message=f"warned {HOSTILE}"))
         display(Stage(name="foreign keys"))
     written = screen.getvalue()
     assert "[red]" in written
@@ -178,7 +178,7 @@ def test_bars_begin_with_the_first_batch() -> None:
     """Before it there may be a question, which needs the terminal for itself."""
     screen = Screen()
     with Bars(screen) as display:
-        display(Found(path="b", newest=False, tables=1))
+        display(BackupFound(path="b", newest=False, tables=1))
     assert screen.getvalue().splitlines()[0] == "restoring b with 1 table"
     assert HIDE_CURSOR not in screen.getvalue()
 

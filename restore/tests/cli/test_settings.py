@@ -11,8 +11,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from restore.cli.arguments import parse
-from restore.cli.option_values import KINDS, OF_RESTORE
-from restore.cli.settings import LIBPQ, Settings, settle
+from restore.cli.option_table import OPTIONS
+from restore.cli.settings import LIBPQ, Settings, resolve
 from restore.errors import RestoreError, UsageError
 from restore.options import DEFAULT_CHUNK_BYTES, MaxRejects, Options
 from restore.target import dsn
@@ -35,8 +35,7 @@ def settled(
 ) -> Settings:
     if toml is not None:
         Path("restore.toml").write_text(f"[tool.restore]\n{toml}", encoding="utf-8")
-    arguments = parse(["backup", *words])
-    return settle(arguments.path, arguments.given, environment or {})
+    return resolve(parse(["backup", *words]), environment or {})
 
 
 def options(*words: str, **rest: Any) -> Options:
@@ -128,7 +127,7 @@ def test_the_variables_that_say_where_to_go_in_order() -> None:
     assert settled("--dsn", "", environment=both).options.dsn == ""
     assert settled("--dsn", "service=shop").options.dsn == "service=shop"
     assert settled(environment={"PGSERVICE": "shop"}).options.dsn == ""
-    with pytest.raises(UsageError, match=r"where to\? give --dsn"):
+    with pytest.raises(UsageError, match="no target database: give --dsn"):
         settled(environment={"PGPASSWORD": "x"})
 
 
@@ -174,7 +173,7 @@ def test_pyproject_is_read_too(folder: Path) -> None:
         ("progres = 'bar'", "restore.toml: there is no setting 'progres'; did you mean progress?"),
         ("backup = 'x'", "restore.toml: there is no setting 'backup'"),
         ("chunk-bytes = 1", r"--chunk-bytes 1 .* \(it says chunk-bytes in restore.toml\)"),
-        ("clean = ", "restore.toml is no TOML"),
+        ("clean = ", "restore.toml is not valid TOML"),
     ],
 )
 def test_a_wrong_value_in_toml_is_named(toml: str, message: str) -> None:
@@ -195,7 +194,7 @@ def test_files_that_do_not_serve(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"empty\.toml has no table \[tool\.restore\]"):
         options("--config", "empty.toml")
     (folder / "odd.toml").write_text("tool.restore = 1")
-    with pytest.raises(UsageError, match=r"odd\.toml: tool\.restore is no table"):
+    with pytest.raises(UsageError, match=r"odd\.toml: tool\.restore is not a table"):
         options("--config", "odd.toml")
 
 
@@ -203,7 +202,7 @@ def test_a_retry_appends_and_takes_no_more_than_it_can_use() -> None:
     Path("restore.toml").write_text("[tool.restore]\nclean = true\ntriggers = true\n")
     arguments = parse(["retry", "rejects/x", "--dsn", DSN, "--on-conflict", "skip"])
     assert (arguments.task, arguments.path) == ("retry", Path("rejects/x"))
-    told = settle(arguments.path, arguments.given, {}, retry=True).options
+    told = resolve(arguments, {}).options
     assert (told.append, told.clean, told.triggers, told.on_conflict) == (True, False, True, "skip")
     with pytest.raises(UsageError, match="there is no option --clean"):
         parse(["retry", "rejects/x", "--clean"])
@@ -306,15 +305,15 @@ def test_a_connection_string_without_its_password(given: str, shown: str) -> Non
 
 def test_the_reference_names_every_option_and_variable() -> None:
     reference = (CHECKOUT / "docs" / "restore.md").read_text(encoding="utf-8")
-    options_named = [f"`--{name.replace('_', '-')}" for name in KINDS]
-    assert [option for option in options_named if option not in reference] == []
+    assert [o.flag for o in OPTIONS.values() if f"`{o.flag}" not in reference] == []
     assert f"{DEFAULT_CHUNK_BYTES:,}" in reference
     assert [name for name in LIBPQ if name not in reference] == []
 
 
 def test_every_option_of_the_library_can_be_given() -> None:
-    fields = {field.name.removesuffix("_s") for field in dataclasses.fields(Options)}
-    assert fields - {"backup"} == set(OF_RESTORE)
+    fields = {field.name for field in dataclasses.fields(Options)}
+    passed_on = {option.field for option in OPTIONS.values() if not option.is_for_command}
+    assert fields - {"backup"} == passed_on
 
 
 def test_which_options_are_at_fault_is_no_matter_of_text() -> None:

@@ -23,7 +23,7 @@ class Signal:
             os.kill(os.getpid(), number)
 sys.meta_path.insert(0, Signal())
 signal.signal(number, {before})
-sys.argv[1:] = ["--version"]
+sys.argv[1:] = ["no-backup", "--dsn", "service=none"]
 runpy.run_module("restore", run_name="__main__", alter_sys=True)
 """
 MOMENTS = (
@@ -60,16 +60,44 @@ def test_a_signal_while_it_starts_ends_it_in_one_line(moment: str, number: signa
 
 def test_a_signal_that_is_to_be_ignored_is() -> None:
     done = started("psycopg", signal.SIGHUP, "signal.SIG_IGN")
-    assert done.returncode == 0
-    assert done.stdout.startswith("psycopg\nrestorebench ")
+    assert done.stdout.startswith("psycopg\n")
+    assert done.stderr.startswith("restore: no backup at no-backup")
+    assert done.returncode == 2
 
 
 def modules_after(statement: str) -> set[str]:
-    program = f"import sys; {statement}; print(*sys.modules)"
+    program = f"import sys; {statement}\nprint(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
-    return set(done.stdout.split())
+    return set(done.stdout.splitlines()[-1].split())
+
+
+# What `--help` answers with: Python's own, and of the command the files that describe it.
+HELP = {
+    "restore",
+    "restore.cli",
+    "restore.cli.arguments",
+    "restore.cli.help_texts",
+    "restore.cli.main",
+    "restore.cli.option_table",
+    "restore.cli.option_values",
+    "restore.errors",
+    "restore.options",
+    "restore.startup",
+    "restore.text",
+    "restore.version",
+}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["retry", "--help"], ["--version"], ["--no-such"]])
+def test_help_imports_no_package_and_little_of_ours(words: list[str]) -> None:
+    imported = modules_after(
+        f"sys.argv[1:] = {words}; from restore.startup import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+    )
+    assert {name for name in imported if name.partition(".")[0] == "restore"} <= HELP
+    assert not {"psycopg", "msgspec", "rich", "xxhash", "asyncio", "logging"} & imported
 
 
 def test_the_package_imports_what_is_asked_for() -> None:

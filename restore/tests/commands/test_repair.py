@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from restore import LoadError, Options
-from restore.cli.signals import Follower
+from restore.cli.signals import ProgressRecorder
 from restore.commands.retry import retry
 from restore.tests.support.target import COMPANIES, FULL_DISK, user, uuid
 
@@ -144,15 +144,15 @@ def test_a_restore_that_stops_with_something_aside_says_what_to_type(target: Tar
 
 
 def test_an_interrupted_restore_with_something_aside_says_what_to_type() -> None:
-    follower = Follower(lambda _: None)
+    recorder = ProgressRecorder(lambda _: None)
     options = Options(backup=Path("b"), dsn="service=shop")
-    assert follower.state(options).endswith("part of the backup: restore it again with --clean")
-    follower.resumable = True
-    assert follower.state(options).endswith("again with --resume, which goes on from there")
-    follower.resumable, follower.needs_repair = False, True
-    assert follower.state(options).endswith(
-        "Bring them back with `python -m restore repair --dsn service=shop --empty`, then restore"
+    assert recorder.state(options).endswith("part of the backup: restore it again with --clean")
+    recorder.is_resumable = True
+    assert recorder.state(options).endswith("part of the backup: continue with --resume")
+    recorder.is_resumable, recorder.needs_repair = False, True
+    assert recorder.state(options).endswith(
+        "Recreate them with `python -m restore repair --dsn service=shop --empty`, then restore"
         " it again with --clean"
     )
-    added = follower.state(dataclasses.replace(options, append=True))
+    added = recorder.state(dataclasses.replace(options, append=True))
     assert "`python -m restore repair --dsn service=shop`, then run it again with --append" in added

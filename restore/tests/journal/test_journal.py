@@ -289,10 +289,10 @@ def test_outages_that_come_one_after_the_other_end_the_restore(target: Target) -
 
     def watch(event: Any) -> None:
         nonlocal found
-        found += type(event).__name__ == "Found"
+        found += type(event).__name__ == "BackupFound"
         if getattr(event, "table", None) == "User" and event.batches > 3:
             end_sessions(target)
-        if type(event).__name__ == "Found" and found > 1:
+        if type(event).__name__ == "BackupFound" and found > 1:
             end_sessions(target)
 
     report = target.load(watch=watch, **LITTLE)
@@ -306,7 +306,7 @@ def test_outages_that_come_one_after_the_other_end_the_restore(target: Target) -
 @pytest.mark.usefixtures("users")
 def test_a_connection_that_is_lost_before_anything_is_written_is_told(target: Target) -> None:
     def watch(event: Any) -> None:
-        if type(event).__name__ == "Found":
+        if type(event).__name__ == "BackupFound":
             end_sessions(target)
 
     assert "connection to the database is lost" in target.turned_down(watch=watch, **LITTLE)

@@ -133,7 +133,7 @@ def test_a_table_in_use_is_loaded_all_the_same(things: Target) -> None:
 
 def test_rows_that_somebody_puts_in_meanwhile_stay(things: Target) -> None:
     def watch(event: Any) -> None:
-        if type(event).__name__ == "Found":  # nothing is loaded yet
+        if type(event).__name__ == "BackupFound":  # nothing is loaded yet
             things.conn.execute("INSERT INTO thing VALUES (-1, 'x')")
 
     things.load(watch=watch)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from restore.report.events import Found
+from restore.report.events import BackupFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def load(target: Target, path: Path, change: Callable[[Path], Any], **options: A
     """Restore a file that changes before its load begins."""
 
     def watch(event: Any) -> None:
-        if isinstance(event, Found):
+        if isinstance(event, BackupFound):
             change(path)
 
     return target.load(watch=watch, **options)

@@ -1,0 +1,215 @@
+"""The table of options: the command line, its help, the settings and docs/restore.md follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from restore.cli.option_values import (
+    BATCH_SIZE,
+    CONNECTION,
+    COUNT,
+    FLAG,
+    MAP,
+    MAX_REJECTS,
+    NAMES,
+    PATH,
+    SECONDS,
+    TEXT,
+    ValueType,
+    choice,
+)
+from restore.options import DEFAULT_CHUNK_BYTES, OnConflict, OnError, UnknownFields
+
+Command = Literal["restore", "retry", "repair"]
+ProgressForm = Literal["auto", "bar", "plain", "none"]
+
+RESTORE: frozenset[Command] = frozenset({"restore"})
+LOADING: frozenset[Command] = frozenset({"restore", "retry"})
+REPAIR: frozenset[Command] = frozenset({"repair"})
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of the command line.
+
+    Attributes:
+        name: its name with ``_``, as in :class:`restore.options.Options` but for a unit.
+        value: what it takes.
+        metavar: what stands for the value in help and docs.
+        help: what it does.
+        default: what holds without it, for help and docs.
+        commands: the commands that have it.
+        is_setting: the environment and TOML files may hold it too.
+        is_for_command: the command uses it itself; it is not passed on in ``Options``.
+    """
+
+    name: str
+    value: ValueType
+    metavar: str
+    help: str
+    default: str = ""
+    commands: frozenset[Command] = LOADING
+    is_setting: bool = True
+    is_for_command: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The option as it is typed."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def field(self) -> str:
+        """Its field in ``Options``, where seconds have their unit in their name."""
+        return f"{self.name}_s" if self.value is SECONDS else self.name
+
+
+def _flag(name: str, text: str, commands: frozenset[Command] = RESTORE) -> Option:
+    return Option(name, FLAG, "", text, commands=commands)
+
+
+def _choice(name: str, choices: tuple[str, ...], text: str, default: str) -> Option:
+    return Option(name, choice(choices), "|".join(choices), text, default)
+
+
+GROUPS: dict[str, tuple[Option, ...]] = {
+    "target": (
+        Option(
+            "dsn",
+            CONNECTION,
+            "URL",
+            "postgresql://user@host/database, host=... dbname=... or service=NAME; empty: use"
+            " libpq's PG* variables. Keep the password in PGPASSWORD or a password file",
+            "$RESTORE_DSN, $DATABASE_URL, then libpq's variables",
+            LOADING | REPAIR,
+        ),
+        Option(
+            "config",
+            PATH,
+            "FILE",
+            "a TOML file with a table [tool.restore]",
+            "restore.toml or pyproject.toml in the current folder",
+            LOADING | REPAIR,
+            is_setting=False,
+            is_for_command=True,
+        ),
+        Option("schema", TEXT, "S", "the schema of the tables", "the search path"),
+    ),
+    "tables (separate several by commas, or repeat the option)": (
+        Option("tables", NAMES, "T", "restore only these tables", "all"),
+        Option("exclude", NAMES, "T", "leave these tables out", "none"),
+        Option(
+            "map",
+            MAP,
+            "FILE=TABLE",
+            "load a file, or a key of a file with several tables, into this table:"
+            " users.json=public.app_users",
+            "the table of the file's name",
+            RESTORE,
+        ),
+    ),
+    "existing rows": (
+        _flag("clean", "empty the backup's tables first, and no others"),
+        _flag("cascade", "with --clean, empty also the tables that refer to them"),
+        _flag("append", "load beside the rows that the tables hold"),
+        _choice(
+            "on_conflict",
+            get_args(OnConflict),
+            "with --append, what to do with a record whose key exists: reject it, skip it, or"
+            " replace the row",
+            "reject",
+        ),
+        _flag("atomic", "all or nothing: one transaction on one connection"),
+        _flag("resume", "continue an unfinished restore, if there is one"),
+        _flag("dry_run", "do everything but write, and report what would happen"),
+    ),
+    "records that cannot be loaded": (
+        Option(
+            "rejects",
+            PATH,
+            "DIR",
+            "the folder for records that could not be restored",
+            "a new folder in rejects/",
+        ),
+        Option("max_rejects", MAX_REJECTS, "N|P%", "stop if there are more rejects", "never"),
+        _choice("on_error", get_args(OnError), "what to do at the first reject", "continue"),
+        _choice(
+            "unknown_fields",
+            get_args(UnknownFields),
+            "what to do with a field that has no column: stop, or leave it out without or with a"
+            " warning",
+            "warn",
+        ),
+        Option("timezone", TEXT, "ZONE", "the zone of times that have none", "UTC"),
+    ),
+    "loading": (
+        _flag("triggers", "let the tables' own triggers fire", LOADING),
+        _flag("keep_indexes", "keep indexes and unique keys in place"),
+        Option(
+            "batch_size",
+            BATCH_SIZE,
+            "N|auto",
+            "records sent at a time",
+            "auto, as many as --chunk-bytes holds",
+        ),
+        Option(
+            "chunk_bytes",
+            COUNT,
+            "N",
+            "bytes of a file decoded at a time, which bounds memory",
+            f"{DEFAULT_CHUNK_BYTES:,}",
+        ),
+        Option(
+            "retry_for",
+            SECONDS,
+            "SECONDS",
+            "how long to wait for a lost server before the restore stops",
+            "60",
+            RESTORE,
+        ),
+        Option(
+            "lock_timeout",
+            SECONDS,
+            "SECONDS",
+            "how long to wait for a lock that another session holds",
+            "60",
+            LOADING | REPAIR,
+        ),
+        Option(
+            "without",
+            NAMES,
+            "NAME",
+            "leave a technique out: batches, streaming, typed, copy, binary, native",
+            "none",
+        ),
+        Option(
+            "jobs",
+            COUNT,
+            "N",
+            "connections that work in parallel",
+            "one for each processor, at most 8",
+            LOADING | REPAIR,
+        ),
+        Option(
+            "empty",
+            FLAG,
+            "",
+            "first empty the tables whose indexes or keys are dropped, and no others",
+            commands=REPAIR,
+            is_setting=False,
+            is_for_command=True,
+        ),
+    ),
+    "output": (
+        Option("report", PATH, "FILE", "write the report as JSON", "no", is_for_command=True),
+        Option(
+            "progress",
+            choice(get_args(ProgressForm)),
+            "|".join(get_args(ProgressForm)),
+            "show bars, plain lines or nothing",
+            "auto, bars on a terminal and lines elsewhere",
+            is_for_command=True,
+        ),
+    ),
+}
+OPTIONS = {option.name: option for group in GROUPS.values() for option in group}

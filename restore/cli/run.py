@@ -1,0 +1,167 @@
+"""Runs what a command line asks for, and returns what to print."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import psycopg
+
+from restore.cli.progress import open_display
+from restore.cli.progress.question import asker
+from restore.cli.settings import resolve
+from restore.cli.signals import ProgressRecorder, SignalHandler
+from restore.commands.restore import restore
+from restore.errors import Interrupted, LoadError, UsageError
+from restore.report.model import Report
+from restore.report.render import render
+from restore.startup import EXIT_FAILED
+from restore.text import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from restore.cli.arguments import Arguments
+    from restore.cli.settings import Settings
+
+_EXIT_OK = 0
+_EXIT_REJECTS = 3
+
+# Rows are no cycles, and there are many: with Python's own threshold, looking for cycles among them
+# took 7% of the time of a restore of 100,000 records.
+_GC_THRESHOLD = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The exit code of a command, its output and its messages for standard error."""
+
+    exit_code: int
+    output: str = ""
+    messages: tuple[str, ...] = ()
+
+
+def run(arguments: Arguments, print_line: Callable[[str], None]) -> Outcome:
+    """Run what the command line asks for.
+
+    Args:
+        arguments: the command line.
+        print_line: prints a line of output while the command works.
+
+    Raises:
+        RestoreError: nothing was written, or the connection failed.
+    """
+    # psycopg warns of every connection that an interrupt ended; our own line says that.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
+    with SignalHandler():
+        try:
+            if arguments.task == "schema":
+                return Outcome(_EXIT_OK, report_schema())
+            if arguments.task == "repair":
+                return _repair(arguments, print_line)
+            return _load(arguments)
+        except psycopg.Error as error:
+            # None should come here; a traceback would tell a user less.
+            cause = " ".join(str(error).split()) or type(error).__name__
+            raise LoadError(f"failed: {cause}; restore again") from error
+
+
+def _repair(arguments: Arguments, print_line: Callable[[str], None]) -> Outcome:
+    """Recreate what an unfinished restore has dropped.
+
+    Raises:
+        RestoreError: something could not be recreated, or the command line is not valid.
+    """
+    from restore.commands.repair import repair  # noqa: PLC0415 - few need it
+
+    settings = resolve(arguments, os.environ)
+    empty = arguments.given.get("empty") is True
+    repair(settings.options, lambda line: print_line(safe(line)), empty=empty)
+    return Outcome(_EXIT_OK)
+
+
+def _load(arguments: Arguments) -> Outcome:
+    """Restore a backup, or rejects.
+
+    Raises:
+        RestoreError: nothing was written.
+    """
+    is_retry = arguments.task == "retry"
+    settings = resolve(arguments, os.environ)
+    _check_writable(settings.report)
+    recorder, report = _show_progress(settings, is_retry=is_retry)
+    if report is None:
+        return Outcome(EXIT_FAILED, messages=(recorder.state(settings.options, is_retry=is_retry),))
+    failures = _write_report(settings.report, report)
+    if report.error is not None:
+        failures = (*failures, f"stopped before the end: {report.error}")
+    code = _EXIT_OK if report.complete else _EXIT_REJECTS
+    ignored = settings.options.unknown_fields == "ignore"
+    output = render(report, unknown_fields=not ignored)
+    return Outcome(EXIT_FAILED if failures else code, output, failures)
+
+
+def _show_progress(settings: Settings, *, is_retry: bool) -> tuple[ProgressRecorder, Report | None]:
+    """Restore and show progress; there is no report if it was interrupted.
+
+    Raises:
+        RestoreError: nothing was written.
+    """
+    with open_display(settings.progress, sys.stderr) as display:
+        recorder, options = ProgressRecorder(display), settings.options
+        try:
+            if is_retry:
+                from restore.commands.retry import retry  # noqa: PLC0415 - few need it
+
+                return recorder, retry(options.backup, options, recorder)
+            return recorder, restore(options, recorder, asker())
+        except KeyboardInterrupt as interrupt:
+            if isinstance(interrupt, Interrupted):
+                recorder.needs_repair = interrupt.needs_repair
+                recorder.is_resumable = interrupt.resumable
+            return recorder, None
+
+
+def report_schema() -> str:
+    """Return the JSON Schema of the report, as docs/report.schema.json has it."""
+    schema = msgspec.json.schema(Report)
+    for part in schema["$defs"].values():
+        if "description" in part:
+            part["description"] = inspect.cleandoc(part["description"])
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode()
+
+
+def _write_report(path: Path | None, report: Report) -> tuple[str, ...]:
+    """Write the report to a file if one is given; return a message if that fails."""
+    try:
+        if path is not None:
+            path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    except OSError as error:
+        return (f"cannot write the report {path}: {error.strerror}",)
+    return ()
+
+
+def _check_writable(path: Path | None) -> None:
+    """Raise before a long restore if its report cannot be written after it.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if path is None:
+        return
+    is_new = not path.exists()
+    try:
+        path.open("ab").close()
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write the report {path}: {error.strerror}") from error
