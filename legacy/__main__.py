@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from legacy.loadall import DatabaseError, InputError, TableOutcome, find_backup, restore
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from legacy.loadall import TableOutcome
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -30,6 +30,13 @@ exit codes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Restore, say which tables were lost, and return the exit code."""
     options = _parser().parse_args(arguments)
+    from legacy.loadall import (  # noqa: PLC0415 - SQLAlchemy, which --help does without
+        DatabaseError,
+        InputError,
+        find_backup,
+        restore,
+    )
+
     # psycopg tells of every pipeline that an error ended; the error itself is told below.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     started = time.perf_counter()

@@ -132,14 +132,18 @@ def test_the_script_hides_a_password(scripts: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "missing"), [("db-restore", "sqlalchemy"), ("db-restore-benchmark", "msgspec")]
+    ("name", "missing", "words"),
+    [
+        ("db-restore", "sqlalchemy", ["backup", "--dsn", "service=shop"]),
+        ("db-restore-benchmark", "msgspec", ["history"]),
+    ],
 )
 def test_a_script_whose_packages_are_missing_says_so(
-    scripts: Path, tmp_path: Path, name: str, missing: str
+    scripts: Path, tmp_path: Path, name: str, missing: str, words: list[str]
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{missing!r}] = None\n")
     path = f"{tmp_path}{os.pathsep}{CHECKOUT}"
-    done = run([str(scripts / name), "history"], tmp_path, PYTHONPATH=path)
+    done = run([str(scripts / name), *words], tmp_path, PYTHONPATH=path)
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith(f"{name}: cannot start: {missing} is not installed")
