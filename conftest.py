@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a real PostgreSQL for the session, a fresh database for each test.
+"""Fixtures of all tests: a real PostgreSQL for the session, an empty database for each test.
 
 The server is the embedded one, unless RESTOREBENCH_TEST_SERVER says ``docker`` or gives a URL.
 """
@@ -20,6 +20,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from harness.servers import RunningServer, open_server
+from harness.tests.database_pool import DatabasePool
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -69,10 +70,17 @@ def server() -> Iterator[RunningServer]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def database_pool(server: RunningServer) -> Iterator[DatabasePool]:
+    """Databases that one test after another uses."""
+    with contextlib.closing(DatabasePool(server)) as pool:
+        yield pool
+
+
 @pytest.fixture
-def database(server: RunningServer) -> Iterator[Database]:
-    """A fresh, empty database."""
-    with server.database() as dsn, contextlib.ExitStack() as connections:
+def database(server: RunningServer, database_pool: DatabasePool) -> Iterator[Database]:
+    """An empty database."""
+    with database_pool.database() as dsn, contextlib.ExitStack() as connections:
         yield Database(str(conninfo_to_dict(dsn)["dbname"]), dsn, server, connections)
 
 
