@@ -24,7 +24,7 @@ from restore.rejects.limits import Limits
 from restore.rejects.writer import RejectFile
 from restore.report.events import Stage
 from restore.report.model import TableReport
-from restore.report.next_steps import still_aside
+from restore.report.next_steps import still_dropped
 from restore.schedule.progress import Tally
 from restore.schedule.scheduler import Loading
 from restore.schedule.second_try import load_rejects
@@ -279,7 +279,7 @@ class Job:
             return
         if self.resumable and is_lost(error) and self._options.retry_for_s:
             self._conn.close()
-            self._leave_aside(error)
+            self._leave_dropped(error)
             return
         try:
             if self._conn.info.transaction_status is TransactionStatus.IDLE:
@@ -294,8 +294,8 @@ class Job:
                 bring_triggers_back(fresh)
                 bring_back(fresh, self._options)
         except (psycopg.Error, RestoreError):
-            self._leave_aside(error)
+            self._leave_dropped(error)
 
-    def _leave_aside(self, error: BaseException) -> None:
+    def _leave_dropped(self, error: BaseException) -> None:
         self.needs_repair = True
-        error.add_note(still_aside())
+        error.add_note(still_dropped())

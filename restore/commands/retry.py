@@ -219,7 +219,7 @@ class _Retry:
     def _try_group(
         self, ladder: Ladder, group: list[Entry], report: TableReport, new: RejectFile
     ) -> None:
-        before = report.decided
+        before = report.accounted
         try:
             for found in batches_of(group):
                 if isinstance(found, Damage):
@@ -227,7 +227,7 @@ class _Retry:
                 else:
                     ladder.load(found)
         except BaseException:
-            _keep_lines(new, group[report.decided - before :])
+            _keep_lines(new, group[report.accounted - before :])
             raise
 
 

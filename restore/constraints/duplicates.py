@@ -257,14 +257,14 @@ class Duplicates:
             LoadError: it failed; then the report counts what is decided.
         """
         report = self._table.report
-        report.count_again(self.count)
+        report.uncount_loaded(self.count)
         try:
             with users_search_path(self._conn):
                 reload(record for record, _ in self._found)
         except BaseException:
-            report.read = report.decided
+            report.read = report.accounted
             raise
-        if report.read != report.decided:
+        if report.read != report.accounted:
             raise AssertionError(f"{report.table}: records are counted that were not read")
 
     def close(self) -> None:

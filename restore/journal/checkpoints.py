@@ -110,7 +110,7 @@ class ShardLog:
 
         Where that fails, the counts are again what they were.
         """
-        with self._report.unless_failed(), self._conn.transaction():
+        with self._report.rollback_on_error(), self._conn.transaction():
             yield
             self._note(self._position if self._alone else after)
 
@@ -155,7 +155,7 @@ class ShardLog:
         self._rejects.sync()
         hashed, digest = self._hashed.so_far()
         # In mid-batch some are decided that are not counted as read yet.
-        report = replace(self._report, read=self._report.decided)
+        report = replace(self._report, read=self._report.accounted)
         note = {
             "oid": self._oid,
             "start": self._shard.key,

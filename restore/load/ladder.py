@@ -242,11 +242,11 @@ class Ladder:
     @contextlib.contextmanager
     def _reading(self, count: int) -> Iterator[None]:
         """Count records as read; where the load stops among them, those that are decided."""
-        before = self._report.decided
+        before = self._report.accounted
         try:
             yield
         except BaseException:
-            self._report.read += self._report.decided - before
+            self._report.read += self._report.accounted - before
             raise
         self._report.read += count
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from restore.decode.segments import Segment
     from restore.load.destination import Destination, Sent
     from restore.load.tracking import Tracking
-    from restore.report.model import Level
+    from restore.report.reasons import Level
 
 
 class Sender:

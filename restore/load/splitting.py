@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from restore.load.one_by_one import OneByOne
     from restore.load.record_errors import RecordErrors
     from restore.load.sender import Sender
-    from restore.report.model import Level
+    from restore.report.reasons import Level
     from restore.source.records import Records
 
 # After a row that fails, the next COPY takes so many times the rows that went well before it: then

@@ -227,7 +227,7 @@ class TableLoad:
                     elif found.record.offset >= shard.decided:
                         ladder.damage(found)
                     reading.took(found)
-            if report.decided != report.read:
+            if report.accounted != report.read:
                 raise AssertionError(f"{report.table}: records are counted that were not read")
             holds = reading.end()
             if log is not None:
@@ -269,7 +269,7 @@ class TableLoad:
                         ended = holds is not None
                         log.filled(reading.position, spool, ended=ended, holds=bool(holds))
             except BaseException:
-                report.forget()
+                report.reset()
                 raise
             self._load_waiting(spool, ladder, log, 0)
         return left

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from restore.rejects.encoding import PIECE_BYTES, fields_of, parted
 from restore.rejects.folder import cannot_write, create, damaged, ends_whole, file_names
 from restore.rejects.ordinals import Ordinals
-from restore.report.reasons import Kind, Level  # noqa: TC001 - msgspec reads the annotations
+from restore.report.reasons import RejectKind, RejectLevel  # noqa: TC001 - msgspec reads the annotations
 from restore.source.recovery import DECODE_ERRORS
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ordinal: int | None
     offset: int | None
     length: int
-    kind: Kind
-    level: Level
+    kind: RejectKind
+    level: RejectLevel
     message: str
     sqlstate: str | None = None
     constraint: str | None = None

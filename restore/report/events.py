@@ -1,4 +1,4 @@
-"""What a restore tells of itself while it works."""
+"""Events of a restore while it works."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BackupFound:
-    """The backup that was found (of a root of several, the newest), and how many tables it has."""
+    """The backup that was found, the newest if there are several, and its number of tables."""
 
     path: str
     newest: bool
@@ -20,10 +20,10 @@ class BackupFound:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a restore is: the table in work, and all of them.
+    """How far the current table and the whole restore are.
 
-    Bytes are those of the files as they lie on disk, so of compressed files the compressed ones.
-    ``batches`` of the table are sent; ``batches_expected`` is an estimate from its size so far.
+    Bytes are those of the files on disk, so compressed ones if a file is compressed. ``batches`` of
+    the table are sent; ``batches_expected`` is an estimate from its size so far.
     """
 
     table: str
@@ -42,7 +42,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class TableDone:
-    """All records of a table are read; foreign keys may still take some of its rows out."""
+    """All records of a table are read; foreign keys may still remove some of its rows."""
 
     number: int
     tables: int
@@ -51,14 +51,14 @@ class TableDone:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the restore does now that is no table's load: ``foreign keys``, say."""
+    """A step of the restore that is not the load of a table, such as ``foreign keys``."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class WarningEvent:
-    """Something that a person should know, in one line; the report has it too."""
+    """A warning of one line, which the report repeats."""
 
     message: str
 
@@ -67,7 +67,7 @@ Event = BackupFound | Progress | TableDone | Stage | WarningEvent
 
 
 class ProgressCallback(Protocol):
-    """Is told of progress after every batch, from the thread that restores; must be quick."""
+    """Receives events, after every batch, in the thread that restores; must be quick."""
 
     def __call__(self, event: Event, /) -> None:
-        """Take note of what happens."""
+        """Handle an event."""

@@ -1,14 +1,15 @@
-"""What a restore did, per table and in total: the engine report of docs/formats.md."""
+"""Counts of a restore per table and in total: the engine report of docs/formats.md."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
+from restore.report.reasons import Level
 from restore.text import clipped
 
 if TYPE_CHECKING:
@@ -16,22 +17,20 @@ if TYPE_CHECKING:
 
     from restore.report.reasons import Reason
 
-Level = Literal["batch", "split", "row", "literal"]
-
 SCHEMA = 2
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
-# So many reasons are told apart per table; what comes after them is counted as one.
+# Distinct reasons per table; all others are counted as one.
 MOST_REASONS = 20
 OTHER_REASONS = "other reasons"
 _EXAMPLE = 300
-# So many fields without a column are named per table, and so much of a name; it is noted with each
-# row that is loaded by itself.
+# Fields without a column that are named per table, and the length of a name. A row that is loaded
+# alone updates these counts, so they stay small.
 MOST_UNKNOWN = 50
 LONGEST_NAME = 100
 
 
 class Levels(msgspec.Struct, kw_only=True):
-    """Rows by the rung of the ladder that brought them in. See ladder.py."""
+    """Rows by how they were loaded. See docs/restore.md#the-ladder."""
 
     batch: int = 0
     split: int = 0
@@ -40,14 +39,14 @@ class Levels(msgspec.Struct, kw_only=True):
 
     @property
     def total(self) -> int:
-        """Rows that came in on any rung."""
+        """Rows loaded at any level."""
         return self.batch + self.split + self.row + self.literal
 
 
 class ReasonCount(msgspec.Struct, kw_only=True):
-    """How many records were kept out for one reason, and where the first of them is.
+    """Records refused for one reason, and the place of the first.
 
-    ``reason`` leaves out what differs from record to record; ``example`` is a whole one.
+    ``reason`` has no values, which differ from record to record; ``example`` is a whole message.
     """
 
     reason: str
@@ -62,14 +61,13 @@ class ReasonCount(msgspec.Struct, kw_only=True):
 class TableReport(msgspec.Struct, kw_only=True):
     """One table's counts. ``read = loaded + duplicates + rejected``, always.
 
-    ``loaded`` is what ``levels`` sum up to, less ``taken_out``: rows that foreign keys forbade once
-    all were in, which count as rejected. ``replaced`` of the loaded rows took the place of others
-    in the table; ``skipped`` of the duplicates were left out because --on-conflict skip said so,
-    and are not in the rejects. ``late``: records that lack a value that a sequence gives, and were
-    left for later; they are read when it is their turn. ``unknown_fields`` are the first that no
-    column takes, each with the number of its records; ``other_unknown_fields``: how often there
-    were others. ``cut_off``: the file ends before its end, so records may be missing that nobody
-    can count. ``error``: the table's load stopped.
+    ``loaded`` is the sum of ``levels`` less ``taken_out``: orphans that were removed after the load
+    and count as rejected. ``replaced`` of the loaded rows replaced others; ``skipped`` of the
+    duplicates were skipped by --on-conflict skip and are not in the rejects. ``late``: records that
+    lack a value of a sequence and are loaded last; they count as read then. ``unknown_fields``: the
+    first fields without a column, each with its number of records; ``other_unknown_fields``: the
+    occurrences of all others. ``cut_off``: the file is truncated, so records may be missing that
+    cannot be counted. ``error``: why the table's load stopped.
     """
 
     table: str
@@ -94,12 +92,12 @@ class TableReport(msgspec.Struct, kw_only=True):
     reasons: list[ReasonCount] = []
 
     def count_loaded(self, level: Level, rows: int) -> None:
-        """Count rows that a rung brought in."""
+        """Count rows loaded at a level."""
         setattr(self.levels, level, getattr(self.levels, level) + rows)
         self.loaded += rows
 
     def count_reject(self, reason: Reason, ordinal: int | None, offset: int | None) -> None:
-        """Count a record that is kept as a reject, and why."""
+        """Count a reject and its reason."""
         if reason.duplicate:
             self.duplicates += 1
         else:
@@ -107,7 +105,7 @@ class TableReport(msgspec.Struct, kw_only=True):
         self.count_reason(reason, ordinal, offset)
 
     def count_reason(self, reason: Reason, ordinal: int | None, offset: int | None) -> None:
-        """Count one more record that is kept out for a reason."""
+        """Count one more record for a reason."""
         self._add_reason(
             ReasonCount(
                 reason=reason.group,
@@ -121,7 +119,7 @@ class TableReport(msgspec.Struct, kw_only=True):
         )
 
     def _add_reason(self, one: ReasonCount) -> None:
-        """Add to a reason's count, which keeps its first example; past so many, all are one."""
+        """Add to a reason's count, which keeps its first example, or to that of other reasons."""
         known = self._reason(one.kind, one.sqlstate, one.reason)
         if known is None and len(self.reasons) >= MOST_REASONS:
             one = msgspec.structs.replace(one, sqlstate=None, reason=OTHER_REASONS)
@@ -136,7 +134,7 @@ class TableReport(msgspec.Struct, kw_only=True):
         return next((r for r in self.reasons if (r.kind, r.sqlstate, r.reason) == wanted), None)
 
     def count_unknown(self, names: Iterable[str], records: int = 1) -> None:
-        """Count records with fields of these names, which no column takes; less than 0: uncount."""
+        """Count records with fields that have no column; a negative number uncounts them."""
         for name in names:
             self._count_unknown(name, records)
 
@@ -146,44 +144,44 @@ class TableReport(msgspec.Struct, kw_only=True):
             self.other_unknown_fields += records
             return
         count = known.get(field, 0) + records
-        if count or self.other_unknown_fields:  # a field that was counted as another stays so
+        if count or self.other_unknown_fields:  # one that was counted as another stays
             known[field] = count
         else:
             known.pop(field, None)
 
     def count_skipped(self, rows: int) -> None:
-        """Count records that were left out because their keys are in the table."""
+        """Count records that were skipped because their keys exist."""
         self.skipped += rows
         self.duplicates += rows
 
     @property
-    def decided(self) -> int:
-        """Records of which it is known what became of them."""
+    def accounted(self) -> int:
+        """Records whose outcome is known."""
         return self.loaded + self.duplicates + self.rejected
 
     def count_taken_out(self, rows: int) -> None:
-        """Count rows that left the table again because a foreign key forbids them."""
+        """Count orphans that were removed from the table."""
         self.taken_out += rows
         self.loaded -= rows
         self.rejected += rows
 
-    def count_again(self, rows: int) -> None:
-        """Uncount rows that left the table and whose records are decided anew; they stay read."""
+    def uncount_loaded(self, rows: int) -> None:
+        """Uncount rows that were removed to be loaded again; their records stay read."""
         left = rows
         for level in get_args(Level):
             here = min(left, getattr(self.levels, level))
             self.count_loaded(level, -here)
             left -= here
         if left:
-            raise AssertionError(f"{self.table}: more rows left the table than came in")
+            raise AssertionError(f"{self.table}: more rows were removed than loaded")
 
     @property
     def passed(self) -> int:
-        """Records that were read, or left for later."""
+        """Records that were read or deferred."""
         return self.read + self.late
 
     def add(self, shard: TableReport, before: int = 0) -> None:
-        """Add the counts of a stretch of the table's file, with so many records before it."""
+        """Add the counts of a shard that has ``before`` records before it."""
         for one in shard.reasons:
             first = None if one.first_ordinal is None else one.first_ordinal + before
             self._add_reason(msgspec.structs.replace(one, first_ordinal=first))
@@ -200,13 +198,13 @@ class TableReport(msgspec.Struct, kw_only=True):
         self.error = self.error or shard.error
 
     def note_change(self, change: str | None) -> None:
-        """Note how the file changed while it was read, if it did."""
+        """Record how the file changed while it was read, if it did."""
         if change is not None:
             self.cut_off = True
             self.warnings.append(f"{self.file} {change}")
 
     def count_retried(self, tried: TableReport, may_go_away: Callable[[str | None], bool]) -> None:
-        """Count rejects that were tried again: those with an SQLSTATE that may go away."""
+        """Count the second try of rejects whose SQLSTATE may go away."""
         self.rejected += tried.rejected - tried.read
         for name in ("duplicates", "replaced", "skipped"):
             setattr(self, name, getattr(self, name) + getattr(tried, name))
@@ -217,15 +215,15 @@ class TableReport(msgspec.Struct, kw_only=True):
         self.reasons = [each for each in self.reasons if not may_go_away(each.sqlstate)]
         for one in tried.reasons:
             self._add_reason(one)
-        # Beyond so many reasons, none is known of some of those that went in.
+        # Beyond the limit of reasons, that of some loaded records is not known.
         surplus = sum(r.count for r in self.reasons) - self.rejected - self.duplicates
         for one in self.reasons:
             if one.reason == OTHER_REASONS:
                 one.count -= max(0, surplus + self.skipped)
 
     @contextlib.contextmanager
-    def unless_failed(self) -> Iterator[None]:
-        """Have the counts be again what they were if what is done within fails."""
+    def rollback_on_error(self) -> Iterator[None]:
+        """Restore the counts if the block raises."""
         before = msgspec.json.encode(self)
         try:
             yield
@@ -235,8 +233,8 @@ class TableReport(msgspec.Struct, kw_only=True):
                 setattr(self, name, getattr(kept, name))
             raise
 
-    def forget(self) -> None:
-        """Count anew: the table is loaded once more from its beginning."""
+    def reset(self) -> None:
+        """Reset all counts before the table is loaded again from its beginning."""
         fresh = TableReport(table=self.table, schema=self.schema, file=self.file)
         for name in self.__struct_fields__:
             setattr(self, name, getattr(fresh, name))
@@ -245,11 +243,11 @@ class TableReport(msgspec.Struct, kw_only=True):
 class Report(msgspec.Struct, kw_only=True):
     """A whole restore.
 
-    ``target`` names the database, its host and the role, never a password. ``stale`` are
-    materialised views over the restored tables. ``next_steps`` say what to type now. ``native``:
-    records were packed in C, where their columns' types allow it. ``resumable``: the restore
-    stopped, and --resume goes on with it. ``needs_repair``: it stopped, and indexes, keys or
-    triggers are still aside, which ``repair`` brings back.
+    ``target`` names the database, its host and the role, never a password. ``stale``: materialized
+    views over the restored tables. ``next_steps``: what to type now. ``native``: C packed the
+    records if their columns' types allow it. ``resumable``: the restore stopped, and --resume
+    continues it. ``needs_repair``: it stopped, and indexes, keys or triggers are dropped, which
+    ``repair`` recreates.
     """
 
     schema: int = SCHEMA
@@ -273,12 +271,12 @@ class Report(msgspec.Struct, kw_only=True):
 
     @property
     def lost(self) -> int:
-        """Records that are kept as rejects: rejected ones and duplicates, but no skipped ones."""
+        """Records in the rejects: rejected ones and duplicates, without skipped ones."""
         return sum(table.rejected + table.duplicates - table.skipped for table in self.tables)
 
     @property
     def complete(self) -> bool:
-        """Tell whether every record of the backup is in the database."""
+        """Whether every record of the backup is in the database."""
         return not (self.error or self.lost or any(table.cut_off for table in self.tables))
 
 

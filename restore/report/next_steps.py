@@ -1,4 +1,4 @@
-"""What to type after a restore: the next steps that a report and its options lead to."""
+"""Next steps after a restore: what to do and what to type."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from restore.text import option, program, quoted, safe
 if TYPE_CHECKING:
     from restore.report.model import Report, TableReport
 
-# Nobody reads more commands of one kind; the report as JSON has all the facts.
+# More commands of one kind are not read; the report as JSON has all the facts.
 _MOST = 5
-# What a retry must be told again, lest it reads a record in another way.
-_NAME_BYTES = 63  # PostgreSQL cuts longer names off
+_NAME_BYTES = 63  # PostgreSQL truncates longer names
+# Options that a retry must repeat so that it reads a record in the same way.
 _RETRIED_ALIKE = frozenset({"timezone", "triggers", "unknown_fields", "lock_timeout_s"})
 
 
 def next_steps(report: Report, options: Options, *, retry: bool = False) -> list[str]:
-    """Say what to do now.
+    """List what to do now.
 
     Args:
         report: what the restore did.
-        options: what it was told.
-        retry: it was no restore of a backup, but of its rejects.
+        options: its options.
+        retry: it was a retry of rejects.
 
     Returns:
-        The steps in order: each a sentence, and after a newline what to type, if anything. No
-        password is in them.
+        The steps in order: each a sentence and, on the next lines, what to type. They hold no
+        password.
     """
     if report.dry_run:
         again = command(report, options, dry_run=False)
@@ -44,27 +44,27 @@ def next_steps(report: Report, options: Options, *, retry: bool = False) -> list
 
 
 def command(report: Report, options: Options, **changes: object) -> str:
-    """Write the command line of a restore, less the password.
+    """Write the command line of a restore, without the password.
 
     Args:
-        report: knows which backup it was.
-        options: what the restore was told.
-        changes: what of it is to be different.
+        report: names the backup.
+        options: the options of the restore.
+        changes: options to change.
     """
     options = dataclasses.replace(options, **changes)  # type: ignore[arg-type]
     return " ".join([program(), quoted(report.backup), *_dsn(options), *_options(options)])
 
 
 def repair_command(options: Options, *, empty: bool = False) -> str:
-    """Write the command line that brings back what is aside, less the password."""
+    """Write the command line that recreates what is dropped, without the password."""
     return " ".join([program(), "repair", *_dsn(options), *(["--empty"] if empty else [])])
 
 
-def still_aside() -> str:
-    """Say that something is still aside, and how to bring it back."""
+def still_dropped() -> str:
+    """Say that something is still dropped, and how to recreate it."""
     return (
-        "some of the tables' indexes, keys or triggers are still aside, noted in"
-        f" restore_journal.aside: --resume goes on, or `{program()} repair` brings them back"
+        "some of the tables' indexes, keys or triggers are dropped, recorded in"
+        f" restore_journal.aside: continue with --resume, or run `{program()} repair`"
     )
 
 
@@ -73,7 +73,7 @@ def _dsn(options: Options) -> list[str]:
 
 
 def _options(options: Options, only: frozenset[str] | None = None) -> list[str]:
-    """Write the options that differ from their defaults, or of them ``only`` these."""
+    """Write the options that differ from their defaults, or ``only`` these of them."""
     words = []
     for field in dataclasses.fields(Options):
         if only is not None and field.name not in only:
@@ -104,38 +104,38 @@ def _after_failure(report: Report, options: Options) -> list[str]:
         return []
     if options.atomic:
         again = command(report, options)
-        return [_step("Nothing was written. Put right what stopped it, and restore again:", again)]
+        return [_step("Nothing was written. Fix what stopped the restore, then repeat it:", again)]
     if report.resumable:
         again = command(report, options, resume=True)
-        return [_step("Put right what stopped the restore. Then go on where it stopped:", again)]
+        return [_step("Fix what stopped the restore. Then continue it:", again)]
     if options.append:
         return [
-            *_bring_back(report, options),
+            *_recreate(report, options),
             _step(
-                "Put right what stopped the restore. Then load what is missing; rows whose key is"
-                " there are left as they are:",
+                "Fix what stopped the restore. Then load what is missing; rows whose key exists are"
+                " kept:",
                 command(report, options, on_conflict="skip"),
             ),
         ]
     return [
-        *_bring_back(report, options),
+        *_recreate(report, options),
         _step(
-            "Put right what stopped the restore. Then restore from the beginning; --clean empties"
-            " the backup's tables first:",
+            "Fix what stopped the restore. Then restore from the beginning; --clean empties the"
+            " backup's tables first:",
             command(report, options, clean=True),
         ),
     ]
 
 
-def _bring_back(report: Report, options: Options) -> list[str]:
-    """Say how to bring back what is aside."""
+def _recreate(report: Report, options: Options) -> list[str]:
+    """Say how to recreate what is dropped."""
     if not report.needs_repair:
         return []
     if options.append:
-        return [_step("Bring back what is aside:", repair_command(options))]
+        return [_step("Recreate what is dropped:", repair_command(options))]
     return [
         _step(
-            "Bring back what is aside; --empty empties its tables, which hold a part of the"
+            "Recreate what is dropped; --empty empties its tables, which hold a part of the"
             " backup:",
             repair_command(options, empty=True),
         )
@@ -147,7 +147,7 @@ def _after_retry(report: Report, options: Options) -> list[str]:
         return _rejects(report, options)
     return [
         _step(
-            "Put right what stopped it, and try again; records that went in are left as they are:",
+            "Fix what stopped the retry, and run it again; rows that were loaded are kept:",
             f"{_retry(report, options)} --on-conflict skip",
         )
     ]
@@ -166,23 +166,19 @@ def _cut_off(report: Report, options: Options) -> list[str]:
         return []
     return [
         _step(
-            f"Get a whole copy of {', '.join(files)} (cut off), and restore again:",
+            f"Get a whole copy of {', '.join(files)} (truncated), and restore again:",
             command(report, options, clean=True, append=False, on_conflict="reject"),
         )
     ]
 
 
 def _rejects(report: Report, options: Options) -> list[str]:
-    """Say how to look at the rejects, and, if the restore went to its end, to get them in."""
+    """Say how to look at the rejects and, if the restore is finished, how to load them."""
     if report.rejects is None or not report.lost:
         return []
     losers = [t for t in report.tables if t.rejected + t.duplicates - t.skipped]
     looks = [f"less {quoted(_reject_file(report.rejects, table))}" for table in losers]
-    steps = [
-        _step(
-            "See the records that were kept out, one a line, each with its reason:", *_first(looks)
-        )
-    ]
+    steps = [_step("See the rejected records, one a line, each with its reason:", *_first(looks))]
     if report.error is not None:
         return steps
     if not any(table.rejected for table in losers):
@@ -209,7 +205,7 @@ def _reject_file(folder: str, table: TableReport) -> str:
 
 
 def _unknown_fields(report: Report) -> list[str]:
-    """Say how to get fields in that no column took."""
+    """Say how to load fields that have no column."""
     columns = [
         f"ALTER TABLE {_name(table)} ADD COLUMN {_identifier(field)} text;"
         for table in report.tables
@@ -231,7 +227,7 @@ def _unknown_fields(report: Report) -> list[str]:
 
 
 def _first(commands: list[str]) -> list[str]:
-    """Return the first few; the report as JSON has the facts for all."""
+    """Return the first few; the report as JSON has all the facts."""
     surplus = len(commands) - _MOST
     return [*commands[:_MOST], f"(and {surplus:,} more)"] if surplus > 0 else commands
 
@@ -240,7 +236,7 @@ def _stale(report: Report) -> list[str]:
     if not report.stale:
         return []
     refresh = [f"REFRESH MATERIALIZED VIEW {safe(name)};" for name in report.stale]
-    return [_step("Bring the materialised views up to date, in psql:", *refresh)]
+    return [_step("Refresh the materialized views, in psql:", *refresh)]
 
 
 def _name(table: TableReport) -> str:

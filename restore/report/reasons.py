@@ -10,9 +10,12 @@ from msgspec.structs import force_setattr
 
 from restore.text import clipped
 
-Level = Literal["read", "row", "literal", "constraint"]
-Kind = Literal["rejected", "duplicate"]
-# A value in a message, which differs from record to record, and no name of a thing of the schema.
+# How a row was loaded, see docs/restore.md#the-ladder.
+Level = Literal["batch", "split", "row", "literal"]
+# What refused a record: reading it, loading it, or a constraint once all were loaded.
+RejectLevel = Literal["read", "row", "literal", "constraint"]
+RejectKind = Literal["rejected", "duplicate"]
+# A value in a message, which differs from record to record, but not the name of a database object.
 _VALUE = re.compile(
     r"""(?<![\w"'])(?<!column )(?<!relation )(?<!constraint )(?<!table )(?<!domain )"""
     r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?![\w"'])"""
@@ -20,9 +23,9 @@ _VALUE = re.compile(
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a rung of the ladder gave a record up; ``detail`` differs from record to record."""
+    """Why a record was refused; ``detail`` differs from record to record."""
 
-    level: Level
+    level: RejectLevel
     message: str
     detail: str = ""
     duplicate: bool = False
@@ -34,16 +37,16 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
         force_setattr(self, "detail", clipped(self.detail))
 
     @property
-    def kind(self) -> Kind:
-        """The kind of reject that it makes."""
+    def kind(self) -> RejectKind:
+        """The kind of reject."""
         return "duplicate" if self.duplicate else "rejected"
 
     @property
     def group(self) -> str:
-        """What this reason has in common with those of other records."""
+        """The message without values, which groups the reasons of several records."""
         return self.message if self.constraint else _VALUE.sub("...", self.message)
 
     @property
     def line(self) -> str:
-        """All of it in one line."""
+        """Message and detail in one line."""
         return f"{self.message}: {self.detail}" if self.detail else self.message

@@ -1,4 +1,4 @@
-"""A report, laid out for the person who must know what was lost, why, and what to type next."""
+"""Renders a report: what was loaded, what was lost and why, and what to type next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MEBIBYTE = 1 << 20
 _WIDTH = 100
 _INDENT = "  "
 _HEADER = ("table", "read", "loaded", "duplicates", "rejected", "success", "time", "rows/s")
-# Of one table's reasons, these are shown; they stand with the commonest first.
+# Shown of one table's reasons, the most frequent first.
 _MOST_REASONS = 5
 _MOST_FIELDS = 10
 _LONGEST_NAME = 80
@@ -26,34 +26,33 @@ _HUNDRED_PERCENT = 10_000  # in the hundredths of a percent that are shown
 
 
 def render(report: Report, *, unknown_fields: bool = True) -> str:
-    """Lay a report out: counts, losses, notes, next steps. All text in it is harmless.
+    """Render a report: counts, details by table, notes, next steps. Control characters are escaped.
 
     Args:
         report: what the restore did.
-        unknown_fields: name the fields that no column took.
+        unknown_fields: name the fields that have no column.
     """
     sections = [
         _wrapped(_headline(report)),
         _counts(report),
-        _section("How rows came in, where a batch as a whole did not", _levels(report)),
-        _section("What was lost (records count from 0)", _losses(report)),
-        _section("Notes", _notes(report, unknown_fields=unknown_fields)),
+        _section("By table (records count from 0)", _details(report, with_fields=unknown_fields)),
+        _section("Notes", _notes(report)),
         _next(report),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
 
 
 def _section(title: str, lines: Iterator[str]) -> list[str]:
-    """Lay a section out, its lines no wider than the report."""
+    """Render a section, its lines no wider than the report."""
     body = [part for line in lines for part in _wrapped(_INDENT + line)]
     return [title, *body] if body else []
 
 
 def _wrapped(line: str, deeper: str = _INDENT) -> list[str]:
-    """Break a line that is too long; what follows is indented by so much more."""
+    """Break a line that is too long, and indent its continuation."""
     if len(line) <= _WIDTH:
         return [line]
-    import textwrap  # noqa: PLC0415 - only reports with much to tell need it
+    import textwrap  # noqa: PLC0415 - only long reports need it
 
     indent = line[: len(line) - len(line.lstrip())] + deeper
     return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
@@ -78,7 +77,7 @@ def _headline(report: Report) -> str:
 
 
 def _counts(report: Report) -> list[str]:
-    """Lay the counts out as a table; a name that is too long for its column stands above it."""
+    """Render the counts as a table; a name that is too long for its column is a line of its own."""
     if not report.tables:
         return []
     names = table_names(report)
@@ -100,7 +99,7 @@ def _counts(report: Report) -> list[str]:
 
 
 def table_names(report: Report) -> list[str]:
-    """Return the tables' names, with their schemas where one alone could mean two tables."""
+    """Return the tables' names, with their schemas if two tables have the same name."""
     names = [table.table for table in report.tables]
     if len(set(names)) < len(names):
         names = [f"{table.schema}.{table.table}" for table in report.tables]
@@ -143,7 +142,7 @@ def _rate(rows: int, wall_s: float) -> str:
 
 
 def success(part: int, whole: int, *, unsure: bool = False) -> str:
-    """Write a share, rounded down: 100% stands only where nothing is missing.
+    """Write a share, rounded down: it is 100% only if nothing is missing.
 
     Args:
         part: how many records are in the table.
@@ -158,54 +157,54 @@ def success(part: int, whole: int, *, unsure: bool = False) -> str:
     return f"{share // 100}.{share % 100:02}%"
 
 
-def _levels(report: Report) -> Iterator[str]:
+def _details(report: Report, *, with_fields: bool) -> Iterator[str]:
+    """Describe each table that is not merely loaded, batch by batch."""
     for name, table in zip(table_names(report), report.tables, strict=True):
-        levels = table.levels
-        parts = [
-            f"{count:,} {how}"
-            for count, how in (
-                (levels.batch, "by batch"),
-                (levels.split, "by split"),
-                (levels.row, "row by row"),
-                (levels.literal, "as literals"),
-            )
-            if count
+        losses = list(_losses(table))
+        lines = [
+            *_reasons(table),
+            *_levels(table),
+            *_table_notes(table, with_fields=with_fields),
         ]
-        if levels.total > levels.batch:
-            yield f"{name}: {', '.join(parts)}"
-
-
-def _losses(report: Report) -> Iterator[str]:
-    for name, table in zip(table_names(report), report.tables, strict=True):
-        if table.rejected or table.duplicates or table.cut_off or table.error is not None:
-            # The places that a retry tells are those in the first backup's files.
+        if losses or lines:
+            # A retry counts records in the rejects, and names places in the first backup's files.
             source = "" if report.rejects == report.backup else f" of {safe(table.file)}"
             read = f"{counted(table.read, 'record')}{source} read"
-            yield f"{name}: {', '.join(_lost_of(table))}; {read}"
-            yield from (_INDENT + line for line in _reasons(table))
+            yield f"{name}: {', '.join([*losses, read])}"
+            yield from (_INDENT + line for line in lines)
 
 
-def _lost_of(table: TableReport) -> Iterator[str]:
+def _losses(table: TableReport) -> Iterator[str]:
     if table.error is not None:
         yield "stopped"
     if table.cut_off:
-        yield f"{safe(table.file)} is cut off"
+        yield f"{safe(table.file)} is truncated"
     if table.rejected:
         yield f"{table.rejected:,} rejected"
     if table.duplicates:
-        skipped = f" ({table.skipped:,} skipped, as told)" if table.skipped else ""
+        skipped = f" ({table.skipped:,} skipped, as requested)" if table.skipped else ""
         yield counted(table.duplicates, "duplicate") + skipped
+
+
+def _levels(table: TableReport) -> Iterator[str]:
+    levels = table.levels
+    counts = {
+        "by batch": levels.batch,
+        "by split batch": levels.split,
+        "row by row": levels.row,
+        "as literals": levels.literal,
+    }
+    if levels.total > levels.batch:
+        yield "loaded: " + ", ".join(f"{count:,} {how}" for how, count in counts.items() if count)
 
 
 def _reasons(table: TableReport) -> Iterator[str]:
     if table.error is not None:
         yield f"stopped: {_short(table.error)}"
     if table.taken_out:
-        refer = "it refers" if table.taken_out == 1 else "they refer"
-        yield (
-            f"{counted(table.taken_out, 'row')} of these came in, and left again because what"
-            f" {refer} to is missing"
-        )
+        were, refer = ("was", "it refers") if table.taken_out == 1 else ("were", "they refer")
+        rows = counted(table.taken_out, "orphan")
+        yield f"{rows} of these {were} loaded and removed again: what {refer} to is missing"
     ranked = sorted(table.reasons, key=lambda reason: -reason.count)
     shown = _MOST_REASONS if len(ranked) > _MOST_REASONS + 1 else len(ranked)
     for reason in ranked[:shown]:
@@ -216,9 +215,9 @@ def _reasons(table: TableReport) -> Iterator[str]:
 
 
 def _reason(reason: ReasonCount) -> Iterator[str]:
-    """Write a reason: of one record its own words; of several what they share, and the first."""
+    """Write a reason: its whole message, or what the messages of several records share."""
     place = _place(reason)
-    # The row itself is in the rejects, whole.
+    # The rejects have the whole row.
     example = _short(reason.example.partition(": Failing row contains")[0], _LONGEST_EXAMPLE)
     if reason.count == 1:
         words = (example or _short(reason.reason)).rstrip(".")
@@ -238,33 +237,32 @@ def _place(reason: ReasonCount) -> str:
     return f"record {reason.first_ordinal:,}{byte}"
 
 
-def _notes(report: Report, *, unknown_fields: bool) -> Iterator[str]:
+def _table_notes(table: TableReport, *, with_fields: bool) -> Iterator[str]:
+    yield from map(_short, table.warnings)
+    fields = list(table.unknown_fields.items()) if with_fields else []
+    for field, count in fields[:_MOST_FIELDS]:
+        yield f"no column for field {_quoted(field)}, ignored in {counted(count, 'record')}"
+    if len(fields) > _MOST_FIELDS:
+        more = "more than " if table.other_unknown_fields else ""
+        yield f"no column for {more}{len(fields) - _MOST_FIELDS:,} other fields"
+    if table.replaced:
+        yield f"{counted(table.replaced, 'row')} replaced"
+
+
+def _notes(report: Report) -> Iterator[str]:
     yield from map(_short, report.warnings)
-    for name, table in zip(table_names(report), report.tables, strict=True):
-        yield from (f"{name}: {_short(warning)}" for warning in table.warnings)
-        fields = list(table.unknown_fields.items()) if unknown_fields else []
-        for field, count in fields[:_MOST_FIELDS]:
-            records = counted(count, "record")
-            yield f"{name}: no column for field {_quoted(field)}, ignored in {records}"
-        if len(fields) > _MOST_FIELDS:
-            more = "more than " if table.other_unknown_fields else ""
-            yield f"{name}: no column for {more}{len(fields) - _MOST_FIELDS:,} other fields"
-        if table.replaced:
-            yield f"{name}: {counted(table.replaced, 'row')} replaced"
     yield from (f"left out: {_short(line)}" for line in report.left_out)
     if report.stale:
-        yield f"not up to date: materialised views {', '.join(map(safe, report.stale))}"
+        yield f"not up to date: materialized views {', '.join(map(safe, report.stale))}"
     if report.peak_bytes is not None:
         yield f"peak memory: {report.peak_bytes / _MEBIBYTE:.0f} MiB"
     if report.rejects is not None:
-        yield (
-            f"{counted(report.lost, 'record')} not restored; each is kept, with the reason, in"
-            f" {safe(report.rejects)}"
-        )
+        lost = counted(report.lost, "record")
+        yield f"{lost} not restored; the rejects are in {safe(report.rejects)}, with their reasons"
 
 
 def _next(report: Report) -> list[str]:
-    """Write the steps: a sentence each, and under it what to type, never broken over lines."""
+    """Render the steps: a sentence each, and below it what to type, never broken over lines."""
     lines = []
     for number, step in enumerate(report.next_steps, 1):
         sentence, *typed = step.split("\n")

@@ -108,7 +108,7 @@ class _SecondTry:
         """
         with contextlib.ExitStack() as on_exit:
             for work in self._works:
-                on_exit.enter_context(work.report.unless_failed())
+                on_exit.enter_context(work.report.rollback_on_error())
             # What is checked at a transaction's end is users' code, too.
             with users_search_path(self._conn), self._conn.transaction():
                 self._conn.execute("SET CONSTRAINTS ALL IMMEDIATE")

@@ -262,7 +262,7 @@ class TableWork:
         """Forget what was loaded: the table was emptied, and is loaded from the beginning."""
         remove(task.folder / task.part for task in self._tasks.values())
         self.rejects.forget()
-        self.report.forget()
+        self.report.reset()
         self.manner, self.gaps, self._left, self._late = Manner(), [WHOLE], [], None
         self.state.phase = phase
         self.state.forget_shards()

@@ -116,7 +116,7 @@ def test_a_lock_in_the_way_of_a_copy_stops_it_and_after_a_repair_the_next_restor
     report = target.load(watch=lock, chunk_bytes=8192, lock_timeout_s=0.05)
     assert report.error is not None
     assert f"holds company (pid {other.info.backend_pid}, role postgres, idle in" in report.error
-    assert "still aside" in report.error
+    assert "are dropped, recorded in restore_journal" in report.error
     loaded = {table.table: table.loaded for table in report.tables}["company"]
     assert target.rows("SELECT count(*) FROM company") == [(loaded,)]
     other.execute("ROLLBACK")

@@ -151,7 +151,7 @@ def test_report_on_one_stream_and_progress_on_the_other(target: Target, tmp_path
     done = run(tmp_path, *words, env=env)
     assert done.returncode == 3
     assert "[1/1] alone: " in done.stderr
-    assert "What was lost" in done.stdout
+    assert "By table (records count from 0)" in done.stdout
     assert f"less rejects/{target.backup.name}-" in done.stdout
     report = msgspec.json.decode((tmp_path / "report.json").read_bytes(), type=Report)
     assert (report.schema, report.lost, len(report.next_steps)) == (2, 1, 2)

@@ -137,7 +137,7 @@ def test_a_restore_that_stops_with_something_aside_says_what_to_type(target: Tar
     report = target.load()
     assert report.error is not None
     assert "disk is full" in report.error
-    assert "still aside" in report.error
+    assert "are dropped, recorded in restore_journal" in report.error
     [again] = report.next_steps
     assert again.endswith(" --resume")
     assert target.repair("--empty")[0].startswith("emptied ")

@@ -101,7 +101,7 @@ class Table:
             self.conn.execute("UPDATE t SET at = at WHERE at % 3 = 0")  # they go to the end
             before = kept.report.read
             done = self.isolate(kept, keys, build)
-            assert kept.report.read == before == kept.report.decided
+            assert kept.report.read == before == kept.report.accounted
             return done
 
         outcome, done = self._load(isolate)

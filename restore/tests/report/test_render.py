@@ -90,27 +90,25 @@ users     20,000     19,995           1         4   99.97%  1.0 s  19,995
 posts  1,000,000  1,000,000           0         0     100%   75 s  13,263
 all    1,020,000  1,019,995           1         4   99.99%   76 s  13,333
 
-How rows came in, where a batch as a whole did not
-  users: 19,988 by batch, 4 by split, 2 row by row, 2 as literals
-
-What was lost (records count from 0)
-  users: 4 rejected, 1 duplicate; 20,000 records of users.json read
-    1 row of these came in, and left again because what it refers to is missing
+By table (records count from 0)
+  users: 4 rejected, 1 duplicate, 20,000 records of users.json read
+    1 orphan of these was loaded and removed again: what it refers to is missing
     4 x invalid input syntax for type date: ...
       first: record 17 at byte 8,123: invalid input syntax for type date: "never"
     1 x duplicate key: Key (id)=(7) already exists; record 5
+    loaded: 19,988 by batch, 4 by split batch, 2 row by row, 2 as literals
+    cut at byte 7
+    no column for field 'nickname', ignored in 3 records
 
 Notes
   12 checkpoints were forced
-  users: cut at byte 7
-  users: no column for field 'nickname', ignored in 3 records
   left out: manifest.json: holds no records
-  not up to date: materialised views public.daily
+  not up to date: materialized views public.daily
   peak memory: 50 MiB
-  5 records not restored; each is kept, with the reason, in my rejects
+  5 records not restored; the rejects are in my rejects, with their reasons
 
 Next
-  1. See the records that were kept out, one a line, each with its reason:
+  1. See the rejected records, one a line, each with its reason:
        less 'my rejects/users.jsonl'
   2. Repair them in these files, under "raw", or the database that refused them; delete the lines
      that you can do without. Then restore them:
@@ -118,7 +116,7 @@ Next
   3. 1 field has no column and was left out. For what should be kept, add a column, of the right
      type, and restore again with --clean:
        ALTER TABLE "users" ADD COLUMN "nickname" text;
-  4. Bring the materialised views up to date, in psql:
+  4. Refresh the materialized views, in psql:
        REFRESH MATERIALIZED VIEW public.daily;"""
     )
 
@@ -158,7 +156,7 @@ def test_a_stopped_restore_says_how_to_begin_again() -> None:
     )
     assert text.startswith("STOPPED before the end")
     assert (
-        "users: stopped; 10 records of users.json read\n    stopped: the server went away" in text
+        "users: stopped, 10 records of users.json read\n    stopped: the server went away" in text
     )
     assert "users    10" in text
     assert text.count("<100%") == 2
@@ -170,7 +168,7 @@ def test_a_file_that_is_cut_off_is_never_100_percent() -> None:
     text = shown(report(table("users", 10, cut_off=True)))
     assert "NOT all restored" in text
     assert "<100%" in text
-    assert "users: users.json is cut off; 10 records of users.json read" in text
+    assert "users: users.json is truncated, 10 records of users.json read" in text
     assert "Get a whole copy of users.json" in text
 
 
@@ -178,7 +176,7 @@ def test_what_was_skipped_as_told_is_no_loss() -> None:
     text = shown(report(table("users", 10, duplicates=4, skipped=4)))
     assert text.startswith("All restored")
     assert "100%" in text
-    assert "4 duplicates (4 skipped, as told)" in text
+    assert "4 duplicates (4 skipped, as requested)" in text
 
 
 def test_a_dry_run_says_how_to_do_it() -> None:
@@ -202,7 +200,7 @@ def test_commands_repeat_the_options_and_survive_a_shell() -> None:
     [step] = next_steps(report(error="no"), options)
     sentence, command = step.split("\n")
     assert "s3cret" not in step
-    assert "rows whose key is there are left as they are" in sentence
+    assert "rows whose key exists are kept" in sentence
     assert shlex.split(command) == [
         *("python", "-m", "restore", "backups/20240101_000000"),
         *("--dsn", "postgresql://me@localhost/shop?application_name=a%20b"),
