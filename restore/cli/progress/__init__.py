@@ -1,67 +1,44 @@
-"""Shows a person how far a restore is: bars on a terminal, plain lines elsewhere."""
+"""Shows how far a restore is: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
-from restore.cli.progress.plain import Plain
+from restore.cli.progress.lines import PlainLines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TextIO
 
     from restore.cli.option_table import ProgressForm
-    from restore.report.events import Event
-
-__all__ = ["Display", "open_display"]
+    from restore.report.events import ProgressCallback
 
 # A terminal that cannot move its cursor, or that is no terminal at all, such as Emacs' shell.
 _DUMB = frozenset({"", "dumb", "unknown"})
 
 
-class Display(Protocol):
-    """Is told of a restore's events, and closed when it has ended, in whatever way."""
-
-    def __call__(self, event: Event, /) -> None:
-        """Show an event."""
-
-    def __enter__(self) -> Self:
-        """Begin; shows nothing yet."""
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the terminal as it was."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def __call__(self, event: Event, /) -> None:
-        """Take note of nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing."""
-
-
-def open_display(form: ProgressForm, stream: TextIO) -> Display:
-    """Choose how to show progress.
+@contextlib.contextmanager
+def open_display(form: ProgressForm, stream: TextIO) -> Iterator[ProgressCallback]:
+    """Open what shows progress, and leave the terminal as it was.
 
     Args:
-        form: what was asked for. Bars need a terminal that can move its cursor: elsewhere, plain
-            lines stand in for them.
-        stream: where to.
+        form: what was asked for. Bars need a terminal that can move its cursor; elsewhere, plain
+            lines replace them.
+        stream: where to write.
     """
     if form == "none":
-        return Silent()
-    if form != "plain" and _can_draw(stream):
-        from restore.cli.progress.bars import Bars  # noqa: PLC0415 - rich takes 50 ms and 7 MB
+        yield lambda _: None
+    elif form != "plain" and _can_draw(stream):
+        from restore.cli.progress.bars import ProgressBars  # noqa: PLC0415 - rich takes 50 ms, 7 MB
 
-        return Bars(stream)
-    return Plain(stream)
+        with ProgressBars(stream) as bars:
+            yield bars
+    else:
+        yield PlainLines(stream)
 
 
 def _can_draw(stream: TextIO) -> bool:
-    dumb = os.name == "posix" and os.environ.get("TERM", "").lower() in _DUMB
-    return stream.isatty() and not dumb
+    is_dumb = os.name == "posix" and os.environ.get("TERM", "").lower() in _DUMB
+    return stream.isatty() and not is_dumb

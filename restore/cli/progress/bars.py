@@ -1,4 +1,4 @@
-"""Progress as bars: one for the whole restore, one for the table in work.
+"""Progress as bars: one for the whole restore, one for the current table.
 
 Nothing is drawn before the first batch, so that a question before it has the terminal to itself.
 """
@@ -15,20 +15,17 @@ from rich.table import Column
 from rich.text import Text
 
 from restore.cli.progress.compact import compact_count, compact_rate, compact_size, compact_time
-from restore.cli.progress.layout import Layout, layout
+from restore.cli.progress.layout import Layout, choose_layout
 from restore.cli.progress.lines import (
-    Pace,
-    done_line,
-    finished,
-    found_line,
+    Stopwatch,
+    event_line,
     heading,
     pace,
+    progress_at_end,
     rate,
     seconds_left,
-    stage_line,
-    warning_line,
 )
-from restore.report.events import BackupFound, Progress, Stage, TableDone, WarningEvent
+from restore.report.events import Progress, Stage, TableDone
 from restore.text import counted, megabytes, safe, time_left
 
 if TYPE_CHECKING:
@@ -38,23 +35,23 @@ if TYPE_CHECKING:
     from rich.console import JustifyMethod
     from rich.progress import TaskID
 
-    from restore.report.events import Event
+    from restore.report.events import BackupFound, Event, WarningEvent
 
-# Each drawing takes the time of a few hundred records; oftener than this nobody can read.
+# Each drawing takes the time of a few hundred records; more of them cannot be read.
 _DRAWINGS_PER_S = 4
 
 
-class Bars:
-    """Draws two bars at the bottom; lines of lasting interest scroll above them.
+class ProgressBars:
+    """Draws two bars at the bottom; the lines of events scroll above them.
 
     Args:
         stream: the terminal.
-        clock: tells the time in seconds, from any beginning.
+        clock: tells the time in seconds, from any origin.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = Console(file=stream, highlight=False)
-        self._layout = layout(self._console.width)
+        self._layout = choose_layout(self._console.width)
         self._drawing = Drawing(
             *_columns(self._layout),
             console=self._console,
@@ -62,7 +59,7 @@ class Bars:
             transient=True,
             redirect_stdout=False,  # it may be a file, where the report goes
         )
-        self._pace = Pace(clock)
+        self._times = Stopwatch(clock)
         self._last: Progress | None = None
         self._whole: TaskID | None = None
         self._table: TaskID | None = None
@@ -71,26 +68,24 @@ class Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the bars away and show the cursor again."""
+        """Remove the bars and show the cursor again."""
         self._drawing.stop()
 
     def __call__(self, event: Event, /) -> None:
         """Draw an event, or write its line above the bars."""
-        self._pace(event)
+        self._times(event)
         match event:
             case Progress():
                 self._progress(event)
-            case BackupFound():
-                self._write(found_line(event))
             case TableDone():
                 self._done(event)
-            case Stage():
-                self._stage(event)
-            case WarningEvent():
-                self._write(warning_line(event))
+            case Stage() if self._table is not None:
+                self._stage(event, self._table)
+            case _:
+                self._write(event)
 
-    def _write(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+    def _write(self, event: BackupFound | TableDone | Stage | WarningEvent) -> None:
+        self._console.print(Text(event_line(event)), soft_wrap=True)
 
     def _progress(self, progress: Progress) -> None:
         self._last = progress
@@ -99,10 +94,10 @@ class Bars:
             self._whole = self._drawing.add_task("all tables", **_nothing(self._layout))
             self._table = self._drawing.add_task("", **_nothing(self._layout))
         whole = (progress.all_bytes_read, progress.all_bytes_total)
-        shown = _figures(progress.all_rows, whole, self._pace.all_s, compact=self._layout.compact)
+        shown = _figures(progress.all_rows, whole, self._times.all_s, compact=self._layout.compact)
         self._update(self._whole, whole, shown)
         size = (progress.bytes_read, progress.bytes_total)
-        shown = _figures(progress.rows, size, self._pace.table_s, compact=self._layout.compact)
+        shown = _figures(progress.rows, size, self._times.table_s, compact=self._layout.compact)
         shown["batches"] = _batches(progress, compact=self._layout.compact)
         shown["description"] = heading(progress)
         self._update(self._table, size, shown)
@@ -115,18 +110,15 @@ class Bars:
         self._drawing.update(task, completed=done, total=total, percent=percent, **shown)
 
     def _done(self, done: TableDone) -> None:
-        """Write what became of a table, above bars that are as far."""
+        """Write the outcome of a table above its bars, which show its end."""
         if self._last is not None:
-            self._progress(finished(self._last, done))
+            self._progress(progress_at_end(self._last, done))
             self._drawing.refresh()  # a line is written above the bars as they were drawn last
-        self._write(done_line(done))
+        self._write(done)
 
-    def _stage(self, stage: Stage) -> None:
-        """Show what goes on after the load in the place of the table's bar."""
-        if self._table is None:
-            self._write(stage_line(stage))
-            return
-        self._drawing.remove_task(self._table)  # one that has a total cannot be rid of it
+    def _stage(self, stage: Stage, table: TaskID) -> None:
+        """Show a step after the load in the place of the table's bar."""
+        self._drawing.remove_task(table)  # its total cannot be removed
         name = safe(stage.name)
         self._table = self._drawing.add_task(name, total=None, **_nothing(self._layout))
 

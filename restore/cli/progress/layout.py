@@ -1,6 +1,6 @@
-"""What stands beside each other in a bar's line, and how wide, on a terminal of a given width.
+"""Parts of a bar's line and their widths, on a terminal of a given width.
 
-Where lines are narrower, the bar gives way first, then the table's name, and figures come last.
+On a narrow terminal the bar shrinks first, then the table's name, then figures are left out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _BAR = 20
 _SHORTEST_NAME = 8
 _SHORTEST_BAR = 4
 _PERCENT = len("100%")
-# The widest that figures become in practice; each keeps its place while they change.
+# The widest figures in practice; each keeps its place while they change.
 _FULL = {
     "batches": len("batch 12,345/123,456"),
     "records": len("12,345,678,901 records"),
@@ -27,8 +27,8 @@ _COMPACT = {
     "size": len("999/999 MB"),
     "left": len("99:59:59"),
 }
-# What a line of compact figures loses first when not even a short name has room beside them.
-_SPARED_FIRST = ("rate", "size", "records", "left")
+# Left out of compact figures, in this order, if not even a short name fits beside them.
+_LEFT_OUT_FIRST = ("rate", "size", "records", "left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class Layout:
     """The widths of a line's parts, in characters.
 
     Args:
-        name: that of the table's name.
-        bar: that of the bar; 0: there is none.
-        percent: that of the percentage.
-        figures: those of the figures, from left to right.
+        name: of the table's name.
+        bar: of the bar; 0: there is none.
+        percent: of the percentage.
+        figures: of the figures, from left to right.
         compact: figures are written in their compact form.
     """
 
@@ -50,25 +50,25 @@ class Layout:
     compact: bool
 
 
-def layout(width: int) -> Layout:
-    """Choose what is shown in lines of so many characters."""
+def choose_layout(width: int) -> Layout:
+    """Choose the layout of lines of this many characters."""
     for compact, figures in ((False, _FULL), (True, _COMPACT)):
         if _room(width, figures) >= _NAME + 1 + _BAR:
-            return _laid_out(width, figures, compact=compact)
+            return _layout(width, figures, compact=compact)
     figures = {name: size for name, size in _COMPACT.items() if name != "batches"}
-    for spared in _SPARED_FIRST:
+    for left_out in _LEFT_OUT_FIRST:
         if _room(width, figures) >= _SHORTEST_NAME:
             break
-        del figures[spared]
-    return _laid_out(width, figures, compact=True)
+        del figures[left_out]
+    return _layout(width, figures, compact=True)
 
 
 def _room(width: int, figures: dict[str, int]) -> int:
-    """Return what the percentage and figures, each after a blank, leave of a line."""
+    """Return the characters that the percentage and figures, each after a blank, leave."""
     return width - 1 - _PERCENT - sum(1 + size for size in figures.values())
 
 
-def _laid_out(width: int, figures: dict[str, int], *, compact: bool) -> Layout:
+def _layout(width: int, figures: dict[str, int], *, compact: bool) -> Layout:
     room = _room(width, figures)
     name = max(1, min(_NAME, room))
     bar = min(_BAR, room - name - 1)

@@ -1,25 +1,27 @@
-"""The lines that tell of a restore's progress. All text from a backup is made harmless."""
+"""Progress as plain lines. Control characters in text from a backup are escaped."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from restore.report.events import BackupFound, Progress, TableDone
+from restore.report.events import BackupFound, Progress, Stage, TableDone, WarningEvent
 from restore.text import counted, duration, megabytes, safe, time_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TextIO
 
-    from restore.report.events import Event, Stage, WarningEvent
+    from restore.report.events import Event
+
+_EVERY_S = 3.0
+# A rate over less time is that of a batch or two, and of the clock.
+_MEASURABLE_S = 0.5
 
 
-# What is measured over less is the time of a batch or two, and of the clock.
-_TELLING_FROM_S = 0.5
-
-
-class Pace:
-    """Takes the time since the table in work began, and since the first did.
+class Stopwatch:
+    """Measures the time since the current table began, and since the first did.
 
     A table's first event comes after its first batch, so it began with the event before.
     """
@@ -30,7 +32,7 @@ class Pace:
         self._began = self._last = self._all_began = clock()
 
     def __call__(self, event: Event, /) -> None:
-        """Take note of an event."""
+        """Record the time of an event."""
         if isinstance(event, BackupFound):
             self._all_began = self._clock()
         if isinstance(event, Progress | TableDone) and event.number != self._number:
@@ -39,29 +41,60 @@ class Pace:
 
     @property
     def table_s(self) -> float:
-        """Seconds that the table in work has taken so far."""
+        """Seconds that the current table has taken so far."""
         return self._last - self._began
 
     @property
     def all_s(self) -> float:
-        """Seconds that all of it has taken so far."""
+        """Seconds that the whole restore has taken so far."""
         return self._last - self._all_began
 
 
-def found_line(found: BackupFound) -> str:
-    """Say which backup is restored."""
-    newest = ", the newest," if found.newest else ""
-    return f"restoring {safe(found.path)}{newest} with {counted(found.tables, 'table')}"
+class PlainLines:
+    """Writes a line when a table begins and ends, and every few seconds between.
+
+    For files, pipes, logs and terminals that cannot draw.
+
+    Args:
+        stream: where to write.
+        clock: tells the time in seconds, from any origin.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._times = Stopwatch(clock)
+        self._written_at = clock()
+        self._number = 0
+
+    def __call__(self, event: Event, /) -> None:
+        """Write the line of an event, if it is time for one."""
+        self._times(event)
+        if not isinstance(event, Progress):
+            self._write(event_line(event))
+            return
+        now = self._clock()
+        if event.number != self._number or now - self._written_at >= _EVERY_S:
+            self._number, self._written_at = event.number, now
+            self._write(progress_line(event, self._times.table_s))
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
 
 
-def warning_line(warned: WarningEvent) -> str:
-    """Write a warning."""
-    return f"warning: {safe(warned.message)}"
-
-
-def stage_line(stage: Stage) -> str:
-    """Say what is done now that is no table's load."""
-    return f"{safe(stage.name)} ..."
+def event_line(event: BackupFound | TableDone | Stage | WarningEvent) -> str:
+    """Write an event that does not come with every batch."""
+    match event:
+        case BackupFound():
+            newest = ", the newest," if event.newest else ""
+            return f"restoring {safe(event.path)}{newest} with {counted(event.tables, 'table')}"
+        case TableDone():
+            return _done_line(event)
+        case Stage():
+            return f"{safe(event.name)} ..."
+        case WarningEvent():
+            return f"warning: {safe(event.message)}"
 
 
 def heading(event: Progress | TableDone) -> str:
@@ -71,14 +104,14 @@ def heading(event: Progress | TableDone) -> str:
 
 
 def progress_line(progress: Progress, elapsed_s: float) -> str:
-    """Write how far a table is."""
+    """Write the progress of a table."""
     done = megabytes(progress.bytes_read, progress.bytes_total)
     figures = [f"{progress.rows:,} records", done, *pace(progress.rows, elapsed_s)]
     if progress.batches:
         expected = max(progress.batches, progress.batches_expected)
         figures.insert(0, f"batch {progress.batches:,}/{expected:,}")
     if progress.rejected:
-        figures.append(f"{progress.rejected:,} kept out")
+        figures.append(f"{progress.rejected:,} rejected")
     left_s = seconds_left(progress.bytes_read, progress.bytes_total, elapsed_s)
     if left_s is not None:
         figures.append(time_left(left_s))
@@ -86,37 +119,37 @@ def progress_line(progress: Progress, elapsed_s: float) -> str:
 
 
 def rate(rows: int, elapsed_s: float) -> float | None:
-    """Return rows per second; None as long as too little time has passed to tell."""
-    return rows / elapsed_s if elapsed_s >= _TELLING_FROM_S else None
+    """Return rows per second; None if too little time has passed."""
+    return rows / elapsed_s if elapsed_s >= _MEASURABLE_S else None
 
 
 def seconds_left(done: int, total: int, elapsed_s: float) -> float | None:
-    """Return how long the rest takes at this pace; None where that cannot be told, or all is done.
+    """Estimate the seconds for the rest; None if that is not possible, or all is done.
 
     Args:
         done: bytes that are read.
-        total: bytes that there are.
-        elapsed_s: how long it took to read them, in seconds.
+        total: all bytes.
+        elapsed_s: seconds that it took to read them.
     """
-    if elapsed_s < _TELLING_FROM_S or not 0 < done < total:
+    if elapsed_s < _MEASURABLE_S or not 0 < done < total:
         return None
     return elapsed_s * (total / done - 1)
 
 
 def pace(rows: int, elapsed_s: float) -> list[str]:
-    """Write ``31,000 records/s``, to two digits: it is no finer; nothing if it cannot be told."""
+    """Write ``31,000 records/s``, to two significant digits; nothing if it is not known."""
     per_s = rate(rows, elapsed_s)
     return [] if per_s is None else [f"{float(f'{per_s:.2g}'):,.0f} records/s"]
 
 
-def finished(last: Progress, done: TableDone) -> Progress:
-    """Return how far a restore is when a table is done.
+def progress_at_end(last: Progress, done: TableDone) -> Progress:
+    """Return the progress when a table is done.
 
-    A table without a batch has no progress of its own; how large its file is nobody told.
+    A table without a batch has no progress of its own, and the size of its file is not known.
 
     Args:
-        last: the progress before, of this table or of one before it.
-        done: tells of the table's end.
+        last: the last progress, of this table or of one before it.
+        done: the end of the table.
     """
     own = last.number == done.number
     read = done.report.read
@@ -138,8 +171,8 @@ def finished(last: Progress, done: TableDone) -> Progress:
     )
 
 
-def done_line(done: TableDone) -> str:
-    """Write what became of a table's records."""
+def _done_line(done: TableDone) -> str:
+    """Write the outcome of a table."""
     report = done.report
     figures = [f"{report.loaded:,} loaded"]
     if report.rejected:
@@ -147,5 +180,5 @@ def done_line(done: TableDone) -> str:
     if report.duplicates:
         figures.append(counted(report.duplicates, "duplicate"))
     if report.cut_off:
-        figures.append("the file is cut off")
+        figures.append("the file is truncated")
     return f"{heading(done)}: {', '.join(figures)} in {duration(report.wall_s)}"

@@ -1,4 +1,4 @@
-"""Asks on the terminal before rows are lost."""
+"""Asks on the terminal before rows are removed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _YES = frozenset({"y", "yes"})
 
 
 def asker() -> Callable[[Mapping[str, int]], bool] | None:
-    """Return what asks, where there is somebody to ask: both ends are a terminal."""
+    """Return what asks, if standard input and standard error are a terminal."""
     return ask_to_empty if sys.stdin.isatty() and sys.stderr.isatty() else None
 
 
 def ask_to_empty(rows: Mapping[str, int]) -> bool:
-    """Ask whether tables may be emptied; all but a clear yes is a no, Ctrl-C too.
+    """Ask whether tables may be emptied; all but a clear yes is a no, also Ctrl-C.
 
     Args:
-        rows: how many rows would go, by table.
+        rows: the number of rows that would be removed, by table.
     """
     try:
         sys.stderr.write(question(rows))
@@ -31,7 +31,7 @@ def ask_to_empty(rows: Mapping[str, int]) -> bool:
     except KeyboardInterrupt:
         answer = ""
     if not answer.endswith("\n"):
-        sys.stderr.write("\n")  # the cursor still stands behind the question
+        sys.stderr.write("\n")  # the cursor is still behind the question
     return answer.strip().lower() in _YES
 
 

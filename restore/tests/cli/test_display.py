@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from restore.cli.progress import open_display
-from restore.cli.progress.bars import Bars
+from restore.cli.progress.bars import ProgressBars
 from restore.cli.progress.compact import compact_count, compact_rate, compact_size, compact_time
-from restore.cli.progress.layout import layout
-from restore.cli.progress.plain import Plain
+from restore.cli.progress.layout import choose_layout
+from restore.cli.progress.lines import PlainLines
 from restore.cli.progress.question import question
 from restore.cli.signals import ProgressRecorder
 from restore.report.events import BackupFound, Event, Progress, Stage, TableDone, WarningEvent
@@ -67,10 +67,10 @@ def plain_lines(*events: tuple[float, Event]) -> list[str]:
     """Return what is written when events come at these times, in seconds."""
     now = 0.0
     stream = io.StringIO()
-    with Plain(stream, lambda: now) as display:
-        for at, event in events:
-            now = at
-            display(event)
+    display = PlainLines(stream, lambda: now)
+    for at, event in events:
+        now = at
+        display(event)
     return stream.getvalue().splitlines()
 
 
@@ -87,7 +87,7 @@ def test_plain_lines_tell_of_a_table_from_beginning_to_end() -> None:
     ) == [
         "restoring b/20240101_000000, the newest, with 24 tables",
         "[3/24] users: batch 12/85, 12,000 records, 5.2/40.1 MB, 24,000 records/s, 4 s left",
-        "[3/24] users: batch 90/90, 9 records, 39.0/40.1 MB, 3 records/s, 7 kept out, 1 s left",
+        "[3/24] users: batch 90/90, 9 records, 39.0/40.1 MB, 3 records/s, 7 rejected, 1 s left",
         "warning: 12 checkpoints were forced",
         "[3/24] users: 20,000 loaded, 3 rejected, 1 duplicate in 1.2 s",
         "foreign keys ...",
@@ -158,7 +158,7 @@ def test_bars_read_no_markup_and_fit_their_terminal(
     monkeypatch.setenv("NO_COLOR", "1")
     screen = Screen()
     ticks = itertools.count()
-    with Bars(screen, lambda: next(ticks)) as display:
+    with ProgressBars(screen, lambda: next(ticks)) as display:
         display(progress(table=HOSTILE))
         display(WarningEvent(message=f"warned {HOSTILE}"))
         display(Stage(name="foreign keys"))
@@ -177,7 +177,7 @@ def test_bars_read_no_markup_and_fit_their_terminal(
 def test_bars_begin_with_the_first_batch() -> None:
     """Before it there may be a question, which needs the terminal for itself."""
     screen = Screen()
-    with Bars(screen) as display:
+    with ProgressBars(screen) as display:
         display(BackupFound(path="b", newest=False, tables=1))
     assert screen.getvalue().splitlines()[0] == "restoring b with 1 table"
     assert HIDE_CURSOR not in screen.getvalue()
@@ -186,13 +186,13 @@ def test_bars_begin_with_the_first_batch() -> None:
 @pytest.mark.parametrize(
     ("form", "term", "terminal", "shown"),
     [
-        ("auto", "xterm", True, "Bars"),
-        ("auto", "dumb", True, "Plain"),
-        ("auto", "xterm", False, "Plain"),
-        ("bar", "xterm", True, "Bars"),
-        ("bar", "xterm", False, "Plain"),
-        ("plain", "xterm", True, "Plain"),
-        ("none", "xterm", True, "Silent"),
+        ("auto", "xterm", True, "ProgressBars"),
+        ("auto", "dumb", True, "PlainLines"),
+        ("auto", "xterm", False, "PlainLines"),
+        ("bar", "xterm", True, "ProgressBars"),
+        ("bar", "xterm", False, "PlainLines"),
+        ("plain", "xterm", True, "PlainLines"),
+        ("none", "xterm", True, "function"),
     ],
 )
 def test_what_is_shown_where(
@@ -200,7 +200,8 @@ def test_what_is_shown_where(
 ) -> None:
     monkeypatch.setenv("TERM", term)
     stream = Screen() if terminal else io.StringIO()
-    assert type(open_display(form, stream)).__name__ == shown
+    with open_display(form, stream) as display:
+        assert type(display).__name__ == shown
 
 
 class Terminal:
@@ -248,7 +249,7 @@ class Terminal:
 
 DRAWING = """
 import sys
-from restore.cli.progress.bars import Bars
+from restore.cli.progress.bars import ProgressBars
 from restore.report.events import Progress, TableDone
 from restore.report.model import TableReport
 
@@ -267,7 +268,7 @@ def done(table, number, read):
     return TableDone(number, 3, TableReport(table=table, schema="s", file="f", read=read))
 
 
-with Bars(sys.stderr, lambda: now) as bars:
+with ProgressBars(sys.stderr, lambda: now) as bars:
     for now, event in EVENTS:
         bars(event)
 """
@@ -349,7 +350,7 @@ def test_compact_figures(written: str, expected: str) -> None:
 
 @pytest.mark.parametrize("width", range(1, 220))
 def test_a_line_is_never_wider_than_its_terminal(width: int) -> None:
-    chosen = layout(width)
+    chosen = choose_layout(width)
     parts = [chosen.name, chosen.percent, *chosen.figures.values()]
     parts += [chosen.bar] if chosen.bar else []
     assert sum(parts) + len(parts) - 1 <= max(width, 6)
