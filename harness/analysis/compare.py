@@ -41,8 +41,8 @@ class Change:
     """One engine in two runs.
 
     ``time`` is after over before: of the median times or, where only ratios may be compared, of
-    the times relative to the reference. ``memory`` is after over before of the peaks, ``floors`` of
-    the multiples of each run's floor.
+    the times relative to the reference. ``memory`` is after over before of the peaks, ``vs_floor``
+    of the multiples of each run's floor.
     """
 
     engine: str
@@ -50,7 +50,7 @@ class Change:
     after: EngineFigures | None
     time: Ratio | None
     memory: Ratio | None
-    floors: Ratio | None
+    vs_floor: Ratio | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +101,18 @@ def _change(engine: str, before: RunFigures, after: RunFigures, basis: Basis) ->
     """Compare one engine's figures as far as ``basis`` allows."""
     old, new = before.engine(engine), after.engine(engine)
     if basis is Basis.NOTHING:
-        return Change(engine, old, new, time=None, memory=None, floors=None)
+        return Change(engine, old, new, time=None, memory=None, vs_floor=None)
     old_samples, new_samples = before.samples(engine), after.samples(engine)
     if basis is Basis.TIMES:
         time = ratio(new_samples.walls_s, old_samples.walls_s)
     else:
-        time = _of_multiples(before, after, engine, before.reference)
+        time = _multiples_ratio(before, after, engine, before.reference)
     memory = ratio(new_samples.peaks_bytes, old_samples.peaks_bytes)
-    floors = _of_multiples(before, after, engine, FLOOR)
-    return Change(engine, old, new, time=time, memory=memory, floors=floors)
+    vs_floor = _multiples_ratio(before, after, engine, FLOOR)
+    return Change(engine, old, new, time=time, memory=memory, vs_floor=vs_floor)
 
 
-def _of_multiples(
+def _multiples_ratio(
     before: RunFigures, after: RunFigures, engine: str, reference: str | None
 ) -> Ratio | None:
     """Return how an engine's time, as a multiple of the reference's in its run, has changed."""
@@ -125,15 +125,15 @@ def _differences(before: Run, after: Run) -> tuple[Difference, ...]:
     """Name all in which the runs differ: what they measured, on what, with which code."""
     old, new = before.environment, after.environment
     return (
-        *_differing("dataset", _dataset(before.dataset), _dataset(after.dataset)),
-        *_differing("machine", _machine(old), _machine(new)),
-        *_differing("server", _server(before.server), _server(after.server)),
-        *_differing("software", _software(old), _software(new)),
-        *_differing("parameter", before.parameters, after.parameters),
+        *_mapping_differences("dataset", _dataset(before.dataset), _dataset(after.dataset)),
+        *_mapping_differences("machine", _machine(old), _machine(new)),
+        *_mapping_differences("server", _server(before.server), _server(after.server)),
+        *_mapping_differences("software", _software(old), _software(new)),
+        *_mapping_differences("parameter", before.parameters, after.parameters),
     )
 
 
-def _differing(
+def _mapping_differences(
     kind: str, before: Mapping[str, object], after: Mapping[str, object]
 ) -> tuple[Difference, ...]:
     """Return what differs between two mappings, each under its kind and name."""

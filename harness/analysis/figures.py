@@ -78,8 +78,8 @@ class EngineFigures:
     ``at_least_s`` stands in place of ``wall_s`` where timeouts hide the median. ``speed`` is the
     reference's time over this engine's (2 is twice as fast), ``memory`` this engine's peak over the
     reference's; the reference itself has neither. ``speed_at_least`` stands in place of ``speed``
-    where the reference has only a lower bound. ``floors`` is this engine's time over the floor's,
-    and ``floors_at_least`` stands in its place where this engine has only a lower bound.
+    where the reference has only a lower bound. ``vs_floor`` is this engine's time over the floor's,
+    and ``vs_floor_at_least`` stands in its place where this engine has only a lower bound.
     """
 
     engine: str
@@ -93,8 +93,8 @@ class EngineFigures:
     speed: Ratio | None
     speed_at_least: float | None
     memory: Ratio | None
-    floors: Ratio | None
-    floors_at_least: float | None
+    vs_floor: Ratio | None
+    vs_floor_at_least: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +185,8 @@ def _engine_figures(run: Run, engine: str, reference: str | None) -> EngineFigur
         speed=ratio(yardstick.walls_s, own.walls_s),
         speed_at_least=_at_least(yardstick.at_least_s, wall_s),
         memory=ratio(own.peaks_bytes, yardstick.peaks_bytes),
-        floors=ratio(own.walls_s, floor.walls_s),
-        floors_at_least=_at_least(own.at_least_s, summarize(floor.walls_s)),
+        vs_floor=ratio(own.walls_s, floor.walls_s),
+        vs_floor_at_least=_at_least(own.at_least_s, summarize(floor.walls_s)),
     )
 
 

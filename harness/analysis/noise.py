@@ -18,21 +18,21 @@ SWAPPED_BYTES = 1 << 20
 CLOCK_SHARE = 0.10
 
 
-def disturbances(of: Noise | None, cores: int) -> tuple[str, ...]:
+def disturbances(noise: Noise | None, cores: int) -> tuple[str, ...]:
     """Say what of a trial's noise can have moved its figures; nothing where it was quiet.
 
     The load average, the page cache and checkpoints are told but disturb nothing here: the first
     says what the third field says better, and the others are the same in every trial of an engine.
     """
-    if of is None:
+    if noise is None:
         return ()
     found = []
-    if of.other_cores is not None and of.other_cores > OTHERS_SHARE * cores:
-        found.append(f"other processes kept {of.other_cores:.2f} cores busy")
-    if of.stolen_cores is not None and of.stolen_cores > STOLEN_SHARE * cores:
-        found.append(f"the host took {of.stolen_cores:.2f} cores away")
-    if of.swapped_bytes is not None and of.swapped_bytes > SWAPPED_BYTES:
-        found.append(f"{of.swapped_bytes / 1e6:.0f} MB were swapped")
-    if of.mhz and of.mhz_after and abs(of.mhz_after / of.mhz - 1) > CLOCK_SHARE:
-        found.append(f"the clock went from {of.mhz:.0f} to {of.mhz_after:.0f} MHz")
+    if noise.other_cores is not None and noise.other_cores > OTHERS_SHARE * cores:
+        found.append(f"other processes kept {noise.other_cores:.2f} cores busy")
+    if noise.stolen_cores is not None and noise.stolen_cores > STOLEN_SHARE * cores:
+        found.append(f"the host took {noise.stolen_cores:.2f} cores away")
+    if noise.swapped_bytes is not None and noise.swapped_bytes > SWAPPED_BYTES:
+        found.append(f"{noise.swapped_bytes / 1e6:.0f} MB were swapped")
+    if noise.mhz and noise.mhz_after and abs(noise.mhz_after / noise.mhz - 1) > CLOCK_SHARE:
+        found.append(f"the clock went from {noise.mhz:.0f} to {noise.mhz_after:.0f} MHz")
     return tuple(found)

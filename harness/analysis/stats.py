@@ -33,7 +33,7 @@ SEED = 20240101
 
 # B. Iglewicz and D. C. Hoaglin, "How to Detect and Handle Outliers" (1993), section 3: a modified
 # z-score above 3.5, where 0.6745 makes the median deviation one standard deviation of a normal.
-_OUTLYING = 3.5
+_OUTLIER_SCORE = 3.5
 _NORMAL_MAD = 0.6745
 
 
@@ -64,7 +64,7 @@ class Ratio:
     error: float | None = None
 
     @property
-    def descriptive(self) -> bool:
+    def is_descriptive(self) -> bool:
         """Say whether it only describes its rounds, which are too few to conclude from."""
         return self.rounds < MIN_ROUNDS
 
@@ -104,7 +104,7 @@ def outliers(samples: Sequence[float], least: float = 0.0) -> tuple[int, ...]:
     return tuple(
         place
         for place, distance in enumerate(distances)
-        if distance > _OUTLYING * spread and distance > least * median
+        if distance > _OUTLIER_SCORE * spread and distance > least * median
     )
 
 

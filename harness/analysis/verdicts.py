@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MIN_EFFECT = 0.05
 
 # What takes more rounds than this is not going to be settled by rounds.
-MOST_MORE_ROUNDS = 100
+MAX_MORE_ROUNDS = 100
 
 
 class Verdict(enum.Enum):
@@ -28,39 +28,39 @@ class Verdict(enum.Enum):
     INCONCLUSIVE = "inconclusive"
 
 
-def verdict(of: Ratio, effect: float = MIN_EFFECT) -> Verdict:
+def verdict(ratio: Ratio, effect: float = MIN_EFFECT) -> Verdict:
     """Say whether a ratio is above, below or at one, or whether there is no telling.
 
     It is above or below only if the interval and the rank test both say so, and by no less than
     ``effect``; it is at one where the whole interval is nearer to one than that.
     """
-    if of.descriptive or of.low is None or of.high is None or of.p is None:
+    if ratio.is_descriptive or ratio.low is None or ratio.high is None or ratio.p is None:
         return Verdict.INCONCLUSIVE
-    if of.low > 1 - effect and of.high < 1 + effect:
+    if ratio.low > 1 - effect and ratio.high < 1 + effect:
         return Verdict.SAME
-    clear = (of.low > 1 or of.high < 1) and of.p < 1 - CONFIDENCE
-    if not clear or abs(of.value - 1) < effect:
+    clear = (ratio.low > 1 or ratio.high < 1) and ratio.p < 1 - CONFIDENCE
+    if not clear or abs(ratio.value - 1) < effect:
         return Verdict.INCONCLUSIVE
-    return Verdict.HIGHER if of.value > 1 else Verdict.LOWER
+    return Verdict.HIGHER if ratio.value > 1 else Verdict.LOWER
 
 
-def more_rounds(of: Ratio, effect: float = MIN_EFFECT) -> int | None:
+def more_rounds(ratio: Ratio, effect: float = MIN_EFFECT) -> int | None:
     """Estimate how many more rounds on each side would settle a ratio that is inconclusive.
 
     The interval shrinks with the root of the rounds. It has to leave one outside where the ratio
     is ``effect`` or more from it, and to fit between one and ``effect`` where it is less.
 
     Returns:
-        At least one; None where more than ``MOST_MORE_ROUNDS`` are to be expected, or nothing
+        At least one; None where more than ``MAX_MORE_ROUNDS`` are to be expected, or nothing
         tells how many.
     """
-    if of.descriptive:
-        return MIN_ROUNDS - of.rounds
-    if of.error is None:
+    if ratio.is_descriptive:
+        return MIN_ROUNDS - ratio.rounds
+    if ratio.error is None:
         return None
-    distance = abs(math.log(of.value))
-    margin = distance if abs(of.value - 1) >= effect else math.log1p(effect) - distance
-    half = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * of.error
-    if margin <= 0 or (half / margin) ** 2 * of.rounds > MOST_MORE_ROUNDS + of.rounds:
+    distance = abs(math.log(ratio.value))
+    margin = distance if abs(ratio.value - 1) >= effect else math.log1p(effect) - distance
+    half = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * ratio.error
+    if margin <= 0 or (half / margin) ** 2 * ratio.rounds > MAX_MORE_ROUNDS + ratio.rounds:
         return None
-    return max(1, math.ceil((half / margin) ** 2 * of.rounds) - of.rounds)
+    return max(1, math.ceil((half / margin) ** 2 * ratio.rounds) - ratio.rounds)

@@ -61,7 +61,7 @@ _TABLE = """
 _NO_ROW_BYTES = 21
 
 
-class _Stored(NamedTuple):
+class _StoredTable(NamedTuple):
     """A table as it lies in the database."""
 
     schema: str
@@ -101,8 +101,8 @@ def encode(
         if (final / encoded.INDEX).is_file():
             return final
         announce("Encoding the dataset for the floor, once")
-        for left in (partial, final):  # of one that was killed, or that someone has touched
-            shutil.rmtree(left, ignore_errors=True)
+        for remaining in (partial, final):  # of one that was killed, or that someone has touched
+            shutil.rmtree(remaining, ignore_errors=True)
         try:
             partial.mkdir()
             _encode(server, backup, truth, partial)
@@ -173,7 +173,7 @@ def _restore(server: RunningServer, backup: Path, truth: Manifest, dsn: str) -> 
         )
         outcome = meter.run(command, _LIMITS)
         secrets = [secret for secret in [env.get("PGPASSWORD")] if secret]
-        words = said.last_words((command.stderr, command.stdout), secrets) or "it said nothing"
+        words = said.last_line((command.stderr, command.stdout), secrets) or "it said nothing"
     if outcome.end is not End.EXITED or outcome.exit_code not in (0, 3):
         raise HarnessError(f"the floor could not be made: restore failed: {words}")
     return words
@@ -186,7 +186,7 @@ def _copy_out(connection: Connection, truth: Manifest, folder: Path) -> None:
         row = connection.execute(_TABLE, [table.table]).fetchone()
         if row is None:  # verified a moment ago
             raise HarnessError(f"the floor could not be made: {table.table} is gone")
-        stored = _Stored(*row)
+        stored = _StoredTable(*row)
         tables.append(
             encoded.Table(
                 schema=stored.schema,
@@ -199,7 +199,7 @@ def _copy_out(connection: Connection, truth: Manifest, folder: Path) -> None:
 
 
 def _copy_parts(
-    connection: Connection, stored: _Stored, folder: Path, stem: str
+    connection: Connection, stored: _StoredTable, folder: Path, stem: str
 ) -> list[encoded.Part]:
     """Copy a table out, in parts cut between its pages; none for one without rows."""
     parts = -(-stored.bytes // PART_BYTES)

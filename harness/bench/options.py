@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.generate import DatasetSpec
@@ -17,7 +19,10 @@ from harness.trial import output as said
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from harness.engines.registry import Engine
+    from harness.model.record import Run
 
 DEFAULT_ROWS = 100_000
 DEFAULT_SERVER = "auto"
@@ -33,18 +38,18 @@ DEFAULT_TIMEOUT_S = 1800.0
 CACHE = Path("datasets/cache")
 
 # More processes than this seldom help one server on one machine.
-MOST_DEFAULT_JOBS = 8
+MAX_DEFAULT_JOBS = 8
 
 # Beyond these it is a slip of the finger; nobody waits for a million rounds.
-MOST_ROWS = 1_000_000_000
-MOST_ROUNDS = 1000
-MOST_JOBS = 64
-LONGEST_TIMEOUT_S = 7 * 24 * 3600.0
+MAX_ROWS = 1_000_000_000
+MAX_ROUNDS = 1000
+MAX_JOBS = 64
+MAX_TIMEOUT_S = 7 * 24 * 3600.0
 
 
 def default_jobs() -> int:
     """Return how many processes an engine may use, if nobody says: this machine's cores."""
-    return min(processor_count(), MOST_DEFAULT_JOBS)
+    return min(processor_count(), MAX_DEFAULT_JOBS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +83,14 @@ class BenchOptions:
     confirms: str | None = None
 
     def __post_init__(self) -> None:
-        _within("--rows", self.rows, 1, MOST_ROWS)
+        _within("--rows", self.rows, 1, MAX_ROWS)
         if self.dataset is None:
             self.spec()  # which checks the rest of what makes one
-        _within("--rounds", self.rounds, 1, MOST_ROUNDS)
-        _within("--warmup", self.warmup, 0, MOST_ROUNDS)
-        _within("--repeats", self.repeats, 0, MOST_ROUNDS)
-        _within("--jobs", self.jobs, 1, MOST_JOBS)
-        _within("--timeout", self.limits.timeout_s, 0.001, LONGEST_TIMEOUT_S)
+        _within("--rounds", self.rounds, 1, MAX_ROUNDS)
+        _within("--warmup", self.warmup, 0, MAX_ROUNDS)
+        _within("--repeats", self.repeats, 0, MAX_ROUNDS)
+        _within("--jobs", self.jobs, 1, MAX_JOBS)
+        _within("--timeout", self.limits.timeout_s, 0.001, MAX_TIMEOUT_S)
         if self.memray:
             heap.require()
         names = [engine.name for engine in self.engines]
@@ -150,6 +155,73 @@ def engine(name: str, commands: tuple[Engine, ...] = ()) -> Engine:
     if name.startswith(fake_engine.PREFIX):
         return fake_engine.engine(name)
     return engines.named(name, commands)
+
+
+class _Parameters(msgspec.Struct):
+    """What a run records of its arguments, as far as it takes to make it again."""
+
+    engines: list[str]
+    rounds: int
+    warmup: int
+    jobs: int
+    server: str
+    timeout_s: float
+    memory_limit_bytes: int | None = None
+    repeats: int = DEFAULT_REPEATS
+    engine_commands: list[str] = []
+    memray: bool = False
+
+
+def options_from_run(
+    run: Run,
+    *,
+    only: Container[str] | None = None,
+    server: str | None = None,
+    dataset: Path | None = None,
+    results: Path | None = None,
+) -> BenchOptions:
+    """Return how a run was made.
+
+    Args:
+        run: the run.
+        only: the engines to take of it; None for all.
+        server: in place of the kind that it had; needed where that was a URL, not being recorded.
+        dataset: where the dataset lies, if the generator does not make it.
+        results: where the new run is recorded.
+
+    Raises:
+        InputError: its record does not say enough; the message names what to add.
+    """
+    try:
+        was = msgspec.convert(run.parameters, _Parameters)
+    except msgspec.ValidationError as error:
+        raise InputError(f"run {run.id} does not record how it was made ({error})") from error
+    if was.server == "url" and server is None:
+        raise InputError(f"run {run.id} was made on a server of yours; name it with --server URL")
+    if any(said.HIDDEN in command for command in was.engine_commands):
+        raise InputError(f"run {run.id} used a command with a password, which is not recorded")
+    commands = tuple(engines.command(text) for text in was.engine_commands)
+    made = run.dataset
+    return BenchOptions(
+        engines=tuple(
+            engine(name, commands) for name in was.engines if only is None or name in only
+        ),
+        rows=made.rows,
+        scenario=made.scenario,
+        faults=made.faults,
+        seed=made.seed,
+        style=made.style,
+        compress=made.compress,
+        dataset=dataset,
+        rounds=was.rounds,
+        warmup=was.warmup,
+        repeats=was.repeats,
+        jobs=was.jobs,
+        server=server or was.server,
+        limits=Limits(was.timeout_s, was.memory_limit_bytes),
+        results=results,
+        memray=was.memray,
+    )
 
 
 def _within(option: str, value: float, least: float, most: float) -> None:

@@ -14,8 +14,8 @@ import msgspec
 
 from harness.analysis import noise
 from harness.bench.resume import resumed
-from harness.bench.schedule import left, left_s, schedule
-from harness.bench.ways import Subject, open_ways
+from harness.bench.runners import Subject, open_runners
+from harness.bench.schedule import remaining, remaining_s, schedule
 from harness.generate import cached
 from harness.history import store as history
 from harness.model import manifest
@@ -24,18 +24,18 @@ from harness.model.record import Run, Server, Status, Trial
 from harness.report import units
 from harness.trial import attempt as trial
 from harness.trial.environment import cores, fingerprint
-from harness.trial.stop import Stop, Stopped
+from harness.trial.stop import StopListener, StopRequested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from harness.bench.options import BenchOptions
+    from harness.bench.runners import EngineRunner
     from harness.bench.schedule import Turn
-    from harness.bench.ways import Way
     from harness.engines.registry import Engine
     from harness.model.manifest import Manifest
-    from harness.model.outcome import Try
+    from harness.model.outcome import AttemptFunction
     from harness.model.record import Heap
 
     Announce = Callable[[str], None]
@@ -60,31 +60,33 @@ def run_bench(options: BenchOptions, *, announce: Announce, resume: Run | None =
         HarnessError: the run could not be made or not go on; what is recorded stays.
         Stopped: asked to stop before there was a run.
     """
-    with Stop() as stop, contextlib.ExitStack() as cleanup:
+    with StopListener() as stop, contextlib.ExitStack() as cleanup:
         with stop.interruptible():
             subject = _subject(options, announce)
-            server, ways = cleanup.enter_context(open_ways(options, subject, stop, announce))
-        run = _begun(options, subject, server, resume)
+            server, runners = cleanup.enter_context(open_runners(options, subject, stop, announce))
+        run = _new_or_resumed_run(options, subject, server, resume)
         turns = tuple(schedule(options.engines, rounds=options.rounds, warmup=options.warmup))
         store = history.open_history(options.results)
         store.write(run)
         repeats = max(0, options.repeats - sum(_was_noisy(made) for made in run.trials))
-        for made in _trials(left(run, turns), subject.manifest, ways, stop, repeats):
+        for made in _trials(remaining(run, turns), subject.manifest, runners, stop, repeats):
             run = msgspec.structs.replace(run, trials=(*run.trials, made))
             store.write(run)
-            announce(_told(run, turns, made))
-        traced = [] if left(run, turns) else _untraced(options, run)
-        for heap in _heaps(traced, ways, functools.partial(store.flame_graph, run), stop):
+            announce(_progress_line(run, turns, made))
+        traced = [] if remaining(run, turns) else _untraced(options, run)
+        for heap in _heaps(traced, runners, functools.partial(store.flame_graph, run), stop):
             run = msgspec.structs.replace(run, heaps=(*run.heaps, heap))
             store.write(run)
             announce(describe_heap(heap))
-        if not left(run, turns) and not _untraced(options, run):
+        if not remaining(run, turns) and not _untraced(options, run):
             run = msgspec.structs.replace(run, finished_at=trial.now())
             store.write(run)
         return run
 
 
-def _begun(options: BenchOptions, subject: Subject, server: Server, resume: Run | None) -> Run:
+def _new_or_resumed_run(
+    options: BenchOptions, subject: Subject, server: Server, resume: Run | None
+) -> Run:
     """Return a run without a trial, or the one to go on with."""
     dataset = subject.manifest.dataset()
     if resume is not None:
@@ -101,11 +103,11 @@ def _begun(options: BenchOptions, subject: Subject, server: Server, resume: Run 
     )
 
 
-def _told(run: Run, turns: Sequence[Turn], made: Trial) -> str:
+def _progress_line(run: Run, turns: Sequence[Turn], made: Trial) -> str:
     """Say how a trial came out, how many are made, and how long the others will take."""
-    taken = len(turns) - len(left(run, turns))
+    taken = len(turns) - len(remaining(run, turns))
     said = f"[{taken}/{len(turns)}] {describe(made)}"
-    seconds = left_s(run, turns, trial.now())
+    seconds = remaining_s(run, turns, trial.now())
     # Of less than this, nobody wants to be told.
     return said if seconds is None or seconds < 1 else f"{said} ({units.duration(seconds)} left)"
 
@@ -132,17 +134,21 @@ def describe(made: Trial) -> str:
 
 
 def _trials(
-    turns: Sequence[Turn], truth: Manifest, ways: dict[str, Way], stop: Stop, repeats: int
+    turns: Sequence[Turn],
+    truth: Manifest,
+    runners: dict[str, EngineRunner],
+    stop: StopListener,
+    repeats: int,
 ) -> Iterator[Trial]:
     """Take the turns until someone asks to stop; of noisy ones so many are taken again."""
     for turn in turns:
         if stop.requested:
             return
-        made = _take(turn, truth, ways[turn.engine.name].try_once)
+        made = _run_turn(turn, truth, runners[turn.engine.name].attempt)
         while repeats and _is_noisy(made) and not stop.requested:
             repeats -= 1
             yield msgspec.structs.replace(made, repeated=True)
-            made = _take(turn, truth, ways[turn.engine.name].try_once)
+            made = _run_turn(turn, truth, runners[turn.engine.name].attempt)
         yield made
 
 
@@ -153,13 +159,16 @@ def _untraced(options: BenchOptions, run: Run) -> list[Engine]:
 
 
 def _heaps(
-    engines: Sequence[Engine], ways: dict[str, Way], pages: Callable[[str], Path], stop: Stop
+    engines: Sequence[Engine],
+    runners: dict[str, EngineRunner],
+    pages: Callable[[str], Path],
+    stop: StopListener,
 ) -> Iterator[Heap]:
     """Trace the heap of each engine until someone asks to stop; ``pages`` is where to draw it."""
     for engine in engines:
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(StopRequested):
             if not stop.requested:
-                yield ways[engine.name].trace(pages(engine.name))
+                yield runners[engine.name].trace(pages(engine.name))
 
 
 def describe_heap(heap: Heap) -> str:
@@ -183,7 +192,7 @@ def _was_noisy(made: Trial) -> bool:
     return made.repeated and made.status is Status.OK
 
 
-def _take(turn: Turn, truth: Manifest, try_once: Try) -> Trial:
+def _run_turn(turn: Turn, truth: Manifest, attempt: AttemptFunction) -> Trial:
     """Try an engine once, or say why not."""
     engine, started_at = turn.engine, trial.now()
     blank = Trial(
@@ -197,8 +206,8 @@ def _take(turn: Turn, truth: Manifest, try_once: Try) -> Trial:
     if known is not None and known.skip:
         return msgspec.structs.replace(blank, detail=known.why)
     try:
-        tried = try_once()
-    except Stopped:
+        tried = attempt()
+    except StopRequested:
         return msgspec.structs.replace(blank, status=Status.INTERRUPTED, detail="asked to stop")
     return trial.record(blank, engine, truth, tried)
 
@@ -208,27 +217,27 @@ def _subject(options: BenchOptions, announce: Announce) -> Subject:
     if options.dataset is not None:
         backup = options.dataset
     else:
-        told = _Generating(options.rows, announce)
+        told = _GenerationProgress(options.rows, announce)
         backup = cached(options.spec(), options.cache, progress=told)
     announce(f"Dataset {backup}")
     return Subject(backup, manifest.load(backup))
 
 
-class _Generating:
+class _GenerationProgress:
     """Tells that the generator works, and of a long dataset each quarter."""
 
     def __init__(self, rows: int, announce: Announce) -> None:
         self._rows = rows
         self._announce = announce
         self._made = 0
-        self._told = -1
+        self._progress_line = -1
 
     def __call__(self, records: int) -> None:
         self._made += records
         quarter = 4 * self._made // self._rows
-        if self._told < 0:
+        if self._progress_line < 0:
             self._announce(f"Generating {self._rows:,} rows")
-            self._told = 0
-        elif self._rows >= LONG_ROWS and quarter > self._told:
+            self._progress_line = 0
+        elif self._rows >= LONG_ROWS and quarter > self._progress_line:
             self._announce(f"Generated {25 * quarter}%")
-            self._told = quarter
+            self._progress_line = quarter

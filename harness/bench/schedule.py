@@ -38,7 +38,7 @@ def schedule(engines: Sequence[Engine], *, rounds: int, warmup: int) -> Iterator
                 yield Turn(engine, number, is_warmup)
 
 
-def left(run: Run, turns: Sequence[Turn]) -> tuple[Turn, ...]:
+def remaining(run: Run, turns: Sequence[Turn]) -> tuple[Turn, ...]:
     """Return the turns that were not taken to their end yet."""
     taken = {
         (trial.engine, trial.round, trial.warmup)
@@ -54,7 +54,7 @@ def resumed_at(run: Run) -> list[str]:
     return found if isinstance(found, list) else []
 
 
-def left_s(run: Run, turns: Sequence[Turn], now: str) -> float | None:
+def remaining_s(run: Run, turns: Sequence[Turn], now: str) -> float | None:
     """Estimate how long the turns that are left will take, in seconds.
 
     Each takes the median of what its engine's trials took in this run, from the start of one to the
@@ -74,7 +74,7 @@ def left_s(run: Run, turns: Sequence[Turn], now: str) -> float | None:
     for trial, (start, end) in zip(run.trials, pairwise(starts), strict=True):
         if not any(start < at <= end for at in paused):
             took.setdefault(trial.engine, []).append((end - start).total_seconds())
-    waiting = [turn.engine.name for turn in left(run, turns)]
+    waiting = [turn.engine.name for turn in remaining(run, turns)]
     if any(name not in took for name in waiting):
         return None
     return sum(statistics.median(took[name]) for name in waiting)

@@ -16,7 +16,7 @@ import msgspec
 
 from harness.chaos import checks, restorer
 from harness.chaos.choices import draw
-from harness.chaos.cycle import Planned, Restoring, Work
+from harness.chaos.cycle import CycleContext, PlannedFault, RestoreCycle
 from harness.chaos.faults import KINDS
 from harness.chaos.proxy import HOST
 from harness.chaos.site import prepare
@@ -28,7 +28,7 @@ from harness.model.errors import ExitCode, HarnessError
 from harness.model.record import Chaos, Cycle, Finding, Run
 from harness.trial import attempt as trial
 from harness.trial.environment import fingerprint
-from harness.trial.stop import Stop, Stopped
+from harness.trial.stop import StopListener, StopRequested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def run_campaign(options: ChaosOptions, *, announce: Announce) -> Run:
         HarnessError: it could not be made or not go on; what is recorded stays.
         Stopped: asked to stop before there was a run.
     """
-    with Stop() as stop, contextlib.ExitStack() as cleanup:
+    with StopListener() as stop, contextlib.ExitStack() as cleanup:
         with stop.interruptible():
             backup = cached(options.spec(), options.cache)
             announce(f"Dataset {backup}")
@@ -67,14 +67,14 @@ def run_campaign(options: ChaosOptions, *, announce: Announce) -> Run:
             id=history.new_id(),
             started_at=trial.now(),
             parameters=options.parameters(),
-            dataset=site.yardstick.manifest.dataset(),
+            dataset=site.expected.manifest.dataset(),
             server=site.server.record,
             environment=fingerprint(),
             chaos=Chaos(kills_wanted=options.kills, left_out=left_out),
         )
         store = history.open_history(options.results)
         store.write(run)
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(StopRequested):
             for chaos in _cycles(site, Chaos(kills_wanted=options.kills, left_out=left_out)):
                 run = msgspec.structs.replace(run, chaos=chaos)
                 store.write(run)
@@ -101,13 +101,13 @@ def _cycles(site: Site, chaos: Chaos) -> Iterator[Chaos]:
     site = replace(
         site,
         undisturbed_s=chaos.cycles[0].wall_s,
-        yardstick=replace(site.yardstick, database=database, rejects=site.rejects(0)),
+        expected=replace(site.expected, database=database, rejects=site.rejects(0)),
     )
     weights = {
         kind: KINDS[kind].weight for kind in site.options.kinds if kind not in chaos.left_out
     }
     choices = draw(weights, site.options.kills, site.options.seed)
-    planned = deque(Planned(choice, choice.fraction) for choice in choices)
+    planned = deque(PlannedFault(choice, choice.fraction) for choice in choices)
     missed: Counter[str] = Counter()
     number = 0
     while planned:
@@ -124,24 +124,28 @@ def _cycles(site: Site, chaos: Chaos) -> Iterator[Chaos]:
         yield chaos
 
 
-def _cycle(site: Site, chaos: Chaos, number: int, planned: deque[Planned]) -> tuple[Chaos, str]:
+def _cycle(
+    site: Site, chaos: Chaos, number: int, planned: deque[PlannedFault]
+) -> tuple[Chaos, str]:
     """Restore one database to its end and check it; return what is known, and the database."""
     database = site.target.make((site.backup / manifest.SCHEMA_SQL).read_text(encoding="utf-8"))
-    restoring = Restoring(_work(site, chaos, number, database), planned)
+    restore_cycle = RestoreCycle(_context(site, chaos, number, database), planned)
     started_s = time.monotonic()
     try:
-        code = restoring.run()
+        code = restore_cycle.run()
         wall_s = time.monotonic() - started_s
-        found = _look(site, number, database, restoring)
+        found = _check_database(site, number, database, restore_cycle)
     except OSError as error:
         raise HarnessError(f"the engine could not be started: {error.strerror}") from error
     finally:
-        restorer.end(restoring.mark)
+        restorer.end(restore_cycle.mark)
     if found:
-        _keep(site, number)
+        _keep_evidence(site, number)
     for finding in found:
         site.announce(f"    cycle {number} FOUND {finding.what}: {finding.detail}")
-    made = Cycle(number=number, wall_s=round(wall_s, 3), starts=restoring.starts, exit_code=code)
+    made = Cycle(
+        number=number, wall_s=round(wall_s, 3), starts=restore_cycle.starts, exit_code=code
+    )
     site.announce(
         f"cycle {number}: {made.wall_s:.1f} s, {made.starts} start{'s' * (made.starts > 1)}, "
         + (f"{len(found)} findings" if found else "all well")
@@ -149,27 +153,27 @@ def _cycle(site: Site, chaos: Chaos, number: int, planned: deque[Planned]) -> tu
     chaos = msgspec.structs.replace(
         chaos,
         cycles=(*chaos.cycles, made),
-        kills=(*chaos.kills, *restoring.kills),
+        kills=(*chaos.kills, *restore_cycle.kills),
         findings=(*chaos.findings, *found),
     )
     return chaos, database
 
 
-def _work(site: Site, chaos: Chaos, number: int, database: str) -> Work:
+def _context(site: Site, chaos: Chaos, number: int, database: str) -> CycleContext:
     dsn = site.target.dsn_through(HOST, site.proxy.port, database)
     argv = site.options.command(dsn, site.backup, site.folder, site.rejects(number))
-    told = len(chaos.kills)
+    landed = len(chaos.kills)
 
     def command(retry_for_s: int) -> tuple[str, ...]:
         return tuple(part.replace("{retry_for}", str(retry_for_s)) for part in argv)
 
     def tell(kill: Kill) -> None:
-        nonlocal told
-        told += 1
-        site.announce(f"[{told}/{chaos.kills_wanted}] {describe(kill)}")
+        nonlocal landed
+        landed += 1
+        site.announce(f"[{landed}/{chaos.kills_wanted}] {describe(kill)}")
 
     slack_s = _PATIENCE_S + _PATIENCE_FACTOR * site.undisturbed_s
-    return Work(
+    return CycleContext(
         number=number,
         target=site.target,
         proxy=site.proxy,
@@ -185,17 +189,19 @@ def _work(site: Site, chaos: Chaos, number: int, database: str) -> Work:
     )
 
 
-def _look(site: Site, number: int, database: str, restoring: Restoring) -> tuple[Finding, ...]:
+def _check_database(
+    site: Site, number: int, database: str, restore_cycle: RestoreCycle
+) -> tuple[Finding, ...]:
     """Check a database that was restored to its end, or say that it was not."""
-    if restoring.stuck is not None:
-        return (Finding(cycle=number, what="stuck", count=1, detail=restoring.stuck),)
+    if restore_cycle.stuck is not None:
+        return (Finding(cycle=number, what="stuck", count=1, detail=restore_cycle.stuck),)
     found = checks.check(
-        site.target, database, site.rejects(number), restoring.mark, site.yardstick
+        site.target, database, site.rejects(number), restore_cycle.mark, site.expected
     )
     return checks.findings(number, found)
 
 
-def _keep(site: Site, number: int) -> None:
+def _keep_evidence(site: Site, number: int) -> None:
     """Keep what tells how it came to a finding, if it was asked for."""
     if site.options.keep is None:
         return

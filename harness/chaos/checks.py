@@ -54,7 +54,7 @@ _LEFTOVERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Yardstick:
+class ExpectedState:
     """What a database must come to.
 
     Attributes:
@@ -71,7 +71,7 @@ class Yardstick:
 
 
 def check(
-    target: Target, database: str, rejects: Path, mark: str, against: Yardstick
+    target: Target, database: str, rejects: Path, mark: str, expected: ExpectedState
 ) -> Iterator[tuple[str, int, str]]:
     """Yield all that is not as it should be: its sort (``record.Finding``), its count, a line.
 
@@ -80,7 +80,7 @@ def check(
         database: what was restored.
         rejects: the folder of its rejects.
         mark: of the restorer's processes.
-        against: what it must come to.
+        expected: what it must come to.
 
     Raises:
         ServerError: the server does not come back, or ``pg_dump`` fails.
@@ -91,14 +91,14 @@ def check(
     with target.connect(database) as connection:
         yield from _leftovers(connection)
         verify.end_sessions(connection)
-        yield from _rows(connection, target, against)
-        yield from _sequences(connection, target, against)
+        yield from _rows(connection, target, expected)
+        yield from _sequences(connection, target, expected)
     count, lines = schema.differences(
-        against.schema, schema.dump(target.pg_dump(), target.dsn(database))
+        expected.schema, schema.dump(target.pg_dump(), target.dsn(database))
     )
     if count:
         yield "schema", count, lines
-    yield from _rejects(rejects, against)
+    yield from _rejects(rejects, expected)
 
 
 def findings(cycle: int, found: Iterator[tuple[str, int, str]]) -> tuple[Finding, ...]:
@@ -119,16 +119,16 @@ def _leftovers(connection: Connection) -> Iterator[tuple[str, int, str]]:
 
 
 def _rows(
-    connection: Connection, target: Target, against: Yardstick
+    connection: Connection, target: Target, expected: ExpectedState
 ) -> Iterator[tuple[str, int, str]]:
     """Count rows that are missing and rows that are too many, each by itself."""
-    tables = {table.table: table for table in against.manifest.tables}
-    for result in verify.verify(connection, against.manifest, verify.tables_of(connection)):
+    tables = {table.table: table for table in expected.manifest.tables}
+    for result in verify.verify(connection, expected.manifest, verify.tables_of(connection)):
         said = judge.difference(result)
         if said is None or result.table.startswith(f"{schema.JOURNAL}."):
             continue
         lost, twice = _missing_and_surplus(
-            connection, target, tables.get(result.table), result, against.database
+            connection, target, tables.get(result.table), result, expected.database
         )
         said = f"{result.table}: {said}"
         if lost:
@@ -164,22 +164,22 @@ def _hashes(connection: Connection, table: Table) -> Counter[int]:
 
 
 def _sequences(
-    connection: Connection, target: Target, against: Yardstick
+    connection: Connection, target: Target, expected: ExpectedState
 ) -> Iterator[tuple[str, int, str]]:
     """Find sequences that would give a number that is in use."""
-    if against.database is None:
+    if expected.database is None:
         return
     have = dict(connection.execute(_SEQUENCES, [schema.JOURNAL]).fetchall())
-    with target.connect(against.database) as other:
+    with target.connect(expected.database) as other:
         should = dict(other.execute(_SEQUENCES, [schema.JOURNAL]).fetchall())
     for name, value in should.items():
         if have.get(name, 0) < value:
             yield "sequence", 1, f"{name} is at {have.get(name)}, it should be at {value}"
 
 
-def _rejects(folder: Path, against: Yardstick) -> Iterator[tuple[str, int, str]]:
+def _rejects(folder: Path, expected: ExpectedState) -> Iterator[tuple[str, int, str]]:
     try:
-        wrong = rejected.differences(folder, against.manifest)
+        wrong = rejected.differences(folder, expected.manifest)
     except ValueError as error:
         yield "rejects", 1, str(error)
         return
@@ -188,8 +188,8 @@ def _rejects(folder: Path, against: Yardstick) -> Iterator[tuple[str, int, str]]
             yield "lost", difference.missing, f"{table}: {difference}"
         if difference.surplus:
             yield "twice", difference.surplus, f"{table}: {difference}"
-    if against.rejects is not None:
-        extra = _names(folder) - _names(against.rejects)
+    if expected.rejects is not None:
+        extra = _names(folder) - _names(expected.rejects)
         if extra:
             yield "leftover", len(extra), f"in the folder of rejects: {', '.join(sorted(extra))}"
 

@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from harness.chaos.target import Target
 
 # So many faults befall one restore; a next one would meet little that is left to do.
-MOST_KILLS = 4
+MAX_KILLS = 4
 
 # A restore that was stopped may be refused for as long as its former processes still end, and
 # while the server recovers: some 40 s in all.
-MOST_FAILURES = 20
+MAX_FAILURES = 20
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.5
 
 # A fault that came too late for the restore comes earlier in the next, and much earlier where it
 # came in time and there was nothing left to hit. It is given up at last.
 _EARLIER, _MUCH_EARLIER = 0.85, 0.5
-MOST_MISSES = 8
+MAX_MISSES = 8
 
 _ENDED_WELL = (ExitCode.OK, ExitCode.REJECTS)
 
 
 @dataclass(slots=True)
-class Planned:
+class PlannedFault:
     """A choice that has not landed yet.
 
     Attributes:
@@ -60,11 +60,11 @@ class Planned:
         self.fraction *= _MUCH_EARLIER if self.tried else _EARLIER
         self.misses += 2 if self.tried else 1
         self.tried = False
-        return self.misses <= MOST_MISSES
+        return self.misses <= MAX_MISSES
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class CycleContext:
     """What a cycle works on.
 
     Attributes:
@@ -93,7 +93,7 @@ class Work:
 
 
 @dataclass(slots=True)
-class Restoring:
+class RestoreCycle:
     """A restore under way, over all its starts.
 
     Attributes:
@@ -103,8 +103,8 @@ class Restoring:
         stuck: why it could not be brought to its end.
     """
 
-    work: Work
-    planned: deque[Planned]
+    context: CycleContext
+    planned: deque[PlannedFault]
     mark: str = field(default_factory=restorer.new_mark)
     kills: list[Kill] = field(default_factory=list)
     starts: int = 0
@@ -112,7 +112,7 @@ class Restoring:
     _open: Kill | None = None
     _hit_s: float = 0.0
     _base_s: float = 0.0
-    _relief: tuple[float, Callable[[], None]] | None = None
+    _fault_end: tuple[float, Callable[[], None]] | None = None
 
     def run(self) -> int | None:
         """Bring it to its end; return its last exit code, None where it hangs.
@@ -125,12 +125,12 @@ class Restoring:
             process = self._start()
             landed = self.landed
             code = self._watch(process)
-            self._relieve()
+            self._end_fault()
             was_hit = self.landed > landed
             if code is None or code in _ENDED_WELL:
                 break
             failures = 0 if was_hit else failures + 1
-            if code == ExitCode.USAGE or failures > MOST_FAILURES:
+            if code == ExitCode.USAGE or failures > MAX_FAILURES:
                 self.stuck = f"exit code {code} after {self.starts} starts: {self._last_words()}"
                 break
             if was_hit and self._open is not None:
@@ -146,8 +146,8 @@ class Restoring:
 
     def _start(self) -> Restorer:
         retry_for_s = self.planned[0].choice.retry_for_s if self.planned else 0
-        work = self.work
-        process = restorer.start(work.command(retry_for_s), work.env, self.mark, work.log)
+        context = self.context
+        process = restorer.start(context.command(retry_for_s), context.env, self.mark, context.log)
         self.starts += 1
         self._base_s = process.started_s
         if self._open is not None:
@@ -161,49 +161,57 @@ class Restoring:
     def _watch(self, process: Restorer) -> int | None:
         """Let the faults befall a start until it ends; return its exit code, None if it hangs."""
         scene = Scene(
-            self.work.target, self.work.proxy, self.work.disks, self.work.database, process
+            self.context.target,
+            self.context.proxy,
+            self.context.disks,
+            self.context.database,
+            process,
         )
         while (code := process.exit_code) is None:
-            self.work.check()
+            self.context.check()
             now_s = time.monotonic()
-            if self._relief is not None and now_s >= self._relief[0]:
-                self._relieve()
+            if self._fault_end is not None and now_s >= self._fault_end[0]:
+                self._end_fault()
             if self._is_due(now_s):
                 self._hit(scene)
-            if now_s > self._base_s + self.work.patience_s:
-                self.stuck = f"it hangs: no end in {self.work.patience_s:.0f} s"
+            if now_s > self._base_s + self.context.patience_s:
+                self.stuck = f"it hangs: no end in {self.context.patience_s:.0f} s"
                 return None
             time.sleep(restorer.LOOK_INTERVAL_S)
         return code
 
     def _is_due(self, now_s: float) -> bool:
-        if not self.planned or self._relief is not None or self.landed >= MOST_KILLS:
+        if not self.planned or self._fault_end is not None or self.landed >= MAX_KILLS:
             return False
-        return now_s >= self._base_s + self.planned[0].fraction * self.work.undisturbed_s
+        return now_s >= self._base_s + self.planned[0].fraction * self.context.undisturbed_s
 
     def _hit(self, scene: Scene) -> None:
         planned = self.planned[0]
         choice, planned.tried = planned.choice, True
         at_s = time.monotonic()
-        hit = KINDS[choice.kind].does(scene, choice)
+        hit = KINDS[choice.kind].inject(scene, choice)
         if hit is None:
             return
         self.planned.popleft()
         self._close()
         self._hit_s = self._base_s = at_s
         self._open = self._kill(choice, hit, at_s - scene.restorer.started_s)
-        if hit.relieve is not None:
-            self._relief = (at_s + hit.hold_s, hit.relieve)
+        if hit.end is not None:
+            self._fault_end = (at_s + hit.hold_s, hit.end)
 
     def _kill(self, choice: Choice, hit: Hit, at_s: float) -> Kill:
         return Kill(
-            cycle=self.work.number, kind=choice.kind, at_s=round(at_s, 3), hit=hit.text, attempts=0
+            cycle=self.context.number,
+            kind=choice.kind,
+            at_s=round(at_s, 3),
+            hit=hit.text,
+            attempts=0,
         )
 
-    def _relieve(self) -> None:
-        if self._relief is not None:
-            self._relief[1]()
-            self._relief = None
+    def _end_fault(self) -> None:
+        if self._fault_end is not None:
+            self._fault_end[1]()
+            self._fault_end = None
             self._base_s = time.monotonic()
 
     def _close(self) -> None:
@@ -213,14 +221,14 @@ class Restoring:
         if self.stuck is not None:
             self._open = msgspec.structs.replace(self._open, resumed_after_s=None)
         self.kills.append(self._open)
-        self.work.tell(self._open)
+        self.context.tell(self._open)
         self._open = None
 
     def _pause(self, failures: int) -> None:
         until_s = time.monotonic() + min(_FIRST_PAUSE_S * 2**failures, _LONGEST_PAUSE_S)
         while time.monotonic() < until_s:
-            self.work.check()
+            self.context.check()
             time.sleep(restorer.LOOK_INTERVAL_S)
 
     def _last_words(self) -> str:
-        return said.last_words([self.work.log]) or "it said nothing"
+        return said.last_line([self.context.log]) or "it said nothing"

@@ -53,23 +53,23 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What a fault has hit; ``relieve`` ends, after ``hold_s``, one that would last for ever."""
+    """What a fault has hit; ``end`` ends, after ``hold_s``, one that would last for ever."""
 
     text: str
-    relieve: Callable[[], None] | None = None
+    end: Callable[[], None] | None = None
     hold_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """A kind of fault.
 
-    ``does`` returns None where there is nothing to hit yet, such as a worker. ``weight`` is how
+    ``inject`` returns None where there is nothing to hit yet, such as a worker. ``weight`` is how
     often it is drawn beside the others.
     """
 
     weight: int
-    does: Fault
+    inject: Fault
     needs_disks: bool = False
 
 
@@ -184,18 +184,18 @@ def _several(connections: int) -> str:
 
 # A restorer that is killed is the commonest in life; a signal that asks can be answered in more
 # ways than one, and so can the loss of a connection.
-KINDS: dict[str, Kind] = {
-    "restorer-sigkill": Kind(3, functools.partial(_to_restorer, signal.SIGKILL)),
-    "restorer-sigterm": Kind(2, functools.partial(_to_restorer, signal.SIGTERM)),
-    "restorer-sigint": Kind(2, functools.partial(_to_restorer, signal.SIGINT)),
-    "worker-sigkill": Kind(2, _to_worker),
-    "session-terminated": Kind(2, _terminate_session),
-    "session-sigkill": Kind(1, _kill_session),
-    "server-stopped": Kind(1, _stop_server),
-    "server-killed": Kind(1, _kill_server),
-    "connection-stalled": Kind(1, _stall),
-    "connection-reset": Kind(2, _reset),
-    "network-down": Kind(1, _network_down),
-    "disk-full-tables": Kind(1, _fill_tables, needs_disks=True),
-    "disk-full-rejects": Kind(1, _fill_rejects, needs_disks=True),
+KINDS: dict[str, FaultKind] = {
+    "restorer-sigkill": FaultKind(3, functools.partial(_to_restorer, signal.SIGKILL)),
+    "restorer-sigterm": FaultKind(2, functools.partial(_to_restorer, signal.SIGTERM)),
+    "restorer-sigint": FaultKind(2, functools.partial(_to_restorer, signal.SIGINT)),
+    "worker-sigkill": FaultKind(2, _to_worker),
+    "session-terminated": FaultKind(2, _terminate_session),
+    "session-sigkill": FaultKind(1, _kill_session),
+    "server-stopped": FaultKind(1, _stop_server),
+    "server-killed": FaultKind(1, _kill_server),
+    "connection-stalled": FaultKind(1, _stall),
+    "connection-reset": FaultKind(2, _reset),
+    "network-down": FaultKind(1, _network_down),
+    "disk-full-tables": FaultKind(1, _fill_tables, needs_disks=True),
+    "disk-full-rejects": FaultKind(1, _fill_rejects, needs_disks=True),
 }

@@ -15,9 +15,9 @@ DEFAULT_ROWS = 20_000
 DEFAULT_KILLS = 25
 DEFAULT_JOBS = 2
 CACHE = Path("datasets/cache")
-MOST_ROWS = 100_000_000
-MOST_KILLS = 10_000
-MOST_JOBS = 64
+MAX_ROWS = 100_000_000
+MAX_KILLS = 10_000
+MAX_JOBS = 64
 
 # What is asked of the restorer beside what every engine is: to go on where it was stopped.
 _RESUMING = ("--clean", "--resume", "--retry-for={retry_for}")
@@ -61,9 +61,9 @@ class ChaosOptions:
 
     def __post_init__(self) -> None:
         for name, value, most in (
-            ("--rows", self.rows, MOST_ROWS),
-            ("--kills", self.kills, MOST_KILLS),
-            ("--jobs", self.jobs, MOST_JOBS),
+            ("--rows", self.rows, MAX_ROWS),
+            ("--kills", self.kills, MAX_KILLS),
+            ("--jobs", self.jobs, MAX_JOBS),
         ):
             if not 1 <= value <= most:
                 raise InputError(f"{name} {value} makes no sense; write 1 to {most}")

@@ -82,7 +82,7 @@ def start(argv: tuple[str, ...], env: Mapping[str, str], mark: str, log: Path) -
     return Restorer(process, mark, log)
 
 
-def left(mark: str) -> list[psutil.Process]:
+def marked_processes(mark: str) -> list[psutil.Process]:
     """Return the processes with this mark that run."""
     found = []
     for process in psutil.process_iter():
@@ -95,7 +95,7 @@ def left(mark: str) -> list[psutil.Process]:
 def wait_until_gone(mark: str, patience_s: float) -> list[psutil.Process]:
     """Wait until no process has this mark; return those that are still there."""
     deadline = time.monotonic() + patience_s
-    while (found := left(mark)) and time.monotonic() < deadline:
+    while (found := marked_processes(mark)) and time.monotonic() < deadline:
         time.sleep(LOOK_INTERVAL_S)
     return found
 
@@ -103,7 +103,7 @@ def wait_until_gone(mark: str, patience_s: float) -> list[psutil.Process]:
 def end(mark: str) -> None:
     """Kill every process with this mark."""
     deadline = time.monotonic() + _END_PATIENCE_S
-    while (found := left(mark)) and time.monotonic() < deadline:
+    while (found := marked_processes(mark)) and time.monotonic() < deadline:
         for process in found:
             with contextlib.suppress(psutil.Error):
                 process.kill()

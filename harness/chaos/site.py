@@ -13,16 +13,16 @@ from harness.chaos.disk import NoDiskError
 from harness.chaos.faults import KINDS, Disks
 from harness.chaos.proxy import Proxy
 from harness.model import manifest
-from harness.servers import open_mortal_server
+from harness.servers import open_restarting_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.chaos.checks import Yardstick
+    from harness.chaos.checks import ExpectedState
     from harness.chaos.options import ChaosOptions
     from harness.chaos.target import Target
     from harness.servers import RunningServer
-    from harness.trial.stop import Stop
+    from harness.trial.stop import StopListener
 
     Announce = Callable[[str], None]
 
@@ -47,8 +47,8 @@ class Site:
     proxy: Proxy
     disks: Disks | None
     folder: Path
-    yardstick: Yardstick
-    stop: Stop
+    expected: ExpectedState
+    stop: StopListener
     announce: Announce
     undisturbed_s: float = 0.0
 
@@ -63,7 +63,7 @@ class Site:
 
 @contextlib.contextmanager
 def prepare(
-    options: ChaosOptions, backup: Path, stop: Stop, announce: Announce
+    options: ChaosOptions, backup: Path, stop: StopListener, announce: Announce
 ) -> Iterator[tuple[Site, dict[str, str]]]:
     """Have all that a campaign takes, and say which kinds of fault cannot be had, and why."""
     with contextlib.ExitStack() as stack:
@@ -74,13 +74,13 @@ def prepare(
         )
         folder.chmod(0o711)  # the server's user passes through to its small disk
         disks, why_not = _disks(options, folder, stack)
-        server = stack.enter_context(open_mortal_server(RESTART_AFTER_S, announce=announce))
-        aimed = target.aim(server, stop.check)
+        server = stack.enter_context(open_restarting_server(RESTART_AFTER_S, announce=announce))
+        aimed = target.make_target(server, stop.check)
         if disks is not None:
             aimed.use(disks.tables)
         proxy = stack.enter_context(Proxy(aimed.socket).serving())
         database = aimed.make((backup / manifest.SCHEMA_SQL).read_text(encoding="utf-8"))
-        yardstick = checks.Yardstick(
+        expected = checks.ExpectedState(
             manifest.load(backup), schema.dump(aimed.pg_dump(), aimed.dsn(database))
         )
         aimed.drop(database)
@@ -88,7 +88,7 @@ def prepare(
         for kind, why in left_out.items():
             announce(f"left out: {kind}, {why}")
         yield (
-            Site(options, backup, server, aimed, proxy, disks, folder, yardstick, stop, announce),
+            Site(options, backup, server, aimed, proxy, disks, folder, expected, stop, announce),
             left_out,
         )
 

@@ -157,7 +157,7 @@ class Target:
         return Path(found)
 
 
-def aim(server: RunningServer, check: Callable[[], None]) -> Target:
+def make_target(server: RunningServer, check: Callable[[], None]) -> Target:
     """Return the server as a target."""
     with server.connect("postgres") as connection:
         row = connection.execute("SHOW data_directory").fetchone()

@@ -1,4 +1,4 @@
-"""How ``bench`` is called: its arguments, with their defaults and what they say of themselves."""
+"""``python -m harness bench``: measures engines; its arguments, and the options that they make."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.figures import figures
 from harness.bench.options import (
     DEFAULT_REPEATS,
     DEFAULT_ROUNDS,
@@ -19,20 +20,29 @@ from harness.bench.options import (
     dataset_folder,
     default_jobs,
     engine,
+    options_from_run,
 )
+from harness.bench.resume import cut_off
+from harness.bench.run import exit_code, run_bench
+from harness.cli.output import say, show
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.history.store import LATEST
 from harness.model import manifest
 from harness.model.errors import InputError
 from harness.model.record import FLOOR
+from harness.report.run import bench_report
 from harness.servers import CHOICES
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
+    from harness.analysis.figures import RunFigures
     from harness.engines.registry import Engine
+    from harness.model.record import Run
+    from harness.report.blocks import Block
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", re.IGNORECASE)
 _UNITS: dict[str, int] = {
@@ -43,68 +53,100 @@ _UNITS: dict[str, int] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``bench``, or, less those that choose engines, of ``ablate``."""
-    _add_what(parser.add_argument_group("what is restored"))
-    _add_how(parser.add_argument_group("how it is measured"))
-
-
-def add_engines(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that choose engines."""
-    _add_who(parser.add_argument_group("who restores it"))
-
-
-def add_resume(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that goes on with a run."""
+    """Add the arguments of ``bench``."""
+    _add_engines(parser.add_argument_group("engines"))
+    add_measurement(parser)
     parser.add_argument(
         "--resume",
         nargs="?",
         const=LATEST,
         metavar="RUN",
-        help="go on with a run that was cut off, the latest if none is named, as it was begun; of "
-        "the other arguments only --server, --dataset and --results count",
+        help="run the remaining trials of an unfinished run (default the latest) with its own "
+        "options; of the other arguments, only --server, --dataset and --results apply",
     )
 
 
-def _add_what(group: argparse._ArgumentGroup) -> None:
+def add_measurement(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that ``ablate`` has too: the dataset, and how it is measured."""
+    _add_dataset(parser.add_argument_group("dataset"))
+    _add_conditions(parser.add_argument_group("measurement"))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure the engines that are named, or resume an unfinished run."""
+    if options.resume is not None:
+        return _resume(options)
+    return measure(options, chosen_engines(options), bench_report)
+
+
+def measure(
+    options: argparse.Namespace,
+    of: tuple[Engine, ...],
+    report: Callable[[RunFigures], tuple[Block, ...]],
+) -> int:
+    """Make a run of these engines, and show the blocks that ``report`` makes of it."""
+    made = from_arguments(options, of)
+    return _shown(run_bench(made, announce=say), report)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    unfinished = cut_off(options.results, options.resume)
+    dataset = None if options.dataset is None else dataset_folder(options.dataset)
+    given = options_from_run(
+        unfinished, server=options.server, dataset=dataset, results=options.results
+    )
+    return _shown(run_bench(given, announce=say, resume=unfinished), bench_report)
+
+
+def _shown(made: Run, report: Callable[[RunFigures], tuple[Block, ...]]) -> int:
+    """Show a run, and return its exit code."""
+    show(report(figures(made)))
+    if made.finished_at is None:
+        say(f"stopped: the trials so far are kept as run {made.id}; continue with bench --resume")
+    return exit_code(made)
+
+
+def _add_dataset(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--rows", type=int, default=DEFAULT_ROWS, metavar="N", help="rows (default %(default)s)")
     add("--scenario", default="business", metavar="NAME", help="schema (default %(default)s)")
     add("--faults", default="none", metavar="PROFILE", help="none, realistic or hostile damage")
-    add("--seed", type=int, default=0, metavar="N", help="another seed, other rows")
+    add("--seed", type=int, default=0, metavar="N", help="seed of the rows (default %(default)s)")
     add("--style", default="lines", metavar="STYLE", help="lines, compact or pretty JSON")
     add("--compress", default="none", metavar="HOW", help="none, gz or zst")
     add(
         "--dataset",
         type=Path,
         metavar="DIR",
-        help="a dataset that was generated before, instead of one by the arguments above",
+        help="an existing dataset, in place of one generated by the arguments above",
     )
 
 
-def _add_who(group: argparse._ArgumentGroup) -> None:
+def _add_engines(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--engine",
         action="append",
         metavar="NAME",
-        help=f"what restores; repeat it for several (default {' and '.join(engines.DEFAULT)})",
+        help="an engine to measure; repeat it for several (default "
+        f"{' and '.join(engines.DEFAULT)})",
     )
     add(
         "--no-floor",
         action="store_true",
-        help="leave out the engine floor, which else runs beside those that are named",
+        help="do not add the engine floor to the engines that are named",
     )
     add(
         "--engine-command",
         action="append",
         default=[],
         metavar="NAME=COMMAND",
-        help="one of your own, beside those: a command line with {backup} and {dsn}, perhaps "
-        "{report}, {rejects}",
+        help="an engine of your own, added to the others: a command line with {backup} and {dsn}, "
+        "optionally {report}, {rejects} and {jobs}",
     )
 
 
-def _add_how(group: argparse._ArgumentGroup) -> None:
+def _add_conditions(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--rounds",
@@ -118,21 +160,21 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         type=int,
         default=DEFAULT_WARMUP,
         metavar="N",
-        help="trials of each engine before that, outside the statistics (default %(default)s)",
+        help="trials of each engine before that, not in the statistics (default %(default)s)",
     )
     add(
         "--repeats",
         type=int,
         default=DEFAULT_REPEATS,
         metavar="N",
-        help="noisy trials of a run that are made again (default %(default)s)",
+        help="noisy trials that are repeated, at most, in a run (default %(default)s)",
     )
     add(
         "--jobs",
         type=int,
         default=default_jobs(),
         metavar="N",
-        help="processes or connections of an engine that can choose (default the cores of this"
+        help="connections or processes of the engines that take it (default the cores of this"
         " machine, at most 8: %(default)s)",
     )
     add("--server", help=f"{CHOICES} (default {DEFAULT_SERVER})")
@@ -151,8 +193,8 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
     add(
         "--memray",
         action="store_true",
-        help="after the trials, trace each engine's heap in a pass that is not timed: what held "
-        "the most at its peak, and a flame graph beside the run",
+        help="after the trials, trace each engine's heap in an untimed pass: the functions that "
+        "held most at its peak, and a flame graph beside the run",
     )
     add(
         "--results",
@@ -163,20 +205,20 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
 
 
 def chosen_engines(given: argparse.Namespace) -> tuple[Engine, ...]:
-    """Return the engines that the parsed arguments of ``add_engines`` name.
+    """Return the engines that the parsed arguments name.
 
     Raises:
-        InputError: there is no such engine, or a command makes no sense.
+        InputError: an engine is unknown, or a command is invalid.
     """
     commands = tuple(engines.command(text) for text in given.engine_command)
     return tuple(engine(name, commands) for name in _names(given, commands))
 
 
 def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOptions:
-    """Return what the parsed arguments of ``add_arguments`` come to, for these engines.
+    """Return the options that the parsed arguments make, for these engines.
 
     Raises:
-        InputError: a value makes no sense; the message names the argument.
+        InputError: a value is invalid; the message names the argument.
     """
     memory_bytes = size_bytes(given.memory_limit) if given.memory_limit is not None else None
     dataset = None if given.dataset is None else dataset_folder(given.dataset)
@@ -203,9 +245,9 @@ def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOp
 
 
 def _names(given: argparse.Namespace, commands: tuple[Engine, ...]) -> list[str]:
-    """Return the engines of a run in their order, the floor last, unless it is named elsewhere.
+    """Return the names of a run's engines in order, with the floor last unless it is named.
 
-    Beside engines that are all fake there is none: what they tell is no restore into this server.
+    Beside fake engines alone there is no floor: their figures are no restore into this server.
     """
     chosen = given.engine or [name for name in engines.DEFAULT if name != FLOOR]
     own = [command.name for command in commands if command.name not in chosen]
@@ -219,10 +261,12 @@ def size_bytes(text: str) -> int:
     """Return the bytes of a size such as ``512MiB`` or ``2GB``.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not a size.
     """
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise InputError(f"{text!r} is no size; write a number and its unit, such as 512MiB or 2GB")
+        raise InputError(
+            f"{text!r} is not a size; write a number and its unit, such as 512MiB or 2GB"
+        )
     number, unit = found.groups()
     return round(float(number) * _UNITS[unit.lower()])

@@ -1,10 +1,11 @@
-"""The arguments of ``chaos``, and the options they come to."""
+"""``python -m harness chaos``: injects faults; its arguments, and the options that they make."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.chaos.campaign import exit_code, run_campaign
 from harness.chaos.faults import KINDS
 from harness.chaos.options import (
     DEFAULT_JOBS,
@@ -13,6 +14,8 @@ from harness.chaos.options import (
     ChaosOptions,
     resuming,
 )
+from harness.cli.history import run_report
+from harness.cli.output import say, show
 from harness.engines import registry as engines
 
 if TYPE_CHECKING:
@@ -28,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=DEFAULT_KILLS,
         metavar="K",
-        help="how many faults must befall a restore (default %(default)s)",
+        help="faults to inject (default %(default)s)",
     )
-    add("--seed", type=int, default=0, metavar="S", help="another seed, other faults")
+    add("--seed", type=int, default=0, metavar="S", help="seed of the faults (default %(default)s)")
     add(
         "--faults",
         default="realistic",
@@ -46,21 +49,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--engine-command",
         metavar="NAME=COMMAND",
-        help="what restores, and goes on when it is called again: a command line with {backup}, "
-        "{dsn} and {rejects} (default our restorer with --clean --resume)",
+        help="the engine to test, which resumes when it is called again: a command line with "
+        "{backup}, {dsn} and {rejects} (default our restorer with --clean --resume)",
     )
     add(
         "--jobs",
         type=int,
         default=DEFAULT_JOBS,
         metavar="N",
-        help="processes of the restorer (default %(default)s)",
+        help="connections of the restorer (default %(default)s)",
     )
     add(
         "--keep",
         type=Path,
         metavar="FOLDER",
-        help="keep the logs and rejects of each cycle that found something",
+        help="keep the logs and rejects of each cycle with findings",
     )
     add(
         "--results",
@@ -70,11 +73,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def run(options: argparse.Namespace) -> int:
+    """Run a campaign and show what it found."""
+    made = run_campaign(from_arguments(options), announce=say)
+    show(run_report(made))
+    if made.finished_at is None:
+        say(f"stopped: the findings so far are kept as run {made.id}")
+    return exit_code(made)
+
+
 def from_arguments(given: argparse.Namespace) -> ChaosOptions:
-    """Return what the parsed arguments come to.
+    """Return the options that the parsed arguments make.
 
     Raises:
-        InputError: a value makes no sense; the message names the argument.
+        InputError: a value is invalid; the message names the argument.
     """
     return ChaosOptions(
         rows=given.rows,

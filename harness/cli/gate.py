@@ -1,184 +1,141 @@
-"""The commands ``gate`` and ``accept``."""
+"""``python -m harness gate``: fails if an engine regressed."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.history import add_format, add_results, open_index
+from harness.cli.output import say, show
+from harness.cli.pytest_files import are_files, gate_files
 from harness.gate import baseline, drift
-from harness.gate.confirm import bench_again, confirm, settle
+from harness.gate.confirm import confirm, make_remeasure, settle
 from harness.gate.limits import ROLLING, Settings, load
 from harness.gate.report import gate_report
-from harness.gate.verdict import Finding, Judged, judge
+from harness.gate.verdict import Finding, Judgement, judge
 from harness.history import accepted
 from harness.history.store import LATEST, PUBLISHED, choose, read
 from harness.model.errors import ExitCode, HarnessError, InputError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from harness.gate.baseline import Baseline
-    from harness.history.accepted import Accepted
+    from harness.history.accepted import AcceptedChange
     from harness.history.index import Entry
     from harness.model.record import Run
-    from harness.report.blocks import Block
-
-    Show = Callable[[tuple[Block, ...]], None]
-    Announce = Callable[[str], None]
 
 
-def add_gate(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``gate``."""
     add = parser.add_argument
-    _add_run(parser, "the run to judge (default the latest), or a file of pytest-benchmark")
+    add_run(parser, "the run to judge (default the latest), or a file of pytest-benchmark")
     add(
         "--baseline",
         metavar="NAME|COMMIT|rolling",
-        help="what it is judged against: rolling, the last runs of the same work (default, or what "
-        "[tool.harness.gate] says); a name given with accept --as; a commit or the id of a run; of "
-        "a file of pytest-benchmark, another such file",
+        help="what it is judged against: rolling, the last runs of the same work (default, unless "
+        "[tool.harness.gate] says otherwise); a name given with accept --as; a commit or the id "
+        "of a run; for a file of pytest-benchmark, another such file",
     )
     add(
         "--no-confirm",
         action="store_true",
-        help="let an alarm stand without measuring once more what it accuses, and a doubt",
+        help="do not measure regressions and inconclusive measures once more",
     )
     add_results(parser)
     add_format(parser, ("table", "markdown"))
-    add("--server", help="where to measure it once more (default as the run)")
+    add("--server", help="where to measure once more (default as the run)")
     add(
         "--dataset",
         type=Path,
         metavar="DIR",
-        help="what to measure it with once more, if the run had a dataset of its own",
+        help="the dataset to measure once more with, if the run used one of your own",
     )
 
 
-def add_accept(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``accept``."""
-    add = parser.add_argument
-    _add_run(parser, "the run whose figures are meant (default the latest)")
-    add("--why", required=True, metavar="TEXT", help="the reason, for those who read it later")
-    add(
-        "--engine",
-        action="append",
-        metavar="NAME",
-        help="the engine that may have changed; repeat it for several (default all)",
-    )
-    add_results(parser)
-    add("--as", dest="name", metavar="NAME", help="a name for the run, as a baseline")
-
-
-def gate(given: argparse.Namespace, show: Show, announce: Announce) -> ExitCode:
-    """Judge a run; 4 where something got worse.
+def run(given: argparse.Namespace) -> ExitCode:
+    """Judge a run, or a file of pytest-benchmark; exit code 4 if something regressed.
 
     Raises:
-        HarnessError: there is no such run or baseline, or the settings make no sense.
+        HarnessError: there is no such run or baseline, or the settings are invalid.
     """
+    if are_files([given.run_id, given.baseline]):
+        return gate_files(given.run_id, given.baseline, given.format)
     settings = load()
     named = given.baseline or settings.baseline
-    changes = accepted.load(_folder(given.results))
-    of, runs = _judged_and_judges(given, named, changes, announce)
-    against = baseline.choose(runs, of, changes, named, settings.runs)
-    found = _judged(of, against, settings)
-    stands, doubts, doubt = found.findings, found.doubts, None
+    changes = accepted.load(accepted_folder(given.results))
+    head, runs = _head_and_history(given, named, changes)
+    against = baseline.choose(runs, head, changes, named, settings.runs)
+    found = _judge(head, against, settings)
+    confirmed, inconclusive, not_confirmed_because = found.findings, found.inconclusive, None
     if not given.no_confirm:
         try:
-            again = bench_again(given.server, given.dataset, given.results, announce)
-            stands = confirm(of, found.findings, against, settings, again)
-            settled = settle(of, doubts, against, settings, again)
-            stands, doubts = (*stands, *settled.findings), settled.doubts
+            remeasure = make_remeasure(given.server, given.dataset, given.results, say)
+            confirmed = confirm(head, found.findings, against, settings, remeasure)
+            settled = settle(head, inconclusive, against, settings, remeasure)
+            confirmed, inconclusive = (*confirmed, *settled.findings), settled.inconclusive
         except HarnessError as error:
-            doubt = str(error)
-    dropped = tuple(one for one in found.findings if one not in stands)
-    judged = Judged(stands, found.held, found.untold, doubts)
-    show(gate_report(of, against, judged, dropped, doubt))
-    return ExitCode.WORSE if stands else ExitCode.OK
+            not_confirmed_because = str(error)
+    dropped = tuple(one for one in found.findings if one not in confirmed)
+    judgement = Judgement(confirmed, found.checked, found.not_judged, inconclusive)
+    show(gate_report(head, against, judgement, dropped, not_confirmed_because), given.format)
+    return ExitCode.WORSE if confirmed else ExitCode.OK
 
 
-def accept(given: argparse.Namespace, announce: Announce) -> ExitCode:
-    """Write down that a run's figures are meant.
-
-    Raises:
-        HarnessError: there is no such run, or it cannot be written.
-    """
-    if not given.why.strip():
-        raise InputError("--why is empty; say why the change is meant")
-    if given.name == ROLLING:
-        raise InputError(f"--as {ROLLING}: that means the last runs; take another name")
-    with open_index(given.results, announce) as index:
-        of = _candidate(index.entries(), given.run_id)
-    measured = {trial.engine for trial in of.trials}
-    for engine in given.engine or ():
-        if engine not in measured:
-            raise InputError(f"--engine {engine}: run {of.id} has only {', '.join(measured)}")
-    change = accepted.Accepted(
-        run=of.id,
-        started_at=of.started_at,
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
-        why=given.why.strip(),
-        engines=given.engine,
-        name=given.name,
-        commit=of.environment.commit,
-    )
-    path = accepted.add(_folder(given.results), change)
-    announce(f"Accepted run {of.id} in {path}; commit that file where the gate runs elsewhere too")
-    return ExitCode.OK
+def _judge(head: Run, against: Baseline, settings: Settings) -> Judgement:
+    """Judge a run by its baseline and by the whole history, each measure reported once."""
+    found = judge(head, against, settings)
+    reported = {one.key for one in found.findings}
+    drifted = tuple(one for one in drift.drift(head, against, settings) if one.key not in reported)
+    findings: tuple[Finding, ...] = (*found.findings, *drifted)
+    return Judgement(findings, found.checked, found.not_judged, found.inconclusive)
 
 
-def _judged(of: Run, against: Baseline, settings: Settings) -> Judged:
-    """Judge a run by its baseline and by the whole history, each thing accused once."""
-    found = judge(of, against, settings)
-    accused = {one.key for one in found.findings}
-    risen = tuple(one for one in drift.drift(of, against, settings) if one.key not in accused)
-    findings: tuple[Finding, ...] = (*found.findings, *risen)
-    return Judged(findings, found.held, found.untold, found.doubts)
-
-
-def _add_run(parser: argparse.ArgumentParser, text: str) -> None:
+def add_run(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add the argument that names the run."""
     parser.add_argument("run_id", nargs="?", default=LATEST, metavar="RUN", help=text)
 
 
-def _judged_and_judges(
-    given: argparse.Namespace, named: str, changes: Sequence[Accepted], announce: Announce
+def _head_and_history(
+    given: argparse.Namespace, named: str, changes: Sequence[AcceptedChange]
 ) -> tuple[Run, list[Run]]:
-    """Return the run to judge, and those that can judge it; of long histories, not all are read."""
-    from harness.history.index import Filters  # noqa: PLC0415 - SQLAlchemy, as in reading
+    """Return the run to judge and the runs that can judge it, without reading a long history."""
+    from harness.history.index import Filters  # noqa: PLC0415 - see open_index
 
-    with open_index(given.results, announce) as index:
+    with open_index(given.results) as index:
         entries = index.entries()
-        of = _candidate(entries, given.run_id)
-        alike = index.entries(Filters(rows=of.dataset.rows, scenario=of.dataset.scenario))
+        head = choose_run(entries, given.run_id)
+        comparable = index.entries(Filters(rows=head.dataset.rows, scenario=head.dataset.scenario))
         known = {named, *(change.run for change in changes)}
         chosen = [
-            *[entry for entry in alike if entry.started_at <= of.started_at][-drift.MOST_RUNS :],
+            *[e for e in comparable if e.started_at <= head.started_at][-drift.MAX_RUNS :],
             *(entry for entry in entries if entry.id.startswith(tuple(known))),
             *([] if named == ROLLING else index.entries(Filters(commit=named))),
         ]
     paths = dict.fromkeys(entry.path for entry in sorted(chosen, key=lambda e: e.started_at))
-    return of, [read(Path(path)) for path in paths]
+    return head, [read(Path(path)) for path in paths]
 
 
-def _candidate(entries: Sequence[Entry], name: str) -> Run:
+def choose_run(entries: Sequence[Entry], name: str) -> Run:
     """Return the run that is named, or the latest that can be judged.
 
     Raises:
-        InputError: there is none, or it was cut off.
+        InputError: there is none, or it is unfinished.
     """
     if name == LATEST:
         for entry in reversed(entries):
-            run = read(Path(entry.path))
-            if baseline.candidates([run]):
-                return run
-    run = read(Path(choose(entries, name).path))
-    if not baseline.candidates([run]):
-        raise InputError(f"run {run.id} was cut off, or made to confirm an alarm; name another")
-    return run
+            recorded = read(Path(entry.path))
+            if baseline.candidates([recorded]):
+                return recorded
+    recorded = read(Path(choose(entries, name).path))
+    if not baseline.candidates([recorded]):
+        raise InputError(
+            f"run {recorded.id} is unfinished, or was made to confirm an alarm; name another"
+        )
+    return recorded
 
 
-def _folder(results: Path | None) -> Path:
-    """Return where changes that are meant are kept: by default beside the published runs."""
+def accepted_folder(results: Path | None) -> Path:
+    """Return the folder of accepted changes: by default that of the published runs."""
     return PUBLISHED if results is None else results

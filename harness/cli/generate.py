@@ -1,11 +1,12 @@
-"""``python -m harness generate``: its arguments, and what it does."""
+"""``python -m harness generate``: writes a dataset; its arguments, and its progress bar."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.output import write
+from harness.cli.progress import shown_progress
 from harness.generate.dataset import generate
 from harness.generate.spec import COMPRESSIONS, FAULTS, STYLES, DatasetSpec
 from harness.model.errors import ExitCode
@@ -20,15 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rows", type=int, required=True, metavar="N", help="records over all tables")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the dataset's folder")
     add("--scenario", default="business", metavar="NAME", help="schema and shape of the data")
-    add("--faults", choices=FAULTS, default="none", help="which damage the records carry")
-    add("--seed", type=int, default=0, metavar="N", help="another seed, other values")
-    add("--compress", choices=COMPRESSIONS, default="none", help="how the files are compressed")
-    add("--style", choices=STYLES, default="lines", help="how the JSON is laid out")
-    add("--processes", type=int, metavar="N", help="how many work (default: one per processor)")
+    add("--faults", choices=FAULTS, default="none", help="damage of the records")
+    add("--seed", type=int, default=0, metavar="N", help="seed of the values")
+    add("--compress", choices=COMPRESSIONS, default="none", help="compression of the files")
+    add("--style", choices=STYLES, default="lines", help="layout of the JSON")
+    add("--processes", type=int, metavar="N", help="worker processes (default: one per processor)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Generate the dataset, show how far it is, and print its path."""
+    """Generate the dataset under a progress bar, and print its path."""
     spec = DatasetSpec(
         rows=args.rows,
         scenario=args.scenario,
@@ -37,10 +38,7 @@ def run(args: argparse.Namespace) -> int:
         style=args.style,
         compress=args.compress,
     )
-    # Whoever imports the generator for other ends, as its workers do, needs no progress bar.
-    from harness.cli.progress import shown_progress  # noqa: PLC0415
-
     with shown_progress(spec.rows) as progress:
         path = generate(spec, args.out, progress=progress, processes=args.processes)
-    sys.stdout.write(f"{path}\n")
+    write(f"{path}\n")
     return ExitCode.OK

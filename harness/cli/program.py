@@ -1,4 +1,4 @@
-"""How the harness was called, for what to type next."""
+"""The name under which the harness was called, for help texts and messages."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ SCRIPT = "db-restore-benchmark"
 
 
 def program() -> str:
-    """Return the command that was called: the script, or the module."""
+    """Return the command: the installed script, or the module."""
     return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m harness"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown_progress(rows: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error where somebody looks; yield what moves it on."""
+    """Show a bar on standard error if that is a terminal; yield the function that advances it."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())

@@ -1,10 +1,11 @@
-"""``compare`` and ``gate`` where files of pytest-benchmark are named in place of runs."""
+"""``compare`` and ``gate`` for files of pytest-benchmark, named in place of runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.output import show, write
 from harness.gate.limits import load
 from harness.gate.pytest_files import judge as judging
 from harness.gate.pytest_files import report
@@ -13,74 +14,71 @@ from harness.model.errors import ExitCode, InputError
 from harness.report import rows as export
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from harness.gate.pytest_files.file import BenchmarkFile
-    from harness.report.blocks import Block
-
-    Show = Callable[[tuple[Block, ...]], None]
-    Write = Callable[[str], None]
 
 _COMPARED = 2
 
 
 def are_files(names: Sequence[str | None]) -> bool:
-    """Say whether one of the names is that of a file which is no recorded run."""
+    """Return whether one of the names is an existing file that is no recorded run."""
     return any(name and Path(name).is_file() and not is_run(Path(name)) for name in names)
 
 
-def compare(given: argparse.Namespace, show: Show, write: Write) -> ExitCode:
-    """Lay two files side by side.
+def compare_files(names: Sequence[str], form: str) -> ExitCode:
+    """Compare two files.
 
     Raises:
-        InputError: they are not two, one is none, or they are of different hosts.
+        InputError: there are not two, one is invalid, or their hosts differ.
     """
-    if len(given.ids) != _COMPARED:
-        raise InputError(f"{len(given.ids)} named; name two files of pytest-benchmark")
-    before, after = _two(*given.ids)
+    if len(names) != _COMPARED:
+        raise InputError(
+            f"compare needs two files of pytest-benchmark, not {len(names)}; name both"
+        )
+    before, after = _read_both(*names)
     found = judging.pairs(before, after)
-    if given.format in export.WRITERS:
-        write(export.WRITERS[given.format](report.rows(found)))
+    if form in export.WRITERS:
+        write(export.WRITERS[form](report.rows(found)))
     else:
-        heads = _heads(given.ids, (before, after))
-        show((*heads, *report.compare_report(found, before, after)))
+        heads = _heads(names, (before, after))
+        show((*heads, *report.compare_report(found, before, after)), form)
     return ExitCode.OK
 
 
-def gate(given: argparse.Namespace, show: Show) -> ExitCode:
-    """Judge a file by another; 4 where something got slower, fatter or lossier, vanished or failed.
+def gate_files(name: str, baseline: str | None, form: str) -> ExitCode:
+    """Judge a file by another; exit code 4 if a benchmark regressed, is missing or failed.
 
     Raises:
-        InputError: no baseline is named, one of the two is none, or they are of different hosts.
+        InputError: no baseline is named, a file is invalid, or the hosts differ.
     """
-    if given.baseline is None:
-        raise InputError(f"name the file that {given.run_id} is judged by, with --baseline FILE")
-    before, after = _two(given.baseline, given.run_id)
+    if baseline is None:
+        raise InputError(f"gate {name} needs a baseline; name a file with --baseline FILE")
+    before, after = _read_both(baseline, name)
     found = judging.pairs(before, after)
-    judged = judging.judge(found, load())
-    heads = _heads((given.baseline, given.run_id), (before, after))
-    show((*heads, *report.gate_report(judged, found)))
-    return ExitCode.WORSE if judged.findings else ExitCode.OK
+    judgement = judging.judge(found, load())
+    heads = _heads((baseline, name), (before, after))
+    show((*heads, *report.gate_report(judgement, found)), form)
+    return ExitCode.WORSE if judgement.findings else ExitCode.OK
 
 
-def _two(before: str, after: str) -> tuple[BenchmarkFile, BenchmarkFile]:
+def _read_both(before: str, after: str) -> tuple[BenchmarkFile, BenchmarkFile]:
     """Read two files whose times can be compared."""
     for name in (before, after):
         if not Path(name).is_file():
             raise InputError(
-                f"{name} is no file; a run becomes one with: python -m harness history {name} "
+                f"{name} is not a file; write a run as one with: python -m harness history {name} "
                 "--format pytest-benchmark"
             )
     old, new = read(Path(before)), read(Path(after))
     if not old.benchmarks:
-        raise InputError(f"{before} holds no benchmark, so that nothing can be compared with it")
+        raise InputError(f"{before} holds no benchmark to compare with; name another file")
     judging.check_hosts(old, new, (before, after))
     return old, new
 
 
 def _heads(names: Sequence[str], files: Sequence[BenchmarkFile]) -> tuple[str, ...]:
     return tuple(
-        f"{when}: {report.headline(Path(name), of)}"
-        for when, name, of in zip(("Before", "After"), names, files, strict=True)
+        f"{when}: {report.headline(Path(name), file)}"
+        for when, name, file in zip(("Before", "After"), names, files, strict=True)
     )

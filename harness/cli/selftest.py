@@ -1,10 +1,11 @@
-"""The command ``selftest``: its arguments, and which checks they come to."""
+"""``python -m harness selftest``: its arguments, and the checks that they select."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.output import say, show
 from harness.history.store import PUBLISHED, History
 from harness.model.errors import ExitCode
 from harness.selftest.checks import Check, report
@@ -12,9 +13,6 @@ from harness.selftest.simulate import pools, simulate
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
-
-    from harness.report.blocks import Block
 
 ROWS = 2000
 
@@ -30,39 +28,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="rows of the trials (default %(default)s)",
     )
-    add("--no-trials", action="store_true", help="simulate only, which takes a second")
+    add("--no-trials", action="store_true", help="run the simulations alone, which take a second")
     add(
         "--no-times",
         action="store_true",
-        help="leave out the two trials whose times a busy machine can hide or feign: of an engine "
-        "beside itself, and of one that is slower",
+        help="skip the two checks of times, which a busy machine can fail: an engine beside "
+        "itself, and a slower one",
     )
     add(
         "--results",
         type=Path,
         default=PUBLISHED,
         metavar="DIR",
-        help="the recorded trials to draw from (default the published ones, %(default)s)",
+        help="recorded trials to draw from (default the published ones, %(default)s)",
     )
 
 
-def run(
-    given: argparse.Namespace,
-    show: Callable[[tuple[Block, ...]], None],
-    announce: Callable[[str], None],
-) -> ExitCode:
-    """Make the checks and show them; 0 where all hold, else 1.
+def run(given: argparse.Namespace) -> ExitCode:
+    """Run the checks and show them; exit code 0 if all passed, else 1.
 
     Raises:
-        HarnessError: trials could not be made.
+        HarnessError: a trial could not be run.
     """
     checks: tuple[Check, ...] = simulate(pools(History(given.results).runs().runs))
     if not given.no_trials:
-        # With them come psycopg and all that restores.
+        # They import psycopg and the engines.
         from harness.bench.options import BenchOptions  # noqa: PLC0415
         from harness.selftest import real  # noqa: PLC0415
 
         options = BenchOptions(engines=(), rows=given.rows, server=given.server)
-        checks = (*checks, *real.try_all(options, announce, times=not given.no_times))
+        checks = (*checks, *real.run_trials(options, say, times=not given.no_times))
     show(report(checks))
     return ExitCode.OK if all(check.passed for check in checks) else ExitCode.FAILED

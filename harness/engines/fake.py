@@ -1,7 +1,7 @@
 """An engine that takes the time and memory written in its name, and touches no database.
 
-It implements the same interface as the real ones (``model.outcome.Try``), so that scheduling,
-statistics and tables can be tested in milliseconds:
+It implements the same interface as the real ones (``model.outcome.AttemptFunction``), so that
+scheduling, statistics and tables can be tested in milliseconds:
 
     fake:wall=0.2,mib=50                every trial takes 0.2 s and 50 MiB, and restores every row
     fake:wall=0.2/0.3/0.25              the trials take these in turn

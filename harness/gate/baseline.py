@@ -11,7 +11,7 @@ from harness.model.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.history.accepted import Accepted
+    from harness.history.accepted import AcceptedChange
     from harness.model.record import Run
 
 # Set on a run that was made to confirm an alarm: it is no run of its own.
@@ -23,8 +23,8 @@ class Baseline:
     """What a run is judged against: some runs, oldest first, all that are like it, and why not."""
 
     runs: tuple[Run, ...]
-    alike: tuple[Run, ...]
-    accepted: tuple[Accepted, ...]
+    comparable: tuple[Run, ...]
+    accepted: tuple[AcceptedChange, ...]
 
     def of(self, engine: str) -> tuple[Run, ...]:
         """Return the runs that an engine is judged against: none before a change that was meant."""
@@ -32,15 +32,15 @@ class Baseline:
         if change is None:
             return self.runs
         since = tuple(run for run in self.runs if run.started_at >= change.started_at)
-        return since or tuple(run for run in self.alike if run.id == change.run)
+        return since or tuple(run for run in self.comparable if run.id == change.run)
 
     def history(self, engine: str) -> tuple[Run, ...]:
         """Return all runs like the one that is judged, since the last change that was meant."""
         change = self.accepted_change(engine)
         start = "" if change is None else change.started_at
-        return tuple(run for run in self.alike if run.started_at >= start)
+        return tuple(run for run in self.comparable if run.started_at >= start)
 
-    def accepted_change(self, engine: str) -> Accepted | None:
+    def accepted_change(self, engine: str) -> AcceptedChange | None:
         """Return the newest change of an engine that was meant."""
         covering = [each for each in self.accepted if each.covers(engine)]
         return max(covering, key=lambda each: each.started_at, default=None)
@@ -53,7 +53,7 @@ def candidates(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 
 def choose(
-    runs: Sequence[Run], of: Run, accepted: Sequence[Accepted], named: str, count: int
+    runs: Sequence[Run], of: Run, accepted: Sequence[AcceptedChange], named: str, count: int
 ) -> Baseline:
     """Return what ``of`` is judged against.
 
@@ -69,11 +69,11 @@ def choose(
         InputError: nothing is so named, or it restored something else.
     """
     earlier = [run for run in candidates(runs) if run.started_at < of.started_at]
-    alike = tuple(run for run in earlier if _like(run) == _like(of))
+    comparable = tuple(run for run in earlier if _workload(run) == _workload(of))
     # What is accepted later than this run was made says nothing of it yet.
     known = tuple(each for each in accepted if each.started_at <= of.started_at)
     if named == ROLLING:
-        return Baseline(alike[-count:], alike, known)
+        return Baseline(comparable[-count:], comparable, known)
     names = {each.name: each.run for each in accepted if each.name}
     run_id = names.get(named, named)
     chosen = [run for run in candidates(runs) if run.id.startswith(run_id) and run.id != of.id]
@@ -85,15 +85,15 @@ def choose(
             f"--baseline {named}: no other finished run has that name, id or commit; "
             f"write {ROLLING}, or name one with: python -m harness accept RUN --as NAME --why TEXT"
         )
-    fitting = tuple(run for run in chosen if _like(run) == _like(of))
+    fitting = tuple(run for run in chosen if _workload(run) == _workload(of))
     if not fitting:
         raise InputError(
             f"--baseline {named}: its runs restored another dataset or with other --jobs than run "
             f"{of.id}; figures of different work cannot be judged by each other"
         )
-    return Baseline(fitting[-count:], alike, known)
+    return Baseline(fitting[-count:], comparable, known)
 
 
-def _like(run: Run) -> tuple[object, ...]:
+def _workload(run: Run) -> tuple[object, ...]:
     """Return what must be equal for figures to be of the same work."""
     return run.dataset, run.parameters.get("jobs")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.figures import figures
 from harness.analysis.stats import Ratio
-from harness.gate.verdict import Became, Finding, Measure, series
+from harness.gate.verdict import Finding, Measure, Regression, series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from harness.model.record import Run
 
 # A level is told from chance by three runs at the least, and nobody looks back further than this.
-SHORTEST = 3
-FEWEST_RUNS = 3 * SHORTEST
-MOST_RUNS = 200
+MIN_LEVEL_RUNS = 3
+MIN_RUNS = 3 * MIN_LEVEL_RUNS
+MAX_RUNS = 200
 
 # Steps smaller than this, in the logarithm, are never looked for: a figure has three digits.
 _SMALLEST = 0.002
@@ -39,7 +39,7 @@ def changes(values: Sequence[float]) -> list[int]:
     Args:
         values: in the order in which they were measured.
     """
-    if len(values) < FEWEST_RUNS:
+    if len(values) < MIN_RUNS:
         return []
     import numpy as np  # noqa: PLC0415 - takes a while, and few commands need it
     import ruptures  # noqa: PLC0415 - the same
@@ -48,7 +48,7 @@ def changes(values: Sequence[float]) -> list[int]:
     steps = [abs(after - before) for before, after in itertools.pairwise(logs)]
     # 0.6745 makes the median distance a deviation; a difference has twice the variance.
     deviation = max(statistics.median(steps) / 0.6745 / math.sqrt(2), _SMALLEST)
-    search = ruptures.Pelt(model="l2", min_size=SHORTEST, jump=1)
+    search = ruptures.Pelt(model="l2", min_size=MIN_LEVEL_RUNS, jump=1)
     penalty = 3 * math.log(len(logs)) * deviation**2
     ends: list[int] = search.fit(np.array(logs).reshape(-1, 1)).predict(pen=penalty)
     return ends[:-1]
@@ -60,7 +60,7 @@ def drift(of: Run, baseline: Baseline, settings: Settings) -> Iterator[Finding]:
     Since the last change that was meant, that is: what was accepted is no drift.
     """
     for engine in dict.fromkeys(trial.engine for trial in of.trials):
-        runs = (*baseline.history(engine)[-MOST_RUNS:], of)
+        runs = (*baseline.history(engine)[-MAX_RUNS:], of)
         told = [figures(run, reference=None) for run in runs]
         for measure in (Measure.FLOOR, Measure.LEGACY, Measure.MEMORY):
             points = [
@@ -71,10 +71,10 @@ def drift(of: Run, baseline: Baseline, settings: Settings) -> Iterator[Finding]:
             if points and points[-1][0] == of.id:
                 limits = settings.limits(engine)
                 limit = limits.memory if measure is Measure.MEMORY else limits.time
-                yield from _risen(engine, measure, points, limit)
+                yield from _level_increase(engine, measure, points, limit)
 
 
-def _risen(
+def _level_increase(
     engine: str, measure: Measure, points: list[tuple[str, float]], limit: float
 ) -> Iterator[Finding]:
     values = [value for _, value in points]
@@ -89,7 +89,7 @@ def _risen(
     yield Finding(
         engine,
         measure,
-        Became.FATTER if measure is Measure.MEMORY else Became.SLOWER,
+        Regression.MORE_MEMORY if measure is Measure.MEMORY else Regression.SLOWER,
         limit,
         before=lowest,
         after=now,
@@ -98,7 +98,7 @@ def _risen(
     )
 
 
-def still_risen(run: Run, found: Finding) -> bool:
+def is_still_higher(run: Run, found: Finding) -> bool:
     """Say whether a figure of another run stands above its lowest level as well."""
     values = series(figures(run, reference=None), found.engine, found.measure)
     lowest = found.before or 0.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.stats import CONFIDENCE
 from harness.analysis.verdicts import more_rounds
-from harness.gate.verdict import Doubt, Finding, Judged, Measure
+from harness.gate.verdict import Finding, InconclusiveMeasure, Judgement, Measure
 from harness.report.blocks import Block, Bullets, Column, Grid
 from harness.report.run import headline
 from harness.report.units import NONE, factor, megabytes, short_time
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def gate_report(
-    of: Run, baseline: Baseline, judged: Judged, dropped: tuple[Finding, ...], doubt: str | None
+    of: Run, baseline: Baseline, judged: Judgement, dropped: tuple[Finding, ...], doubt: str | None
 ) -> tuple[Block, ...]:
     """Lay out what a run is accused of.
 
@@ -35,12 +35,16 @@ def gate_report(
     if judged.findings:
         blocks.append(findings_grid(judged.findings, "engine"))
     if dropped:
-        lines = tuple(f"{one.engine}, {one.measure.value}: {one.became.value}" for one in dropped)
+        lines = tuple(
+            f"{one.engine}, {one.measure.value}: {one.regression.value}" for one in dropped
+        )
         blocks.append(Bullets("Found at first, and not again when measured once more:", lines))
-    if judged.doubts:
-        blocks.append(Bullets("No telling yet:", tuple(_doubt(one) for one in judged.doubts)))
-    if judged.untold:
-        blocks.append(Bullets("Not judged:", judged.untold))
+    if judged.inconclusive:
+        blocks.append(
+            Bullets("No telling yet:", tuple(_inconclusive(one) for one in judged.inconclusive))
+        )
+    if judged.not_judged:
+        blocks.append(Bullets("Not judged:", judged.not_judged))
     if doubt:
         blocks.append(f"Nothing was measured once more: {doubt}.")
     blocks.append(conclusion(judged, f': python -m harness accept {of.id} --why "..."'))
@@ -78,7 +82,7 @@ def _row(found: Finding) -> tuple[tuple[str, ...], ...]:
     return (
         (found.engine,),
         (found.measure.value,),
-        (found.became.value, since),
+        (found.regression.value, since),
         (_figure(found.measure, found.before),),
         (_figure(found.measure, found.after),),
         _by(found.ratio),
@@ -96,7 +100,7 @@ def _figure(measure: Measure, value: float | None) -> str:
             return short_time(value)
         case Measure.MEMORY:
             return megabytes(value)
-        case Measure.SUCCESS | Measure.OK | Measure.THERE:
+        case Measure.SUCCESS | Measure.OK | Measure.PRESENT:
             return f"{value:.4%}"
 
 
@@ -111,17 +115,21 @@ def _by(of: Ratio | None) -> tuple[str, ...]:
     return by, interval, f"p = {of.p:.2g}"
 
 
-def _doubt(of: Doubt) -> str:
+def _inconclusive(of: InconclusiveMeasure) -> str:
     """Say what may be worse, and what would tell."""
     more = more_rounds(of.ratio, of.limit)
     advice = "" if more is None else f"; {more} more round{'s' * (more > 1)} may tell"
     return f"{of.engine}, {of.measure.value}: {', '.join(_by(of.ratio))}{advice}"
 
 
-def conclusion(judged: Judged, if_meant: str) -> str:
+def conclusion(judged: Judgement, if_meant: str) -> str:
     """Say how it stands; ``if_meant`` is what to do about what got worse, if that is meant."""
     if not judged.findings:
-        sure = judged.held - len(judged.doubts)
-        doubts = f"; of {len(judged.doubts)} there is no telling" if judged.doubts else ""
-        return f"Nothing got worse: {sure} measures are within their limits{doubts}."
-    return f"{len(judged.findings)} of {judged.held} measures got worse. If that is meant{if_meant}"
+        sure = judged.checked - len(judged.inconclusive)
+        inconclusive = (
+            f"; of {len(judged.inconclusive)} there is no telling" if judged.inconclusive else ""
+        )
+        return f"Nothing got worse: {sure} measures are within their limits{inconclusive}."
+    return (
+        f"{len(judged.findings)} of {judged.checked} measures got worse. If that is meant{if_meant}"
+    )

@@ -31,16 +31,16 @@ class Measure(enum.Enum):
     MEMORY = "peak memory"
     SUCCESS = "rows restored"
     OK = "trials ok"
-    THERE = "benchmark"
+    PRESENT = "benchmark"
 
 
-class Became(enum.Enum):
+class Regression(enum.Enum):
     """What became of a measure."""
 
     SLOWER = "slower"
-    FATTER = "fatter"
-    LOSSIER = "lossier"
-    VANISHED = "vanished"
+    MORE_MEMORY = "fatter"
+    LESS_COMPLETE = "lossier"
+    MISSING = "vanished"
     FAILED = "failed"
 
 
@@ -58,7 +58,7 @@ class Finding:
 
     engine: str
     measure: Measure
-    became: Became
+    regression: Regression
     limit: float
     before: float | None = None
     after: float | None = None
@@ -72,7 +72,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class InconclusiveMeasure:
     """A measure that may be worse by more than its limit, or may not: its rounds do not tell."""
 
     engine: str
@@ -92,22 +92,22 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judgement:
     """What was found, how many measures were held against their limit, and what nobody could.
 
-    ``doubts`` are among those that were held.
+    ``inconclusive`` are among those that were held.
     """
 
     findings: tuple[Finding, ...]
-    held: int
-    untold: tuple[str, ...]
-    doubts: tuple[Doubt, ...] = ()
+    checked: int
+    not_judged: tuple[str, ...]
+    inconclusive: tuple[InconclusiveMeasure, ...] = ()
 
 
-def judge(of: Run, baseline: Baseline, settings: Settings) -> Judged:
+def judge(of: Run, baseline: Baseline, settings: Settings) -> Judgement:
     """Hold a run against its baseline."""
-    found: list[Finding | Doubt | str] = []
-    held = 0
+    found: list[Finding | InconclusiveMeasure | str] = []
+    checked = 0
     now = figures(of, reference=None)
     for engine in _engines(baseline, of):
         before = [figures(run, reference=None) for run in baseline.of(engine)]
@@ -116,21 +116,21 @@ def judge(of: Run, baseline: Baseline, settings: Settings) -> Judged:
             continue
         limits = settings.limits(engine)
         if not now.samples(engine).trials:
-            found.append(Finding(engine, Measure.THERE, Became.VANISHED, 0.0))
+            found.append(Finding(engine, Measure.PRESENT, Regression.MISSING, 0.0))
             continue
         measured = list(_measures(engine, now, before, limits))
         found += measured
-        held += len(measured)
-    return gathered(found, held)
+        checked += len(measured)
+    return collect(found, checked)
 
 
-def gathered(found: Sequence[Finding | Doubt | str], held: int) -> Judged:
+def collect(found: Sequence[Finding | InconclusiveMeasure | str], checked: int) -> Judgement:
     """Sort what measures came to: findings, doubts, why they were not judged; empty texts hold."""
-    return Judged(
+    return Judgement(
         findings=tuple(one for one in found if isinstance(one, Finding)),
-        held=held,
-        untold=tuple(one for one in found if isinstance(one, str) and one),
-        doubts=tuple(one for one in found if isinstance(one, Doubt)),
+        checked=checked,
+        not_judged=tuple(one for one in found if isinstance(one, str) and one),
+        inconclusive=tuple(one for one in found if isinstance(one, InconclusiveMeasure)),
     )
 
 
@@ -151,7 +151,7 @@ def _engines(baseline: Baseline, of: Run) -> list[str]:
 
 def _measures(
     engine: str, now: RunFigures, before: Sequence[RunFigures], limits: Limits
-) -> Iterator[Finding | Doubt | str]:
+) -> Iterator[Finding | InconclusiveMeasure | str]:
     """Judge each measure: a finding, why it is not judged, or an empty text where it holds."""
     timed = [
         measure
@@ -163,36 +163,36 @@ def _measures(
     if not timed and not yardstick:
         before_here = [run for run in before if same_machine(run.run, now.run)]
         if before_here:
-            yield _spread(engine, Measure.TIME, now, before_here, limits.time)
+            yield _judge_samples(engine, Measure.TIME, now, before_here, limits.time)
         elif engine not in _MULTIPLES.values():
             yield f"{engine}: times of other machines are not judged; run floor or legacy beside it"
     for measure in timed:
-        yield _spread(engine, measure, now, before, limits.time)
-    yield _spread(engine, Measure.MEMORY, now, before, limits.memory)
-    yield from _counted(engine, now, before, limits)
+        yield _judge_samples(engine, measure, now, before, limits.time)
+    yield _judge_samples(engine, Measure.MEMORY, now, before, limits.memory)
+    yield from _judge_shares(engine, now, before, limits)
 
 
-def _spread(
+def _judge_samples(
     engine: str, measure: Measure, now: RunFigures, before: Sequence[RunFigures], limit: float
-) -> Finding | Doubt | str:
+) -> Finding | InconclusiveMeasure | str:
     """Judge a measure that has a spread."""
     old = [value for run in before for value in series(run, engine, measure)]
     new = series(now, engine, measure)
     if not old:
         return ""
     if not new:
-        return Finding(engine, measure, Became.VANISHED, limit, before=statistics.median(old))
+        return Finding(engine, measure, Regression.MISSING, limit, before=statistics.median(old))
     found = ratio(new, old)
-    if found is None or found.descriptive:
+    if found is None or found.is_descriptive:
         return f"{engine}, {measure.value}: too few rounds to judge"
     told = verdict(found, limit)
     if told is not Verdict.HIGHER:
         may_be = told is Verdict.INCONCLUSIVE and (found.high or 0) > 1 + limit
-        return Doubt(engine, measure, limit, found) if may_be else ""
+        return InconclusiveMeasure(engine, measure, limit, found) if may_be else ""
     return Finding(
         engine,
         measure,
-        Became.FATTER if measure is Measure.MEMORY else Became.SLOWER,
+        Regression.MORE_MEMORY if measure is Measure.MEMORY else Regression.SLOWER,
         limit,
         before=statistics.median(old),
         after=statistics.median(new),
@@ -200,7 +200,7 @@ def _spread(
     )
 
 
-def _counted(
+def _judge_shares(
     engine: str, now: RunFigures, before: Sequence[RunFigures], limits: Limits
 ) -> Iterator[Finding | str]:
     """Judge what is counted, so that nothing of it is chance."""
@@ -211,7 +211,11 @@ def _counted(
             continue
         old = statistics.median(shares)
         worse = new < old - limits.success
-        yield (Finding(engine, measure, Became.LOSSIER, limits.success, old, new) if worse else "")
+        yield (
+            Finding(engine, measure, Regression.LESS_COMPLETE, limits.success, old, new)
+            if worse
+            else ""
+        )
 
 
 def _share(of: RunFigures, engine: str, measure: Measure) -> float | None:

@@ -37,7 +37,7 @@ class Edit(NamedTuple):
     text: str | None = None
 
 
-class Wound(NamedTuple):
+class DamagedField(NamedTuple):
     """A field about to be damaged: where it is, and what it held."""
 
     block: Block
@@ -84,7 +84,7 @@ def draw_damage(
 def edit(damage: Damage, block: Block, column: Column, json: str, text: str) -> Edit:
     """Return what the damage makes of a field."""
     rng = seeded(f"{block.population.seed}/{damage.table}/{damage.ordinal}/damage")
-    return _EDITS[damage.damage](Wound(block, damage.ordinal or 0, column, json, text, rng))
+    return _EDITS[damage.damage](DamagedField(block, damage.ordinal or 0, column, json, text, rng))
 
 
 def _kinds_for(column: Column, *, is_key: bool) -> set[str]:
@@ -105,8 +105,8 @@ def _kinds_for(column: Column, *, is_key: bool) -> set[str]:
     return kinds
 
 
-def _bad_date(wound: Wound) -> Edit:
-    years, day = 2021 + wound.rng.getrandbits(1), 10 + wound.rng.getrandbits(4)
+def _bad_date(target: DamagedField) -> Edit:
+    years, day = 2021 + target.rng.getrandbits(1), 10 + target.rng.getrandbits(4)
     impossible = (
         f"{years}-02-30T10:15:00.000Z",
         f"{years}-13-{day}T08:00:00.000Z",
@@ -114,12 +114,12 @@ def _bad_date(wound: Wound) -> Edit:
         "0000-00-00T00:00:00.000Z",
         "Invalid Date",
     )
-    return Edit(f'"{_pick(impossible, wound.rng)}"')
+    return Edit(f'"{_pick(impossible, target.rng)}"')
 
 
-def _date_spelling(wound: Wound) -> Edit:
+def _date_spelling(target: DamagedField) -> Edit:
     """Spell a whole second in ways that PostgreSQL reads and ISO 8601 parsers may not."""
-    second = int(wound.text) // 1_000_000 if wound.text != NULL_TEXT else 1_700_000_000
+    second = int(target.text) // 1_000_000 if target.text != NULL_TEXT else 1_700_000_000
     utc = dt.datetime.fromtimestamp(second, dt.UTC)
     east = utc + dt.timedelta(hours=2)
     spelled = (
@@ -128,58 +128,58 @@ def _date_spelling(wound: Wound) -> Edit:
         f"{east:%Y%m%dT%H%M%S}+0200",
         f"{utc:%a}, {utc:%d %b %Y %H:%M:%S} GMT",
     )
-    return Edit(f'"{_pick(spelled, wound.rng)}"', f"{second}000000")
+    return Edit(f'"{_pick(spelled, target.rng)}"', f"{second}000000")
 
 
-def _duplicate(wound: Wound) -> Edit:
+def _duplicate(target: DamagedField) -> Edit:
     """Repeat the value of an earlier record that can be restored: near by, or far away."""
-    assert isinstance(wound.column, UniqueColumn)  # noqa: S101 - _kinds_for offers no other
-    population, table = wound.block.population, wound.block.table
-    near = wound.rng.getrandbits(1)
-    earlier = wound.ordinal - 1 if near else below(wound.ordinal, wound.rng)
+    assert isinstance(target.column, UniqueColumn)  # noqa: S101 - _kinds_for offers no other
+    population, table = target.block.population, target.block.table
+    near = target.rng.getrandbits(1)
+    earlier = target.ordinal - 1 if near else below(target.ordinal, target.rng)
     while not population.restorable(table, earlier):
         earlier -= 1
-    return Edit(wound.column.of(population, table, [earlier]).json[0])
+    return Edit(target.column.of(population, table, [earlier]).json[0])
 
 
-def _orphan(wound: Wound) -> Edit:
+def _orphan(target: DamagedField) -> Edit:
     """Refer to a key that no record has ever had."""
-    assert isinstance(wound.column, Reference)  # noqa: S101 - _kinds_for offers no other
-    key = wound.block.population.keys[wound.column.to]
+    assert isinstance(target.column, Reference)  # noqa: S101 - _kinds_for offers no other
+    key = target.block.population.keys[target.column.to]
     if isinstance(key, Uuid):
-        return Edit(f'"{wound.rng.getrandbits(32):08x}-dead-4000-8000-{wound.ordinal:012x}"')
+        return Edit(f'"{target.rng.getrandbits(32):08x}-dead-4000-8000-{target.ordinal:012x}"')
     assert isinstance(key, Serial)  # noqa: S101 - keys are UUIDs or integers
-    return Edit(str(10**12 + wound.ordinal))
+    return Edit(str(10**12 + target.ordinal))
 
 
-def _wrong_type(wound: Wound) -> Edit:
-    return Edit(f'"{_pick(("abc", "n/a", "12,50 €", "-"), wound.rng)}"')
+def _wrong_type(target: DamagedField) -> Edit:
+    return Edit(f'"{_pick(("abc", "n/a", "12,50 €", "-"), target.rng)}"')
 
 
-def _number_as_string(wound: Wound) -> Edit:
-    text = "42" if wound.text == NULL_TEXT else wound.text
+def _number_as_string(target: DamagedField) -> Edit:
+    text = "42" if target.text == NULL_TEXT else target.text
     return Edit(f'"{text}"', text)
 
 
-def _nul(wound: Wound) -> Edit:
+def _nul(target: DamagedField) -> Edit:
     """Put a NUL where text ends, as programs in C leave it."""
-    text = '"' if wound.json == "null" else wound.json[:-1]
+    text = '"' if target.json == "null" else target.json[:-1]
     return Edit(f'{text}\\u0000"')
 
 
-def _absent(_: Wound) -> Edit:
+def _absent(_: DamagedField) -> Edit:
     return Edit(None)
 
 
-def _default(wound: Wound) -> Edit:
-    return Edit(None, wound.column.default)
+def _default(target: DamagedField) -> Edit:
+    return Edit(None, target.column.default)
 
 
-def _null(_: Wound) -> Edit:
+def _null(_: DamagedField) -> Edit:
     return Edit("null")
 
 
-_EDITS: dict[str, Callable[[Wound], Edit]] = {
+_EDITS: dict[str, Callable[[DamagedField], Edit]] = {
     "bad_date": _bad_date,
     "date_spelling": _date_spelling,
     "duplicate_key": _duplicate,

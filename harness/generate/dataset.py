@@ -52,7 +52,7 @@ def generate(
         out,
         generator=GENERATOR_VERSION,
         processes=processes or processor_count(),
-        progress=progress or _nothing,
+        progress=progress or _no_progress,
     )
 
 
@@ -91,7 +91,7 @@ def is_complete(folder: Path) -> bool:
     )
 
 
-def _nothing(_: int) -> None:
+def _no_progress(_: int) -> None:
     """Show no progress."""
 
 

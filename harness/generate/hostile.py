@@ -71,7 +71,7 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class HostileTruth:
     """The truth about the files that were written."""
 
     tables: tuple[manifest.Table, ...]
@@ -98,7 +98,7 @@ def hostile_schema(scenario: Scenario) -> str:
     return (scenario.folder / "hostile.sql").read_text("utf-8")
 
 
-def write_hostile(files: tuple[File, ...], folder: Path, compress: str) -> Written:
+def write_hostile(files: tuple[File, ...], folder: Path, compress: str) -> HostileTruth:
     """Write the hostile files, and return the truth about those that have a table."""
     tables: list[manifest.Table] = []
     damage: list[manifest.Damage] = []
@@ -107,7 +107,7 @@ def write_hostile(files: tuple[File, ...], folder: Path, compress: str) -> Writt
         if file.columns:
             tables.append(truth)
             damage.extend(_damage(file))
-    return Written(tuple(tables), tuple(damage))
+    return HostileTruth(tuple(tables), tuple(damage))
 
 
 def expand(text: str, ordinal: int) -> bytes:

@@ -44,7 +44,7 @@ class Plan:
 
 def make_plan(spec: DatasetSpec, scenario: Scenario) -> Plan:
     """Decide what the dataset will hold."""
-    records = share_out(spec.rows, scenario.tables)
+    records = allocate_rows(spec.rows, scenario.tables)
     damage = plan_damage(spec, scenario, records)
     unrestorable = {
         table: frozenset(ordinal for ordinal, one in found.items() if not one.restorable)
@@ -60,7 +60,7 @@ def make_plan(spec: DatasetSpec, scenario: Scenario) -> Plan:
     return Plan(spec, scenario, population, damage)
 
 
-def share_out(rows: int, tables: tuple[Table, ...]) -> dict[str, int]:
+def allocate_rows(rows: int, tables: tuple[Table, ...]) -> dict[str, int]:
     """Divide exactly ``rows`` among the tables by their shares.
 
     Each table has at least one record while they last, parents first, so that every record finds

@@ -16,7 +16,7 @@ import msgspec
 
 from harness.generate.block import STYLES, Piece
 from harness.generate.files import SUFFIXES, open_file
-from harness.generate.hostile import Written, hostile_schema, load_hostile, write_hostile
+from harness.generate.hostile import HostileTruth, hostile_schema, load_hostile, write_hostile
 from harness.generate.pieces import make_pieces
 from harness.model import manifest
 from harness.model.errors import HarnessError, InputError
@@ -52,7 +52,7 @@ def write_dataset(
 def _write_files(
     plan: Plan, folder: Path, generator: str, processes: int, progress: Progress
 ) -> None:
-    schema, hostile = plan.scenario.schema(), Written((), ())
+    schema, hostile = plan.scenario.schema(), HostileTruth((), ())
     if plan.spec.faults == "hostile":
         schema += hostile_schema(plan.scenario)
         hostile = write_hostile(load_hostile(plan.scenario), folder, plan.spec.compress)

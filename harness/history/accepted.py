@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FILE = "accepted.jsonl"
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+class AcceptedChange(msgspec.Struct, frozen=True, kw_only=True):
     """From this run on, its figures are what these engines are measured by.
 
     ``engines`` None means all, those too that the run no longer has. ``name`` is what the run can
@@ -37,7 +37,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
         return self.engines is None or engine in self.engines
 
 
-def load(folder: Path) -> tuple[Accepted, ...]:
+def load(folder: Path) -> tuple[AcceptedChange, ...]:
     """Return what was accepted, in the order in which it was; nothing where there is no file.
 
     Raises:
@@ -53,13 +53,13 @@ def load(folder: Path) -> tuple[Accepted, ...]:
     found = []
     for number, line in enumerate(lines, start=1):
         try:
-            found.append(msgspec.json.decode(line, type=Accepted))
+            found.append(msgspec.json.decode(line, type=AcceptedChange))
         except msgspec.DecodeError as error:
             raise HistoryError(f"{path}, line {number}: {error}; mend or delete it") from error
     return tuple(found)
 
 
-def add(folder: Path, accepted: Accepted) -> Path:
+def add(folder: Path, accepted: AcceptedChange) -> Path:
     """Write one more down.
 
     Raises:

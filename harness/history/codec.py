@@ -23,7 +23,7 @@ _ID = re.compile(r"[0-9a-zA-Z-]{4,64}")
 Fields = dict[str, Any]
 
 
-class _Head(msgspec.Struct):
+class _Header(msgspec.Struct):
     """What tells how the rest of a file is to be read."""
 
     schema: int
@@ -60,7 +60,7 @@ def decode(content: bytes) -> Run:
         HistoryError: it is not, or the record is not valid.
     """
     try:
-        schema = msgspec.json.decode(content, type=_Head).schema
+        schema = msgspec.json.decode(content, type=_Header).schema
         if schema == SCHEMA_VERSION:
             run = msgspec.json.decode(content, type=Run)
         else:
@@ -76,7 +76,7 @@ def decode(content: bytes) -> Run:
     return run
 
 
-class Named(Protocol):
+class RunKey(Protocol):
     """What names a run: a record, or its entry in the index."""
 
     @property
@@ -88,7 +88,7 @@ class Named(Protocol):
         """When it started, as records keep it."""
 
 
-def instant(run: Named) -> datetime:
+def instant(run: RunKey) -> datetime:
     """Return when a run started, in UTC."""
     return datetime.fromisoformat(run.started_at).astimezone(UTC)
 
@@ -121,7 +121,7 @@ def _upgraded(content: bytes, schema: int) -> Fields:
     return fields
 
 
-class _Kept(msgspec.Struct):
+class _TrialReport(msgspec.Struct):
     """Of a trial, what the engine said of itself."""
 
     report: msgspec.Raw = msgspec.Raw(b"null")
@@ -130,4 +130,4 @@ class _Kept(msgspec.Struct):
 class _Reports(msgspec.Struct):
     """The trials of a run, whatever its schema."""
 
-    trials: list[_Kept]
+    trials: list[_TrialReport]

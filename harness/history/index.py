@@ -148,10 +148,10 @@ class Index:
             .order_by(run.started_at.desc(), run.id.desc())
             .limit(limit)
         )
-        told = [column for column in run if column.name not in _ITS_OWN]
+        run_columns = [column for column in run if column.name not in _FILE_COLUMNS]
         own = [column for column in _FIGURES.c if column.name != "path"]
         query = (
-            sa.select(*told, *own)
+            sa.select(*run_columns, *own)
             .join(_FIGURES, _FIGURES.c.path == run.path)
             .where(run.path.in_(newest))
             .order_by(run.started_at, run.id, sa.literal_column("figures.rowid"))
@@ -169,11 +169,11 @@ class Index:
 
     def _open(self, history: History) -> sa.Engine:
         """Open the file, or make it anew; in memory, where none can be written."""
-        looks = _look(history.folders)
+        stats = _file_stats(history.folders)
         for _ in range(2):
             engine = sa.create_engine(f"sqlite:///{self._path}")
             try:
-                _bring_up_to_date(engine, looks)
+                _refresh(engine, stats)
             except sa.exc.DatabaseError:
                 engine.dispose()
                 with contextlib.suppress(OSError):
@@ -181,15 +181,15 @@ class Index:
             else:
                 return engine
         engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
-        _bring_up_to_date(engine, looks)
+        _refresh(engine, stats)
         return engine
 
 
 # What says something of the file, and nothing of the run.
-_ITS_OWN = frozenset({"path", "changed_ns", "size_bytes", "unreadable"})
+_FILE_COLUMNS = frozenset({"path", "changed_ns", "size_bytes", "unreadable"})
 
 
-def _bring_up_to_date(engine: sa.Engine, looks: dict[str, tuple[int, int]]) -> None:
+def _refresh(engine: sa.Engine, stats: dict[str, tuple[int, int]]) -> None:
     """Read the files that are new or have changed, and forget those that are gone."""
     with engine.begin() as connection:
         version = connection.exec_driver_sql("PRAGMA user_version").scalar()
@@ -204,26 +204,26 @@ def _bring_up_to_date(engine: sa.Engine, looks: dict[str, tuple[int, int]]) -> N
                 sa.select(run.path, run.changed_ns, run.size_bytes)
             ).all()
         }
-        stale = [name for name in known if looks.get(name) != known[name]]
+        stale = [name for name in known if stats.get(name) != known[name]]
         for table in (_FIGURES, _RUNS):
-            _forget(connection, table, stale)
-        new = [name for name, look in looks.items() if known.get(name) != look]
-        made = [_rows(Path(name), looks[name]) for name in new]
+            _delete(connection, table, stale)
+        new = [name for name, stat in stats.items() if known.get(name) != stat]
+        made = [_rows(Path(name), stats[name]) for name in new]
         if made:
             connection.execute(_RUNS.insert(), [row for row, _ in made])
         if of_engines := [row for _, rows in made for row in rows]:
             connection.execute(_FIGURES.insert(), of_engines)
 
 
-def _forget(connection: sa.Connection, table: sa.Table, paths: Iterable[str]) -> None:
+def _delete(connection: sa.Connection, table: sa.Table, paths: Iterable[str]) -> None:
     gone = [{"gone": path} for path in paths]
     if gone:
         connection.execute(table.delete().where(table.c.path == sa.bindparam("gone")), gone)
 
 
-def _look(folders: Iterable[Path]) -> dict[str, tuple[int, int]]:
+def _file_stats(folders: Iterable[Path]) -> dict[str, tuple[int, int]]:
     """Return what tells whether a file of a run has changed, by its path."""
-    looks = {}
+    stats = {}
     for folder in folders:
         try:
             with os.scandir(folder) as found:
@@ -234,15 +234,15 @@ def _look(folders: Iterable[Path]) -> dict[str, tuple[int, int]]:
             raise HistoryError(f"{folder} cannot be read ({error.strerror})") from error
         for file in files:
             with contextlib.suppress(FileNotFoundError):  # deleted since
-                look = file.stat()
-                looks[file.path] = (look.st_mtime_ns, look.st_size)
-    return looks
+                stat = file.stat()
+                stats[file.path] = (stat.st_mtime_ns, stat.st_size)
+    return stats
 
 
-def _rows(path: Path, look: tuple[int, int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _rows(path: Path, stat: tuple[int, int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return what the index holds of a file: of its run, and of each engine."""
     row: dict[str, Any] = dict.fromkeys(column.name for column in _RUNS.c)
-    row |= {"path": str(path), "changed_ns": look[0], "size_bytes": look[1]}
+    row |= {"path": str(path), "changed_ns": stat[0], "size_bytes": stat[1]}
     try:
         run = read(path)
     except HistoryError as error:
@@ -260,15 +260,15 @@ def _rows(path: Path, look: tuple[int, int]) -> tuple[dict[str, Any], list[dict[
         "commit": run.environment.commit,
     }
     engines = dict.fromkeys(trial.engine for trial in run.trials)
-    return row, [{"path": str(path), **_of_engine(run, engine)} for engine in engines]
+    return row, [{"path": str(path), **_engine_row(run, engine)} for engine in engines]
 
 
-def machine(of: Environment) -> str:
+def machine(environment: Environment) -> str:
     """Name the machine of a run, as filters look for it."""
-    return f"{of.cpu}, {of.cores} cores, {of.memory_bytes / 1e9:.0f} GB"
+    return f"{environment.cpu}, {environment.cores} cores, {environment.memory_bytes / 1e9:.0f} GB"
 
 
-def _of_engine(run: Run, engine: str) -> dict[str, Any]:
+def _engine_row(run: Run, engine: str) -> dict[str, Any]:
     own = samples(run, engine)
     success = success_of(run, own)
     return {

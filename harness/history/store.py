@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from harness.history.codec import Named, decode, encode, instant
+from harness.history.codec import RunKey, decode, encode, instant
 from harness.model.errors import HistoryError, InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from harness.model.record import Run
 
-Some = TypeVar("Some", bound=Named)
+RunLike = TypeVar("RunLike", bound=RunKey)
 
 PUBLISHED = Path("results")
 LOCAL = PUBLISHED / "local"
@@ -36,7 +36,7 @@ _SHORT_ID = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableFile:
     """A file of the history that was left out, and why."""
 
     path: Path
@@ -51,7 +51,7 @@ class Listing:
     """The runs of a history, oldest first, and the files that could not be read."""
 
     runs: tuple[Run, ...]
-    unreadable: tuple[Unreadable, ...]
+    unreadable: tuple[UnreadableFile, ...]
 
 
 def new_id() -> str:
@@ -109,7 +109,7 @@ class History:
             try:
                 run = read(path)
             except HistoryError as error:
-                unreadable.append(Unreadable(path, str(error)))
+                unreadable.append(UnreadableFile(path, str(error)))
             else:
                 runs[run.id] = run
         ordered = sorted(runs.values(), key=lambda run: (instant(run), run.id))
@@ -133,7 +133,7 @@ class History:
         ]
 
 
-def choose(runs: Sequence[Some], name: str) -> Some:
+def choose(runs: Sequence[RunLike], name: str) -> RunLike:
     """Return the one of ``runs`` (oldest first) that ``name`` means, as ``History.find`` does."""
     if not runs:
         raise InputError("the history holds no run yet; make one with: python -m harness bench")
@@ -147,23 +147,23 @@ def choose(runs: Sequence[Some], name: str) -> Some:
         return found[0]
     if found:
         raise InputError(f"{name!r} means several runs: {_names(found)}; write more of the id")
-    raise InputError(f"no run {name!r} in the history; {_near(runs, name)}")
+    raise InputError(f"no run {name!r} in the history; {_suggestion(runs, name)}")
 
 
-def file_name(run: Named) -> str:
+def file_name(run: RunKey) -> str:
     """Name the file of a run: when it started, then its id."""
     return f"{_stem(run)}.json"
 
 
-def _stem(run: Named) -> str:
+def _stem(run: RunKey) -> str:
     return f"{instant(run):%Y%m%dT%H%M%SZ}-{run.id[:_SHORT_ID]}"
 
 
-def _names(runs: Sequence[Named]) -> str:
+def _names(runs: Sequence[RunKey]) -> str:
     return ", ".join(run.id for run in runs)
 
 
-def _near(runs: Sequence[Named], name: str) -> str:
+def _suggestion(runs: Sequence[RunKey], name: str) -> str:
     """Say which runs could have been meant: similar ids, else the newest ones."""
     ids = [run.id for run in runs]
     close = difflib.get_close_matches(name, ids, n=3)

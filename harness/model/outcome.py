@@ -56,11 +56,11 @@ class Attempt:
     tables: tuple[TableResult, ...]
     noise: Noise | None = None
     unmetered: str | None = None
-    last_words: str | None = None
+    last_line: str | None = None
     report: msgspec.Raw = field(default_factory=lambda: NO_REPORT)
 
 
-class Try(Protocol):
+class AttemptFunction(Protocol):
     """The interface between a run and what it measures: one engine, once, on a fresh target."""
 
     def __call__(self) -> Attempt:

@@ -34,11 +34,15 @@ def peak(of: EngineFigures | None) -> Cell:
     return (megabytes(of.peak_bytes.median), spread_mb(of.peak_bytes))
 
 
-def floors(of: EngineFigures | None) -> str:
+def vs_floor(of: EngineFigures | None) -> str:
     """Write how many times the floor's time an engine took."""
-    if of is None or (of.floors is None and of.floors_at_least is None):
+    if of is None or (of.vs_floor is None and of.vs_floor_at_least is None):
         return NONE
-    return f"> {factor(of.floors_at_least or 0)}" if of.floors is None else factor(of.floors.value)
+    return (
+        f"> {factor(of.vs_floor_at_least or 0)}"
+        if of.vs_floor is None
+        else factor(of.vs_floor.value)
+    )
 
 
 def speed(of: EngineFigures | None) -> str:
@@ -50,7 +54,7 @@ def speed(of: EngineFigures | None) -> str:
 
 def doubt(of: Ratio) -> str:
     """Write why a ratio does not tell, and what would; nothing where it does."""
-    if of.descriptive:
+    if of.is_descriptive:
         return "descriptive, too few rounds"
     if verdict(of) is not Verdict.INCONCLUSIVE:
         return ""

@@ -49,9 +49,9 @@ def _change_rows(change: Change, basis: Basis) -> Iterator[tuple[Cell, ...]]:
         changed = judged if basis is Basis.RATIOS else nothing
         name = ("speed beside", "the reference")
         yield nothing, name, (cells.speed(old),), (cells.speed(new),), changed
-    if any(cells.floors(each) != NONE for each in (old, new)):
-        changed = nothing if basis is Basis.NOTHING else _change(change.floors, "more", "less")
-        yield nothing, ("x floor",), (cells.floors(old),), (cells.floors(new),), changed
+    if any(cells.vs_floor(each) != NONE for each in (old, new)):
+        changed = nothing if basis is Basis.NOTHING else _change(change.vs_floor, "more", "less")
+        yield nothing, ("x floor",), (cells.vs_floor(old),), (cells.vs_floor(new),), changed
     changed = _change(change.memory, "more", "less")
     yield nothing, ("peak memory",), cells.peak(old), cells.peak(new), changed
     changed = nothing if basis is Basis.NOTHING else _success_change(old, new)

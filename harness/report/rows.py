@@ -79,7 +79,7 @@ def compared(of: Comparison) -> list[Row]:
         for change in of.changes
         for figure, ratio in (
             ("time", change.time),
-            ("x floor", change.floors),
+            ("x floor", change.vs_floor),
             ("peak memory", change.memory),
         )
         if ratio is not None

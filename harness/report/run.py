@@ -98,7 +98,7 @@ def bench_grid(of: RunFigures) -> Grid:
     rows = [_bench_row(each) for each in of.engines]
     if _has_floors(of):
         columns.append(Column("x floor"))
-        rows = [(*row, (cells.floors(each),)) for row, each in zip(rows, of.engines, strict=True)]
+        rows = [(*row, (cells.vs_floor(each),)) for row, each in zip(rows, of.engines, strict=True)]
     if any(_has_ratio(each) for each in of.engines):
         columns.append(Column(f"beside {of.reference}"))
         rows = [(*row, _beside(each)) for row, each in zip(rows, of.engines, strict=True)]
@@ -131,7 +131,7 @@ def _bench_row(of: EngineFigures) -> tuple[Cell, ...]:
 
 
 def _has_floors(of: RunFigures) -> bool:
-    return any(cells.floors(each) != NONE for each in of.engines)
+    return any(cells.vs_floor(each) != NONE for each in of.engines)
 
 
 def _has_ratio(of: EngineFigures) -> bool:

@@ -1,6 +1,6 @@
-"""``python -m harness selftest``: does the harness find what is put in, and nothing else?
+"""Self-test: checks that the harness finds known differences, and reports no others.
 
-Simulations on recorded trials say how often it would cry wolf, and how often it would find a
-slowdown. Real trials, on small data, of an engine beside itself and of the same engine spoiled in
-every way that must be noticed, say that what it measures is what happens.
+Simulations on recorded trials measure how often a verdict is a false alarm, and how often a
+slowdown is found. Real trials on a small dataset run one engine beside itself and beside copies of
+it with an injected fault, and check that each is measured as it should be.
 """

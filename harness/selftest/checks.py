@@ -1,4 +1,4 @@
-"""What a check of the harness comes to, and how it is told."""
+"""The result of one check of the self-test, and the table of all of them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must hold of the harness, whether it does, and what was seen."""
+    """A property that the harness must have, whether it passed, and what was observed."""
 
-    what: str
+    name: str
     passed: bool
-    seen: str
+    observed: str
 
 
 def report(checks: Iterable[Check]) -> tuple[Block, ...]:
-    """Lay out all checks, and say how many failed."""
+    """Lay out all checks in a table, followed by the number that failed."""
     made = tuple(checks)
-    columns = (Column("check", "left", wrap=True), Column(""), Column("seen", "left", wrap=True))
+    columns = (
+        Column("check", "left", wrap=True),
+        Column(""),
+        Column("observed", "left", wrap=True),
+    )
     rows = tuple(
-        ((check.what,), ("ok" if check.passed else "FAILED",), (check.seen,)) for check in made
+        ((check.name,), ("ok" if check.passed else "FAILED",), (check.observed,)) for check in made
     )
     failed = sum(not check.passed for check in made)
-    said = f"{failed} of {len(made)} checks failed." if failed else f"All {len(made)} checks hold."
-    return Grid(columns, rows), said
+    summary = f"{failed} of {len(made)} checks failed."
+    if not failed:
+        summary = f"All {len(made)} checks passed."
+    return Grid(columns, rows), summary

@@ -1,4 +1,4 @@
-"""The checks with real trials: an engine beside itself, slowed down, fattened, and broken."""
+"""Checks with real trials: an engine beside itself, slower, with more memory, and broken."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.model.record import Status
 from harness.report.units import factor
 from harness.selftest.checks import Check
 from harness.trial.meter import Limits
-from harness.trial.stop import Stopped
+from harness.trial.stop import StopRequested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     Announce = Callable[[str], None]
 
-TRIED = "restore"
-SLOWER, FATTER = 0.10, 0.20
+ENGINE = "restore"
+EXTRA_TIME, EXTRA_MEMORY = 0.10, 0.20
 
-# Where the default rounds cannot tell, so many more are made at the most, once.
-MOST_MORE = 15
+# If the default rounds are inconclusive, the comparison is repeated once with at most so many more.
+MAX_MORE_ROUNDS = 15
 
-# What each way to break an engine must come out as, and what its detail must say.
+# The status that each fault must lead to, and a phrase that the trial's detail must contain.
 BROKEN = {
     "skip-row": (Status.WRONG_RESULT, "missing"),
     "unflushed": (Status.WRONG_RESULT, "not on the server's disk"),
@@ -45,13 +45,13 @@ TIMEOUT_S = 20.0
 MEMORY_BYTES = 400_000_000
 
 
-def spoiled(name: str, *how: str) -> Engine:
-    """Return the engine that is tried, run through what spoils it."""
-    engine = engines.named(TRIED)
+def faulty(name: str, *how: str) -> Engine:
+    """Return the engine under test, run through ``harness.selftest.faulty``."""
+    engine = engines.named(ENGINE)
     return Engine(
         name=name,
         template=(
-            *(*engines.module("harness.selftest.spoiled"), *how, "--dsn", "{dsn}", "--"),
+            *(*engines.module("harness.selftest.faulty"), *how, "--dsn", "{dsn}", "--"),
             *(part for part in engine.template if not part.startswith("--jobs")),
             "--jobs=1",
         ),
@@ -59,16 +59,18 @@ def spoiled(name: str, *how: str) -> Engine:
     )
 
 
-def try_all(options: BenchOptions, announce: Announce, *, times: bool = True) -> tuple[Check, ...]:
-    """Make the trials, in a history of their own that is thrown away, and say what they showed.
+def run_trials(
+    options: BenchOptions, announce: Announce, *, times: bool = True
+) -> tuple[Check, ...]:
+    """Run the trials in a temporary history, and return the checks on them.
 
     Args:
         options: rows, server, rounds and cache; the rest is chosen here.
-        announce: told each step in a line.
-        times: check times too, which takes a machine that is quiet.
+        announce: called with a line for each step.
+        times: whether to check times too, which needs a quiet machine.
 
     Raises:
-        HarnessError: a run could not be made.
+        HarnessError: a run failed.
     """
     with tempfile.TemporaryDirectory(prefix="restorebench-") as folder:
         given = dataclasses.replace(options, results=Path(folder))
@@ -76,48 +78,48 @@ def try_all(options: BenchOptions, announce: Announce, *, times: bool = True) ->
 
 
 def _compared(options: BenchOptions, announce: Announce, *, times: bool) -> Iterator[Check]:
-    """Check what is said of an engine beside itself, slowed down, and fattened."""
-    timed = (spoiled("again"), spoiled("slower", f"slower={SLOWER}")) if times else ()
-    chosen = (spoiled("one"), *timed, spoiled("fatter", f"fatter={FATTER}"))
-    # Noise does not change what memory is held.
+    """Check the verdicts on an engine beside itself, slower, and with more memory."""
+    timed = (faulty("again"), faulty("slower", f"slower={EXTRA_TIME}")) if times else ()
+    chosen = (faulty("one"), *timed, faulty("more-memory", f"more-memory={EXTRA_MEMORY}"))
+    # Noise does not change peak memory, so that noisy trials need not be repeated.
     repeats = options.repeats if times else 0
     options = dataclasses.replace(options, engines=chosen, repeats=repeats)
     run = _run(options, announce)
     if times:
         yield from _timed(run, options, announce)
-    fatter = _peaks(run, "fatter")
+    memory = _peaks(run, "more-memory")
     yield Check(
-        f"an engine that holds {FATTER:.0%} more memory comes out fatter",
-        passed=verdict(fatter) is Verdict.HIGHER,
-        seen=_said(fatter),
+        f"an engine with {EXTRA_MEMORY:.0%} more memory is found to use more",
+        passed=verdict(memory) is Verdict.HIGHER,
+        observed=_describe(memory),
     )
 
 
 def _timed(run: Run, options: BenchOptions, announce: Announce) -> Iterator[Check]:
-    """Check what is said of times; where the rounds of the run are too few, of more."""
+    """Check the verdicts on times, with more rounds if those of the run are inconclusive."""
     slower = _walls(run, "slower")
     if verdict(slower) is Verdict.INCONCLUSIVE:
-        more = min(more_rounds(slower) or MOST_MORE, MOST_MORE)
-        announce(f"The slowdown is inconclusive; {options.rounds + more} rounds instead")
+        more = min(more_rounds(slower) or MAX_MORE_ROUNDS, MAX_MORE_ROUNDS)
+        announce(f"The slowdown is inconclusive; repeating with {options.rounds + more} rounds")
         compared = options.engines[0], options.engines[2]
         again = dataclasses.replace(options, rounds=options.rounds + more, engines=compared)
         slower = _walls(_run(again, announce), "slower")
     same = _walls(run, "again")
     yield Check(
-        "an engine beside itself does not come out different",
+        "an engine is not found to differ from itself",
         passed=verdict(same) in {Verdict.SAME, Verdict.INCONCLUSIVE},
-        seen=_said(same),
+        observed=_describe(same),
     )
     yield Check(
-        f"an engine that takes {SLOWER:.0%} longer comes out slower",
+        f"an engine that takes {EXTRA_TIME:.0%} longer is found to be slower",
         passed=verdict(slower) is Verdict.HIGHER,
-        seen=_said(slower),
+        observed=_describe(slower),
     )
 
 
 def _broken(options: BenchOptions, announce: Announce) -> Iterator[Check]:
-    """Check how engines come out that are broken in a way that must be noticed."""
-    broken = {how: spoiled(how.partition("=")[0], how) for how in BROKEN}
+    """Check the status of engines with a fault that must be noticed."""
+    broken = {how: faulty(how.partition("=")[0], how) for how in BROKEN}
     once = dataclasses.replace(
         options,
         engines=tuple(broken.values()),
@@ -127,37 +129,41 @@ def _broken(options: BenchOptions, announce: Announce) -> Iterator[Check]:
     )
     run = _run(once, announce)
     for trial, (how, (status, words)) in zip(run.trials, BROKEN.items(), strict=True):
-        seen = f"{trial.status.value}: {trial.detail}"
+        observed = f"{trial.status.value}: {trial.detail}"
         right = trial.status is status and words in (trial.detail or "")
-        yield Check(f"{how} comes out {status.value}", passed=right, seen=seen)
+        yield Check(f"{how} ends as {status.value}", passed=right, observed=observed)
 
 
 def _run(options: BenchOptions, announce: Announce) -> Run:
-    """Make a run, to its end."""
+    """Run to the end, or raise if stopped."""
     run = bench.run_bench(options, announce=announce)
     if run.finished_at is None:
-        raise Stopped
+        raise StopRequested
     return run
 
 
 def _walls(run: Run, engine: str) -> Ratio:
-    told = figures(run)
-    return _told(ratio(told.samples(engine).walls_s, told.samples("one").walls_s))
+    run_figures = figures(run)
+    return _or_unknown(
+        ratio(run_figures.samples(engine).walls_s, run_figures.samples("one").walls_s)
+    )
 
 
 def _peaks(run: Run, engine: str) -> Ratio:
-    told = figures(run)
-    return _told(ratio(told.samples(engine).peaks_bytes, told.samples("one").peaks_bytes))
+    run_figures = figures(run)
+    return _or_unknown(
+        ratio(run_figures.samples(engine).peaks_bytes, run_figures.samples("one").peaks_bytes)
+    )
 
 
-def _told(found: Ratio | None) -> Ratio:
-    """Return a ratio; where no trial ended well, one that tells nothing."""
+def _or_unknown(found: Ratio | None) -> Ratio:
+    """Return the ratio, or one without rounds if no trial was ok."""
     return found or Ratio(1.0, None, None, 0)
 
 
-def _said(found: Ratio) -> str:
+def _describe(found: Ratio) -> str:
     if found.low is None or found.high is None:
-        return f"{found.rounds} rounds that ended well, which tell nothing"
+        return f"{found.rounds} rounds that were ok, too few to compare"
     return (
         f"{verdict(found).value}: {factor(found.value)} ({factor(found.low)} to "
         f"{factor(found.high)}), {found.rounds} rounds"

@@ -1,8 +1,8 @@
-"""How often verdicts are right, by drawing rounds anew from trials that were recorded; pure.
+"""How often verdicts are right, by simulated rounds drawn from recorded trials; pure.
 
 Rounds are drawn by the smoothed bootstrap of B. W. Silverman and G. A. Young, "The Bootstrap: to
-Smooth or not to Smooth?" (1987): a recorded time, and a little noise, scaled so that the spread
-stays that of the record. Drawn without it, few recorded rounds would repeat each other.
+Smooth or not to Smooth?" (1987): a recorded time plus a little noise, scaled to keep the
+spread of the record. Without noise, a few recorded rounds would only repeat each other.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Pool:
 
     @property
     def spread(self) -> float:
-        """Their standard deviation, as a share of their mean."""
+        """Return the standard deviation as a share of the mean."""
         return statistics.stdev(self.rounds)
 
     def draw(self, rng: random.Random, count: int, times: float = 1.0) -> list[float]:
-        """Draw so many rounds, each so many times as long."""
+        """Draw ``count`` rounds, each multiplied by ``times``."""
         noise = len(self.rounds) ** -0.2
         shrink = (1 + noise**2) ** -0.5
         return [
@@ -58,12 +58,12 @@ class Pool:
 
 
 def pools(runs: Iterable[Run]) -> tuple[Pool, ...]:
-    """Return what was recorded with rounds enough to draw from."""
+    """Return the recorded series with enough rounds to draw from."""
     found = []
     for run in runs:
-        told = figures(run, reference=None)
-        for each in told.engines:
-            walls_s = told.samples(each.engine).walls_s
+        run_figures = figures(run, reference=None)
+        for each in run_figures.engines:
+            walls_s = run_figures.samples(each.engine).walls_s
             if len(walls_s) >= MIN_ROUNDS:
                 mean = statistics.mean(walls_s)
                 name = f"{each.engine} of run {run.id}"
@@ -71,47 +71,57 @@ def pools(runs: Iterable[Run]) -> tuple[Pool, ...]:
     return tuple(found)
 
 
-def simulate(of: tuple[Pool, ...], rounds: int = MIN_ROUNDS) -> tuple[Check, ...]:
-    """Check how often equal engines are called different, and how often a slowdown is found.
+def simulate(series: tuple[Pool, ...], rounds: int = MIN_ROUNDS) -> tuple[Check, ...]:
+    """Check the rate of false alarms between equal engines and of slowdowns found.
 
-    A slowdown is looked for in the pools that are quiet enough for it to be there to find.
+    Slowdowns are drawn only from the pools quiet enough to show them.
     """
-    if not of:
-        return (Check("simulations", passed=False, seen="no run has rounds enough; make one"),)
-    quiet = tuple(pool for pool in of if pool.spread <= QUIET)
-    return (_false_alarms(of, rounds), _found(quiet, len(of), rounds))
+    if not series:
+        return (
+            Check(
+                "simulations",
+                passed=False,
+                observed="no recorded run has enough rounds; make one with bench",
+            ),
+        )
+    quiet = tuple(pool for pool in series if pool.spread <= QUIET)
+    return (_false_alarms(series, rounds), _found(quiet, len(series), rounds))
 
 
-def _false_alarms(of: tuple[Pool, ...], rounds: int) -> Check:
-    alarms = sum(_told(of, rounds, 1.0, number) is not None for number in range(COMPARISONS))
+def _false_alarms(series: tuple[Pool, ...], rounds: int) -> Check:
+    alarms = sum(
+        _called_different(series, rounds, 1.0, number) is not None for number in range(COMPARISONS)
+    )
     return Check(
-        f"an engine beside itself comes out different in at most {FALSE_ALARMS:.0%} of "
+        f"an engine is found to differ from itself in at most {FALSE_ALARMS:.0%} of "
         f"{COMPARISONS} comparisons",
         passed=alarms <= FALSE_ALARMS * COMPARISONS,
-        seen=f"{alarms} of {COMPARISONS}, {rounds} rounds a side, drawn from {len(of)} recorded "
-        "series",
+        observed=f"{alarms} of {COMPARISONS}, {rounds} rounds a side, drawn from {len(series)} "
+        "recorded series",
     )
 
 
-def _found(of: tuple[Pool, ...], among: int, rounds: int) -> Check:
+def _found(series: tuple[Pool, ...], among: int, rounds: int) -> Check:
     what = f"a slowdown of {SLOWDOWN - 1:.0%} is found in at least {FOUND:.0%} of comparisons"
-    if not of:
-        seen = f"none of {among} recorded series is quiet enough (spread {QUIET:.0%}) to find it in"
-        return Check(what, passed=False, seen=seen)
-    found = [_told(of, rounds, SLOWDOWN, number) for number in range(COMPARISONS)]
+    if not series:
+        observed = f"none of {among} recorded series is quiet enough (spread at most {QUIET:.0%})"
+        return Check(what, passed=False, observed=observed)
+    found = [_called_different(series, rounds, SLOWDOWN, number) for number in range(COMPARISONS)]
     slower = found.count(Verdict.HIGHER)
     return Check(
         what,
         passed=slower >= FOUND * COMPARISONS,
-        seen=f"{slower} of {COMPARISONS}, {rounds} rounds a side, drawn from those {len(of)} of "
-        f"{among} recorded series with a spread of at most {QUIET:.0%}",
+        observed=f"{slower} of {COMPARISONS}, {rounds} rounds a side, drawn from the {len(series)} "
+        f"of {among} recorded series whose spread is at most {QUIET:.0%}",
     )
 
 
-def _told(of: tuple[Pool, ...], rounds: int, times: float, seed: int) -> Verdict | None:
-    """Compare two drawn sides; None where they are not called different."""
+def _called_different(
+    series: tuple[Pool, ...], rounds: int, times: float, seed: int
+) -> Verdict | None:
+    """Compare two drawn sides; None unless they are found to differ."""
     rng = random.Random(SEED + seed)  # noqa: S311 - simulation, not secrets
-    pool = rng.choice(of)
+    pool = rng.choice(series)
     found = ratio(pool.draw(rng, rounds, times), pool.draw(rng, rounds))
-    told = None if found is None else verdict(found)
-    return told if told in {Verdict.HIGHER, Verdict.LOWER} else None
+    run_figures = None if found is None else verdict(found)
+    return run_figures if run_figures in {Verdict.HIGHER, Verdict.LOWER} else None

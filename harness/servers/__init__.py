@@ -64,7 +64,7 @@ def open_server(
 
 
 @contextlib.contextmanager
-def open_mortal_server(
+def open_restarting_server(
     restart_after_s: float, *, announce: Callable[[str], None]
 ) -> Iterator[RunningServer]:
     """Have an embedded PostgreSQL that may be killed: so long after its end it is started again.
@@ -120,7 +120,7 @@ def _start(
 ) -> RunningServer:
     with contextlib.ExitStack() as attempt:
         serving = attempt.enter_context(lease.hold(order, announce))
-        server = running.look_at(serving, order, reason)
+        server = running.inspect_server(serving, order, reason)
         stack.push(attempt.pop_all())
     return server
 

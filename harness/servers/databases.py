@@ -18,7 +18,9 @@ BUILTIN_LOCALES = 170000
 
 
 @contextlib.contextmanager
-def fresh(connection: psycopg.Connection[Any], name: str, *, owned: bool) -> Iterator[None]:
+def fresh_database(
+    connection: psycopg.Connection[Any], name: str, *, owned: bool
+) -> Iterator[None]:
     """Have an empty database; drop it at the end, whatever happened and whoever is connected.
 
     Args:
@@ -93,7 +95,7 @@ def apply(connection: psycopg.Connection[Any], schema_sql: str) -> None:
 
 
 def collation(connection: psycopg.Connection[Any], *, owned: bool) -> str:
-    """Return the collation of the databases that ``fresh`` makes, for the record."""
+    """Return the collation of the databases that ``fresh_database`` makes, for the record."""
     if owned:
         return " ".join(_locale(connection))
     row = connection.execute(

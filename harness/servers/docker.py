@@ -22,7 +22,7 @@ from testcontainers.core.docker_client import DockerClient
 from harness.servers import cgroup, settings
 from harness.servers.address import Address
 from harness.servers.errors import ServerError, one_line
-from harness.servers.messages import Order, Serving
+from harness.servers.messages import Order, ServerReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +68,7 @@ def missing() -> str | None:
 
 
 @contextlib.contextmanager
-def serve(order: Order, lifeline: Lifeline, tell: Callable[[str], None]) -> Iterator[Serving]:
+def serve(order: Order, lifeline: Lifeline, tell: Callable[[str], None]) -> Iterator[ServerReady]:
     """Have a container run, and remove it and its volume at the end.
 
     Raises:
@@ -84,7 +84,7 @@ def serve(order: Order, lifeline: Lifeline, tell: Callable[[str], None]) -> Iter
         with _container(order, client) as (container, password):
             where = _wait_until_ready(container, password, lifeline)
             folder, unmetered = _cgroup(container)
-            yield Serving(
+            yield ServerReady(
                 url=where.url(DATABASE),
                 password=password,
                 cgroup=folder,

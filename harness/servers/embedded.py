@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from harness.servers import cgroup, settings
 from harness.servers.errors import ServerError
-from harness.servers.messages import Serving
+from harness.servers.messages import ServerReady
 from harness.servers.postmaster import Postmaster
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ SOCKET_NAME = f".s.PGSQL.{PORT}"
 
 
 @contextlib.contextmanager
-def serve(order: Order, lifeline: Lifeline) -> Iterator[Serving]:
+def serve(order: Order, lifeline: Lifeline) -> Iterator[ServerReady]:
     """Have a server run, with its data in a temporary folder that goes at the end.
 
     Raises:
@@ -57,7 +57,7 @@ def serve(order: Order, lifeline: Lifeline) -> Iterator[Serving]:
                 # The port, too: PGPORT of the user's would lead to another socket.
                 url = f"postgresql://postgres@/postgres?host={host}&port={PORT}"
                 with postmaster.kept_running(order.restart_after_s):
-                    yield Serving(url=url, pid=pid, unmetered=cgroup.without_proc())
+                    yield ServerReady(url=url, pid=pid, unmetered=cgroup.without_proc())
                 if postmaster.has_ended:
                     sys.stderr.write(f"the embedded server had ended ({postmaster.last_line()})\n")
             finally:

@@ -10,7 +10,7 @@ import psycopg
 
 from harness.servers import address, databases
 from harness.servers.errors import ServerError, one_line
-from harness.servers.messages import Order, Serving
+from harness.servers.messages import Order, ServerReady
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ OLDEST_VERSION = 130000  # the first with DROP DATABASE ... WITH (FORCE)
 
 
 @contextlib.contextmanager
-def serve(order: Order) -> Iterator[Serving]:
+def serve(order: Order) -> Iterator[ServerReady]:
     """Check that the server can be used; drop what a harness that was killed left on it.
 
     Raises:
@@ -32,7 +32,9 @@ def serve(order: Order) -> Iterator[Serving]:
     with address.connect(where) as connection:
         _require_rights(connection)
     try:
-        yield Serving(url=where.url(where.database), password=where.password, unmetered=UNMETERED)
+        yield ServerReady(
+            url=where.url(where.database), password=where.password, unmetered=UNMETERED
+        )
     finally:
         _drop_leftovers(where, order.prefix)
 

@@ -2,10 +2,11 @@
 
     python -m harness.servers.keeper
 
-It reads an ``Order`` from standard input, starts the server as its own child, answers ``Serving``
-or ``Refused``, and waits. When the harness lets go of the pipe, in peace or by SIGKILL, it stops
-the server and removes its files: there is one way of cleaning up, and each normal run proves it. It
-lives in a session of its own, so Ctrl-C in the terminal does not reach it or the server.
+It reads an ``Order`` from standard input, starts the server as its own child, answers
+``ServerReady`` or ``ServerRefused``, and waits. When the harness closes the pipe or dies, even by
+SIGKILL, the keeper stops the server and removes its files: there is one way of cleaning up, and
+each normal run exercises it. It runs in a session of its own, so Ctrl-C in the terminal reaches
+neither it nor the server.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ import msgspec
 
 from harness.servers.errors import ServerError
 from harness.servers.lifeline import HarnessGoneError, Lifeline
-from harness.servers.messages import Answer, Order, Progress, Refused, Serving
+from harness.servers.messages import Answer, Order, Progress, ServerReady, ServerRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 def main() -> None:
-    """Keep the server that standard input orders until standard input ends."""
+    """Keep the server that standard input orders running until standard input ends."""
     line = sys.stdin.buffer.readline()
     lifeline = Lifeline(sys.stdin.fileno())
     order = msgspec.json.decode(line, type=Order)
@@ -35,16 +36,16 @@ def main() -> None:
             _say(serving)
             lifeline.wait(math.inf)
     except ServerError as error:
-        _say(Refused(reason=error.reason, advice=error.advice))
+        _say(ServerRefused(reason=error.reason, advice=error.advice))
     except HarnessGoneError:
         pass
 
 
 @contextlib.contextmanager
-def serve(order: Order, lifeline: Lifeline) -> Iterator[Serving]:
-    """Start what is ordered and stop it at the end.
+def serve(order: Order, lifeline: Lifeline) -> Iterator[ServerReady]:
+    """Start the server that is ordered, and stop it at the end.
 
-    The faces are imported when they are wanted: the client for Docker alone takes 0.4 s.
+    Only the module of that kind of server is imported: the client for Docker alone takes 0.4 s.
     """
     match order.kind:
         case "embedded":
@@ -69,7 +70,7 @@ def _say_progress(text: str) -> None:
 
 
 def _say(answer: Answer) -> None:
-    # A harness that is gone reads no answers; the lifeline tells the rest of the keeper.
+    # A harness that is gone reads no answers; the lifeline notices that.
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()

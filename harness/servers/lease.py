@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from harness.servers.errors import ServerError
-from harness.servers.messages import Answer, Order, Progress, Refused, Serving
+from harness.servers.messages import Answer, Order, Progress, ServerReady, ServerRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ STOP_PATIENCE_S = 60.0
 
 
 @contextlib.contextmanager
-def hold(order: Order, announce: Callable[[str], None]) -> Iterator[Serving]:
+def hold(order: Order, announce: Callable[[str], None]) -> Iterator[ServerReady]:
     """Have a server run for as long as the context lasts, or this process, if that is shorter.
 
     Raises:
@@ -57,7 +57,7 @@ def _import_path() -> str:
 
 def _await_server(
     keeper: subprocess.Popen[bytes], order: Order, announce: Callable[[str], None]
-) -> Serving:
+) -> ServerReady:
     """Give the order and return the answer."""
     orders, answers = _pipes(keeper)
     with contextlib.suppress(BrokenPipeError):
@@ -66,11 +66,11 @@ def _await_server(
     deadline = time.monotonic() + START_PATIENCE_S + order.pull_timeout_s
     while True:
         match _next_answer(answers, deadline):
-            case Serving() as serving:
+            case ServerReady() as serving:
                 return serving
             case Progress(text=text):
                 announce(text)
-            case Refused(reason=reason, advice=advice):
+            case ServerRefused(reason=reason, advice=advice):
                 raise ServerError(reason, advice)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["docker", "embedded", "external"]
+ServerKind = Literal["docker", "embedded", "external"]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Order(_Message, frozen=True, kw_only=True):
             would; None for not at all; for ``embedded`` only.
     """
 
-    kind: Kind
+    kind: ServerKind
     token: str
     image: str = ""
     pull_timeout_s: float = 0.0
@@ -51,7 +51,7 @@ class Order(_Message, frozen=True, kw_only=True):
         return f"restorebench_{self.token}"
 
 
-class Serving(_Message, frozen=True, kw_only=True, tag="serving"):
+class ServerReady(_Message, frozen=True, kw_only=True, tag="serving"):
     """A server runs; ``url`` leads to its maintenance database.
 
     ``cgroup`` is the folder of its control group, where it has one of its own; ``unmetered`` says
@@ -71,11 +71,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
     text: str
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+class ServerRefused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
     """No server can be had: the two halves of a ``ServerError``."""
 
     reason: str
     advice: str
 
 
-Answer = Serving | Progress | Refused
+Answer = ServerReady | Progress | ServerRefused

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from harness.servers.messages import Order, Serving
+    from harness.servers.messages import Order, ServerReady
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class RunningServer:
         owned = self.record.kind != "external"
         with (
             address.connect(self._address) as connection,
-            databases.fresh(connection, name, owned=owned),
+            databases.fresh_database(connection, name, owned=owned),
         ):
             if schema_sql is not None:
                 with self.connect(name) as inside:
@@ -70,7 +70,7 @@ class RunningServer:
             yield self.dsn(name)
 
 
-def look_at(serving: Serving, order: Order, reason: str) -> RunningServer:
+def inspect_server(serving: ServerReady, order: Order, reason: str) -> RunningServer:
     """Return the server with what it says of itself.
 
     Raises:

@@ -43,7 +43,7 @@ REPORT_LIMIT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class TrialContext:
     """What all trials of a run share: the server, the dataset, the limits.
 
     ``jobs`` is how many processes or connections an engine may use that can choose; ``floor`` the
@@ -62,15 +62,15 @@ class Stage:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Left(NamedTuple):
+class _Aftermath(NamedTuple):
     """What an engine left behind: what was not on disk, and whom to ask more of it."""
 
     server: psycopg.Connection[Any]
-    behind: durable.Behind | None
+    unflushed_wal: durable.UnflushedWal | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Scratch:
+class _ScratchFiles:
     """The files of one attempt."""
 
     folder: Path
@@ -92,7 +92,7 @@ class _Scratch:
         return self.folder / "rejects"
 
 
-def attempt(engine: Engine, stage: Stage) -> Attempt:
+def attempt(engine: Engine, stage: TrialContext) -> Attempt:
     """Try ``engine`` once on a fresh database of ``stage``, and verify what it did.
 
     Raises:
@@ -100,36 +100,38 @@ def attempt(engine: Engine, stage: Stage) -> Attempt:
     """
     schema_sql = (stage.backup / SCHEMA_SQL).read_text(encoding="utf-8")
     with contextlib.ExitStack() as cleanup:
-        scratch = _Scratch(Path(cleanup.enter_context(_temporary_folder())))
+        scratch = _ScratchFiles(Path(cleanup.enter_context(_temporary_folder())))
         dsn = cleanup.enter_context(stage.server.database(schema_sql))
         empty = _tables(stage.server, dsn)
         command = _command(engine, stage, dsn, scratch)
         server = cleanup.enter_context(stage.server.connect())
-        noise_since = watch.watch(server, stage.server.pid, _files(stage.backup))
+        noise_since = watch.observe(server, stage.server.pid, _files(stage.backup))
         outcome = meter.run(
             command,
             stage.limits,
-            server=meter.Beside(stage.server.pid, stage.server.cgroup),
+            server=meter.ServerProcess(stage.server.pid, stage.server.cgroup),
             interruptible=stage.interruptible,
         )
-        behind = durable.behind(server)  # at once: the server writes by itself after a while
-        heard = noise_since()
+        unflushed_wal = durable.unflushed_wal(
+            server
+        )  # at once: the server writes by itself after a while
+        noise = noise_since()
         with stage.interruptible():
-            tables = _look(stage, dsn, empty, _Left(server, behind))
+            tables = _verify_target(stage, dsn, empty, _Aftermath(server, unflushed_wal))
         if engine.keeps_rejects:
             tables = _with_rejects(tables, scratch.rejects, stage.manifest)
         secrets = [secret for secret in [command.env.get("PGPASSWORD")] if secret]
         return Attempt(
             outcome=outcome,
             unmetered=stage.server.unmetered,
-            noise=heard,
+            noise=noise,
             tables=tables,
-            last_words=said.last_words((scratch.stderr, scratch.stdout), secrets),
+            last_line=said.last_line((scratch.stderr, scratch.stdout), secrets),
             report=_report(scratch.report, secrets, stage.backup.resolve().parent),
         )
 
 
-def not_started(manifest: Manifest, reason: str) -> Attempt:
+def failed_to_start(manifest: Manifest, reason: str) -> Attempt:
     """Return what an attempt comes to that could not be made: no row counts as restored."""
     outcome = Outcome(end=End.NOT_STARTED, error=reason)
     return Attempt(outcome=outcome, tables=_nothing_found(manifest, reason))
@@ -170,7 +172,9 @@ def database_of(dsn: str) -> str:
     return str(conninfo_to_dict(dsn)["dbname"])
 
 
-def _command(engine: Engine, stage: Stage, dsn: str, scratch: _Scratch) -> meter.Command:
+def _command(
+    engine: Engine, stage: TrialContext, dsn: str, scratch: _ScratchFiles
+) -> meter.Command:
     values = {
         "backup": str(stage.backup.resolve()),
         "dsn": dsn,
@@ -203,15 +207,17 @@ def _files(backup: Path) -> list[Path]:
     return [path for path in backup.iterdir() if path.is_file()]
 
 
-def _look(
-    stage: Stage, dsn: str, empty: Sequence[verify.TableName], left: _Left
+def _verify_target(
+    stage: TrialContext, dsn: str, empty: Sequence[verify.TableName], left: _Aftermath
 ) -> tuple[TableResult, ...]:
     """Verify the target; where that cannot be done, no row counts as restored."""
     try:
         with stage.server.connect(database_of(dsn)) as target:
             verify.end_sessions(target)
-            transactions = durable.unflushed(left.server, stage.server.pid, left.behind)
-            return durable.judge_durability(
+            transactions = durable.unflushed_transactions(
+                left.server, stage.server.pid, left.unflushed_wal
+            )
+            return durable.check_durability(
                 target,
                 verify.verify(target, stage.manifest, empty),
                 transactions=transactions,

@@ -50,14 +50,14 @@ _DUMP_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class UnflushedWal:
     """A stretch of the log that was written by the server but was not on its disk."""
 
     start: str
     end: str
 
 
-def behind(server: Connection) -> Behind | None:
+def unflushed_wal(server: Connection) -> UnflushedWal | None:
     """Return what is not on disk; to be asked the moment an engine has ended.
 
     None also where the server is gone or does not tell, as a standby.
@@ -66,10 +66,12 @@ def behind(server: Connection) -> Behind | None:
         row = server.execute(_POSITIONS).fetchone()
     except psycopg.Error:
         return None
-    return Behind(row[0], row[1]) if row is not None and row[2] else None
+    return UnflushedWal(row[0], row[1]) if row is not None and row[2] else None
 
 
-def unflushed(server: Connection, server_pid: int | None, found: Behind | None) -> tuple[str, ...]:
+def unflushed_transactions(
+    server: Connection, server_pid: int | None, found: UnflushedWal | None
+) -> tuple[str, ...]:
     """Return the transactions whose commit lies in ``found``; none where nobody can read the log.
 
     Args:
@@ -106,7 +108,7 @@ def _bytes(high: str, low: str) -> int:
     return (int(high, 16) << 32) + int(low, 16)
 
 
-def judge_durability(
+def check_durability(
     target: Connection,
     tables: Iterable[TableResult],
     *,
@@ -118,23 +120,24 @@ def judge_durability(
     Args:
         target: the restored database.
         tables: what the verification found.
-        transactions: those whose commits were not on disk, as ``unflushed`` tells.
+        transactions: those whose commits were not on disk, as ``unflushed_transactions`` tells.
         settings: of the server, when it started.
 
     Raises:
         psycopg.OperationalError: the server is gone.
     """
-    off = _turned_off(target, settings)
+    off = _disabled_setting(target, settings)
     unlogged = {name for (name,) in target.execute(_UNLOGGED)}
     return tuple(
         msgspec.structs.replace(
-            table, error=table.error or off or _why(target, table, unlogged, transactions)
+            table,
+            error=table.error or off or _durability_error(target, table, unlogged, transactions),
         )
         for table in tables
     )
 
 
-def _turned_off(target: Connection, settings: Mapping[str, str]) -> str | None:
+def _disabled_setting(target: Connection, settings: Mapping[str, str]) -> str | None:
     """Say what an engine turned off that was on."""
     for name in GUARDS:
         row = target.execute("SELECT current_setting(%s)", [name]).fetchone()
@@ -143,7 +146,7 @@ def _turned_off(target: Connection, settings: Mapping[str, str]) -> str | None:
     return None
 
 
-def _why(
+def _durability_error(
     target: Connection, table: TableResult, unlogged: set[str], transactions: tuple[str, ...]
 ) -> str | None:
     if table.table in unlogged:

@@ -27,10 +27,10 @@ from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
     from harness.engines.registry import Engine
-    from harness.trial.attempt import Stage
+    from harness.trial.attempt import TrialContext
 
 # How many times as long as a trial a traced run may take before it is stopped.
-PATIENCE = 5
+TIMEOUT_FACTOR = 5
 
 NOT_TRACED = "none of its processes was one of Python that could be traced"
 NO_MEMRAY = "its Python has no memray"
@@ -54,7 +54,7 @@ def skipped(engine: Engine, why: str) -> Heap:
     return Heap(engine=engine.name, status=Status.SKIPPED, detail=why)
 
 
-def trace(engine: Engine, stage: Stage, flame_graph: Path) -> Heap:
+def trace(engine: Engine, stage: TrialContext, flame_graph: Path) -> Heap:
     """Run an engine traced, once.
 
     Args:
@@ -73,7 +73,7 @@ def trace(engine: Engine, stage: Stage, flame_graph: Path) -> Heap:
         for folder in (site, heaps):
             folder.mkdir()
         shutil.copy(heap_site.__file__, site / "sitecustomize.py")
-        limits = Limits(stage.limits.timeout_s * PATIENCE, stage.limits.memory_bytes)
+        limits = Limits(stage.limits.timeout_s * TIMEOUT_FACTOR, stage.limits.memory_bytes)
         stage = dataclasses.replace(
             stage, limits=limits, path=(site,), variables={heap_site.FOLDER: str(heaps)}
         )
@@ -81,21 +81,21 @@ def trace(engine: Engine, stage: Stage, flame_graph: Path) -> Heap:
         status, detail = judge(engine, stage.manifest, tried)
         found = Heap(engine=engine.name, status=status, detail=detail)
         secrets = [secret for secret in stage.server.env.values() if secret]
-        return _seen(found, heaps, flame_graph, secrets)
+        return _read_recordings(found, heaps, flame_graph, secrets)
 
 
-def _seen(found: Heap, heaps: Path, flame_graph: Path, secrets: list[str]) -> Heap:
+def _read_recordings(found: Heap, heaps: Path, flame_graph: Path, secrets: list[str]) -> Heap:
     """Add what was recorded, and draw the flame graph."""
-    read, torn = heap_read.recordings(heaps)
+    read, unreadable = heap_read.recordings(heaps)
     details = [found.detail] if found.detail else []
-    if torn:
-        details.append(f"what memray wrote of {torn} of its processes cannot be read")
+    if unreadable:
+        details.append(f"what memray wrote of {unreadable} of its processes cannot be read")
     if not read:
         missing = (heaps / heap_site.MISSING).exists()
         details.append(NO_MEMRAY if missing else NOT_TRACED)
         return msgspec.structs.replace(found, detail="; ".join(details))
-    fattest = max(read, key=lambda recording: recording.peak_bytes)
-    problem = heap_read.draw(fattest, flame_graph, secrets)
+    largest = max(read, key=lambda recording: recording.peak_bytes)
+    problem = heap_read.draw(largest, flame_graph, secrets)
     if problem is not None:
         details.append(f"no flame graph: {problem}")
     return msgspec.structs.replace(

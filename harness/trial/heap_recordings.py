@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # How many functions are kept of each engine, those that held the most.
-MOST_FUNCTIONS = 10
+MAX_FUNCTIONS = 10
 
 # Drawing takes seconds; only what hangs takes so long.
 _DRAW_TIMEOUT_S = 600
@@ -32,8 +32,8 @@ _LIBRARY = re.compile(r"[^\s\"'<>]*/lib(?:64)?/python3\.\d+/(?:(?:site|dist)-pac
 _FOLDERS = re.compile(r"(?<=[\s\"'=>])/(?:[^\s/\"'<>]+/)+")
 _FROZEN = re.compile(r"<frozen (.+)>")
 
-Place = tuple[str, str, int]  # function, file, line
-_NO_FRAME: Place = ("(outside of Python)", "", 0)
+Location = tuple[str, str, int]  # function, file, line
+_NO_FRAME: Location = ("(outside of Python)", "", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +43,29 @@ class Recording:
     path: Path
     peak_bytes: int
     allocations: int
-    places: Counter[Place]
+    locations: Counter[Location]
 
 
 def recordings(folder: Path) -> tuple[tuple[Recording, ...], int]:
     """Read a folder of recordings; return them, and how many there are that cannot be read."""
-    read, torn = [], 0
+    read, unreadable = [], 0
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         found = _read(path)
         if found is None:
-            torn += 1
+            unreadable += 1
         else:
             read.append(found)
-    return tuple(read), torn
+    return tuple(read), unreadable
 
 
 def functions(of: Sequence[Recording]) -> tuple[HeapFunction, ...]:
     """Return the functions that held the most, over all processes, each with its worst line."""
-    places: Counter[Place] = Counter()
+    locations: Counter[Location] = Counter()
     for recording in of:
-        places.update(recording.places)
+        locations.update(recording.locations)
     held: Counter[tuple[str, str]] = Counter()
     lines: dict[tuple[str, str], int] = {}
-    for (function, file, line), size_bytes in places.most_common():
+    for (function, file, line), size_bytes in locations.most_common():
         held[function, file] += size_bytes
         lines.setdefault((function, file), line)
     return tuple(
@@ -75,7 +75,7 @@ def functions(of: Sequence[Recording]) -> tuple[HeapFunction, ...]:
             line=lines[function, file] or None,
             bytes=size_bytes,
         )
-        for (function, file), size_bytes in held.most_common(MOST_FUNCTIONS)
+        for (function, file), size_bytes in held.most_common(MAX_FUNCTIONS)
     )
 
 
@@ -128,16 +128,16 @@ def without_folder(file: str) -> str:
 def _read(path: Path) -> Recording | None:
     import memray  # noqa: PLC0415 - need not be there, where it is not asked for
 
-    places: Counter[Place] = Counter()
+    locations: Counter[Location] = Counter()
     try:
         with memray.FileReader(path) as reader:
             metadata = reader.metadata
             for record in reader.get_high_watermark_allocation_records(merge_threads=True):
                 frames = record.stack_trace(max_stacks=1)
-                places[frames[0] if frames else _NO_FRAME] += record.size
+                locations[frames[0] if frames else _NO_FRAME] += record.size
     except (OSError, RuntimeError):  # it is none, or is torn
         return None
-    return Recording(path, metadata.peak_memory, metadata.total_allocations, places)
+    return Recording(path, metadata.peak_memory, metadata.total_allocations, locations)
 
 
 def _redacted(line: str, of: Recording, secrets: Sequence[str]) -> str:

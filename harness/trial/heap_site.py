@@ -33,7 +33,7 @@ def trace() -> None:
     if folder is None or os.environ.get(TRACED) == pid:
         return
     recording = Path(folder) / f"{pid}{SUFFIX}"
-    command = traced(sys.orig_argv[1:], str(recording))
+    command = traced_command(sys.orig_argv[1:], str(recording))
     if command is None or recording.exists():  # of one that ended, and had the same id
         return
     if importlib.util.find_spec("memray") is None:
@@ -43,7 +43,7 @@ def trace() -> None:
     os.execv(sys.executable, [sys.executable, *command])  # noqa: S606 - ourselves, as we were called
 
 
-def traced(words: list[str], recording: str) -> list[str] | None:
+def traced_command(words: list[str], recording: str) -> list[str] | None:
     """Return the arguments of an interpreter with memray put in; None where it runs no program.
 
     Not ``--aggregate``, which writes at the end: what is written as it goes is there of a process

@@ -26,7 +26,7 @@ def judge(engine: Engine, manifest: Manifest, tried: Attempt) -> tuple[Status, s
     if stopped is not None:
         return stopped
     if outcome.exit_code not in (0, 3):
-        words = tried.last_words or "it said nothing"
+        words = tried.last_line or "it said nothing"
         return Status.ERROR, f"exit code {outcome.exit_code}: {words}"
     wrong = _differences(tried.tables)
     if engine.keeps_rejects and (claim := _false_claim(outcome.exit_code, manifest)):

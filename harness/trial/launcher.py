@@ -63,7 +63,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Started:
+class RunningEngine:
     """An engine that runs."""
 
     pid: int
@@ -104,7 +104,7 @@ def main(argv: list[str]) -> None:
     try:
         engine = start(order)
     except OSError as error:
-        _tell({"end": "not_started", "error": f"{order.argv[0]}: {error.strerror}"})
+        _print_outcome({"end": "not_started", "error": f"{order.argv[0]}: {error.strerror}"})
         return
     meter = sampling.engine_meter(engine.pid)
     server = sampling.server_meter(order.server_pid, order.server_cgroup)
@@ -114,7 +114,7 @@ def main(argv: list[str]) -> None:
     if by_itself and os.WIFSIGNALED(exit_.wait_status):
         killed = os.WTERMSIG(exit_.wait_status) == signal.SIGKILL
         end = "oom" if killed and _kernel_oom_kills() > ooms else "signalled"
-    _tell(
+    _print_outcome(
         {
             "end": end,
             "exit_code": os.WEXITSTATUS(exit_.wait_status) if end == "exited" else None,
@@ -135,11 +135,11 @@ def _memory(meter: sampling.Meter, whose: str) -> dict[str, object]:
     return {
         f"{whose}peak_bytes": meter.peak_bytes,
         f"{whose}peak_source": meter.peak_source,
-        f"{whose}curve": meter.curve.told(),
+        f"{whose}curve": meter.curve.to_dict(),
     }
 
 
-def watch(engine: Started, order: Order, meters: Meters, signals: int) -> tuple[str, Exit]:
+def watch(engine: RunningEngine, order: Order, meters: Meters, signals: int) -> tuple[str, Exit]:
     """Meter the engine until it ends, or until it must; then it has ended when this returns.
 
     Returns:
@@ -166,7 +166,7 @@ def watch(engine: Started, order: Order, meters: Meters, signals: int) -> tuple[
         return reason, Exit(time.monotonic(), wait_status, usage.ru_utime, usage.ru_stime)
 
 
-def start(order: Order) -> Started:
+def start(order: Order) -> RunningEngine:
     """Fork and exec the engine; it has begun when this returns.
 
     Raises:
@@ -177,7 +177,7 @@ def start(order: Order) -> Started:
     readable, writable = os.pipe()  # closed by exec, so that its end says that exec worked
     pid = os.fork()
     if pid == 0:
-        _become(order, writable, parent, libc)
+        _exec_engine(order, writable, parent, libc)
     os.close(writable)
     with os.fdopen(readable, "rb") as pipe:
         began, _, failure = pipe.read().partition(b"!")
@@ -185,10 +185,10 @@ def start(order: Order) -> Started:
         os.waitpid(pid, 0)
         number = int(failure or errno.ECHILD)
         raise OSError(number, os.strerror(number))
-    return Started(pid, float(began))
+    return RunningEngine(pid, float(began))
 
 
-def _become(order: Order, told: int, parent: int, libc: ctypes.CDLL | None) -> NoReturn:
+def _exec_engine(order: Order, status_pipe: int, parent: int, libc: ctypes.CDLL | None) -> NoReturn:
     """Turn this forked process into the engine. The clock starts at the last moment before exec."""
     try:
         os.setsid()
@@ -201,10 +201,10 @@ def _become(order: Order, told: int, parent: int, libc: ctypes.CDLL | None) -> N
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         _redirect(order)
         os.chdir(order.cwd)
-        os.write(told, repr(time.monotonic()).encode())
+        os.write(status_pipe, repr(time.monotonic()).encode())
         os.execvp(order.argv[0], order.argv)  # noqa: S606 - no shell is what we want
     except OSError as error:
-        os.write(told, b"!%d" % (error.errno or errno.EIO))
+        os.write(status_pipe, b"!%d" % (error.errno or errno.EIO))
     finally:
         os._exit(127)
 
@@ -286,7 +286,7 @@ def _kernel_oom_kills() -> int:
     return int(rest.split(maxsplit=1)[0]) if rest else 0
 
 
-def _tell(outcome: dict[str, object]) -> None:
+def _print_outcome(outcome: dict[str, object]) -> None:
     """Print the outcome; nobody may be left to read it."""
     with contextlib.suppress(BrokenPipeError):
         os.write(1, json.dumps(outcome).encode() + b"\n")

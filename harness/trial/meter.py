@@ -53,7 +53,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class ServerProcess:
     """The server of a trial, whose memory is read as well.
 
     Args:
@@ -65,14 +65,14 @@ class Beside:
     cgroup: str | None = None
 
 
-NO_SERVER = Beside()
+NO_SERVER = ServerProcess()
 
 
 def run(
     command: Command,
     limits: Limits,
     *,
-    server: Beside = NO_SERVER,
+    server: ServerProcess = NO_SERVER,
     interruptible: Interruptible = contextlib.nullcontext,
 ) -> Outcome:
     """Run a command to its end, or to one of its limits.
@@ -96,13 +96,13 @@ def run(
     ) as launcher:
         try:
             with interruptible():
-                told = _answer(launcher, limits.timeout_s + LAUNCHER_PATIENCE_S)
+                line = _answer(launcher, limits.timeout_s + LAUNCHER_PATIENCE_S)
         finally:
             _stop(launcher)
-    return _outcome(told)
+    return _outcome(line)
 
 
-def _order(command: Command, limits: Limits, server: Beside = NO_SERVER) -> str:
+def _order(command: Command, limits: Limits, server: ServerProcess = NO_SERVER) -> str:
     """Write what ``launcher.Order`` reads."""
     order = {
         "argv": command.argv,
@@ -136,9 +136,9 @@ def _stop(launcher: subprocess.Popen[bytes]) -> None:
         launcher.kill()
 
 
-def _outcome(told: bytes) -> Outcome:
+def _outcome(line: bytes) -> Outcome:
     try:
-        return msgspec.json.decode(told, type=Outcome)
+        return msgspec.json.decode(line, type=Outcome)
     except msgspec.DecodeError as error:
         raise HarnessError(
             "the launcher of the trials failed; what it said of it stands above"

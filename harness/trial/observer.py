@@ -25,7 +25,7 @@ _VERSION_17 = 170000
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Counters:
     """Counters that only grow, at one instant."""
 
     at: float
@@ -37,7 +37,7 @@ class _Look:
     checkpoints: int | None
 
 
-def watch(
+def observe(
     server: psycopg.Connection[Any], server_pid: int | None, files: Iterable[Path]
 ) -> Callable[[], Noise]:
     """Look now, and return what looks again and says what went on between.
@@ -49,10 +49,10 @@ def watch(
         files: the backup, whose part in the page cache is told.
     """
     load, cached, mhz = os.getloadavg()[0], cached_share(files), _mhz()
-    before = _look(server, server_pid)
+    before = _read_counters(server, server_pid)
 
     def ended() -> Noise:
-        after = _look(server, server_pid)
+        after = _read_counters(server, server_pid)
         wall_s = max(after.at - before.at, 1e-6)
         ours_s = after.own_s - before.own_s + after.server_s - before.server_s
         forced = None
@@ -100,14 +100,14 @@ def _resident(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _look(server: psycopg.Connection[Any], server_pid: int | None) -> _Look:
+def _read_counters(server: psycopg.Connection[Any], server_pid: int | None) -> _Counters:
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "steal", 0.0)
     # What runs as a guest is counted as the user's too.
     guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
     own = os.times()
     swap = psutil.swap_memory()
-    return _Look(
+    return _Counters(
         at=time.monotonic(),
         busy_s=sum(times) - idle - guests,
         stolen_s=getattr(times, "steal", 0.0),

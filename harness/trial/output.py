@@ -24,7 +24,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NOISE = re.compile(r"\s*\(Background on this error at:|[\s~^]*$|\[(SQL|parameters): |\s*LINE \d+:")
 
 
-def last_words(files: Iterable[Path], secrets: Iterable[str] = ()) -> str | None:
+def last_line(files: Iterable[Path], secrets: Iterable[str] = ()) -> str | None:
     """Return the last line with a meaning in the first of ``files`` that has one."""
     hidden = list(secrets)
     for path in files:

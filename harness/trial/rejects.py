@@ -25,14 +25,14 @@ class Difference(NamedTuple):
 
     missing: int
     surplus: int
-    must: int
+    expected: int
     is_known: bool = True
 
     def __str__(self) -> str:
         if not self.is_known:
             return "rejects of a table that the dataset does not have"
         return (
-            f"rejects: {self.missing:,} of {self.must:,} missing, "
+            f"rejects: {self.missing:,} of {self.expected:,} missing, "
             f"{self.surplus:,} that belong in the table"
         )
 
@@ -49,17 +49,20 @@ def differences(folder: Path, manifest: Manifest) -> dict[str, Difference]:
     kept = _read(folder)
     found = {}
     for table in manifest.tables:
-        must = Counter(manifest.lost_ordinals(table.table))
-        have = Counter(
+        expected = Counter(manifest.lost_ordinals(table.table))
+        found_ordinals = Counter(
             {
                 ordinal: times
                 for ordinal, times in kept.pop(table.table, Counter()).items()
                 if ordinal < table.records
             }
         )
-        if have != must:
-            missing, surplus = (must - have).total(), (have - must).total()
-            found[table.table] = Difference(missing, surplus, must.total())
+        if found_ordinals != expected:
+            missing, surplus = (
+                (expected - found_ordinals).total(),
+                (found_ordinals - expected).total(),
+            )
+            found[table.table] = Difference(missing, surplus, expected.total())
     unknown = {
         table: Difference(0, ordinals.total(), 0, is_known=False)
         for table, ordinals in kept.items()

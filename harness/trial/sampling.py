@@ -27,7 +27,7 @@ SAMPLES_PER_SEARCH = 5
 SAMPLES_PER_SERVER = 10
 
 # A curve is for the eye: more points than this would not be seen, and would fill the records.
-MOST_POINTS = 64
+MAX_POINTS = 64
 
 PROC = os.path.isdir("/proc/self")  # noqa: PTH112 - without what pathlib imports
 
@@ -45,13 +45,13 @@ class Curve:
     def add(self, at_s: float, size_bytes: int) -> None:
         """Take a sample; from time to time, two stretches become one."""
         self._keep(at_s, size_bytes)
-        while len(self._points) > MOST_POINTS:
+        while len(self._points) > MAX_POINTS:
             self._stretch_s *= 2
             points, self._points = self._points, {}
             for point in points.values():
                 self._keep(*point)
 
-    def told(self) -> dict[str, list[float] | list[int]] | None:
+    def to_dict(self) -> dict[str, list[float] | list[int]] | None:
         """Return its points as two lists of one length; None where there are none."""
         if not self._points:
             return None
@@ -77,13 +77,13 @@ class Meter(Protocol):
         """Look once, at this instant."""
 
 
-class Processes:
+class ProcessMemory:
     """The resident memory of processes that come and go; the file of each is opened once."""
 
     def __init__(self) -> None:
         self._statms: dict[int, int] = {}
 
-    def know(self, pids: Iterable[int]) -> None:
+    def track(self, pids: Iterable[int]) -> None:
         """From now on, read these and no others."""
         wanted = set(pids)
         for pid in self._statms.keys() - wanted:
@@ -120,7 +120,7 @@ class ProcMeter:
         self._own_peak_bytes = 0
         self._tree_peak_bytes = 0
         self._samples = 0
-        self._children = Processes()
+        self._children = ProcessMemory()
         self._status = os.open(f"/proc/{pid}/status", os.O_RDONLY)
 
     def sample(self, at_s: float) -> None:
@@ -137,7 +137,7 @@ class ProcMeter:
             self.curve.add(at_s, held_bytes)
         if self._samples % SAMPLES_PER_SEARCH == 0:
             below = descendants(os.getpid())
-            self._children.know(child for child in below if child != self._pid)
+            self._children.track(child for child in below if child != self._pid)
         self._samples += 1
         self.peak_bytes = max(self._own_peak_bytes, self._tree_peak_bytes)
         self.peak_source = "VmHWM" if self.peak_bytes == self._own_peak_bytes else "tree RSS"
@@ -189,7 +189,7 @@ class ServerMeter:
         self.peak_bytes = 0
         self.curve = Curve()
         self._pid = pid
-        self._processes = Processes()
+        self._processes = ProcessMemory()
         self._segment = _shared_segment(pid)
         self._touched_bytes = 0
         shared = "shared memory" if self._segment else "largest RssShmem"
@@ -198,7 +198,7 @@ class ServerMeter:
     def sample(self, at_s: float) -> None:
         """Look once."""
         with contextlib.suppress(OSError):  # the server has ended, which others tell
-            self._processes.know([self._pid, *_children(f"/proc/{self._pid}/task/{self._pid}")])
+            self._processes.track([self._pid, *_children(f"/proc/{self._pid}/task/{self._pid}")])
             sizes = self._processes.sizes()
             # Of what can be shared, files are the programs and libraries: the kernel's to drop.
             anonymous_bytes = sum(resident - shared for _, resident, shared in sizes)
@@ -231,10 +231,10 @@ class CgroupMeter:
     def sample(self, at_s: float) -> None:
         """Look once."""
         with contextlib.suppress(OSError):  # the group has gone, and the server with it
-            told = dict(line.split() for line in os.pread(self._stat, 65536, 0).splitlines())
+            to_dict = dict(line.split() for line in os.pread(self._stat, 65536, 0).splitlines())
             # In version 1, what stands without "total" leaves out the groups below.
-            anonymous = told.get(b"anon", told.get(b"total_rss", b"0"))
-            shared = told.get(b"total_shmem", told.get(b"shmem", b"0"))
+            anonymous = to_dict.get(b"anon", to_dict.get(b"total_rss", b"0"))
+            shared = to_dict.get(b"total_shmem", to_dict.get(b"shmem", b"0"))
             held_bytes = int(anonymous) + int(shared)
             self.peak_bytes = max(self.peak_bytes, held_bytes)
             self.curve.add(at_s, held_bytes)

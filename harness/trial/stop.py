@@ -1,8 +1,8 @@
-"""Stops a run at a safe point when the user or the system asks for it.
+"""Stops a run at a safe point when a signal asks for it.
 
-A signal that raises wherever the program happens to be would leave databases, containers and
-children behind. Here it only raises where the program says that it may: in what takes long. All
-else is short, and is finished first.
+A signal that raises anywhere would leave databases, containers and child processes behind. Here it
+raises only in the blocks that allow it: those that take long. All others are short, and finish
+first.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Stopped(KeyboardInterrupt):
-    """Asked to stop. A ``KeyboardInterrupt``, so that no ``except Exception`` swallows it."""
+class StopRequested(KeyboardInterrupt):
+    """A signal asked to stop; a ``KeyboardInterrupt``, which no ``except Exception`` catches."""
 
 
-class Stop:
-    """Listens for the signals that ask to stop, while it is entered; only in the main thread."""
+class StopListener:
+    """Handles the signals that ask to stop, within its context; only in the main thread."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -42,16 +42,16 @@ class Stop:
         self.requested = True
         if self._armed:
             self._armed = False
-            raise Stopped
+            raise StopRequested
 
     def check(self) -> None:
-        """Raise ``Stopped`` if someone asked for it."""
+        """Raise ``StopRequested`` if a signal has come."""
         if self.requested:
-            raise Stopped
+            raise StopRequested
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Let a signal raise ``Stopped`` anywhere in the block, once; or now, if it has come."""
+        """Let a signal raise ``StopRequested`` once in the block, or at once if it has come."""
         self.check()
         self._armed = True
         try:

@@ -1,10 +1,10 @@
-"""Files of pytest-benchmark: a run is written as one, and two of them are compared and judged.
+"""Files of pytest-benchmark: written from a run, compared, and judged by the gate.
 
-For those whose CI has them. What that format leaves open is closed here: a benchmark that vanished
-or was renamed fails, one that failed is named, and times of different hosts are not compared.
+The rules that the format leaves open: a benchmark that is missing or was renamed fails, one that
+failed is listed, and times of different hosts are not compared.
 """
 
+from harness.gate.pytest_files.convert import from_run
 from harness.gate.pytest_files.file import encode
-from harness.gate.pytest_files.of_run import of_run
 
-__all__ = ["encode", "of_run"]
+__all__ = ["encode", "from_run"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.stats import Ratio, ratio
 from harness.analysis.verdicts import MIN_EFFECT, Verdict, verdict
-from harness.gate.verdict import Became, Finding, Judged, Measure, gathered
+from harness.gate.verdict import Finding, Judgement, Measure, Regression, collect
 from harness.model.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ _NAMED = 3
 _NO_ATTEMPT = frozenset({"skipped", "interrupted"})
 
 
-class Fate(enum.Enum):
+class PairState(enum.Enum):
     """What became of a benchmark from one file to the other."""
 
     BOTH = "in both"
     NEW = "new"
-    VANISHED = "vanished"
+    MISSING = "vanished"
     FAILED = "failed"
 
 
@@ -50,7 +50,7 @@ class Pair:
     """A benchmark in two files; ``time`` is after over before, where both have one."""
 
     fullname: str
-    fate: Fate
+    state: PairState
     before: Benchmark | None
     after: Benchmark | None
     failure: Failed | None
@@ -115,18 +115,18 @@ def _fields(of: dict[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def judge(of: Sequence[Pair], settings: Settings) -> Judged:
+def judge(of: Sequence[Pair], settings: Settings) -> Judgement:
     """Say what got worse, what vanished and what failed."""
     found = [
         one
         for pair in of
-        if pair.fate is not Fate.NEW
+        if pair.state is not PairState.NEW
         for one in _measures(pair, settings.limits(_engine(pair)))
     ]
-    return gathered(found, len(found))
+    return collect(found, len(found))
 
 
-def told(of: Ratio, effect: float = MIN_EFFECT) -> Verdict:
+def judged_verdict(of: Ratio, effect: float = MIN_EFFECT) -> Verdict:
     """Say what a ratio of times says; where quartiles made it, that they lie apart is the test."""
     return verdict(of if of.p is not None else dataclasses.replace(of, p=0.0), effect)
 
@@ -135,11 +135,11 @@ def _pair(
     name: str, before: Benchmark | None, after: Benchmark | None, failure: Failed | None
 ) -> Pair:
     if after is None:
-        fate = Fate.VANISHED if failure is None else Fate.FAILED
+        state = PairState.MISSING if failure is None else PairState.FAILED
     else:
-        fate = Fate.NEW if before is None else Fate.BOTH
+        state = PairState.NEW if before is None else PairState.BOTH
     time = None if before is None or after is None else _ratio(before.stats, after.stats)
-    return Pair(name, fate, before, after, failure, time)
+    return Pair(name, state, before, after, failure, time)
 
 
 def _ratio(before: Stats, after: Stats) -> Ratio | None:
@@ -165,9 +165,9 @@ def _blocks(times_s: Sequence[float]) -> list[float]:
 def _measures(pair: Pair, limits: Limits) -> Iterator[Finding | str]:
     """Judge each measure: a finding, why there is no telling, or an empty text where it holds."""
     before, after = pair.before, pair.after
-    if pair.fate in {Fate.VANISHED, Fate.FAILED}:
-        became = Became.VANISHED if pair.fate is Fate.VANISHED else Became.FAILED
-        yield Finding(pair.fullname, Measure.THERE, became, 0.0)
+    if pair.state in {PairState.MISSING, PairState.FAILED}:
+        regression = Regression.MISSING if pair.state is PairState.MISSING else Regression.FAILED
+        yield Finding(pair.fullname, Measure.PRESENT, regression, 0.0)
     if before is None or after is None:
         return
     yield _slower(pair, before, after, limits.time)
@@ -180,7 +180,12 @@ def _measures(pair: Pair, limits: Limits) -> Iterator[Finding | str]:
             old = 1.0 if old is None else old
             worse = new < old - limits.success
             lossier = Finding(
-                pair.fullname, measure, Became.LOSSIER, limits.success, before=old, after=new
+                pair.fullname,
+                measure,
+                Regression.LESS_COMPLETE,
+                limits.success,
+                before=old,
+                after=new,
             )
             yield lossier if worse else ""
 
@@ -191,9 +196,9 @@ def _slower(pair: Pair, before: Benchmark, after: Benchmark, limit: float) -> Fi
     The fastest round counts too: load on the machine slows most rounds but hardly all, and a slower
     benchmark is slower in each.
     """
-    if pair.time is None or pair.time.descriptive:
+    if pair.time is None or pair.time.is_descriptive:
         return f"{pair.fullname}, time: too few rounds, or too short, to judge"
-    found = told(pair.time, limit)
+    found = judged_verdict(pair.time, limit)
     if found is not Verdict.HIGHER:
         may_be = found is Verdict.INCONCLUSIVE and pair.time.value >= 1 + limit
         seen = f"{pair.fullname}, time: {pair.time.value - 1:+.1%}, which may be chance"
@@ -206,7 +211,7 @@ def _slower(pair: Pair, before: Benchmark, after: Benchmark, limit: float) -> Fi
     return Finding(
         pair.fullname,
         Measure.TIME,
-        Became.SLOWER,
+        Regression.SLOWER,
         limit,
         before=before.stats.median,
         after=after.stats.median,
@@ -220,7 +225,7 @@ def _fatter(
     """Judge the peak memory, where both tell it."""
     old, new = (_number(each, "peak_bytes") for each in (before, after))
     if old is not None and new is not None:
-        fatter = Finding(name, Measure.MEMORY, Became.FATTER, limit, before=old, after=new)
+        fatter = Finding(name, Measure.MEMORY, Regression.MORE_MEMORY, limit, before=old, after=new)
         yield fatter if new > old * (1 + limit) else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.verdicts import Verdict
-from harness.gate.pytest_files.judge import Fate, told
+from harness.gate.pytest_files.judge import PairState, judged_verdict
 from harness.gate.report import conclusion, findings_grid
 from harness.report import cells
 from harness.report.blocks import Block, Bullets, Cell, Column, Grid
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.analysis.stats import Ratio
     from harness.gate.pytest_files.file import BenchmarkFile
     from harness.gate.pytest_files.judge import Pair
-    from harness.gate.verdict import Judged
+    from harness.gate.verdict import Judgement
 
 # Of what names the host, this may differ between files that are compared.
 _SOFTWARE = ("python_implementation", "python_version", "release")
@@ -50,25 +50,25 @@ def compare_report(
         for name in _SOFTWARE
         if before.machine_info.get(name) != after.machine_info.get(name)
     )
-    lost = _lost(of)
+    rename_hint = _rename_hint(of)
     return (
         *((Bullets("What else differs:", differing),) if differing else ()),
         grid,
         "Median times; each beside it, the first and the third quartile.",
-        *((lost,) if lost else ()),
+        *((rename_hint,) if rename_hint else ()),
     )
 
 
-def gate_report(judged: Judged, of: Sequence[Pair]) -> tuple[Block, ...]:
+def gate_report(judged: Judgement, of: Sequence[Pair]) -> tuple[Block, ...]:
     """Say what fails, what could not be judged, and how it stands."""
     blocks: list[Block] = []
     if judged.findings:
         blocks.append(findings_grid(judged.findings, "benchmark"))
-    if judged.untold:
-        blocks.append(Bullets("Not judged:", judged.untold))
-    lost = _lost(of)
-    if lost:
-        blocks.append(lost)
+    if judged.not_judged:
+        blocks.append(Bullets("Not judged:", judged.not_judged))
+    rename_hint = _rename_hint(of)
+    if rename_hint:
+        blocks.append(rename_hint)
     blocks.append(conclusion(judged, ", make the new file the baseline."))
     return tuple(blocks)
 
@@ -78,14 +78,14 @@ def rows(of: Sequence[Pair]) -> list[dict[str, Any]]:
     return [
         {
             "benchmark": pair.fullname,
-            "fate": pair.fate.value,
+            "fate": pair.state.value,
             "before_s": None if pair.before is None else pair.before.stats.median,
             "after_s": None if pair.after is None else pair.after.stats.median,
             "ratio": None if pair.time is None else pair.time.value,
             "low": None if pair.time is None else pair.time.low,
             "high": None if pair.time is None else pair.time.high,
             "p": None if pair.time is None else pair.time.p,
-            "verdict": None if pair.time is None else told(pair.time).value,
+            "verdict": None if pair.time is None else judged_verdict(pair.time).value,
         }
         for pair in of
     ]
@@ -106,18 +106,18 @@ def _time(pair: Pair, side: str) -> Cell:
 
 def _change(pair: Pair) -> Cell:
     """Say what became of a benchmark: its fate, or how its time has changed."""
-    if pair.fate is Fate.FAILED:
+    if pair.state is PairState.FAILED:
         details = [] if pair.failure is None else pair.failure.extra_info.get("details")
         first = str(details[0]) if isinstance(details, list) and details else ""
         return "FAILED", first
-    if pair.fate is not Fate.BOTH:
-        return (pair.fate.value.upper() if pair.fate is Fate.VANISHED else pair.fate.value,)
+    if pair.state is not PairState.BOTH:
+        return (pair.state.value.upper() if pair.state is PairState.MISSING else pair.state.value,)
     return (NONE,) if pair.time is None else _changed(pair.time)
 
 
 def _changed(of: Ratio) -> Cell:
     """Write a ratio of after to before, or that it does not tell."""
-    match told(of):
+    match judged_verdict(of):
         case Verdict.SAME:
             return ("the same",)
         case Verdict.HIGHER:
@@ -125,14 +125,14 @@ def _changed(of: Ratio) -> Cell:
         case Verdict.LOWER:
             return (f"{factor(1 / of.value)} faster",)
         case Verdict.INCONCLUSIVE:
-            doubt = cells.doubt(of) if of.p is not None or of.descriptive else "inconclusive"
+            doubt = cells.doubt(of) if of.p is not None or of.is_descriptive else "inconclusive"
             return (f"{of.value - 1:+.1%}", doubt)
 
 
-def _lost(of: Sequence[Pair]) -> str | None:
+def _rename_hint(of: Sequence[Pair]) -> str | None:
     """Say that a benchmark may have been renamed, where one is gone and another is new."""
-    gone = any(pair.fate is Fate.VANISHED for pair in of)
-    new = [pair.fullname for pair in of if pair.fate is Fate.NEW]
+    gone = any(pair.state is PairState.MISSING for pair in of)
+    new = [pair.fullname for pair in of if pair.state is PairState.NEW]
     if not gone or not new:
         return None
     return (

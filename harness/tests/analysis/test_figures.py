@@ -154,7 +154,7 @@ def test_ratios_are_of_medians_and_against_the_reference(
     restore, legacy = of(run, "restore"), of(run, "legacy")
     assert restore.speed is not None
     assert restore.speed.value == 3
-    assert restore.speed.descriptive
+    assert restore.speed.is_descriptive
     assert restore.memory is not None
     assert restore.memory.value == 0.25
     assert (legacy.speed, legacy.memory) == (None, None)
@@ -169,10 +169,10 @@ def test_every_engine_is_a_multiple_of_the_floor(make_run: MakeRun, make_trial: 
     trials += [make_trial("late", 60.0, status=Status.TIMEOUT)]
     run = make_run(*trials)
     restore, floor, late = (of(run, name) for name in ("restore", "floor", "late"))
-    assert restore.floors is not None
-    assert restore.floors.value == 1.5
-    assert (floor.floors, floor.floors_at_least) == (None, None)
-    assert (late.floors, late.floors_at_least) == (None, 30.0)
+    assert restore.vs_floor is not None
+    assert restore.vs_floor.value == 1.5
+    assert (floor.vs_floor, floor.vs_floor_at_least) == (None, None)
+    assert (late.vs_floor, late.vs_floor_at_least) == (None, 30.0)
 
 
 def test_without_a_floor_that_is_ok_there_is_no_multiple(
@@ -180,7 +180,7 @@ def test_without_a_floor_that_is_ok_there_is_no_multiple(
 ) -> None:
     failed = make_trial("floor", 1.0, status=Status.ERROR)
     for run in (make_run(make_trial("restore", 2.0), failed), make_run(make_trial("restore", 2.0))):
-        assert (of(run, "restore").floors, of(run, "restore").floors_at_least) == (None, None)
+        assert (of(run, "restore").vs_floor, of(run, "restore").vs_floor_at_least) == (None, None)
 
 
 def test_an_empty_run_has_no_figures(make_run: MakeRun) -> None:

@@ -43,7 +43,7 @@ def test_a_smaller_effect_can_be_asked_for() -> None:
 def test_few_rounds_only_describe() -> None:
     few = ratio([9.0, 9.1, 9.2, 9.3], [1.0, 1.1, 1.2, 1.3, 1.4])
     assert few is not None
-    assert few.descriptive
+    assert few.is_descriptive
     assert (few.low, few.high, few.p) == (None, None, None)
     assert more_rounds(few) == 1
 

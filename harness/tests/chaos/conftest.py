@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.chaos import target
-from harness.servers import open_mortal_server
+from harness.servers import open_restarting_server
 from harness.tests.processes import comes_true
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ RESTART_AFTER_S = 0.2
 @pytest.fixture(scope="session")
 def mortal() -> Iterator[Target]:
     """A server of ours, to be killed."""
-    with open_mortal_server(RESTART_AFTER_S, announce=print) as server:
-        yield target.aim(server, check=lambda: None)
+    with open_restarting_server(RESTART_AFTER_S, announce=print) as server:
+        yield target.make_target(server, check=lambda: None)
 
 
 @pytest.fixture

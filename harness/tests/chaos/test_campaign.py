@@ -80,8 +80,10 @@ def test_an_engine_that_is_not_right_is_found_out(
     assert [(finding.what, finding.count) for finding in run.chaos.findings] == [(what, 1)]
     [kept] = keep.iterdir()
     assert {path.name for path in kept.iterdir()} >= {"restorer.log", "server.log"}
-    left = [process for process in psutil.process_iter() if str(tmp_path) in str(words(process))]
-    assert left == []
+    marked_processes = [
+        process for process in psutil.process_iter() if str(tmp_path) in str(words(process))
+    ]
+    assert marked_processes == []
 
 
 def words(process: psutil.Process) -> list[str]:

@@ -17,7 +17,7 @@ import pytest
 from psycopg import sql
 
 from harness.chaos import checks, restorer, schema
-from harness.chaos.checks import Yardstick
+from harness.chaos.checks import ExpectedState
 from harness.chaos.options import resuming
 from harness.engines import registry as engines
 from harness.generate import DatasetSpec, generate
@@ -39,7 +39,7 @@ class Restored:
     target: Target
     database: str
     rejects: Path
-    against: Yardstick
+    against: ExpectedState
     mark: str
 
     def spoil(self, statement: str) -> None:
@@ -57,7 +57,7 @@ class Restored:
 
 
 @pytest.fixture(scope="session")
-def right(mortal: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yardstick]:
+def right(mortal: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExpectedState]:
     """A backup that was restored as it should be."""
     folder = tmp_path_factory.mktemp("right")
     backup = generate(DatasetSpec(rows=2000, faults="realistic"), folder / "backups")
@@ -68,12 +68,12 @@ def right(mortal: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     argv = engines.named("restore").argv(values)
     done = subprocess.run(argv, check=False, env=engines.environment({}), capture_output=True)
     assert done.returncode == 3, done.stderr
-    yield Yardstick(manifest.load(backup), before, database, folder / "rejects")
+    yield ExpectedState(manifest.load(backup), before, database, folder / "rejects")
     mortal.drop(database)
 
 
 @pytest.fixture
-def restored(mortal: Target, right: Yardstick, tmp_path: Path, closing: ExitStack) -> Restored:
+def restored(mortal: Target, right: ExpectedState, tmp_path: Path, closing: ExitStack) -> Restored:
     """A copy of it."""
     assert right.database is not None
     assert right.rejects is not None

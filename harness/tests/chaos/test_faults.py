@@ -76,7 +76,7 @@ def worker_and_session(scene: Scene) -> tuple[int, int]:
 
 
 def land(kind: str, scene: Scene) -> Hit:
-    hit = KINDS[kind].does(scene, CHOICE)
+    hit = KINDS[kind].inject(scene, CHOICE)
     assert hit is not None
     return hit
 
@@ -108,7 +108,9 @@ def test_a_signal_reaches_the_restorer_alone(
     assert end(scene)[0] == -number
     if number != signal.SIGINT:  # which lets it clean up
         assert runs(worker)
-        assert [process.pid for process in restorer.left(scene.restorer.mark)] == [worker]
+        assert [process.pid for process in restorer.marked_processes(scene.restorer.mark)] == [
+            worker
+        ]
     restorer.end(scene.restorer.mark)
     assert eventually(lambda: not runs(worker))
 
@@ -118,7 +120,7 @@ def test_a_restorer_that_has_ended_is_not_hit(scene: Scene, kind: str) -> None:
     os.kill(scene.restorer.pid, signal.SIGKILL)
     # It has ended, and nobody has asked yet how.
     os.waitid(os.P_PID, scene.restorer.pid, os.WEXITED | os.WNOWAIT)
-    assert KINDS[kind].does(scene, CHOICE) is None
+    assert KINDS[kind].inject(scene, CHOICE) is None
 
 
 def test_a_worker_is_killed_and_nobody_else(scene: Scene, eventually: Eventually) -> None:
@@ -128,7 +130,7 @@ def test_a_worker_is_killed_and_nobody_else(scene: Scene, eventually: Eventually
     assert eventually(lambda: not runs(worker))
     assert scene.restorer.exit_code is None
     assert scene.target.sessions(scene.database) == [session]
-    assert KINDS["worker-sigkill"].does(scene, CHOICE) is None
+    assert KINDS["worker-sigkill"].inject(scene, CHOICE) is None
 
 
 def test_a_session_is_ended_as_an_administrator_does(scene: Scene) -> None:
@@ -138,7 +140,7 @@ def test_a_session_is_ended_as_an_administrator_does(scene: Scene) -> None:
     code, said = end(scene)
     assert (code, said.split(":")[0]) == (1, "lost 57P01") or "terminating" in said
     assert scene.target.processes()[0] == before
-    assert KINDS["session-terminated"].does(scene, CHOICE) is None
+    assert KINDS["session-terminated"].inject(scene, CHOICE) is None
 
 
 def test_a_session_that_is_killed_takes_all_others_with_it(scene: Scene) -> None:
@@ -173,9 +175,9 @@ def test_a_connection_is_lost(scene: Scene, kind: str) -> None:
     assert hit.text.startswith("1 connection")
     assert end(scene)[0] == 1
     assert scene.proxy.connections == 0
-    assert KINDS[kind].does(scene, CHOICE) is None
-    if hit.relieve is not None:
-        hit.relieve()
+    assert KINDS[kind].inject(scene, CHOICE) is None
+    if hit.end is not None:
+        hit.end()
 
 
 def test_a_connection_that_stalls_stays(scene: Scene, eventually: Eventually) -> None:
@@ -185,14 +187,14 @@ def test_a_connection_that_stalls_stays(scene: Scene, eventually: Eventually) ->
     scene.target.terminate(session)
     assert eventually(lambda: scene.target.sessions(scene.database) == [])
     assert scene.restorer.exit_code is None  # it has not heard of it
-    assert hit.relieve is not None
-    hit.relieve()
+    assert hit.end is not None
+    hit.end()
     assert end(scene)[0] == 1
 
 
 def test_without_small_disks_none_is_filled(scene: Scene) -> None:
-    assert KINDS["disk-full-tables"].does(scene, CHOICE) is None
-    assert KINDS["disk-full-rejects"].does(scene, CHOICE) is None
+    assert KINDS["disk-full-tables"].inject(scene, CHOICE) is None
+    assert KINDS["disk-full-rejects"].inject(scene, CHOICE) is None
 
 
 def test_a_small_disk_is_full_and_has_room_again(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ from pytest_benchmark.stats import Stats as TheirStats
 
 from harness.cli.app import main
 from harness.gate.limits import Settings
-from harness.gate.pytest_files import of_run
+from harness.gate.pytest_files import from_run
+from harness.gate.pytest_files.convert import stats
 from harness.gate.pytest_files.file import BenchmarkFile, encode, read
-from harness.gate.pytest_files.judge import BLOCKS, Fate, judge, pairs
-from harness.gate.pytest_files.spread import stats
-from harness.gate.verdict import Became, Measure
+from harness.gate.pytest_files.judge import BLOCKS, PairState, judge, pairs
+from harness.gate.verdict import Measure, Regression
 from harness.history.store import History
 from harness.model.errors import InputError
 from harness.model.record import Status, TableResult
@@ -76,15 +76,15 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, R
     monkeypatch.chdir(tmp_path)
 
     def write(name: str, run: Run) -> str:
-        (tmp_path / name).write_bytes(encode(of_run(run)))
+        (tmp_path / name).write_bytes(encode(from_run(run)))
         return name
 
     return write
 
 
-def findings(before: BenchmarkFile, after: BenchmarkFile) -> set[tuple[Measure, Became]]:
+def findings(before: BenchmarkFile, after: BenchmarkFile) -> set[tuple[Measure, Regression]]:
     judged = judge(pairs(before, after), SETTINGS)
-    return {(found.measure, found.became) for found in judged.findings}
+    return {(found.measure, found.regression) for found in judged.findings}
 
 
 def micro(folder: Path, file: str, *options: str, code: int = 0, **of: str) -> dict[str, Any]:
@@ -129,10 +129,10 @@ def test_figures_are_those_that_pytest_benchmark_gives(count: int) -> None:
     for _ in range(20):
         times_s = [rng.lognormvariate(0, 0.5) for _ in range(count)]
         untyped: Any = TheirStats
-        told = untyped()
+        judged_verdict = untyped()
         for time_s in times_s:
-            told.update(time_s)
-        expected, found = told.as_dict(), msgspec.to_builtins(stats(times_s))
+            judged_verdict.update(time_s)
+        expected, found = judged_verdict.as_dict(), msgspec.to_builtins(stats(times_s))
         assert (found.pop("data"), found.pop("iterations")) == (tuple(times_s), 1)
         assert found.pop("outliers") == expected.pop("outliers")
         assert found == pytest.approx(expected)
@@ -151,9 +151,11 @@ def test_a_run_is_read_by_pytest_benchmark(
         words = ["history", f"abcd000{number}", "--results", "runs"]
         assert main([*words, "--format", "pytest-benchmark"]) == 0
         (tmp_path / f"{number}.json").write_text(capsys.readouterr().out)
-    told = theirs(tmp_path, "compare", "1.json", "2.json", "--columns", "median,ops,rounds")
-    assert "1,000 rows of business, faults none" in told
-    assert "restore[business-1000-none]" in told
+    judged_verdict = theirs(
+        tmp_path, "compare", "1.json", "2.json", "--columns", "median,ops,rounds"
+    )
+    assert "1,000 rows of business, faults none" in judged_verdict
+    assert "restore[business-1000-none]" in judged_verdict
     between = theirs(tmp_path, "compare", "1.json", "2.json", "--between", "median")
     assert "+10.0%" in between
     made = json.loads((tmp_path / "1.json").read_text())
@@ -191,19 +193,19 @@ def test_an_engine_without_a_time_is_named_and_fails(
 def test_an_engine_that_was_skipped_fails_only_if_it_was_measured_before(
     make: Callable[..., Run],
 ) -> None:
-    skipped = of_run(make(status=Status.SKIPPED))
+    skipped = from_run(make(status=Status.SKIPPED))
     assert findings(skipped, skipped) == set()
-    assert findings(of_run(make()), skipped) == {(Measure.THERE, Became.VANISHED)}
+    assert findings(from_run(make()), skipped) == {(Measure.PRESENT, Regression.MISSING)}
 
 
 def test_timeouts_that_hide_the_median_are_no_time(make: Callable[..., Run]) -> None:
-    late = of_run(make(status=Status.TIMEOUT))
+    late = from_run(make(status=Status.TIMEOUT))
     assert [each.extra_info["at_least_s"] for each in late.failed] == [2.01]
 
 
 def test_only_a_finished_run_of_trials_becomes_a_file(make: Callable[..., Run]) -> None:
     with pytest.raises(InputError, match="cut off"):
-        of_run(msgspec.structs.replace(make(), finished_at=None))
+        from_run(msgspec.structs.replace(make(), finished_at=None))
 
 
 def test_the_gate_fails_what_got_worse_and_nothing_else(
@@ -227,20 +229,20 @@ def test_the_gate_fails_what_got_worse_and_nothing_else(
         assert main(["gate", written(f"{name}.json", after), "--baseline", before]) == code, name
         assert word in capsys.readouterr().out
     assert main(["compare", before, "renamed.json"]) == 0
-    told = capsys.readouterr().out
-    assert "VANISHED" in told
-    assert "New: restorebench::legacy2[" in " ".join(told.split())
+    judged_verdict = capsys.readouterr().out
+    assert "VANISHED" in judged_verdict
+    assert "New: restorebench::legacy2[" in " ".join(judged_verdict.split())
 
 
 def test_other_work_is_another_benchmark(make: Callable[..., Run]) -> None:
     run = make()
     larger = msgspec.structs.replace(run, dataset=msgspec.structs.replace(run.dataset, seed=1))
-    found = pairs(of_run(run), of_run(larger))
-    assert {pair.fate for pair in found} == {Fate.VANISHED, Fate.NEW}
+    found = pairs(from_run(run), from_run(larger))
+    assert {pair.state for pair in found} == {PairState.MISSING, PairState.NEW}
 
 
 def test_a_limit_of_ones_own_is_kept(make: Callable[..., Run]) -> None:
-    found = pairs(of_run(make()), of_run(make(SLOW_S)))
+    found = pairs(from_run(make()), from_run(make(SLOW_S)))
     wide = Settings(engine={name: {"time": 0.2} for name in ("restore", "legacy")})
     assert judge(found, wide).findings == ()
 
@@ -255,13 +257,13 @@ def without_rounds(of: BenchmarkFile) -> BenchmarkFile:
 def test_without_single_rounds_quartiles_tell(make: Callable[..., Run]) -> None:
     doubtful = (1.95, 2.0, 2.15, 2.2, 2.3)
     before, after, wide = (
-        without_rounds(of_run(make(times_s))) for times_s in (TIMES_S, SLOW_S, doubtful)
+        without_rounds(from_run(make(times_s))) for times_s in (TIMES_S, SLOW_S, doubtful)
     )
     assert findings(before, before) == set()
-    assert findings(before, after) == {(Measure.TIME, Became.SLOWER)}
+    assert findings(before, after) == {(Measure.TIME, Regression.SLOWER)}
     assert findings(after, before) == set()
     assert findings(before, wide) == set()
-    assert "may be chance" in judge(pairs(before, wide), SETTINGS).untold[0]
+    assert "may be chance" in judge(pairs(before, wide), SETTINGS).not_judged[0]
 
 
 def test_many_rounds_count_by_stretches_and_load_is_no_slowdown(make: Callable[..., Run]) -> None:
@@ -270,14 +272,14 @@ def test_many_rounds_count_by_stretches_and_load_is_no_slowdown(make: Callable[.
     # Of a busy machine most rounds are slower, and some are as fast as ever.
     busy = tuple(time_s * (1 if n % 10 == 0 else 1.3) for n, time_s in enumerate(quiet))
     slower = tuple(1.1 * time_s for time_s in quiet)
-    before = of_run(make(quiet))
-    found = pairs(before, of_run(make(slower)))
+    before = from_run(make(quiet))
+    found = pairs(before, from_run(make(slower)))
     assert found[0].time is not None
     assert found[0].time.rounds == BLOCKS
-    assert findings(before, of_run(make(slower))) == {(Measure.TIME, Became.SLOWER)}
-    judged = judge(pairs(before, of_run(make(busy))), SETTINGS)
+    assert findings(before, from_run(make(slower))) == {(Measure.TIME, Regression.SLOWER)}
+    judged = judge(pairs(before, from_run(make(busy))), SETTINGS)
     assert judged.findings == ()
-    assert "the machine was busy" in judged.untold[0]
+    assert "the machine was busy" in judged.not_judged[0]
 
 
 def test_times_of_different_hosts_are_refused(
@@ -288,7 +290,7 @@ def test_times_of_different_hosts_are_refused(
     here = written("here.json", run)
     other_cpu = replace(run, environment=replace(run.environment, cpu="Example CPU 4000"))
     other_server = replace(run, server=replace(run.server, settings={"fsync": "off"}))
-    other_node = msgspec.to_builtins(of_run(run))
+    other_node = msgspec.to_builtins(from_run(run))
     other_node["machine_info"]["node"] = "elsewhere"
     Path("node.json").write_text(json.dumps(other_node))
     nameless = {**other_node, "machine_info": {}}
@@ -298,10 +300,10 @@ def test_times_of_different_hosts_are_refused(
     for name in ("cpu.json", "server.json", "node.json", "nameless.json"):
         for words in (["compare", here, name], ["gate", name, "--baseline", here]):
             assert main(words) == 2
-            told = capsys.readouterr()
-            assert told.out == ""
-            assert "host" in told.err
-            assert len(told.err.splitlines()) == 1
+            judged_verdict = capsys.readouterr()
+            assert judged_verdict.out == ""
+            assert "host" in judged_verdict.err
+            assert len(judged_verdict.err.splitlines()) == 1
 
 
 def damaged(content: dict[str, Any]) -> dict[str, str]:
@@ -334,10 +336,10 @@ def test_a_file_that_is_foreign_or_damaged_is_named_in_a_line(
     for name, content in damaged(json.loads(Path(sound).read_text())).items():
         Path("bad.json").write_text(content)
         assert main(["gate", sound, "--baseline", "bad.json"]) == 2, name
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert len(told.err.splitlines()) == 1, name
-        assert "bad.json" in told.err
+        judged_verdict = capsys.readouterr()
+        assert judged_verdict.out == ""
+        assert len(judged_verdict.err.splitlines()) == 1, name
+        assert "bad.json" in judged_verdict.err
     for words in (["gate", sound], ["gate", sound, "--baseline", "nope"], ["compare", sound]):
         assert main(words) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
@@ -370,6 +372,6 @@ def test_micro_benchmarks_that_vanish_fail_or_fail_late_do_not_pass(
         made = micro(tmp_path, "worse.json", code=fails, **change)
         assert len(made["benchmarks"]) + len(made["failed"]) == 2
         assert main(["gate", "worse.json", "--baseline", "sound.json"]) == 4
-        told = capsys.readouterr().out
-        assert ("vanished" if name == "renamed" else "failed") in told
-        assert "test_micro.py::test_goes" in told
+        judged_verdict = capsys.readouterr().out
+        assert ("vanished" if name == "renamed" else "failed") in judged_verdict
+        assert "test_micro.py::test_goes" in judged_verdict

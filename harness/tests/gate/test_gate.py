@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from harness.gate.baseline import Baseline, candidates, choose
-from harness.gate.confirm import MOST_MORE, confirm, settle
+from harness.gate.confirm import MAX_MORE_ROUNDS, confirm, settle
 from harness.gate.drift import changes, drift
 from harness.gate.limits import Settings, load
 from harness.gate.report import gate_report
-from harness.gate.verdict import Became, Measure, judge
+from harness.gate.verdict import Measure, Regression, judge
 from harness.history import accepted
-from harness.history.accepted import Accepted
+from harness.history.accepted import AcceptedChange
 from harness.model.errors import HistoryError, InputError
 from harness.model.record import Run, Status, TableResult
 from harness.report.blocks import to_terminal
@@ -50,7 +50,7 @@ def run_of(make_run: MakeRun, make_trial: Callable[..., object]) -> Callable[...
     return build
 
 
-def against(run: Run, *earlier: Run, accepted: tuple[Accepted, ...] = ()) -> Baseline:
+def against(run: Run, *earlier: Run, accepted: tuple[AcceptedChange, ...] = ()) -> Baseline:
     return choose([*earlier, run], run, accepted, "rolling", 10)
 
 
@@ -63,15 +63,15 @@ def test_the_same_engine_again_passes(run_of: Callable[..., Run]) -> None:
     for number in range(1, 6):
         judged = judge(runs[number], against(runs[number], *runs[:number]), SETTINGS)
         assert judged.findings == ()
-        assert judged.held > 8
+        assert judged.checked > 8
 
 
 def test_ten_percent_slower_fails_by_the_floor_and_by_legacy(run_of: Callable[..., Run]) -> None:
     slow = run_of(3, seconds={"restore": 2.2})
     judged = judge(slow, against(slow, run_of(1), run_of(2)), SETTINGS)
-    assert {(found.engine, found.measure, found.became) for found in judged.findings} == {
-        ("restore", Measure.FLOOR, Became.SLOWER),
-        ("restore", Measure.LEGACY, Became.SLOWER),
+    assert {(found.engine, found.measure, found.regression) for found in judged.findings} == {
+        ("restore", Measure.FLOOR, Regression.SLOWER),
+        ("restore", Measure.LEGACY, Regression.SLOWER),
     }
     told = judged.findings[0].ratio
     assert told is not None
@@ -95,9 +95,9 @@ def test_a_limit_of_ones_own_is_kept(run_of: Callable[..., Run]) -> None:
 def test_a_fifth_more_memory_fails(run_of: Callable[..., Run]) -> None:
     fat = run_of(3, peak_bytes=120_000_000)
     (found, *_) = judge(fat, against(fat, run_of(1)), SETTINGS).findings
-    assert (found.measure, found.became, found.before, found.after) == (
+    assert (found.measure, found.regression, found.before, found.after) == (
         Measure.MEMORY,
-        Became.FATTER,
+        Regression.MORE_MEMORY,
         100_000_000,
         120_000_000,
     )
@@ -116,7 +116,7 @@ def test_a_single_row_that_is_lost_fails(run_of: Callable[..., Run]) -> None:
 def test_a_benchmark_that_vanished_fails(run_of: Callable[..., Run]) -> None:
     gone = run_of(3, seconds={"restore": 0})
     baseline = against(gone, run_of(1))
-    assert keys(gone, baseline) == {("restore", Measure.THERE)}
+    assert keys(gone, baseline) == {("restore", Measure.PRESENT)}
     assert "vanished" in to_terminal(
         gate_report(gone, baseline, judge(gone, baseline, SETTINGS), (), None)
     )
@@ -142,7 +142,7 @@ def test_without_floor_and_legacy_times_count_on_the_same_machine_only(
     moved = replace(slow, environment=replace(slow.environment, cpu="Other CPU"))
     judged = judge(moved, against(moved, before), SETTINGS)
     assert judged.findings == ()
-    assert "other machines" in judged.untold[0]
+    assert "other machines" in judged.not_judged[0]
 
 
 def test_a_machine_that_is_busy_throughout_is_no_slowdown_of_the_yardstick(
@@ -159,7 +159,7 @@ def test_few_rounds_are_not_judged(run_of: Callable[..., Run]) -> None:
     few = replace(slow, trials=slow.trials[:9])
     judged = judge(few, against(few, run_of(1)), SETTINGS)
     assert judged.findings == ()
-    assert any("too few rounds" in line for line in judged.untold)
+    assert any("too few rounds" in line for line in judged.not_judged)
 
 
 def test_a_baseline_is_of_the_same_work_and_none_that_was_cut_off(
@@ -178,7 +178,7 @@ def test_a_baseline_is_of_the_same_work_and_none_that_was_cut_off(
 def test_a_baseline_can_be_named_by_name_id_or_commit(run_of: Callable[..., Run]) -> None:
     run, other, third = run_of(9), run_of(1), run_of(2)
     other = replace(other, environment=replace(other.environment, commit="feed" * 10))
-    named = Accepted(
+    named = AcceptedChange(
         run="run00002", started_at=third.started_at, at="x", why="y", name="v1", engines=[]
     )
     for name, expected in (("feedfe", "run00001"), ("run00001", "run00001"), ("v1", "run00002")):
@@ -191,8 +191,8 @@ def test_a_baseline_can_be_named_by_name_id_or_commit(run_of: Callable[..., Run]
         choose([alien, run], run, (), "feed", 10)
 
 
-def meant(run: Run, engines: list[str] | None = None) -> Accepted:
-    return Accepted(run=run.id, started_at=run.started_at, at="x", why="y", engines=engines)
+def meant(run: Run, engines: list[str] | None = None) -> AcceptedChange:
+    return AcceptedChange(run=run.id, started_at=run.started_at, at="x", why="y", engines=engines)
 
 
 def test_a_change_that_is_meant_is_what_is_judged_by_from_then_on(
@@ -268,7 +268,7 @@ def test_what_looks_worse_and_may_be_chance_gets_more_rounds(run_of: Callable[..
     baseline = against(run, before)
     judged = judge(run, baseline, SETTINGS)
     assert judged.findings == ()
-    suspects = {doubt.key for doubt in judged.doubts if doubt.is_suspect}
+    suspects = {doubt.key for doubt in judged.inconclusive if doubt.is_suspect}
     assert suspects == {("restore", Measure.FLOOR), ("restore", Measure.LEGACY)}
     told = " ".join(to_terminal(gate_report(run, baseline, judged, (), None)).split())
     assert "No telling yet: restore, x floor: +" in told
@@ -278,17 +278,17 @@ def test_what_looks_worse_and_may_be_chance_gets_more_rounds(run_of: Callable[..
         def make(_: Run, engines: frozenset[str], rounds: int | None) -> Run:
             assert engines == {"restore", "legacy", "floor"}
             assert rounds is not None
-            assert 5 <= rounds <= MOST_MORE
+            assert 5 <= rounds <= MAX_MORE_ROUNDS
             more = [run_of(number, seconds={"restore": seconds}) for number in (4, 5)]
             late = [replace(trial, round=trial.round + 5) for trial in more[1].trials]
             return replace(more[0], trials=(*more[0].trials, *late))
 
         return make
 
-    slower = settle(run, judged.doubts, baseline, SETTINGS, again(2.25))
+    slower = settle(run, judged.inconclusive, baseline, SETTINGS, again(2.25))
     assert {found.key for found in slower.findings} == suspects
-    assert slower.doubts == ()
-    same = settle(run, judged.doubts, baseline, SETTINGS, again(2.0))
+    assert slower.inconclusive == ()
+    same = settle(run, judged.inconclusive, baseline, SETTINGS, again(2.0))
     assert same.findings == ()
 
     taken: list[int] = []
@@ -298,9 +298,9 @@ def test_what_looks_worse_and_may_be_chance_gets_more_rounds(run_of: Callable[..
         taken.append(rounds)
         return run  # as hard to tell as before
 
-    doubts = settle(run, judged.doubts, baseline, SETTINGS, torn).doubts
-    assert (taken, sum(taken)) == ([5, 5, 5], MOST_MORE)
-    assert {doubt.key for doubt in doubts if doubt.is_suspect} == suspects
+    inconclusive = settle(run, judged.inconclusive, baseline, SETTINGS, torn).inconclusive
+    assert (taken, sum(taken)) == ([5, 5, 5], MAX_MORE_ROUNDS)
+    assert {doubt.key for doubt in inconclusive if doubt.is_suspect} == suspects
 
 
 def test_settings_are_read_and_checked(tmp_path: Path) -> None:

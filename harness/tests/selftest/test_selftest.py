@@ -13,9 +13,9 @@ from harness.model import manifest
 from harness.report.blocks import to_terminal
 from harness.selftest import real
 from harness.selftest.checks import Check, report
-from harness.selftest.real import BROKEN, spoiled
+from harness.selftest.real import BROKEN, faulty
 from harness.selftest.simulate import Pool, pools, simulate
-from harness.trial.attempt import Stage, attempt
+from harness.trial.attempt import TrialContext, attempt
 from harness.trial.judge import judge
 from harness.trial.meter import Limits
 
@@ -49,14 +49,14 @@ def test_quiet_trials_pass_both_simulations() -> None:
     alarms, found = simulate((of_spread(0.02), of_spread(0.08, "loud")))
     assert alarms.passed, alarms
     assert found.passed, found
-    assert "1 of 2 recorded series" in found.seen
+    assert "1 of 2 recorded series" in found.observed
 
 
 def test_noise_that_hides_a_slowdown_fails_the_check_and_is_told() -> None:
     alarms, found = simulate((of_spread(0.08),))
     assert alarms.passed, alarms
     assert not found.passed
-    assert "quiet enough" in found.seen
+    assert "quiet enough" in found.observed
 
 
 def test_a_verdict_that_cries_wolf_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_without_recorded_trials_nothing_is_passed() -> None:
 
 
 def test_the_report_counts_what_failed() -> None:
-    checks = (Check("a", passed=True, seen="x"), Check("b", passed=False, seen="y"))
+    checks = (Check("a", passed=True, observed="x"), Check("b", passed=False, observed="y"))
     told = to_terminal(report(checks))
     assert "FAILED" in told
     assert "1 of 2 checks failed" in told
@@ -86,8 +86,8 @@ def test_an_engine_that_is_spoiled_comes_out_so(
     server: RunningServer, tmp_path: Path, how: str
 ) -> None:
     backup = cached(DatasetSpec(rows=100), tmp_path)
-    stage = Stage(server, backup, manifest.load(backup), Limits(60))
-    engine = spoiled("spoiled", how)
+    stage = TrialContext(server, backup, manifest.load(backup), Limits(60))
+    engine = faulty("spoiled", how)
     status, detail = judge(engine, stage.manifest, attempt(engine, stage))
     expected, words = BROKEN[how]
     assert status is expected
@@ -106,7 +106,12 @@ def test_without_times_nothing_is_checked_that_a_busy_machine_can_hide(
             make_trial(name, 1.0, status=status, detail=words)
             for name, (status, words) in zip(names, BROKEN.values(), strict=False)
         ]
-        walls = {"one": (1.0, 100), "again": (1.0, 100), "slower": (1.1, 100), "fatter": (1.0, 120)}
+        walls = {
+            "one": (1.0, 100),
+            "again": (1.0, 100),
+            "slower": (1.1, 100),
+            "more-memory": (1.0, 120),
+        }
         rounds = [
             make_trial(name, walls[name][0], peak_bytes=walls[name][1] + n, round=n)
             for n in range(1, 6)
@@ -117,11 +122,11 @@ def test_without_times_nothing_is_checked_that_a_busy_machine_can_hide(
 
     monkeypatch.setattr("harness.bench.run.run_bench", made)
     options = BenchOptions(engines=())
-    without = [check.what for check in real.try_all(options, print, times=False)]
-    assert asked[0] == ("one", "fatter")
-    every = real.try_all(options, print)
-    assert asked[2] == ("one", "again", "slower", "fatter")
+    without = [check.name for check in real.run_trials(options, print, times=False)]
+    assert asked[0] == ("one", "more-memory")
+    every = real.run_trials(options, print)
+    assert asked[2] == ("one", "again", "slower", "more-memory")
     assert all(check.passed for check in every)
-    timed = [check.what for check in every if check.what not in without]
+    timed = [check.name for check in every if check.name not in without]
     assert len(timed) == 2
     assert "10% longer" in timed[1]

@@ -12,7 +12,7 @@ import pytest
 
 from harness.engines.registry import Engine
 from harness.model import manifest
-from harness.trial.attempt import Stage
+from harness.trial.attempt import TrialContext
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
@@ -205,11 +205,13 @@ def small_engine() -> Callable[..., Engine]:
 
 
 @pytest.fixture
-def stage_of(server: RunningServer) -> Callable[..., Stage]:
+def stage_of(server: RunningServer) -> Callable[..., TrialContext]:
     """Return what sets a stage for the trials of a dataset."""
 
-    def make(backup: Path, *, timeout_s: float = 60, memory_bytes: int | None = None) -> Stage:
-        return Stage(
+    def make(
+        backup: Path, *, timeout_s: float = 60, memory_bytes: int | None = None
+    ) -> TrialContext:
+        return TrialContext(
             server=server,
             backup=backup,
             manifest=manifest.load(backup),

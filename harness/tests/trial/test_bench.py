@@ -52,7 +52,6 @@ def options(dataset: Path, tmp_path: Path, *names: str, **fields: object) -> Ben
 
 def parsed(*arguments: str) -> BenchOptions:
     parser = argparse.ArgumentParser()
-    bench_arguments.add_engines(parser)
     bench_arguments.add_arguments(parser)
     given = parser.parse_args(arguments)
     return bench_arguments.from_arguments(given, bench_arguments.chosen_engines(given))
@@ -357,7 +356,7 @@ class _Bench:
         harness = psutil.Process(self.process.pid)
         self.family = [*harness.children(recursive=True), psutil.Process(int(mark.read_text()))]
 
-    def left(self) -> list[psutil.Process]:
+    def remaining(self) -> list[psutil.Process]:
         """Return what still runs, after it has had time to end."""
         _, alive = psutil.wait_procs(self.family, timeout=20)
         return [one for one in alive if not ended(one.pid)]
@@ -372,7 +371,7 @@ def running(dataset: Path, tmp_path: Path) -> Iterator[_Bench]:
     yield started
     started.process.kill()
     started.process.communicate()
-    for one in started.left():
+    for one in started.remaining():
         one.kill()
 
 
@@ -393,7 +392,7 @@ def test_a_run_that_is_stopped_keeps_what_it_has_and_leaves_nothing(
         (A, Status.OK),
         ("slow", Status.INTERRUPTED),
     ]
-    assert running.left() == []
+    assert running.remaining() == []
     assert list(running.temporary.iterdir()) == []
     assert History(running.results).find("latest") == run
 
@@ -401,7 +400,7 @@ def test_a_run_that_is_stopped_keeps_what_it_has_and_leaves_nothing(
 def test_a_harness_that_is_killed_leaves_no_process_and_a_readable_run(running: _Bench) -> None:
     running.process.kill()
     running.process.wait(20)
-    assert running.left() == []
+    assert running.remaining() == []
     run = History(running.results).find("latest")
     assert [trial.status for trial in run.trials] == [Status.OK]
     assert run.finished_at is None

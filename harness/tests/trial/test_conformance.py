@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.servers import RunningServer
-    from harness.trial.attempt import Stage
+    from harness.trial.attempt import TrialContext
 
 ROWS = 2000
 PLAIN = DatasetSpec(rows=ROWS)
@@ -59,7 +59,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 @each_engine
 def test_an_engine_does_what_it_is_known_to_do(
-    engine: Engine, spec: DatasetSpec, cache: Path, stage_of: Callable[..., Stage]
+    engine: Engine, spec: DatasetSpec, cache: Path, stage_of: Callable[..., TrialContext]
 ) -> None:
     stage = stage_of(cached(spec, cache))
     if engine.needs_encoded:
@@ -76,7 +76,7 @@ def test_an_engine_does_what_it_is_known_to_do(
 
 
 def test_restore_restores_a_hostile_backup_but_for_tables_that_are_not_there(
-    cache: Path, stage_of: Callable[..., Stage]
+    cache: Path, stage_of: Callable[..., TrialContext]
 ) -> None:
     [engine] = [engine for engine in ENGINES if engine.name == "restore"]
     excluding = (*engine.template, "--exclude=ghosts", "--exclude=notes")
@@ -87,7 +87,7 @@ def test_restore_restores_a_hostile_backup_but_for_tables_that_are_not_there(
     assert made.restored == made.expected
 
 
-def tried(engine: Engine, stage: Stage) -> Trial:
+def tried(engine: Engine, stage: TrialContext) -> Trial:
     blank = Trial(
         engine=engine.name, round=1, warmup=False, status=Status.SKIPPED, started_at=trial.now()
     )

@@ -10,8 +10,8 @@ import pytest
 from harness.model import manifest
 from harness.model.record import Status, TableResult
 from harness.servers import open_server
-from harness.trial.attempt import Stage, attempt
-from harness.trial.durability import judge_durability
+from harness.trial.attempt import TrialContext, attempt
+from harness.trial.durability import check_durability
 from harness.trial.judge import judge
 from harness.trial.meter import Limits
 
@@ -32,17 +32,17 @@ def embedded() -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def stage(embedded: RunningServer, dataset: Path) -> Stage:
-    return Stage(embedded, dataset, manifest.load(dataset), Limits(60))
+def stage(embedded: RunningServer, dataset: Path) -> TrialContext:
+    return TrialContext(embedded, dataset, manifest.load(dataset), Limits(60))
 
 
-def came_out(stage: Stage, engine: Engine) -> tuple[Status, str]:
+def came_out(stage: TrialContext, engine: Engine) -> tuple[Status, str]:
     status, detail = judge(engine, stage.manifest, attempt(engine, stage))
     return status, detail or ""
 
 
 def test_an_engine_that_returns_before_its_rows_are_on_disk_is_wrong(
-    stage: Stage, small_engine: Callable[..., Engine]
+    stage: TrialContext, small_engine: Callable[..., Engine]
 ) -> None:
     status, detail = came_out(stage, small_engine("unflushed"))
     assert status is Status.WRONG_RESULT
@@ -50,14 +50,16 @@ def test_an_engine_that_returns_before_its_rows_are_on_disk_is_wrong(
 
 
 def test_one_that_waits_for_the_disk_in_the_end_is_right(
-    stage: Stage, small_engine: Callable[..., Engine]
+    stage: TrialContext, small_engine: Callable[..., Engine]
 ) -> None:
     flush = "sql=SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'a', 'b')"
     for engine in (small_engine(), small_engine("unflushed", flush)):
         assert came_out(stage, engine) == (Status.OK, "")
 
 
-def test_a_table_without_log_is_wrong(stage: Stage, small_engine: Callable[..., Engine]) -> None:
+def test_a_table_without_log_is_wrong(
+    stage: TrialContext, small_engine: Callable[..., Engine]
+) -> None:
     status, detail = came_out(stage, small_engine("sql=ALTER TABLE pets SET UNLOGGED"))
     assert status is Status.WRONG_RESULT
     assert detail == "pets: it is unlogged, so that a crash of the server empties it"
@@ -72,14 +74,14 @@ def test_a_server_that_was_told_not_to_wait_for_its_disk_is_wrong(database: Data
         target.execute(says.format("'SELECT $$on$$'"))
         target.execute("SET search_path = fake, pg_catalog, public")
         guards = {"fsync": "on", "full_page_writes": "on"}
-        same = judge_durability(target, [right], transactions=(), settings=guards)
+        same = check_durability(target, [right], transactions=(), settings=guards)
         assert same == (right,)
         target.execute(says.format("'SELECT $$off$$'"))
-        (wrong,) = judge_durability(target, [right], transactions=(), settings=guards)
+        (wrong,) = check_durability(target, [right], transactions=(), settings=guards)
         assert wrong == msgspec.structs.replace(
             right, error="fsync was turned off on the server, which a crash may damage"
         )
-        was_off = judge_durability(
+        was_off = check_durability(
             target, [right], transactions=(), settings=dict.fromkeys(guards, "off")
         )
         assert was_off == (right,)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from conftest import Database
     from harness.model.manifest import Manifest
     from harness.servers import RunningServer
-    from harness.trial.attempt import Stage
+    from harness.trial.attempt import TrialContext
 
 ROWS = 2000
 # All that a restore takes away and makes again, and what it could move.
@@ -194,7 +194,7 @@ def test_what_a_killed_one_left_is_cleared_away(
 
 
 def test_damaged_datasets_have_the_floor_of_what_can_be_restored(
-    damaged_dataset: Path, make: Callable[[Path], Path], stage_of: Callable[..., Stage]
+    damaged_dataset: Path, make: Callable[[Path], Path], stage_of: Callable[..., TrialContext]
 ) -> None:
     stage = dataclasses.replace(stage_of(damaged_dataset), floor=make(damaged_dataset))
     tried = trial.attempt(engines.named("floor"), stage)

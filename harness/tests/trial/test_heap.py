@@ -15,8 +15,7 @@ import pytest
 
 from harness.analysis.figures import figures
 from harness.bench import run as bench
-from harness.bench.again import options_of
-from harness.bench.options import BenchOptions
+from harness.bench.options import BenchOptions, options_from_run
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.engines.registry import Engine, Limitation
@@ -26,16 +25,16 @@ from harness.model.record import Status
 from harness.tests.trial import conftest
 from harness.trial import heap
 from harness.trial import heap_recordings as heap_read
-from harness.trial.heap_site import traced
+from harness.trial.heap_site import traced_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.model.record import HeapFunction, Run
     from harness.servers import RunningServer
-    from harness.trial.attempt import Stage
+    from harness.trial.attempt import TrialContext
 
-    MakeStage = Callable[..., Stage]
+    MakeStage = Callable[..., TrialContext]
     MakeEngine = Callable[..., Engine]
 
 MIB = 1 << 20
@@ -107,7 +106,7 @@ def test_a_heap_is_traced_with_the_workers_and_verified(
     assert 80 * MIB < found.peak_bytes < 120 * MIB
     assert found.allocations is not None
     assert found.allocations > 2
-    assert len(found.functions) <= heap_read.MOST_FUNCTIONS
+    assert len(found.functions) <= heap_read.MAX_FUNCTIONS
     assert found.functions[0] == fifty
     text = page.read_text(encoding="utf-8")
     assert found.flame_graph == "page.html"
@@ -190,7 +189,7 @@ RUN = ["-m", "memray", "run", "--quiet", "--output", "R"]
 def test_memray_is_put_before_an_interpreters_program(
     words: list[str], command: list[str] | None
 ) -> None:
-    assert traced(words, "R") == command
+    assert traced_command(words, "R") == command
 
 
 def test_a_page_holds_no_password_and_no_folder(tmp_path: Path) -> None:
@@ -309,5 +308,5 @@ def test_a_run_with_memray_is_made_again_with_memray(dataset: Path, tmp_path: Pa
         memray=True,
     )
     run = bench.run_bench(given, announce=lambda _: None)
-    assert options_of(run, dataset=dataset).memray
+    assert options_from_run(run, dataset=dataset).memray
     assert "RESTOREBENCH_HEAPS" not in os.environ

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from harness.engines.registry import Engine
     from harness.servers import RunningServer
-    from harness.trial.attempt import Stage
+    from harness.trial.attempt import TrialContext
 
 MIB = 1 << 20
 CHECKOUT = Path(__file__).parents[3]
@@ -58,19 +58,19 @@ sys.stdin.read()
 
 def sampled(code: str) -> Any:
     """Run the sampler with more code, and return what it prints as JSON."""
-    told = subprocess.run(
+    to_dict = subprocess.run(
         [sys.executable, "-c", SAMPLER + code],
         cwd=CHECKOUT,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         check=True,
         stdout=subprocess.PIPE,
     )
-    return json.loads(told.stdout)
+    return json.loads(to_dict.stdout)
 
 
 @needs_proc
 def test_the_memory_of_a_tree_is_what_an_observer_sees() -> None:
-    told = sampled("""
+    to_dict = sampled("""
 codes = [HOLDER.format(mib=40), HOLDER.format(mib=60)]
 root = subprocess.Popen([sys.executable, "-c", tree, *codes], stdin=-1, stdout=-1, text=True)
 assert root.stdout.readline() == "held\\n"
@@ -80,7 +80,7 @@ for number in range(SAMPLES_PER_SEARCH + 1):
 seen = [one.memory_info().rss for one in psutil.Process().children(recursive=True)]
 print(json.dumps([meter.peak_bytes, meter.peak_source, max(meter.curve.told()["bytes"]), seen]))
 """)
-    peak_bytes, source, highest_bytes, seen = told
+    peak_bytes, source, highest_bytes, seen = to_dict
     assert len(seen) == 3
     assert sum(seen) > 130 * MIB
     assert peak_bytes == pytest.approx(sum(seen), rel=0.02)
@@ -91,7 +91,7 @@ print(json.dumps([meter.peak_bytes, meter.peak_source, max(meter.curve.told()["b
 @needs_proc
 def test_a_child_that_is_about_to_execute_another_program_is_not_counted_as_its_parent() -> None:
     """Between fork and exec it has the parent's memory: 100 MiB more, which nobody holds."""
-    told = sampled("""
+    to_dict = sampled("""
 forking = '''
 import os, sys
 held = b"x" * (100 << 20)
@@ -119,7 +119,7 @@ for number in range(2 * SAMPLES_PER_SEARCH):
 root.stdin.close()
 print(json.dumps([meter.peak_bytes, meter.peak_source]))
 """)
-    peak_bytes, source = told
+    peak_bytes, source = to_dict
     assert source == "tree RSS"
     assert 100 * MIB < peak_bytes < 160 * MIB
 
@@ -129,16 +129,16 @@ def test_a_curve_is_thin_and_keeps_its_peak(samples: int) -> None:
     curve, spike = Curve(), samples * 2 // 3
     for number in range(samples):
         curve.add(number / 100, 1_000_000 if number == spike else number % 1000)
-    told = curve.told()
-    assert told is not None
-    assert min(samples, sampling.MOST_POINTS // 2) <= len(told["bytes"]) <= sampling.MOST_POINTS
-    assert max(told["bytes"]) == 1_000_000
-    assert told["at_s"][told["bytes"].index(1_000_000)] == round(spike / 100, 3)
-    assert told["at_s"] == sorted(set(told["at_s"]))
+    to_dict = curve.to_dict()
+    assert to_dict is not None
+    assert min(samples, sampling.MAX_POINTS // 2) <= len(to_dict["bytes"]) <= sampling.MAX_POINTS
+    assert max(to_dict["bytes"]) == 1_000_000
+    assert to_dict["at_s"][to_dict["bytes"].index(1_000_000)] == round(spike / 100, 3)
+    assert to_dict["at_s"] == sorted(set(to_dict["at_s"]))
 
 
 def test_a_curve_of_nothing_is_none() -> None:
-    assert Curve().told() is None
+    assert Curve().to_dict() is None
 
 
 @needs_proc
@@ -199,7 +199,7 @@ def test_what_a_session_of_a_real_server_takes_is_seen(server: RunningServer) ->
 
 
 def test_a_trial_tells_of_the_servers_memory_or_why_not(
-    small_engine: Callable[..., Engine], stage_of: Callable[..., Stage], dataset: Path
+    small_engine: Callable[..., Engine], stage_of: Callable[..., TrialContext], dataset: Path
 ) -> None:
     stage = stage_of(dataset)
     blank = Trial(
@@ -237,7 +237,7 @@ def test_a_control_group_is_read_in_both_versions(tmp_path: Path, form: str) -> 
         stat.write_text(form.format(anonymous, 20))
         meter.sample(at_s)
     assert meter.peak_bytes == 320
-    assert meter.curve.told() == {"at_s": [0, 1, 2], "bytes": [120, 320, 220]}
+    assert meter.curve.to_dict() == {"at_s": [0, 1, 2], "bytes": [120, 320, 220]}
 
 
 def test_the_control_group_of_this_process_holds_what_it_holds() -> None:

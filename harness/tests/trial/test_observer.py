@@ -12,7 +12,7 @@ import pytest
 
 from harness.engines.registry import Engine
 from harness.tests.processes import comes_true, status
-from harness.trial.attempt import Stage, attempt
+from harness.trial.attempt import TrialContext, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ while not go.exists():
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc here")
 def test_an_observer_sees_the_same_time_and_memory(
-    dataset: Path, tmp_path: Path, stage_of: Callable[..., Stage]
+    dataset: Path, tmp_path: Path, stage_of: Callable[..., TrialContext]
 ) -> None:
     told, go, script = tmp_path / "told", tmp_path / "go", tmp_path / "holder.py"
     script.write_text(HOLDER)

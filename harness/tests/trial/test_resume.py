@@ -10,9 +10,8 @@ import pytest
 from harness.analysis.figures import figures
 from harness.bench import resume
 from harness.bench import run as bench
-from harness.bench.again import options_of
-from harness.bench.options import BenchOptions
-from harness.bench.schedule import RESUMED, left, left_s, schedule
+from harness.bench.options import BenchOptions, options_from_run
+from harness.bench.schedule import RESUMED, remaining, remaining_s, schedule
 from harness.engines import fake as fake_engine
 from harness.history.store import History
 from harness.model.errors import ExitCode, InputError
@@ -42,7 +41,7 @@ def whole(dataset: Path, tmp_path: Path) -> Run:
 def go_on(run: Run, dataset: Path, results: Path) -> Run:
     History(results).write(run)
     found = resume.cut_off(results, "latest")
-    given = options_of(found, dataset=dataset, results=results)
+    given = options_from_run(found, dataset=dataset, results=results)
     return bench.run_bench(given, announce=lambda _: None, resume=found)
 
 
@@ -110,19 +109,19 @@ def test_a_record_that_does_not_say_how_it_was_made_is_refused(
     make_run: Callable[..., Run],
 ) -> None:
     with pytest.raises(InputError, match="does not record how it was made"):
-        options_of(make_run())
+        options_from_run(make_run())
     usual = {"engines": [A], "rounds": 1, "warmup": 0, "jobs": 1, "timeout_s": 9.0}
     with pytest.raises(InputError, match="--server"):
-        options_of(make_run(parameters={**usual, "server": "url"}))
+        options_from_run(make_run(parameters={**usual, "server": "url"}))
     secret = {"server": "embedded", "engine_commands": ["x=y --dsn postgresql://me:***@h/d"]}
     with pytest.raises(InputError, match="password"):
-        options_of(make_run(parameters={**usual, **secret}))
+        options_from_run(make_run(parameters={**usual, **secret}))
 
 
 def test_an_engine_of_the_users_is_made_again(make_run: Callable[..., Run]) -> None:
     usual = {"rounds": 2, "warmup": 0, "jobs": 1, "timeout_s": 9.0, "server": "embedded"}
     mine = {"engines": ["mine", A], "engine_commands": ["mine=./x {backup} {dsn}"]}
-    found = options_of(make_run(parameters={**usual, **mine}), only={"mine"})
+    found = options_from_run(make_run(parameters={**usual, **mine}), only={"mine"})
     assert [(each.name, each.template) for each in found.engines] == [
         ("mine", ("./x", "{backup}", "{dsn}"))
     ]
@@ -138,15 +137,15 @@ def test_the_time_left_is_told_from_the_trials_that_were_made(
         return f"2024-05-06T07:00:{second:02}+00:00"
 
     first = make_trial(A, 1.0, warmup=True, started_at=at(0))
-    assert left_s(make_run(first), turns, at(3)) is None  # B was not tried yet
+    assert remaining_s(make_run(first), turns, at(3)) is None  # B was not tried yet
     second = make_trial(B, 1.0, warmup=True, started_at=at(3))
     run = make_run(first, second)
-    assert len(left(run, turns)) == 4
-    assert left_s(run, turns, at(13)) == 2 * 3 + 2 * 10
+    assert len(remaining(run, turns)) == 4
+    assert remaining_s(run, turns, at(13)) == 2 * 3 + 2 * 10
     # A pause before the run was gone on with is no time that a trial took.
     third = make_trial(A, 1.0, started_at=at(13))
     paused = make_run(first, second, third, parameters={RESUMED: [at(50)]})
-    assert left_s(paused, turns, at(55)) == 2 * 10 + 3
+    assert remaining_s(paused, turns, at(55)) == 2 * 10 + 3
 
 
 @pytest.mark.parametrize(

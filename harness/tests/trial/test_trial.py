@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.trial.attempt import Stage
+    from harness.trial.attempt import TrialContext
 
     MakeEngine = Callable[..., Engine]
-    MakeStage = Callable[..., Stage]
+    MakeStage = Callable[..., TrialContext]
 
 # In it an engine that is then stopped must have restored, on a busy machine too.
 TIMEOUT_S = 8
@@ -32,7 +32,7 @@ TIMEOUT_S = 8
 BLANK = Trial(engine="small", round=1, warmup=False, status=Status.SKIPPED, started_at=trial.now())
 
 
-def run(engine: Engine, stage: Stage) -> Trial:
+def run(engine: Engine, stage: TrialContext) -> Trial:
     return trial.record(BLANK, engine, stage.manifest, trial.attempt(engine, stage))
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from harness.trial.observer import cached_share, watch
+from harness.trial.observer import cached_share, observe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ def test_another_process_is_seen(server: RunningServer) -> None:
     """Its parent ends at once, so that it is no child of ours."""
     orphan = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SPINNER!r}])"
     with server.connect() as connection:
-        ended = watch(connection, server.pid, ())
+        ended = observe(connection, server.pid, ())
         began = time.monotonic()
         # The orphan holds our end of its output, so that this returns when it has ended.
         subprocess.run([sys.executable, "-c", orphan], check=True, stdout=subprocess.PIPE)
@@ -33,7 +33,7 @@ def test_another_process_is_seen(server: RunningServer) -> None:
 
 def test_a_checkpoint_that_is_asked_for_is_counted(server: RunningServer) -> None:
     with server.connect() as connection, server.connect() as other:
-        ended = watch(connection, server.pid, ())
+        ended = observe(connection, server.pid, ())
         other.execute("CHECKPOINT")
         heard = ended()
     assert heard.checkpoints is not None

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from harness.bench.options import BenchOptions
     from harness.engines.registry import Engine
     from harness.model.manifest import Manifest
-    from harness.model.outcome import Try
+    from harness.model.outcome import AttemptFunction
     from harness.model.record import Heap
-    from harness.trial.attempt import Stage
-    from harness.trial.stop import Stop
+    from harness.trial.attempt import TrialContext
+    from harness.trial.stop import StopListener
 
     Announce = Callable[[str], None]
 
@@ -42,20 +42,20 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class EngineRunner:
     """What is done with an engine: a trial, or a pass that traces its heap and draws on a page."""
 
-    try_once: Try
+    attempt: AttemptFunction
     trace: Callable[[Path], Heap]
 
 
 @contextlib.contextmanager
-def open_ways(
-    options: BenchOptions, subject: Subject, stop: Stop, announce: Announce
-) -> Iterator[tuple[Server, dict[str, Way]]]:
+def open_runners(
+    options: BenchOptions, subject: Subject, stop: StopListener, announce: Announce
+) -> Iterator[tuple[Server, dict[str, EngineRunner]]]:
     """Have a server, for as long as one is needed, and the way of each engine by its name."""
     fakes = {
-        engine.name: Way(
+        engine.name: EngineRunner(
             fake_engine.fake(engine.name, subject.manifest),
             _untraced(engine, "a fake engine has no heap"),
         )
@@ -66,7 +66,7 @@ def open_ways(
         yield NO_SERVER, fakes
         return
     with open_server(options.server, announce=announce) as server:
-        stage = trial.Stage(
+        stage = trial.TrialContext(
             server=server,
             backup=subject.backup,
             manifest=subject.manifest,
@@ -75,7 +75,7 @@ def open_ways(
             jobs=options.jobs,
         )
         real = {
-            engine.name: _way(engine, stage)
+            engine.name: _runner(engine, stage)
             for engine in options.engines
             if engine.name not in fakes and not engine.needs_encoded
         }
@@ -83,8 +83,8 @@ def open_ways(
         yield server.record, {**fakes, **real, **_on_encoded(encoded, stage, options, announce)}
 
 
-def _way(engine: Engine, stage: Stage) -> Way:
-    return Way(
+def _runner(engine: Engine, stage: TrialContext) -> EngineRunner:
+    return EngineRunner(
         functools.partial(trial.attempt, engine, stage),
         functools.partial(heap.trace, engine, stage),
     )
@@ -95,8 +95,8 @@ def _untraced(engine: Engine, why: str) -> Callable[[Path], Heap]:
 
 
 def _on_encoded(
-    encoded: Sequence[Engine], stage: Stage, options: BenchOptions, announce: Announce
-) -> dict[str, Way]:
+    encoded: Sequence[Engine], stage: TrialContext, options: BenchOptions, announce: Announce
+) -> dict[str, EngineRunner]:
     """Say how engines are tried that take the encoded dataset, after making it.
 
     Where it cannot be made, they fail, and the others are tried all the same.
@@ -106,7 +106,9 @@ def _on_encoded(
     try:
         folder = encode(stage.server, stage.backup, stage.manifest, options.cache, announce)
     except HarnessError as error:
-        failed = functools.partial(trial.not_started, stage.manifest, str(error))
-        return {engine.name: Way(failed, _untraced(engine, str(error))) for engine in encoded}
+        failed = functools.partial(trial.failed_to_start, stage.manifest, str(error))
+        return {
+            engine.name: EngineRunner(failed, _untraced(engine, str(error))) for engine in encoded
+        }
     stage = dataclasses.replace(stage, floor=folder)
-    return {engine.name: _way(engine, stage) for engine in encoded}
+    return {engine.name: _runner(engine, stage) for engine in encoded}

@@ -1,14 +1,14 @@
-"""Runs an engine, and spoils what it did as it is told; for the self-test alone.
+"""Runs an engine with an injected fault; used by the self-test alone.
 
-python -m harness.selftest.spoiled [HOW...] --dsn URL -- COMMAND...
+python -m harness.selftest.faulty [FAULT...] --dsn URL -- COMMAND...
 
-slower=0.1    ends a tenth later than it would
-fatter=0.2    holds a fifth more memory than it and the engine did
-skip-row      takes a row out again
-unflushed     writes a row anew, and does not wait for the disk
-hog           takes memory until it is stopped
-sleep         never ends
-crash=11      ends by that signal
+slower=0.1        takes a tenth longer
+more-memory=0.2   holds a fifth more memory than this process and the engine did
+skip-row          deletes one row
+unflushed         rewrites one row without waiting for the disk
+hog               allocates memory until it is stopped
+sleep             never ends
+crash=11          kills itself by that signal
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _LARGEST = (
     " AND NOT EXISTS (SELECT FROM pg_constraint WHERE confrelid = c.oid)"
     " ORDER BY pg_relation_size(c.oid) DESC LIMIT 1"
 )
-_TAKE_OUT = "DELETE FROM {table} WHERE ctid = (SELECT ctid FROM {table} LIMIT 1)"
-_WRITE_ANEW = (
+_DELETE_ROW = "DELETE FROM {table} WHERE ctid = (SELECT ctid FROM {table} LIMIT 1)"
+_REWRITE_ROW = (
     "UPDATE {table} SET {column} = {column} WHERE ctid = (SELECT ctid FROM {table} LIMIT 1)"
 )
 
 
 def main(words: list[str]) -> int:
-    """Run the engine, spoil it, and return its exit code."""
+    """Run the engine, inject the fault, and return the engine's exit code."""
     split = words.index("--")
     command = words[split + 1 :]
     given = words[:split]
@@ -46,19 +46,19 @@ def main(words: list[str]) -> int:
     how = dict(word.partition("=")[::2] for word in given[: given.index("--dsn")])
     began = time.monotonic()
     code = subprocess.run(command, check=False).returncode  # noqa: S603 - what we were told to run
-    _spoil(how, dsn, time.monotonic() - began)
+    _inject(how, dsn, time.monotonic() - began)
     return code
 
 
-def _spoil(how: dict[str, str], dsn: str, took_s: float) -> None:
+def _inject(how: dict[str, str], dsn: str, took_s: float) -> None:
     if "slower" in how:
         time.sleep(took_s * float(how["slower"]))
-    if "fatter" in how:
-        _hold(float(how["fatter"]))
+    if "more-memory" in how:
+        _hold(float(how["more-memory"]))
     if "skip-row" in how:
-        _change(dsn, sql.SQL(_TAKE_OUT))
+        _change(dsn, sql.SQL(_DELETE_ROW))
     if "unflushed" in how:
-        _change(dsn, sql.SQL(_WRITE_ANEW), durable=False)
+        _change(dsn, sql.SQL(_REWRITE_ROW), durable=False)
     if "hog" in how:
         hoard = []
         while True:
