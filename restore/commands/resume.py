@@ -11,8 +11,8 @@ import xxhash
 from restore.errors import BackupError, LoadError, SchemaError
 from restore.journal.store import LoadedShard, LoadedTable, close_shards, read
 from restore.plan.order import make_plan
-from restore.source.buffer import WHITE
-from restore.source.shards import LATE, Gap, Left, Shard
+from restore.source.buffer import WHITESPACE
+from restore.source.shards import LATE, PendingRecords, Shard, UnloadedRange
 from restore.target import catalog
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from restore.schedule.table_work import TableWork
     from restore.source.discovery import TableFile
 
-_BETWEEN = WHITE + b","
+_BETWEEN = WHITESPACE + b","
 _READ_BYTES = 1 << 20
 # What decides about the result.
 _DECIDING = (
@@ -160,7 +160,7 @@ def take_up(conn: psycopg.Connection, work: TableWork, loaded: LoadedTable) -> N
     for shard in shards:
         left = None
         if shard.waited < shard.waiting:
-            left = Left(
+            left = PendingRecords(
                 waiting=shard.waiting,
                 waited=shard.waited,
                 position=shard.position,
@@ -201,7 +201,7 @@ def _remove_strays(work: TableWork, shards: Iterable[LoadedShard]) -> None:
         raise LoadError(f"cannot tidy {work.folder}: {error.strerror}") from error
 
 
-def _gaps(file: TableFile, shards: Iterable[LoadedShard]) -> Iterator[Gap]:
+def _gaps(file: TableFile, shards: Iterable[LoadedShard]) -> Iterator[UnloadedRange]:
     """Yield the stretches of a file that no shard holds."""
     first = file.span.start if file.span else 0
     place: int | None = first
@@ -209,11 +209,11 @@ def _gaps(file: TableFile, shards: Iterable[LoadedShard]) -> Iterator[Gap]:
         if place is not None and shard.start > place:
             start = place if place == first else _next_record(file, place, shard.start)
             if start < shard.start:
-                yield Gap(start, shard.start, inside=start > first)
+                yield UnloadedRange(start, shard.start, is_mid_array=start > first)
         place = shard.stop
     if place is not None:
         start = place if place == first else _next_record(file, place, None)
-        yield Gap(start, None, inside=start > first)
+        yield UnloadedRange(start, None, is_mid_array=start > first)
 
 
 def _next_record(file: TableFile, place: int, end: int | None) -> int:

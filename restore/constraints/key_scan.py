@@ -18,7 +18,7 @@ import msgspec
 from restore.constraints.lookup import K, Kept, Key, Values, literal_of
 from restore.decode.codec import can_name_field
 from restore.decode.packer import Candidates, finder_of
-from restore.source.nested import values_of
+from restore.source.json_values import values_of
 from restore.source.reader import Reader
 from restore.source.records import Batch
 from restore.source.recovery import DECODE_ERRORS

@@ -18,7 +18,7 @@ from restore.constraints.orphan_rows import row_key
 from restore.decode.convert import as_text
 from restore.errors import NotTypedError
 from restore.rejects.ordinals import Ordinals
-from restore.source.nested import members_of, values_of
+from restore.source.json_values import members_of, values_of
 from restore.source.reader import Reader
 from restore.source.records import Batch
 from restore.source.recovery import DECODE_ERRORS

@@ -10,7 +10,7 @@ import msgspec
 from restore.decode.datetimes import TEMPORAL
 from restore.decode.scalars import INTEGER_BITS, TEXTS, no_document
 from restore.errors import LossError
-from restore.source.nested import members_of, values_of
+from restore.source.json_values import members_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from restore.decode.presence import MOST_UNKNOWN, Presence, noticing, widened
 from restore.decode.segments import Decoded, Segment, joined
 from restore.decode.turns import Turns
 from restore.decode.types import Shape, is_wide, kind_of, suspect
-from restore.source.nested import members_of, values_of
+from restore.source.json_values import members_of, values_of
 from restore.source.recovery import DECODE_ERRORS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from restore.decode.codec import can_name_field
-from restore.source.nested import values_of
+from restore.source.json_values import values_of
 from restore.source.recovery import DECODE_ERRORS
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from restore.rejects.writer import RejectFile
     from restore.report.model import TableReport
-    from restore.source.shards import Left, Shard, ShardStream
+    from restore.source.shards import PendingRecords, Shard, ShardStream
     from restore.source.spool import Spool
     from restore.target.own_rows import Writes
 
@@ -141,7 +141,7 @@ class ShardLog:
         finally:
             self._alone = False
 
-    def resume(self, left: Left) -> None:
+    def resume(self, left: PendingRecords) -> None:
         """Go on with what waits, of a shard of which all else is decided."""
         self._waiting, self._position = left.waiting, left.position
         self._hashed = _Hashed(None, left.hashed, left.hash)

@@ -15,7 +15,7 @@ import psycopg
 from restore.load.refusals import UndecidedError
 from restore.load.row_insert import Refused
 from restore.load.sender import RefusedError
-from restore.source.nested import values_of
+from restore.source.json_values import values_of
 from restore.target.sqlstate import is_data_error, retrying
 
 if TYPE_CHECKING:

@@ -34,8 +34,8 @@ from restore.load.splitting import Splitter
 from restore.load.tracking import Tracking
 from restore.load.unknown_fields import Unknown
 from restore.report.reasons import Reason
-from restore.source.nested import values_of
-from restore.source.records import Chosen
+from restore.source.json_values import values_of
+from restore.source.records import RecordSelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -170,7 +170,7 @@ class Ladder:
         """Return the records whose turn it is, and their segments."""
         rows = batch.rows
         decoded = rows if isinstance(rows, Decoded) else self.decode(batch.data)
-        chosen = batch if decoded.places is None else Chosen(batch, decoded.places)
+        chosen = batch if decoded.places is None else RecordSelection(batch, decoded.places)
         return chosen, decoded.segments
 
     def fill(self, batch: Records, filling: Filling, waiting: Spool | None) -> bool:
@@ -193,7 +193,7 @@ class Ladder:
         if are_many(segments, batch.count):
             return False
         alone = [batch.record(s.start) for s in segments if s.codec is None]
-        if waiting is not None and not waiting.has_room(sum(len(each.raw) for each in alone)):
+        if waiting is not None and not waiting.fits(sum(len(each.raw) for each in alone)):
             return False
         for segment in by_codec(segments):
             if segment.codec is not None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.source.nested import values_of
+from restore.source.json_values import values_of
 from restore.source.reader import Reader
-from restore.source.records import Batch, Chosen
+from restore.source.records import Batch, RecordSelection
 from restore.source.recovery import DECODE_ERRORS
 
 if TYPE_CHECKING:
@@ -112,4 +112,4 @@ class Late:
 
 
 def _left_out(batch: Records, index: int) -> int:
-    return batch.left_out(index) if isinstance(batch, Chosen) else 0
+    return batch.left_out(index) if isinstance(batch, RecordSelection) else 0

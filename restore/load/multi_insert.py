@@ -16,7 +16,7 @@ from psycopg import sql
 from restore.decode.expressions import quoted
 from restore.load.refusals import UndecidedError
 from restore.load.row_insert import Refused
-from restore.source.nested import values_of
+from restore.source.json_values import values_of
 from restore.source.recovery import DECODE_ERRORS
 from restore.target.sqlstate import retrying
 

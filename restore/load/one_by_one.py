@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from restore.report.reasons import Reason
-from restore.source.nested import values_of
+from restore.source.json_values import values_of
 from restore.source.recovery import DECODE_ERRORS
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from restore.decode.expressions import form_of
 from restore.errors import LossError, NotTypedError
 from restore.load.destination import Destination, KeptOutError, Sent, Value
 from restore.report.reasons import Reason
+from restore.source.json_values import values_of
 from restore.source.lexer import TEXT
-from restore.source.nested import values_of
 from restore.source.recovery import DECODE_ERRORS
 from restore.target.sqlstate import retrying
 

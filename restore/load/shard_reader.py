@@ -77,8 +77,8 @@ class Reading:
             stream,
             self._first_chunk(),
             decode,
-            inside=shard.form,
-            seam=shard.end is not None,
+            resume_layout=shard.layout,
+            ends_at_boundary=shard.end is not None,
         )
 
     def __iter__(self) -> Iterator[Batch | Damage]:
@@ -111,7 +111,7 @@ class Reading:
         if self._shard.end is None and not self._ended:
             self._note_end()
         self._ended = True
-        return self._reader.seam_holds
+        return self._reader.boundary_holds
 
     def _first_chunk(self) -> int:
         if "streaming" in self._options.without:

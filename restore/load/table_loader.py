@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from restore.rejects.writer import RejectFile
     from restore.report.model import TableReport
     from restore.source.records import RawRecord
-    from restore.source.shards import Left, Shard
+    from restore.source.shards import PendingRecords, Shard
 
 _ONE_BY_ONE = Manner()
 _OUT_OF_MEMORY = "out of memory: take fewer --jobs, or a smaller --chunk-bytes"
@@ -192,7 +192,7 @@ class TableLoad:
         return ShardLog(self._conn, oid, work.shard, work.report, work.rejects)
 
     def _load_left(
-        self, shard: Shard, left: Left, report: TableReport, rejects: RejectFile
+        self, shard: Shard, left: PendingRecords, report: TableReport, rejects: RejectFile
     ) -> bool:
         """Load what is left to load of a shard by itself: all else of it is decided."""
         log = ShardLog(self._conn, self._load.table.oid, shard, report, rejects)
@@ -290,7 +290,7 @@ def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool
     """Send what was read, or have it wait; say whether either could be."""
     if isinstance(found, Batch):
         return ladder.fill(found, fill, waiting)
-    if waiting is None or not waiting.has_room(len(found.record.raw)):
+    if waiting is None or not waiting.fits(len(found.record.raw)):
         return False
     waiting.add(found.record, found.reason)
     return True

@@ -13,10 +13,9 @@ from psycopg import sql
 from restore.errors import BackupError, LoadError, SchemaError
 from restore.plan.matching import shown
 from restore.source.formats import known_export, unlike_records
-from restore.source.nested import members_of, values_of
+from restore.source.json_values import DECODE_ERRORS, members_of, values_of
 from restore.source.reader import Reader
 from restore.source.records import Damage
-from restore.source.tokens import DECODE_ERRORS
 from restore.text import option
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError, SchemaError
-from restore.source.discovery import key_twice
+from restore.source.discovery import duplicate_key_message
 from restore.source.formats import foreign_format
 from restore.source.unread import check_unread, is_hidden, lowered, names_of
 from restore.text import first_few, option
@@ -124,7 +124,7 @@ def _check_format(file: TableFile) -> None:
     Raises:
         BackupError: it does not, or cannot be read.
     """
-    foreign = foreign_format(file.start())
+    foreign = foreign_format(file.first_bytes())
     if foreign is not None:
         kind, advice = foreign
         raise BackupError(
@@ -136,7 +136,7 @@ def _check_format(file: TableFile) -> None:
 def _take(matches: Matches, file: TableFile, relation: Relation) -> None:
     other = matches.by_oid.get(relation.oid)
     if other is not None and (other.file.path, other.file.table) == (file.path, file.table):
-        raise SchemaError(key_twice(file))
+        raise SchemaError(duplicate_key_message(file))
     if other is not None:
         raise SchemaError(
             f"{shown(other.file)} and {shown(file)} are both for table {relation.shown}: leave one"
@@ -190,10 +190,10 @@ def _unpacked(
     left_out: list[str] = []
     for file in backup.files:
         named = names.find(file.table) or options.map.keys() & _names_of(file)
-        if named or not any(names.find(x.table) or x.table in options.map for x in file.inside):
+        if named or not any(names.find(x.table) or x.table in options.map for x in file.nested):
             files.append(file)
             continue
-        files += file.inside
+        files += file.nested
         left_out += [f"{file.path.name}: {key} holds no list of records" for key in file.others]
     return tuple(files), left_out
 

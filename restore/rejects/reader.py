@@ -15,7 +15,7 @@ import msgspec
 
 from restore.errors import BackupError
 from restore.rejects.folder import SUFFIX
-from restore.source.nested import values_of
+from restore.source.json_values import values_of
 from restore.source.records import Damage, RawRecord
 from restore.source.recovery import DECODE_ERRORS
 

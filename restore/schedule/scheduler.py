@@ -25,7 +25,7 @@ from restore.schedule.crew import Crew
 from restore.schedule.queue import Tasks
 from restore.schedule.sharing import Shares
 from restore.schedule.table_work import remove
-from restore.source.shards import uncut
+from restore.source.shards import whole_range_shard
 from restore.target.catalog import read_tables
 from restore.target.deletion import empty_own
 from restore.target.own_rows import JOURNALED
@@ -225,7 +225,7 @@ class Loading:
         self._finishing.append((work, future))
 
     def _load_whole(self, crew: Crew, work: TableWork) -> None:
-        task = work.task(uncut(work.load.file))
+        task = work.task(whole_range_shard(work.load.file))
         work.begin(task, last=True)
         crew.load(work, task)
         while (left := self._tasks.take(wait=False)) is not None:

@@ -6,7 +6,7 @@ import os
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from restore.source.shards import cut, uncut
+from restore.source.shards import cut_into_shards, whole_range_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,13 +56,15 @@ class Shares:
             or not (work.manner.orderless and self._gains(load))
             or not work.state.may_be_emptied
         ):
-            return (uncut(load.file, gap) for gap in work.gaps)
+            return (whole_range_shard(load.file, gap) for gap in work.gaps)
         size = min(max(self._shard_bytes, _SMALLEST_SHARD_BYTES), _LARGEST_SHARD_BYTES)
         if load.file.compression:
             size = _HELD_SHARD_BYTES
         # A value that a sequence gives depends on who asks first.
         drawn = frozenset(sequence.column for sequence in load.table.sequences)
-        return chain.from_iterable(cut(load.file, size, gap, needs=drawn) for gap in work.gaps)
+        return chain.from_iterable(
+            cut_into_shards(load.file, size, gap, required_fields=drawn) for gap in work.gaps
+        )
 
     def _gains(self, load: Load) -> bool:
         """Tell whether a table had better be cut.

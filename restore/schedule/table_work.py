@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from restore.options import Options
     from restore.plan.order import Load
     from restore.schedule.table_state import Event
-    from restore.source.shards import Gap
+    from restore.source.shards import UnloadedRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class TableWork:
     folder: Path
     manner: Manner = field(default_factory=Manner)
     state: TableState = field(default_factory=TableState)
-    gaps: list[Gap] = field(default_factory=lambda: [WHOLE])
+    gaps: list[UnloadedRange] = field(default_factory=lambda: [WHOLE])
     resumed: bool = False
     started: float | None = None
     _counts: dict[int, Counts] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 UTF8_BOM = b"\xef\xbb\xbf"
-WHITE = b" \t\r\n"
+WHITESPACE = b" \t\r\n"
 # White space before a first record of which no more than its end is kept, for its indentation.
 _INDENT_BYTES = 1 << 10
 # Python makes room for all that is asked for, whatever is there.
@@ -15,7 +15,7 @@ _LARGEST_READ_BYTES = 1 << 26
 _KEPT_BYTES = 1 << 19
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """What a reader reads from: as much as is there, up to ``size`` bytes; none at the end.
 
     Where it has a ``span`` that is not None, it gives these bytes of a file and no others; where it
@@ -36,19 +36,19 @@ def _keep_memory() -> None:
     bytearray(_KEPT_BYTES)  # never touched: it takes no memory
 
 
-class Window:
+class ReadBuffer:
     """The bytes that have been read and not yet been used.
 
     Attributes:
-        held: the bytes.
+        data: the bytes.
         offset: where the first of them, or the next to come, stands in the file.
         ended: nothing follows them.
         bytes_read: how much of the stream has been read.
     """
 
-    def __init__(self, stream: Source, offset: int) -> None:
+    def __init__(self, stream: ByteSource, offset: int) -> None:
         _keep_memory()
-        self.held = b""
+        self.data = b""
         self.offset = offset
         self.ended = False
         self.bytes_read = 0
@@ -63,34 +63,34 @@ class Window:
 
     def fill(self, wanted: int) -> None:
         """Read until ``wanted`` more bytes are held or the file ends."""
-        parts = [self.held]
+        parts = [self.data]
         while wanted > 0 and not self.ended:
             part = self.read(min(wanted, _LARGEST_READ_BYTES))
             parts.append(part)
             wanted -= len(part)
-        self.held = b"".join(parts)
+        self.data = b"".join(parts)
 
-    def drop(self, count: int) -> None:
+    def consume(self, count: int) -> None:
         """Let go of the first ``count`` bytes."""
-        self.held = self.held[count:]
+        self.data = self.data[count:]
         self.offset += count
 
     def strip(self, what: bytes) -> None:
         """Let go of all the first bytes that are among ``what``."""
-        self.drop(len(self.held) - len(self.held.lstrip(what)))
+        self.consume(len(self.data) - len(self.data.lstrip(what)))
 
-    def skip_mark(self) -> None:
+    def skip_bom(self) -> None:
         """Let go of a byte order mark; what is held is the file's start."""
-        self.fill(len(UTF8_BOM) - len(self.held))
-        self.drop(len(UTF8_BOM) if self.held.startswith(UTF8_BOM) else 0)
+        self.fill(len(UTF8_BOM) - len(self.data))
+        self.consume(len(UTF8_BOM) if self.data.startswith(UTF8_BOM) else 0)
 
-    def skip_white(self, chunk_bytes: int) -> bytes:
+    def skip_whitespace(self, chunk_bytes: int) -> bytes:
         """Let go of white space, however much of it there is; return the last part of it."""
         gap = b""
-        self.fill(1 - len(self.held))
-        while self.held and self.held[0] in WHITE:
-            white = len(self.held) - len(self.held.lstrip(WHITE))
-            gap = (gap + self.held[max(0, white - _INDENT_BYTES) : white])[-_INDENT_BYTES:]
-            self.drop(white)
-            self.fill(0 if self.held else chunk_bytes)
+        self.fill(1 - len(self.data))
+        while self.data and self.data[0] in WHITESPACE:
+            white = len(self.data) - len(self.data.lstrip(WHITESPACE))
+            gap = (gap + self.data[max(0, white - _INDENT_BYTES) : white])[-_INDENT_BYTES:]
+            self.consume(white)
+            self.fill(0 if self.data else chunk_bytes)
         return gap

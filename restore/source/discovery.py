@@ -27,7 +27,7 @@ _TABLE_FILE = re.compile(
 _MAY_BE_ENVELOPE = re.compile(r"\.json(\.\w+)?$", re.IGNORECASE)
 _MOST_NAMED = 5
 # Keys that name no table: the list under one of them holds the records of the file's own table.
-_UNNAMED = frozenset(
+_GENERIC_KEYS = frozenset(
     {"content", "data", "documents", "elements", "entries", "features", "items", "list"}
     | {"nodes", "objects", "records", "result", "results", "rows", "values"}
 )
@@ -115,10 +115,10 @@ def _unpack(path: Path, found: list[TableFile], unread: Iterable[Path] = ()) -> 
         if not envelope.sections:
             files.append(whole)
             continue
-        taken = _taken(whole, envelope, alone=file.path == path)
+        taken = _choose_sections(whole, envelope, alone=file.path == path)
         others = [_section(whole, s, s.key) for s in envelope.sections]
         if taken is None:
-            files.append(replace(whole, inside=tuple(others), others=envelope.others))
+            files.append(replace(whole, nested=tuple(others), others=envelope.others))
             continue
         files += taken
         spans = {one.span for one in taken}
@@ -128,7 +128,7 @@ def _unpack(path: Path, found: list[TableFile], unread: Iterable[Path] = ()) -> 
         ]
         if envelope.fault is not None:
             warnings.append(f"{file.path.name} {envelope.fault}")
-    _check_twice(files, path)
+    _check_no_duplicates(files, path)
     return Backup(
         path,
         tuple(files),
@@ -147,7 +147,7 @@ def _envelope(file: TableFile) -> Envelope | None:
     if not _MAY_BE_ENVELOPE.search(file.path.name):
         return None
     try:
-        if not file.start().startswith(b"{"):
+        if not file.first_bytes().startswith(b"{"):
             return None
     except BackupError:
         return None  # reported when it is opened, if it is not left out
@@ -157,7 +157,7 @@ def _envelope(file: TableFile) -> Envelope | None:
         return read_envelope(stream)
 
 
-def _taken(file: TableFile, envelope: Envelope, *, alone: bool) -> list[TableFile] | None:
+def _choose_sections(file: TableFile, envelope: Envelope, *, alone: bool) -> list[TableFile] | None:
     """Choose the lists that are tables, and name these; None: only the database's tables can tell.
 
     Args:
@@ -167,14 +167,14 @@ def _taken(file: TableFile, envelope: Envelope, *, alone: bool) -> list[TableFil
     """
     filled = [section for section in envelope.sections if not section.empty]
     main = filled or list(envelope.sections)
-    if len(main) == 1 and main[0].key.lower() in {file.table.lower(), *_UNNAMED}:
+    if len(main) == 1 and main[0].key.lower() in {file.table.lower(), *_GENERIC_KEYS}:
         return [_section(file, main[0], file.table)]
     if envelope.scalars and not (alone and filled):
         return None
     return [_section(file, section, section.key) for section in envelope.sections]
 
 
-def _check_twice(files: Iterable[TableFile], path: Path) -> None:
+def _check_no_duplicates(files: Iterable[TableFile], path: Path) -> None:
     seen: dict[str, TableFile] = {}
     for file in files:
         other = seen.setdefault(file.table, file)
@@ -184,10 +184,10 @@ def _check_twice(files: Iterable[TableFile], path: Path) -> None:
                 " them away"
             )
         if other is not file:
-            raise BackupError(key_twice(file))
+            raise BackupError(duplicate_key_message(file))
 
 
-def key_twice(file: TableFile) -> str:
+def duplicate_key_message(file: TableFile) -> str:
     """Say that a file holds two lists under one key."""
     return f"{file.path.name} holds the key {file.table!r} twice: join the two lists under one key"
 

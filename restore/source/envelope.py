@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import ijson
 
+from restore.source.json_values import members_of
 from restore.source.lexer import TEXT
-from restore.source.nested import members_of
 from restore.source.reader import Reader
 from restore.source.stream import Span
 
@@ -82,7 +82,7 @@ def read_envelope(stream: TableStream, chunk_bytes: int = _CHUNK_BYTES) -> Envel
     Raises:
         BackupError: they cannot be read.
     """
-    return _Outline(stream, chunk_bytes).read()
+    return _EnvelopeParser(stream, chunk_bytes).read()
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class _Level:
     key: str = ""
 
 
-class _Outline:
+class _EnvelopeParser:
     """Follows an object from its start, cut into pieces that end after each ``[``."""
 
     def __init__(self, stream: TableStream, chunk_bytes: int) -> None:
@@ -200,11 +200,11 @@ class _Outline:
             if len(self._levels) == 1 and level is not None:
                 is_object = event == "start_map"
                 self._scalars = self._scalars or not is_object
-                self._pass_over(level.key, unless=is_object and level.key in WRAPPERS)
+                self._note_other_key(level.key, unless=is_object and level.key in WRAPPERS)
             if event == "start_map":
                 self._levels.append(_Level(is_object=True))
 
-    def _pass_over(self, key: str, *, unless: bool = False) -> None:
+    def _note_other_key(self, key: str, *, unless: bool = False) -> None:
         if not unless and len(self._others) < _MOST_NAMED:
             self._others[key] = None
 
@@ -229,12 +229,12 @@ class _Outline:
             end = start + len(self._buffer) - len(inside)
             self._add(key, Span(start, end, closed=bool(inside)), 0, empty=True)
         else:
-            self._pass_over(key)
+            self._note_other_key(key)
 
     def _skip_records(self, key: str) -> None:
         start, disk = self._offset, self._stream.disk_bytes_read
         rest = _Rest(b"[" + self._buffer, self._stream)
-        reader = Reader(rest, self._chunk_bytes, members_of, follows=True)
+        reader = Reader(rest, self._chunk_bytes, members_of, more_follows=True)
         for _ in reader:
             pass
         closed = reader.stop is not None

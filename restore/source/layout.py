@@ -5,22 +5,30 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from restore.source.buffer import WHITE
+from restore.source.buffer import WHITESPACE
+from restore.source.json_values import field_names, value_end
 from restore.source.lexer import TEXT
-from restore.source.tokens import fields_of, value_end
 
-__all__ = ["GAP", "LINES", "SEAM", "Form", "array_form", "array_start", "cuts"]
+__all__ = [
+    "ARRAY_JOIN",
+    "GAP",
+    "LINES",
+    "Layout",
+    "cut_points",
+    "detect_layout",
+    "find_array_start",
+]
 
 # White space, and byte order marks of files that were joined.
 GAP = rb"(?:\s++|\xef\xbb\xbf)*+"
 # From the end of an array to the inside of the next one.
-SEAM = re.compile(rb"\]%b,?%b\[(?=\s*+[{\]])" % (GAP, GAP))
+ARRAY_JOIN = re.compile(rb"\]%b,?%b\[(?=\s*+[{\]])" % (GAP, GAP))
 # The same where a damaged record hides the depth: two lists inside a record look alike.
-_LINE_SEAM = rb"\][ \t\r]*+,?[ \t\r]*+\n%b\[" % GAP
+_LINE_ARRAY_JOIN = rb"\][ \t\r]*+,?[ \t\r]*+\n%b\[" % GAP
 
 _ANY_BOUNDARY = re.compile(rb"\}\s*,\s*(?=\{)")
 _ARRAY_START = re.compile(rb'\s*(?:\{\s*\}\s*,\s*)*+(?P<key>\{\s*"' + TEXT + rb'"\s*:)?', re.DOTALL)
-_BETWEEN = WHITE + b","
+_BETWEEN = WHITESPACE + b","
 _EMPTY = re.compile(rb"\[\s*\]")
 _KEYS = re.compile(rb'"(' + TEXT + rb')"\s*:', re.DOTALL)
 # How far back from the end of a chunk boundaries are looked for before all of it is searched. The
@@ -31,7 +39,7 @@ _MOST_CUTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Layout:
     """How a file's records are set.
 
     Args:
@@ -57,7 +65,7 @@ class Form:
     several: bool = False
 
 
-LINES = Form(
+LINES = Layout(
     lines=True,
     boundary=_ANY_BOUNDARY,
     ending=re.compile(rb"\r?\n"),
@@ -65,14 +73,14 @@ LINES = Form(
 )
 
 
-def array_form(
+def detect_layout(
     start: bytes,
     gap: bytes | None = None,
     *,
     at: int = 0,
     section: bool = False,
     several: bool = False,
-) -> Form:
+) -> Layout:
     """See how an array sets its records.
 
     Args:
@@ -87,7 +95,7 @@ def array_form(
         # Each record starts a line, at the same indentation as the first.
         indent = gap.rpartition(b"\n")[2]
         line = rb"\n" + re.escape(indent)
-        return Form(
+        return Layout(
             lines=False,
             boundary=re.compile(rb"\}\s*,[ \t\r]*" + line + rb"(?=\{)"),
             ending=re.compile(rb"[ \t\r]*,?[ \t\r]*\n"),
@@ -99,10 +107,10 @@ def array_form(
     first = re.escape(key["key"]) if key and key["key"] else rb"\{"
     boundary = re.compile(rb"\}\s*,\s*(?=" + first + rb")")
     # Empty records tell nothing: the first one that has fields does.
-    fields = fields_of(start, key.start("key"), final=False) if key and key["key"] else None
-    between = rb"(?:,|%b)" % _LINE_SEAM if several else b","
-    end = rb"\s*\]\s*\Z" + (rb"|\s*" + SEAM.pattern if several else b"")
-    return Form(
+    fields = field_names(start, key.start("key"), final=False) if key and key["key"] else None
+    between = rb"(?:,|%b)" % _LINE_ARRAY_JOIN if several else b","
+    end = rb"\s*\]\s*\Z" + (rb"|\s*" + ARRAY_JOIN.pattern if several else b"")
+    return Layout(
         lines=False,
         boundary=boundary,
         ending=re.compile(rb"\s*,\s*" + first + rb"|" + end),
@@ -125,24 +133,26 @@ def _keys(start: bytes, position: int) -> frozenset[bytes]:
     return frozenset(_KEYS.findall(start, position, end)) if end is not None else frozenset()
 
 
-def cuts(buffer: bytes, form: Form, *, ended: bool, bare: bool) -> list[tuple[int, int]]:
+def cut_points(
+    buffer: bytes, layout: Layout, *, ended: bool, in_section: bool
+) -> list[tuple[int, int]]:
     """Return where a buffer may be cut, best first: where records end, and where more begin.
 
     Args:
         buffer: the bytes, from a record's start on.
-        form: how the records are set.
+        layout: how the records are set.
         ended: no more follows.
-        bare: what ends does so within its array, before the closing bracket.
+        in_section: the buffer ends inside its array, before the closing bracket.
     """
-    if form.lines:
+    if layout.lines:
         end = len(buffer) if ended else buffer.rfind(b"\n") + 1
         return [(end, end)] if end else []
     if ended:
-        text = buffer.rstrip(WHITE)
-        if bare:
+        text = buffer.rstrip(WHITESPACE)
+        if in_section:
             return [(len(text.rstrip(_BETWEEN)), len(buffer))]
         return [(len(text) - 1, len(text))] if text.endswith(b"]") else []
-    return _boundaries(buffer, form.boundary) or _boundaries(buffer, _ANY_BOUNDARY)
+    return _boundaries(buffer, layout.boundary) or _boundaries(buffer, _ANY_BOUNDARY)
 
 
 def _boundaries(buffer: bytes, pattern: re.Pattern[bytes]) -> list[tuple[int, int]]:
@@ -156,14 +166,14 @@ def _boundaries(buffer: bytes, pattern: re.Pattern[bytes]) -> list[tuple[int, in
     return [(match.start() + 1, match.end()) for match in found[: -_MOST_CUTS - 1 : -1]]
 
 
-def array_start(text: bytes) -> int | None:
+def find_array_start(text: bytes) -> int | None:
     """Find the bracket that opens an array, behind text that belongs to none.
 
     Returns:
         The place of the bracket right before the first brace. Else that of a bracket at the start;
         None: there is none.
     """
-    before = text[: max(0, text.find(b"{"))].rstrip(WHITE)
+    before = text[: max(0, text.find(b"{"))].rstrip(WHITESPACE)
     opens = text.startswith(b"[")
     # A bracket that is closed again before the records, and not empty, is part of the text.
     if not before.endswith(b"[") or (opens and (_EMPTY.match(text) or b"]" not in before)):

@@ -21,7 +21,7 @@ _MOST_ROUNDS = 32
 _PART_BYTES = 1 << 16
 
 
-def closing(buffer: bytes, start: int, depth: int, stop: int) -> int | None:
+def find_closing(buffer: bytes, start: int, depth: int, stop: int) -> int | None:
     """Find the end of a value that is open at ``start``, in ``depth`` brackets and no string."""
     near = min(stop, start + _PART_BYTES)
     nested = depth
@@ -36,7 +36,7 @@ def closing(buffer: bytes, start: int, depth: int, stop: int) -> int | None:
             if nested == 0:
                 return token.end()
     if near < stop:
-        opened = Open(depth)
+        opened = NestingTracker(depth)
         for at in range(start, stop, _PART_BYTES):
             end = opened.end_in(buffer[at : min(at + _PART_BYTES, stop)])
             if end is not None:
@@ -44,7 +44,7 @@ def closing(buffer: bytes, start: int, depth: int, stop: int) -> int | None:
     return None
 
 
-class Open:
+class NestingTracker:
     """The brackets and the string of a value that are still open, after each part of its bytes.
 
     Args:
@@ -110,7 +110,7 @@ class Open:
         opening = brackets.lstrip(_CLOSING)
         closed = len(brackets) - len(opening)
         if closed >= self._depth:
-            return closing(part, position, self._depth, len(part))
+            return find_closing(part, position, self._depth, len(part))
         depth = self._depth - closed
         if not opening.strip(_OPENING):
             self._depth = depth + len(opening)
@@ -118,7 +118,7 @@ class Open:
         for bracket in opening:
             depth += 1 if bracket in _OPENING else -1
             if depth == 0:
-                return closing(part, position, self._depth, len(part))
+                return find_closing(part, position, self._depth, len(part))
         self._depth = depth
         return None
 

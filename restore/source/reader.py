@@ -14,19 +14,18 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from restore.source.buffer import WHITE, Source, Window
-from restore.source.layout import LINES, Form, array_form, array_start, cuts
-from restore.source.nested import members_of
+from restore.source.buffer import WHITESPACE, ByteSource, ReadBuffer
+from restore.source.json_values import is_open, members_of
+from restore.source.layout import LINES, Layout, cut_points, detect_layout, find_array_start
 from restore.source.oversized import (
     LARGEST_DAMAGE_BYTES,
     LARGEST_RECORD_BYTES,
     TOO_LARGE,
-    grow,
     parts_of,
+    read_oversized,
 )
-from restore.source.records import Batch, Damage, RawRecord, array_of_lines, together
-from restore.source.recovery import DECODE_ERRORS, STRAY, Piece, Walk, walk
-from restore.source.tokens import is_open
+from restore.source.records import Batch, Damage, RawRecord, array_of_lines, join_records
+from restore.source.recovery import DECODE_ERRORS, STRAY, Piece, ScanResult, scan
 
 if TYPE_CHECKING:
     import io
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
 
     from restore.source.stream import Span
 
-__all__ = ["LARGEST_RECORD_BYTES", "Batch", "Damage", "RawRecord", "Reader", "Source"]
+__all__ = ["LARGEST_RECORD_BYTES", "Batch", "ByteSource", "Damage", "RawRecord", "Reader"]
 
-_BETWEEN = WHITE + b","
+_BETWEEN = WHITESPACE + b","
 
 _BEFORE_START = "this text stands before the array"
 _AFTER_END = "this text stands after the end of the array"
@@ -50,123 +49,125 @@ class Reader:
         chunk_bytes: how much is read, and decoded, at a time; may be changed between batches.
         decode: turns a JSON array into something with a length, its rows; raises one of
             ``DECODE_ERRORS`` where a record is not of the shape that it expects.
-        follows: more follows the array under other keys; ``stop`` and ``rest`` say where and what.
-        inside: the stream begins at a record in mid-array, and its records are set so; None: it
-            begins where the file, or its array, begins.
-        seam: the stream ends behind a record in mid-array, where another reader goes on.
+        more_follows: the array is followed by other keys; see ``stop`` and ``rest``.
+        resume_layout: the stream begins at a record in mid-array, and this is the records' layout;
+            None: it begins where the file, or its array, begins.
+        ends_at_boundary: the stream ends after a record in mid-array; another reader continues.
 
     Attributes:
         cut_off_at: where the file ends, if it ends before its array is closed or in mid-record.
         warning: what is odd about a file that was read to its end; None: nothing.
-        form: how the records are set, as far as it is known.
+        layout: how the records are set, as far as it is known.
     """
 
     def __init__(
         self,
-        stream: Source,
+        stream: ByteSource,
         chunk_bytes: int,
         decode: Callable[[bytes], Sized],
         *,
-        follows: bool = False,
-        inside: Form | None = None,
-        seam: bool = False,
+        more_follows: bool = False,
+        resume_layout: Layout | None = None,
+        ends_at_boundary: bool = False,
     ) -> None:
         self.cut_off_at: int | None = None
         self.warning: str | None = None
         self.chunk_bytes = chunk_bytes
         self._decode = decode
-        self._follows = follows
+        self._more_follows = more_follows
         self._span: Span | None = getattr(stream, "span", None)
-        self._window = Window(stream, getattr(stream, "start", 0))
+        self._buffer = ReadBuffer(stream, getattr(stream, "start", 0))
         self._ordinal, self._closed, self._most = 0, False, LARGEST_RECORD_BYTES
-        self._inside = inside is not None
-        self._seam = seam
+        self._is_inside = resume_layout is not None
+        self._ends_at_boundary = ends_at_boundary
         self._ends_whole = True  # what was delivered last is whole
-        self.form: Form = inside or LINES
+        self.layout: Layout = resume_layout or LINES
 
     @property
     def bytes_read(self) -> int:
         """How much of the stream has been read."""
-        return self._window.bytes_read
+        return self._buffer.bytes_read
 
     @property
     def rest(self) -> bytes:
         """What has been read of what follows the array; its first byte is at ``stop``."""
-        return self._window.held
+        return self._buffer.data
 
     @property
     def stop(self) -> int | None:
         """The offset of what follows the array; None: it is not closed."""
-        return self._window.offset if self._closed else None
+        return self._buffer.offset if self._closed else None
 
     @property
-    def seam_holds(self) -> bool:
+    def boundary_holds(self) -> bool:
         """Tell whether a record ends where the stream ends, and another may begin there."""
-        return self._ends_whole and not self._closed and not self._window.held
+        return self._ends_whole and not self._closed and not self._buffer.data
 
     def __iter__(self) -> Iterator[Batch | Damage]:
         yield from self._start()
-        while not self._closed and self._window.held:
-            self._learn(self._window.held, 0)
+        while not self._closed and self._buffer.data:
+            self._learn(self._buffer.data, 0)
             batch = self._cut_batch()
             if batch is None:
-                yield from self._walk_on()
+                yield from self._scan_on()
             elif batch.count:
                 yield batch
-            if self._seam and self._window.ended:
+            if self._ends_at_boundary and self._buffer.ended:
                 return
-            self._window.fill(self.chunk_bytes - len(self._window.held))
-        if self._seam:
+            self._buffer.fill(self.chunk_bytes - len(self._buffer.data))
+        if self._ends_at_boundary:
             return
-        if self._span and not self._window.held:
+        if self._span and not self._buffer.data:
             self._closed = self._span.closed
-        if not self._closed and not self.form.lines:
-            self.cut_off_at = self._window.offset + len(self._window.held)
-        if not self._follows:
+        if not self._closed and not self.layout.lines:
+            self.cut_off_at = self._buffer.offset + len(self._buffer.data)
+        if not self._more_follows:
             yield from self._after_end()
 
     def _start(self) -> Iterator[Damage]:
         """Come to the first record, and see whether the file holds an array or lines."""
-        window = self._window
-        window.fill(self.chunk_bytes)
-        if self._inside:
+        buffer = self._buffer
+        buffer.fill(self.chunk_bytes)
+        if self._is_inside:
             return
         if self._span is None:
-            window.skip_mark()
-            window.skip_white(self.chunk_bytes)
-            if not window.held:
+            buffer.skip_bom()
+            buffer.skip_whitespace(self.chunk_bytes)
+            if not buffer.data:
                 self.warning = "holds nothing, not even an empty list: it may have been cut off"
-            opening = array_start(window.held)
+            opening = find_array_start(buffer.data)
             if opening is None:
                 return
             if opening:
-                text = window.held[:opening].rstrip(WHITE)
-                yield self._damage(text, window.offset, _BEFORE_START)
-            window.drop(opening + 1)
-        gap = window.skip_white(self.chunk_bytes)
-        self._see_form(window.held, gap, 0)
+                text = buffer.data[:opening].rstrip(WHITESPACE)
+                yield self._damage(text, buffer.offset, _BEFORE_START)
+            buffer.consume(opening + 1)
+        gap = buffer.skip_whitespace(self.chunk_bytes)
+        self._detect_layout(buffer.data, gap, 0)
 
     def _learn(self, text: bytes, at: int) -> None:
         """See how the array is set from the records that begin there, as long as none told it."""
-        if self.form.fields is not None and not self.form.fields:
-            self._see_form(text, b"", at)
+        if self.layout.fields is not None and not self.layout.fields:
+            self._detect_layout(text, b"", at)
 
-    def _see_form(self, text: bytes, gap: bytes, at: int) -> None:
-        section, several = self._follows, not (self._follows or self._span)
-        self.form = array_form(text, gap, at=at, section=section, several=several)
+    def _detect_layout(self, text: bytes, gap: bytes, at: int) -> None:
+        section, several = self._more_follows, not (self._more_follows or self._span)
+        self.layout = detect_layout(text, gap, at=at, section=section, several=several)
 
     def _cut_batch(self) -> Batch | None:
         """Cut whole records off the buffer's start; None where no cut holds."""
-        window, bare = self._window, bool(self._span or self._seam)
-        for end, after in cuts(window.held, self.form, ended=window.ended, bare=bare):
-            if self.form.lines:
-                data, count = array_of_lines(window.held[:end])
+        buffer, in_section = self._buffer, bool(self._span or self._ends_at_boundary)
+        for end, after in cut_points(
+            buffer.data, self.layout, ended=buffer.ended, in_section=in_section
+        ):
+            if self.layout.lines:
+                data, count = array_of_lines(buffer.data[:end])
             else:
-                data, count = b"".join((b"[", memoryview(window.held)[:end], b"]")), None
-            batch = self._batch(data, window.offset, count)
+                data, count = b"".join((b"[", memoryview(buffer.data)[:end], b"]")), None
+            batch = self._batch(data, buffer.offset, count)
             if batch is not None:
-                self._closed = window.ended and not (bare or self.form.lines)
-                window.drop(after)
+                self._closed = buffer.ended and not (in_section or self.layout.lines)
+                buffer.consume(after)
                 return batch
         return None
 
@@ -189,74 +190,74 @@ class Reader:
         self._learn(data, 1)
         return batch
 
-    def _walk_on(self) -> Iterator[Batch | Damage]:
+    def _scan_on(self) -> Iterator[Batch | Damage]:
         """Walk over the buffer; where it is all of one unfinished record, read that to its end."""
-        while self._window.held and not self._closed:
-            before = len(self._window.held)
-            yield from self._walk()
-            if self._window.ended or len(self._window.held) < before:
+        while self._buffer.data and not self._closed:
+            before = len(self._buffer.data)
+            yield from self._scan()
+            if self._buffer.ended or len(self._buffer.data) < before:
                 return
-            for found in self._grow():
+            for found in self._read_oversized():
                 yield found
                 if isinstance(found, Batch):
                     return
 
-    def _grow(self) -> Iterator[Batch | Damage]:
+    def _read_oversized(self) -> Iterator[Batch | Damage]:
         """Read on through the record that the buffer starts with; it may have no end there yet."""
-        window = self._window
-        grown = grow(window, self.chunk_bytes)
+        buffer = self._buffer
+        grown = read_oversized(buffer, self.chunk_bytes)
         self._most = grown.most
         if grown.beyond is not None:
             yield from self._too_large(grown.beyond)
         if grown.data is None:
             return
-        batch = self._batch(grown.data, window.offset)
+        batch = self._batch(grown.data, buffer.offset)
         if batch is None:
-            window.held = grown.data[1:-1] + window.held
+            buffer.data = grown.data[1:-1] + buffer.data
             return
-        window.offset += len(grown.data) - 2
-        window.strip(_BETWEEN)
+        buffer.offset += len(grown.data) - 2
+        buffer.strip(_BETWEEN)
         yield batch
 
     def _too_large(self, held: io.BytesIO) -> Iterator[Damage]:
         """Tell of a record that is too large to be held."""
-        window = self._window
+        buffer = self._buffer
         self._most = LARGEST_DAMAGE_BYTES
-        for part in parts_of(window, held, self.chunk_bytes):
-            yield self._damage(part, window.offset, TOO_LARGE)
-            window.offset += len(part)
-        self._ends_whole = not window.ended
-        if window.ended and self.form.lines and not self._seam:
-            self.cut_off_at = window.offset
-        window.strip(_BETWEEN)
+        for part in parts_of(buffer, held, self.chunk_bytes):
+            yield self._damage(part, buffer.offset, TOO_LARGE)
+            buffer.offset += len(part)
+        self._ends_whole = not buffer.ended
+        if buffer.ended and self.layout.lines and not self._ends_at_boundary:
+            self.cut_off_at = buffer.offset
+        buffer.strip(_BETWEEN)
 
-    def _walk(self) -> Iterator[Batch | Damage]:
+    def _scan(self) -> Iterator[Batch | Damage]:
         """Take the buffer apart record by record; keep what may be the start of a whole one."""
-        buffer, base = self._window.held, self._window.offset
+        data, base = self._buffer.data, self._buffer.offset
         # What another reader's bytes could mend is not damaged: it breaks the seam.
-        ended = self._window.ended and not self._seam
-        found = walk(buffer, self.form, final=ended)
-        if len(buffer) > self._most and not (found.pieces or found.closed):
-            found = walk(buffer, self.form, final=True)
-        yield from self._pieces(buffer, base, found)
-        self._window.drop(found.end)
-        if ended and self.form.lines and found.pieces:
+        ended = self._buffer.ended and not self._ends_at_boundary
+        found = scan(data, self.layout, final=ended)
+        if len(data) > self._most and not (found.pieces or found.closed):
+            found = scan(data, self.layout, final=True)
+        yield from self._pieces(data, base, found)
+        self._buffer.consume(found.end)
+        if ended and self.layout.lines and found.pieces:
             last = found.pieces[-1]
-            if last.reason and b"\n" not in buffer[last.end :] and is_open(buffer, last.start):
-                self.cut_off_at = base + len(buffer)
+            if last.reason and b"\n" not in data[last.end :] and is_open(data, last.start):
+                self.cut_off_at = base + len(data)
         if found.closed and self._span:
-            yield self._damage(buffer[found.end - 1 : found.end], base + found.end - 1, STRAY)
+            yield self._damage(data[found.end - 1 : found.end], base + found.end - 1, STRAY)
         else:
             self._closed = found.closed
 
-    def _pieces(self, buffer: bytes, base: int, found: Walk) -> Iterator[Batch | Damage]:
+    def _pieces(self, data: bytes, base: int, found: ScanResult) -> Iterator[Batch | Damage]:
         for whole, stretch in groupby(found.pieces, key=lambda piece: piece.reason is None):
             pieces = list(stretch)
             if whole:
-                yield from self._whole(buffer, base, pieces)
+                yield from self._whole(data, base, pieces)
                 continue
             for piece in pieces:
-                raw = buffer[piece.start : piece.end]
+                raw = data[piece.start : piece.end]
                 yield self._damage(raw, base + piece.start, piece.reason or "")
 
     def _damage(self, raw: bytes, offset: int, reason: str) -> Damage:
@@ -264,10 +265,10 @@ class Reader:
         self._ends_whole = False
         return Damage(RawRecord(raw, offset, self._ordinal - 1), reason)
 
-    def _whole(self, buffer: bytes, base: int, pieces: list[Piece]) -> Iterator[Batch]:
+    def _whole(self, text: bytes, base: int, pieces: list[Piece]) -> Iterator[Batch]:
         """Make one batch of whole records, whatever stands between them."""
         while pieces:
-            data, taken = together(buffer, pieces)
+            data, taken = join_records(text, pieces)
             batch = self._batch(data, base + pieces[0].start)
             if batch is None:
                 raise AssertionError("whole records do not parse together")
@@ -277,11 +278,11 @@ class Reader:
     def _after_end(self) -> Iterator[Damage]:
         """Name what follows the end of a closed array."""
         while self._closed:
-            self._window.skip_white(self.chunk_bytes)
-            text = self._window.held.rstrip(WHITE)
+            self._buffer.skip_whitespace(self.chunk_bytes)
+            text = self._buffer.data.rstrip(WHITESPACE)
             if text:
-                yield self._damage(text, self._window.offset, _AFTER_END)
-            self._window.drop(len(self._window.held))
-            self._window.fill(self.chunk_bytes)
-            if not self._window.held:
+                yield self._damage(text, self._buffer.offset, _AFTER_END)
+            self._buffer.consume(len(self._buffer.data))
+            self._buffer.fill(self.chunk_bytes)
+            if not self._buffer.data:
                 return

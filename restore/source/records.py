@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from restore.source.nested import members_of
+from restore.source.json_values import members_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +95,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class RecordSelection:
     """Those of a batch's records that are at these places, as ``Records``."""
 
     batch: Records
@@ -164,7 +164,7 @@ class Records(Protocol):
         """Return one of them, with its place in the file."""
 
 
-def together(buffer: bytes, pieces: list[Piece]) -> tuple[bytes, int]:
+def join_records(buffer: bytes, pieces: list[Piece]) -> tuple[bytes, int]:
     """Make one array of whole records, in which they lie as far apart as in ``buffer``.
 
     Returns:

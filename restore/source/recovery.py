@@ -11,14 +11,20 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restore.source.layout import GAP, SEAM
-from restore.source.nested import Budget
-from restore.source.tokens import DECODE_ERRORS, UNFINISHED, fault, fields_of, value_end
+from restore.source.json_values import (
+    DECODE_ERRORS,
+    UNFINISHED,
+    Budget,
+    field_names,
+    json_error,
+    value_end,
+)
+from restore.source.layout import ARRAY_JOIN, GAP
 
 if TYPE_CHECKING:
-    from restore.source.layout import Form
+    from restore.source.layout import Layout
 
-__all__ = ["DECODE_ERRORS", "STRAY", "Piece", "Walk", "walk"]
+__all__ = ["DECODE_ERRORS", "STRAY", "Piece", "ScanResult", "scan"]
 
 _PAST_END = re.compile(rb"\s*(?:[,{\[\]]|\Z)")
 _NEXT = re.compile(rb"\s*,\s*(?=\{)")
@@ -42,7 +48,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class ScanResult:
     """What a walk found, how far it came, and whether it met the end of the array."""
 
     pieces: list[Piece]
@@ -50,63 +56,65 @@ class Walk:
     closed: bool
 
 
-def walk(buffer: bytes, form: Form, *, final: bool) -> Walk:
+def scan(buffer: bytes, layout: Layout, *, final: bool) -> ScanResult:
     """Go over ``buffer`` from its start, which is a record boundary.
 
     Args:
         buffer: the bytes.
-        form: how the file's records are set.
+        layout: how the file's records are set.
         final: nothing follows, so what is unfinished is damaged. Else all that touches the end of
             the buffer, and may be sound once more is there, is left for later.
     """
     pieces: list[Piece] = []
-    restarts = _Restarts(buffer, form, final=final)
+    restarts = _RestartFinder(buffer, layout, final=final)
     position = 0
     while True:
         gap = _GAP.match(buffer, position)
         position = gap.end() if gap else position
         if position == len(buffer):
-            return Walk(pieces, position, closed=False)
-        if buffer[position : position + 1] == b"]" and not form.lines:
-            seam = SEAM.match(buffer, position) if form.several else None
-            if seam:
-                position = seam.end()
+            return ScanResult(pieces, position, closed=False)
+        if buffer[position : position + 1] == b"]" and not layout.lines:
+            array_join = ARRAY_JOIN.match(buffer, position) if layout.several else None
+            if array_join:
+                position = array_join.end()
                 continue
-            start, stray = position, _is_stray(buffer, position, form, restarts)
+            start, stray = position, _is_stray(buffer, position, layout, restarts)
             if stray is None:
-                return Walk(pieces, position, closed=False)
+                return ScanResult(pieces, position, closed=False)
             if stray:
                 brackets = _BRACKETS.match(buffer, position)
                 position = brackets.end() if brackets else position + 1
                 pieces.append(Piece(start, position, STRAY))
                 continue
             seen = final or len(buffer) - position > _ENDING_BYTES
-            return Walk(pieces, position + 1 if seen else position, closed=seen)
-        piece = _next_piece(buffer, position, form, restarts, final=final)
+            return ScanResult(pieces, position + 1 if seen else position, closed=seen)
+        piece = _next_piece(buffer, position, layout, restarts, final=final)
         if piece is None:
-            return Walk(pieces, position, closed=False)
+            return ScanResult(pieces, position, closed=False)
         pieces.append(piece)
         position = piece.end
 
 
-def _is_stray(buffer: bytes, position: int, form: Form, restarts: _Restarts) -> bool | None:
+def _is_stray(
+    buffer: bytes, position: int, layout: Layout, restarts: _RestartFinder
+) -> bool | None:
     """Tell whether records follow the bracket at ``position``, which so is not the array's end.
 
     None: more must be seen to tell.
     """
     if _NEXT.match(buffer, position + 1):
         return True
-    again = None if form.section else restarts.after(position)
+    again = None if layout.section else restarts.after(position)
     return None if again == len(buffer) else again is not None
 
 
 def _next_piece(
-    buffer: bytes, position: int, form: Form, restarts: _Restarts, *, final: bool
+    buffer: bytes, position: int, layout: Layout, restarts: _RestartFinder, *, final: bool
 ) -> Piece | None:
     with memoryview(buffer)[position:] as text:
-        reason = fault(text, final=final, budget=restarts.budget)
+        reason = json_error(text, final=final, budget=restarts.budget)
     if reason is not None:
-        end = _damage_end(buffer, position, form, restarts, final=final, reason=reason)
+        end = _damage_end(buffer, position, layout, restarts, final=final, reason=reason)
         return None if end is None else Piece(position, end, reason)
     end = value_end(buffer, position, len(buffer))
     if end is None and not final:
@@ -123,14 +131,20 @@ def _next_piece(
 
 
 def _damage_end(
-    buffer: bytes, position: int, form: Form, restarts: _Restarts, *, final: bool, reason: str
+    buffer: bytes,
+    position: int,
+    layout: Layout,
+    restarts: _RestartFinder,
+    *,
+    final: bool,
+    reason: str,
 ) -> int | None:
     """Find how far the damage at ``position`` reaches; None: more must be seen to tell."""
     size = len(buffer)
     unfinished = reason == UNFINISHED
     again = None if unfinished else restarts.after(position)
     end = value_end(buffer, position, size if again is None else again)
-    if end is not None and not restarts.may_be_before(end) and _is_ending(buffer, end, form):
+    if end is not None and not restarts.may_be_before(end) and _is_ending(buffer, end, layout):
         return end
     near = end is not None and size - end < _ENDING_BYTES  # what follows may not be here yet
     if not final and (again == size or near or (unfinished and end is None)):
@@ -147,34 +161,34 @@ def _damage_end(
     return end
 
 
-def _is_ending(buffer: bytes, end: int, form: Form) -> bool:
+def _is_ending(buffer: bytes, end: int, layout: Layout) -> bool:
     """Tell whether what follows ``end`` is what follows a record: an end, or another record."""
-    if form.ending.match(buffer, end):
+    if layout.ending.match(buffer, end):
         return True
     following = _NEXT.match(buffer, end)
     return bool(
-        form.fields
+        layout.fields
         and following
-        and _shares(fields_of(buffer, following.end(), final=True) or frozenset(), form)
+        and _shares(field_names(buffer, following.end(), final=True) or frozenset(), layout)
     )
 
 
-def _shares(fields: frozenset[str], form: Form) -> bool:
+def _shares(fields: frozenset[str], layout: Layout) -> bool:
     """Tell whether an object with these fields looks as a record of the file does."""
-    return bool(fields) and len(fields & (form.fields or fields)) * 2 >= len(form.fields or ())
+    return bool(fields) and len(fields & (layout.fields or fields)) * 2 >= len(layout.fields or ())
 
 
-class _Restarts:
+class _RestartFinder:
     """Where in a buffer the next record starts after damage; each place is looked at once.
 
     Attributes:
         budget: how much may be looked at that is deep and damaged.
     """
 
-    def __init__(self, buffer: bytes, form: Form, *, final: bool) -> None:
+    def __init__(self, buffer: bytes, layout: Layout, *, final: bool) -> None:
         self.budget = Budget(_DEEP_LOOKS * len(buffer))
         self._buffer = buffer
-        self._form = form
+        self._layout = layout
         self._final = final
         self._found: int | None = 0
         self._undecided: int | None = None  # where more must be seen to tell
@@ -197,25 +211,25 @@ class _Restarts:
         return self._found == len(self._buffer) and (self._undecided or 0) < end
 
     def _next_start(self, position: int) -> int | None:
-        buffer, form = self._buffer, self._form
-        for match in form.start.finditer(buffer, position + 1):
-            if form.fields is None:
+        buffer, layout = self._buffer, self._layout
+        for match in layout.start.finditer(buffer, position + 1):
+            if layout.fields is None:
                 return match.end()
-            fields = fields_of(buffer, match.end(), final=self._final, budget=self.budget)
+            fields = field_names(buffer, match.end(), final=self._final, budget=self.budget)
             if fields is None:
                 self._undecided = match.end()
                 return len(buffer)
-            if _shares(fields, form):
+            if _shares(fields, layout):
                 return match.end()
         return None
 
     def _section_end(self, position: int, stop: int) -> int | None:
-        buffer, form = self._buffer, self._form
-        for match in form.section.finditer(buffer, position + 1, stop) if form.section else ():
+        buffer, layout = self._buffer, self._layout
+        for match in layout.section.finditer(buffer, position + 1, stop) if layout.section else ():
             if match["key"] is None and not self._final:
                 self._undecided = match.start("end")
                 return len(buffer)
-            if match["key"] not in form.keys:
+            if match["key"] not in layout.keys:
                 return match.start("end")
         return None
 

@@ -1,9 +1,9 @@
-"""Cuts a table file into shards: stretches of whole records that several processes load at once.
+"""Cuts a table file into shards: stretches of whole records that are loaded in parallel.
 
-Where a shard begins is guessed, by looking for a place that looks as boundaries do in this file,
-and at the record behind it. Whoever reads the shard before it proves the guess: from a true
-boundary on, it comes to this place with nothing left open (``Reader.seam_holds``). The first shard
-begins where the file does, so by induction all seams are true, or the first false one is known.
+A shard's start is guessed: a place that looks as boundaries do in this file, before a record with
+the usual fields. The reader of the preceding shard proves the guess if it arrives there with
+nothing left open (``Reader.boundary_holds``). The first shard begins where the file does, so by
+induction all boundaries are true, or the first false one is known.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from restore.source.nested import members_of, values_of
+from restore.source.json_values import DECODE_ERRORS, members_of, value_end, values_of
 from restore.source.reader import Reader
 from restore.source.records import Batch
-from restore.source.tokens import DECODE_ERRORS, value_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from restore.source.discovery import TableFile
-    from restore.source.layout import Form
+    from restore.source.layout import Layout
     from restore.source.stream import Span
 
 # A boundary is looked for in so much; in text that has none, it is read in vain.
@@ -35,7 +34,7 @@ _LAST = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class PendingRecords:
     """What is left to load of a shard that is decided but for records that wait.
 
     Args:
@@ -66,7 +65,7 @@ class Shard:
     Args:
         start: where its first record begins.
         end: where the next shard begins; None: it is the last.
-        form: how its records are set; None: it begins where the file does.
+        layout: how its records are set; None: it begins where the file does.
         data: its bytes, where only one process can read the file; else None.
         disk_bytes: how many of the file's bytes on the disk it stands for.
         fault: why the file ends before its end, as ``TableStream.fault``.
@@ -77,11 +76,11 @@ class Shard:
 
     start: int = 0
     end: int | None = None
-    form: Form | None = None
+    layout: Layout | None = None
     data: bytes | None = None
     disk_bytes: int = 0
     fault: str | None = None
-    left: Left | None = None
+    left: PendingRecords | None = None
     late: bool = False
     decided: int = 0
 
@@ -93,7 +92,7 @@ class Shard:
     @property
     def is_whole(self) -> bool:
         """Tell whether it is all of its file."""
-        return self.form is None and self.end is None
+        return self.layout is None and self.end is None
 
     def open(self, file: TableFile) -> ShardStream:
         """Open it for reading.
@@ -102,25 +101,25 @@ class Shard:
             BackupError: the file cannot be read.
         """
         if self.data is not None:
-            return _Held(self, self.data, file.span)
+            return _BufferedStream(self, self.data, file.span)
         return file.open() if self.is_whole else file.open((self.start, self.end))
 
 
-class Gap(NamedTuple):
+class UnloadedRange(NamedTuple):
     """A stretch of a file of which nothing is loaded yet.
 
     Args:
         start: where it begins.
         end: where it ends, which is where what is loaded begins; None: where the file does.
-        inside: it begins at a record in mid-array, not where the file does.
+        is_mid_array: it begins at a record in mid-array, not where the file does.
     """
 
     start: int = 0
     end: int | None = None
-    inside: bool = False
+    is_mid_array: bool = False
 
 
-WHOLE = Gap()
+WHOLE = UnloadedRange()
 
 
 class ShardStream(Protocol):
@@ -141,7 +140,7 @@ class ShardStream(Protocol):
         """Close it."""
 
 
-class _Held:
+class _BufferedStream:
     """Bytes of a shard that were read for us."""
 
     def __init__(self, shard: Shard, data: bytes, span: Span | None) -> None:
@@ -163,41 +162,44 @@ class _Held:
         self._data.close()
 
 
-def cut(
-    file: TableFile, shard_bytes: int, gap: Gap = WHOLE, needs: frozenset[str] = frozenset()
+def cut_into_shards(
+    file: TableFile,
+    shard_bytes: int,
+    unloaded: UnloadedRange = WHOLE,
+    required_fields: frozenset[str] = frozenset(),
 ) -> Iterator[Shard]:
     """Yield a file's shards in order.
 
     Args:
         file: the file.
         shard_bytes: about how large a shard is, decompressed.
-        gap: no more of the file than this.
-        needs: fields without which the file is not cut: where its records lack one, what becomes
-            of a record depends on those before it.
+        unloaded: the part of the file to cut.
+        required_fields: the file is not cut unless its first records have all of these. A record
+            without one takes a value from a sequence, which depends on the records before it.
 
     Raises:
         BackupError: the file cannot be read.
     """
     head = None if file.disk_bytes < shard_bytes and not file.compression else _Head.of(file)
-    if head is None or not needs <= head.always:
-        yield uncut(file, gap)
+    if head is None or not required_fields <= head.always:
+        yield whole_range_shard(file, unloaded)
     elif file.compression:
-        yield from _cut_stream(file, head, shard_bytes, gap)
+        yield from _cut_stream(file, head, shard_bytes, unloaded)
     else:
-        yield from _cut_file(file, head, shard_bytes, gap)
+        yield from _cut_file(file, head, shard_bytes, unloaded)
 
 
-def uncut(file: TableFile, gap: Gap = WHOLE) -> Shard:
+def whole_range_shard(file: TableFile, unloaded: UnloadedRange = WHOLE) -> Shard:
     """Return one shard that is all of a file, or of a gap in what is loaded of it.
 
     Raises:
         BackupError: the file cannot be read.
     """
-    if gap == WHOLE:
+    if unloaded == WHOLE:
         return Shard(disk_bytes=file.disk_bytes)
-    form = _form(file) if gap.inside else None
-    size = file.disk_bytes if gap.end is None else gap.end
-    return Shard(gap.start, gap.end, form, disk_bytes=max(0, size - gap.start))
+    layout = _layout_of(file) if unloaded.is_mid_array else None
+    size = file.disk_bytes if unloaded.end is None else unloaded.end
+    return Shard(unloaded.start, unloaded.end, layout, disk_bytes=max(0, size - unloaded.start))
 
 
 def _records(data: bytes) -> list[dict[str, msgspec.Raw]]:
@@ -208,7 +210,7 @@ def _records(data: bytes) -> list[dict[str, msgspec.Raw]]:
 class _Head:
     """What a file's first records are like: their form, their fields, those that all have."""
 
-    form: Form
+    layout: Layout
     names: frozenset[str]
     always: frozenset[str]
 
@@ -221,11 +223,11 @@ class _Head:
             if not isinstance(first, Batch) or not first.rows:
                 return None
             names = [frozenset(row) for row in first.rows]
-            return cls(reader.form, frozenset().union(*names), frozenset.intersection(*names))
+            return cls(reader.layout, frozenset().union(*names), frozenset.intersection(*names))
 
     def boundary(self, text: bytes) -> int | None:
         """Find the first place in ``text`` where a record seems to begin; None: there is none."""
-        pattern = self.form.start if self.form.lines else self.form.boundary
+        pattern = self.layout.start if self.layout.lines else self.layout.boundary
         for match in pattern.finditer(text):
             end = value_end(text, match.end(), len(text))
             if end is None:
@@ -240,37 +242,41 @@ class _Head:
         return None
 
 
-def _form(file: TableFile) -> Form:
+def _layout_of(file: TableFile) -> Layout:
     """Return how a file's records are set."""
     with contextlib.closing(file.open()) as stream:
         reader = Reader(stream, _HEAD_BYTES, _records)
         next((found for found in reader if isinstance(found, Batch)), None)
-        return reader.form
+        return reader.layout
 
 
-def _cut_file(file: TableFile, head: _Head, shard_bytes: int, gap: Gap) -> Iterator[Shard]:
+def _cut_file(
+    file: TableFile, head: _Head, shard_bytes: int, unloaded: UnloadedRange
+) -> Iterator[Shard]:
     """Cut a file of which any byte can be read at once."""
     first, last = (file.span.start, file.span.end) if file.span else (0, file.disk_bytes)
-    start, form = max(first, gap.start), head.form if gap.inside else None
-    last = last if gap.end is None else gap.end
+    start, layout = max(first, unloaded.start), head.layout if unloaded.is_mid_array else None
+    last = last if unloaded.end is None else unloaded.end
     place = start + shard_bytes
     while place < last - (_LAST - 1) * shard_bytes:
         with contextlib.closing(file.open((place, None))) as stream:
             found = head.boundary(_read(stream, _SEARCH_BYTES))
         if found is not None and place + found < last:
             end = place + found
-            yield Shard(start, end, form, disk_bytes=end - start)
-            start, form, place = end, head.form, end
+            yield Shard(start, end, layout, disk_bytes=end - start)
+            start, layout, place = end, head.layout, end
         place += shard_bytes
-    yield Shard(start, gap.end, form, disk_bytes=last - start)
+    yield Shard(start, unloaded.end, layout, disk_bytes=last - start)
 
 
-def _cut_stream(file: TableFile, head: _Head, shard_bytes: int, gap: Gap) -> Iterator[Shard]:
+def _cut_stream(
+    file: TableFile, head: _Head, shard_bytes: int, unloaded: UnloadedRange
+) -> Iterator[Shard]:
     """Cut a file that can only be read from its start, by one process."""
-    form, held, disk = head.form if gap.inside else None, b"", 0
-    part = (gap.start, gap.end) if gap != WHOLE else None
+    layout, held, disk = head.layout if unloaded.is_mid_array else None, b"", 0
+    part = (unloaded.start, unloaded.end) if unloaded != WHOLE else None
     with contextlib.closing(file.open(part)) as stream:
-        start, whole = stream.start, gap == WHOLE
+        start, whole = stream.start, unloaded == WHOLE
         while True:
             held += _read(stream, int(_LAST * shard_bytes) + _SEARCH_BYTES - len(held))
             if len(held) < _LAST * shard_bytes:
@@ -279,13 +285,13 @@ def _cut_stream(file: TableFile, head: _Head, shard_bytes: int, gap: Gap) -> Ite
             # Where there is no boundary, this seam cannot hold: then the file is not cut at all.
             end = shard_bytes + (found or 0)
             read = stream.disk_bytes_read
-            yield Shard(start, start + end, form, held[:end], read - disk)
-            start, form, held, disk, whole = start + end, head.form, held[end:], read, False
+            yield Shard(start, start + end, layout, held[:end], read - disk)
+            start, layout, held, disk, whole = start + end, head.layout, held[end:], read, False
         rest = stream.disk_bytes_read - disk
         if whole:
             yield Shard(disk_bytes=file.disk_bytes)
         else:
-            yield Shard(start, gap.end, form, held, rest, stream.fault)
+            yield Shard(start, unloaded.end, layout, held, rest, stream.fault)
 
 
 def _read(stream: ShardStream, size: int) -> bytes:

@@ -34,7 +34,7 @@ class Spool:
     def __len__(self) -> int:
         return self._count
 
-    def has_room(self, size: int) -> bool:
+    def fits(self, size: int) -> bool:
         """Tell whether ``size`` bytes more may wait."""
         return self._count < _MOST_RECORDS and self._size + size <= _MOST_BYTES
 

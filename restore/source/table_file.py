@@ -43,7 +43,7 @@ class TableFile:
         compression: ``gz``, ``zst`` or None.
         span: where in the file, decompressed, the records stand; None: all of it.
         disk: from where to where in the file as it lies on the disk; None: all of it.
-        inside: what the file holds if it is no record of its table but an envelope of several:
+        nested: what the file holds if it is no record of its table but an envelope of several:
             only who knows the database's tables can tell.
         others: then, keys that hold no list of records.
         is_object: the file, decompressed, is one JSON object.
@@ -55,7 +55,7 @@ class TableFile:
     compression: str | None
     span: Span | None = None
     disk: tuple[int, int] | None = None
-    inside: tuple[TableFile, ...] = ()
+    nested: tuple[TableFile, ...] = ()
     others: tuple[str, ...] = ()
     is_object: bool = False
     state: FileState | None = None
@@ -107,7 +107,7 @@ class TableFile:
         except OSError as error:
             raise BackupError(f"cannot read {self.path}: {error.strerror or error}") from error
 
-    def start(self) -> bytes:
+    def first_bytes(self) -> bytes:
         """Return the whole file's first bytes, without a byte order mark and white space.
 
         Raises:

@@ -213,7 +213,7 @@ def test_the_keys_of_a_file_that_holds_several_tables_are_names(tables: Target) 
 
 def test_a_file_that_may_be_one_object_or_several_tables(tables: Target) -> None:
     lists = envelope(tables, "thing", "nothing")
-    undecided = TableFile(tables.backup / "dump.json", "dump", None, inside=lists)
+    undecided = TableFile(tables.backup / "dump.json", "dump", None, nested=lists)
     with pytest.raises(SchemaError, match=r"no table in the database for nothing: "):
         match(tables, undecided)
     assert match(tables, undecided, exclude=frozenset({"nothing"})) == {"thing": "thing"}

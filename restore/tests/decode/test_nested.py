@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from restore import Options
 from restore.commands.retry import retry
-from restore.source.nested import TRUNCATED, check_value, members_of, values_of
-from restore.source.shards import cut
+from restore.source.json_values import TRUNCATED, check_value, members_of, values_of
+from restore.source.shards import cut_into_shards
 from restore.source.table_file import TableFile
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_every_form_of_a_file_may_hold_deep_documents(documents: Target, form: s
 def test_a_file_of_deep_documents_is_cut_into_shards(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     path.write_text(f"[{','.join(record(n, 3_000) for n in range(40))}]")
-    assert len(list(cut(TableFile(path, "t", None), 200_000))) > 3
+    assert len(list(cut_into_shards(TableFile(path, "t", None), 200_000))) > 3
 
 
 @pytest.mark.parametrize("as_object", [False, True])
@@ -192,21 +192,21 @@ def shallow_twin(text: str) -> str | None:
 @hypothesis.given(
     wraps=st.lists(st.tuples(WRAPS, LEVELS), min_size=1, max_size=3),
     inner=st.sampled_from(["1", "[]", "{}", "null", '"x"', "tru", "[1,]", '{"a"}', "01", ""]),
-    cut=st.integers(0, 3),
+    cut_into_shards=st.integers(0, 3),
 )
 def test_a_deep_value_is_judged_as_one_that_is_not(
-    wraps: list[tuple[tuple[str, str], int]], inner: str, cut: int
+    wraps: list[tuple[tuple[str, str], int]], inner: str, cut_into_shards: int
 ) -> None:
     def document(times: int) -> str:
         text = inner
         for (opening, closing), levels in wraps:
             count = min(levels, times)
             text = opening * count + text + closing * count
-        return text[: len(text) - cut]
+        return text[: len(text) - cut_into_shards]
 
     deep, shallow = document(1_500), document(4)
     assert shallow_twin(deep) == shallow_twin(shallow)
-    if shallow_twin(deep) is None and not cut:
+    if shallow_twin(deep) is None and not cut_into_shards:
         assert [bytes(m) for m in members_of(f" [1, {deep},\n2 ]".encode())] == [
             b"1",
             deep.encode(),

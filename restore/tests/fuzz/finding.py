@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from restore.decode.packer import finder_of
-from restore.source.nested import values_of
+from restore.source.json_values import values_of
 from restore.source.recovery import DECODE_ERRORS
 from restore.tests.fuzz.packing import may_be_declined, records_of
 

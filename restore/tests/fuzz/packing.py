@@ -11,7 +11,7 @@ from restore.decode.codec import Codec, make_codec
 from restore.decode.convert import Converter
 from restore.decode.encode import ENCODE_ERRORS, packed
 from restore.decode.types import Shape, suspect
-from restore.source.nested import members_of, values_of
+from restore.source.json_values import members_of, values_of
 from restore.source.recovery import DECODE_ERRORS
 from restore.target.catalog import Column, Type
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from restore.source.discovery import TableFile
 from restore.source.envelope import read_envelope
 from restore.source.reader import Reader
-from restore.source.shards import Shard, cut
+from restore.source.shards import Shard, cut_into_shards
 from restore.source.stream import TableStream
 from restore.tests.fuzz.backups import TOKENS, File, files, packed_by
 from restore.tests.fuzz.corpus import FINDINGS
@@ -62,7 +62,7 @@ def test_shards_deliver_what_the_whole_file_does(
     file: File, shard_bytes: int, chunk_bytes: int, compression: str | None
 ) -> None:
     with written(file.data, compression) as table:
-        shards = list(cut(table, shard_bytes))
+        shards = list(cut_into_shards(table, shard_bytes))
         parts = [_shard(table, shard, chunk_bytes) for shard in shards]
         if all(holds for _, holds in parts[:-1]):
             found = [piece for pieces, _ in parts for piece in pieces]
@@ -77,8 +77,10 @@ def test_shards_deliver_what_the_whole_file_does(
 def _shard(table: TableFile, shard: Shard, chunk_bytes: int) -> tuple[list[Piece], bool]:
     with contextlib.closing(shard.open(table)) as stream:
         seam = shard.end is not None
-        reader = Reader(stream, chunk_bytes, decode, inside=shard.form, seam=seam)
-        return pieces_of(reader), reader.seam_holds
+        reader = Reader(
+            stream, chunk_bytes, decode, resume_layout=shard.layout, ends_at_boundary=seam
+        )
+        return pieces_of(reader), reader.boundary_holds
 
 
 @contextlib.contextmanager

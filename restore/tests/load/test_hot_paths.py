@@ -19,9 +19,9 @@ from restore.decode.encode import packed
 from restore.decode.shapes import Shapes
 from restore.decode.types import Shape
 from restore.load.copy import copy_rows, copy_statement
-from restore.source.layout import array_form
+from restore.source.layout import detect_layout
 from restore.source.reader import Batch, Damage, Reader
-from restore.source.recovery import walk
+from restore.source.recovery import scan
 from restore.target.adapters import prepare
 from restore.target.catalog import Column, Table, Type
 
@@ -195,5 +195,5 @@ def test_isolate_by_decoding_each_record(benchmark: BenchmarkFixture, codec: Cod
 
 @pytest.mark.benchmark(group="isolate")
 def test_isolate_by_walking_each_record(benchmark: BenchmarkFixture) -> None:
-    found = benchmark(walk, DATA[1:], array_form(DATA[1:]), final=True)
+    found = benchmark(scan, DATA[1:], detect_layout(DATA[1:]), final=True)
     assert len(found.pieces) == COUNT

@@ -211,7 +211,7 @@ def test_a_compressed_file_that_is_none_cannot_be_read(tmp_path: Path) -> None:
         (tmp_path / f"users.json{suffix}").write_bytes(DATA)
         [file] = find_backup(tmp_path / f"users.json{suffix}").files
         with pytest.raises(BackupError, match=r"cannot read .* is damaged"):
-            file.start()
+            file.first_bytes()
 
 
 @pytest.mark.parametrize("suffix", ENCODERS)
@@ -238,10 +238,10 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "users.json").chmod(0)
     [file] = find_backup(tmp_path).files
     with pytest.raises(BackupError, match=r"cannot read .*Permission denied"):
-        file.start()
+        file.first_bytes()
 
 
 def test_the_start_is_found_behind_much_white_space(tmp_path: Path) -> None:
     (tmp_path / "users.json").write_bytes(b"\xef\xbb\xbf" + b" " * 100_000 + b'{"id":1}')
     [file] = find_backup(tmp_path).files
-    assert file.start().startswith(b'{"id":1}')
+    assert file.first_bytes().startswith(b'{"id":1}')

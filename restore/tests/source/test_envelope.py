@@ -159,7 +159,7 @@ def test_an_object_that_may_be_a_record_is_left_to_who_knows_the_tables(tmp_path
     path = write(tmp_path, data, "orders.json")
     [file] = find_backup(tmp_path).files
     assert (file.table, file.span) == ("orders", None)
-    assert [inside.table for inside in file.inside] == ["lines", "payments"]
+    assert [inside.table for inside in file.nested] == ["lines", "payments"]
     # Alone, it is what holds several tables.
     assert [file.table for file in find_backup(path).files] == ["lines", "payments"]
 
@@ -183,7 +183,7 @@ def test_json_lines_are_no_envelope(data: bytes, chunk_bytes: int, tmp_path: Pat
 )
 def test_one_object_without_lists_is_left_as_it_is(data: bytes, tmp_path: Path) -> None:
     [file] = find_backup(write(tmp_path, data, "settings.json")).files
-    assert (file.table, file.span, file.inside) == ("settings", None, ())
+    assert (file.table, file.span, file.nested) == ("settings", None, ())
 
 
 @pytest.mark.parametrize("style", ["compact", "default", "pretty", "tabs", "crlf", "lines"])

@@ -18,7 +18,7 @@ from restore.schedule import scheduler as loading
 from restore.source import oversized as large
 from restore.source import reader as read
 from restore.source import spool
-from restore.source.lexer import Open, closing
+from restore.source.lexer import NestingTracker, find_closing
 from restore.source.reader import Batch, Damage, Reader
 from restore.source.records import RawRecord
 from restore.source.spool import Spool
@@ -143,13 +143,13 @@ def test_the_end_of_a_large_value_is_that_of_a_small_one() -> None:
                 end = position + 1 if not depth else None
             position += 1
         found += end is not None
-        assert closing(text, 0, 0, len(text)) == end
+        assert find_closing(text, 0, 0, len(text)) == end
     assert 5 < found < 20
 
 
 @pytest.mark.parametrize("text", [b'{"a":[1}', b'{"a" "b"', b'{"a":1,{', b'{"a":x', b"{1:2"])
 def test_what_is_checked_is_found_damaged(text: bytes) -> None:
-    opened, unchecked = Open(checked=True), Open()
+    opened, unchecked = NestingTracker(checked=True), NestingTracker()
     for at in range(len(text)):
         opened.end_in(text[at : at + 1])
         unchecked.end_in(text[at : at + 1])

@@ -12,7 +12,7 @@ import pytest
 
 from restore.source.discovery import find_backup
 from restore.source.reader import Batch, Reader
-from restore.source.shards import Shard, cut
+from restore.source.shards import Shard, cut_into_shards
 from restore.tests.source.test_read import RECORDS, STYLES, compact
 
 if TYPE_CHECKING:
@@ -37,7 +37,13 @@ def read(file: TableFile, shard: Shard, chunk_bytes: int = 300) -> tuple[list[An
     """Return what is read of a shard (records, or damage, with their offsets), and its seam."""
     found: list[Any] = []
     with contextlib.closing(shard.open(file)) as stream:
-        reader = Reader(stream, chunk_bytes, _decode, inside=shard.form, seam=shard.end is not None)
+        reader = Reader(
+            stream,
+            chunk_bytes,
+            _decode,
+            resume_layout=shard.layout,
+            ends_at_boundary=shard.end is not None,
+        )
         for item in reader:
             if isinstance(item, Batch):
                 found += [(r.offset, json.loads(r.raw)) for r in item.records()]
@@ -45,7 +51,7 @@ def read(file: TableFile, shard: Shard, chunk_bytes: int = 300) -> tuple[list[An
                 found.append((item.record.offset, item.record.raw, item.reason))
         if shard.end is None:
             assert reader.cut_off_at is None
-        return found, reader.seam_holds
+        return found, reader.boundary_holds
 
 
 def together(file: TableFile, shards: Iterable[Shard]) -> tuple[list[Any], list[bool]]:
@@ -62,7 +68,7 @@ def test_shards_are_the_whole_file(
     records = RECORDS * 10
     file = written(tmp_path, style(records), name)
 
-    shards = list(cut(file, shard_bytes))
+    shards = list(cut_into_shards(file, shard_bytes))
 
     found, seams = together(file, shards)
     assert len(shards) > 3
@@ -77,7 +83,7 @@ def test_damage_between_seams_is_isolated_where_it_is(tmp_path: Path) -> None:
         lines[at] = lines[at].replace(b'"list":[', b'"list":[[', 1)
     file = written(tmp_path, b"[" + b",".join(lines) + b"]")
 
-    found, seams = together(file, cut(file, 4_000))
+    found, seams = together(file, cut_into_shards(file, 4_000))
 
     assert seams
     if all(seams):  # a shard whose last record is damaged is not proved
@@ -89,7 +95,7 @@ def test_a_list_in_a_record_that_looks_like_the_records_breaks_the_seam(tmp_path
     inner = [{"id": n, "list": []} for n in range(1_000)]
     file = written(tmp_path, compact([{"id": n, "list": inner} for n in range(3)]))
 
-    found, seams = together(file, cut(file, 1_000))
+    found, seams = together(file, cut_into_shards(file, 1_000))
 
     assert not all(seams)
     assert found != read(file, Shard())[0]
@@ -100,7 +106,7 @@ def test_text_that_holds_records_is_seen_to_be_text(tmp_path: Path) -> None:
     records = [{"id": n, "text": text} for n in range(50)]
     file = written(tmp_path, compact(records))
 
-    found, seams = together(file, cut(file, 3_000))
+    found, seams = together(file, cut_into_shards(file, 3_000))
 
     assert all(seams)
     assert [record for _, record in found] == records
@@ -114,7 +120,7 @@ def test_lists_under_keys_are_cut_too(tmp_path: Path, name: str) -> None:
     users, orders = find_backup(path).files
 
     for file, times in ((users, 5), (orders, 7)):
-        shards = list(cut(file, 1_000))
+        shards = list(cut_into_shards(file, 1_000))
         found, seams = together(file, shards)
         assert len(shards) > 3
         assert all(seams)
@@ -124,9 +130,9 @@ def test_lists_under_keys_are_cut_too(tmp_path: Path, name: str) -> None:
 
 def test_a_small_file_is_not_cut(tmp_path: Path) -> None:
     file = written(tmp_path, compact(RECORDS))
-    assert [shard.is_whole for shard in cut(file, 1 << 20)] == [True]
+    assert [shard.is_whole for shard in cut_into_shards(file, 1 << 20)] == [True]
 
 
 def test_an_empty_file_is_not_cut(tmp_path: Path) -> None:
     file = written(tmp_path, b"")
-    assert [shard.is_whole for shard in cut(file, 1)] == [True]
+    assert [shard.is_whole for shard in cut_into_shards(file, 1)] == [True]
