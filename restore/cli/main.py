@@ -89,7 +89,7 @@ def _hide_password() -> None:
 
 
 def _without_password(words: list[str]) -> tuple[list[str], str | None]:
-    from restore.target.dsn import password_of, without_password  # noqa: PLC0415 - imports psycopg
+    from restore.target.dsn import mask_password, password_of  # noqa: PLC0415 - imports psycopg
 
     cleaned, password = list(words), None
     for n, word in enumerate(words):
@@ -99,5 +99,5 @@ def _without_password(words: list[str]) -> tuple[list[str], str | None]:
         held = password_of(word.removeprefix(start))
         if held is not None:
             password = held
-            cleaned[n] = start + without_password(word.removeprefix(start))
+            cleaned[n] = start + mask_password(word.removeprefix(start))
     return cleaned, password

@@ -101,8 +101,8 @@ def _resolve_target(settings: dict[str, Setting], environment: Mapping[str, str]
             )
         return
     text, origin = str(settings["dsn"].value), settings["dsn"].origin
-    settings["dsn"] = replace(settings["dsn"], value=connection.checked(text, origin))
-    schema = connection.schema_named(text)
+    settings["dsn"] = replace(settings["dsn"], value=connection.check_dsn(text, origin))
+    schema = connection.prisma_schema(text)
     if schema is not None:
         settings.setdefault("schema", Setting(schema, f"the URL of {origin}"))
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from restore.commands.resume import deciding, take_up
+from restore.commands.resume import result_options, take_up
 from restore.constraints.drop import put_keys_aside, put_triggers_aside, quiet_warning
 from restore.constraints.finalize import count_removed
 from restore.constraints.orphans import Orphans
 from restore.constraints.recreate import bring_back, bring_triggers_back
 from restore.errors import LoadError, RestoreError
 from restore.journal.dropped import JOURNAL
-from restore.journal.store import begin, end, may_journal
+from restore.journal.store import can_journal, create_journal, drop_journal
 from restore.load.upsert import keys_to_drop
-from restore.plan.dry_run import may_write
-from restore.plan.order import with_writes
-from restore.rejects.folder import file_names, keep_older
-from restore.rejects.limits import Limits
+from restore.plan.dry_run import writable_session
+from restore.plan.order import with_write_log
+from restore.rejects.folder import file_names, rotate
+from restore.rejects.limits import RejectLimits
 from restore.rejects.writer import RejectFile
 from restore.report.events import Stage
 from restore.report.model import TableReport
@@ -31,11 +31,11 @@ from restore.schedule.second_try import load_rejects
 from restore.schedule.table_state import TableState
 from restore.schedule.table_work import TableWork, remove
 from restore.target.connection import connect, flush
-from restore.target.deletion import empty_in_one
-from restore.target.own_rows import JOURNALED, temporary
+from restore.target.deletion import delete_all_rows
+from restore.target.own_rows import JOURNALED, temporary_write_log
 from restore.target.sequences import set_sequences
 from restore.target.sqlstate import is_lost
-from restore.target.trust import unnoted_warning
+from restore.target.trust import unjournaled_warning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from restore.report.events import ProgressCallback
     from restore.report.model import Report
     from restore.target.catalog import ForeignKey
-    from restore.target.own_rows import Writes
+    from restore.target.own_rows import WriteLog
 
 
-class Job:
+class RestoreJob:
     """Loads what a plan says, and counts what becomes of it in a report.
 
     Args:
@@ -76,7 +76,7 @@ class Job:
     ) -> None:
         self._conn = conn
         self._options = options
-        self._begun = prepared.begun
+        self._unfinished = prepared.unfinished
         self._loaded = prepared.loaded
         self._backup = backup
         self._rejects_folder = rejects_folder
@@ -84,15 +84,15 @@ class Job:
         self.workers_peak_bytes, self.needs_repair = 0, False
         # What is altered in a long transaction is locked for everyone until its end.
         self._may_alter = not options.atomic
-        noted = not (options.dry_run or options.atomic)
-        self.resumable = noted and (self._begun is not None or may_journal(conn))
-        if noted and not self.resumable:
-            report.warnings += unnoted_warning(conn)
-        self._writes: Writes | None = JOURNALED if self.resumable else None
+        dropped_objects = not (options.dry_run or options.atomic)
+        self.resumable = dropped_objects and (self._unfinished is not None or can_journal(conn))
+        if dropped_objects and not self.resumable:
+            report.warnings += unjournaled_warning(conn)
+        self._writes: WriteLog | None = JOURNALED if self.resumable else None
         if options.atomic or (options.dry_run and options.append):
-            with may_write(conn):
-                self._writes = temporary(conn)
-        self._plan = with_writes(prepared.plan, self._writes)
+            with writable_session(conn):
+                self._writes = temporary_write_log(conn)
+        self._plan = with_write_log(prepared.plan, self._writes)
         self._works: dict[int, TableWork] = {}
         files = file_names(names[load.table.oid][1] for load in self._plan.loads)
         for load, file in zip(self._plan.loads, files, strict=True):
@@ -104,7 +104,7 @@ class Job:
         self._report = report
         report.tables += [work.report for work in self._works.values()]
         self._tally = Tally(list(self._works.values()), watch)
-        self._limits = Limits(options, self._tally.reports)
+        self._limits = RejectLimits(options, self._tally.reports)
 
     def run(self) -> None:
         """Load every table, bring back what was put aside, and see that all of it is on disk.
@@ -134,31 +134,33 @@ class Job:
                 raise
             finally:
                 for work in works:
-                    work.report.rejects = str(work.rejects.path) if work.rejects.used else None
+                    work.report.rejects = (
+                        str(work.rejects.path) if work.rejects.has_rejects else None
+                    )
         if not self._options.dry_run:
             flush(self._conn)
         if self.resumable or self._options.atomic:
-            end(self._conn)
+            drop_journal(self._conn)
         self.resumable = False
         self._limits.at_end()
 
     def _begin(self) -> None:
         """Begin the journal, or take up what it says."""
-        if self._begun is None:
+        if self._unfinished is None:
             for work in self._works.values():  # what is found there later is ours
-                keep_older(work.rejects.path)
+                rotate(work.rejects.path)
         if not self.resumable:
             return
-        if self._begun is not None:
+        if self._unfinished is not None:
             for oid, loaded in self._loaded.items():
                 take_up(self._conn, self._works[oid], loaded)
             return
-        begin(
+        create_journal(
             self._conn,
             self._plan.loads,
             backup=self._backup,
             rejects=str(self._rejects_folder.absolute()),
-            options=deciding(self._options),
+            options=result_options(self._options),
         )
 
     def _empty(self) -> None:
@@ -167,7 +169,7 @@ class Job:
             return
         self._conn.execute("SET CONSTRAINTS ALL IMMEDIATE")  # to know which record it is
         if not self._options.append:
-            empty_in_one(self._conn, self._plan.tables.values())
+            delete_all_rows(self._conn, self._plan.tables.values())
 
     def _advance_sequences(self) -> None:
         """Set sequences beyond rows that were there before, so that no record gets their keys."""
@@ -194,7 +196,7 @@ class Job:
     def _bring_back(self, keys: tuple[ForeignKey, ...]) -> None:
         """Bring everything back; rows that a foreign key forbids are taken out for that."""
         if self._options.dry_run:
-            with may_write(self._conn):
+            with writable_session(self._conn):
                 self._reject_orphans(keys, "pg_temp")
             return
         # Where records are missing, others will refer to them: that is found sooner than it is
@@ -222,7 +224,7 @@ class Job:
                 put_keys_aside(self._conn, self._plan.tables, keys)
         except psycopg.errors.InsufficientPrivilege as error:
             self._may_alter = False
-            if not self._plan.cyclic:
+            if not self._plan.deferred_keys:
                 return ()  # slower, but parents are loaded before their children
             raise LoadError(
                 f"{error.diag.message_primary}: tables that refer to each other in a cycle need"
@@ -250,7 +252,7 @@ class Job:
                     remove(parts)
 
     def _orphans(self, keys: Sequence[ForeignKey], schema: str) -> Orphans:
-        tables = self._plan.tables | {table.oid: table for table in self._plan.outside}
+        tables = self._plan.tables | {table.oid: table for table in self._plan.external_parents}
         order = {oid: place for place, oid in enumerate(self._plan.tables)}
         keys = sorted((k for k in keys if k.enforced), key=lambda key: order[key.table])
         return Orphans(
@@ -287,7 +289,7 @@ class Job:
                 bring_back(self._conn, self._options)
                 if self.resumable and not any(report.read for report in self._tally.reports()):
                     self.resumable = False
-                    end(self._conn)
+                    drop_journal(self._conn)
                 return
             self._conn.close()  # lost, or interrupted in the middle of a COPY
             with connect(self._options.dsn) as fresh:

@@ -13,30 +13,36 @@ import psycopg
 
 from restore.commands.resume import resumed_plan
 from restore.commands.truncate import empty
-from restore.commands.unfinished import find_begun, see_nothing_begun
+from restore.commands.unfinished import check_no_unfinished_restore, find_unfinished
 from restore.errors import BackupError, SchemaError
 from restore.plan.dry_run import shadow_plan
 from restore.plan.event_triggers import check_event_triggers
 from restore.plan.fit import check_fit
-from restore.plan.matching import BOOKKEEPING, match_files, shown
+from restore.plan.matching import MIGRATION_TABLES, display_name, match_files
 from restore.plan.order import make_plan
 from restore.plan.preflight import (
-    check_deletes,
-    check_may_empty,
-    check_merges,
-    check_owner,
+    check_deletable,
+    check_on_conflict,
+    check_ownership,
     check_rights,
+    check_truncate_rights,
+    describe_target,
     read_server,
-    shown_target,
 )
 from restore.report.events import Stage
 from restore.target import catalog
-from restore.target.connection import be_alone
-from restore.target.deletion import keepers
-from restore.target.relations import ancestors, count_rows, has_rows, read_relations, referrers
+from restore.target.connection import acquire_restore_lock
+from restore.target.deletion import undeletable_tables
+from restore.target.relations import (
+    ancestors,
+    count_rows,
+    has_rows,
+    read_relations,
+    referencing_tables,
+)
 
 if TYPE_CHECKING:
-    from restore.journal.store import Begun, LoadedTable
+    from restore.journal.store import TableProgress, UnfinishedRestore
     from restore.options import Options
     from restore.plan.matching import Match
     from restore.plan.order import Plan
@@ -50,7 +56,7 @@ Confirm = Callable[[dict[str, int]], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class TruncatePlan:
     """What is emptied: the backup's tables because of the ``filled`` ones, and ``others``."""
 
     filled: list[Relation] = field(default_factory=list)
@@ -58,11 +64,11 @@ class Room:
 
 
 class Prepared(NamedTuple):
-    """What is to be loaded, and how far that is, by the tables' oids; ``begun``: it was begun."""
+    """What to load, and each table's progress by oid if an unfinished restore is resumed."""
 
     plan: Plan
-    begun: Begun | None
-    loaded: dict[int, LoadedTable]
+    unfinished: UnfinishedRestore | None
+    loaded: dict[int, TableProgress]
 
 
 def prepare(
@@ -89,13 +95,13 @@ def prepare(
         psycopg.Error: the server refused.
     """
     server = read_server(conn)
-    report.target = shown_target(conn, server)
+    report.target = describe_target(conn, server)
     report.server = f"PostgreSQL {server.version}"
     if not options.dry_run:
-        be_alone(conn)
-    begun = find_begun(conn) if options.resume else None
-    if begun is None:
-        report.warnings += see_nothing_begun(conn, options)
+        acquire_restore_lock(conn)
+    unfinished = find_unfinished(conn) if options.resume else None
+    if unfinished is None:
+        report.warnings += check_no_unfinished_restore(conn, options)
         if options.resume:
             report.warnings.append("there is nothing to resume: the restore begins anew")
     matches = match_files(backup, read_relations(conn, options.schema), options)
@@ -105,34 +111,34 @@ def prepare(
     report.warnings += _check_inheritance(conn, found)
     check_rights(conn, server, found, options)
     check_event_triggers(conn, options)
-    if begun is not None:
-        if begun.backup != str(backup.path.absolute()):
-            raise BackupError(f"the restore to be resumed is of {begun.backup}: give that")
-        kept = keepers(conn, found, triggers=options.triggers)
-        plan, loaded = resumed_plan(conn, begun, found, options, fixed=kept.keys())
+    if unfinished is not None:
+        if unfinished.backup != str(backup.path.absolute()):
+            raise BackupError(f"the restore to be resumed is of {unfinished.backup}: give that")
+        kept = undeletable_tables(conn, found, triggers=options.triggers)
+        plan, loaded = resumed_plan(conn, unfinished, found, options, fixed=kept.keys())
         check_fit(plan, report.left_out)
-        check_owner(conn, server, plan, options)
-        return Prepared(plan, begun, loaded)
-    report.left_out += _leave_out_books(conn, found, options)
-    room = _survey(conn, found, options)
+        check_ownership(conn, server, plan, options)
+        return Prepared(plan, unfinished, loaded)
+    report.left_out += _skip_migration_tables(conn, found, options)
+    room = _find_nonempty(conn, found, options)
     if room.filled and (options.clean or confirm is not None):
-        check_may_empty(conn, server, [*found, *(r.oid for r in room.others)])
-    kept = keepers(conn, found, triggers=options.triggers)
+        check_truncate_rights(conn, server, [*found, *(r.oid for r in room.others)])
+    kept = undeletable_tables(conn, found, triggers=options.triggers)
     plan = _plan(conn, found, kept)
     check_fit(plan, report.left_out)
-    check_owner(conn, server, plan, options)
-    check_deletes(plan, kept, {r.oid for r in room.filled}, options)
+    check_ownership(conn, server, plan, options)
+    check_deletable(plan, kept, {r.oid for r in room.filled}, options)
     if options.on_conflict != "reject":
-        check_merges(conn, plan, options)
+        check_on_conflict(conn, plan, options)
     if options.atomic and room.others:
         raise SchemaError("--atomic empties the backup's tables alone: give it without --cascade")
-    _agree(conn, room, options, None if options.dry_run else confirm)
+    _confirm_truncate(conn, room, options, None if options.dry_run else confirm)
     if options.dry_run:
         report.warnings += [f"would be emptied: {line}" for line in _counted(conn, room)]
         plan, warnings = shadow_plan(conn, plan, append=options.append)
         report.warnings += warnings
         return Prepared(plan, None, {})
-    report.warnings += _empty(conn, found, room, options, watch)
+    report.warnings += _truncate_tables(conn, found, room, options, watch)
     return Prepared(plan, None, {})
 
 
@@ -152,18 +158,20 @@ def _check_inheritance(conn: psycopg.Connection, found: dict[int, Match]) -> lis
         low, up = found[lower], found[upper]
         if partition:
             raise SchemaError(
-                f"table {low.relation.shown} is a partition of {up.relation.shown}, and both are in"
+                f"table {low.relation.display_name} is a partition of"
+                f" {up.relation.display_name}, and both are in"
                 f" the backup, so its rows would come twice: leave it out with --exclude"
                 f" {low.file.table}"
             )
         warnings.append(
-            f"table {low.relation.shown} inherits from {up.relation.shown}: if {shown(up.file)} was"
+            f"table {low.relation.display_name} inherits from {up.relation.display_name}: if"
+            f" {display_name(up.file)} was"
             " not written from ONLY that table, its rows come twice"
         )
     return warnings
 
 
-def _leave_out_books(
+def _skip_migration_tables(
     conn: psycopg.Connection, found: dict[int, Match], options: Options
 ) -> list[str]:
     """Take migration tools' own tables out that the target has filled already.
@@ -176,25 +184,30 @@ def _leave_out_books(
     books = [
         oid
         for oid, match in found.items()
-        if match.file.table in BOOKKEEPING - options.tables and has_rows(conn, match.relation)
+        if match.file.table in MIGRATION_TABLES - options.tables and has_rows(conn, match.relation)
     ]
-    return [f"{shown(found.pop(oid).file)}: a migration tool's own table, filled" for oid in books]
+    return [
+        f"{display_name(found.pop(oid).file)}: a migration tool's own table, filled"
+        for oid in books
+    ]
 
 
-def _survey(conn: psycopg.Connection, found: dict[int, Match], options: Options) -> Room:
+def _find_nonempty(
+    conn: psycopg.Connection, found: dict[int, Match], options: Options
+) -> TruncatePlan:
     """See which tables hold rows, and whether they may be emptied. Nothing is written.
 
     Raises:
         SchemaError: tables outside the backup refer to them.
     """
     if options.append:
-        return Room()
+        return TruncatePlan()
     filled = [match.relation for match in found.values() if has_rows(conn, match.relation)]
-    links = referrers(conn, found) if filled else []
+    links = referencing_tables(conn, found) if filled else []
     others = list({link.relation.oid: link.relation for link in links}.values())
     if others and options.clean and not options.cascade:
         said = "; ".join(
-            f'Table "{link.relation.shown}" references "{link.parent}"'
+            f'Table "{link.relation.display_name}" references "{link.parent}"'
             f" {_amount(conn, link.relation)}"
             for link in links
         )
@@ -202,7 +215,7 @@ def _survey(conn: psycopg.Connection, found: dict[int, Match], options: Options)
             f"--clean would orphan rows outside the backup: {said}. Empty these tables too with"
             " --cascade, or add them to the backup"
         )
-    return Room(filled, others)
+    return TruncatePlan(filled, others)
 
 
 def _amount(conn: psycopg.Connection, relation: Relation) -> str:
@@ -215,7 +228,9 @@ def _amount(conn: psycopg.Connection, relation: Relation) -> str:
     return f"({rows:,} rows)" if rows > 1 else "(1 row)"
 
 
-def _agree(conn: psycopg.Connection, room: Room, options: Options, confirm: Confirm | None) -> None:
+def _confirm_truncate(
+    conn: psycopg.Connection, room: TruncatePlan, options: Options, confirm: Confirm | None
+) -> None:
     """Stop where tables hold rows that nobody allowed to go.
 
     Raises:
@@ -223,25 +238,25 @@ def _agree(conn: psycopg.Connection, room: Room, options: Options, confirm: Conf
     """
     if not room.filled or options.clean:
         return
-    names = ", ".join(relation.shown for relation in room.filled)
+    names = ", ".join(relation.display_name for relation in room.filled)
     refusal = SchemaError(
         f"not empty: {names}; --clean empties the backup's tables first, --append loads beside"
         " what is there"
     )
     if confirm is None or room.others:
         raise refusal
-    if not confirm({r.shown: count_rows(conn, r) for r in room.filled}):
+    if not confirm({r.display_name: count_rows(conn, r) for r in room.filled}):
         raise refusal
 
 
-def _counted(conn: psycopg.Connection, room: Room) -> list[str]:
-    return [f"{r.shown} {_amount(conn, r)}" for r in (*room.filled, *room.others)]
+def _counted(conn: psycopg.Connection, room: TruncatePlan) -> list[str]:
+    return [f"{r.display_name} {_amount(conn, r)}" for r in (*room.filled, *room.others)]
 
 
-def _empty(
+def _truncate_tables(
     conn: psycopg.Connection,
     found: dict[int, Match],
-    room: Room,
+    room: TruncatePlan,
     options: Options,
     watch: ProgressCallback,
 ) -> list[str]:
@@ -254,7 +269,7 @@ def _empty(
     """
     if not room.filled or options.atomic:
         return []
-    warnings = [f"--cascade emptied {r.shown} {_amount(conn, r)}" for r in room.others]
+    warnings = [f"--cascade emptied {r.display_name} {_amount(conn, r)}" for r in room.others]
     relations = [*(match.relation for match in found.values()), *room.others]
     empty(conn, relations, options, lambda line: watch(Stage(line)))
     return warnings

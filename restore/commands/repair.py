@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.commands.unfinished import find_begun
+from restore.commands.unfinished import find_unfinished
 from restore.constraints.recreate import bring_keys_back, make_again
 from restore.errors import LoadError
 from restore.journal import store as journal
-from restore.journal.dropped import INDEXES, noted
+from restore.journal.dropped import INDEXES, dropped_objects
 from restore.plan.preflight import read_server
 from restore.report.next_steps import repair_command
-from restore.target.connection import be_alone, connect
-from restore.target.pool import grant_memory
+from restore.target.connection import acquire_restore_lock, connect
+from restore.target.pool import set_maintenance_memory
 from restore.target.sqlstate import describe, may_be_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from restore.journal.dropped import Aside
+    from restore.journal.dropped import DroppedObject
     from restore.options import Options
 
 Say = Callable[[str], None]
@@ -49,21 +49,21 @@ def repair(options: Options, say: Say, *, empty: bool = False) -> None:
     with connect(options.dsn, lock_timeout_s=options.lock_timeout_s) as conn:
         try:
             read_server(conn)
-            be_alone(conn)
-            asides = noted(conn)
-            begun = find_begun(conn)
-            if not asides and begun is None:
+            acquire_restore_lock(conn)
+            asides = dropped_objects(conn)
+            unfinished = find_unfinished(conn)
+            if not asides and unfinished is None:
                 say("nothing is aside: there is nothing to repair")
             if empty:
                 _empty(conn, [aside for aside in asides if aside.kind != "trigger"], say)
             _Repair(conn, options, say).run(asides)
-            if begun is not None:
-                say(f"gave up {begun}: its tables hold a part of the backup")
+            if unfinished is not None:
+                say(f"gave up {unfinished}: its tables hold a part of the backup")
         except psycopg.Error as error:
             raise LoadError(describe(error)) from error
 
 
-def _empty(conn: psycopg.Connection, asides: Iterable[Aside], say: Say) -> None:
+def _empty(conn: psycopg.Connection, asides: Iterable[DroppedObject], say: Say) -> None:
     """Empty the tables of these, in one statement.
 
     Raises:
@@ -89,14 +89,14 @@ class _Repair:
         self._say = say
         self._problems: list[str] = []
 
-    def run(self, asides: list[Aside]) -> None:
+    def run(self, asides: list[DroppedObject]) -> None:
         """Bring all back.
 
         Raises:
             LoadError: rows are in the way.
             psycopg.Error: the server refused.
         """
-        grant_memory(self._conn, 1)
+        set_maintenance_memory(self._conn, 1)
         for index in [aside for aside in asides if aside.kind in INDEXES]:
             self._try(partial(make_again, self._conn, [index]), [index])
         keys = [aside for aside in asides if aside.kind == "foreign key"]
@@ -110,9 +110,9 @@ class _Repair:
                 f"{'; '.join(self._problems)}. Take such rows out and repair again, or empty the"
                 f" tables with `{again}` and restore again"
             )
-        journal.end(self._conn)
+        journal.drop_journal(self._conn)
 
-    def _try(self, bring: Callable[[], None], asides: list[Aside]) -> None:
+    def _try(self, bring: Callable[[], None], asides: list[DroppedObject]) -> None:
         try:
             bring()
         except psycopg.Error as error:
@@ -121,7 +121,7 @@ class _Repair:
             name = error.diag.constraint_name
             of = [aside for aside in asides if aside.name == name] or asides
             why = error.diag.message_detail or error.diag.message_primary or str(error)
-            self._problems.append(f"{of[0].shown} cannot come back: {why.rstrip('.')}")
+            self._problems.append(f"{of[0].display_name} cannot come back: {why.rstrip('.')}")
         else:
             for aside in asides:
-                self._say(f"brought back {aside.shown}")
+                self._say(f"brought back {aside.display_name}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from restore.commands.job import Job
+from restore.commands.job import RestoreJob
 from restore.commands.prepare import prepare
 from restore.commands.resume import folder_of
 from restore.decode import packer as native
@@ -27,12 +27,12 @@ from restore.target.diagnostics import checkpoint_warning, forced_checkpoints, s
 from restore.target.dsn import dsn_warnings
 from restore.target.locks import lock_error
 from restore.target.sequences import set_sequences
-from restore.target.sqlstate import describe, failure, is_lost, tried_for
+from restore.target.sqlstate import describe, is_lost, to_load_error, wait_until_available
 from restore.text import clipped
 
 if TYPE_CHECKING:
     from restore.commands.prepare import Confirm, Prepared
-    from restore.journal.store import Begun
+    from restore.journal.store import UnfinishedRestore
     from restore.options import Options
     from restore.plan.order import Plan
     from restore.report.events import ProgressCallback
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _MOST_OUTAGES = 3
 
 
-class _Done(NamedTuple):
+class _Attempt(NamedTuple):
     """What came of an attempt, and the peak memory of the processes beside this one, in bytes.
 
     ``lost``: it stopped because the connection was lost.
@@ -76,7 +76,7 @@ def restore(
     outages = 0
     while done.lost and done.report.resumable and outages < _MOST_OUTAGES:
         before = done.report
-        if not tried_for(options.retry_for_s, lambda: connect(options.dsn).close()):
+        if not wait_until_available(options.retry_for_s, lambda: connect(options.dsn).close()):
             break
         watch(WarningEvent(f"{before.error}; the database answers again: the restore goes on"))
         try:
@@ -99,7 +99,7 @@ def _read(report: Report) -> int:
     return sum(table.read for table in report.tables)
 
 
-def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None) -> _Done:
+def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None) -> _Attempt:
     """Restore, until it is done or stops.
 
     Raises:
@@ -115,14 +115,14 @@ def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None)
     with connect_for(options) as conn:
         try:
             prepared = prepare(conn, backup, options, report, watch=watch, confirm=confirm)
-            rejects = _rejects_folder(options, backup.path, prepared.begun)
+            rejects = _rejects_folder(options, backup.path, prepared.unfinished)
             tables = len(prepared.plan.loads)
             watch(BackupFound(path=str(backup.path), newest=backup.newest, tables=tables))
             for warning in report.warnings:
                 watch(WarningEvent(warning))
             done = _load(conn, options, prepared, report, watch=watch, rejects=rejects)
         except psycopg.Error as error:
-            raise failure(error) from error
+            raise to_load_error(error) from error
     if report.lost:
         report.rejects = str(rejects)
     return done
@@ -136,11 +136,11 @@ def _load(
     *,
     watch: ProgressCallback,
     rejects: Path,
-) -> _Done:
+) -> _Attempt:
     """Load what was planned; then, whatever came of it, see to the database as it is now."""
     plan, lost = prepared.plan, False
     checkpoints = forced_checkpoints(conn)
-    job = Job(
+    job = RestoreJob(
         conn,
         options,
         prepared,
@@ -164,7 +164,7 @@ def _load(
         report.error, lost = clipped(describe(error)), is_lost(error)
     report.resumable = report.error is not None and job.resumable
     report.needs_repair = job.needs_repair
-    done = _Done(report, job.workers_peak_bytes, lost)
+    done = _Attempt(report, job.workers_peak_bytes, lost)
     if options.dry_run or conn.closed or conn.info.transaction_status is not TransactionStatus.IDLE:
         return done
     try:
@@ -187,10 +187,10 @@ def _names(conn: psycopg.Connection, plan: Plan) -> dict[int, tuple[str, str]]:
     return {oid: (table.schema, table.name) for oid, table in tables.items()}
 
 
-def _rejects_folder(options: Options, backup: Path, begun: Begun | None) -> Path:
+def _rejects_folder(options: Options, backup: Path, unfinished: UnfinishedRestore | None) -> Path:
     """Return where the rejects go: never a folder that may hold those of another restore."""
-    if begun is not None:
-        return folder_of(begun, options)
+    if unfinished is not None:
+        return folder_of(unfinished, options)
     if options.rejects is not None:
         return options.rejects
     now = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")

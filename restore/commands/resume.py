@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from restore.errors import BackupError, LoadError, SchemaError
-from restore.journal.store import LoadedShard, LoadedTable, close_shards, read
+from restore.journal.store import ShardProgress, TableProgress, close_shards, read_progress
 from restore.plan.order import make_plan
 from restore.source.buffer import WHITESPACE
 from restore.source.shards import LATE, PendingRecords, Shard, UnloadedRange
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from restore.journal.store import Begun
+    from restore.journal.store import UnfinishedRestore
     from restore.options import Options
     from restore.plan.matching import Match
     from restore.plan.order import Plan
@@ -36,7 +36,7 @@ _DECIDING = (
 )
 
 
-def deciding(options: Options) -> dict[str, Any]:
+def result_options(options: Options) -> dict[str, Any]:
     """Return the options that decide about a restore's result, as JSON has them."""
     found: dict[str, Any] = {}
     for name in _DECIDING:
@@ -47,17 +47,17 @@ def deciding(options: Options) -> dict[str, Any]:
 
 def resumed_plan(
     conn: psycopg.Connection,
-    begun: Begun,
+    unfinished: UnfinishedRestore,
     found: Mapping[int, Match],
     options: Options,
     *,
     fixed: Iterable[int] = (),
-) -> tuple[Plan, dict[int, LoadedTable]]:
+) -> tuple[Plan, dict[int, TableProgress]]:
     """Plan what is left of a restore.
 
     Args:
         conn: a connection that commits each statement.
-        begun: the restore.
+        unfinished: the restore.
         found: the backup's files, by the oid of their table.
         options: what this process was told.
         fixed: tables whose rows may not be deleted again.
@@ -68,8 +68,8 @@ def resumed_plan(
     Raises:
         RestoreError: backup, tables or options are not what they were.
     """
-    _check_options(begun, options)
-    loaded = {each.table.oid: each for each in read(conn)}
+    _check_options(unfinished, options)
+    loaded = {each.table.oid: each for each in read_progress(conn)}
     now = catalog.read_tables(conn, loaded)
     files = {}
     for oid, each in loaded.items():
@@ -87,16 +87,16 @@ def resumed_plan(
     return plan, loaded
 
 
-def _check_options(begun: Begun, options: Options) -> None:
-    for name, value in deciding(options).items():
-        if begun.options.get(name) != value:
+def _check_options(unfinished: UnfinishedRestore, options: Options) -> None:
+    for name, value in result_options(options).items():
+        if unfinished.options.get(name) != value:
             raise BackupError(
                 f"--{name.replace('_', '-')} is not what it was when the restore that is to be"
-                f" resumed began: {begun.options.get(name)!r}"
+                f" resumed began: {unfinished.options.get(name)!r}"
             )
 
 
-def _check_unchanged(file: TableFile, loaded: LoadedTable) -> None:
+def _check_unchanged(file: TableFile, loaded: TableProgress) -> None:
     """See that what was loaded of a file is what the file holds.
 
     Raises:
@@ -126,7 +126,7 @@ def _check_unchanged(file: TableFile, loaded: LoadedTable) -> None:
         raise changed
 
 
-def take_up(conn: psycopg.Connection, work: TableWork, loaded: LoadedTable) -> None:
+def take_up(conn: psycopg.Connection, work: TableWork, loaded: TableProgress) -> None:
     """Have a table's work go on from where it is.
 
     Args:
@@ -145,11 +145,11 @@ def take_up(conn: psycopg.Connection, work: TableWork, loaded: LoadedTable) -> N
         if loaded.phase == "retried":
             work.use_retried(loaded.rejects_bytes)
         else:
-            work.rejects.keep(loaded.rejects_bytes)
+            work.rejects.truncate_to(loaded.rejects_bytes)
         _remove_strays(work, [])
         work.gaps = []
         return
-    work.rejects.keep(0)
+    work.rejects.truncate_to(0)
     _remove_strays(work, loaded.shards)
     late = [shard for shard in loaded.shards if shard.start == LATE]
     others = [shard for shard in loaded.shards if shard.start != LATE]
@@ -179,12 +179,12 @@ def take_up(conn: psycopg.Connection, work: TableWork, loaded: LoadedTable) -> N
     work.gaps = list(_gaps(work.load.file, shards))
 
 
-def _closed(shard: LoadedShard) -> LoadedShard:
+def _closed(shard: ShardProgress) -> ShardProgress:
     """Return a shard as it is once it ends where it was left."""
     return shard if shard.ended else shard._replace(stop=shard.position, ended=True, holds=True)
 
 
-def _remove_strays(work: TableWork, shards: Iterable[LoadedShard]) -> None:
+def _remove_strays(work: TableWork, shards: Iterable[ShardProgress]) -> None:
     """Remove reject files of other shards than these: they are loaded anew, or in the table's.
 
     Raises:
@@ -201,7 +201,7 @@ def _remove_strays(work: TableWork, shards: Iterable[LoadedShard]) -> None:
         raise LoadError(f"cannot tidy {work.folder}: {error.strerror}") from error
 
 
-def _gaps(file: TableFile, shards: Iterable[LoadedShard]) -> Iterator[UnloadedRange]:
+def _gaps(file: TableFile, shards: Iterable[ShardProgress]) -> Iterator[UnloadedRange]:
     """Yield the stretches of a file that no shard holds."""
     first = file.span.start if file.span else 0
     place: int | None = first
@@ -227,13 +227,13 @@ def _next_record(file: TableFile, place: int, end: int | None) -> int:
     return place
 
 
-def folder_of(begun: Begun, options: Options) -> Path:
+def folder_of(unfinished: UnfinishedRestore, options: Options) -> Path:
     """Return the folder of a restore's rejects.
 
     Raises:
         BackupError: this process was told another.
     """
-    folder = Path(begun.rejects)
+    folder = Path(unfinished.rejects)
     if options.rejects is not None and options.rejects.absolute() != folder:
         raise BackupError(
             f"the rejects of the restore to be resumed are in {folder}: give --rejects {folder}, or"

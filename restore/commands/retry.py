@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from restore.commands.unfinished import see_nothing_begun
+from restore.commands.unfinished import check_no_unfinished_restore
 from restore.constraints.finalize import finish
 from restore.decode import packer as native
 from restore.decode.convert import Converter
@@ -26,9 +26,15 @@ from restore.load.ladder import Ladder
 from restore.load.upsert import destination_for
 from restore.plan.matching import Match
 from restore.plan.order import make_plan
-from restore.plan.preflight import check_rights, read_server, shown_target
-from restore.rejects.limits import Limits
-from restore.rejects.reader import Entry, RejectLine, batches_of, entries_of, read_reject_files
+from restore.plan.preflight import check_rights, describe_target, read_server
+from restore.rejects.limits import RejectLimits
+from restore.rejects.reader import (
+    RejectEntry,
+    RejectLine,
+    read_entries,
+    read_reject_files,
+    to_batches,
+)
 from restore.rejects.writer import RejectFile
 from restore.report.events import TableDone
 from restore.report.model import Levels, Report, TableReport, peak_bytes
@@ -36,8 +42,8 @@ from restore.report.next_steps import next_steps
 from restore.source.discovery import TableFile
 from restore.source.records import Damage
 from restore.target import catalog
-from restore.target.connection import be_alone, connect_for, flush, users_search_path
-from restore.target.own_rows import temporary
+from restore.target.connection import acquire_restore_lock, connect_for, flush, users_search_path
+from restore.target.own_rows import temporary_write_log
 from restore.target.relations import read_relations
 from restore.target.sqlstate import describe
 from restore.text import clipped
@@ -99,7 +105,7 @@ def _match(
     Raises:
         SchemaError: there is none.
     """
-    relations = [r for r in read_relations(conn, options.schema) if not r.not_loadable]
+    relations = [r for r in read_relations(conn, options.schema) if not r.unsupported_kind]
     found: dict[int, Match] = {}
     for path, line in files.items():
         named = [r for r in relations if r.name == line.table]
@@ -109,14 +115,14 @@ def _match(
             raise SchemaError(f"no table {line.table} in the database for {path}: see --schema")
         if meant[0].oid in found:
             other = found[meant[0].oid].file.path
-            raise SchemaError(f"{path} and {other} are both for table {meant[0].shown}")
+            raise SchemaError(f"{path} and {other} are both for table {meant[0].display_name}")
         found[meant[0].oid] = Match(TableFile(path, line.table, None), meant[0])
     server = read_server(conn)
-    report.target = shown_target(conn, server)
+    report.target = describe_target(conn, server)
     report.server = f"PostgreSQL {server.version}"
     check_rights(conn, server, found, options)
-    be_alone(conn)
-    see_nothing_begun(conn, options)
+    acquire_restore_lock(conn)
+    check_no_unfinished_restore(conn, options)
     matched = {oid: match.file for oid, match in found.items()}
     return make_plan(matched, catalog.read_tables(conn, matched)).loads
 
@@ -135,9 +141,9 @@ class _Retry:
         self._watch = watch
         self._conn = conn
         merges = options.on_conflict != "reject"
-        self._writes = temporary(conn) if merges else None
+        self._writes = temporary_write_log(conn) if merges else None
         self._options = replace(options, append=True, clean=False, cascade=False)
-        self._limits = Limits(self._options, lambda: reports)
+        self._limits = RejectLimits(self._options, lambda: reports)
         self._loads = dict(zip((load.table.oid for load in loads), loads, strict=True))
         self._reports = dict(zip(self._loads, reports, strict=True))
 
@@ -171,7 +177,7 @@ class _Retry:
         report = TableReport(table=total.table, schema=total.schema, file=total.file)
         new = RejectFile(path.parent, load.table.schema, load.table.name, path.name + _NEW)
         ladder = self._ladder(load, report, new)
-        entries = entries_of(path)
+        entries = read_entries(path)
         try:
             with users_search_path(self._conn):
                 for group in entries:
@@ -187,7 +193,7 @@ class _Retry:
             total.wall_s += time.monotonic() - started
             if not self._is_flushed():  # all records stay in their file
                 new.path.unlink(missing_ok=True)
-            elif new.used:
+            elif new.has_rejects:
                 new.path.replace(path)
             else:
                 path.unlink()
@@ -217,11 +223,11 @@ class _Retry:
         )
 
     def _try_group(
-        self, ladder: Ladder, group: list[Entry], report: TableReport, new: RejectFile
+        self, ladder: Ladder, group: list[RejectEntry], report: TableReport, new: RejectFile
     ) -> None:
         before = report.accounted
         try:
-            for found in batches_of(group):
+            for found in to_batches(group):
                 if isinstance(found, Damage):
                     ladder.damage(found)
                 else:
@@ -231,7 +237,7 @@ class _Retry:
             raise
 
 
-def _keep_lines(file: RejectFile, entries: list[Entry]) -> None:
+def _keep_lines(file: RejectFile, entries: list[RejectEntry]) -> None:
     for entry in entries:
         file.write_line(entry.line)
 

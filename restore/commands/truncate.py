@@ -20,10 +20,9 @@ from restore.constraints.recreate import bring_keys_back
 from restore.errors import LoadError
 from restore.plan.order import cycles_of
 from restore.target.catalog import read_tables
-from restore.target.locks import lock_error
-from restore.target.portions import most_locks
+from restore.target.locks import lock_error, max_locks
 from restore.target.relations import Relation
-from restore.target.sqlstate import describe, retrying
+from restore.target.sqlstate import describe, retry_transient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -76,7 +75,7 @@ def empty(
             the line says how many.
         psycopg.Error: the server refused; nothing is changed.
     """
-    most = most_locks(conn)
+    most = max_locks(conn)
     parts = _parts(conn, relations, most)
     links = _links(conn, parts)
     groups = list(_groups(parts, links))
@@ -157,7 +156,7 @@ def _portions(groups: Iterable[Sequence[_Part]], most: int) -> Iterator[list[_Pa
 
 
 def _truncate(conn: psycopg.Connection, portion: Sequence[_Part]) -> None:
-    names = sql.SQL(", ").join(part.relation.only for part in portion)
+    names = sql.SQL(", ").join(part.relation.sql_only for part in portion)
     statement = sql.SQL("TRUNCATE {}").format(names)
 
     def truncate() -> None:
@@ -167,7 +166,7 @@ def _truncate(conn: psycopg.Connection, portion: Sequence[_Part]) -> None:
             oids = [part.relation.oid for part in portion]
             raise lock_error(conn, error, oids, "ACCESS EXCLUSIVE") from error
 
-    retrying(truncate)
+    retry_transient(truncate)
 
 
 def _empty_without_keys(
@@ -187,7 +186,7 @@ def _empty_without_keys(
             return
         except psycopg.errors.LockNotAvailable as error:
             raise lock_error(conn, error, tables, "ACCESS EXCLUSIVE") from error
-        for portion in _portions([[part] for part in parts], most_locks(conn)):
+        for portion in _portions([[part] for part in parts], max_locks(conn)):
             truncate(portion)
     finally:
         bring_keys_back(conn, options)

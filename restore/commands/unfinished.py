@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING
 
 from restore.errors import LoadError
 from restore.journal import store as journal
-from restore.journal.dropped import noted
+from restore.journal.dropped import dropped_objects
 from restore.report.next_steps import repair_command
 from restore.text import counted
 
 if TYPE_CHECKING:
     import psycopg
 
-    from restore.journal.store import Begun
+    from restore.journal.store import UnfinishedRestore
     from restore.options import Options
 
 
-def find_begun(conn: psycopg.Connection) -> Begun | None:
+def find_unfinished(conn: psycopg.Connection) -> UnfinishedRestore | None:
     """Return the restore that was begun and did not end, if there is one.
 
     Raises:
         LoadError: its journal cannot be read.
     """
     try:
-        return journal.find(conn)
+        return journal.read_unfinished(conn)
     except ValueError as error:
         raise LoadError(f"{error}: go on with that one, or drop schema restore_journal") from error
 
 
-def see_nothing_begun(conn: psycopg.Connection, options: Options) -> list[str]:
+def check_no_unfinished_restore(conn: psycopg.Connection, options: Options) -> list[str]:
     """See that no restore that did not end has left anything aside, or can be resumed.
 
     Rows would go in that a key that is aside forbids, and nobody would find out.
@@ -42,21 +42,21 @@ def see_nothing_begun(conn: psycopg.Connection, options: Options) -> list[str]:
         LoadError: a restore did not end.
     """
     try:
-        asides = noted(conn)
-        begun = find_begun(conn)
+        asides = dropped_objects(conn)
+        unfinished = find_unfinished(conn)
     except LoadError as error:
         if options.dry_run:
             return [str(error)]
         raise
-    if not asides and (begun is None or options.clean):
+    if not asides and (unfinished is None or options.clean):
         return []
     kinds = ", ".join(
         counted(number, kind, "indexes" if kind == "index" else None)
         for kind, number in Counter(aside.kind for aside in asides).items()
     )
-    what = "a restore that did not end" if begun is None else str(begun)
+    what = "a restore that did not end" if unfinished is None else str(unfinished)
     line = f"{what} left something aside ({kinds}): " if asides else f"{what} did not end: "
-    line += "--resume goes on with it; " if begun is not None else ""
+    line += "--resume goes on with it; " if unfinished is not None else ""
     repair = f"`{repair_command(options)}`"
     if options.dry_run:
         return [f"{line}or run {repair}, which a restore needs; this dry run does not"]

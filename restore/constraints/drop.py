@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from restore.journal.dropped import INDEXES, Aside, note, noted
-from restore.target.portions import portions
+from restore.journal.dropped import INDEXES, DroppedObject, dropped_objects, record_dropped
+from restore.target.locks import in_portions
 from restore.target.triggers import Trigger, read_triggers
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from restore.journal.dropped import Kind
     from restore.target.catalog import ForeignKey, Table
-    from restore.target.indexes import Index, UniqueAside
+    from restore.target.indexes import Index, UniqueKeyDefinition
 
 _ENABLE = {"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}
 
@@ -69,9 +69,9 @@ def put_keys_aside(
     ]
     # What the role may not drop comes first, and stops it before anything is dropped.
     asides.sort(key=lambda each: each[0])
-    for portion in portions([aside for _, aside in asides]):
+    for portion in in_portions([aside for _, aside in asides]):
         with conn.transaction():
-            note(conn, portion)
+            record_dropped(conn, portion)
             for aside in portion:
                 conn.execute(
                     sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
@@ -80,7 +80,9 @@ def put_keys_aside(
                 )
 
 
-def _noted_key(conn: psycopg.Connection, table: Table, key: ForeignKey, place: int) -> Aside:
+def _noted_key(
+    conn: psycopg.Connection, table: Table, key: ForeignKey, place: int
+) -> DroppedObject:
     """Note a foreign key: added without a look at the rows, and validated later.
 
     Before PostgreSQL 18 a partitioned table takes none that is not valid.
@@ -93,7 +95,7 @@ def _noted_key(conn: psycopg.Connection, table: Table, key: ForeignKey, place: i
         comment = sql.SQL("COMMENT ON CONSTRAINT {name} ON {table} IS {said}")
         statements.append(comment.format(**parts, said=sql.Literal(key.comment)).as_string(conn))
     check = sql.SQL("ALTER TABLE {table} VALIDATE CONSTRAINT {name}").format(**parts)
-    return Aside(
+    return DroppedObject(
         "foreign key",
         table.schema,
         table.name,
@@ -106,7 +108,7 @@ def _noted_key(conn: psycopg.Connection, table: Table, key: ForeignKey, place: i
 
 def put_indexes_aside(
     conn: psycopg.Connection, table: Table, *, unique: bool = True
-) -> list[UniqueAside]:
+) -> list[UniqueKeyDefinition]:
     """Drop a table's indexes and unique keys, and note how to make them again, at once.
 
     What something else depends on stays: so foreign keys are put aside before.
@@ -134,25 +136,25 @@ def put_indexes_aside(
         free = {oid for (oid,) in rows}
         dropped = [index for index in wanted if index.oid in free]
         if dropped:
-            note(conn, [_noted_index(conn, table, index) for index in dropped])
+            record_dropped(conn, [_noted_index(conn, table, index) for index in dropped])
         for index in dropped:
-            conn.execute(index.drops(table.schema, table.name))
+            conn.execute(index.drop_statement(table.schema, table.name))
     return [index.unique for index in dropped if index.unique is not None]
 
 
-def _noted_index(conn: psycopg.Connection, table: Table, index: Index) -> Aside:
+def _noted_index(conn: psycopg.Connection, table: Table, index: Index) -> DroppedObject:
     """Note an index: PostgreSQL numbers them as they are made, and that is their place."""
     kind: Kind = "index" if index.constraint is None else "key"
-    made = [part.as_string(conn) for part in index.makes(table.schema, table.name)]
-    return Aside(kind, table.schema, table.name, index.name, index.oid, made)
+    made = [part.as_string(conn) for part in index.create_statements(table.schema, table.name)]
+    return DroppedObject(kind, table.schema, table.name, index.name, index.oid, made)
 
 
-def unique_aside(conn: psycopg.Connection, table: Table) -> list[UniqueAside]:
+def unique_aside(conn: psycopg.Connection, table: Table) -> list[UniqueKeyDefinition]:
     """Return a table's unique keys that are aside, in the order in which PostgreSQL checks them.
 
     A row that violates several is reported for the first of them; they come back in this order.
     """
-    names = {aside.name for aside in noted(conn, *INDEXES, table=table)}
+    names = {aside.name for aside in dropped_objects(conn, *INDEXES, table=table)}
     return [i.unique for i in table.indexes if i.unique is not None and i.name in names]
 
 
@@ -166,17 +168,17 @@ def put_triggers_aside(conn: psycopg.Connection, oids: Iterable[int]) -> list[Tr
         psycopg.errors.InsufficientPrivilege: as for ``put_keys_aside``.
     """
     triggers = read_triggers(conn, oids)
-    for portion in portions(list(enumerate(triggers))):
+    for portion in in_portions(list(enumerate(triggers))):
         with conn.transaction():
-            note(conn, [_noted_trigger(conn, *each) for each in portion])
+            record_dropped(conn, [_noted_trigger(conn, *each) for each in portion])
             for _, trigger in portion:
                 conn.execute(trigger.alter("DISABLE"))
     return triggers
 
 
-def _noted_trigger(conn: psycopg.Connection, place: int, trigger: Trigger) -> Aside:
+def _noted_trigger(conn: psycopg.Connection, place: int, trigger: Trigger) -> DroppedObject:
     back = trigger.alter(_ENABLE[trigger.enabled]).as_string(conn)
-    return Aside("trigger", trigger.schema, trigger.table, trigger.name, place, [back])
+    return DroppedObject("trigger", trigger.schema, trigger.table, trigger.name, place, [back])
 
 
 def quiet_warning(triggers: list[Trigger]) -> list[str]:

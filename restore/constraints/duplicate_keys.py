@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.target.catalog import Table
-    from restore.target.indexes import UniqueAside
+    from restore.target.indexes import UniqueKeyDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Twice:
         store: the table of the database that they are noted in.
     """
 
-    key: UniqueAside
+    key: UniqueKeyDefinition
     table: Table
     store: sql.Identifier
 
@@ -44,7 +44,7 @@ class Twice:
         key = self.key
         terms, operators = list(key.terms or ()), list(key.operators)
         conflict = Conflict(key.name, terms, operators, key.predicate)
-        return conflict.select(self.table.name, self.table.only)
+        return conflict.select(self.table.name, self.table.sql_only)
 
     def note(self) -> sql.Composed:
         """Return what makes the store."""

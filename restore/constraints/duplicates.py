@@ -27,15 +27,15 @@ from restore.constraints.duplicate_keys import Twice, all_there
 from restore.constraints.key_scan import is_plain, plain_origins
 from restore.source.spool import Spool
 from restore.target.connection import users_search_path
-from restore.target.deletion import deleting
-from restore.target.trust import keep_private
+from restore.target.deletion import with_replica_identity
+from restore.target.trust import revoke_default_grants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from restore.constraints.lookup import Kept, Values
     from restore.source.records import RawRecord
-    from restore.target.indexes import UniqueAside
+    from restore.target.indexes import UniqueKeyDefinition
 
 # The values of the keys of so many rows are held in memory: two forms of a UUID take 500 bytes.
 # Beyond, a load with the keys in place is hardly slower.
@@ -54,7 +54,7 @@ class Columns(NamedTuple):
 def reload_duplicates(
     conn: psycopg.Connection,
     table: Kept,
-    keys: Sequence[UniqueAside],
+    keys: Sequence[UniqueKeyDefinition],
     *,
     build: Callable[[], None],
     reload: Callable[[Iterable[RawRecord]], None],
@@ -114,7 +114,7 @@ class Duplicates:
         self,
         conn: psycopg.Connection,
         table: Kept,
-        keys: Sequence[UniqueAside],
+        keys: Sequence[UniqueKeyDefinition],
         *,
         chunk_bytes: int,
         schema: str,
@@ -195,14 +195,14 @@ class Duplicates:
         """Delete rows that this restore wrote; keep the texts by which their records are found."""
         table = self._table.load.table
         writes = self._table.load.writes
-        ours = sql.SQL("true") if writes is None else writes.wrote(table.oid, "restore_row")
+        ours = sql.SQL("true") if writes is None else writes.is_ours(table.oid, "restore_row")
         texts = [
             # Told apart by their bytes, however the column compares.
             sql.SQL('{}::text COLLATE "C" AS {}').format(sql.Identifier("restore_row", name), text)
             for name, text in self._texts.items()
         ]
         parts: dict[str, sql.Composable] = {
-            "table": table.only,
+            "table": table.sql_only,
             "store": self._taken,
             "values": sql.SQL(", ").join(texts),
             "marked": self._marked,
@@ -210,9 +210,9 @@ class Duplicates:
         }
         self._conn.execute(_DROP.format(self._taken))
         self._conn.execute(_MAKE_STORE.format(**parts))
-        keep_private(self._conn)
+        revoke_default_grants(self._conn)
         take_out = partial(self._conn.execute, _TAKE_OUT.format(**parts))
-        return deleting(self._conn, table.oid, take_out).rowcount
+        return with_replica_identity(self._conn, table.oid, take_out).rowcount
 
     def _number(self, query: sql.Composed) -> int:
         [(number,)] = self._conn.execute(query).fetchall()

@@ -15,10 +15,10 @@ import psycopg
 from psycopg import sql
 
 from restore.constraints.recreate import make_again
-from restore.journal.dropped import INDEXES, noted
+from restore.journal.dropped import INDEXES, dropped_objects
 from restore.report.reasons import Reason
 from restore.target.connection import users_search_path
-from restore.target.pool import Sessions, grant_workers
+from restore.target.pool import ConnectionPool, set_maintenance_workers
 from restore.target.sequences import set_sequences
 from restore.target.sqlstate import is_lost
 from restore.text import counted
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from restore.constraints.duplicates import Outcome
-    from restore.journal.dropped import Aside
+    from restore.journal.dropped import DroppedObject
     from restore.options import Options
     from restore.report.model import TableReport
     from restore.target.catalog import Table
-    from restore.target.own_rows import Writes
+    from restore.target.own_rows import WriteLog
 
 Isolate = Callable[["psycopg.Connection", Callable[[], None]], "Outcome"]
 """Takes duplicates out of a table, on this connection; the second argument builds its keys."""
@@ -62,7 +62,7 @@ class Finisher:
 
     def __init__(self, options: Options, own: psycopg.Connection) -> None:
         self._jobs = options.processes
-        self._sessions = Sessions(options, options.processes, own)
+        self._sessions = ConnectionPool(options, options.processes, own)
         self._loading = True
         self._building = 0
         self._lock = threading.Lock()
@@ -84,9 +84,9 @@ class Finisher:
         """Why tables are finished one after the other, if they are."""
         return [self._sessions.warning] if self._sessions.warning else []
 
-    def catch_up(self) -> None:
+    def run_deferred(self) -> None:
         """Finish tables on the session that loads, which is idle, if there is no other."""
-        self._sessions.catch_up()
+        self._sessions.run_deferred()
 
     def loads_are_done(self) -> None:
         """Note that the processors are free: an index that is built alone may have all of them."""
@@ -134,7 +134,7 @@ class Finisher:
         unique = {index.name for index in table.indexes if index.unique is not None}
 
         def build_unique() -> None:
-            asides = noted(conn, *INDEXES, table=table)
+            asides = dropped_objects(conn, *INDEXES, table=table)
             self._build(deque(aside for aside in asides if aside.name in unique), conn)
 
         found = isolate(conn, build_unique) if isolate and suspect and unique else "kept"
@@ -151,9 +151,10 @@ class Finisher:
 
     def _build_others(self, table: Table, conn: psycopg.Connection) -> None:
         """Build the indexes that are left, with whoever is free."""
-        others = deque(noted(conn, *INDEXES, table=table))
+        others = deque(dropped_objects(conn, *INDEXES, table=table))
         helpers = [
-            self._sessions.assist(partial(self._build, others)) for _ in range(len(others) - 1)
+            self._sessions.submit_if_free(partial(self._build, others))
+            for _ in range(len(others) - 1)
         ]
         try:
             self._build(others, conn)
@@ -164,7 +165,7 @@ class Finisher:
             if error is not None:
                 raise error
 
-    def _build(self, asides: deque[Aside], conn: psycopg.Connection) -> None:
+    def _build(self, asides: deque[DroppedObject], conn: psycopg.Connection) -> None:
         """Build indexes until none is left to take; others may take of them too."""
         while asides:
             try:
@@ -175,7 +176,7 @@ class Finisher:
                 self._building += 1
                 alone = not self._loading and self._building == 1
             try:
-                grant_workers(conn, self._jobs if alone else 0, 1)
+                set_maintenance_workers(conn, self._jobs if alone else 0, 1)
                 make_again(conn, [aside])
             finally:
                 with self._lock:
@@ -220,7 +221,7 @@ def _analyze_statement(conn: psycopg.Connection, table: Table) -> sql.Composed:
 
 
 def count_removed(
-    conn: psycopg.Connection, table: Table, report: TableReport, writes: Writes | None
+    conn: psycopg.Connection, table: Table, report: TableReport, writes: WriteLog | None
 ) -> None:
     """Count the rows of a table that triggers removed again after they were loaded as rejected.
 
@@ -230,8 +231,8 @@ def count_removed(
         report: its counts.
         writes: tells the rows that this restore wrote; None: there were no others.
     """
-    ours = sql.SQL("true") if writes is None else writes.wrote(table.oid, "restore_row")
-    query = sql.SQL("SELECT count(*) FROM {} AS restore_row WHERE {}").format(table.only, ours)
+    ours = sql.SQL("true") if writes is None else writes.is_ours(table.oid, "restore_row")
+    query = sql.SQL("SELECT count(*) FROM {} AS restore_row WHERE {}").format(table.sql_only, ours)
     [(there,)] = conn.execute(query).fetchall()
     removed = report.loaded - int(there)
     if removed <= 0:

@@ -17,7 +17,7 @@ from psycopg import sql
 from restore.constraints.orphan_rows import row_key
 from restore.decode.convert import as_text
 from restore.errors import NotTypedError
-from restore.rejects.ordinals import Ordinals
+from restore.rejects.ordinals import OrdinalSet
 from restore.source.json_values import members_of, values_of
 from restore.source.reader import Reader
 from restore.source.records import Batch
@@ -90,7 +90,7 @@ class RowMatcher:
         keys: Sequence[ForeignKey],
         stored: OrphanRows,
         *,
-        found: Ordinals,
+        found: OrdinalSet,
         chunk_bytes: int,
     ) -> None:
         self._conn = conn
@@ -103,7 +103,7 @@ class RowMatcher:
         self._row_key = row_key(table.load.table)
         self._types = self._read_types()
         # Records that the unique key does not match with a row, though they may have one.
-        self._open = Ordinals()
+        self._open = OrdinalSet()
 
     def records(self) -> Iterator[tuple[RawRecord, ForeignKey, Values]]:
         """Yield the records of stored rows that were not known.

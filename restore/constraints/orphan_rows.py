@@ -16,8 +16,8 @@ from psycopg import sql
 
 from restore.plan.order import cycles_of
 from restore.target.connection import users_search_path
-from restore.target.deletion import deleting
-from restore.target.trust import keep_private
+from restore.target.deletion import with_replica_identity
+from restore.target.trust import revoke_default_grants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.target.catalog import ForeignKey, Table
-    from restore.target.own_rows import Writes
+    from restore.target.own_rows import WriteLog
 
 # A pass over a table costs less than its links, and most trees are no deeper.
 _MOST_LEVELS = 8
@@ -72,7 +72,7 @@ class OrphanRows:
         keys: Sequence[ForeignKey],
         *,
         schema: str,
-        writes: Writes | None = None,
+        writes: WriteLog | None = None,
         triggers: bool = False,
     ) -> None:
         self._conn = conn
@@ -101,7 +101,7 @@ class OrphanRows:
         """
         with self._conn.transaction():
             self._conn.execute(_MAKE_STORE.format(self.store))
-            keep_private(self._conn)
+            revoke_default_grants(self._conn)
         waiting = list(range(len(self._keys)))
         queued = set(waiting)
         levels: Counter[int] = Counter()
@@ -129,7 +129,7 @@ class OrphanRows:
     def _take_out_level(self, number: int) -> int:
         """Move the rows that a key forbids now; return how many they were."""
         key = self._keys[number]
-        parent = self._tables[key.parent].only
+        parent = self._tables[key.parent].sql_only
         where = sql.SQL("{} AND NOT {}").format(
             self._concerned(key), key.has_parent(_CHILD, _PARENT, parent)
         )
@@ -139,7 +139,7 @@ class OrphanRows:
         """Return what is true of a row that refers to something and may be taken out."""
         ours: sql.Composable = sql.SQL("true")
         if self._writes is not None:
-            ours = self._writes.wrote(key.table, _CHILD)
+            ours = self._writes.is_ours(key.table, _CHILD)
         return sql.SQL("({}) AND {}").format(key.present(_CHILD), ours)
 
     def _firing(self) -> contextlib.AbstractContextManager[None]:
@@ -151,7 +151,7 @@ class OrphanRows:
         query = _MOVE.format(
             store=self.store,
             child=sql.Identifier(_CHILD),
-            table=table.only,
+            table=table.sql_only,
             using=using,
             where=where,
             key_table=sql.Literal(key.table),
@@ -164,7 +164,7 @@ class OrphanRows:
             with self._firing():
                 return self._conn.execute(query).rowcount
 
-        return deleting(self._conn, key.table, move)
+        return with_replica_identity(self._conn, key.table, move)
 
     def _take_out_circle(self, circle: Sequence[int]) -> int:
         """Move the rows that keys in a circle forbid, and all their descendants within it."""
@@ -193,8 +193,8 @@ class OrphanRows:
             links=self._links,
             child=sql.Identifier(_CHILD),
             parent=sql.Identifier(_PARENT),
-            table=self._tables[key.table].only,
-            parent_table=self._tables[key.parent].only,
+            table=self._tables[key.table].sql_only,
+            parent_table=self._tables[key.parent].sql_only,
             matches=key.matches(_CHILD, _PARENT),
             concerned=self._concerned(key),
             number=sql.Literal(number),

@@ -17,7 +17,7 @@ from psycopg import sql
 from restore.constraints.key_scan import plain_origins
 from restore.constraints.lookup import RowMatcher
 from restore.constraints.orphan_rows import OrphanRows
-from restore.rejects.ordinals import Ordinals
+from restore.rejects.ordinals import OrdinalSet
 from restore.report.reasons import Reason
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.constraints.lookup import Kept, Values
-    from restore.rejects.limits import Limits
+    from restore.rejects.limits import RejectLimits
     from restore.target.catalog import ForeignKey, Table
-    from restore.target.own_rows import Writes
+    from restore.target.own_rows import WriteLog
 
 _FOREIGN_KEY_VIOLATION = "23503"
 # So many values of a table are looked for in memory: two forms of a UUID take 500 bytes.
@@ -59,7 +59,7 @@ class Orphans:
         chunk_bytes: int,
         jobs: int,
         schema: str,
-        writes: Writes | None = None,
+        writes: WriteLog | None = None,
         triggers: bool = False,
     ) -> None:
         self._conn = conn
@@ -77,7 +77,7 @@ class Orphans:
         return self._rows.begun
 
     def reject(
-        self, kept: Iterable[Kept], limits: Limits, settle: Callable[[], None] = lambda: None
+        self, kept: Iterable[Kept], limits: RejectLimits, settle: Callable[[], None] = lambda: None
     ) -> int:
         """Take the rows out and keep their records.
 
@@ -99,7 +99,7 @@ class Orphans:
             table.report.count_taken_out(counts[table.load.table.oid])
         found = self._keep_plain(tables)
         for table in tables:
-            ordinals = found.get(table.load.table.oid, Ordinals())
+            ordinals = found.get(table.load.table.oid, OrdinalSet())
             if len(ordinals) < counts[table.load.table.oid]:
                 self._keep_others(table, ordinals)
         with self._conn.transaction():
@@ -109,19 +109,19 @@ class Orphans:
             limits.after_orphans()
         return sum(counts.values())
 
-    def _keep_plain(self, tables: Iterable[Kept]) -> dict[int, Ordinals]:
+    def _keep_plain(self, tables: Iterable[Kept]) -> dict[int, OrdinalSet]:
         """Keep the records that are found by comparing; return their numbers, by table.
 
         No more values are in memory than those of the files that are read at once.
         """
-        found: dict[int, Ordinals] = {}
+        found: dict[int, OrdinalSet] = {}
         waiting: set[Future[None]] = set()
         pool = ThreadPoolExecutor(self._jobs)
         try:
             for table in tables:
                 wanted = self._wanted(table)
                 if wanted:
-                    ordinals = found[table.load.table.oid] = Ordinals()
+                    ordinals = found[table.load.table.oid] = OrdinalSet()
                     waiting.add(pool.submit(self._write_plain, table, wanted, ordinals))
                 if len(waiting) >= self._jobs:
                     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -153,7 +153,7 @@ class Orphans:
         return {key: wanted[key] for key in self._keys[oid].values() if key in wanted}
 
     def _write_plain(
-        self, table: Kept, wanted: dict[ForeignKey, list[Values]], ordinals: Ordinals
+        self, table: Kept, wanted: dict[ForeignKey, list[Values]], ordinals: OrdinalSet
     ) -> None:
         """Write the records that are found by comparing; touches no other table, and no server."""
         for record, key, values in plain_origins(table, wanted, self._chunk_bytes):
@@ -162,7 +162,7 @@ class Orphans:
             table.report.count_reason(reason, record.ordinal, record.offset)
             ordinals.add(record.ordinal)
 
-    def _keep_others(self, table: Kept, found: Ordinals) -> None:
+    def _keep_others(self, table: Kept, found: OrdinalSet) -> None:
         """Keep the records that the server finds, and each row that has none.
 
         Args:

@@ -14,15 +14,15 @@ import psycopg
 from psycopg import sql
 
 from restore.errors import LoadError
-from restore.journal.dropped import INDEXES, noted, strike
-from restore.target.pool import Sessions, grant_memory
-from restore.target.portions import portions
-from restore.target.sqlstate import LOCKED, retrying
+from restore.journal.dropped import INDEXES, dropped_objects, forget_dropped
+from restore.target.locks import in_portions
+from restore.target.pool import ConnectionPool, set_maintenance_memory
+from restore.target.sqlstate import LOCK_ERRORS, retry_transient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from restore.journal.dropped import Aside
+    from restore.journal.dropped import DroppedObject
     from restore.options import Options
     from restore.target.catalog import Table
 
@@ -51,7 +51,7 @@ def bring_indexes_back(conn: psycopg.Connection, table: Table | None = None) -> 
     Raises:
         psycopg.Error: an index could not be built; it is still aside, and so are those after it.
     """
-    for index in noted(conn, *INDEXES, table=table):
+    for index in dropped_objects(conn, *INDEXES, table=table):
         make_again(conn, [index])
 
 
@@ -61,7 +61,7 @@ def bring_triggers_back(conn: psycopg.Connection) -> None:
     Raises:
         psycopg.Error: some are not enabled, and still aside.
     """
-    for portion in portions(noted(conn, "trigger")):
+    for portion in in_portions(dropped_objects(conn, "trigger")):
         make_again(conn, portion)
 
 
@@ -80,19 +80,19 @@ def bring_keys_back(conn: psycopg.Connection, options: Options) -> None:
             none of them acts when rows are taken out.
         psycopg.Error: something else was in the way; some keys may hold, and all are noted.
     """
-    keys = noted(conn, "foreign key")
+    keys = dropped_objects(conn, "foreign key")
     if not keys:
         return
     try:
-        for portion in portions(keys):
-            retrying(partial(_add, conn, portion), states=LOCKED)
+        for portion in in_portions(keys):
+            retry_transient(partial(_add, conn, portion), states=LOCK_ERRORS)
         _validate(conn, [key for key in keys if key.check is not None], options)
     except psycopg.errors.ForeignKeyViolation:
-        for portion in portions(keys):
-            retrying(partial(_drop_again, conn, portion), states=LOCKED)
+        for portion in in_portions(keys):
+            retry_transient(partial(_drop_again, conn, portion), states=LOCK_ERRORS)
         raise
     with conn.transaction():
-        strike(conn, keys)
+        forget_dropped(conn, keys)
 
 
 def bring_back(conn: psycopg.Connection, options: Options) -> None:
@@ -119,7 +119,7 @@ def bring_back(conn: psycopg.Connection, options: Options) -> None:
         raise LoadError(str(error.diag.message_primary or error)) from error
 
 
-def make_again(conn: psycopg.Connection, asides: Sequence[Aside]) -> None:
+def make_again(conn: psycopg.Connection, asides: Sequence[DroppedObject]) -> None:
     """Make things again and strike their notes, in one transaction.
 
     Where the table is gone since, or somebody has made one again, only the note goes.
@@ -132,12 +132,12 @@ def make_again(conn: psycopg.Connection, asides: Sequence[Aside]) -> None:
         with conn.transaction():
             for aside in asides:
                 _make(conn, aside)
-            strike(conn, asides)
+            forget_dropped(conn, asides)
 
-    retrying(make, states=LOCKED)
+    retry_transient(make, states=LOCK_ERRORS)
 
 
-def _make(conn: psycopg.Connection, aside: Aside) -> None:
+def _make(conn: psycopg.Connection, aside: DroppedObject) -> None:
     table = aside.identifier.as_string(conn)
     if conn.execute(_TABLE, [table]).fetchone() != (True,):
         return
@@ -149,14 +149,14 @@ def _make(conn: psycopg.Connection, aside: Aside) -> None:
         conn.execute(sql.SQL(statement))
 
 
-def _add(conn: psycopg.Connection, keys: Sequence[Aside]) -> None:
+def _add(conn: psycopg.Connection, keys: Sequence[DroppedObject]) -> None:
     """Add foreign keys, all or none; what is there already stays."""
     with conn.transaction():
         for key in keys:
             _make(conn, key)
 
 
-def _drop_again(conn: psycopg.Connection, keys: Sequence[Aside]) -> None:
+def _drop_again(conn: psycopg.Connection, keys: Sequence[DroppedObject]) -> None:
     with conn.transaction():
         for key in keys:
             conn.execute(
@@ -166,13 +166,13 @@ def _drop_again(conn: psycopg.Connection, keys: Sequence[Aside]) -> None:
             )
 
 
-def _validate(conn: psycopg.Connection, keys: Sequence[Aside], options: Options) -> None:
+def _validate(conn: psycopg.Connection, keys: Sequence[DroppedObject], options: Options) -> None:
     """Validate foreign keys: those of one table after one another, which their lock asks for.
 
     Raises:
         psycopg.Error: the first that was met; others may be valid, or not yet.
     """
-    tables: dict[str, list[Aside]] = defaultdict(list)
+    tables: dict[str, list[DroppedObject]] = defaultdict(list)
     for key in keys:
         tables[key.identifier.as_string(conn)].append(key)
     sizes = {name: conn.execute(_SIZE, [name]).fetchall()[0][0] for name in tables}
@@ -180,21 +180,21 @@ def _validate(conn: psycopg.Connection, keys: Sequence[Aside], options: Options)
     work = [tables[name] for name in sorted(sizes, key=lambda name: -sizes[name])]
     sessions = min(options.processes, len(work))
     if sessions <= 1:
-        grant_memory(conn, 1)
+        set_maintenance_memory(conn, 1)
         for group in work:
             _validate_table(group, conn)
         return
-    with Sessions(options, sessions, conn) as open_sessions:
+    with ConnectionPool(options, sessions, conn) as open_sessions:
         futures = [open_sessions.submit(partial(_validate_table, group)) for group in work]
-        open_sessions.catch_up()
+        open_sessions.run_deferred()
         for future in futures:
             future.result()
 
 
-def _validate_table(keys: Sequence[Aside], conn: psycopg.Connection) -> None:
+def _validate_table(keys: Sequence[DroppedObject], conn: psycopg.Connection) -> None:
     table = keys[0].identifier.as_string(conn)
     if conn.execute(_TABLE, [table]).fetchone() != (True,):
         return
     for key in keys:
         if key.check is not None:
-            retrying(partial(conn.execute, sql.SQL(key.check)), states=LOCKED)
+            retry_transient(partial(conn.execute, sql.SQL(key.check)), states=LOCK_ERRORS)

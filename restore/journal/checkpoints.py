@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from restore.report.model import TableReport
     from restore.source.shards import PendingRecords, Shard, ShardStream
     from restore.source.spool import Spool
-    from restore.target.own_rows import Writes
+    from restore.target.own_rows import WriteLog
 
 # That the transaction writes rows of the table is noted with it, which saves a round trip.
 _NOTE = """
@@ -56,7 +56,7 @@ class Unlogged:
         writes: takes note of each step, so that its rows are known to be ours; None: nothing asks.
     """
 
-    def __init__(self, conn: psycopg.Connection, oid: int, writes: Writes | None) -> None:
+    def __init__(self, conn: psycopg.Connection, oid: int, writes: WriteLog | None) -> None:
         self._conn = conn
         self._oid = oid
         self._writes = writes
@@ -67,7 +67,7 @@ class Unlogged:
         with self._conn.transaction():
             yield
             if self._writes is not None:
-                self._writes.note(self._conn, self._oid)
+                self._writes.record(self._conn, self._oid)
 
 
 class ShardLog:

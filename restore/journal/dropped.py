@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import psycopg
 from psycopg import sql
 
-from restore.target.trust import check_trusted, keep_private, writer_of_all
+from restore.target.trust import check_journal_trusted, revoke_default_grants, writer_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +56,7 @@ Kind = Literal["index", "key", "foreign key", "trigger"]
 INDEXES: tuple[Kind, ...] = ("index", "key")
 
 
-class Aside(NamedTuple):
+class DroppedObject(NamedTuple):
     """Something that is put aside, as the journal notes it: what it is, and how to make it again.
 
     The statements are PostgreSQL's own (``pg_get_indexdef``, ``pg_get_constraintdef``) and quoted
@@ -82,12 +82,12 @@ class Aside(NamedTuple):
         return sql.Identifier(self.schema, self.table)
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """What it is, in words."""
         return f"{self.kind} {self.name} of {self.table}"
 
 
-def note(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
+def record_dropped(conn: psycopg.Connection, asides: Iterable[DroppedObject]) -> None:
     """Note what is put aside in this transaction.
 
     Raises:
@@ -95,18 +95,20 @@ def note(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
             role may write to every table.
         LoadError: another role may write to the journal.
     """
-    check_trusted(conn)
+    check_journal_trusted(conn)
     writer = writer_of_all(conn)
     if writer is not None:
         raise psycopg.errors.InsufficientPrivilege(f"role {writer} may write to every table")
     conn.execute(_MAKE_JOURNAL)
-    keep_private(conn)
-    check_trusted(conn)
+    revoke_default_grants(conn)
+    check_journal_trusted(conn)
     for aside in asides:
         conn.execute(_NOTE, aside)
 
 
-def noted(conn: psycopg.Connection, *kinds: Kind, table: Table | None = None) -> list[Aside]:
+def dropped_objects(
+    conn: psycopg.Connection, *kinds: Kind, table: Table | None = None
+) -> list[DroppedObject]:
     """Return what the journal says is aside; nothing where there is no journal.
 
     Args:
@@ -117,7 +119,7 @@ def noted(conn: psycopg.Connection, *kinds: Kind, table: Table | None = None) ->
     Raises:
         LoadError: another role may write to the journal.
     """
-    check_trusted(conn)
+    check_journal_trusted(conn)
     if conn.execute(_JOURNAL).fetchone() != (True,):
         return []
     wanted = list(kinds or get_args(Kind))
@@ -125,10 +127,10 @@ def noted(conn: psycopg.Connection, *kinds: Kind, table: Table | None = None) ->
         rows = conn.execute(_NOTED, [wanted]).fetchall()
     else:
         rows = conn.execute(_NOTED_OF_TABLE, [wanted, table.schema, table.name]).fetchall()
-    return [Aside(*row) for row in rows]
+    return [DroppedObject(*row) for row in rows]
 
 
-def strike(conn: psycopg.Connection, asides: Iterable[Aside]) -> None:
+def forget_dropped(conn: psycopg.Connection, asides: Iterable[DroppedObject]) -> None:
     """Strike the notes of what is back."""
     for aside in asides:
         conn.execute(_STRIKE, aside[:4])

@@ -17,7 +17,7 @@ from restore.report.model import TableReport
 from restore.source.records import RawRecord
 from restore.target.catalog import Table
 from restore.target.own_rows import MAKE
-from restore.target.trust import check_trusted, keep_private, writer_of_all
+from restore.target.trust import check_journal_trusted, revoke_default_grants, writer_of_all
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -99,7 +99,7 @@ _report = msgspec.json.Decoder(TableReport)
 _table = msgspec.json.Decoder(Table)
 
 
-class Begun(NamedTuple):
+class UnfinishedRestore(NamedTuple):
     """A restore that was begun: what of, where its rejects are, and what it was told."""
 
     begun: dt.datetime
@@ -111,7 +111,7 @@ class Begun(NamedTuple):
         return f"the restore of {self.backup} that was begun at {self.begun:%Y-%m-%d %H:%M:%S}"
 
 
-class LoadedShard(NamedTuple):
+class ShardProgress(NamedTuple):
     """How far the load of a shard is.
 
     Attributes:
@@ -142,7 +142,7 @@ class LoadedShard(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedTable:
+class TableProgress:
     """How far the load of a table is; ``table`` is as it was before anything was put aside."""
 
     table: Table
@@ -151,10 +151,10 @@ class LoadedTable:
     phase: Phase
     report: TableReport | None
     rejects_bytes: int
-    shards: list[LoadedShard] = field(default_factory=list)
+    shards: list[ShardProgress] = field(default_factory=list)
 
 
-def may_journal(conn: psycopg.Connection) -> bool:
+def can_journal(conn: psycopg.Connection) -> bool:
     """Tell whether the role may make the journal, or has it already, and trusts who may write."""
     query = """
         SELECT CASE WHEN to_regnamespace('restore_journal') IS NULL
@@ -164,7 +164,7 @@ def may_journal(conn: psycopg.Connection) -> bool:
     return conn.execute(query).fetchone() == (True,) and writer_of_all(conn) is None
 
 
-def begin(
+def create_journal(
     conn: psycopg.Connection,
     loads: Sequence[Load],
     *,
@@ -187,10 +187,10 @@ def begin(
     """
     with conn.transaction():
         conn.execute(_DURABLY)
-        check_trusted(conn)
+        check_journal_trusted(conn)
         conn.execute(_MAKE + MAKE)
-        keep_private(conn)
-        check_trusted(conn)
+        revoke_default_grants(conn)
+        check_journal_trusted(conn)
         told = msgspec.json.encode(options).decode()
         conn.execute(_BEGIN, [_FORMAT, backup, rejects, told])
         for place, load in enumerate(loads):
@@ -199,14 +199,14 @@ def begin(
             conn.execute(_PUT_LOAD, row)
 
 
-def find(conn: psycopg.Connection) -> Begun | None:
+def read_unfinished(conn: psycopg.Connection) -> UnfinishedRestore | None:
     """Return the restore that was begun and did not end; None: there is none.
 
     Raises:
         LoadError: the journal is another role's.
         ValueError: it was written by another version.
     """
-    check_trusted(conn)
+    check_journal_trusted(conn)
     if conn.execute(_IS_THERE).fetchone() != (True,):
         return None
     row = conn.execute("SELECT format FROM restore_journal.restore").fetchone()
@@ -215,20 +215,20 @@ def find(conn: psycopg.Connection) -> Begun | None:
     if row != (_FORMAT,):
         raise ValueError("the journal was written by another version")
     [(_, begun, backup, rejects, options)] = conn.execute(_BEGUN).fetchall()
-    return Begun(begun, backup, rejects, msgspec.json.decode(options))
+    return UnfinishedRestore(begun, backup, rejects, msgspec.json.decode(options))
 
 
-def read(conn: psycopg.Connection) -> list[LoadedTable]:
+def read_progress(conn: psycopg.Connection) -> list[TableProgress]:
     """Return how far the tables are, in the order in which they are planned."""
     tables = []
     for oid, file, size, definition, phase, report, rejects_bytes in conn.execute(
         _LOADS
     ).fetchall():
         rows = conn.execute(_SHARDS, [oid]).fetchall()
-        shards = [LoadedShard(*row)._replace(report=_report.decode(row[7])) for row in rows]
+        shards = [ShardProgress(*row)._replace(report=_report.decode(row[7])) for row in rows]
         counts = None if report is None else _report.decode(report)
         table = _table.decode(definition)
-        tables.append(LoadedTable(table, file, size, phase, counts, rejects_bytes, shards))
+        tables.append(TableProgress(table, file, size, phase, counts, rejects_bytes, shards))
     return tables
 
 
@@ -243,7 +243,7 @@ def waiting(
         yield RawRecord(raw, place, ordinal), reason
 
 
-def mark(
+def set_phase(
     conn: psycopg.Connection, oid: int, phase: Phase, report: TableReport, rejects_bytes: int
 ) -> None:
     """Note a table's phase, its counts and how long its reject file is; durably.
@@ -261,13 +261,13 @@ def reset(conn: psycopg.Connection, oid: int, phase: Phase) -> None:
     conn.execute(_RESET, {"oid": oid, "phase": phase})
 
 
-def close_shards(conn: psycopg.Connection, oid: int, shards: Iterable[LoadedShard]) -> None:
+def close_shards(conn: psycopg.Connection, oid: int, shards: Iterable[ShardProgress]) -> None:
     """Note of shards that were left in the middle that they end there: others take the rest."""
     with conn.transaction():
         for shard in shards:
             conn.execute(_CLOSE, [oid, shard.start])
 
 
-def end(conn: psycopg.Connection) -> None:
+def drop_journal(conn: psycopg.Connection) -> None:
     """Drop the journal, with all that is in its schema: the restore is done, or given up."""
     conn.execute("DROP SCHEMA IF EXISTS restore_journal CASCADE")

@@ -183,12 +183,12 @@ def filling(conn: psycopg.Connection, table: Table, *, fresh: bool) -> Iterator[
 
 
 def _empty(conn: psycopg.Connection, table: Table) -> None:
-    lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE NOWAIT").format(table.only)
-    rows = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table.only)
+    lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE NOWAIT").format(table.sql_only)
+    rows = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table.sql_only)
     try:
         conn.execute(lock)
     except psycopg.errors.LockNotAvailable as error:
         raise ThawedError from error
     if conn.execute(rows).fetchone() == (True,):
         raise ThawedError
-    conn.execute(sql.SQL("TRUNCATE {}").format(table.only))
+    conn.execute(sql.SQL("TRUNCATE {}").format(table.sql_only))

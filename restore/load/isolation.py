@@ -16,7 +16,7 @@ from restore.load.refusals import UndecidedError
 from restore.load.row_insert import Refused
 from restore.load.sender import RefusedError
 from restore.source.json_values import values_of
-from restore.target.sqlstate import is_data_error, retrying
+from restore.target.sqlstate import is_data_error, retry_transient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -176,4 +176,4 @@ class Isolation:
                 for row, reason in refused.items():
                     self._tracking.reject(batch.record(segment.start + row), reason)
 
-        retrying(load)
+        retry_transient(load)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from restore.journal.checkpoints import Log
     from restore.load.bulk_copy import Filling
     from restore.options import Options
-    from restore.rejects.limits import Limits
+    from restore.rejects.limits import RejectLimits
     from restore.rejects.writer import RejectFile
     from restore.report.model import TableReport
     from restore.source.reader import RawRecord
@@ -86,7 +86,7 @@ class Ladder:
         options: Options,
         rejects: RejectFile,
         report: TableReport,
-        limits: Limits,
+        limits: RejectLimits,
         log: Log,
         longest_run: int | None = LONGEST_RUN,
     ) -> None:
@@ -108,7 +108,7 @@ class Ladder:
         is_direct = type(destination) is Direct
         # Times in other zones take several statements. Triggers may do what is not rolled back;
         # limits ask for the first reject that is too many.
-        if options.timezone == "UTC" and not (options.triggers or limits.are_set):
+        if options.timezone == "UTC" and not (options.triggers or limits.can_stop):
             if isinstance(destination, Direct) and is_direct and psycopg.Pipeline.is_supported():
                 refusals = Refusals(conn, destination)
             isolation = Isolation(

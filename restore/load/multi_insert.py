@@ -18,7 +18,7 @@ from restore.load.refusals import UndecidedError
 from restore.load.row_insert import Refused
 from restore.source.json_values import values_of
 from restore.source.recovery import DECODE_ERRORS
-from restore.target.sqlstate import retrying
+from restore.target.sqlstate import retry_transient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -144,7 +144,7 @@ class Inserter:
         for entry in group:
             self._tracking.unknown.check(entry.fields)
         try:
-            retrying(partial(self._insert, group))
+            retry_transient(partial(self._insert, group))
         except (_SomeRefusedError, psycopg.Error):
             self._isolate(group)
 
@@ -153,7 +153,7 @@ class Inserter:
         if self._refusals is not None:
             try:
                 refused = self._refusals.find(enumerate(entry.attempt for entry in group))
-                retrying(partial(self._insert, group, refused))
+                retry_transient(partial(self._insert, group, refused))
             except (UndecidedError, _SomeRefusedError, psycopg.Error):
                 pass  # what it is shows below
             else:

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from restore.decode.expressions import quoted
-from restore.target.locks import refusal
+from restore.target.locks import load_error
 from restore.target.sqlstate import is_data_error, is_server_error
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class RecordErrors:
         self, error: psycopg.Error, offset: int, others: str = "", *, advice: str = ""
     ) -> LoadError:
         """Return what stops the restore, with the place of the first record that failed."""
-        stopped = refusal(self._conn, error, self._table)
+        stopped = load_error(self._conn, error, self._table)
         said = f"{stopped}; {advice}" if advice else str(stopped)
         place = f"byte {offset:,} of {self._tracking.report.file}"
         failed = f"{others}more failed so, the first" if others else "the record that failed is"

@@ -27,7 +27,7 @@ from restore.report.reasons import Reason
 from restore.source.json_values import values_of
 from restore.source.lexer import TEXT
 from restore.source.recovery import DECODE_ERRORS
-from restore.target.sqlstate import retrying
+from restore.target.sqlstate import retry_transient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +108,7 @@ class Single:
             return attempt
         values, level, _ = attempt
         try:
-            retrying(partial(self._send, values, level, step))
+            retry_transient(partial(self._send, values, level, step))
         except KeptOutError as error:
             return Refused(Reason(level=level, message=str(error)))
         except psycopg.Error as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from restore.load.copy import CopyFailure
-from restore.target.sqlstate import retrying
+from restore.target.sqlstate import retry_transient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,9 +45,9 @@ class Sender:
             after: all records before this place in the file are decided then.
         """
         try:
-            retrying(partial(self._send, sends, level, after))
+            retry_transient(partial(self._send, sends, level, after))
         except RefusedError as error:
-            return error.failure
+            return error.to_load_error
         except psycopg.Error as error:  # of a constraint that is looked at when all is in, say
             return CopyFailure(error, error.diag.message_primary or str(error), None)
         return None
@@ -84,6 +84,6 @@ class Sender:
 class RefusedError(Exception):
     """Rows were refused; what their transaction had done is undone."""
 
-    def __init__(self, failure: CopyFailure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
+    def __init__(self, to_load_error: CopyFailure) -> None:
+        super().__init__(to_load_error.message)
+        self.to_load_error = to_load_error

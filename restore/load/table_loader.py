@@ -21,12 +21,12 @@ from restore.load.prefetch import ahead
 from restore.load.record_errors import LONGEST_RUN
 from restore.load.shard_reader import Reading
 from restore.load.upsert import destination_for
-from restore.plan.dry_run import may_write
+from restore.plan.dry_run import writable_session
 from restore.source.reader import Batch
 from restore.source.records import Damage
 from restore.source.spool import Spool
 from restore.target.connection import users_search_path
-from restore.target.own_rows import temporary
+from restore.target.own_rows import temporary_write_log
 from restore.target.sequences import set_sequences
 from restore.text import clipped
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from restore.load.shard_reader import Listener
     from restore.options import Options
     from restore.plan.order import Load
-    from restore.rejects.limits import Limits
+    from restore.rejects.limits import RejectLimits
     from restore.rejects.writer import RejectFile
     from restore.report.model import TableReport
     from restore.source.records import RawRecord
@@ -71,7 +71,7 @@ class TableLoad:
     """
 
     def __init__(
-        self, conn: psycopg.Connection, load: Load, *, options: Options, limits: Limits
+        self, conn: psycopg.Connection, load: Load, *, options: Options, limits: RejectLimits
     ) -> None:
         self._conn = conn
         self._load = load
@@ -82,9 +82,9 @@ class TableLoad:
         self._writes = load.writes
         self._drawn: frozenset[str] | None = None
         self._steady = steady_defaults(conn, load.table, options)
-        with may_write(conn):
+        with writable_session(conn):
             if options.on_conflict != "reject" and self._writes is None:
-                self._writes = temporary(conn)
+                self._writes = temporary_write_log(conn)
             self._destination = destination_for(conn, load.table, options, self._writes)
 
     def run(
@@ -138,7 +138,7 @@ class TableLoad:
     def _know_defaults(self) -> None:
         """Learn the values of defaults, once, while users' code finds what it names."""
         if self._steady:
-            with may_write(self._conn):
+            with writable_session(self._conn):
                 self._shapes.presence.know(evaluate(self._conn, self._load.table, self._steady))
             self._steady = ()
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from restore.journal.checkpoints import Log
     from restore.load.unknown_fields import Unknown
-    from restore.rejects.limits import Limits
+    from restore.rejects.limits import RejectLimits
     from restore.rejects.writer import RejectFile
     from restore.report.model import TableReport
     from restore.report.reasons import Reason
@@ -32,7 +32,7 @@ class Tracking:
 
     report: TableReport
     rejects: RejectFile
-    limits: Limits
+    limits: RejectLimits
     unknown: Unknown
     log: Log
 

@@ -19,7 +19,7 @@ from restore.load.destination import (
     insert_statement_into,
 )
 from restore.target.conflicts import read_conflicts, replace_key
-from restore.target.connection import own_names
+from restore.target.connection import catalog_search_path
 from restore.target.foreign_keys import read_foreign_keys
 from restore.target.sqlstate import is_transient
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from restore.options import OnConflict, Options
     from restore.plan.order import Plan
     from restore.target.catalog import ForeignKey, Table
-    from restore.target.own_rows import Writes
+    from restore.target.own_rows import WriteLog
 
 _STAGING = sql.Identifier("pg_temp", "restore_staging")
 
@@ -77,7 +77,7 @@ class Merged:
     """
 
     def __init__(
-        self, conn: psycopg.Connection, table: Table, mode: OnConflict, writes: Writes
+        self, conn: psycopg.Connection, table: Table, mode: OnConflict, writes: WriteLog
     ) -> None:
         self._conn = conn
         self._table = table
@@ -88,8 +88,8 @@ class Merged:
         found = read_conflicts(conn, table.identifier)
         self._conflicts = [each for each in found if name is None or each.name == name]
         self._orphan = _orphan(conn, table)
-        self._there = sql.SQL("NOT {}").format(writes.wrote(table.oid, table.name))
-        self._older = sql.SQL("NOT {}").format(writes.wrote(table.oid, _TARGET))
+        self._there = sql.SQL("NOT {}").format(writes.is_ours(table.oid, table.name))
+        self._older = sql.SQL("NOT {}").format(writes.is_ours(table.oid, _TARGET))
         conn.execute(
             sql.SQL(
                 "DROP TABLE IF EXISTS {staging}; CREATE TEMP TABLE restore_staging"
@@ -107,7 +107,7 @@ class Merged:
         """Take rows of one codec, by COPY; after a failure the transaction must end."""
         try:
             # Rows that came in earlier in this transaction are ours.
-            self._writes.note(self._conn, self._table.oid)
+            self._writes.record(self._conn, self._table.oid)
             # COPYs may share a transaction, and only at its end do the rows go by themselves.
             self._conn.execute(sql.SQL("DELETE FROM {}").format(_STAGING))
             statement = copy_statement(_STAGING, codec)
@@ -168,13 +168,13 @@ class Merged:
         found = [
             _CONFLICTING.format(
                 staged=conflict.select(name, _STAGING),
-                there=conflict.select(name, self._table.only, self._there),
+                there=conflict.select(name, self._table.sql_only, self._there),
                 matches=conflict.matches("restore_new", "restore_old"),
             )
             for conflict in self._conflicts
         ]
         query = sql.SQL("SELECT count(*) FROM ({}) AS restore_found")
-        with own_names(self._conn):
+        with catalog_search_path(self._conn):
             [(count,)] = self._conn.execute(query.format(sql.SQL(" UNION ").join(found))).fetchall()
         return int(count)
 
@@ -249,7 +249,7 @@ def _orphan(conn: psycopg.Connection, table: Table) -> sql.Composed | None:
 
 
 def destination_for(
-    conn: psycopg.Connection, table: Table, options: Options, writes: Writes | None
+    conn: psycopg.Connection, table: Table, options: Options, writes: WriteLog | None
 ) -> Destination:
     """Return how a table's rows go in.
 
@@ -274,10 +274,10 @@ def keys_to_drop(plan: Plan, options: Options) -> tuple[ForeignKey, ...]:
     refer to: such a key has to hold all the time.
     """
     if options.atomic:
-        return plan.cyclic
+        return plan.deferred_keys
     if not options.append:
         return tuple(key for key in plan.keys if key.table not in plan.fixed)
     if options.on_conflict != "replace":
-        return plan.cyclic
+        return plan.deferred_keys
     told_by = {oid: replace_key(table).columns for oid, table in plan.tables.items()}
-    return tuple(key for key in plan.cyclic if key.parent_columns == told_by[key.parent])
+    return tuple(key for key in plan.deferred_keys if key.parent_columns == told_by[key.parent])

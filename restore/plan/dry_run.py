@@ -91,7 +91,7 @@ def shadow_plan(conn: psycopg.Connection, plan: Plan, *, append: bool) -> tuple[
         " records without that field have NULL there"
         for oid, column, function in calls
     ]
-    tables = shadow(conn, real)
+    tables = make_shadows(conn, real)
     if append:
         for oid, table in tables.items():
             _copy_rows(conn, real[oid], table)
@@ -104,11 +104,11 @@ def shadow_plan(conn: psycopg.Connection, plan: Plan, *, append: bool) -> tuple[
         warnings.append(f"foreign keys to {hidden.name}, which the role may not read, are not seen")
     made = make_plan(files, tables)
     conn.execute(_READ_ONLY.format(sql.SQL("on")))
-    return replace(made, keys=tuple(keys), outside=tuple(outside.values())), warnings
+    return replace(made, keys=tuple(keys), external_parents=tuple(outside.values())), warnings
 
 
 @contextlib.contextmanager
-def may_write(conn: psycopg.Connection) -> Iterator[None]:
+def writable_session(conn: psycopg.Connection) -> Iterator[None]:
     """Let a dry run's session make temporary tables of its own; other sessions always may.
 
     Args:
@@ -128,7 +128,7 @@ def _may_read(conn: psycopg.Connection, oid: int) -> bool:
     return conn.execute(query, [oid]).fetchone() == (True,)
 
 
-def shadow(conn: psycopg.Connection, tables: dict[int, Table]) -> dict[int, Table]:
+def make_shadows(conn: psycopg.Connection, tables: dict[int, Table]) -> dict[int, Table]:
     """Make a temporary table like each of these: columns, defaults, keys, checks and indexes.
 
     Sequences that defaults draw from have shadows too. A shadow has no foreign keys and triggers.

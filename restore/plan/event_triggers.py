@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from restore.errors import SchemaError
-from restore.plan.dry_run import may_write
+from restore.plan.dry_run import writable_session
 from restore.target.sqlstate import describe, is_lost
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def check_event_triggers(conn: psycopg.Connection, options: Options) -> None:
     if not names:
         return
     try:
-        with may_write(conn), conn.transaction(force_rollback=True):
+        with writable_session(conn), conn.transaction(force_rollback=True):
             for right, statements in _NEEDS.items():
                 if not (right == "CREATE" and options.dry_run) and _may(conn, right):
                     conn.execute(statements)

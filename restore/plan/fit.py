@@ -11,7 +11,7 @@ import msgspec
 from psycopg import sql
 
 from restore.errors import BackupError, LoadError, SchemaError
-from restore.plan.matching import shown
+from restore.plan.matching import display_name
 from restore.source.formats import known_export, unlike_records
 from restore.source.json_values import DECODE_ERRORS, members_of, values_of
 from restore.source.reader import Reader
@@ -126,7 +126,7 @@ class _Check:
             grant = sql.SQL("GRANT INSERT ({}) ON TABLE {}").format(columns, self._table.identifier)
             raise LoadError(
                 f"permission denied for table {self._table.name}: the role lacks INSERT on columns"
-                f" that {shown(self._file)} has; {grant.as_string()} to it"
+                f" that {display_name(self._file)} has; {grant.as_string()} to it"
             )
 
     def _finds_column(self, stream: TableStream) -> bool:
@@ -150,7 +150,7 @@ class _Check:
         names = _listed(fields)
         why = f"no field ({names}) is a column" if names else "its records are empty"
         return (
-            f"{shown(self._file)} does not fit table {self._table.name}, whose columns are"
+            f"{display_name(self._file)} does not fit table {self._table.name}, whose columns are"
             f" {_listed(self._columns)}: {why}; name the right table with"
             f" {option('--map', f'{self._file.table}=TABLE')}, or leave the file out with"
             f" {self._exclude()}"
@@ -158,8 +158,8 @@ class _Check:
 
     def _refusal(self, kind: str, advice: str) -> str:
         return (
-            f"cannot restore {shown(self._file)}: it is {kind}; {advice}, or leave it out with"
-            f" {self._exclude()}"
+            f"cannot restore {display_name(self._file)}: it is {kind}; {advice}, or leave it out"
+            f" with {self._exclude()}"
         )
 
     def _exclude(self) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Tables in which migration tools keep their books. They describe the target itself, which has its
 # own; a backup's copy is left out where the target has none, or has filled it already.
-BOOKKEEPING = frozenset(
+MIGRATION_TABLES = frozenset(
     {
         "_prisma_migrations",
         "alembic_version",
@@ -54,7 +54,7 @@ class Matches:
     warnings: list[str] = field(default_factory=list)
 
 
-def shown(file: TableFile) -> str:
+def display_name(file: TableFile) -> str:
     """Return what a person knows a table file by: its name, or its key and the name."""
     if file.path.name.startswith(f"{file.table}."):
         return file.path.name
@@ -81,7 +81,9 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
     unread = frozenset().union(*map(names_of, backup.unread))
     chosen, not_chosen, warnings = _choose(files, found, options, unread)
     left_out += not_chosen
-    tables = {r.name.lower(): r.shown for r in relations if r.visible and not r.not_loadable}
+    tables = {
+        r.name.lower(): r.display_name for r in relations if r.visible and not r.unsupported_kind
+    }
     taken = lowered(relation.name for n in chosen for relation in found[n])
     left_out += check_unread(backup.unread, frozenset(tables), taken, options)
     matches = Matches({}, left_out, warnings)
@@ -92,19 +94,24 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
         if len(candidates) > 1:
             raise SchemaError(_ambiguous(file, candidates))
         relation = candidates[0] if candidates else None
-        if relation is not None and relation.not_loadable:
+        if relation is not None and relation.unsupported_kind:
             if number in mapped:
-                raise SchemaError(f"--map {shown(file)}={relation.shown}: {relation.not_loadable}")
-            left_out.append(f"{shown(file)}: {relation.not_loadable} in the database")
+                raise SchemaError(
+                    f"--map {display_name(file)}={relation.display_name}:"
+                    f" {relation.unsupported_kind}"
+                )
+            left_out.append(f"{display_name(file)}: {relation.unsupported_kind} in the database")
         elif relation is not None:
             _check_format(file)
             _take(matches, file, relation)
         elif is_hidden(file.path) and file.path != backup.path:
-            left_out.append(f"{shown(file)}: hidden")
-        elif file.table in BOOKKEEPING:
-            left_out.append(f"{shown(file)}: a migration tool's own table, not in the database")
+            left_out.append(f"{display_name(file)}: hidden")
+        elif file.table in MIGRATION_TABLES:
+            left_out.append(
+                f"{display_name(file)}: a migration tool's own table, not in the database"
+            )
         elif _is_companion(file) and file.path not in held:
-            left_out.append(f"{shown(file)}: holds one object that describes the backup")
+            left_out.append(f"{display_name(file)}: holds one object that describes the backup")
         else:
             _check_format(file)
             missing.append(file.table)
@@ -128,7 +135,7 @@ def _check_format(file: TableFile) -> None:
     if foreign is not None:
         kind, advice = foreign
         raise BackupError(
-            f"cannot restore {shown(file)}: it is {kind}; {advice}, or leave it out with"
+            f"cannot restore {display_name(file)}: it is {kind}; {advice}, or leave it out with"
             f" {option('--exclude', file.table)}"
         )
 
@@ -139,7 +146,8 @@ def _take(matches: Matches, file: TableFile, relation: Relation) -> None:
         raise SchemaError(duplicate_key_message(file))
     if other is not None:
         raise SchemaError(
-            f"{shown(other.file)} and {shown(file)} are both for table {relation.shown}: leave one"
+            f"{display_name(other.file)} and {display_name(file)} are both for table"
+            f" {relation.display_name}: leave one"
             " out with --exclude, or say with --map FILE=TABLE where it belongs"
         )
     matches.by_oid[relation.oid] = Match(file, relation)
@@ -237,12 +245,14 @@ def _choose(
         if unknown := [n for n, places in meant.items() if not places and n not in known]:
             raise SchemaError(f"--tables {','.join(unknown)}: the backup has no such file")
         chosen = set().union(*meant.values())
-        left_out += [f"{shown(files[n])}: not among --tables" for n in called if n not in chosen]
+        left_out += [
+            f"{display_name(files[n])}: not among --tables" for n in called if n not in chosen
+        ]
     for name in sorted(options.exclude):
         places = _meant(name, called)
         if not places and name.lower() not in unread:
             warnings.append(f"--exclude {name}: the backup has no such file")
-        left_out += [f"{shown(files[n])}: excluded" for n in sorted(places & chosen)]
+        left_out += [f"{display_name(files[n])}: excluded" for n in sorted(places & chosen)]
         chosen -= places
     return sorted(chosen), left_out, warnings
 
@@ -258,13 +268,13 @@ def _meant(name: str, called: dict[int, set[str]]) -> set[int]:
 
 
 def _list(relations: Iterable[Relation]) -> str:
-    return ", ".join(relation.shown for relation in relations)
+    return ", ".join(relation.display_name for relation in relations)
 
 
 def _ambiguous(file: TableFile, candidates: list[Relation]) -> str:
     return (
-        f"{shown(file)} may be for any of the tables {_list(candidates)}: say which with"
-        f" {option('--map', f'{file.table}={candidates[0].shown}')}"
+        f"{display_name(file)} may be for any of the tables {_list(candidates)}: say which with"
+        f" {option('--map', f'{file.table}={candidates[0].display_name}')}"
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from restore.source.discovery import TableFile
     from restore.target.catalog import ForeignKey, Table
-    from restore.target.own_rows import Writes
+    from restore.target.own_rows import WriteLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Load:
     file: TableFile
     table: Table
     journaled: bool = False
-    writes: Writes | None = None
+    writes: WriteLog | None = None
     fixed: bool = False
 
 
@@ -36,17 +36,20 @@ class Load:
 class Plan:
     """What is loaded, parents first.
 
-    ``keys`` are all foreign keys among the tables. Of them ``cyclic`` cannot hold while the tables
-    are loaded one after the other: those in a cycle or of a table to itself, and those to tables
-    from which such keys may take rows out again. ``outside`` are tables that are not loaded and
-    that ``keys`` refer to: of a dry run alone, whose tables have no foreign keys of their own.
-    ``fixed`` are the tables whose rows may not be deleted again, and those that they refer to.
+    Args:
+        loads: the files and their tables.
+        keys: all foreign keys among the tables.
+        deferred_keys: those of them that cannot hold during the load: keys in a cycle, keys of a
+            table to itself, and keys to tables from which such keys may delete rows again.
+        external_parents: tables that are not loaded and that ``keys`` refer to; only in a dry run,
+            whose tables have no foreign keys of their own.
+        fixed: tables whose rows may not be deleted again, and the tables that they refer to.
     """
 
     loads: tuple[Load, ...]
     keys: tuple[ForeignKey, ...]
-    cyclic: tuple[ForeignKey, ...]
-    outside: tuple[Table, ...] = ()
+    deferred_keys: tuple[ForeignKey, ...]
+    external_parents: tuple[Table, ...] = ()
     fixed: frozenset[int] = frozenset()
 
     @property
@@ -74,7 +77,7 @@ def make_plan(
     children: dict[int, set[int]] = {oid: set() for oid in tables}
     for key in keys:
         children[key.parent].add(key.table)
-    at_risk = _reach((key.table for key in in_cycle), children)
+    at_risk = _reachable((key.table for key in in_cycle), children)
     sorter = graphlib.TopologicalSorter(
         {
             oid: sorted(parent for parent in parents[oid] if cycles[parent] != cycles[oid])
@@ -83,7 +86,7 @@ def make_plan(
     )
     risky = (k for k in keys if k.parent in at_risk and cycles[k.table] != cycles[k.parent])
     # A row that others refer to by a key that holds cannot be deleted either.
-    held = frozenset(_reach(fixed, parents))
+    held = frozenset(_reachable(fixed, parents))
     loads = tuple(Load(files[oid], tables[oid], fixed=oid in held) for oid in sorter.static_order())
     return Plan(loads, tuple(keys), (*in_cycle, *risky), fixed=held)
 
@@ -125,7 +128,7 @@ def cycles_of(links: Mapping[int, Collection[int]]) -> dict[int, int]:
     return cycles
 
 
-def _reach(starts: Iterable[int], links: Mapping[int, Collection[int]]) -> set[int]:
+def _reachable(starts: Iterable[int], links: Mapping[int, Collection[int]]) -> set[int]:
     """Return these nodes, and all that can be reached from them."""
     waiting = list(starts)
     reached = set(waiting)
@@ -136,7 +139,7 @@ def _reach(starts: Iterable[int], links: Mapping[int, Collection[int]]) -> set[i
     return reached
 
 
-def with_writes(plan: Plan, writes: Writes | None) -> Plan:
+def with_write_log(plan: Plan, writes: WriteLog | None) -> Plan:
     """Return a plan whose loads note the transactions that write their rows."""
     journaled = writes == JOURNALED
     loads = tuple(replace(load, journaled=journaled, writes=writes) for load in plan.loads)

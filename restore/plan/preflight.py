@@ -12,7 +12,7 @@ from psycopg import sql
 
 from restore.errors import LoadError, SchemaError
 from restore.target.conflicts import read_conflicts, replace_key
-from restore.target.deletion import refuses_update
+from restore.target.deletion import update_refusal
 from restore.target.triggers import read_triggers
 from restore.target.trust import writer_of_all
 
@@ -105,7 +105,7 @@ def read_server(conn: psycopg.Connection) -> Server:
     return server
 
 
-def shown_target(conn: psycopg.Connection, server: Server) -> str:
+def describe_target(conn: psycopg.Connection, server: Server) -> str:
     """Return the database, its host and the role in words; never a password."""
     host, port = conn.info.host or "localhost", conn.info.port
     return f"database {server.database} on {host}:{port} as {server.role}"
@@ -153,7 +153,7 @@ def check_rights(
         )
 
 
-def check_may_empty(conn: psycopg.Connection, server: Server, oids: Iterable[int]) -> None:
+def check_truncate_rights(conn: psycopg.Connection, server: Server, oids: Iterable[int]) -> None:
     """See that the role may empty these tables.
 
     Raises:
@@ -200,7 +200,7 @@ def _policies(conn: psycopg.Connection, server: Server, right: _Rights) -> str:
     )
 
 
-def check_owner(conn: psycopg.Connection, server: Server, plan: Plan, options: Options) -> None:
+def check_ownership(conn: psycopg.Connection, server: Server, plan: Plan, options: Options) -> None:
     """See that what has to be put aside for the load may be.
 
     Raises:
@@ -208,7 +208,7 @@ def check_owner(conn: psycopg.Connection, server: Server, plan: Plan, options: O
     """
     tables = plan.tables
     owned = {right.oid for right in _read_rights(conn, tables) if right.owner}
-    for key in plan.cyclic:
+    for key in plan.deferred_keys:
         if key.table not in owned:
             raise LoadError(
                 f"must be owner of table {tables[key.table].name}: tables that refer to each other"
@@ -221,14 +221,14 @@ def check_owner(conn: psycopg.Connection, server: Server, plan: Plan, options: O
                 f"must be owner of table {trigger.table} to keep its trigger {trigger.name} from"
                 " firing: restore as the owner, or let the triggers fire with --triggers"
             )
-    writer = writer_of_all(conn) if plan.cyclic or triggers else None
+    writer = writer_of_all(conn) if plan.deferred_keys or triggers else None
     if writer is not None:
         raise LoadError(
             "what is dropped or disabled for the load (foreign keys of a cycle, triggers) is noted"
             f" in a table, and role {writer}, a member of pg_write_all_data, could change it:"
             " revoke that membership for the restore"
         )
-    if (plan.cyclic or triggers) and not (server.may_create or server.has_journal):
+    if (plan.deferred_keys or triggers) and not (server.may_create or server.has_journal):
         grant = _grant(conn, "CREATE", "DATABASE", server.database, role=server.role)
         raise LoadError(
             "what is put aside for the load (foreign keys of a cycle, triggers) is noted in a"
@@ -236,7 +236,7 @@ def check_owner(conn: psycopg.Connection, server: Server, plan: Plan, options: O
         )
 
 
-def check_deletes(plan: Plan, kept: dict[int, str], filled: set[int], options: Options) -> None:
+def check_deletable(plan: Plan, kept: dict[int, str], filled: set[int], options: Options) -> None:
     """Refuse a restore that has to delete rows from a table that does not let it.
 
     Args:
@@ -249,7 +249,7 @@ def check_deletes(plan: Plan, kept: dict[int, str], filled: set[int], options: O
         SchemaError: it has to.
     """
     tables = plan.tables
-    for key in plan.cyclic:
+    for key in plan.deferred_keys:
         if key.table in plan.fixed:
             why = kept.get(key.table) or next(iter(kept.values()))
             raise SchemaError(
@@ -264,7 +264,7 @@ def check_deletes(plan: Plan, kept: dict[int, str], filled: set[int], options: O
         )
 
 
-def check_merges(conn: psycopg.Connection, plan: Plan, options: Options) -> None:
+def check_on_conflict(conn: psycopg.Connection, plan: Plan, options: Options) -> None:
     """Refuse to skip or replace rows of tables with which ON CONFLICT does not work.
 
     Raises:
@@ -280,7 +280,7 @@ def check_merges(conn: psycopg.Connection, plan: Plan, options: Options) -> None
                 )
         if options.on_conflict == "replace":
             replace_key(table)
-            refusal = refuses_update(conn, table.oid)
+            refusal = update_refusal(conn, table.oid)
             if refusal is not None:
                 raise SchemaError(
                     f"{given} updates rows of table {table.name}, and {refusal}: ALTER TABLE"

@@ -19,7 +19,7 @@ _FIELD = b',"raw'
 _CONTROLS = bytes({*range(32), 127} - {*b"\b\t\n\f\r"})
 
 
-def fields_of(raw: bytes) -> Iterator[bytes]:
+def encode_raw(raw: bytes) -> Iterator[bytes]:
     """Yield what goes on a line with a record, to its end, a piece at a time.
 
     It is text; Base64 where that is no text, or is made of control characters for the most part.
@@ -36,7 +36,7 @@ def fields_of(raw: bytes) -> Iterator[bytes]:
     yield b'"}\n'
 
 
-def parted(line: bytes) -> tuple[bytes, memoryview]:
+def split_line(line: bytes) -> tuple[bytes, memoryview]:
     """Part a line into its own fields, as an object, and the record behind them."""
     at = line.find(_FIELD)
     at = at if at >= 0 else line.rstrip().rfind(b"}")

@@ -36,7 +36,7 @@ def create(path: Path) -> io.FileIO:
                 folder.mkdir(_FOLDER_MODE)
                 folder.chmod(_FOLDER_MODE)
                 _sync_entries(folder.parent)
-    keep_older(path)
+    rotate(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
     file = io.FileIO(os.open(path, flags, _FILE_MODE), "ab")
     path.chmod(_FILE_MODE)
@@ -44,7 +44,7 @@ def create(path: Path) -> io.FileIO:
     return file
 
 
-def keep_older(path: Path) -> None:
+def rotate(path: Path) -> None:
     """Give a file that is there another name: the first of ``.1``, ``.2``, ... that is free.
 
     Raises:
@@ -55,10 +55,10 @@ def keep_older(path: Path) -> None:
             others = (path.with_name(f"{path.name}.{number}") for number in count(1))
             path.rename(next(other for other in others if not other.exists()))
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise write_error(path, error) from error
 
 
-def ends_whole(path: Path) -> bool:
+def ends_with_newline(path: Path) -> bool:
     """Tell whether the last line of a file has an end."""
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
@@ -76,7 +76,7 @@ def _sync_entries(folder: Path) -> None:
         os.close(descriptor)
 
 
-def cannot_write(path: Path, error: OSError) -> LoadError:
+def write_error(path: Path, error: OSError) -> LoadError:
     """Return what stops a restore whose rejects cannot be kept."""
     return LoadError(
         f"cannot write the reject file {path}: {error.strerror}; make room, or choose"
@@ -84,7 +84,7 @@ def cannot_write(path: Path, error: OSError) -> LoadError:
     )
 
 
-def damaged(path: Path, why: str) -> LoadError:
+def damaged_error(path: Path, why: str) -> LoadError:
     """Return what stops a restore that is resumed and has lost rejects."""
     return LoadError(
         f"cannot go on with the reject file {path}: {why}; put it back as it was, or restore from"

@@ -19,7 +19,7 @@ _ENOUGH_RECORDS = 1_000
 _TABLES_A_CHECK = 64
 
 
-class Limits:
+class RejectLimits:
     """Counts the rejects of all tables and says when they are too many.
 
     The thread that made it counts them; others, whose rejects it counts as well, may find a table's
@@ -38,7 +38,7 @@ class Limits:
         self._checks_to_skip = 0
 
     @property
-    def are_set(self) -> bool:
+    def can_stop(self) -> bool:
         """Tell whether any number of rejects stops the restore."""
         return self._stop_at_first or self._most is not None
 

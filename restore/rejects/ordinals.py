@@ -7,7 +7,7 @@ from __future__ import annotations
 _PAGE = 4096
 
 
-class Ordinals:
+class OrdinalSet:
     """A set of ordinals: a bit for each, in pages that are made when one of theirs is added."""
 
     def __init__(self) -> None:

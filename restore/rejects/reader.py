@@ -46,7 +46,7 @@ _lines = msgspec.json.Decoder(RejectLine)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RejectEntry:
     """A line, the record in it, and the SQLSTATE of what kept that out, if the server did."""
 
     line: bytes
@@ -59,7 +59,7 @@ class RejectBatch:
     """Records for the ladder, as a batch of a table file is."""
 
     data: bytes
-    entries: list[Entry]
+    entries: list[RejectEntry]
     rows: Any | None = None
 
     @property
@@ -138,9 +138,9 @@ def _raw_of(line: RejectLine) -> bytes:
     return raw
 
 
-def entries_of(path: Path) -> Iterator[list[Entry]]:
+def read_entries(path: Path) -> Iterator[list[RejectEntry]]:
     """Yield a reject file's entries, so many at a time as make a batch."""
-    group: list[Entry] = []
+    group: list[RejectEntry] = []
     size = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines):
@@ -149,7 +149,7 @@ def entries_of(path: Path) -> Iterator[list[Entry]]:
             found = _decoded(line)
             ordinal = number if found.ordinal is None else found.ordinal
             record = RawRecord(_raw_of(found), found.offset or 0, ordinal)
-            group.append(Entry(line.rstrip(b"\r\n"), record, found.sqlstate))
+            group.append(RejectEntry(line.rstrip(b"\r\n"), record, found.sqlstate))
             size += len(line)
             if len(group) >= _BATCH_RECORDS or size >= _BATCH_BYTES:
                 yield group
@@ -158,9 +158,9 @@ def entries_of(path: Path) -> Iterator[list[Entry]]:
         yield group
 
 
-def batches_of(group: list[Entry]) -> Iterator[RejectBatch | Damage]:
+def to_batches(group: list[RejectEntry]) -> Iterator[RejectBatch | Damage]:
     """Part entries, in their order, into batches of records and what is still none."""
-    whole: list[Entry] = []
+    whole: list[RejectEntry] = []
     for entry in group:
         try:
             values_of(entry.record.raw)
@@ -175,5 +175,5 @@ def batches_of(group: list[Entry]) -> Iterator[RejectBatch | Damage]:
         yield _batch(whole)
 
 
-def _batch(entries: list[Entry]) -> RejectBatch:
+def _batch(entries: list[RejectEntry]) -> RejectBatch:
     return RejectBatch(b"[%b]" % b",".join(entry.record.raw for entry in entries), entries)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 from msgspec.structs import replace
 
-from restore.rejects.encoding import PIECE_BYTES, fields_of, parted
-from restore.rejects.folder import cannot_write, create, damaged, ends_whole, file_names
-from restore.rejects.ordinals import Ordinals
+from restore.rejects.encoding import PIECE_BYTES, encode_raw, split_line
+from restore.rejects.folder import create, damaged_error, ends_with_newline, file_names, write_error
+from restore.rejects.ordinals import OrdinalSet
 from restore.report.reasons import RejectKind, RejectLevel  # noqa: TC001 - msgspec reads the annotations
 from restore.source.recovery import DECODE_ERRORS
 
@@ -69,7 +69,7 @@ class RejectFile:
         keeping: int | None = None,
     ) -> None:
         self.path = folder / (name or file_names([table])[0])
-        self.ordinals = Ordinals()
+        self.ordinals = OrdinalSet()
         self._schema = schema
         self._table = table
         self._file: io.FileIO | None = None
@@ -77,7 +77,7 @@ class RejectFile:
         self._is_synced = True
         self._added: list[int] | None = None  # since when it may be undone
         if keeping is not None:
-            self.keep(keeping)
+            self.truncate_to(keeping)
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +93,7 @@ class RejectFile:
         self.close()
 
     @property
-    def used(self) -> bool:
+    def has_rejects(self) -> bool:
         """Tell whether any record was kept."""
         return self.size > 0
 
@@ -112,7 +112,7 @@ class RejectFile:
             self._file.truncate(0)
             self._is_synced = False
 
-    def keep(self, size: int) -> None:
+    def truncate_to(self, size: int) -> None:
         """Go on with a file of ours behind so many bytes: what comes after them is undone.
 
         Raises:
@@ -121,19 +121,19 @@ class RejectFile:
         try:
             there = self.path.stat().st_size if self.path.exists() else 0
             if there < size:
-                raise damaged(self.path, "it holds less than the restore had written there")
+                raise damaged_error(self.path, "it holds less than the restore had written there")
             if not size:
                 self.path.unlink(missing_ok=True)
                 return
             os.truncate(self.path, size)
-            if not ends_whole(self.path):
-                raise damaged(self.path, "its last line has no end")
+            if not ends_with_newline(self.path):
+                raise damaged_error(self.path, "its last line has no end")
             for reject, _ in _lines_of(self.path):
                 if reject.ordinal is not None:
                     self.ordinals.add(reject.ordinal)
             self._file = self.path.open("ab", buffering=0)
         except OSError as error:
-            raise cannot_write(self.path, error) from error
+            raise write_error(self.path, error) from error
         self.size = size
 
     def discard(self) -> None:
@@ -154,7 +154,7 @@ class RejectFile:
         if other.exists():
             other.replace(self.path)
         self.ordinals.clear()
-        self.keep(size)
+        self.truncate_to(size)
 
     @contextlib.contextmanager
     def unless_failed(self) -> Iterator[None]:
@@ -185,7 +185,7 @@ class RejectFile:
                 os.fsync(self._file.fileno())
                 self._is_synced = True
         except OSError as error:
-            raise cannot_write(self.path, error) from error
+            raise write_error(self.path, error) from error
 
     def add(self, record: RawRecord, reason: Reason) -> None:
         """Keep a record.
@@ -202,7 +202,7 @@ class RejectFile:
         """Keep a row that was taken out of the table and whose record was not found again."""
         self._write(raw, None, None, reason)
 
-    def take_over(self, part: Path, before: int | None) -> None:
+    def append_from(self, part: Path, before: int | None) -> None:
         """Append the rejects of a stretch of the table's file, which stay where they are, too.
 
         Args:
@@ -235,7 +235,7 @@ class RejectFile:
             sqlstate=reason.sqlstate,
             constraint=reason.constraint,
         )
-        self._write_line(chain((msgspec.json.encode(line)[:-1],), fields_of(raw)), len(raw))
+        self._write_line(chain((msgspec.json.encode(line)[:-1],), encode_raw(raw)), len(raw))
 
     def write_line(self, line: bytes) -> None:
         """Write one line, and see that it has left this process.
@@ -260,7 +260,7 @@ class RejectFile:
         except OSError as error:
             with contextlib.suppress(OSError):  # no part of a line is worth keeping
                 self._file and self._file.truncate(self.size)
-            raise cannot_write(self.path, error) from error
+            raise write_error(self.path, error) from error
         self.size = size
 
 
@@ -274,11 +274,11 @@ def _lines_of(path: Path) -> Iterator[tuple[Reject, memoryview]]:
     """
     with path.open("rb") as lines:
         for number, line in enumerate((line for line in lines if line.endswith(b"\n")), 1):
-            own, record = parted(line)
+            own, record = split_line(line)
             try:
                 if b"\0" in line:
                     raise msgspec.DecodeError
                 reject = _reject.decode(own)
             except DECODE_ERRORS as error:
-                raise damaged(path, f"line {number:,} is no reject") from error
+                raise damaged_error(path, f"line {number:,} is no reject") from error
             yield reject, record

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restore.options import MaxRejects, Options
-from restore.target.dsn import without_password
+from restore.target.dsn import mask_password
 from restore.text import option, program, quoted, safe
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def still_dropped() -> str:
 
 
 def _dsn(options: Options) -> list[str]:
-    return ["--dsn", quoted(without_password(options.dsn))] if options.dsn else []
+    return ["--dsn", quoted(mask_password(options.dsn))] if options.dsn else []
 
 
 def _options(options: Options, only: frozenset[str] | None = None) -> list[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.options import Options
-    from restore.rejects.limits import Limits
+    from restore.rejects.limits import RejectLimits
     from restore.schedule.queue import Tasks
     from restore.schedule.table_work import TableWork, Task
 
@@ -68,7 +68,7 @@ class Crew:
         self,
         conn: psycopg.Connection,
         options: Options,
-        limits: Limits,
+        limits: RejectLimits,
         *,
         workers: int,
         tell: Callable[[TableWork], None],

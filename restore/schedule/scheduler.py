@@ -27,10 +27,10 @@ from restore.schedule.sharing import Shares
 from restore.schedule.table_work import remove
 from restore.source.shards import whole_range_shard
 from restore.target.catalog import read_tables
-from restore.target.deletion import empty_own
+from restore.target.deletion import empty_own_rows
 from restore.target.own_rows import JOURNALED
-from restore.target.sqlstate import may_be_of_row, retrying
-from restore.target.user_code import load_last
+from restore.target.sqlstate import may_be_of_row, retry_transient
+from restore.target.user_code import load_after_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from restore.constraints.duplicates import Outcome
     from restore.options import Options
-    from restore.rejects.limits import Limits
+    from restore.rejects.limits import RejectLimits
     from restore.schedule.progress import Tally
     from restore.schedule.table_state import Event
     from restore.schedule.table_work import TableWork
@@ -76,7 +76,7 @@ class Loading:
         works: Sequence[TableWork],
         *,
         in_place: Collection[ForeignKey],
-        limits: Limits,
+        limits: RejectLimits,
         tally: Tally,
         may_alter: bool,
     ) -> None:
@@ -92,7 +92,7 @@ class Loading:
         self._parents_first = bool(self._waits) or options.append or options.dry_run
         if not self._waits:
             tables = [work.load.table.oid for work in works]
-            self._waits = load_last(conn, tables, triggers=options.triggers)
+            self._waits = load_after_others(conn, tables, triggers=options.triggers)
         self._limits = limits
         self._tally = tally
         self._may_alter = may_alter
@@ -165,7 +165,7 @@ class Loading:
             while self._finishing:
                 work, future = self._finishing.pop(0)
                 if self._finisher is not None:
-                    self._finisher.catch_up()
+                    self._finisher.run_deferred()
                 try:
                     work.report.warnings += future.result()
                 except psycopg.Error as error:
@@ -259,7 +259,7 @@ class Loading:
 
     def _build_indexes(self, work: TableWork) -> None:
         build = partial(bring_indexes_back, self._conn, work.load.table)
-        retrying(build, states=_TOO_LARGE, attempts=10)
+        retry_transient(build, states=_TOO_LARGE, attempts=10)
 
     def _start_over(self, work: TableWork, event: Event) -> None:
         """Empty a table that holds this restore's rows alone, and forget what was loaded of it.
@@ -270,7 +270,7 @@ class Loading:
         phase = work.state.after(event)
         table = work.load.table
         with self._conn.transaction():
-            empty_own(self._conn, table, JOURNALED)
+            empty_own_rows(self._conn, table, JOURNALED)
             journal.reset(self._conn, table.oid, phase)
         work.start_over(phase)
 

@@ -11,11 +11,11 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from restore.load.table_loader import TableLoad
-from restore.rejects.reader import batches_of, entries_of
+from restore.rejects.reader import read_entries, to_batches
 from restore.report.events import Stage
 from restore.report.model import TableReport
 from restore.source.records import Damage
-from restore.target.connection import own_names, users_search_path
+from restore.target.connection import catalog_search_path, users_search_path
 from restore.target.sequences import set_sequences
 from restore.target.user_code import tables_with_code
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.options import Options
-    from restore.rejects.limits import Limits
+    from restore.rejects.limits import RejectLimits
     from restore.rejects.writer import RejectFile
     from restore.report.events import ProgressCallback
     from restore.schedule.table_work import TableWork
@@ -49,7 +49,7 @@ def load_rejects(
     conn: psycopg.Connection,
     works: Iterable[TableWork],
     options: Options,
-    limits: Limits,
+    limits: RejectLimits,
     watch: ProgressCallback,
 ) -> None:
     """Load what only the order of the load kept out.
@@ -93,7 +93,7 @@ class _SecondTry:
         conn: psycopg.Connection,
         works: Sequence[TableWork],
         options: Options,
-        limits: Limits,
+        limits: RejectLimits,
     ) -> None:
         self._conn = conn
         self._options = options
@@ -113,7 +113,7 @@ class _SecondTry:
             with users_search_path(self._conn), self._conn.transaction():
                 self._conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 left = self._try_all(on_exit)
-                with own_names(self._conn):
+                with catalog_search_path(self._conn):
                     for number, rejects in left.items():
                         self._works[number].note_retried(self._conn, rejects)
             for number, rejects in left.items():
@@ -130,7 +130,7 @@ class _SecondTry:
                 old = left.get(number, work.rejects)
                 new = work.retried_file(passes)
                 on_exit.callback(new.discard)
-                if old.used and self._try(work, old.path, new):
+                if old.has_rejects and self._try(work, old.path, new):
                     left[number] = new
             if sum(work.report.loaded for work in self._works) == before:
                 break
@@ -138,16 +138,16 @@ class _SecondTry:
 
     def _try(self, work: TableWork, old: Path, new: RejectFile) -> bool:
         """Try the rejects of a file; say whether any went in. The others go to a new file."""
-        with own_names(self._conn):
+        with catalog_search_path(self._conn):
             load = TableLoad(self._conn, work.load, options=self._options, limits=self._limits)
         tried = TableReport(schema="", table=work.report.table, file=work.report.file)
         ladder = load.ladder(tried, new, longest_run=None)
-        for group in entries_of(old):
+        for group in read_entries(old):
             again = [entry for entry in group if may_go_away(entry.sqlstate)]
             for entry in group:
                 if not may_go_away(entry.sqlstate):
                     new.write_line(entry.line)
-            for found in batches_of(again):
+            for found in to_batches(again):
                 if not isinstance(found, Damage):  # the server refused it: it is JSON
                     ladder.load(found)
         if tried.loaded or tried.skipped:

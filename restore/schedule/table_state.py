@@ -66,7 +66,7 @@ class TableState:
         """Tell whether the restore may empty the table of its own accord.
 
         Never if the user's rows were there before. If it may, every row still has to be its own,
-        which is checked row by row in the transaction that empties it: see ``empty_own``.
+        which is checked row by row in the transaction that empties it: see ``empty_own_rows``.
         """
         return self.journaled and not self.append
 

@@ -11,7 +11,7 @@ import msgspec
 from restore.constraints.lookup import Kept
 from restore.decode.convert import Converter
 from restore.decode.packer import is_used
-from restore.journal.store import mark
+from restore.journal.store import set_phase
 from restore.load.bulk_copy import Manner
 from restore.load.shard_reader import Counts
 from restore.rejects.writer import RejectFile
@@ -219,7 +219,7 @@ class TableWork:
             known = known and self.state.has_ended(start)
         self._end()
         for part, read_before in parts:
-            self.rejects.take_over(part, read_before)
+            self.rejects.append_from(part, read_before)
         return [part for part, _ in parts]
 
     def note_loaded(self, parts: list[Path], conn: psycopg.Connection) -> None:
@@ -242,11 +242,11 @@ class TableWork:
         """Note, in the transaction that loads the others, which rejects are left."""
         left.sync()
         left.close()
-        if left.used:
+        if left.has_rejects:
             left.path.replace(self.retried_file().path)
         if self.load.journaled:
             self.state.phase = self.state.after("retried")
-            mark(conn, self.load.table.oid, self.state.phase, self.report, left.size)
+            set_phase(conn, self.load.table.oid, self.state.phase, self.report, left.size)
 
     def use_retried(self, size: int) -> None:
         """Put the file of the rejects that are left in the place of the table's reject file."""
@@ -256,7 +256,7 @@ class TableWork:
         """Write the table's phase, counts and rejects to the journal, if there is one."""
         if self.load.journaled:
             self.rejects.sync()
-            mark(conn, self.load.table.oid, self.state.phase, self.report, self.rejects.size)
+            set_phase(conn, self.load.table.oid, self.state.phase, self.report, self.rejects.size)
 
     def start_over(self, phase: Phase) -> None:
         """Forget what was loaded: the table was emptied, and is loaded from the beginning."""

@@ -21,10 +21,10 @@ import psycopg
 from restore.errors import RestoreError
 from restore.load.shard_reader import Counts
 from restore.load.table_loader import TableLoad
-from restore.rejects.limits import Limits
+from restore.rejects.limits import RejectLimits
 from restore.report.model import peak_bytes
 from restore.target.connection import connect_for
-from restore.target.sqlstate import failure
+from restore.target.sqlstate import to_load_error
 
 if TYPE_CHECKING:
     from restore.options import Options
@@ -66,7 +66,7 @@ class Loader:
         limits: say when there are too many rejects.
     """
 
-    def __init__(self, conn: psycopg.Connection, options: Options, limits: Limits) -> None:
+    def __init__(self, conn: psycopg.Connection, options: Options, limits: RejectLimits) -> None:
         self._conn = conn
         self._options = options
         self._limits = limits
@@ -97,9 +97,9 @@ def main(descriptor: int) -> None:
         return  # who started us is no more
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, tasks), daemon=True).start()
-    limits = Limits(replace(options, max_rejects=None), list)
+    limits = RejectLimits(replace(options, max_rejects=None), list)
     try:
-        conn = connect_for(options, helps=True)
+        conn = connect_for(options, is_worker=True)
     except RestoreError as error:
         pipe.send(Ready(str(error)))
         return
@@ -138,5 +138,5 @@ def _work(loader: Loader, task: Task, pipe: Connection) -> Done | Failed:
     except RestoreError as error:
         return Failed(last, error)
     except psycopg.Error as error:
-        return Failed(last, failure(error))
+        return Failed(last, to_load_error(error))
     return Done(last, holds, peak_bytes())

@@ -136,7 +136,7 @@ class Table:
         return sql.Identifier(self.schema, self.name)
 
     @property
-    def only(self) -> sql.Composed:
+    def sql_only(self) -> sql.Composed:
         """The table with its partitions, but without tables that inherit from it, in SQL.
 
         Foreign keys see a table so.

@@ -19,8 +19,8 @@ from psycopg.pq import TransactionStatus
 
 from restore.errors import LoadError, LostError, UsageError
 from restore.target.adapters import prepare
-from restore.target.dsn import checked, for_libpq, names_pooler
-from restore.target.pooler import check_helper_session, check_own_session
+from restore.target.dsn import check_dsn, names_pooler, to_libpq
+from restore.target.pooler import check_own_session, check_worker_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,10 +75,10 @@ _FLUSH = """
 """
 
 # A number of our own among advisory locks, which are the database's.
-_ALONE = int.from_bytes(b"restore!", "big")
+_RESTORE_LOCK = int.from_bytes(b"restore!", "big")
 # Another, which the sessions share that work for the one that has the first.
-_HELPING = int.from_bytes(b"restore?", "big")
-_HOLDER = """
+_WORKER_LOCK = int.from_bytes(b"restore?", "big")
+_LOCK_HOLDER = """
     SELECT l.pid, a.usename, host(a.client_addr), a.backend_start
     FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(high)s AND l.objid = %(low)s
@@ -92,7 +92,7 @@ def connect(
     timezone: str = "UTC",
     lock_timeout_s: float = 60.0,
     schema: str | None = None,
-    helps: bool = False,
+    is_worker: bool = False,
 ) -> psycopg.Connection:
     """Connect to the target, each statement its own transaction.
 
@@ -101,14 +101,14 @@ def connect(
         timezone: in which the server reads times that are written without a zone.
         lock_timeout_s: how long a statement waits for a lock, in seconds; 0: for ever.
         schema: the tables' schema, if the user named one: users' code finds names there first.
-        helps: the session works for a restore that another session of ours leads.
+        is_worker: the session works for a restore that another session of ours leads.
 
     Raises:
         UsageError: the connection string is none, libpq does not take what it says, or it leads
             through a pooler that shares sessions between clients.
         LoadError: nobody answers, or a setting is refused. Never holds the password.
     """
-    is_pooled, dsn = names_pooler(dsn), for_libpq(checked(dsn))
+    is_pooled, dsn = names_pooler(dsn), to_libpq(check_dsn(dsn))
     given = "connect_timeout" in conninfo_to_dict(dsn) or "PGCONNECT_TIMEOUT" in os.environ
     wait = {} if given else {"connect_timeout": _CONNECT_TIMEOUT_S}
     given_alive = [name for name in conninfo_to_dict(dsn) if name.startswith("keepalives")]
@@ -120,8 +120,8 @@ def connect(
         with contextlib.ExitStack() as on_error:
             conn = psycopg.connect(conninfo, autocommit=True)
             on_error.callback(conn.close)
-            if helps:
-                check_helper_session(conn)
+            if is_worker:
+                check_worker_session(conn)
             else:
                 check_own_session(conn, conninfo, is_named=is_pooled)
             on_error.pop_all()
@@ -135,8 +135,8 @@ def connect(
         raise LostError(f"the database does not answer: {reason}") from error
     try:
         _set_up(conn, timezone, lock_timeout_s, schema)
-        if helps:
-            conn.execute("SELECT pg_advisory_lock_shared(%s)", [_HELPING])
+        if is_worker:
+            conn.execute("SELECT pg_advisory_lock_shared(%s)", [_WORKER_LOCK])
     except psycopg.Error as error:
         conn.close()
         raise LoadError(f"the database refuses a setting: {error.diag.message_primary}") from error
@@ -144,14 +144,14 @@ def connect(
     return conn
 
 
-def connect_for(options: Options, *, helps: bool = False) -> psycopg.Connection:
+def connect_for(options: Options, *, is_worker: bool = False) -> psycopg.Connection:
     """Connect to the target of a restore, as its options say; see ``connect``."""
     return connect(
         options.dsn,
         timezone=options.timezone,
         lock_timeout_s=options.lock_timeout_s,
         schema=options.schema,
-        helps=helps,
+        is_worker=is_worker,
     )
 
 
@@ -210,7 +210,7 @@ def users_search_path(conn: psycopg.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def own_names(conn: psycopg.Connection) -> Iterator[None]:
+def catalog_search_path(conn: psycopg.Connection) -> Iterator[None]:
     """Within ``users_search_path`` and a transaction, find PostgreSQL's own objects alone."""
     conn.execute(f"SET LOCAL search_path = {_SEARCH_PATH}")
     yield
@@ -220,7 +220,7 @@ def own_names(conn: psycopg.Connection) -> Iterator[None]:
     )
 
 
-def own_search_path(conn: psycopg.Connection) -> None:
+def set_catalog_search_path(conn: psycopg.Connection) -> None:
     """Let the session find PostgreSQL's own objects and no others."""
     conn.execute(f"SET search_path = {_SEARCH_PATH}")
 
@@ -232,7 +232,7 @@ def users_schemas(conn: psycopg.Connection) -> list[str]:
     return list(schemas)
 
 
-def be_alone(conn: psycopg.Connection) -> None:
+def acquire_restore_lock(conn: psycopg.Connection) -> None:
     """See that no other restore writes to the database while this session lasts.
 
     Two would take what the other has put aside for what a killed one left. Of one that was killed,
@@ -241,19 +241,19 @@ def be_alone(conn: psycopg.Connection) -> None:
     Raises:
         LoadError: another one does.
     """
-    for lock in (_ALONE, _HELPING):
+    for lock in (_RESTORE_LOCK, _WORKER_LOCK):
         try:
             conn.execute("SELECT pg_advisory_lock(%s)", [lock])
         except psycopg.errors.LockNotAvailable as error:
             raise LoadError(
-                f"another restore into this database is at work{_other(conn, lock)}: wait until it"
-                " is done"
+                f"another restore into this database is at work{_lock_holder(conn, lock)}: wait"
+                " until it is done"
             ) from error
-    conn.execute("SELECT pg_advisory_unlock(%s)", [_HELPING])
+    conn.execute("SELECT pg_advisory_unlock(%s)", [_WORKER_LOCK])
 
 
-def _other(conn: psycopg.Connection, lock: int) -> str:
-    row = conn.execute(_HOLDER, {"high": lock >> 32, "low": lock & 0xFFFFFFFF}).fetchone()
+def _lock_holder(conn: psycopg.Connection, lock: int) -> str:
+    row = conn.execute(_LOCK_HOLDER, {"high": lock >> 32, "low": lock & 0xFFFFFFFF}).fetchone()
     if row is None:
         return ""
     pid, role, host, since = row

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from restore.target.catalog import Table
-    from restore.target.own_rows import Writes
+    from restore.target.own_rows import WriteLog
 
 T = TypeVar("T")
 
@@ -50,10 +50,15 @@ _LEAVES = """
 """
 _IDENTITIES = {"d": "DEFAULT", "n": "NOTHING"}
 # No replica identity; one that lacks columns that a publication filters by, or lists.
-_UNIDENTIFIED = (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.InvalidColumnReference)
+_LACKS_IDENTITY = (
+    psycopg.errors.ObjectNotInPrerequisiteState,
+    psycopg.errors.InvalidColumnReference,
+)
 
 
-def keepers(conn: psycopg.Connection, oids: Iterable[int], *, triggers: bool) -> dict[int, str]:
+def undeletable_tables(
+    conn: psycopg.Connection, oids: Iterable[int], *, triggers: bool
+) -> dict[int, str]:
     """Return the tables from which rows may not be deleted, each with the reason.
 
     Args:
@@ -72,18 +77,18 @@ def keepers(conn: psycopg.Connection, oids: Iterable[int], *, triggers: bool) ->
         if names:
             found[oid] = f"its {', '.join(names)} may keep rows that are to be deleted"
     for (oid,) in conn.execute(_PUBLISHED, [tables]).fetchall():
-        if oid not in found and (refusal := _refusal(conn, oid)) is not None:
+        if oid not in found and (refusal := _delete_refusal(conn, oid)) is not None:
             found[oid] = refusal
     return found
 
 
-def _refusal(conn: psycopg.Connection, oid: int) -> str | None:
+def _delete_refusal(conn: psycopg.Connection, oid: int) -> str | None:
     """Return why a DELETE from a published table is refused, even with a replica identity."""
     name = _name(conn, oid)
     explain = sql.SQL("EXPLAIN DELETE FROM {}").format(name)
     try:
         with conn.transaction(force_rollback=True):
-            deleting(conn, oid, lambda: conn.execute(explain))
+            with_replica_identity(conn, oid, lambda: conn.execute(explain))
     except psycopg.Error as error:
         return " ".join((error.diag.message_primary or str(error)).split())
     return None
@@ -96,12 +101,12 @@ def _lacks_identity(conn: psycopg.Connection, oid: int) -> bool:
     try:
         with conn.transaction():
             conn.execute(sql.SQL("EXPLAIN DELETE FROM {}").format(_name(conn, oid)))
-    except _UNIDENTIFIED:
+    except _LACKS_IDENTITY:
         return True
     return False
 
 
-def refuses_update(conn: psycopg.Connection, oid: int) -> str | None:
+def update_refusal(conn: psycopg.Connection, oid: int) -> str | None:
     """Return why an UPDATE of a published table is refused; None: it is not."""
     if conn.execute(_PUBLISHED, [[oid]]).fetchone() is None:
         return None
@@ -115,7 +120,7 @@ def refuses_update(conn: psycopg.Connection, oid: int) -> str | None:
     try:
         with conn.transaction():
             conn.execute(update.format(_name(conn, oid), sql.Identifier(column[0])))
-    except _UNIDENTIFIED as error:
+    except _LACKS_IDENTITY as error:
         return " ".join((error.diag.message_primary or str(error)).split())
     return None
 
@@ -125,7 +130,7 @@ def _name(conn: psycopg.Connection, oid: int) -> sql.SQL:
     return sql.SQL(name)  # PostgreSQL has quoted it, with its schema
 
 
-def deleting(conn: psycopg.Connection, oid: int, call: Callable[[], T]) -> T:
+def with_replica_identity(conn: psycopg.Connection, oid: int, call: Callable[[], T]) -> T:
     """Call what deletes rows of a table, in a transaction.
 
     A table that is published without a replica identity gets one for this transaction alone: all of
@@ -142,14 +147,14 @@ def deleting(conn: psycopg.Connection, oid: int, call: Callable[[], T]) -> T:
     try:
         with conn.transaction():
             return call()
-    except _UNIDENTIFIED:
+    except _LACKS_IDENTITY:
         pass
-    with conn.transaction(), _identified(conn, oid):
+    with conn.transaction(), _full_replica_identity(conn, oid):
         return call()
 
 
 @contextlib.contextmanager
-def _identified(conn: psycopg.Connection, oid: int) -> Iterator[None]:
+def _full_replica_identity(conn: psycopg.Connection, oid: int) -> Iterator[None]:
     leaves = conn.execute(_LEAVES, [with_partitions(conn, [oid])]).fetchall()
     alter = sql.SQL("ALTER TABLE ONLY {} REPLICA IDENTITY {}")
     known = [
@@ -162,16 +167,16 @@ def _identified(conn: psycopg.Connection, oid: int) -> Iterator[None]:
         conn.execute(alter.format(name, sql.SQL(before)))
 
 
-def empty_own(conn: psycopg.Connection, table: Table, writes: Writes) -> None:
+def empty_own_rows(conn: psycopg.Connection, table: Table, writes: WriteLog) -> None:
     """Empty a table if all of its rows are this restore's, within a transaction.
 
     Raises:
         LoadError: another session wrote rows of it, or changed some.
         psycopg.Error: the server refused.
     """
-    conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table.only))
+    conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table.sql_only))
     others = sql.SQL("SELECT count(*) FROM {} AS restore_row WHERE NOT {}").format(
-        table.only, writes.wrote(table.oid, "restore_row")
+        table.sql_only, writes.is_ours(table.oid, "restore_row")
     )
     [(count,)] = conn.execute(others).fetchall()
     if count:
@@ -183,13 +188,13 @@ def empty_own(conn: psycopg.Connection, table: Table, writes: Writes) -> None:
     try:
         # Not a DELETE, if it can be: an index is also built over rows that just went.
         with conn.transaction():
-            conn.execute(sql.SQL("TRUNCATE {}").format(table.only))
+            conn.execute(sql.SQL("TRUNCATE {}").format(table.sql_only))
     except psycopg.errors.FeatureNotSupported:  # tables outside the backup refer to it
-        delete = sql.SQL("DELETE FROM {}").format(table.only)
-        deleting(conn, table.oid, lambda: conn.execute(delete))
+        delete = sql.SQL("DELETE FROM {}").format(table.sql_only)
+        with_replica_identity(conn, table.oid, lambda: conn.execute(delete))
 
 
-def empty_in_one(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
+def delete_all_rows(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
     """Delete all rows of tables, which lets others read them until the transaction ends.
 
     One statement does it, so that foreign keys are looked at when all tables are empty.
@@ -200,7 +205,7 @@ def empty_in_one(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
     filled = [table for table in tables if has_rows(conn, table)]
     if not filled:
         return
-    deletes = [sql.SQL("DELETE FROM {}").format(table.only) for table in filled]
+    deletes = [sql.SQL("DELETE FROM {}").format(table.sql_only) for table in filled]
     parts = [
         sql.SQL("{} AS ({})").format(sql.Identifier(f"restore_delete_{n}"), each)
         for n, each in enumerate(deletes[1:])
@@ -209,7 +214,7 @@ def empty_in_one(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
     with contextlib.ExitStack() as identified:
         for table in filled:
             if _lacks_identity(conn, table.oid):
-                identified.enter_context(_identified(conn, table.oid))
+                identified.enter_context(_full_replica_identity(conn, table.oid))
         conn.execute(first + deletes[0])
     if left := [table.name for table in filled if has_rows(conn, table)]:
         raise LoadError(

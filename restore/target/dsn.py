@@ -34,8 +34,8 @@ _UNENCRYPTED = frozenset({"0", "disable", "false", "no", "off"})
 _SYSTEM_FROM = 160_000  # from this version on libpq can use the system's certificates
 
 
-def checked(dsn: str, origin: str = "--dsn") -> str:
-    """Return a connection string, if this is one that ``for_libpq`` can translate.
+def check_dsn(dsn: str, origin: str = "--dsn") -> str:
+    """Return a connection string, if this is one that ``to_libpq`` can translate.
 
     What libpq says of a bad one may quote parts of it, and a password with an unquoted ``@`` or
     ``/`` in it comes out as a host or a port: so it is refused in our own words.
@@ -89,13 +89,13 @@ def _has_stray_at(dsn: str) -> bool:
     return "@" in place.partition("?")[0]
 
 
-def schema_named(dsn: str) -> str | None:
+def prisma_schema(dsn: str) -> str | None:
     """Return the schema that a URL of Prisma's or JDBC's names, if it does."""
     query = _query(dsn)
     return next((query[name] for name in _SCHEMAS if name in query), None)
 
 
-def without_password(dsn: str) -> str:
+def mask_password(dsn: str) -> str:
     """Return a connection string as it was given, less the password in it."""
     parts = _parts(dsn)
     if "password" not in parts:
@@ -122,7 +122,7 @@ def names_pooler(dsn: str) -> bool:
     return _query(dsn).get(_POOLER, "").lower() == "true"
 
 
-def for_libpq(dsn: str) -> str:
+def to_libpq(dsn: str) -> str:
     """Return a connection string as libpq takes it."""
     return _translated(dsn).text
 
@@ -192,4 +192,4 @@ def _without_parameter(dsn: str, name: str) -> str:
 
 
 def _parts(dsn: str) -> dict[str, Any]:
-    return dict(conninfo_to_dict(for_libpq(dsn)))
+    return dict(conninfo_to_dict(to_libpq(dsn)))

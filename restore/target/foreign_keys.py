@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from restore.target.indexes import names_in_full
+from restore.target.indexes import qualified_names
 
 if TYPE_CHECKING:
     import psycopg
@@ -145,7 +145,7 @@ _COVERED = sql.SQL(
 
 def read_foreign_keys(conn: psycopg.Connection, oids: list[int]) -> dict[int, list[ForeignKey]]:
     """Return the foreign keys of tables, by the tables' oids."""
-    with names_in_full(conn):
+    with qualified_names(conn):
         rows = conn.execute(_FOREIGN_KEYS, [oids]).fetchall()
     keys: dict[int, list[ForeignKey]] = {oid: [] for oid in oids}
     for oid, name, parent, own, other, definition, comment, comparisons, *facts in rows:

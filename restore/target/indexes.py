@@ -93,7 +93,7 @@ _UNIQUE = """
 
 
 @dataclass(frozen=True, slots=True)
-class UniqueAside:
+class UniqueKeyDefinition:
     """What a unique index forbids, for as long as it is aside.
 
     Attributes:
@@ -125,7 +125,7 @@ class Index:
 
     oid: int
     name: str
-    unique: UniqueAside | None
+    unique: UniqueKeyDefinition | None
     statistics: tuple[tuple[int, int], ...]
     extensions: tuple[str, ...]
     definition: str
@@ -138,7 +138,7 @@ class Index:
     clustered: bool
     replica_identity: bool
 
-    def drops(self, schema: str, table: str) -> sql.Composed:
+    def drop_statement(self, schema: str, table: str) -> sql.Composed:
         """Return the statement that drops it from its table."""
         if self.constraint is None:
             return sql.SQL("DROP INDEX {}").format(sql.Identifier(schema, self.name))
@@ -146,7 +146,7 @@ class Index:
             sql.Identifier(schema, table), sql.Identifier(self.name)
         )
 
-    def makes(self, schema: str, table: str) -> list[sql.Composable]:
+    def create_statements(self, schema: str, table: str) -> list[sql.Composable]:
         """Return the statements that make it again in one transaction, all that hangs on it too."""
         parts = {
             "table": sql.Identifier(schema, table),
@@ -196,7 +196,7 @@ class Index:
 
 
 @contextlib.contextmanager
-def names_in_full(conn: psycopg.Connection) -> Iterator[None]:
+def qualified_names(conn: psycopg.Connection) -> Iterator[None]:
     """Have the server write definitions with every name's schema, whatever the search path is.
 
     The session that reads a definition may have another search path than the one that follows it.
@@ -212,7 +212,7 @@ def read_indexes(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, lis
     PostgreSQL checks a row against the indexes of its table in that order.
     """
     wanted = list(oids)
-    with names_in_full(conn):
+    with qualified_names(conn):
         rows = conn.execute(_INDEXES, [wanted]).fetchall()
         unique = {
             row[0]: row[1:] for row in conn.execute(_UNIQUE, [[row[1] for row in rows]]).fetchall()
@@ -241,9 +241,9 @@ def _unique(  # noqa: PLR0917 - a row of the query
     predicate: str | None,
     nulls_not_distinct: bool,  # noqa: FBT001
     operators: list[str],
-) -> UniqueAside:
+) -> UniqueKeyDefinition:
     plain = tuple(column for column in columns if column is not None)
-    return UniqueAside(
+    return UniqueKeyDefinition(
         name,
         plain if by_equality and len(plain) == len(columns) else None,
         tuple(terms) if by_equality else None,

@@ -1,23 +1,29 @@
-"""Who holds a lock that the restore waited for in vain."""
+"""Locks: how many tables one transaction may lock, and who holds a lock that was waited for.
+
+A transaction keeps its locks to its end. All sessions of a server share room for
+max_locks_per_transaction times max_connections locks: 6,400 by default. A table takes one, and each
+of its indexes and partitions another.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import psycopg
 
 from restore.errors import LoadError
-from restore.target.connection import own_search_path
+from restore.target.connection import set_catalog_search_path
 from restore.target.relations import with_partitions
-from restore.target.sqlstate import failure
+from restore.target.sqlstate import to_load_error
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from restore.target.catalog import Table
 
+T = TypeVar("T")
 Lock = Literal["ROW EXCLUSIVE", "ACCESS EXCLUSIVE"]
 
 _OFTEN_IN_THE_WAY = ("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock")
@@ -31,15 +37,23 @@ _HOLDERS = """
     WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY(%s)
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND l.pid IS DISTINCT FROM pg_backend_pid()
-      AND COALESCE(l.pid, 0) <> ALL(%s)
     ORDER BY l.pid, a.xact_start
 """
+# A foreign key locks two tables and an index.
+_MOST_TABLES = 200
+_ROOM = """
+    SELECT current_setting('max_locks_per_transaction')::int8 * (
+        current_setting('max_connections')::int8
+        + current_setting('max_prepared_transactions')::int8)
+"""
+# Other sessions need room, too.
+_SHARE = 4
 _LONGEST_QUERY = 60
 # Statements that may hold a password in clear: CREATE/ALTER ROLE or USER, connection strings.
 _SECRET = re.compile(r"passw|pwd|secret|encrypt|identified|crypt\(|://", re.IGNORECASE)
 
 
-class Holder(NamedTuple):
+class LockHolder(NamedTuple):
     """A session that holds a lock on a table."""
 
     table: str
@@ -77,19 +91,16 @@ def _shown_query(query: str | None) -> str:
     return text if len(text) <= _LONGEST_QUERY else f"{text[:_LONGEST_QUERY]}..."
 
 
-def holders(
-    conn: psycopg.Connection, oids: Iterable[int], lock: Lock, own: Iterable[int] = ()
-) -> list[Holder]:
+def lock_holders(conn: psycopg.Connection, oids: Iterable[int], lock: Lock) -> list[LockHolder]:
     """Return the sessions whose locks on these tables or their partitions are in the way.
 
     Args:
         conn: an idle connection.
         oids: the tables.
         lock: what was wanted.
-        own: backend process ids of this restore's other sessions, which do not count.
     """
-    rows = conn.execute(_HOLDERS, [with_partitions(conn, oids), list(own)]).fetchall()
-    found = [Holder(*row) for row in rows]
+    rows = conn.execute(_HOLDERS, [with_partitions(conn, oids)]).fetchall()
+    found = [LockHolder(*row) for row in rows]
     if lock == "ACCESS EXCLUSIVE":
         return found
     return [holder for holder in found if holder.mode in _OFTEN_IN_THE_WAY] or found
@@ -100,7 +111,6 @@ def lock_error(
     error: psycopg.Error,
     oids: Iterable[int],
     lock: Lock,
-    own: Iterable[int] = (),
 ) -> LoadError:
     """Return a lock timeout (55P03) as a line that names who holds the lock.
 
@@ -109,11 +119,10 @@ def lock_error(
         error: what was raised.
         oids: the tables that were to be locked.
         lock: how they were to be locked: COPY and INSERT take ``ROW EXCLUSIVE``.
-        own: as for ``holders``.
     """
     try:
-        own_search_path(conn)
-        names = "; ".join(map(str, holders(conn, oids, lock, own)))
+        set_catalog_search_path(conn)
+        names = "; ".join(map(str, lock_holders(conn, oids, lock)))
     except psycopg.Error:
         names = ""
     return LoadError(
@@ -122,17 +131,26 @@ def lock_error(
     )
 
 
-def refusal(
-    conn: psycopg.Connection, error: psycopg.Error, table: Table, own: Iterable[int] = ()
-) -> LoadError:
+def load_error(conn: psycopg.Connection, error: psycopg.Error, table: Table) -> LoadError:
     """Return what stops the load of a table as a line that says what to do.
 
     Args:
         conn: the connection that loads; it may be lost.
         error: why a COPY or an INSERT failed, other than for its data.
         table: what is loaded.
-        own: as for ``holders``.
     """
     if isinstance(error, psycopg.errors.LockNotAvailable):
-        return lock_error(conn, error, [table.oid], "ROW EXCLUSIVE", own)
-    return failure(error, f"table {table.name}: ")
+        return lock_error(conn, error, [table.oid], "ROW EXCLUSIVE")
+    return to_load_error(error, f"table {table.name}: ")
+
+
+def in_portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield what is to be done in one transaction each, of one table or two for each item."""
+    for start in range(0, len(items), _MOST_TABLES):
+        yield items[start : start + _MOST_TABLES]
+
+
+def max_locks(conn: psycopg.Connection) -> int:
+    """Return how many locks a transaction of ours may take."""
+    [(room,)] = conn.execute(_ROOM).fetchall()
+    return int(room) // _SHARE

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Writes:
+class WriteLog:
     """Where the numbers of the transactions that wrote rows stand.
 
     Args:
@@ -26,11 +26,11 @@ class Writes:
 
     schema: str
 
-    def note(self, conn: psycopg.Connection, oid: int) -> None:
+    def record(self, conn: psycopg.Connection, oid: int) -> None:
         """Note that the current transaction, or savepoint, writes rows of a table."""
         conn.execute(_NOTE_SAVEPOINT if self.schema == _TEMPORARY else _NOTE, [oid])
 
-    def wrote(self, oid: int, row: str) -> sql.Composed:
+    def is_ours(self, oid: int, row: str) -> sql.Composed:
         """Return what is true of a row of a table if this restore wrote it.
 
         Args:
@@ -51,7 +51,7 @@ class Writes:
 
 _TEMPORARY = "pg_temp"
 # The journal makes its table, see ``journal``.
-JOURNALED = Writes("restore_journal")
+JOURNALED = WriteLog("restore_journal")
 MAKE = """
     CREATE TABLE restore_journal.restore_writes (oid oid NOT NULL, xid xid NOT NULL);
     CREATE INDEX ON restore_journal.restore_writes USING hash (xid);
@@ -75,7 +75,7 @@ _NOTE_SAVEPOINT = """
 """
 
 
-def temporary(conn: psycopg.Connection) -> Writes:
+def temporary_write_log(conn: psycopg.Connection) -> WriteLog:
     """Return where one session writes down what it wrote, for a restore without a journal."""
     conn.execute(_MAKE_TEMPORARY)
-    return Writes(_TEMPORARY)
+    return WriteLog(_TEMPORARY)

@@ -38,7 +38,7 @@ _WORKERS = """
 _NO_WORKERS = "SET max_parallel_maintenance_workers = 0"
 
 
-def grant_memory(conn: psycopg.Connection, sessions: int) -> None:
+def set_maintenance_memory(conn: psycopg.Connection, sessions: int) -> None:
     """Let a session that builds indexes sort in more memory than it was given, within a bound.
 
     Args:
@@ -48,7 +48,7 @@ def grant_memory(conn: psycopg.Connection, sessions: int) -> None:
     conn.execute(_MEMORY, [sessions, _MOST_MEMORY_BYTES])
 
 
-def grant_workers(conn: psycopg.Connection, jobs: int, sessions: int) -> None:
+def set_maintenance_workers(conn: psycopg.Connection, jobs: int, sessions: int) -> None:
     """Let the server build an index of this session's with several processes.
 
     Args:
@@ -62,15 +62,15 @@ def grant_workers(conn: psycopg.Connection, jobs: int, sessions: int) -> None:
         conn.execute(_NO_WORKERS)
 
 
-class Sessions:
+class ConnectionPool:
     """Up to so many sessions, each opened when there is work that no other one is free for.
 
-    If the server gives not even one (a role's connection limit), the work waits for ``catch_up``.
+    If the server refuses even one (a role's connection limit), work waits for ``run_deferred``.
 
     Args:
         options: the target, and how its sessions are set up.
         sessions: how many at the most.
-        own: the session that is there already, for ``catch_up``.
+        own: the session that is there already, for ``run_deferred``.
 
     Attributes:
         warning: why there is none; None: there are some.
@@ -88,7 +88,7 @@ class Sessions:
             self._idle.put(self._connect())
         except LostError as error:
             self.warning = f"indexes and foreign keys were made one after the other: {error}"
-            grant_memory(own, 1)
+            set_maintenance_memory(own, 1)
         self._threads = ThreadPoolExecutor(max_workers=sessions, thread_name_prefix="session")
 
     def __enter__(self) -> Self:
@@ -125,12 +125,12 @@ class Sessions:
         self._deferred.append(run)
         return future
 
-    def catch_up(self) -> None:
+    def run_deferred(self) -> None:
         """Do the work that waits on the caller's own session, which is idle."""
         while self._deferred:
             self._deferred.popleft()()
 
-    def assist(self, work: Callable[[psycopg.Connection], None]) -> Future[None]:
+    def submit_if_free(self, work: Callable[[psycopg.Connection], None]) -> Future[None]:
         """Have work done that whoever waits for it can do as well, if another session can be had.
 
         Who waits may have the last one that the server gives: so nobody waits for a session here.
@@ -163,7 +163,7 @@ class Sessions:
 
     def _connect(self) -> psycopg.Connection:
         options = self._options
-        conn = connect_for(options, helps=True)
+        conn = connect_for(options, is_worker=True)
         self._open.append(conn)
-        grant_memory(conn, self._sessions)
+        set_maintenance_memory(conn, self._sessions)
         return conn

@@ -63,7 +63,7 @@ def check_own_session(conn: psycopg.Connection, conninfo: str, *, is_named: bool
         )
 
 
-def check_helper_session(conn: psycopg.Connection) -> None:
+def check_worker_session(conn: psycopg.Connection) -> None:
     """Raise if a pooler keeps a new connection waiting for a server session.
 
     Raises:

@@ -86,7 +86,7 @@ class Relation:
         return f"{self.schema}.{self.name}"
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """The shortest name that means it."""
         return self.name if self.visible else self.qualified
 
@@ -96,19 +96,19 @@ class Relation:
         return sql.Identifier(self.schema, self.name)
 
     @property
-    def only(self) -> sql.Composed:
+    def sql_only(self) -> sql.Composed:
         """The relation without tables that inherit from it, but with its partitions, in SQL."""
         form = "{}" if self.kind == "p" else "ONLY {}"
         return sql.SQL(form).format(self.identifier)
 
     @property
-    def not_loadable(self) -> str | None:
+    def unsupported_kind(self) -> str | None:
         """What it is in words, where it holds no rows of its own; None for tables."""
         return _KINDS.get(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
-class Referrer:
+class Reference:
     """A table with a foreign key to ``parent``, which is a table's bare name."""
 
     relation: Relation
@@ -141,21 +141,21 @@ def with_partitions(conn: psycopg.Connection, oids: Iterable[int]) -> list[int]:
     return [oid for (oid,) in conn.execute(_BELOW, [list(oids)]).fetchall()]
 
 
-def referrers(conn: psycopg.Connection, oids: Iterable[int]) -> list[Referrer]:
+def referencing_tables(conn: psycopg.Connection, oids: Iterable[int]) -> list[Reference]:
     """Return the tables that refer to these, directly or over others, and are none of them."""
     found = {"oids": with_partitions(conn, oids), "schemas": users_schemas(conn)}
     rows = conn.execute(_REFERRERS, found).fetchall()
-    return [Referrer(Relation(*row[:5]), row[6]) for row in rows]
+    return [Reference(Relation(*row[:5]), row[6]) for row in rows]
 
 
 def count_rows(conn: psycopg.Connection, relation: Relation) -> int:
     """Count the rows of a table."""
-    query = sql.SQL("SELECT count(*) FROM {}").format(relation.only)
+    query = sql.SQL("SELECT count(*) FROM {}").format(relation.sql_only)
     row = conn.execute(query).fetchone()
     return int(row[0]) if row else 0
 
 
 def has_rows(conn: psycopg.Connection, relation: Relation | Table) -> bool:
     """Tell whether a table holds a row."""
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation.only)
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation.sql_only)
     return conn.execute(query).fetchone() == (True,)

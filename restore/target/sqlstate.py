@@ -30,7 +30,7 @@ _DATA = ("22", "23", "44", "P0", "54")
 # (53400): a limit on temporary files is the same a second later.
 _TRANSIENT = frozenset({"40001", "40P01", "55P03", "53300", "57014"})
 # Of these, what other sessions' locks do. A statement that we cancelled ourselves is none of them.
-LOCKED = frozenset({"40P01", "55P03"})
+LOCK_ERRORS = frozenset({"40P01", "55P03"})
 # connection_exception, admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped.
 _LOST = ("08", "57P01", "57P02", "57P03", "57P04")
 # read_only_sql_transaction, transaction_rollback, disk_full, too_many_connections,
@@ -104,7 +104,7 @@ def is_lost(error: BaseException) -> bool:
     return error.sqlstate.startswith(_LOST) and not _is_raised(error)
 
 
-def retrying(
+def retry_transient(
     call: Callable[[], T],
     *,
     states: frozenset[str] = _TRANSIENT,
@@ -143,7 +143,7 @@ def retrying(
     return again(call)
 
 
-def tried_for(seconds: float, call: Callable[[], object]) -> bool:
+def wait_until_available(seconds: float, call: Callable[[], object]) -> bool:
     """Call, and call again as long as a LoadError is raised; say whether one call went well.
 
     Args:
@@ -166,7 +166,7 @@ def tried_for(seconds: float, call: Callable[[], object]) -> bool:
     return True
 
 
-def failure(error: psycopg.Error, prefix: str = "") -> LoadError:
+def to_load_error(error: psycopg.Error, prefix: str = "") -> LoadError:
     """Return what stops a load as an error of ours, in one line."""
     return (LostError if is_lost(error) else LoadError)(prefix + describe(error))
 

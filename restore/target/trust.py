@@ -113,7 +113,7 @@ _ONE_LINE = {
 }
 
 
-def check_trusted(conn: psycopg.Connection) -> None:
+def check_journal_trusted(conn: psycopg.Connection) -> None:
     """Raise if a role that is not trusted may write to the journal, or it is no journal of ours.
 
     Raises:
@@ -125,10 +125,10 @@ def check_trusted(conn: psycopg.Connection) -> None:
         raise LoadError(_ONE_LINE[how].format(role))
 
 
-def keep_private(conn: psycopg.Connection) -> None:
+def revoke_default_grants(conn: psycopg.Connection) -> None:
     """Revoke all that default privileges granted on the journal, in the transaction that makes it.
 
-    Call ``check_trusted`` before anything is made: rights on what was there are no defaults.
+    Call ``check_journal_trusted`` first: rights on objects that were there are no defaults.
     """
     for table, grantee, is_public in conn.execute(_GRANTEES).fetchall():
         kind = sql.SQL("SCHEMA" if table is None else "TABLE")
@@ -146,7 +146,7 @@ def writer_of_all(conn: psycopg.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def unnoted_warning(conn: psycopg.Connection) -> list[str]:
+def unjournaled_warning(conn: psycopg.Connection) -> list[str]:
     """Return a line that says why nothing is noted, if it is for such a role."""
     writer = writer_of_all(conn)
     if writer is None:

@@ -56,7 +56,7 @@ def tables_with_code(conn: psycopg.Connection, oids: Iterable[int], *, triggers:
     return found
 
 
-def load_last(
+def load_after_others(
     conn: psycopg.Connection, oids: Iterable[int], *, triggers: bool
 ) -> dict[int, set[int]]:
     """Return what tables wait for whose rows users' functions check: all other tables."""

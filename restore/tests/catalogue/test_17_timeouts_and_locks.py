@@ -11,9 +11,9 @@ import pytest
 
 from restore.report.events import Progress
 from restore.target.connection import connect
-from restore.target.locks import holders, lock_error, refusal
+from restore.target.locks import load_error, lock_error, lock_holders
 from restore.target.relations import read_relations
-from restore.target.sqlstate import MOST_ATTEMPTS, retrying
+from restore.target.sqlstate import MOST_ATTEMPTS, retry_transient
 from restore.tests.support.target import COMPANIES
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def test_a_query_that_may_hold_a_password_is_not_shown(target: Target, database:
     other = database.connect()
     other.execute("BEGIN; LOCK company; SELECT 'passw0rd of s3cret'")
     oids = [r.oid for r in read_relations(target.conn, None) if r.name == "company"]
-    [holder] = holders(target.conn, oids, "ACCESS EXCLUSIVE")
+    [holder] = lock_holders(target.conn, oids, "ACCESS EXCLUSIVE")
     assert holder.query is not None
     assert "s3cret" in holder.query
     assert "s3cret" not in str(lock_error(target.conn, psycopg.Error(), oids, "ROW EXCLUSIVE"))
@@ -142,8 +142,10 @@ def test_only_locks_that_are_in_the_way_of_a_copy_count_for_one(
     reader.execute("BEGIN; SELECT FROM company")
     locker.execute("BEGIN; LOCK company IN SHARE MODE")
     oids = [r.oid for r in read_relations(target.conn, None) if r.name == "company"]
-    assert [h.pid for h in holders(target.conn, oids, "ROW EXCLUSIVE")] == [locker.info.backend_pid]
-    assert len(holders(target.conn, oids, "ACCESS EXCLUSIVE")) == 2
+    assert [h.pid for h in lock_holders(target.conn, oids, "ROW EXCLUSIVE")] == [
+        locker.info.backend_pid
+    ]
+    assert len(lock_holders(target.conn, oids, "ACCESS EXCLUSIVE")) == 2
 
 
 def test_another_restore_at_work_is_named(target: Target) -> None:
@@ -160,7 +162,7 @@ def test_another_restore_at_work_is_named(target: Target) -> None:
 
 def test_what_a_killed_restore_has_left_at_work_is_waited_for(target: Target) -> None:
     target.write(company=own_companies())
-    with connect(target.dsn, helps=True) as helper:
+    with connect(target.dsn, is_worker=True) as helper:
         line = target.turned_down(lock_timeout_s=0.1)
         assert f"is at work (pid {helper.info.backend_pid}, " in line
     assert target.load().complete
@@ -184,7 +186,7 @@ def test_a_deadlock_is_tried_again_and_another_error_is_not(target: Target, data
                         pass
             target.conn.execute("LOCK post")
 
-    retrying(both)
+    retry_transient(both)
     thread.join()
     assert len(tried) == 2
 
@@ -193,7 +195,7 @@ def test_a_deadlock_is_tried_again_and_another_error_is_not(target: Target, data
         target.conn.execute("no SQL")
 
     with pytest.raises(psycopg.errors.SyntaxError):
-        retrying(wrong)
+        retry_transient(wrong)
     assert len(tried) == 3
 
 
@@ -207,11 +209,11 @@ def test_tries_are_bounded(target: Target, database: Any) -> None:
         target.conn.execute("SELECT FROM company")
 
     with pytest.raises(psycopg.errors.LockNotAvailable) as caught:
-        retrying(read, attempts=3)
+        retry_transient(read, attempts=3)
     assert len(tried) == 3 < MOST_ATTEMPTS
     with connect(target.dsn) as conn:
         company = next(r for r in read_relations(conn, None) if r.name == "company")
-        line = str(refusal(conn, caught.value, company))  # type: ignore[arg-type] # only its oid counts
+        line = str(load_error(conn, caught.value, company))  # type: ignore[arg-type] # only its oid counts
     assert "holds company (pid " in line
 
 

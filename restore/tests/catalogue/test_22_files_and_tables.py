@@ -195,7 +195,7 @@ def match(target: Target, *files: TableFile, **options: Any) -> Any:
     matches = match_files(
         Backup(target.backup, files), read_relations(target.conn, given.schema), given
     )
-    return {match.relation.shown: match.file.table for match in matches.by_oid.values()}
+    return {match.relation.display_name: match.file.table for match in matches.by_oid.values()}
 
 
 def test_the_keys_of_a_file_that_holds_several_tables_are_names(tables: Target) -> None:

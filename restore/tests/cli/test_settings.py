@@ -228,7 +228,7 @@ def test_a_retry_appends_and_takes_no_more_than_it_can_use() -> None:
 )
 def test_urls_as_others_write_them(given: str, used: str, schema: str | None) -> None:
     told = settled("--dsn", given).options
-    assert (dsn.for_libpq(told.dsn), told.schema) == (used, schema)
+    assert (dsn.to_libpq(told.dsn), told.schema) == (used, schema)
     assert settled("--dsn", given, "--schema", "mine").options.schema == "mine"
 
 
@@ -247,7 +247,7 @@ def test_urls_as_others_write_them(given: str, used: str, schema: str | None) ->
     ],
 )
 def test_what_a_url_asks_of_tls_is_never_weakened(given: str, mode: str | None) -> None:
-    assert conninfo_to_dict(dsn.for_libpq(dsn.checked(given))).get("sslmode") == mode
+    assert conninfo_to_dict(dsn.to_libpq(dsn.check_dsn(given))).get("sslmode") == mode
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_what_is_left_out_of_a_url_is_named_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("given", "display_name"),
     [
         ("postgresql://me:s3cret@h:5/d?sslmode=disable", "postgresql://me@h:5/d?sslmode=disable"),
         ("postgresql://me@h/d", "postgresql://me@h/d"),
@@ -300,7 +300,7 @@ def test_what_is_left_out_of_a_url_is_named_once() -> None:
     ],
 )
 def test_a_connection_string_without_its_password(given: str, shown: str) -> None:
-    assert dsn.without_password(given) == shown
+    assert dsn.mask_password(given) == shown
 
 
 def test_the_reference_names_every_option_and_variable() -> None:

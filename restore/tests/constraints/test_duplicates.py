@@ -22,14 +22,14 @@ from restore.load.ladder import Ladder
 from restore.load.table_loader import TableLoad
 from restore.load.upsert import destination_for
 from restore.plan.order import Load
-from restore.rejects.limits import Limits
+from restore.rejects.limits import RejectLimits
 from restore.rejects.writer import RejectFile
 from restore.report.model import TableReport
 from restore.source.discovery import TableFile
 from restore.source.shards import Shard
 from restore.target.catalog import read_tables
 from restore.target.conflicts import read_conflicts
-from restore.target.indexes import UniqueAside
+from restore.target.indexes import UniqueKeyDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,7 +107,9 @@ class Table:
         outcome, done = self._load(isolate)
         return outcome if done else None
 
-    def isolate(self, kept: Kept, keys: list[UniqueAside], build: Callable[[], None]) -> bool:
+    def isolate(
+        self, kept: Kept, keys: list[UniqueKeyDefinition], build: Callable[[], None]
+    ) -> bool:
         outcome = reload_duplicates(
             *(self.conn, kept, keys),
             build=build,
@@ -126,11 +128,11 @@ class Table:
             options=self.options,
             rejects=kept.rejects,
             report=kept.report,
-            limits=Limits(self.options, lambda: [kept.report]),
+            limits=RejectLimits(self.options, lambda: [kept.report]),
             log=Unlogged(self.conn, self.table.oid, None),
         )
 
-    def _put_aside(self, only: str) -> tuple[list[UniqueAside], Callable[[], None]]:
+    def _put_aside(self, only: str) -> tuple[list[UniqueKeyDefinition], Callable[[], None]]:
         keys, back = [], []
         found = read_conflicts(self.conn, sql.Identifier("t"))
         operators = {conflict.name: tuple(conflict.operators) for conflict in found}
@@ -147,7 +149,9 @@ class Table:
             if only not in {"", name}:
                 continue
             plain = None if expressions else tuple(columns)
-            keys.append(UniqueAside(name, plain, tuple(terms), predicate, nulls, operators[name]))
+            keys.append(
+                UniqueKeyDefinition(name, plain, tuple(terms), predicate, nulls, operators[name])
+            )
             made = f"ALTER TABLE t ADD CONSTRAINT {name} {constraint}" if constraint else index
             back.append(made)
             drop = f"ALTER TABLE t DROP CONSTRAINT {name}" if constraint else f"DROP INDEX {name}"
@@ -166,7 +170,7 @@ class Table:
         path = self.folder / "t.jsonl"
         path.unlink(missing_ok=True)
         with RejectFile(self.folder, "public", "t") as rejects:
-            limits = Limits(self.options, lambda: [report])
+            limits = RejectLimits(self.options, lambda: [report])
             loading = TableLoad(self.conn, load, options=self.options, limits=limits)
             loading.run(Shard(), report=report, rejects=rejects, tell=lambda _: None)
             done = then(Kept(load, report, rejects, Converter()))
@@ -340,7 +344,7 @@ def test_a_load_that_stops_meanwhile_counts_what_is_decided(
     table.write([{"id": n} for n in (1, 2, 1, 3, 2)])
     seen: list[TableReport] = []
 
-    def isolate(kept: Kept, keys: list[UniqueAside], build: Callable[[], None]) -> bool:
+    def isolate(kept: Kept, keys: list[UniqueKeyDefinition], build: Callable[[], None]) -> bool:
         seen.append(kept.report)
         again = table.ladder(kept).load_again
 

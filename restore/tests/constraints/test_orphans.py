@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from restore.constraints import orphan_rows, orphans
-from restore.rejects.ordinals import Ordinals
+from restore.rejects.ordinals import OrdinalSet
 from restore.tests.load.test_memory import recorded_peak
 
 if TYPE_CHECKING:
@@ -374,7 +374,7 @@ def test_peak_is_the_same_for_ten_times_the_orphans(
 
 def test_ordinals_are_a_set_in_little_memory() -> None:
     numbers = [0, 1, 4095, 4096, 10**9, 7, 7]
-    ordinals = Ordinals()
+    ordinals = OrdinalSet()
     for number in numbers:
         ordinals.add(number)
     assert len(ordinals) == len(set(numbers))

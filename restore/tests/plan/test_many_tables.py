@@ -14,7 +14,7 @@ from restore.errors import LoadError
 from restore.load.upsert import Merged
 from restore.plan.order import cycles_of
 from restore.report.events import Stage
-from restore.target import portions
+from restore.target import locks
 
 if TYPE_CHECKING:
     from restore.tests.support.target import Target
@@ -38,8 +38,8 @@ def make(target: Target, parents: list[list[int]], *, rows: bool) -> None:
 @pytest.fixture
 def few_locks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let a transaction lock a few tables alone; return how many tables each TRUNCATE named."""
-    monkeypatch.setattr(emptying, "most_locks", lambda _: 16)
-    monkeypatch.setattr(portions, "_MOST_TABLES", 3)
+    monkeypatch.setattr(emptying, "max_locks", lambda _: 16)
+    monkeypatch.setattr(locks, "_MOST_TABLES", 3)
     sizes: list[int] = []
     truncate = emptying._truncate
 

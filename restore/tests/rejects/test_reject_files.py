@@ -78,13 +78,13 @@ def test_rejects_are_flushed_before_the_commit_that_counts_them(
 
     monkeypatch.setattr(os, "fsync", flushed)
 
-    def noted(self: ShardLog, *words: Any, **named: Any) -> None:
+    def dropped_objects(self: ShardLog, *words: Any, **named: Any) -> None:
         assert self._rejects._is_synced or self._rejects._file is not None
         note(self, *words, **named)
         assert self._rejects._is_synced
         steps.append(f"note {self._report.rejected}")
 
-    monkeypatch.setattr(ShardLog, "_note", noted)
+    monkeypatch.setattr(ShardLog, "_note", dropped_objects)
     target.conn.execute("CREATE TABLE q (id int NOT NULL)")
     target.write(q=[{"id": n if n != 7 else None} for n in range(100)])
     report = target.load(batch_size=10, keep_indexes=True)
@@ -130,7 +130,7 @@ def test_a_line_that_its_writer_did_not_end_is_none(tmp_path: Path) -> None:
     with part.path.open("ab") as file:
         file.write(b'{"table": "t", "sch')
     with RejectFile(tmp_path, "s", "t") as whole:
-        whole.take_over(part.path, 5)
+        whole.append_from(part.path, 5)
     [line] = whole.path.read_bytes().splitlines()
     assert b'"ordinal":5' in line
     with pytest.raises(LoadError, match="its last line has no end"):

@@ -206,7 +206,7 @@ def test_a_reject_of_any_size_is_kept_as_it_is(raw: bytes, tmp_path: Path) -> No
     with RejectFile(tmp_path, "s", "t", "part") as part, RejectFile(tmp_path, "s", "t") as whole:
         part.add(RawRecord(raw, 7, 3), reason)
         part.add(RawRecord(b"{}", 9, 4), reason)
-        whole.take_over(part.path, 10)
+        whole.append_from(part.path, 10)
         assert whole.path.stat().st_size == whole.size
         lines = [json.loads(line) for line in whole.path.read_bytes().splitlines()]
         assert [raw_of(line) for line in lines] == [raw, b"{}"]

@@ -150,7 +150,7 @@ def test_a_pool_in_session_mode_with_no_session_free_goes_on(target: Target, dat
             assert time.monotonic() - started < 8
             assert conn.execute("SHOW row_security").fetchone() == ("off",)
             with pytest.raises(LoadError, match="has no session free; make its pool larger"):
-                connect(url, helps=True)
+                connect(url, is_worker=True)
 
 
 def test_a_url_that_names_a_pooler(

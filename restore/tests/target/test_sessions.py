@@ -12,9 +12,9 @@ from restore import Options
 from restore.constraints.drop import put_indexes_aside, put_keys_aside, unique_aside
 from restore.constraints.finalize import Finisher
 from restore.constraints.recreate import bring_back, bring_indexes_back
-from restore.plan.dry_run import may_write
+from restore.plan.dry_run import writable_session
 from restore.target.catalog import read_tables
-from restore.target.pool import Sessions, grant_memory, grant_workers
+from restore.target.pool import ConnectionPool, set_maintenance_memory, set_maintenance_workers
 from restore.tests.support.target import uuid
 
 if TYPE_CHECKING:
@@ -123,12 +123,12 @@ def test_two_sessions_work_at_once_and_end_with_what_went_wrong(target: Target) 
         meet.wait()
         return conn.info.backend_pid
 
-    with Sessions(options_for(target, 2), 2, target.conn) as crew:
+    with ConnectionPool(options_for(target, 2), 2, target.conn) as crew:
         first, second = crew.submit(pid), crew.submit(pid)
         assert first.result() != second.result()
 
     def fail() -> None:
-        with Sessions(options_for(target, 2), 2, target.conn) as crew:
+        with ConnectionPool(options_for(target, 2), 2, target.conn) as crew:
             crew.submit(lambda conn: conn.execute("SELECT pg_sleep(60)"))
             crew.submit(lambda conn: conn.execute("SELECT 1 / 0")).result()
 
@@ -150,20 +150,20 @@ def test_sessions_that_build_have_memory_and_workers_within_bounds(target: Targe
         return int(found[0][0])
 
     conn.execute("SET maintenance_work_mem = '1MB'")
-    grant_memory(conn, 4)
+    set_maintenance_memory(conn, 4)
     assert memory() == min(shared // 4, 1 << 30)
     conn.execute("SET maintenance_work_mem = '2GB'")
-    grant_memory(conn, 4)
+    set_maintenance_memory(conn, 4)
     assert memory() == 2 << 30
     workers = "SHOW max_parallel_maintenance_workers"
     usual = int(target.rows(f"{workers}")[0][0])
-    grant_workers(conn, 0, 1)
+    set_maintenance_workers(conn, 0, 1)
     assert target.rows(workers) == [("0",)]
-    grant_workers(conn, 1, 1)
+    set_maintenance_workers(conn, 1, 1)
     assert target.rows(workers) == [(str(max(usual, 1)),)]
-    grant_workers(conn, 6, 1)
+    set_maintenance_workers(conn, 6, 1)
     assert target.rows(workers) == [(str(max(usual, min(6, most))),)]
-    grant_workers(conn, 6, 3)
+    set_maintenance_workers(conn, 6, 3)
     assert target.rows(workers) == [(str(max(usual, min(6, most) // 3)),)]
 
 
@@ -174,7 +174,7 @@ def test_sessions_end_even_if_the_server_takes_no_cancellation(
         raise psycopg.OperationalError("the server is gone")
 
     monkeypatch.setattr(psycopg.Connection, "cancel_safe", refuse)
-    sessions = Sessions(options_for(target, 1), 1, target.conn)
+    sessions = ConnectionPool(options_for(target, 1), 1, target.conn)
     with pytest.raises(KeyboardInterrupt), sessions:
         raise KeyboardInterrupt
     assert all(conn.closed for conn in sessions._open)
@@ -184,6 +184,6 @@ def test_sessions_end_even_if_the_server_takes_no_cancellation(
 
 def test_a_dry_run_may_only_read_again_after_an_error(target: Target) -> None:
     target.conn.execute("SET default_transaction_read_only = on")
-    with pytest.raises(ValueError, match="wrong"), may_write(target.conn):
+    with pytest.raises(ValueError, match="wrong"), writable_session(target.conn):
         raise ValueError("wrong")
     assert target.rows("SHOW default_transaction_read_only") == [("on",)]
