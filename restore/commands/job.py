@@ -82,14 +82,13 @@ class RestoreJob:
         self._rejects_folder = rejects_folder
         self._watch = watch
         self.workers_peak_bytes, self.needs_repair = 0, False
-        # What is altered in a long transaction is locked for everyone until its end.
-        self._may_alter = not options.atomic
-        dropped_objects = not (options.dry_run or options.atomic)
-        self.resumable = dropped_objects and (self._unfinished is not None or can_journal(conn))
-        if dropped_objects and not self.resumable:
+        self._mode = mode = prepared.plan.mode
+        self._may_alter = mode.may_alter
+        self.resumable = mode.may_alter and (self._unfinished is not None or can_journal(conn))
+        if mode.may_alter and not self.resumable:
             report.warnings += unjournaled_warning(conn)
         self._writes: WriteLog | None = JOURNALED if self.resumable else None
-        if options.atomic or (options.dry_run and options.append):
+        if mode.is_atomic or (options.append and not mode.writes_target):
             with writable_session(conn):
                 self._writes = temporary_write_log(conn)
         self._plan = with_write_log(prepared.plan, self._writes)
@@ -105,6 +104,10 @@ class RestoreJob:
         report.tables += [work.report for work in self._works.values()]
         self._tally = Tally(list(self._works.values()), watch)
         self._limits = RejectLimits(options, self._tally.reports)
+
+    @property
+    def _fires_triggers(self) -> bool:
+        return self._options.triggers and self._mode.writes_target
 
     def run(self) -> None:
         """Load every table, bring back what was put aside, and see that all of it is on disk.
@@ -122,12 +125,12 @@ class RestoreJob:
                 self._empty()
                 self._advance_sequences()
                 self._load_all(aside)
-                load_rejects(self._conn, works, self._options, self._limits, self._watch)
+                if self._mode.writes_target:
+                    load_rejects(self._conn, works, self._options, self._limits, self._watch)
                 self._watch(Stage("foreign keys"))
                 self._bring_back(aside)
                 own = self._writes if self._options.append else None
-                fires = self._options.triggers and not self._options.dry_run
-                for work in works if fires else ():
+                for work in works if self._fires_triggers else ():
                     count_removed(self._conn, work.load.table, work.report, own)
             except BaseException as error:
                 self._bring_back_after(error)
@@ -137,9 +140,9 @@ class RestoreJob:
                     work.report.rejects = (
                         str(work.rejects.path) if work.rejects.has_rejects else None
                     )
-        if not self._options.dry_run:
+        if self._mode.writes_target:
             flush(self._conn)
-        if self.resumable or self._options.atomic:
+        if self.resumable or self._mode.is_atomic:
             drop_journal(self._conn)
         self.resumable = False
         self._limits.at_end()
@@ -165,7 +168,7 @@ class RestoreJob:
 
     def _empty(self) -> None:
         """Empty the tables, where that is part of the transaction that loads them."""
-        if not self._options.atomic:
+        if not self._mode.is_atomic:
             return
         self._conn.execute("SET CONSTRAINTS ALL IMMEDIATE")  # to know which record it is
         if not self._options.append:
@@ -184,8 +187,7 @@ class RestoreJob:
             LoadError: the role may not, and some must be.
             psycopg.errors.LockNotAvailable: another session uses a table.
         """
-        if self._options.dry_run:
-            self._may_alter = False
+        if not self._mode.writes_target:
             return self._plan.keys
         keys = self._put_keys_aside()
         if not self._options.triggers:
@@ -195,7 +197,7 @@ class RestoreJob:
 
     def _bring_back(self, keys: tuple[ForeignKey, ...]) -> None:
         """Bring everything back; rows that a foreign key forbids are taken out for that."""
-        if self._options.dry_run:
+        if not self._mode.writes_target:
             with writable_session(self._conn):
                 self._reject_orphans(keys, "pg_temp")
             return
@@ -263,7 +265,7 @@ class RestoreJob:
             jobs=self._options.processes,
             schema=schema,
             writes=self._writes,
-            triggers=self._options.triggers and not self._options.dry_run,
+            triggers=self._fires_triggers,
         )
 
     def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
@@ -277,7 +279,7 @@ class RestoreJob:
 
     def _bring_back_after(self, error: BaseException) -> None:
         """Recreate what was dropped after a load that failed, if that can be, and is of use."""
-        if self._options.dry_run or self._options.atomic:
+        if not self._mode.may_alter:
             return
         if self.resumable and is_lost(error) and self._options.retry_for_s:
             self._conn.close()

@@ -1,4 +1,4 @@
-"""What stands before a load: files find their tables, rights are checked, tables are emptied.
+"""Prepares a load: matches files to tables, checks rights, plans, empties tables.
 
 All that can be refused is refused before anything is written.
 """
@@ -19,8 +19,9 @@ from restore.plan.dry_run import shadow_plan
 from restore.plan.event_triggers import check_event_triggers
 from restore.plan.fit import check_fit
 from restore.plan.matching import MIGRATION_TABLES, display_name, match_files
-from restore.plan.order import make_plan
+from restore.plan.order import LoadMode, make_plan
 from restore.plan.preflight import (
+    Server,
     check_deletable,
     check_on_conflict,
     check_ownership,
@@ -42,6 +43,8 @@ from restore.target.relations import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from restore.journal.store import TableProgress, UnfinishedRestore
     from restore.options import Options
     from restore.plan.matching import Match
@@ -52,12 +55,12 @@ if TYPE_CHECKING:
     from restore.target.relations import Relation
 
 Confirm = Callable[[dict[str, int]], bool]
-"""Is asked whether the rows of these tables, so many each, may go."""
+"""Asks if tables may be emptied, given how many rows each holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class TruncatePlan:
-    """What is emptied: the backup's tables because of the ``filled`` ones, and ``others``."""
+    """Tables to empty: the backup's, if some are ``filled``, and ``others`` that refer to them."""
 
     filled: list[Relation] = field(default_factory=list)
     others: list[Relation] = field(default_factory=list)
@@ -80,15 +83,15 @@ def prepare(
     watch: ProgressCallback,
     confirm: Confirm | None = None,
 ) -> Prepared:
-    """Match the files with the tables, see that the load may be, make room, and plan.
+    """Match the files to tables, check that they may be loaded, plan, and empty the tables.
 
     Args:
         conn: a connection that commits each statement.
-        backup: what is restored.
-        options: how.
-        report: takes the target, what is left out, and warnings.
-        watch: is told of progress.
-        confirm: is asked whether tables that are not empty may be emptied; None: they may not.
+        backup: the backup.
+        options: the restore's options.
+        report: receives the target, what is left out, and warnings.
+        watch: receives progress.
+        confirm: asks if tables that hold rows may be emptied; None: they may not.
 
     Raises:
         RestoreError: backup and database do not fit, or the role may not do what is needed.
@@ -103,7 +106,7 @@ def prepare(
     if unfinished is None:
         report.warnings += check_no_unfinished_restore(conn, options)
         if options.resume:
-            report.warnings.append("there is nothing to resume: the restore begins anew")
+            report.warnings.append("no unfinished restore to resume: starting a new one")
     matches = match_files(backup, read_relations(conn, options.schema), options)
     found = matches.by_oid
     report.left_out += [*backup.left_out, *matches.left_out]
@@ -111,47 +114,68 @@ def prepare(
     report.warnings += _check_inheritance(conn, found)
     check_rights(conn, server, found, options)
     check_event_triggers(conn, options)
-    if unfinished is not None:
-        if unfinished.backup != str(backup.path.absolute()):
-            raise BackupError(f"the restore to be resumed is of {unfinished.backup}: give that")
-        kept = undeletable_tables(conn, found, triggers=options.triggers)
-        plan, loaded = resumed_plan(conn, unfinished, found, options, fixed=kept.keys())
-        check_fit(plan, report.left_out)
-        check_ownership(conn, server, plan, options)
-        return Prepared(plan, unfinished, loaded)
+    if unfinished is None:
+        plan = _plan_new(conn, server, found, options, report, watch=watch, confirm=confirm)
+        return Prepared(plan, None, {})
+    if unfinished.backup != str(backup.path.absolute()):
+        raise BackupError(
+            f"cannot resume: the unfinished restore is of {unfinished.backup}; pass that backup, or"
+            " start over with --clean"
+        )
+    kept = undeletable_tables(conn, found, triggers=options.triggers)
+    plan, loaded = resumed_plan(conn, unfinished, found, options, fixed=kept.keys())
+    check_fit(plan, report.left_out)
+    check_ownership(conn, server, plan, options)
+    return Prepared(plan, unfinished, loaded)
+
+
+def _plan_new(
+    conn: psycopg.Connection,
+    server: Server,
+    found: dict[int, Match],
+    options: Options,
+    report: Report,
+    *,
+    watch: ProgressCallback,
+    confirm: Confirm | None,
+) -> Plan:
+    """Plan a restore from its beginning, and empty the tables or make their shadows."""
+    mode = LoadMode.of(options)
     report.left_out += _skip_migration_tables(conn, found, options)
     room = _find_nonempty(conn, found, options)
     if room.filled and (options.clean or confirm is not None):
         check_truncate_rights(conn, server, [*found, *(r.oid for r in room.others)])
     kept = undeletable_tables(conn, found, triggers=options.triggers)
-    plan = _plan(conn, found, kept)
+    files = {oid: match.file for oid, match in found.items()}
+    plan = make_plan(files, catalog.read_tables(conn, files), fixed=kept.keys(), mode=mode)
     check_fit(plan, report.left_out)
     check_ownership(conn, server, plan, options)
-    check_deletable(plan, kept, {r.oid for r in room.filled}, options)
+    check_deletable(plan, kept, {r.oid for r in room.filled})
     if options.on_conflict != "reject":
         check_on_conflict(conn, plan, options)
-    if options.atomic and room.others:
+    if mode.is_atomic and room.others:
         raise SchemaError("--atomic empties the backup's tables alone: give it without --cascade")
-    _confirm_truncate(conn, room, options, None if options.dry_run else confirm)
-    if options.dry_run:
-        report.warnings += [f"would be emptied: {line}" for line in _counted(conn, room)]
+    _confirm_truncate(conn, room, options, confirm if mode.writes_target else None)
+    if not mode.writes_target:
+        rows = _counted(conn, [*room.filled, *room.others])
+        report.warnings += [f"would be emptied: {line}" for line in rows]
         plan, warnings = shadow_plan(conn, plan, append=options.append)
         report.warnings += warnings
-        return Prepared(plan, None, {})
-    report.warnings += _truncate_tables(conn, found, room, options, watch)
-    return Prepared(plan, None, {})
-
-
-def _plan(conn: psycopg.Connection, found: dict[int, Match], kept: dict[int, str]) -> Plan:
-    files = {oid: match.file for oid, match in found.items()}
-    return make_plan(files, catalog.read_tables(conn, files), fixed=kept.keys())
+    elif room.filled and not mode.is_atomic:  # an atomic load empties them in its transaction
+        report.warnings += [f"--cascade emptied {line}" for line in _counted(conn, room.others)]
+        relations = [*(match.relation for match in found.values()), *room.others]
+        empty(conn, relations, options, lambda line: watch(Stage(line)))
+    return plan
 
 
 def _check_inheritance(conn: psycopg.Connection, found: dict[int, Match]) -> list[str]:
-    """See that no rows come twice, in a table's file and in that of a table above it.
+    """Check that no rows are in two files: a table's and that of its parent table.
+
+    Returns:
+        A warning for each pair of tables of which one inherits from the other.
 
     Raises:
-        SchemaError: a partition and what it is a partition of are both in the backup.
+        SchemaError: a partition and its partitioned table are both in the backup.
     """
     warnings = []
     for lower, upper, partition in ancestors(conn, found):
@@ -174,10 +198,10 @@ def _check_inheritance(conn: psycopg.Connection, found: dict[int, Match]) -> lis
 def _skip_migration_tables(
     conn: psycopg.Connection, found: dict[int, Match], options: Options
 ) -> list[str]:
-    """Take migration tools' own tables out that the target has filled already.
+    """Leave out the tables of migration tools that hold rows in the target.
 
     Returns:
-        A line for each file that was taken out of ``found``.
+        A line for each file that was removed from ``found``.
     """
     if options.append:
         return []
@@ -195,7 +219,7 @@ def _skip_migration_tables(
 def _find_nonempty(
     conn: psycopg.Connection, found: dict[int, Match], options: Options
 ) -> TruncatePlan:
-    """See which tables hold rows, and whether they may be emptied. Nothing is written.
+    """Find the tables that hold rows, and check that they may be emptied.
 
     Raises:
         SchemaError: tables outside the backup refer to them.
@@ -231,7 +255,7 @@ def _amount(conn: psycopg.Connection, relation: Relation) -> str:
 def _confirm_truncate(
     conn: psycopg.Connection, room: TruncatePlan, options: Options, confirm: Confirm | None
 ) -> None:
-    """Stop where tables hold rows that nobody allowed to go.
+    """Raise if tables hold rows and the user did not allow to delete these.
 
     Raises:
         SchemaError: tables hold rows.
@@ -249,27 +273,5 @@ def _confirm_truncate(
         raise refusal
 
 
-def _counted(conn: psycopg.Connection, room: TruncatePlan) -> list[str]:
-    return [f"{r.display_name} {_amount(conn, r)}" for r in (*room.filled, *room.others)]
-
-
-def _truncate_tables(
-    conn: psycopg.Connection,
-    found: dict[int, Match],
-    room: TruncatePlan,
-    options: Options,
-    watch: ProgressCallback,
-) -> list[str]:
-    """Empty all tables of the backup, if one of them holds rows.
-
-    With --atomic that is left to the transaction that loads them.
-
-    Returns:
-        Warnings that name the tables that were emptied beside them, and their rows.
-    """
-    if not room.filled or options.atomic:
-        return []
-    warnings = [f"--cascade emptied {r.display_name} {_amount(conn, r)}" for r in room.others]
-    relations = [*(match.relation for match in found.values()), *room.others]
-    empty(conn, relations, options, lambda line: watch(Stage(line)))
-    return warnings
+def _counted(conn: psycopg.Connection, relations: Iterable[Relation]) -> list[str]:
+    return [f"{relation.display_name} {_amount(conn, relation)}" for relation in relations]

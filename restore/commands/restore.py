@@ -151,7 +151,7 @@ def _load(
         names=_names(conn, plan),
     )
     try:
-        with conn.transaction() if options.atomic else contextlib.nullcontext():
+        with conn.transaction() if plan.mode.is_atomic else contextlib.nullcontext():
             job.run()
     except KeyboardInterrupt as interrupt:
         raise Interrupted(needs_repair=job.needs_repair, resumable=job.resumable) from interrupt
@@ -165,7 +165,8 @@ def _load(
     report.resumable = report.error is not None and job.resumable
     report.needs_repair = job.needs_repair
     done = _Attempt(report, job.workers_peak_bytes, lost)
-    if options.dry_run or conn.closed or conn.info.transaction_status is not TransactionStatus.IDLE:
+    is_idle = not conn.closed and conn.info.transaction_status is TransactionStatus.IDLE
+    if not (plan.mode.writes_target and is_idle):
         return done
     try:
         if report.error is not None:

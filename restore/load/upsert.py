@@ -273,7 +273,7 @@ def keys_to_drop(plan: Plan, options: Options) -> tuple[ForeignKey, ...]:
     A row that is replaced keeps the key by which it is told, and may lose another that older rows
     refer to: such a key has to hold all the time.
     """
-    if options.atomic:
+    if plan.mode.is_atomic:
         return plan.deferred_keys
     if not options.append:
         return tuple(key for key in plan.keys if key.table not in plan.fixed)

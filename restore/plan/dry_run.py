@@ -102,7 +102,7 @@ def shadow_plan(conn: psycopg.Connection, plan: Plan, *, append: bool) -> tuple[
         hidden = outside.pop(oid)
         keys = [key for key in keys if key.parent != oid]
         warnings.append(f"foreign keys to {hidden.name}, which the role may not read, are not seen")
-    made = make_plan(files, tables)
+    made = make_plan(files, tables, mode=plan.mode)
     conn.execute(_READ_ONLY.format(sql.SQL("on")))
     return replace(made, keys=tuple(keys), external_parents=tuple(outside.values())), warnings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import graphlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,9 +12,38 @@ from restore.target.own_rows import JOURNALED
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from restore.options import Options
     from restore.source.discovery import TableFile
     from restore.target.catalog import ForeignKey, Table
     from restore.target.own_rows import WriteLog
+
+
+class LoadMode(enum.Enum):
+    """What a restore writes to, and in how many transactions."""
+
+    COMMITTED = "the target, as it goes"
+    ATOMIC = "the target, in one transaction"
+    DRY_RUN = "shadow tables"
+
+    @classmethod
+    def of(cls, options: Options) -> LoadMode:
+        """Return the mode that options choose."""
+        return cls.DRY_RUN if options.dry_run else cls.ATOMIC if options.atomic else cls.COMMITTED
+
+    @property
+    def writes_target(self) -> bool:
+        """Tell if the target's tables are written."""
+        return self is not LoadMode.DRY_RUN
+
+    @property
+    def is_atomic(self) -> bool:
+        """Tell if one transaction does everything; what it alters is locked until its end."""
+        return self is LoadMode.ATOMIC
+
+    @property
+    def may_alter(self) -> bool:
+        """Tell if keys and indexes may be dropped for the load, and progress be journaled."""
+        return self is LoadMode.COMMITTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +74,7 @@ class Plan:
         external_parents: tables that are not loaded and that ``keys`` refer to; only in a dry run,
             whose tables have no foreign keys of their own.
         fixed: tables whose rows may not be deleted again, and the tables that they refer to.
+        mode: what is written to, and in how many transactions.
     """
 
     loads: tuple[Load, ...]
@@ -51,6 +82,7 @@ class Plan:
     deferred_keys: tuple[ForeignKey, ...]
     external_parents: tuple[Table, ...] = ()
     fixed: frozenset[int] = frozenset()
+    mode: LoadMode = LoadMode.COMMITTED
 
     @property
     def tables(self) -> dict[int, Table]:
@@ -59,7 +91,11 @@ class Plan:
 
 
 def make_plan(
-    files: dict[int, TableFile], tables: dict[int, Table], *, fixed: Iterable[int] = ()
+    files: dict[int, TableFile],
+    tables: dict[int, Table],
+    *,
+    fixed: Iterable[int] = (),
+    mode: LoadMode = LoadMode.COMMITTED,
 ) -> Plan:
     """Order the tables so that what is referred to comes first, as far as cycles allow.
 
@@ -67,6 +103,7 @@ def make_plan(
         files: the file of each table, by oid.
         tables: the tables, by oid.
         fixed: those whose rows may not be deleted again.
+        mode: what is written to, and in how many transactions.
     """
     keys = [key for table in tables.values() for key in table.foreign_keys if key.parent in tables]
     parents: dict[int, set[int]] = {oid: set() for oid in tables}
@@ -88,7 +125,7 @@ def make_plan(
     # A row that others refer to by a key that holds cannot be deleted either.
     held = frozenset(_reachable(fixed, parents))
     loads = tuple(Load(files[oid], tables[oid], fixed=oid in held) for oid in sorter.static_order())
-    return Plan(loads, tuple(keys), (*in_cycle, *risky), fixed=held)
+    return Plan(loads, tuple(keys), (*in_cycle, *risky), fixed=held, mode=mode)
 
 
 def cycles_of(links: Mapping[int, Collection[int]]) -> dict[int, int]:

@@ -236,14 +236,13 @@ def check_ownership(conn: psycopg.Connection, server: Server, plan: Plan, option
         )
 
 
-def check_deletable(plan: Plan, kept: dict[int, str], filled: set[int], options: Options) -> None:
+def check_deletable(plan: Plan, kept: dict[int, str], filled: set[int]) -> None:
     """Refuse a restore that has to delete rows from a table that does not let it.
 
     Args:
         plan: what is loaded.
         kept: the tables that do not let it, by oid, with the reason.
         filled: the tables that hold rows.
-        options: how.
 
     Raises:
         SchemaError: it has to.
@@ -257,7 +256,7 @@ def check_deletable(plan: Plan, kept: dict[int, str], filled: set[int], options:
                 f" dropped for the load, and rows that violate it could not be deleted: {why};"
                 " disable it for the restore, or give the table a replica identity"
             )
-    for oid in filled & kept.keys() if options.atomic else ():
+    for oid in filled & kept.keys() if plan.mode.is_atomic else ():
         raise SchemaError(
             f"--atomic deletes the rows of table {tables[oid].name}, and {kept[oid]}: disable it"
             " for the restore, or restore without --atomic"

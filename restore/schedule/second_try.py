@@ -72,7 +72,7 @@ def load_rejects(
         if work.state.phase != "retried"
         and any(may_go_away(reason.sqlstate) for reason in work.report.reasons)
     ]
-    if options.dry_run or not found:
+    if not found:
         return
     oids = [work.load.table.oid for work in found]
     read = tables_with_code(conn, oids, triggers=options.triggers)
