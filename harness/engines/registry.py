@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.model.errors import InputError
-from harness.model.record import FLOOR, Status
+from harness.model.record import FLOOR, REFERENCE, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ class Limitation:
 class Engine:
     """A way to restore. ``template`` may hold ``{backup} {dsn} {report} {rejects} {jobs}``.
 
-    An engine with ``{floor}`` takes the encoded dataset (``harness/floor``) in place of the backup.
+    An engine with ``{floor}`` takes the encoded dataset (``floor/``) in place of the backup.
     ``given`` is what the user wrote, for one of their own.
     ``keeps_rejects`` engines write the records that they could not restore to the folder
     ``{rejects}`` and exit with 3 if there are any; both are then part of a right result.
@@ -68,7 +68,7 @@ class Engine:
 
     @property
     def is_fake(self) -> bool:
-        """Say whether it only tells figures, and needs no server (``fake_engine.py``)."""
+        """Say whether it only tells figures, and needs no server (``fake.py``)."""
         return not self.template
 
     @property
@@ -90,9 +90,45 @@ def module(name: str) -> tuple[str, ...]:
     return sys.executable, "-P", "-m", name
 
 
+_NO_ZST = Limitation(
+    key="compress",
+    value="zst",
+    status=Status.ERROR,
+    why="it opens .json and .json.gz, which the standard library reads, and no .zst",
+    skip=True,
+)
+
+
+def _step(name: str) -> Engine:
+    """Return one of the steps from the naive restorer to the full one (``steps/``)."""
+    return Engine(
+        name=f"step-{name}",
+        template=(
+            *module(f"harness.engines.steps.{name.replace('-', '_')}"),
+            *("{backup}", "--dsn={dsn}", "--report={report}"),
+        ),
+        limitations=(
+            *(
+                Limitation(
+                    key="faults",
+                    value=value,
+                    status=Status.ERROR,
+                    why="one bad record fails the one transaction of all tables",
+                )
+                for value in ("realistic", "hostile")
+            ),
+            _NO_ZST,
+        ),
+    )
+
+
+STEPS: tuple[Engine, ...] = tuple(
+    map(_step, ("batches", "streaming", "copy-text", "copy-binary", "constraints"))
+)
+
 ENGINES: tuple[Engine, ...] = (
     Engine(
-        name="legacy",
+        name=REFERENCE,
         template=(*module("legacy"), "{backup}", "--dsn={dsn}", "--report={report}"),
         limitations=(
             Limitation(
@@ -107,13 +143,7 @@ ENGINES: tuple[Engine, ...] = (
                 status=Status.ERROR,
                 why="one bad record fails its table, one bad character the parse of its file",
             ),
-            Limitation(
-                key="compress",
-                value="zst",
-                status=Status.ERROR,
-                why="it opens .json and .json.gz, which the standard library reads, and no .zst",
-                skip=True,
-            ),
+            _NO_ZST,
         ),
     ),
     Engine(
@@ -141,9 +171,11 @@ ENGINES: tuple[Engine, ...] = (
             *("{floor}", "--dsn={dsn}", "--report={report}", "--jobs={jobs}"),
         ),
     ),
+    *STEPS,
 )
 
-DEFAULT = tuple(engine.name for engine in ENGINES)
+# What a bench runs unless it is told otherwise.
+DEFAULT = tuple(engine.name for engine in ENGINES if engine not in STEPS)
 
 
 def environment(server: Mapping[str, str], before: Sequence[Path] = ()) -> dict[str, str]:
@@ -188,7 +220,7 @@ def command(text: str) -> Engine:
             f"--engine-command {text!r}: expected NAME=COMMAND, "
             "such as mine='python mine.py {backup} {dsn}'"
         )
-    if name in DEFAULT:
+    if name in {engine.name for engine in ENGINES}:
         raise InputError(f"--engine-command {name!r}: an engine of that name exists; take another")
     try:
         template = tuple(shlex.split(line))

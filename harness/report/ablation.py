@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.analysis.stats import ratio
-from harness.engines.ablation import STEPS, Step
-from harness.model.record import REFERENCE
+from harness.engines.ablation import STEPS
 from harness.report import cells
 from harness.report.blocks import Column, Grid
 from harness.report.heap import heap_report
@@ -30,11 +29,10 @@ LEGEND = (
 
 def ablate_report(of: RunFigures) -> tuple[Block, ...]:
     """Say what each step gives, in a table and in a chart."""
-    steps = (Step(REFERENCE, "the naive restorer"), *STEPS)
-    return (headline(of.run), _table(of, steps), LEGEND, _chart(of, steps), *heap_report(of.run))
+    return (headline(of.run), _table(of), LEGEND, _chart(of), *heap_report(of.run))
 
 
-def _table(of: RunFigures, steps: tuple[Step, ...]) -> Grid:
+def _table(of: RunFigures) -> Grid:
     columns = (
         Column("step", "left"),
         Column("adds", "left", wrap=True),
@@ -44,13 +42,13 @@ def _table(of: RunFigures, steps: tuple[Step, ...]) -> Grid:
         Column("so far"),
         Column("peak memory"),
     )
-    first, rows = of.samples(steps[0].engine), []
-    for number, step in enumerate(steps):
+    first, rows = of.samples(STEPS[0].engine), []
+    for number, step in enumerate(STEPS):
         samples, figures = of.samples(step.engine), of.engine(step.engine)
-        above = of.samples(steps[number - 1].engine) if number else None
+        above = of.samples(STEPS[number - 1].engine) if number else None
         rows.append(
             (
-                (step.name,),
+                (step.engine,),
                 (step.adds,),
                 (NONE if figures is None else cells.trials(figures),),
                 cells.time(figures),
@@ -72,15 +70,15 @@ def _gain(before: Samples | None, after: Samples) -> Cell:
     return (factor(found.value), f"{factor(found.low)}-{factor(found.high)}")
 
 
-def _chart(of: RunFigures, steps: tuple[Step, ...]) -> Grid:
+def _chart(of: RunFigures) -> Grid:
     """Draw time and memory as bars, each against the longest of its kind."""
-    figures = [of.engine(step.engine) for step in steps]
+    figures = [of.engine(step.engine) for step in STEPS]
     times = [f.wall_s.median if f and f.wall_s else None for f in figures]
     peaks = [f.peak_bytes.median if f and f.peak_bytes else None for f in figures]
     columns = (Column("step", "left"), Column("time", "left"), Column("peak memory", "left"))
     rows = [
-        ((step.name,), (bar(time, times),), (bar(peak, peaks),))
-        for step, time, peak in zip(steps, times, peaks, strict=True)
+        ((step.engine,), (bar(time, times),), (bar(peak, peaks),))
+        for step, time, peak in zip(STEPS, times, peaks, strict=True)
     ]
     return Grid(columns, tuple(rows))
 

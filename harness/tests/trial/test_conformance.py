@@ -1,6 +1,6 @@
 """One suite for every engine: each dataset, and what each engine is known not to do with it.
 
-A limitation in ``engines.py`` that is no longer true fails here, so that the table stays true.
+A limitation in ``registry.py`` that is no longer true fails here, so that the table stays true.
 """
 
 from __future__ import annotations

@@ -32,10 +32,12 @@ BLANK = Trial(engine="x", round=1, warmup=False, status=Status.SKIPPED, started_
 def test_each_engine_is_called_as_the_formats_say(engine: engines.Engine) -> None:
     argv = engine.argv(VALUES)
     if engine.needs_encoded:
-        assert argv[2:5] == ("-m", f"harness.{engine.name}", "/f")
+        assert argv[2:5] == ("-m", f"harness.engines.{engine.name}", "/f")
         assert "--jobs=3" in argv
     else:
-        assert argv[2:5] == ("-m", engine.name, "/b")
+        step = engine.name.removeprefix("step-").replace("-", "_")
+        module = f"harness.engines.steps.{step}" if engine in engines.STEPS else engine.name
+        assert argv[2:5] == ("-m", module, "/b")
     assert "--dsn=postgresql:///d" in argv
     assert "--report=/r" in argv
     assert ("--rejects=/j" in argv) is engine.keeps_rejects
