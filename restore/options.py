@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 OnConflict = Literal["reject", "skip", "replace"]
 UnknownFields = Literal["error", "ignore", "warn"]
 OnError = Literal["continue", "stop"]
-Technique = Literal["batches", "streaming", "typed", "copy", "binary", "native"]
 
 # One batch is the whole records in one chunk: this bounds memory, and what one bad record costs the
 # batch that it is in. Half of it made no sound restore slower, and twice of it no faster, beyond
@@ -94,11 +93,6 @@ class Options:
         batch_size: records sent as one COPY; None: as many as ``chunk_bytes`` holds.
         chunk_bytes: how much of a file is decoded, and sent as one COPY, at a time.
         lock_timeout_s: how long to wait for a lock that another session holds, in seconds.
-        without: what makes a restore fast, and is left out to see what it gives: records sent in
-            ``batches`` rather than all of a file at once; ``streaming`` rather than a file read as
-            a whole; ``typed`` rows rather than dictionaries; ``copy`` rather than INSERT; the
-            ``binary`` form of COPY rather than text; ``native`` code for that form rather than
-            Python.
         jobs: how many processes load; None: as many as this machine has processors for them, at
             most 8.
 
@@ -130,7 +124,6 @@ class Options:
     batch_size: int | None = None
     chunk_bytes: int = DEFAULT_CHUNK_BYTES
     lock_timeout_s: float = 60.0
-    without: frozenset[Technique] = frozenset()
     jobs: int | None = None
 
     @property
@@ -144,13 +137,9 @@ class Options:
         cores = len(os.sched_getaffinity(0)) if can_tell else os.cpu_count() or 1
         return min(cores, _MOST_JOBS_BY_DEFAULT)
 
-    def sent_at_once(self, records: int, data_bytes: int) -> int:
-        """Return how many of so many records, which take so many bytes, are sent in one go."""
-        if self.batch_size is not None:
-            return self.batch_size
-        if {"batches", "streaming"} & self.without == {"streaming"}:
-            return max(1, records * self.chunk_bytes // data_bytes)
-        return records
+    def sent_at_once(self, records: int) -> int:
+        """Return how many of a batch's records are sent as one COPY."""
+        return records if self.batch_size is None else self.batch_size
 
     def __post_init__(self) -> None:
         self._check_choices()
@@ -200,23 +189,13 @@ class Options:
                 raise BackupError(
                     f"--{name.replace('_', '-')} is one of {choices}", options=(name,)
                 )
-        if unknown := self.without - set(get_args(Technique)):
-            choices = ", ".join(get_args(Technique))
-            raise BackupError(
-                f"--without {', '.join(sorted(unknown))}: there are {choices}", options=("without",)
-            )
-        if "batches" in self.without and self.batch_size is not None:
-            raise BackupError(
-                "--batch-size says how large batches are: not --without batches",
-                options=("batch_size", "without"),
-            )
 
     def _check_types(self) -> None:
         """Take a path that is written as text; refuse one name where several are meant."""
         object.__setattr__(self, "backup", Path(self.backup))
         if self.rejects is not None:
             object.__setattr__(self, "rejects", Path(self.rejects))
-        for name in ("tables", "exclude", "without"):
+        for name in ("tables", "exclude"):
             if isinstance(getattr(self, name), str):
                 raise BackupError(f"{name} is a set of names: write {{'users'}}", options=(name,))
             object.__setattr__(self, name, frozenset(getattr(self, name)))

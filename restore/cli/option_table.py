@@ -176,13 +176,6 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             LOADING | REPAIR,
         ),
         Option(
-            "without",
-            NAMES,
-            "NAME",
-            "leave a technique out: batches, streaming, typed, copy, binary, native",
-            "none",
-        ),
-        Option(
             "jobs",
             COUNT,
             "N",

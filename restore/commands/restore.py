@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from restore.commands.job import RestoreJob
 from restore.commands.prepare import prepare
 from restore.commands.resume import folder_of
-from restore.decode import packer as native
+from restore.decode import packer
 from restore.errors import Interrupted, LostError, RestoreError
 from restore.report.events import BackupFound, WarningEvent
 from restore.report.model import Report, peak_bytes
@@ -109,7 +109,7 @@ def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None)
     report = Report(
         backup=str(backup.path),
         dry_run=options.dry_run,
-        native=native.is_used(options.without),
+        native=packer.IS_BUILT,
     )
     report.warnings += dsn_warnings(options.dsn)
     with connect_for(options) as conn:

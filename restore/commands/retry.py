@@ -17,7 +17,7 @@ import psycopg
 
 from restore.commands.unfinished import check_no_unfinished_restore
 from restore.constraints.finalize import finish
-from restore.decode import packer as native
+from restore.decode import packer
 from restore.decode.convert import Converter
 from restore.decode.shapes import Shapes
 from restore.errors import LoadError, RestoreError, SchemaError
@@ -76,7 +76,7 @@ def retry(path: Path, options: Options, watch: ProgressCallback = lambda _: None
     """
     started = time.monotonic()
     files = read_reject_files(path)
-    report = Report(backup=str(path), rejects=str(path), native=native.is_used(options.without))
+    report = Report(backup=str(path), rejects=str(path), native=packer.IS_BUILT)
     with connect_for(options) as conn:
         try:
             loads = _match(conn, files, options, report)

@@ -25,7 +25,7 @@ from msgspec.structs import astuple
 from restore.decode.absent import ABSENT, but_absent
 from restore.decode.column_forms import check_of, conversion, packing_of, take
 from restore.decode.dictionaries import Functions, by_dictionary
-from restore.decode.packer import Native, is_used, native_of
+from restore.decode.packer import Native, native_of
 from restore.decode.rows import Packed
 from restore.decode.types import AS_IT_IS, ODD_FLOAT, Kind, Shape, is_wide, kind_of, may_be_odd
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from restore.decode.column_forms import Step
     from restore.decode.convert import Converter
     from restore.decode.rows import Rows
-    from restore.options import Technique
     from restore.target.catalog import Column
 
 # A name that JSON has to escape, which msgspec refuses as the name of a field.
@@ -106,7 +105,6 @@ def make_codec(
     columns: tuple[Column, ...],
     shape: Shape,
     converter: Converter,
-    without: frozenset[Technique] = frozenset(),
     defaults: Mapping[str, Default] = MappingProxyType({}),
 ) -> Codec:
     """Make what decodes records of a shape.
@@ -115,18 +113,16 @@ def make_codec(
         columns: the table's columns, less the generated ones.
         shape: the records' shape.
         converter: converts what is wide.
-        without: techniques that are left out.
         defaults: those of the columns that are filled.
     """
     used = tuple(c for c in columns if not c.has_default or c.name in shape.named)
     kinds = [kind_of(column, wide=is_wide(column, shape)) for column in used]
-    # An INSERT takes values, not their binary form in a COPY.
-    binary = without.isdisjoint({"binary", "copy"}) and all(kind.binary for kind in kinds)
+    binary = all(kind.binary for kind in kinds)
     ignored = sorted(shape.unknown)
     names = [column.name for column in used] + ignored
     nameable = all(map(can_name_field, names))
     many = len(names) > _MOST_FIELDS or len(ignored) > _MOST_IGNORED
-    if "typed" in without or many or not nameable:
+    if many or not nameable:
         # All is converted then, so arrays too come as what the server reads.
         kinds = [kind_of(column, wide=column.type.name not in AS_IT_IS) for column in used]
         decode, values, unknown = by_dictionary(used, shape, columns, converter)
@@ -141,7 +137,7 @@ def make_codec(
     filled = [defaults[column.name] if column.name in shape.filled else None for column in used]
     fills = tuple(d and (d.in_binary if binary else d.in_text) for d in filled)
     native = None
-    if binary and nameable and is_used(without):
+    if binary and nameable:
         others = [c.name for c in columns if c.has_default and c.name not in shape.named]
         native = native_of(used, shape, ignored, converter, fills=fills, others=others)
     return Codec(

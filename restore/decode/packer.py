@@ -26,12 +26,9 @@ if TYPE_CHECKING:
     from restore.decode._native import Field, KeyField
     from restore.decode.convert import Converter
     from restore.decode.types import Shape
-    from restore.options import Technique
     from restore.target.catalog import Column
 
 IS_BUILT = Packer is not None
-# Without any of these, rows are not what is packed here.
-_NEEDS = frozenset({"native", "typed", "copy", "binary"})
 
 _KINDS = {
     **{name: name for name in ("bool", "bytea", "date", "float4", "float8", "int2", "int4")},
@@ -108,11 +105,6 @@ def _names(data: bytes, found: Iterator[int]) -> dict[int, dict[str, None]]:
     return names
 
 
-def is_used(without: frozenset[Technique]) -> bool:
-    """Tell whether records are packed, where these techniques are left out."""
-    return IS_BUILT and _NEEDS.isdisjoint(without)
-
-
 def native_of(
     used: Sequence[Column],
     shape: Shape,
@@ -136,7 +128,7 @@ def native_of(
         _field(column, converter, fill, wide=is_wide(column, shape))
         for column, fill in zip(used, fills, strict=True)
     ]
-    if Packer is None or None in fields:
+    if not IS_BUILT or None in fields:
         return None
     fields += [
         (name.encode(), None, False, declined, None, False, _NONE, _NONE, ())

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from restore.decode.convert import Converter
     from restore.decode.packer import Packing
     from restore.decode.rows import Rows
-    from restore.options import Technique
     from restore.target.catalog import Column, Table
 
 # Of records that do not fit, so many (one in ...) make their shape worth learning: each that is
@@ -58,7 +57,6 @@ class Shapes:
     Args:
         table: the target.
         converter: converts what comes in another form than usual.
-        without: techniques that are left out.
 
     Attributes:
         minds_nul: a record that may hold the character NUL, which no text of PostgreSQL's can, is
@@ -68,10 +66,7 @@ class Shapes:
         turns: says of which records it is the turn; the others are left out.
     """
 
-    def __init__(
-        self, table: Table, converter: Converter, without: frozenset[Technique] = frozenset()
-    ) -> None:
-        self._without = without
+    def __init__(self, table: Table, converter: Converter) -> None:
         self.minds_nul = False
         self.turns = Turns()
         self._columns = tuple(column for column in table.columns if not column.generated)
@@ -158,7 +153,7 @@ class Shapes:
         codec = self._codecs.get(shape)
         if codec is None:
             codec = self._codecs[shape] = make_codec(
-                self._columns, shape, self._converter, self._without, self.presence.defaults
+                self._columns, shape, self._converter, self.presence.defaults
             )
         return codec
 

@@ -48,7 +48,7 @@ def steady_defaults(conn: psycopg.Connection, table: Table, options: Options) ->
     A record that lacks the key by which rows are replaced has no row to replace, so that is none.
     """
     optional = any(column.has_default and not column.generated for column in table.columns)
-    if not optional or "copy" in options.without:
+    if not optional:
         return ()
     key = replace_key(table).columns if options.on_conflict == "replace" else ()
     rows = conn.execute(_STEADY, [table.identifier.as_string(conn)]).fetchall()

@@ -186,7 +186,7 @@ class Ladder:
             ThawedError: it, or one before it, was refused.
         """
         batch, segments = self._chosen(batch)
-        if self._options.sent_at_once(batch.count, len(batch.data)) < batch.count:
+        if self._options.sent_at_once(batch.count) < batch.count:
             return False
         if waiting is None and (len(segments) > 1 or any(s.codec is None for s in segments)):
             return False
@@ -263,7 +263,7 @@ class Ladder:
                 self._late.at(batch, segment.start)
                 self._one_by_one.load(batch.record(segment.start))
             else:
-                size = self._options.sent_at_once(batch.count, len(batch.data))
+                size = self._options.sent_at_once(batch.count)
                 self._splitter.load(batch, segment, "batch" if whole else "split", size)
 
     def _load_by_shape(self, batch: Records, segments: list[Segment]) -> bool:

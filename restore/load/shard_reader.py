@@ -20,8 +20,6 @@ _SAMPLE_BYTES = 1 << 16
 # A batch of --batch-size records is held in memory; past this it is not worth what it costs.
 _LARGE_BATCH_BYTES = 8 << 20
 _LARGEST_CHUNK_BYTES = 1 << 28
-# Where a file is not streamed, all of it is read before any of it is loaded.
-_WHOLE_FILE_BYTES = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +112,13 @@ class Reading:
         return self._reader.boundary_holds
 
     def _first_chunk(self) -> int:
-        if "streaming" in self._options.without:
-            return _WHOLE_FILE_BYTES
         return _SAMPLE_BYTES if self._options.batch_size else self._options.chunk_bytes
 
     def _chunk_for(self, first: Batch) -> int:
         """Return how much to read at a time from here on, knowing how large records are."""
         chunk_bytes = self._reader.chunk_bytes
         records, usual = self._options.batch_size, self._options.chunk_bytes
-        if records is None or "streaming" in self._options.without:
+        if records is None:
             return chunk_bytes
         record_bytes = len(first.data) / first.count
         wanted = int(records * record_bytes * 1.05) + 1

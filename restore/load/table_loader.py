@@ -78,7 +78,7 @@ class TableLoad:
         self._options = options
         self._limits = limits
         self._converter = Converter(options.timezone)
-        self._shapes = Shapes(load.table, self._converter, options.without)
+        self._shapes = Shapes(load.table, self._converter)
         self._writes = load.writes
         self._drawn: frozenset[str] | None = None
         self._steady = steady_defaults(conn, load.table, options)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.load.by_insert import ByInsert
 from restore.load.copy import CopyFailure, copy_rows, copy_statement
 from restore.load.destination import (
     Destination,
@@ -256,7 +255,7 @@ def destination_for(
     Args:
         conn: a connection that commits each statement.
         table: the target.
-        options: what becomes of a record whose key is there already; whether COPY is left out.
+        options: what becomes of a record whose key is there already.
         writes: tells the rows that this restore wrote; None only if such a record is rejected.
 
     Raises:
@@ -264,7 +263,7 @@ def destination_for(
     """
     if options.on_conflict != "reject" and writes is not None:
         return Merged(conn, table, options.on_conflict, writes)
-    return ByInsert(conn, table) if "copy" in options.without else Direct(conn, table)
+    return Direct(conn, table)
 
 
 def keys_to_drop(plan: Plan, options: Options) -> tuple[ForeignKey, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restore.constraints.lookup import Kept
+from restore.decode import packer
 from restore.decode.convert import Converter
-from restore.decode.packer import is_used
 from restore.journal.store import set_phase
 from restore.load.bulk_copy import Manner
 from restore.load.shard_reader import Counts
@@ -110,7 +110,7 @@ class TableWork:
 
     def kept(self, options: Options) -> Kept:
         """Return what finding the records of its rows again takes."""
-        converter, native = Converter(options.timezone), is_used(options.without)
+        converter, native = Converter(options.timezone), packer.IS_BUILT
         return Kept(self.load, self.report, self.rejects, converter, native=native)
 
     def part(self, start: int | str) -> str:

@@ -30,14 +30,12 @@ NO_BYTES = ["+_==", "-/A", "QUJDR", "QQ=", "QR", "=QQ=", "QQ==QQ==", "data:;base
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("without", [(), ("--without", "native")])
-def test_each_spelling_gives_its_bytes(
-    target: Target, spelling: str, without: tuple[str, ...]
-) -> None:
+@pytest.mark.usefixtures("in_c")
+def test_each_spelling_gives_its_bytes(target: Target, spelling: str) -> None:
     target.conn.execute("CREATE TABLE t (id int PRIMARY KEY, b bytea, bs bytea[])")
     value = SPELLINGS[spelling]
     target.write(t=[{"id": n, "b": value, "bs": [value, None]} for n in range(3)])
-    target.restore(*without)
+    target.restore()
     assert target.rows("SELECT b, bs FROM t") == [(BYTES, [BYTES, None])] * 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +17,12 @@ from restore.commands.retry import retry
 from restore.source.json_values import TRUNCATED, check_value, members_of, values_of
 from restore.source.shards import cut_into_shards
 from restore.source.table_file import TableFile
+from restore.tests.support.native import not_built
 
 if TYPE_CHECKING:
-    from restore.tests.support.target import Target
+    from collections.abc import Iterator
 
-WITHOUT = [(), ("--without", "native"), ("--without", "typed"), ("--without", "copy")]
+    from restore.tests.support.target import Target
 
 
 def nested(levels: int) -> str:
@@ -38,30 +40,37 @@ def documents(target: Target) -> Target:
     return target
 
 
+@pytest.fixture(params=["c", "python", "by name"])
+def each_way(documents: Target, request: pytest.FixtureRequest) -> Iterator[Target]:
+    """A table whose records are packed in C, or decoded by a Struct, or by their fields' names."""
+    if request.param == "by name":
+        documents.conn.execute("""ALTER TABLE t ADD "a""b" int""")  # which no Struct takes
+    with not_built() if request.param == "python" else contextlib.nullcontext():
+        yield documents
+
+
 def stored(target: Target) -> dict[int, str]:
     rows = target.rows("SELECT id, replace(v::text, ' ', ''), w::text FROM t")
     assert all(v == w for _, v, w in rows)
     return {number: v for number, v, _ in rows}
 
 
-@pytest.mark.parametrize("without", WITHOUT)
-def test_documents_of_many_levels_are_restored(documents: Target, without: tuple[str, ...]) -> None:
+def test_documents_of_many_levels_are_restored(each_way: Target) -> None:
     levels = [2, 900, 1_000, 3_000, 10_000, 4]
     texts = [record(n, of) for n, of in enumerate(levels)]
-    documents.write_raw({"t": texts})
-    documents.restore(*without)
-    assert stored(documents) == {n: nested(of) for n, of in enumerate(levels)}
+    each_way.write_raw({"t": texts})
+    each_way.restore()
+    assert stored(each_way) == {n: nested(of) for n, of in enumerate(levels)}
 
 
-@pytest.mark.parametrize("without", WITHOUT)
 @pytest.mark.parametrize("levels", [100_000, 800_000])
 def test_what_postgresql_finds_too_deep_is_rejected_alone_in_its_words(
-    documents: Target, levels: int, without: tuple[str, ...]
+    each_way: Target, levels: int
 ) -> None:
-    documents.write_raw({"t": [record(0, 2), record(1, levels), record(2, 3_000)]})
-    documents.restore(*without, exit_code=3)
-    assert stored(documents) == {0: nested(2), 2: nested(3_000)}
-    [reject] = documents.refused("t").values()
+    each_way.write_raw({"t": [record(0, 2), record(1, levels), record(2, 3_000)]})
+    each_way.restore(exit_code=3)
+    assert stored(each_way) == {0: nested(2), 2: nested(3_000)}
+    [reject] = each_way.refused("t").values()
     assert reject["sqlstate"] == "54001"
     assert reject["message"].startswith("stack depth limit exceeded: Increase the configuration")
 

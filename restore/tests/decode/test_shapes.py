@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hypothesis
 import pytest
@@ -15,15 +15,10 @@ from restore.decode.encode import packed
 from restore.decode.rows import Packed
 from restore.decode.shapes import Shapes
 from restore.target.catalog import Column, Table, Type
-
-if TYPE_CHECKING:
-    from restore.options import Technique
+from restore.tests.support.native import not_built
 
 
-WITHOUT: list[frozenset[Technique]] = [frozenset(), frozenset({"native"})]
-
-
-def shapes(without: frozenset[Technique] = frozenset(), /, **kinds: str) -> Shapes:
+def shapes(**kinds: str) -> Shapes:
     columns = [
         Column(
             name,
@@ -34,22 +29,22 @@ def shapes(without: frozenset[Technique] = frozenset(), /, **kinds: str) -> Shap
         )
         for name, kind in kinds.items()
     ]
-    return Shapes(Table(0, "public", "t", tuple(columns), (), (), ()), Converter(), without)
+    return Shapes(Table(0, "public", "t", tuple(columns), (), (), ()), Converter())
 
 
-@pytest.mark.parametrize("without", WITHOUT)
-def test_a_long_number_is_no_fine_second(without: frozenset[Technique]) -> None:
+@pytest.mark.usefixtures("in_c")
+def test_a_long_number_is_no_fine_second() -> None:
     record = b'{"at":"2024-01-31T12:34:56.123Z","lat":%b52.5200066}'
     for white in (b"", b" ", b"\t", b"\n "):
-        decoded = shapes(without, at="timestamptz", lat="float8").decode(b"[%b]" % (record % white))
+        decoded = shapes(at="timestamptz", lat="float8").decode(b"[%b]" % (record % white))
         assert [segment.codec is not None for segment in decoded.segments] == [True]
 
 
-@pytest.mark.parametrize("without", WITHOUT)
-def test_a_second_finer_than_its_column_is_looked_at_alone(without: frozenset[Technique]) -> None:
+@pytest.mark.usefixtures("in_c")
+def test_a_second_finer_than_its_column_is_looked_at_alone() -> None:
     for second in (b"56.1234567", b"56.1230001", b"56.00000000009"):
         record = b'{"at":"2024-01-31T12:34:%bZ","lat":52.5}' % second
-        decoded = shapes(without, at="timestamptz", lat="float8").decode(b"[%b]" % record)
+        decoded = shapes(at="timestamptz", lat="float8").decode(b"[%b]" % record)
         assert [segment.codec for segment in decoded.segments] == [None]
 
 
@@ -84,10 +79,12 @@ RECORDS = st.builds(
 @hypothesis.given(batches=st.lists(st.lists(RECORDS, max_size=120), min_size=1, max_size=3))
 def test_batches_fall_apart_in_c_as_they_do_in_python(batches: list[list[Any]]) -> None:
     kinds = {"n": "int4", "at": "timestamptz", "t": "text", "x": "float8"}
-    in_c, in_python = (shapes(without, **kinds) for without in WITHOUT)
+    in_c, in_python = (shapes(**kinds) for _ in range(2))
     for records in batches:
         data = json.dumps(records, ensure_ascii=False).encode()
-        one, other = in_c.decode(data), in_python.decode(data)
+        one = in_c.decode(data)
+        with not_built():
+            other = in_python.decode(data)
         assert one.count == other.count == len(records)
         assert one.spans is not None or not records
         for segment, expected in zip(one.segments, other.segments, strict=True):
@@ -106,14 +103,13 @@ def test_batches_fall_apart_in_c_as_they_do_in_python(batches: list[list[Any]]) 
             ]
 
 
-@pytest.mark.parametrize("without", WITHOUT)
-def test_records_with_a_new_field_each_are_decoded_together(without: frozenset[Technique]) -> None:
-    of = shapes(without, n="int4")
+def test_records_with_a_new_field_each_are_decoded_together(*, in_c: bool) -> None:
+    of = shapes(n="int4")
     for batch in range(5):
         names = [f"x{batch}_{n}" for n in range(300)]
         records = [{"n": n, name: n, "all": n} for n, name in enumerate(names)]
         decoded = of.decode(json.dumps(records).encode())
-        if batch == 0 and "native" in without:
+        if batch == 0 and not (in_c and native.IS_BUILT):
             continue  # what it learns from
         [segment] = decoded.segments
         assert segment.codec is not None

@@ -28,7 +28,6 @@ from restore.target.catalog import Column, Table, Type
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from restore.options import Technique
 
 COUNT = 2_000
 CHUNK_BYTES = 1 << 16
@@ -53,11 +52,11 @@ ODD = DATA[: DATA.index(b'{"id": 1000,')] + DATA[DATA.index(b'{"id": 1000,') :].
 native_only = pytest.mark.skipif(not native.IS_BUILT, reason="restore.decode._native is not built")
 CREATE = (
     'CREATE TABLE hot (id bigint, email text, "createdAt" timestamptz, key uuid,'
-    " price numeric, data jsonb)"
+    " price numeric, data jsonb, words tsvector)"
 )
 
 
-def table() -> Table:
+def table(**more: str) -> Table:
     kinds = {
         "id": "int8",
         "email": "text",
@@ -65,6 +64,7 @@ def table() -> Table:
         "key": "uuid",
         "price": "numeric",
         "data": "jsonb",
+        **more,
     }
     columns = [
         Column(
@@ -79,9 +79,9 @@ def table() -> Table:
     return Table(0, "public", "hot", tuple(columns), (), (), ())
 
 
-def make(without: frozenset[Technique] = frozenset()) -> Codec:
+def make(**more: str) -> Codec:
     shape = Shape(frozenset(), frozenset(), frozenset())
-    return make_codec(table().columns, shape, Converter(), without)
+    return make_codec(table(**more).columns, shape, Converter())
 
 
 @pytest.fixture
@@ -135,7 +135,8 @@ def test_encode_and_copy(benchmark: BenchmarkFixture, database: Any, *, binary: 
     conn = database.connect()
     prepare(conn)
     conn.execute(CREATE)
-    codec = make(frozenset() if binary else frozenset({"binary"}))
+    codec = make() if binary else make(words="tsvector")  # of which we know no binary form
+    assert codec.binary is binary
     rows = codec.decode(DATA)
     statement = copy_statement(table().identifier, codec)
     assert benchmark(copy_rows, conn, statement, codec, rows, relation="hot") == len(rows)
@@ -152,14 +153,9 @@ def test_isolate_torn_bytes(benchmark: BenchmarkFixture, codec: Codec) -> None:
 
 
 @pytest.mark.benchmark(group="isolate")
-@pytest.mark.parametrize(
-    "without",
-    [pytest.param((), id="c", marks=native_only), pytest.param(("native",), id="python")],
-)
-def test_isolate_a_record_that_does_not_decode(
-    benchmark: BenchmarkFixture, without: tuple[Technique, ...]
-) -> None:
-    shapes = Shapes(table(), Converter(), frozenset(without))
+@pytest.mark.usefixtures("in_c")
+def test_isolate_a_record_that_does_not_decode(benchmark: BenchmarkFixture) -> None:
+    shapes = Shapes(table(), Converter())
     segments = benchmark(shapes.decode, ODD).segments
     assert [(each.start, each.codec is None) for each in segments] == [
         (0, False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import itertools
 import json
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from restore.tests.commands.test_resume import DYING
+from restore.tests.support.native import not_built
 
 if TYPE_CHECKING:
     from restore.tests.support.target import Target
@@ -51,7 +53,7 @@ def check(target: Target, records: list[dict[str, Any]], *, least: int = 0) -> N
 @pytest.mark.parametrize(
     "options",
     [
-        *("", "--without=native", "--without=copy", "--without=typed", "--atomic", "--jobs=2"),
+        *("", "in Python", "by name", "--atomic", "--jobs=2"),
         *("--append", "--append --on-conflict=skip", "--append --on-conflict=replace"),
         *("--keep-indexes", "--batch-size=7", "--triggers"),
     ],
@@ -64,7 +66,10 @@ def test_numbers_that_records_name_are_theirs(target: Target, kind: str, options
         least = 900
     records = mixed(300)
     target.write(t=records)
-    target.restore(*options.split())
+    if options == "by name":
+        target.conn.execute("""ALTER TABLE t ADD "a""b" int""")  # which no Struct takes
+    with not_built() if options == "in Python" else contextlib.nullcontext():
+        target.restore(*(word for word in options.split() if word.startswith("--")))
     check(target, records, least=least)
     assert target.counts()["t"]["late"] == 200
     target.conn.execute("INSERT INTO t (v) VALUES ('next')")

@@ -147,7 +147,6 @@ def test_a_function_may_raise_any_sqlstate(target: Target, sqlstate: str, way: s
         ["--atomic"],
         ["--append", "--on-conflict", "skip"],
         ["--append", "--on-conflict", "replace"],
-        ["--without", "copy"],
         ["--dry-run"],
     ],
     ids=" ".join,

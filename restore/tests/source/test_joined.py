@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 BOM = b"\xef\xbb\xbf"
 RECORDS: list[dict[str, Any]] = [{"id": n, "v": f"\ufeff{n}\x1e"} for n in range(500)]
 TEXTS = [json.dumps(record, ensure_ascii=n % 2 == 0).encode() for n, record in enumerate(RECORDS)]
-WITHOUT = [(), ("--chunk-bytes", "1024", "--without", "native")]
+OPTIONS = {True: (), False: ("--chunk-bytes", "1024")}
 
 
 @pytest.fixture
@@ -38,25 +38,19 @@ SEQUENCES = {
 }
 
 
-@pytest.mark.parametrize("options", WITHOUT)
 @pytest.mark.parametrize("name", ["t.json-seq", "t.json", "t.jsonl", "t.json-seq.gz"])
 @pytest.mark.parametrize("form", SEQUENCES)
-def test_a_sequence_is_restored(
-    table: Target, form: str, name: str, options: tuple[str, ...]
-) -> None:
+def test_a_sequence_is_restored(*, table: Target, form: str, name: str, in_c: bool) -> None:
     data = SEQUENCES[form]
     (table.backup / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    table.restore(*options)
+    table.restore(*OPTIONS[in_c])
     assert stored(table) == list(range(500))
 
 
-@pytest.mark.parametrize("options", WITHOUT)
-def test_a_record_that_is_cut_off_costs_no_other_one(
-    table: Target, options: tuple[str, ...]
-) -> None:
+def test_a_record_that_is_cut_off_costs_no_other_one(*, table: Target, in_c: bool) -> None:
     torn = [*TEXTS[:9], TEXTS[9][:-4], *TEXTS[10:]]
     (table.backup / "t.json-seq").write_bytes(b"".join(b"\x1e%b" % text for text in torn))
-    table.restore(*options, exit_code=3)
+    table.restore(*OPTIONS[in_c], exit_code=3)
     assert stored(table) == [n for n in range(500) if n != 9]
     assert list(table.rejected("t")) == [9]
 
@@ -75,14 +69,13 @@ JOINED = {
 }
 
 
-@pytest.mark.parametrize("options", WITHOUT)
 @pytest.mark.parametrize("name", ["t.json", "t.jsonl"])
 @pytest.mark.parametrize("form", JOINED)
 def test_joined_files_are_restored_without_their_marks(
-    table: Target, form: str, name: str, options: tuple[str, ...]
+    *, table: Target, form: str, name: str, in_c: bool
 ) -> None:
     (table.backup / name).write_bytes(JOINED[form])
-    table.restore(*options)
+    table.restore(*OPTIONS[in_c])
     assert stored(table) == list(range(500))
 
 

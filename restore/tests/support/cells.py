@@ -2,18 +2,19 @@
 
 Each type gets a table of its own, in which every value is a record. First all of them go in one
 batch: so the sound values are also the neighbours that a bad one must not hurt. Then each is a
-batch of its own, so that no other record sends it to a rung that looks more closely. Where batches
-are packed in C, all go once more without that.
+batch of its own, so that no other record sends it to a rung that looks more closely. At
+last all go once more without the C.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from restore.decode import packer as native
+from restore.tests.support.native import not_built
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,11 +62,14 @@ def check(
     target.write_raw({names[kind]: map(_record, range(len(of)), of) for kind, of in cases.items()})
     bad = any(isinstance(case[1], Refused) for of in cases.values() for case in of)
     problems = []
-    ways = {"together": arguments, "alone": (*arguments, "--batch-size", "1")}
-    if native.IS_BUILT:
-        ways["in Python"] = (*arguments, "--without", "native")
-    for way, options in ways.items():
-        target.restore("--clean", *options, exit_code=3 if bad else 0)
+    ways: dict[str, tuple[tuple[str, ...], contextlib.AbstractContextManager[None]]] = {
+        "together": (arguments, contextlib.nullcontext()),
+        "alone": ((*arguments, "--batch-size", "1"), contextlib.nullcontext()),
+        "in Python": ((*arguments, "--jobs", "1"), not_built()),
+    }
+    for way, (options, around) in ways.items():
+        with around:
+            target.restore("--clean", *options, exit_code=3 if bad else 0)
         problems += [
             f"{kind}, {way}, {problem}"
             for kind, name in names.items()

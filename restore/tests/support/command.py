@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from restore.cli.main import main
+from restore.decode import packer
 
 TIMEOUT_S = 120
 
@@ -38,7 +39,7 @@ def run(*words: str) -> Done:
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder, "output"), Path(folder, "errors")
         place = (Path.cwd(), dict(os.environ), output, errors)
-        process = _context.Process(target=_main, args=(words, *place))
+        process = _context.Process(target=_main, args=(words, *place, packer.IS_BUILT))
         process.start()
         process.join(TIMEOUT_S)
         if process.exitcode is None:
@@ -50,9 +51,15 @@ def run(*words: str) -> Done:
         return Done(code, output.read_text(encoding="utf-8"), errors.read_text(encoding="utf-8"))
 
 
-def _main(
-    words: tuple[str, ...], folder: Path, environment: dict[str, str], output: Path, errors: Path
+def _main(  # noqa: PLR0917 - all that the copy of a process lacks
+    words: tuple[str, ...],
+    folder: Path,
+    environment: dict[str, str],
+    output: Path,
+    errors: Path,
+    is_built: bool,  # noqa: FBT001
 ) -> None:
+    packer.IS_BUILT = is_built
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
