@@ -1,9 +1,8 @@
-"""Which version this is."""
+"""The version of this project."""
 
 from __future__ import annotations
 
 import tomllib
-from importlib import metadata
 from pathlib import Path
 
 _PROJECT = "restorebench"
@@ -16,4 +15,6 @@ def version() -> str:
         project = tomllib.loads(checkout.read_text(encoding="utf-8")).get("project", {})
         if project.get("name") == _PROJECT:
             return str(project["version"])
+    from importlib import metadata  # noqa: PLC0415 - it takes longer than all of --version
+
     return metadata.version(_PROJECT)

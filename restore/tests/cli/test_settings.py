@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,14 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from restore.cli.arguments import parse
-from restore.cli.option_table import OPTIONS
+from restore.cli.option_table import GROUPS, OPTIONS, RESTORE, Option
 from restore.cli.settings import LIBPQ, Settings, resolve
 from restore.errors import RestoreError, UsageError
-from restore.options import DEFAULT_CHUNK_BYTES, MaxRejects, Options
+from restore.options import MaxRejects, Options
 from restore.target import dsn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 CHECKOUT = Path(__file__).parents[3]
 DSN = "postgresql://me@localhost/shop"
@@ -303,10 +304,37 @@ def test_a_connection_string_without_its_password(given: str, shown: str) -> Non
     assert dsn.mask_password(given) == shown
 
 
-def test_the_reference_names_every_option_and_variable() -> None:
+def reference_table(options: Iterable[Option]) -> str:
+    """Write options as docs/restore.md has them."""
+    lines = ["| option | meaning | default |", "|---|---|---|"]
+    for option in options:
+        typed = " ".join(filter(None, [option.flag, option.metavar.replace("|", r"\|")]))
+        meaning = re.sub(r"--[a-z][a-z-]+|\$[A-Z_]+", r"`\g<0>`", option.help)
+        default = re.sub(r"--[a-z][a-z-]+|\$[A-Z_]+", r"`\g<0>`", option.default or "off")
+        lines.append(f"| `{typed}` | {meaning} | {default} |")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("title", GROUPS)
+def test_the_reference_has_the_table_of_options(title: str) -> None:
     reference = (CHECKOUT / "docs" / "restore.md").read_text(encoding="utf-8")
-    assert [o.flag for o in OPTIONS.values() if f"`{o.flag}" not in reference] == []
-    assert f"{DEFAULT_CHUNK_BYTES:,}" in reference
+    options = [option for option in GROUPS[title] if option.name != "empty"]
+    assert reference_table(options) in reference
+    assert reference_table([OPTIONS["empty"]]) in reference
+
+
+def test_the_reference_says_which_options_retry_and_repair_take() -> None:
+    reference = (CHECKOUT / "docs" / "restore.md").read_text(encoding="utf-8")
+    sentence = reference.partition("`retry` takes all of these but ")[2].partition(":")[0]
+    only_restore = {o.flag for o in OPTIONS.values() if o.commands == RESTORE}
+    assert set(re.findall("--[a-z-]+", sentence)) == only_restore | {"--report-schema"}
+    sentence = reference.partition("`repair` takes ")[2].partition(",\nand an option")[0]
+    of_repair = {o.flag for o in OPTIONS.values() if "repair" in o.commands} - {"--empty"}
+    assert set(re.findall("--[a-z-]+", sentence)) == of_repair
+
+
+def test_the_reference_names_every_variable() -> None:
+    reference = (CHECKOUT / "docs" / "restore.md").read_text(encoding="utf-8")
     assert [name for name in LIBPQ if name not in reference] == []
 
 
