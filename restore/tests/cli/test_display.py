@@ -184,7 +184,7 @@ def test_bars_begin_with_the_first_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "term", "terminal", "display_name"),
+    ("form", "term", "terminal", "shown"),
     [
         ("auto", "xterm", True, "ProgressBars"),
         ("auto", "dumb", True, "PlainLines"),

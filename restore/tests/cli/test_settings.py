@@ -282,7 +282,7 @@ def test_what_is_left_out_of_a_url_is_named_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "display_name"),
+    ("given", "shown"),
     [
         ("postgresql://me:s3cret@h:5/d?sslmode=disable", "postgresql://me@h:5/d?sslmode=disable"),
         ("postgresql://me@h/d", "postgresql://me@h/d"),
