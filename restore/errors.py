@@ -1,4 +1,4 @@
-"""What can stop a restore, or keep a record out. Messages are one line that says what to do."""
+"""Errors that stop a restore or reject a record. Messages are one line and say what to do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ class RestoreError(Exception):
     """Base of all errors that a caller may expect.
 
     Attributes:
-        exit_code: what the command ends with.
-        options: the names of the options that are at fault, as fields of ``Options``.
+        exit_code: the exit code of the command.
+        options: the fields of ``Options`` that are at fault.
     """
 
     exit_code = 1
@@ -19,45 +19,45 @@ class RestoreError(Exception):
 
 
 class UsageError(RestoreError):
-    """The command line, the environment or a settings file says what makes no sense."""
+    """The command line, the environment or a settings file is not valid."""
 
     exit_code = 2
 
 
 class BackupError(RestoreError):
-    """The backup is not there, cannot be read, or is none."""
+    """The backup is missing, cannot be read, or is not a backup; or options exclude each other."""
 
     exit_code = 2
 
 
 class SchemaError(RestoreError):
-    """Backup and database do not fit: a table is missing, or is not empty."""
+    """Backup and database do not match: a table is missing, or is not empty."""
 
     exit_code = 2
 
 
 class LoadError(RestoreError):
-    """The database did not answer, refused, or went away."""
+    """The database did not answer, refused a statement, or closed the connection."""
 
 
-class LostError(LoadError):
-    """The connection to the database is lost, and another may be had."""
+class ConnectionLostError(LoadError):
+    """The connection to the database is lost; a new one may succeed."""
 
 
-class LossError(ValueError):
-    """A column cannot hold a value as it is; PostgreSQL is not asked to guess."""
+class LossyValueError(ValueError):
+    """A column cannot hold a value exactly; PostgreSQL is not asked to round it."""
 
 
-class NotTypedError(ValueError):
-    """A value is of no form that we convert; PostgreSQL may know better."""
+class UnsupportedFormError(ValueError):
+    """A value has no form that is converted here; PostgreSQL may accept its text."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A restore was interrupted in the middle.
+    """A restore was interrupted while it was writing.
 
     Attributes:
-        needs_repair: indexes, keys or triggers are still aside.
-        resumable: --resume goes on with it.
+        needs_repair: indexes, keys or triggers are dropped.
+        resumable: --resume continues it.
     """
 
     def __init__(self, *, needs_repair: bool, resumable: bool) -> None:

@@ -16,7 +16,7 @@ from restore.commands.job import RestoreJob
 from restore.commands.prepare import prepare
 from restore.commands.resume import folder_of
 from restore.decode import packer
-from restore.errors import Interrupted, LostError, RestoreError
+from restore.errors import ConnectionLostError, Interrupted, RestoreError
 from restore.report.events import BackupFound, WarningEvent
 from restore.report.model import Report, peak_bytes
 from restore.report.next_steps import next_steps
@@ -81,7 +81,7 @@ def restore(
         watch(WarningEvent(f"{before.error}; the database answers again: the restore goes on"))
         try:
             done = _attempt(replace(options, resume=True), watch, None)
-        except LostError:
+        except ConnectionLostError:
             outages += 1
             continue
         done.report.warnings = list(dict.fromkeys([*before.warnings, *done.report.warnings]))

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from restore.constraints.orphan_rows import row_key
 from restore.decode.convert import as_text
-from restore.errors import NotTypedError
+from restore.errors import UnsupportedFormError
 from restore.rejects.ordinals import OrdinalSet
 from restore.source.json_values import members_of, values_of
 from restore.source.reader import Reader
@@ -229,7 +229,7 @@ def literal_of(converter: Converter, column: Column, raw: msgspec.Raw | None) ->
         return None
     data = bytes(raw)
     try:
-        with contextlib.suppress(NotTypedError):
+        with contextlib.suppress(UnsupportedFormError):
             return as_text(converter.typed(column, data))
         return converter.literal(column, data)
     except (ValueError, *DECODE_ERRORS):

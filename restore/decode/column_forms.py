@@ -20,7 +20,7 @@ from msgspec import Meta
 from restore.decode.datetimes import kept_digits
 from restore.decode.numeric_forms import MOST_PLACES, numerics
 from restore.decode.scalars import INTEGER_BITS, MOST_DIGITS, numeric_scale, scale_check
-from restore.errors import LossError, NotTypedError
+from restore.errors import LossyValueError, UnsupportedFormError
 
 if TYPE_CHECKING:
     import decimal
@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 
 # What takes a column's values and returns those to send; raises one of _REFUSALS.
 Step = Callable[[Sequence[Any]], Sequence[Any]]
-_REFUSALS = (LossError, NotTypedError, ValueError, TypeError, OverflowError, struct.error)
+_REFUSALS = (
+    LossyValueError,
+    UnsupportedFormError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    struct.error,
+)
 
 _BYTEA_OID, _TIMESTAMPTZ_OID, _TEXT_OID = 17, 1184, 25
 _NULL = b"null"
@@ -78,7 +85,7 @@ def conversion(column: Column, converter: Converter) -> Step:
             if made is None:
                 made = typed(column, raw)
                 if made is None and column.not_null:
-                    raise NotTypedError("null in a column that must not be NULL")
+                    raise UnsupportedFormError("null in a column that must not be NULL")
                 if len(raw) <= _LARGEST_KNOWN:
                     if len(known) >= _MOST_KNOWN:
                         known.clear()
@@ -124,7 +131,7 @@ def check_of(column: Column) -> Step | None:
 
         def check_steps(values: Sequence[dt.datetime | dt.time | None]) -> Sequence[Any]:
             if [1 for value in values if value is not None and value.microsecond % step]:
-                raise LossError(f"finer than column {name}")
+                raise LossyValueError(f"finer than column {name}")
             return values
 
         return check_steps
@@ -133,7 +140,7 @@ def check_of(column: Column) -> Step | None:
 
 def _check_digits(number: decimal.Decimal) -> None:
     if number.is_finite() and number and abs(number.adjusted()) > MOST_DIGITS:
-        raise LossError("more digits than PostgreSQL keeps")
+        raise LossyValueError("more digits than PostgreSQL keeps")
 
 
 def take(step: Step, values: Sequence[Any]) -> Sequence[Any]:
@@ -171,7 +178,7 @@ def _uuids(values: Sequence[str]) -> Sequence[bytes]:
     text, count = "".join(values), len(values)
     hyphens = "-" * count
     if any(text[at::36] != hyphens for at in _HYPHENS):
-        raise NotTypedError("no UUID")
+        raise UnsupportedFormError("no UUID")
     form = binascii.unhexlify(text.replace("-", ""))
     return struct.unpack("16s" * count, form)
 

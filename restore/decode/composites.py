@@ -9,7 +9,7 @@ import msgspec
 
 from restore.decode.datetimes import TEMPORAL
 from restore.decode.scalars import INTEGER_BITS, TEXTS, no_document
-from restore.errors import LossError
+from restore.errors import LossyValueError
 from restore.source.json_values import members_of, values_of
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def document_literal(column: Column, raw: bytes) -> str:
     """Return the literal that a JSON object or array stands for in a column that is no JSON.
 
     Raises:
-        LossError: the column takes no documents.
+        LossyValueError: the column takes no documents.
     """
     name = column.type.name
     if name in _SCALARS or column.type.is_enum:
@@ -83,7 +83,7 @@ def document_literal(column: Column, raw: bytes) -> str:
         try:
             return made(raw) if made is not None else raw.decode()
         except (msgspec.DecodeError, RecursionError, KeyError) as error:
-            raise LossError(f"no {name} can be made of this document: {error}") from error
+            raise LossyValueError(f"no {name} can be made of this document: {error}") from error
     return raw.decode()
 
 
@@ -91,23 +91,25 @@ def _check_fields(composite: Type, raw: bytes) -> None:
     """See that a composite type has every field of an object, or of the objects in an array.
 
     Raises:
-        LossError: the server would leave one out in silence.
+        LossyValueError: the server would leave one out in silence.
     """
     try:
         members = members_of(raw if raw[:1] == b"[" else b"[%b]" % raw)
         objects = [values_of(each) for each in members if bytes(each)[:1] not in {b"n", b'"'}]
     except msgspec.DecodeError as error:
-        raise LossError(f"no {composite.name} can be made of this document: {error}") from error
+        raise LossyValueError(
+            f"no {composite.name} can be made of this document: {error}"
+        ) from error
     unknown = {name for fields in objects for name in fields} - (composite.fields or set())
     if unknown:
-        raise LossError(f"type {composite.name} has no field {min(unknown)!r}")
+        raise LossyValueError(f"type {composite.name} has no field {min(unknown)!r}")
 
 
 def _interval(raw: bytes) -> str:
     parts = _numbers.decode(raw)
     unknown = parts.keys() - set(_INTERVAL_PARTS)
     if unknown:
-        raise LossError(f"no interval has a part {min(unknown)!r}")
+        raise LossyValueError(f"no interval has a part {min(unknown)!r}")
     return " ".join(f"{parts[unit]:f} {unit}" for unit in _INTERVAL_PARTS if unit in parts) or "0"
 
 

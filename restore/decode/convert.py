@@ -18,7 +18,7 @@ from restore.decode import datetimes as instants
 from restore.decode import scalars
 from restore.decode.composites import array_literal, document_literal, holds_objects
 from restore.decode.expressions import form_of
-from restore.errors import LossError, NotTypedError
+from restore.errors import LossyValueError, UnsupportedFormError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,13 +70,13 @@ class Converter:
         Of types that Python has none for, it is the text of a literal.
 
         Raises:
-            NotTypedError: PostgreSQL may read it, we do not.
-            LossError: the column cannot hold it as it is.
+            UnsupportedFormError: PostgreSQL may read it, we do not.
+            LossyValueError: the column cannot hold it as it is.
         """
         convert = self._by_type.get(column.type.name)
         if convert is None:
             if form_of(column, raw, is_instant=False) != "plain":
-                raise NotTypedError("the server makes a composite value of a document")
+                raise UnsupportedFormError("the server makes a composite value of a document")
             return self.literal(column, raw)
         return None if raw == b"null" else convert(column, raw)
 
@@ -88,7 +88,7 @@ class Converter:
         """Return the text from which PostgreSQL makes the value, if it makes it without loss.
 
         Raises:
-            LossError: it cannot, or what it would make is a guess.
+            LossyValueError: it cannot, or what it would make is a guess.
         """
         if column.type.name in _DOCUMENTS:
             # A document that must not be NULL can only mean JSON's own null.
@@ -118,7 +118,7 @@ class Converter:
             return None if raw == b"null" else raw.decode()
         try:
             return as_text(self.typed(member, raw))
-        except NotTypedError:
+        except UnsupportedFormError:
             return self.literal(member, raw)
 
 
@@ -142,14 +142,16 @@ def _check_literal(column: Column, text: str) -> None:
     """Refuse what PostgreSQL would round, cut off or interpret.
 
     Raises:
-        LossError: the reason.
+        LossyValueError: the reason.
     """
     kind = column.type.name
     if kind == "numeric" and scalars.numeric_scale(column) is not None:
-        raise LossError(f"{scalars.shown(text)} is no decimal number")
+        raise LossyValueError(f"{scalars.shown(text)} is no decimal number")
     if kind == "money":
         places = _DECIMALS.search(text)
         if places and len(places[1].rstrip("0")) > _MONEY_DECIMALS:
-            raise LossError(f"{scalars.shown(text)} has more than {_MONEY_DECIMALS} decimal places")
+            raise LossyValueError(
+                f"{scalars.shown(text)} has more than {_MONEY_DECIMALS} decimal places"
+            )
     if kind in instants.TEMPORAL:
         instants.check_literal(column, text)

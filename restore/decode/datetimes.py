@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from restore.decode.scalars import NUMBER, scalar, shown, string
-from restore.errors import LossError, NotTypedError
+from restore.errors import LossyValueError, UnsupportedFormError
 
 if TYPE_CHECKING:
     from restore.target.catalog import Column
@@ -60,8 +60,8 @@ def timestamptz(column: Column, raw: bytes, zone: dt.tzinfo, notes: set[str]) ->
     """Return the instant that a JSON value stands for; ``zone`` is that of times without one.
 
     Raises:
-        NotTypedError: it is of no form that we read.
-        LossError: the column cannot hold it as it is.
+        UnsupportedFormError: it is of no form that we read.
+        LossyValueError: the column cannot hold it as it is.
     """
     instant = _instant(column, raw, notes)
     if instant.tzinfo is not None:
@@ -69,7 +69,7 @@ def timestamptz(column: Column, raw: bytes, zone: dt.tzinfo, notes: set[str]) ->
     if zone is not dt.UTC:
         sooner, later = (instant.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
         if sooner != later:  # an hour that is there twice, or not at all: PostgreSQL has a rule
-            raise NotTypedError("a time at which clocks are put back or forward")
+            raise UnsupportedFormError("a time at which clocks are put back or forward")
     return instant.replace(tzinfo=zone)
 
 
@@ -77,8 +77,8 @@ def timestamp(column: Column, raw: bytes, notes: set[str]) -> dt.datetime:
     """Return a time without a zone; an offset is converted to UTC, never dropped.
 
     Raises:
-        NotTypedError: it is of no form that we read.
-        LossError: the column cannot hold it as it is.
+        UnsupportedFormError: it is of no form that we read.
+        LossyValueError: the column cannot hold it as it is.
     """
     instant = _instant(column, raw, notes)
     if instant.tzinfo is None:
@@ -86,7 +86,7 @@ def timestamp(column: Column, raw: bytes, notes: set[str]) -> dt.datetime:
     try:
         return instant.astimezone(dt.UTC).replace(tzinfo=None)
     except OverflowError as error:
-        raise NotTypedError("beyond the years that Python knows") from error
+        raise UnsupportedFormError("beyond the years that Python knows") from error
 
 
 def _instant(column: Column, raw: bytes, notes: set[str]) -> dt.datetime:
@@ -97,12 +97,12 @@ def _instant(column: Column, raw: bytes, notes: set[str]) -> dt.datetime:
     if written is not None:
         return _from_javascript(written)
     if not _ISO.fullmatch(text):
-        raise NotTypedError("not an ISO 8601 date and time")
+        raise UnsupportedFormError("not an ISO 8601 date and time")
     check_fraction(column, text)
     try:
         return dt.datetime.fromisoformat(text)
     except ValueError as error:
-        raise NotTypedError(str(error)) from error
+        raise UnsupportedFormError(str(error)) from error
 
 
 def _from_javascript(written: re.Match[str]) -> dt.datetime:
@@ -111,16 +111,16 @@ def _from_javascript(written: re.Match[str]) -> dt.datetime:
             f"{written['time']} {written['offset']}", "%b %d %Y %H:%M:%S %z"
         )
     except ValueError as error:
-        raise NotTypedError(str(error)) from error
+        raise UnsupportedFormError(str(error)) from error
 
 
 def _from_epoch(column: Column, text: str, notes: set[str]) -> dt.datetime:
     if not NUMBER.fullmatch(text):
-        raise LossError(f"{shown(text)} is no date and time")
+        raise LossyValueError(f"{shown(text)} is no date and time")
     number = decimal.Decimal(text)
     # Not "in", which walks over a range to look for what is no int.
     if _DATE_LIKE.start <= number < _DATE_LIKE.stop and number == number.to_integral_value():
-        raise LossError(f"{text} may mean a date or seconds since 1970: write it as a string")
+        raise LossyValueError(f"{text} may mean a date or seconds since 1970: write it as a string")
     if abs(number) < _SECONDS_BELOW:
         unit, factor = "seconds", 1_000_000
     elif abs(number) < _MILLISECONDS_BELOW:
@@ -132,12 +132,12 @@ def _from_epoch(column: Column, text: str, notes: set[str]) -> dt.datetime:
         whole = int(microseconds)
         instant = _EPOCH + dt.timedelta(microseconds=whole)
     except (OverflowError, decimal.DecimalException) as error:
-        raise LossError(f"{shown(text)} is no instant that a timestamp can hold") from error
+        raise LossyValueError(f"{shown(text)} is no instant that a timestamp can hold") from error
     if microseconds != whole:
-        raise LossError(f"{shown(text)} is finer than a microsecond")
+        raise LossyValueError(f"{shown(text)} is finer than a microsecond")
     step = 10 ** (_MICROSECOND_DIGITS - kept_digits(column))
     if instant.microsecond % step:
-        raise LossError(_too_fine(column, text))
+        raise LossyValueError(_too_fine(column, text))
     notes.add(f"column {column.name}: numbers were read as {unit} since 1970-01-01 UTC")
     return instant
 
@@ -148,25 +148,25 @@ def date(column: Column, raw: bytes, zone: dt.tzinfo) -> dt.date:
     Midnight at any offset counts; in UTC it may also be midnight in ``zone``.
 
     Raises:
-        NotTypedError: it is of no form that we read.
-        LossError: it has a time of day, which would be lost.
+        UnsupportedFormError: it is of no form that we read.
+        LossyValueError: it has a time of day, which would be lost.
     """
     if raw[:1] != b'"':
-        raise LossError(f"{shown(raw.decode())} is no date: write YYYY-MM-DD")
+        raise LossyValueError(f"{shown(raw.decode())} is no date: write YYYY-MM-DD")
     text = string(raw)
     if not _ISO.fullmatch(text):
-        raise NotTypedError("not an ISO 8601 date")
+        raise UnsupportedFormError("not an ISO 8601 date")
     try:
         local = dt.datetime.fromisoformat(text)
     except ValueError as error:
-        raise NotTypedError(str(error)) from error
+        raise UnsupportedFormError(str(error)) from error
     if local.tzinfo is not None and zone is not dt.UTC:
         elsewhere = local.astimezone(zone)
         if elsewhere.time() == dt.time():
             return elsewhere.date()
     if len(text) == len("YYYY-MM-DD") or _MIDNIGHT.fullmatch(text[10:]):
         return local.date()
-    raise LossError(
+    raise LossyValueError(
         f"column {column.name} is a date, and {text} has a time of day that would be lost"
         + (" (midnight elsewhere? try --timezone)" if zone is dt.UTC else "")
     )
@@ -176,19 +176,19 @@ def time(column: Column, raw: bytes) -> dt.time:
     """Return a time of day without a zone.
 
     Raises:
-        NotTypedError: it is of no form that we read.
-        LossError: the column cannot hold it as it is.
+        UnsupportedFormError: it is of no form that we read.
+        LossyValueError: the column cannot hold it as it is.
     """
     if raw[:1] != b'"':
-        raise LossError(f"{shown(raw.decode())} is no time of day: write HH:MM:SS")
+        raise LossyValueError(f"{shown(raw.decode())} is no time of day: write HH:MM:SS")
     text = string(raw)
     check_fraction(column, text)
     try:
         value = dt.time.fromisoformat(text)
     except ValueError as error:
-        raise NotTypedError(str(error)) from error
+        raise UnsupportedFormError(str(error)) from error
     if value.tzinfo is not None:
-        raise LossError(f"column {column.name} has no zone: {text} would lose its own")
+        raise LossyValueError(f"column {column.name} has no zone: {text} would lose its own")
     return value
 
 
@@ -196,30 +196,36 @@ def check_literal(column: Column, text: str) -> None:
     """Refuse what PostgreSQL would round, cut off, or read by the time of the restore.
 
     Raises:
-        LossError: the reason.
+        LossyValueError: the reason.
     """
     kind = column.type.name
     check_fraction(column, text)
     if _NOW.search(text):
-        raise LossError(f"{shown(text)} means the time of the restore, and no time that was stored")
+        raise LossyValueError(
+            f"{shown(text)} means the time of the restore, and no time that was stored"
+        )
     if _POSIX_ZONE.search(text):
-        raise LossError(f"{shown(text)} has an offset after a zone's name: write the offset alone")
+        raise LossyValueError(
+            f"{shown(text)} has an offset after a zone's name: write the offset alone"
+        )
     if kind == "date" and ":" in text:
-        raise LossError(f"column {column.name} is a date: {shown(text)} would lose a time of day")
+        raise LossyValueError(
+            f"column {column.name} is a date: {shown(text)} would lose a time of day"
+        )
     if kind in _DATED and not (_YEAR.search(text) or _WITHOUT_YEAR.fullmatch(text)):
-        raise LossError(f"{shown(text)} names no year of four digits")
+        raise LossyValueError(f"{shown(text)} names no year of four digits")
 
 
 def check_fraction(column: Column, text: str) -> None:
     """Refuse more digits of a second than a column keeps, unless they are zeros.
 
     Raises:
-        LossError: the column would round them.
+        LossyValueError: the column would round them.
     """
     pattern = _ANY_FRACTION if column.type.name == "interval" else _SECOND_FRACTION
     for digits in pattern.findall(text):
         if len(digits.rstrip("0")) > kept_digits(column):
-            raise LossError(_too_fine(column, text))
+            raise LossyValueError(_too_fine(column, text))
 
 
 def _too_fine(column: Column, text: str) -> str:

@@ -13,7 +13,7 @@ import msgspec
 
 from restore.decode.absent import ABSENT
 from restore.decode.types import AS_IT_IS
-from restore.errors import LossError, NotTypedError
+from restore.errors import LossyValueError, UnsupportedFormError
 
 if TYPE_CHECKING:
     from restore.decode.convert import Converter
@@ -59,9 +59,9 @@ def by_dictionary(
 
     def make(record: dict[str, msgspec.Raw]) -> _Row:
         if not required <= record.keys() & optional <= shape.named:
-            raise NotTypedError("a record of another shape")
+            raise UnsupportedFormError("a record of another shape")
         if record and named.isdisjoint(record):
-            raise NotTypedError("no field is a column")
+            raise UnsupportedFormError("no field is a column")
         return _Row(tuple(map(value_of, used, repeat(record))), tuple(record.keys() - named))
 
     def value_of(column: Column, record: dict[str, msgspec.Raw]) -> Any:  # noqa: ANN401 - a value
@@ -76,7 +76,7 @@ def by_dictionary(
         rows: list[_Row] = []
         try:
             rows.extend(map(make, decode_all(data)))
-        except (LossError, NotTypedError) as error:
+        except (LossyValueError, UnsupportedFormError) as error:
             raise msgspec.ValidationError(f"{error} - at `$[{len(rows)}]`") from error
         return rows
 

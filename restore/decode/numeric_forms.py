@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.types.numeric import DecimalBinaryDumper
 
-from restore.errors import NotTypedError
+from restore.errors import UnsupportedFormError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +82,7 @@ def numerics(
     def one(raw: bytes) -> bytes | None:
         if raw == _NULL:
             if column.not_null:
-                raise NotTypedError("null in a column that must not be NULL")
+                raise UnsupportedFormError("null in a column that must not be NULL")
             return None
         before, _, after = raw.strip(b'"').partition(b".")
         try:

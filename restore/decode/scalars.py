@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.errors import LossError, NotTypedError
+from restore.errors import LossyValueError, UnsupportedFormError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,37 +62,37 @@ def boolean(_: Column, raw: bytes) -> bool:
     """Return a boolean, also from 1 and 0.
 
     Raises:
-        NotTypedError: it is neither.
+        UnsupportedFormError: it is neither.
     """
     try:
         return _BOOLEANS[raw]
     except KeyError as error:
-        raise NotTypedError("neither true nor false") from error
+        raise UnsupportedFormError("neither true nor false") from error
 
 
 def integer(column: Column, raw: bytes) -> int:
     """Return an integer, also from ``"12"`` and from ``12.0``.
 
     Raises:
-        NotTypedError: it is no decimal number.
-        LossError: it is not whole, or out of the type's range.
+        UnsupportedFormError: it is no decimal number.
+        LossyValueError: it is not whole, or out of the type's range.
     """
     text = scalar(raw)
     if not NUMBER.fullmatch(text):
-        raise NotTypedError("not a decimal number")
+        raise UnsupportedFormError("not a decimal number")
     number = _bounded(text)
     if number != number.to_integral_value():
-        raise LossError(f"{shown(text)} is no integer, and rounding it would lose something")
+        raise LossyValueError(f"{shown(text)} is no integer, and rounding it would lose something")
     value, bits = int(number), INTEGER_BITS[column.type.name]
     if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
-        raise LossError(f"{shown(text)} is out of range for type {column.type.name}")
+        raise LossyValueError(f"{shown(text)} is out of range for type {column.type.name}")
     return value
 
 
 def _bounded(text: str) -> decimal.Decimal:
     number = decimal.Decimal(text.strip())
     if number and abs(number.adjusted()) > MOST_DIGITS:
-        raise LossError(f"{shown(text)} has more digits than PostgreSQL keeps")
+        raise LossyValueError(f"{shown(text)} has more digits than PostgreSQL keeps")
     return number
 
 
@@ -100,19 +100,19 @@ def floating(column: Column, raw: bytes) -> float:
     """Return the nearest float, which is what such a column is for.
 
     Raises:
-        NotTypedError: it is no decimal number.
-        LossError: nothing near it is a number of the type, or only zero.
+        UnsupportedFormError: it is no decimal number.
+        LossyValueError: nothing near it is a number of the type, or only zero.
     """
     text = scalar(raw)
     if text in _SPECIAL_NUMBERS:
         return float(text)
     if not NUMBER.fullmatch(text):
-        raise NotTypedError("not a decimal number")
+        raise UnsupportedFormError("not a decimal number")
     value, single = float(text), column.type.name == "float4"
     if math.isinf(value) or (single and abs(value) >= _FLOAT4_OVERFLOW):
-        raise LossError(f"{shown(text)} is out of range for type {column.type.name}")
+        raise LossyValueError(f"{shown(text)} is out of range for type {column.type.name}")
     if abs(value) <= (_FLOAT4_UNDERFLOW if single else 0.0) and decimal.Decimal(text.strip()):
-        raise LossError(f"{shown(text)} is too small for type {column.type.name}")
+        raise LossyValueError(f"{shown(text)} is too small for type {column.type.name}")
     return value
 
 
@@ -120,14 +120,14 @@ def numeric(column: Column, raw: bytes) -> decimal.Decimal:
     """Return an exact number.
 
     Raises:
-        NotTypedError: it is no decimal number.
-        LossError: the column would round it, or has no room for it.
+        UnsupportedFormError: it is no decimal number.
+        LossyValueError: the column would round it, or has no room for it.
     """
     text = scalar(raw)
     if text in _SPECIAL_NUMBERS:
         return decimal.Decimal(text)
     if not NUMBER.fullmatch(text):
-        raise NotTypedError("not a decimal number")
+        raise UnsupportedFormError("not a decimal number")
     number = _bounded(text)
     scale = numeric_scale(column)
     if scale is not None:
@@ -139,7 +139,7 @@ def scale_check(scale: int, name: str) -> Callable[[decimal.Decimal], None]:
     """Return what refuses a number with more decimal places than a column keeps.
 
     It is called for every number of a table, so nothing is done in it that can be done before. It
-    raises LossError if the number has such places and they are not zeros.
+    raises LossyValueError if the number has such places and they are not zeros.
     """
     last_place = decimal.Decimal((0, (1,), -scale))
     quantize = _exact.quantize
@@ -149,7 +149,7 @@ def scale_check(scale: int, name: str) -> Callable[[decimal.Decimal], None]:
             quantize(number, last_place)
         except decimal.Inexact as error:
             places = f"more than the {scale} decimal places of column {name}"
-            raise LossError(f"{shown(str(number))} has {places}") from error
+            raise LossyValueError(f"{shown(str(number))} has {places}") from error
 
     return check
 
@@ -185,7 +185,7 @@ def text(column: Column, raw: bytes) -> str:
     """Return a text, also from a number or a boolean, as it is written.
 
     Raises:
-        LossError: it is a document, or the column would cut it off.
+        LossyValueError: it is a document, or the column would cut it off.
     """
     if raw[:1] in (b"{", b"["):
         raise no_document(column)
@@ -193,11 +193,11 @@ def text(column: Column, raw: bytes) -> str:
     limit = text_limit(column)
     # PostgreSQL cuts surplus blanks off in silence. In a char(n) they mean nothing.
     if kind == "varchar" and limit is not None and len(value) > limit:
-        raise LossError(f"{len(value):,} characters: column {column.name} holds {limit:,}")
+        raise LossyValueError(f"{len(value):,} characters: column {column.name} holds {limit:,}")
     if kind == "name" and len(value.encode()) > _NAME_BYTES:
-        raise LossError(f"column {column.name} of type name holds {_NAME_BYTES} bytes")
+        raise LossyValueError(f"column {column.name} of type name holds {_NAME_BYTES} bytes")
     if kind == "char" and len(value.encode()) > 1:
-        raise LossError(f'column {column.name} of type "char" holds one byte')
+        raise LossyValueError(f'column {column.name} of type "char" holds one byte')
     return value
 
 
@@ -209,22 +209,22 @@ def identifier(_: Column, raw: bytes) -> uuid.UUID:
     """Return a UUID, in any form that PostgreSQL takes: Python takes some that are none.
 
     Raises:
-        NotTypedError: it is none.
+        UnsupportedFormError: it is none.
     """
     try:
         text = string(raw)
     except msgspec.DecodeError as error:
-        raise NotTypedError("no UUID") from error
+        raise UnsupportedFormError("no UUID") from error
     if _UUID.fullmatch(text.removeprefix("{").removesuffix("}")) is None:
-        raise NotTypedError("no UUID")
+        raise UnsupportedFormError("no UUID")
     if text.startswith("{") != text.endswith("}"):
-        raise NotTypedError("no UUID")
+        raise UnsupportedFormError("no UUID")
     return uuid.UUID(text)
 
 
-def no_document(column: Column) -> LossError:
+def no_document(column: Column) -> LossyValueError:
     """Return the error of a JSON object or array in a column that takes none."""
-    return LossError(
+    return LossyValueError(
         f"a JSON document does not fit column {column.name} of type {column.type.name}"
     )
 
@@ -236,7 +236,7 @@ def bytes_from_json(_: Column, raw: bytes) -> bytes | None:
     JavaScript writes a buffer: ``{"type":"Buffer","data":[72]}`` and ``{"0":72}``.
 
     Raises:
-        LossError: it is none of these.
+        LossyValueError: it is none of these.
     """
     try:
         if raw[:1] == b'"' and b"\\" not in raw:
@@ -251,8 +251,8 @@ def bytes_from_json(_: Column, raw: bytes) -> bytes | None:
             case dict(items) if list(items) == [str(n) for n in range(len(items))]:
                 return bytes(items.values())
     except (ValueError, TypeError, RecursionError) as error:
-        raise LossError(f"these are no bytes ({error}): {_EXPECTED_BYTES}") from error
-    raise LossError(f"these are no bytes: {_EXPECTED_BYTES}")
+        raise LossyValueError(f"these are no bytes ({error}): {_EXPECTED_BYTES}") from error
+    raise LossyValueError(f"these are no bytes: {_EXPECTED_BYTES}")
 
 
 def _base64(text: str) -> bytes:

@@ -21,7 +21,7 @@ from psycopg import sql
 
 from restore.decode.encode import ENCODE_ERRORS
 from restore.decode.expressions import form_of
-from restore.errors import LossError, NotTypedError
+from restore.errors import LossyValueError, UnsupportedFormError
 from restore.load.destination import Destination, KeptOutError, Sent, Value
 from restore.report.reasons import Reason
 from restore.source.json_values import values_of
@@ -126,7 +126,7 @@ class Single:
             return Refused(Reason(level="read", message="no field is a column", detail=named))
         try:
             return self._values(fields)
-        except (LossError, *DECODE_ERRORS, *ENCODE_ERRORS) as error:
+        except (LossyValueError, *DECODE_ERRORS, *ENCODE_ERRORS) as error:
             return Refused(Reason(level="row", message=" ".join(str(error).split())))
 
     def _send(self, values: list[Value], level: Rung, step: Step) -> None:
@@ -139,7 +139,7 @@ class Single:
         """Return a record's values.
 
         Raises:
-            LossError: a column cannot hold a value as it is.
+            LossyValueError: a column cannot hold a value as it is.
         """
         values: list[Value] = []
         level: Rung = "row"
@@ -154,7 +154,7 @@ class Single:
                 value, as_literal = self._converter.typed(column, text), False
                 if isinstance(value, decimal.Decimal):
                     value = str(value)  # of numbers that are too large, the binary form is smaller
-            except NotTypedError:
+            except UnsupportedFormError:
                 value, as_literal = self._converter.literal(column, text), True
                 level = "literal"
             is_instant = as_literal or getattr(value, "tzinfo", None) is not None

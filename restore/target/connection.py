@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
-from restore.errors import LoadError, LostError, UsageError
+from restore.errors import ConnectionLostError, LoadError, UsageError
 from restore.target.adapters import prepare
 from restore.target.dsn import check_dsn, names_pooler, to_libpq
 from restore.target.pooler import check_own_session, check_worker_session
@@ -132,7 +132,7 @@ def connect(
             raise UsageError(
                 f"--dsn, or a variable of libpq, says what cannot be: {said}"
             ) from error
-        raise LostError(f"the database does not answer: {reason}") from error
+        raise ConnectionLostError(f"the database does not answer: {reason}") from error
     try:
         _set_up(conn, timezone, lock_timeout_s, schema)
         if is_worker:

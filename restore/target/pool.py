@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import psycopg
 
-from restore.errors import LoadError, LostError
+from restore.errors import ConnectionLostError, LoadError
 from restore.target.connection import connect_for
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ConnectionPool:
         self._idle: queue.LifoQueue[psycopg.Connection] = queue.LifoQueue()
         try:
             self._idle.put(self._connect())
-        except LostError as error:
+        except ConnectionLostError as error:
             self.warning = f"indexes and foreign keys were made one after the other: {error}"
             set_maintenance_memory(own, 1)
         self._threads = ThreadPoolExecutor(max_workers=sessions, thread_name_prefix="session")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 
-from restore.errors import LoadError, LostError
+from restore.errors import ConnectionLostError, LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ def _is_raised(error: psycopg.Error) -> bool:
 def is_lost(error: BaseException) -> bool:
     """Tell whether the connection is gone, or the server is about to close it."""
     if not isinstance(error, psycopg.Error):
-        return isinstance(error, LostError)
+        return isinstance(error, ConnectionLostError)
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
     return error.sqlstate.startswith(_LOST) and not _is_raised(error)
@@ -168,7 +168,7 @@ def wait_until_available(seconds: float, call: Callable[[], object]) -> bool:
 
 def to_load_error(error: psycopg.Error, prefix: str = "") -> LoadError:
     """Return what stops a load as an error of ours, in one line."""
-    return (LostError if is_lost(error) else LoadError)(prefix + describe(error))
+    return (ConnectionLostError if is_lost(error) else LoadError)(prefix + describe(error))
 
 
 def describe(error: Exception) -> str:
