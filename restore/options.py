@@ -1,4 +1,4 @@
-"""What a restore may be told."""
+"""Options of a restore and their bounds."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ OnConflict = Literal["reject", "skip", "replace"]
 UnknownFields = Literal["error", "ignore", "warn"]
 OnError = Literal["continue", "stop"]
 
-# One batch is the whole records in one chunk: this bounds memory, and what one bad record costs the
-# batch that it is in. Half of it made no sound restore slower, and twice of it no faster, beyond
-# what runs differ anyway; it is not less, so that a server at some distance is not asked too often.
+# A batch is the whole records of one chunk: this bounds memory, and what one bad record costs its
+# batch. Neither half nor twice of it changed the time of a clean restore beyond noise; it is not
+# less, so that a distant server has fewer round trips.
 DEFAULT_CHUNK_BYTES = 1 << 18
 _SMALLEST_CHUNK_BYTES = 1 << 10
 _LARGEST_CHUNK_BYTES = 1 << 28
@@ -32,7 +32,7 @@ _MAX_REJECTS = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<percent>%?)")
 
 @dataclass(frozen=True, slots=True)
 class MaxRejects:
-    """How many rejects a restore may have: a count, or a share of the records read, in percent."""
+    """Limit of rejects: a count, or a share of the records read in percent."""
 
     count: int | None = None
     percent: float | None = None
@@ -59,40 +59,40 @@ class MaxRejects:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """A restore's input, target and bounds.
+    """Input, target and bounds of a restore.
 
     Args:
         backup: a backup folder, a root of timestamped ones, one table file, or one file that holds
             several tables under keys.
-        dsn: a libpq connection string or URL; empty: what libpq's own variables and files say.
+        dsn: a libpq connection string or URL; empty: libpq's own variables and files.
         rejects: the folder for records that could not be restored; None: a new one under
             ``rejects/``, named for the backup and the time.
-        schema: where the tables are; None: wherever the search path finds them.
-        tables: restore these tables and no others; empty: all.
+        schema: the schema of the tables; None: as the search path finds them.
+        tables: restore only these tables; empty: all.
         exclude: tables whose files are left out.
         map: table names (``app_users``, ``public.app_users``) by the name of a file, with or
             without its endings, or by the key of a file that holds several tables.
         clean: empty the backup's tables first, and no others.
         cascade: with ``clean``, empty also the tables that refer to them.
-        append: load beside the rows that are there.
-        on_conflict: with ``append``, what becomes of a record whose key is there already: it is
-            rejected, skipped, or replaces the row.
-        dry_run: do all but write.
+        append: load beside existing rows.
+        on_conflict: with ``append``, what to do with a record whose key exists: reject it, skip
+            it, or replace the row.
+        dry_run: do everything but write.
         atomic: all or nothing, in one transaction of one process: others see what was there before
             until it is done, and what was there stays if it fails.
-        resume: go on with a restore that was begun and did not end.
-        retry_for_s: how long to wait, after the connection was lost, for the server to answer
-            again, in seconds; then the restore goes on by itself. 0: it stops.
-        unknown_fields: what a field that no column takes means: the restore stops, or the field is
-            left out, with or without a warning.
-        max_rejects: stop when there are more rejects than this; None: never.
-        on_error: go on after a record that cannot be restored, or stop at the first.
+        resume: continue an unfinished restore.
+        retry_for_s: seconds to wait for the server after a lost connection, before the restore
+            stops; once the server answers, the restore continues.
+        unknown_fields: what to do with a field that has no column: stop, or leave it out, with or
+            without a warning.
+        max_rejects: stop if there are more rejects; None: never.
+        on_error: continue after a reject, or stop at the first.
         triggers: let the tables' own triggers fire during the load.
         keep_indexes: leave indexes and unique keys in place during the load.
-        timezone: the zone of times that are written without one.
+        timezone: the zone of times that have none.
         batch_size: records sent as one COPY; None: as many as ``chunk_bytes`` holds.
         chunk_bytes: how much of a file is decoded, and sent as one COPY, at a time.
-        lock_timeout_s: how long to wait for a lock that another session holds, in seconds.
+        lock_timeout_s: seconds to wait for a lock that another session holds.
         jobs: how many processes load; None: as many as this machine has processors for them, at
             most 8.
 

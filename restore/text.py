@@ -31,8 +31,8 @@ def program() -> str:
     return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m restore"
 
 
-def safe(text: str) -> str:
-    """Make text from a backup or a server harmless on a terminal, and one line.
+def escape_controls(text: str) -> str:
+    """Escape control characters of text from a backup or a server, and make it one line.
 
     Control characters (an escape sequence begins with one), invisible ones that turn the direction
     of writing, and lone surrogates come out as their escapes in Python.
@@ -54,8 +54,8 @@ def looks_like_dsn(text: str) -> bool:
     return hide_secrets(text) != text or "://" in text
 
 
-def clipped(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """Return a message, or the beginning of one that holds too much of a backup to be read."""
+def clip(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return a message, or the beginning of a long one, which may hold values of a backup."""
     return text if len(text) <= longest else f"{text[: longest - 4]} ..."
 
 
@@ -69,8 +69,8 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def quoted(word: str) -> str:
-    """Quote a word for a shell; what is not printable in it as bash, ksh and zsh read it."""
+def quote_word(word: str) -> str:
+    """Quote a word for a shell; unprintable characters in the form of bash, ksh and zsh."""
     if word.isprintable():
         return shlex.quote(word)
     return f"$'{''.join(map(_shell_escape, word))}'"
@@ -87,18 +87,18 @@ def _shell_escape(character: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in data)
 
 
-def option(flag: str, value: str) -> str:
+def shell_option(flag: str, value: str) -> str:
     """Write an option and its value for a shell."""
-    return f"{flag}{'=' if value.startswith('-') else ' '}{quoted(value)}"
+    return f"{flag}{'=' if value.startswith('-') else ' '}{quote_word(value)}"
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
+def pluralize(number: int, one: str, many: str | None = None) -> str:
     """Write ``1 record`` or ``2 records``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def duration(seconds: float) -> str:
-    """Write a time to the precision that a person needs.
+    """Write a duration to the precision that a person needs.
 
     These come out: ``0.04 s``, ``1.2 s``, ``2 min 5 s``, ``3 h 9 min``.
 

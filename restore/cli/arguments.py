@@ -11,7 +11,7 @@ from restore.cli import help_texts
 from restore.cli.option_table import GROUPS, OPTIONS, Command
 from restore.cli.option_values import FLAG
 from restore.errors import UsageError
-from restore.text import hide_secrets, looks_like_dsn, program, safe
+from restore.text import escape_controls, hide_secrets, looks_like_dsn, program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
     """Raises what argparse would print over several lines."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{hide_secrets(safe(message))}; --help lists the options")
+        raise UsageError(f"{hide_secrets(escape_controls(message))}; --help lists the options")
 
 
 class _Version(argparse.Action):
@@ -74,14 +74,14 @@ def parse(words: Sequence[str]) -> Arguments:
 def _surplus(words: list[str], parser: argparse.ArgumentParser) -> str:
     flags = [word.partition("=")[0] for word in words if word.startswith("-")]
     if not flags:
-        word = "another word" if looks_like_dsn(words[0]) else repr(safe(words[0]))
+        word = "another word" if looks_like_dsn(words[0]) else repr(escape_controls(words[0]))
         return f"{word} is one too many: give at most one path; options begin with --"
     import difflib  # noqa: PLC0415 - only a slip of the finger needs it
 
     known = [flag for action in parser._actions for flag in action.option_strings]  # noqa: SLF001 - argparse offers no list
     close = difflib.get_close_matches(flags[0], known, n=1)
     hint = f"did you mean {close[0]}?" if close else "--help lists the options"
-    return f"there is no option {hide_secrets(safe(flags[0]))}: {hint}"
+    return f"there is no option {hide_secrets(escape_controls(flags[0]))}: {hint}"
 
 
 def _parser(command: Command) -> _Parser:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from restore.cli.arguments import parse
 from restore.errors import RestoreError
 from restore.startup import EXIT_FAILED, IDLE
-from restore.text import clipped, safe
+from restore.text import clip, escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def _print(text: str) -> None:
 
 def _complain(line: str) -> None:
     with contextlib.suppress(OSError):  # standard error is closed
-        print(f"restore: {safe(clipped(line, _LONGEST_LINE))}", file=sys.stderr)
+        print(f"restore: {escape_controls(clip(line, _LONGEST_LINE))}", file=sys.stderr)
 
 
 def _tolerate_narrow_encodings() -> None:

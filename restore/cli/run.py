@@ -22,7 +22,7 @@ from restore.errors import Interrupted, LoadError, UsageError
 from restore.report.model import Report
 from restore.report.render import render
 from restore.startup import EXIT_FAILED
-from restore.text import safe
+from restore.text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +85,7 @@ def _repair(arguments: Arguments, print_line: Callable[[str], None]) -> Outcome:
 
     settings = resolve(arguments, os.environ)
     empty = arguments.given.get("empty") is True
-    repair(settings.options, lambda line: print_line(safe(line)), empty=empty)
+    repair(settings.options, lambda line: print_line(escape_controls(line)), empty=empty)
     return Outcome(_EXIT_OK)
 
 

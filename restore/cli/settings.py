@@ -14,7 +14,7 @@ from restore.cli.option_values import MAP, NAMES
 from restore.errors import BackupError, UsageError
 from restore.options import Options
 from restore.target import dsn as connection
-from restore.text import hide_secrets, safe
+from restore.text import escape_controls, hide_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -145,7 +145,7 @@ def _from_toml(config: Path | None) -> Iterator[tuple[str, Setting]]:
     found = [config] if config else [path for path in map(Path, _FILES) if path.is_file()]
     tables = [(path, table) for path in found if (table := _table(path)) is not None]
     if config and not tables:
-        raise UsageError(f"{safe(str(config))} has no table [tool.restore]")
+        raise UsageError(f"{escape_controls(str(config))} has no table [tool.restore]")
     if len(tables) > 1:
         raise UsageError(
             f"both {_FILES[0]} and {_FILES[1]} have [tool.restore]: name one, --config"
@@ -153,7 +153,7 @@ def _from_toml(config: Path | None) -> Iterator[tuple[str, Setting]]:
     for path, table in tables:
         for key, value in table.items():
             name = _option_name(key, path)
-            origin = f"{safe(key)} in {safe(str(path))}"
+            origin = f"{escape_controls(key)} in {escape_controls(str(path))}"
             read = _read(name, OPTIONS[name].value.read, value, origin)
             yield name, Setting(path.parent / read if isinstance(read, Path) else read, origin)
 
@@ -162,7 +162,7 @@ def _table(path: Path) -> dict[str, object] | None:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"cannot read {safe(str(path))}: {error.strerror}") from error
+        raise UsageError(f"cannot read {escape_controls(str(path))}: {error.strerror}") from error
     if b"restore" not in data:
         return None  # it has no such table, and need not be parsed
     import tomllib  # noqa: PLC0415 - most restores have no such file
@@ -170,10 +170,12 @@ def _table(path: Path) -> dict[str, object] | None:
     try:
         tool = tomllib.loads(data.decode()).get("tool")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{safe(str(path))} is not valid TOML: {safe(str(error))}") from error
+        raise UsageError(
+            f"{escape_controls(str(path))} is not valid TOML: {escape_controls(str(error))}"
+        ) from error
     table = tool.get("restore") if isinstance(tool, dict) else None
     if table is not None and not isinstance(table, dict):
-        raise UsageError(f"{safe(str(path))}: tool.restore is not a table")
+        raise UsageError(f"{escape_controls(str(path))}: tool.restore is not a table")
     return table
 
 
@@ -185,7 +187,9 @@ def _option_name(key: str, path: Path) -> str:
 
     close = difflib.get_close_matches(name, SETTINGS, n=1)
     hint = f"; did you mean {close[0].replace('_', '-')}?" if close else ""
-    raise UsageError(f"{safe(str(path))}: there is no setting {safe(key)!r}{hint}")
+    raise UsageError(
+        f"{escape_controls(str(path))}: there is no setting {escape_controls(key)!r}{hint}"
+    )
 
 
 def _read_text(name: str, text: str, origin: str) -> object:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from restore.report.events import BackupFound, Progress
 from restore.report.next_steps import repair_command
 from restore.startup import EXIT_FAILED, SIGNALS
-from restore.text import counted, program, safe
+from restore.text import escape_controls, pluralize, program
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -102,8 +102,10 @@ class ProgressRecorder:
             return "interrupted; nothing was written"
         last, progress = self._last, "no record was read yet"
         if last is not None:
-            rows = f"{counted(last.all_rows, 'record')} read"
-            progress = f"{rows}, up to table {last.number} of {last.tables}, {safe(last.table)}"
+            rows = f"{pluralize(last.all_rows, 'record')} read"
+            progress = (
+                f"{rows}, up to table {last.number} of {last.tables}, {escape_controls(last.table)}"
+            )
         if is_retry:
             left = (
                 "; records that were loaded may still be in their reject files: retry with"

@@ -28,7 +28,7 @@ from restore.target.dsn import dsn_warnings
 from restore.target.locks import lock_error
 from restore.target.sequences import set_sequences
 from restore.target.sqlstate import describe, is_lost, to_load_error, wait_until_available
-from restore.text import clipped
+from restore.text import clip
 
 if TYPE_CHECKING:
     from restore.commands.prepare import Confirm, Prepared
@@ -159,9 +159,9 @@ def _load(
         stopped = lock_error(conn, error, plan.tables, "ACCESS EXCLUSIVE")
         for note in getattr(error, "__notes__", ()):
             stopped.add_note(note)
-        report.error = clipped(describe(stopped))
+        report.error = clip(describe(stopped))
     except (RestoreError, psycopg.Error) as error:
-        report.error, lost = clipped(describe(error)), is_lost(error)
+        report.error, lost = clip(describe(error)), is_lost(error)
     report.resumable = report.error is not None and job.resumable
     report.needs_repair = job.needs_repair
     done = _Attempt(report, job.workers_peak_bytes, lost)

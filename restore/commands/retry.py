@@ -46,7 +46,7 @@ from restore.target.connection import acquire_restore_lock, connect_for, flush, 
 from restore.target.own_rows import temporary_write_log
 from restore.target.relations import read_relations
 from restore.target.sqlstate import describe
-from restore.text import clipped
+from restore.text import clip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,7 @@ def retry(path: Path, options: Options, watch: ProgressCallback = lambda _: None
             _Retry(conn, loads, options, report.tables, watch).run()
             flush(conn)
         except (RestoreError, psycopg.Error) as error:
-            report.error = clipped(describe(error))
+            report.error = clip(describe(error))
     report.wall_s = time.monotonic() - started
     report.peak_bytes = peak_bytes()
     report.next_steps = next_steps(report, options, retry=True)

@@ -9,7 +9,7 @@ from restore.errors import LoadError
 from restore.journal import store as journal
 from restore.journal.dropped import dropped_objects
 from restore.report.next_steps import repair_command
-from restore.text import counted
+from restore.text import pluralize
 
 if TYPE_CHECKING:
     import psycopg
@@ -51,7 +51,7 @@ def check_no_unfinished_restore(conn: psycopg.Connection, options: Options) -> l
     if not asides and (unfinished is None or options.clean):
         return []
     kinds = ", ".join(
-        counted(number, kind, "indexes" if kind == "index" else None)
+        pluralize(number, kind, "indexes" if kind == "index" else None)
         for kind, number in Counter(aside.kind for aside in asides).items()
     )
     what = "a restore that did not end" if unfinished is None else str(unfinished)

@@ -21,7 +21,7 @@ from restore.target.connection import users_search_path
 from restore.target.pool import ConnectionPool, set_maintenance_workers
 from restore.target.sequences import set_sequences
 from restore.target.sqlstate import is_lost
-from restore.text import counted
+from restore.text import pluralize
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -241,8 +241,8 @@ def count_removed(
     for _ in range(removed):
         report.count_reason(_REMOVED, None, None)
     report.warnings.append(
-        f"{counted(removed, 'row')} that went in cannot be found in the table: a trigger removed or"
-        " changed them; their records are not in the rejects"
+        f"{pluralize(removed, 'row')} that went in cannot be found in the table: a trigger removed"
+        " or changed them; their records are not in the rejects"
     )
 
 

@@ -28,7 +28,7 @@ from restore.source.spool import Spool
 from restore.target.connection import users_search_path
 from restore.target.own_rows import temporary_write_log
 from restore.target.sequences import set_sequences
-from restore.text import clipped
+from restore.text import clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -118,7 +118,7 @@ class TableLoad:
                 self._know_defaults()
                 return self._run(_Work(shard, report, rejects, tell), manner)
         except RestoreError as error:
-            report.error = clipped(" ".join(str(error).split()))
+            report.error = clip(" ".join(str(error).split()))
             raise
         except MemoryError as error:
             report.error = _OUT_OF_MEMORY

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from restore.errors import LoadError
 from restore.report.model import LONGEST_NAME
-from restore.text import clipped
+from restore.text import clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ class Unknown:
         """
         unknown = sorted(set(names) - self._named) if self._stops else []
         if unknown:
-            shown = ", ".join(repr(clipped(name, LONGEST_NAME)) for name in unknown[:_MOST_SHOWN])
+            shown = ", ".join(repr(clip(name, LONGEST_NAME)) for name in unknown[:_MOST_SHOWN])
             more = f" and {len(unknown) - _MOST_SHOWN:,} more" if unknown[_MOST_SHOWN:] else ""
             raise LoadError(
                 f"table {self._table.name} has no column for {shown}{more}, and"

@@ -16,7 +16,7 @@ from restore.source.formats import known_export, unlike_records
 from restore.source.json_values import DECODE_ERRORS, members_of, values_of
 from restore.source.reader import Reader
 from restore.source.records import Damage
-from restore.text import option
+from restore.text import shell_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -152,7 +152,7 @@ class _Check:
         return (
             f"{display_name(self._file)} does not fit table {self._table.name}, whose columns are"
             f" {_listed(self._columns)}: {why}; name the right table with"
-            f" {option('--map', f'{self._file.table}=TABLE')}, or leave the file out with"
+            f" {shell_option('--map', f'{self._file.table}=TABLE')}, or leave the file out with"
             f" {self._exclude()}"
         )
 
@@ -163,7 +163,7 @@ class _Check:
         )
 
     def _exclude(self) -> str:
-        return option("--exclude", self._file.table)
+        return shell_option("--exclude", self._file.table)
 
 
 def _found(reader: Reader) -> Iterator[tuple[bytes, tuple[str, ...] | None]]:

@@ -10,7 +10,7 @@ from restore.errors import BackupError, SchemaError
 from restore.source.discovery import duplicate_key_message
 from restore.source.formats import foreign_format
 from restore.source.unread import check_unread, is_hidden, lowered, names_of
-from restore.text import first_few, option
+from restore.text import first_few, shell_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -136,7 +136,7 @@ def _check_format(file: TableFile) -> None:
         kind, advice = foreign
         raise BackupError(
             f"cannot restore {display_name(file)}: it is {kind}; {advice}, or leave it out with"
-            f" {option('--exclude', file.table)}"
+            f" {shell_option('--exclude', file.table)}"
         )
 
 
@@ -274,7 +274,7 @@ def _list(relations: Iterable[Relation]) -> str:
 def _ambiguous(file: TableFile, candidates: list[Relation]) -> str:
     return (
         f"{display_name(file)} may be for any of the tables {_list(candidates)}: say which with"
-        f" {option('--map', f'{file.table}={candidates[0].display_name}')}"
+        f" {shell_option('--map', f'{file.table}={candidates[0].display_name}')}"
     )
 
 
@@ -292,11 +292,11 @@ def _missing(missing: list[str], free: Mapping[str, str], schema: str | None) ->
     for name in named:
         for similar in difflib.get_close_matches(name.lower(), free, n=1):
             meant = free[similar]
-            hints.append(f"did you mean {meant} ({option('--map', f'{name}={meant}')})?")
-    excludes = first_few([option("--exclude", name) for name in missing], _MOST_NAMED, " ")
+            hints.append(f"did you mean {meant} ({shell_option('--map', f'{name}={meant}')})?")
+    excludes = first_few([shell_option("--exclude", name) for name in missing], _MOST_NAMED, " ")
     hint = " ".join([*hints, "Else "]) if hints else ""
     return (
         f"no table in {where} for {first_few(missing, _MOST_NAMED)}: {hint}"
         "create the schema first, say where it is with --schema, name its table with"
-        f" {option('--map', f'{missing[0]}=TABLE')}, or leave the file out with {excludes}"
+        f" {shell_option('--map', f'{missing[0]}=TABLE')}, or leave the file out with {excludes}"
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from restore.report.reasons import Level
-from restore.text import clipped
+from restore.text import clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -139,7 +139,7 @@ class TableReport(msgspec.Struct, kw_only=True):
             self._count_unknown(name, records)
 
     def _count_unknown(self, name: str, records: int) -> None:
-        known, field = self.unknown_fields, clipped(name, LONGEST_NAME)
+        known, field = self.unknown_fields, clip(name, LONGEST_NAME)
         if field not in known and len(known) >= MOST_UNKNOWN:
             self.other_unknown_fields += records
             return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from restore.options import MaxRejects, Options
 from restore.target.dsn import mask_password
-from restore.text import option, program, quoted, safe
+from restore.text import escape_controls, program, quote_word, shell_option
 
 if TYPE_CHECKING:
     from restore.report.model import Report, TableReport
@@ -52,7 +52,7 @@ def command(report: Report, options: Options, **changes: object) -> str:
         changes: options to change.
     """
     options = dataclasses.replace(options, **changes)  # type: ignore[arg-type]
-    return " ".join([program(), quoted(report.backup), *_dsn(options), *_options(options)])
+    return " ".join([program(), quote_word(report.backup), *_dsn(options), *_options(options)])
 
 
 def repair_command(options: Options, *, empty: bool = False) -> str:
@@ -69,7 +69,7 @@ def still_dropped() -> str:
 
 
 def _dsn(options: Options) -> list[str]:
-    return ["--dsn", quoted(mask_password(options.dsn))] if options.dsn else []
+    return ["--dsn", quote_word(mask_password(options.dsn))] if options.dsn else []
 
 
 def _options(options: Options, only: frozenset[str] | None = None) -> list[str]:
@@ -85,13 +85,13 @@ def _options(options: Options, only: frozenset[str] | None = None) -> list[str]:
         if value is True:
             words.append(flag)
         elif isinstance(value, frozenset):
-            words += [option(flag, name) for name in sorted(value)]
+            words += [shell_option(flag, name) for name in sorted(value)]
         elif isinstance(value, dict):
-            words += [option(flag, f"{file}={table}") for file, table in value.items()]
+            words += [shell_option(flag, f"{file}={table}") for file, table in value.items()]
         elif isinstance(value, MaxRejects):
             words.append(f"{flag} {str(value).replace(',', '')}")
         else:
-            words.append(option(flag, str(value)))
+            words.append(shell_option(flag, str(value)))
     return words
 
 
@@ -154,14 +154,14 @@ def _after_retry(report: Report, options: Options) -> list[str]:
 
 
 def _retry(report: Report, options: Options) -> str:
-    path = quoted(report.rejects or report.backup)
+    path = quote_word(report.rejects or report.backup)
     return " ".join(
         [program(), "retry", path, *_dsn(options), *_options(options, only=_RETRIED_ALIKE)]
     )
 
 
 def _cut_off(report: Report, options: Options) -> list[str]:
-    files = [safe(table.file) for table in report.tables if table.cut_off]
+    files = [escape_controls(table.file) for table in report.tables if table.cut_off]
     if not files:
         return []
     return [
@@ -177,7 +177,7 @@ def _rejects(report: Report, options: Options) -> list[str]:
     if report.rejects is None or not report.lost:
         return []
     losers = [t for t in report.tables if t.rejected + t.duplicates - t.skipped]
-    looks = [f"less {quoted(_reject_file(report.rejects, table))}" for table in losers]
+    looks = [f"less {quote_word(_reject_file(report.rejects, table))}" for table in losers]
     steps = [_step("See the rejected records, one a line, each with its reason:", *_first(looks))]
     if report.error is not None:
         return steps
@@ -235,7 +235,7 @@ def _first(commands: list[str]) -> list[str]:
 def _stale(report: Report) -> list[str]:
     if not report.stale:
         return []
-    refresh = [f"REFRESH MATERIALIZED VIEW {safe(name)};" for name in report.stale]
+    refresh = [f"REFRESH MATERIALIZED VIEW {escape_controls(name)};" for name in report.stale]
     return [_step("Refresh the materialized views, in psql:", *refresh)]
 
 
@@ -245,4 +245,4 @@ def _name(table: TableReport) -> str:
 
 
 def _identifier(name: str) -> str:
-    return '"{}"'.format(safe(name).replace('"', '""'))
+    return '"{}"'.format(escape_controls(name).replace('"', '""'))

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import force_setattr
 
-from restore.text import clipped
+from restore.text import clip
 
 # How a row was loaded, see docs/restore.md#the-ladder.
 Level = Literal["batch", "split", "row", "literal"]
@@ -33,8 +33,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     constraint: str | None = None
 
     def __post_init__(self) -> None:
-        force_setattr(self, "message", clipped(self.message))
-        force_setattr(self, "detail", clipped(self.detail))
+        force_setattr(self, "message", clip(self.message))
+        force_setattr(self, "detail", clip(self.detail))
 
     @property
     def kind(self) -> RejectKind:

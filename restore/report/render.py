@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restore.text import clipped, counted, duration, safe
+from restore.text import clip, duration, escape_controls, pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def _wrapped(line: str, deeper: str = _INDENT) -> list[str]:
 def _headline(report: Report) -> str:
     read = sum(table.read for table in report.tables)
     loaded = sum(table.loaded for table in report.tables)
-    target = f" into {safe(report.target)}" if report.target else ""
+    target = f" into {escape_controls(report.target)}" if report.target else ""
     if report.dry_run:
         state = "Dry run, nothing was written"
     elif report.error is not None:
@@ -70,10 +70,8 @@ def _headline(report: Report) -> str:
         state = "All restored"
     else:
         state = "NOT all restored"
-    return (
-        f"{state}: {loaded:,} of {counted(read, 'record')} of {safe(report.backup)}{target}"
-        f" in {duration(report.wall_s)}"
-    )
+    records = f"{loaded:,} of {pluralize(read, 'record')} of {escape_controls(report.backup)}"
+    return f"{state}: {records}{target} in {duration(report.wall_s)}"
 
 
 def _counts(report: Report) -> list[str]:
@@ -103,7 +101,7 @@ def table_names(report: Report) -> list[str]:
     names = [table.table for table in report.tables]
     if len(set(names)) < len(names):
         names = [f"{table.schema}.{table.table}" for table in report.tables]
-    return [safe(name) for name in names]
+    return [escape_controls(name) for name in names]
 
 
 def _row(name: str, table: TableReport, report: Report) -> tuple[str, ...]:
@@ -168,8 +166,8 @@ def _details(report: Report, *, with_fields: bool) -> Iterator[str]:
         ]
         if losses or lines:
             # A retry counts records in the rejects, and names places in the first backup's files.
-            source = "" if report.rejects == report.backup else f" of {safe(table.file)}"
-            read = f"{counted(table.read, 'record')}{source} read"
+            source = "" if report.rejects == report.backup else f" of {escape_controls(table.file)}"
+            read = f"{pluralize(table.read, 'record')}{source} read"
             yield f"{name}: {', '.join([*losses, read])}"
             yield from (_INDENT + line for line in lines)
 
@@ -178,12 +176,12 @@ def _losses(table: TableReport) -> Iterator[str]:
     if table.error is not None:
         yield "stopped"
     if table.cut_off:
-        yield f"{safe(table.file)} is truncated"
+        yield f"{escape_controls(table.file)} is truncated"
     if table.rejected:
         yield f"{table.rejected:,} rejected"
     if table.duplicates:
         skipped = f" ({table.skipped:,} skipped, as requested)" if table.skipped else ""
-        yield counted(table.duplicates, "duplicate") + skipped
+        yield pluralize(table.duplicates, "duplicate") + skipped
 
 
 def _levels(table: TableReport) -> Iterator[str]:
@@ -203,7 +201,7 @@ def _reasons(table: TableReport) -> Iterator[str]:
         yield f"stopped: {_short(table.error)}"
     if table.taken_out:
         were, refer = ("was", "it refers") if table.taken_out == 1 else ("were", "they refer")
-        rows = counted(table.taken_out, "orphan")
+        rows = pluralize(table.taken_out, "orphan")
         yield f"{rows} of these {were} loaded and removed again: what {refer} to is missing"
     ranked = sorted(table.reasons, key=lambda reason: -reason.count)
     shown = _MOST_REASONS if len(ranked) > _MOST_REASONS + 1 else len(ranked)
@@ -211,7 +209,7 @@ def _reasons(table: TableReport) -> Iterator[str]:
         yield from _reason(reason)
     if surplus := ranked[shown:]:
         count = sum(reason.count for reason in surplus)
-        yield f"{count:,} x {counted(len(surplus), 'other reason')}"
+        yield f"{count:,} x {pluralize(len(surplus), 'other reason')}"
 
 
 def _reason(reason: ReasonCount) -> Iterator[str]:
@@ -241,24 +239,24 @@ def _table_notes(table: TableReport, *, with_fields: bool) -> Iterator[str]:
     yield from map(_short, table.warnings)
     fields = list(table.unknown_fields.items()) if with_fields else []
     for field, count in fields[:_MOST_FIELDS]:
-        yield f"no column for field {_quoted(field)}, ignored in {counted(count, 'record')}"
+        yield f"no column for field {_quoted(field)}, ignored in {pluralize(count, 'record')}"
     if len(fields) > _MOST_FIELDS:
         more = "more than " if table.other_unknown_fields else ""
         yield f"no column for {more}{len(fields) - _MOST_FIELDS:,} other fields"
     if table.replaced:
-        yield f"{counted(table.replaced, 'row')} replaced"
+        yield f"{pluralize(table.replaced, 'row')} replaced"
 
 
 def _notes(report: Report) -> Iterator[str]:
     yield from map(_short, report.warnings)
     yield from (f"left out: {_short(line)}" for line in report.left_out)
     if report.stale:
-        yield f"not up to date: materialized views {', '.join(map(safe, report.stale))}"
+        yield f"not up to date: materialized views {', '.join(map(escape_controls, report.stale))}"
     if report.peak_bytes is not None:
         yield f"peak memory: {report.peak_bytes / _MEBIBYTE:.0f} MiB"
     if report.rejects is not None:
-        lost = counted(report.lost, "record")
-        yield f"{lost} not restored; the rejects are in {safe(report.rejects)}, with their reasons"
+        lost, folder = pluralize(report.lost, "record"), escape_controls(report.rejects)
+        yield f"{lost} not restored; the rejects are in {folder}, with their reasons"
 
 
 def _next(report: Report) -> list[str]:
@@ -267,13 +265,13 @@ def _next(report: Report) -> list[str]:
     for number, step in enumerate(report.next_steps, 1):
         sentence, *typed = step.split("\n")
         marker = f"{number}. "
-        lines += _wrapped(f"{_INDENT}{marker}{safe(sentence)}", deeper=" " * len(marker))
-        lines += [f"{_INDENT * 2}{' ' * len(marker)}{safe(line)}" for line in typed]
+        lines += _wrapped(f"{_INDENT}{marker}{escape_controls(sentence)}", deeper=" " * len(marker))
+        lines += [f"{_INDENT * 2}{' ' * len(marker)}{escape_controls(line)}" for line in typed]
     return ["Next", *lines] if lines else []
 
 
 def _short(text: str, longest: int = _LONGEST_MESSAGE) -> str:
-    return clipped(safe(clipped(text, _LONGEST_READ)), longest)
+    return clip(escape_controls(clip(text, _LONGEST_READ)), longest)
 
 
 def _quoted(field: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
 from restore.source.formats import START_BYTES, foreign_format
-from restore.text import first_few, option, safe
+from restore.text import escape_controls, first_few, shell_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +48,7 @@ def describe(path: Path) -> tuple[str, str]:
         return known
     if start[:1] in {b"[", b"{"}:
         return "JSON under another ending", "rename it to end in .json or .jsonl"
-    ending = f"a {safe(path.suffix)} file" if path.suffix else "a file without an ending"
+    ending = f"a {escape_controls(path.suffix)} file" if path.suffix else "a file without an ending"
     return ending, "export the table again, as JSON"
 
 
@@ -108,10 +108,13 @@ def _may_hold_table(path: Path, tables: frozenset[str], taken: frozenset[str]) -
 
 def _refusal(paths: list[Path]) -> str:
     kind, advice = describe(paths[0])
-    more = [safe(path.name) for path in paths[1:]]
+    more = [escape_controls(path.name) for path in paths[1:]]
     others = first_few(more, _MOST_NAMED)
-    excludes = first_few([option("--exclude", path.name) for path in paths], _MOST_NAMED + 1, " ")
+    excludes = first_few(
+        [shell_option("--exclude", path.name) for path in paths], _MOST_NAMED + 1, " "
+    )
+    name = escape_controls(paths[0].name)
     return (
-        f"cannot restore {safe(paths[0].name)}{f', nor {others}' if others else ''}: it is {kind};"
+        f"cannot restore {name}{f', nor {others}' if others else ''}: it is {kind};"
         f" {advice}, or leave {'them' if more else 'it'} out with {excludes}"
     )

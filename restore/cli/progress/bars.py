@@ -26,7 +26,7 @@ from restore.cli.progress.lines import (
     seconds_left,
 )
 from restore.report.events import Progress, Stage, TableDone
-from restore.text import counted, megabytes, safe, time_left
+from restore.text import escape_controls, megabytes, pluralize, time_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ class ProgressBars:
     def _stage(self, stage: Stage, table: TaskID) -> None:
         """Show a step after the load in the place of the table's bar."""
         self._drawing.remove_task(table)  # its total cannot be removed
-        name = safe(stage.name)
+        name = escape_controls(stage.name)
         self._table = self._drawing.add_task(name, total=None, **_nothing(self._layout))
 
 
@@ -140,7 +140,7 @@ def _figures(
             "left": "" if left_s is None else compact_time(left_s),
         }
     return {
-        "records": counted(rows, "record"),
+        "records": pluralize(rows, "record"),
         "rate": "".join(pace(rows, elapsed_s)),
         "size": megabytes(*size) if size[1] else "",
         "left": "" if left_s is None else time_left(left_s),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from restore.report.events import BackupFound, Progress, Stage, TableDone, WarningEvent
-from restore.text import counted, duration, megabytes, safe, time_left
+from restore.text import duration, escape_controls, megabytes, pluralize, time_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,19 +88,20 @@ def event_line(event: BackupFound | TableDone | Stage | WarningEvent) -> str:
     match event:
         case BackupFound():
             newest = ", the newest," if event.newest else ""
-            return f"restoring {safe(event.path)}{newest} with {counted(event.tables, 'table')}"
+            tables = pluralize(event.tables, "table")
+            return f"restoring {escape_controls(event.path)}{newest} with {tables}"
         case TableDone():
             return _done_line(event)
         case Stage():
-            return f"{safe(event.name)} ..."
+            return f"{escape_controls(event.name)} ..."
         case WarningEvent():
-            return f"warning: {safe(event.message)}"
+            return f"warning: {escape_controls(event.message)}"
 
 
 def heading(event: Progress | TableDone) -> str:
     """Write ``[3/24] users``."""
     name = event.report.table if isinstance(event, TableDone) else event.table
-    return f"[{event.number}/{event.tables}] {safe(name)}"
+    return f"[{event.number}/{event.tables}] {escape_controls(name)}"
 
 
 def progress_line(progress: Progress, elapsed_s: float) -> str:
@@ -178,7 +179,7 @@ def _done_line(done: TableDone) -> str:
     if report.rejected:
         figures.append(f"{report.rejected:,} rejected")
     if report.duplicates:
-        figures.append(counted(report.duplicates, "duplicate"))
+        figures.append(pluralize(report.duplicates, "duplicate"))
     if report.cut_off:
         figures.append("the file is truncated")
     return f"{heading(done)}: {', '.join(figures)} in {duration(report.wall_s)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from restore.text import counted, safe
+from restore.text import escape_controls, pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ def ask_to_empty(rows: Mapping[str, int]) -> bool:
 def question(rows: Mapping[str, int]) -> str:
     """Write the question."""
     (first, count), *rest = rows.items()
-    held = [f"{safe(first)} holds {counted(count, 'row')}"]
-    held += [f"{safe(table)} {count:,}" for table, count in rest]
+    held = [f"{escape_controls(first)} holds {pluralize(count, 'row')}"]
+    held += [f"{escape_controls(table)} {count:,}" for table, count in rest]
     these = "this table" if not rest else f"these {len(rows)} tables"
     return f"{', '.join(held)}: empty {these} and restore? [y/N] "

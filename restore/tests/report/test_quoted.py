@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from restore.text import option, quoted
+from restore.text import quote_word, shell_option
 
 if TYPE_CHECKING:
     from restore.tests.support.target import Target
@@ -33,7 +33,7 @@ WORDS = [
 @pytest.mark.skipif(SHELL is None, reason="there is no bash")
 def test_a_shell_reads_what_was_quoted() -> None:
     words = [*WORDS, os.fsdecode(b"\xff'1")]
-    script = "printf '%s\\0' " + " ".join(map(quoted, words))
+    script = "printf '%s\\0' " + " ".join(map(quote_word, words))
     assert script.isprintable()
     done = subprocess.run([str(SHELL), "-c", script], check=True, capture_output=True)
     assert done.stdout.split(b"\0")[:-1] == list(map(os.fsencode, words))
@@ -46,7 +46,7 @@ def test_the_advice_to_leave_a_file_out_does(target: Target, name: str) -> None:
     target.write(right_one=[{"id": 1}])
     (target.backup / f"{name}.json").write_text('[{"id": 1}]')
     advice = target.restore(exit_code=2).rpartition("leave the file out with ")[2].strip()
-    assert advice == option("--exclude", name)
+    assert advice == shell_option("--exclude", name)
     script = f"printf '%s\\0' {advice}"
     done = subprocess.run([str(SHELL), "-c", script], check=True, capture_output=True)
     target.restore(*map(os.fsdecode, done.stdout.split(b"\0")[:-1]))
