@@ -16,13 +16,13 @@ from restore.commands.truncate import empty
 from restore.commands.unfinished import check_no_unfinished_restore, find_unfinished
 from restore.errors import BackupError, SchemaError
 from restore.plan.dry_run import shadow_plan
-from restore.plan.event_triggers import check_event_triggers
 from restore.plan.fit import check_fit
 from restore.plan.matching import MIGRATION_TABLES, display_name, match_files
 from restore.plan.order import LoadMode, make_plan
 from restore.plan.preflight import (
     Server,
     check_deletable,
+    check_event_triggers,
     check_on_conflict,
     check_ownership,
     check_rights,

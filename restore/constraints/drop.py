@@ -14,7 +14,7 @@ from psycopg import sql
 
 from restore.journal.dropped import INDEXES, DroppedObject, dropped_objects, record_dropped
 from restore.target.locks import in_portions
-from restore.target.triggers import Trigger, read_triggers
+from restore.target.user_code import Trigger, read_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -22,7 +22,7 @@ from psycopg import sql
 from restore.decode.encode import ENCODE_ERRORS
 from restore.load.copy import Writer, copy_statement
 from restore.target.relations import with_partitions
-from restore.target.triggers import read_triggers
+from restore.target.user_code import read_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

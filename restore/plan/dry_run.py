@@ -17,7 +17,7 @@ from restore.plan.order import make_plan
 from restore.target import catalog
 from restore.target.connection import users_search_path
 from restore.target.sequences import read_sequences
-from restore.target.triggers import read_triggers
+from restore.target.user_code import read_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

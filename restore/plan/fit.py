@@ -12,6 +12,7 @@ from psycopg import sql
 
 from restore.errors import BackupError, LoadError, SchemaError
 from restore.plan.matching import display_name
+from restore.source.buffer import UTF8_BOM
 from restore.source.formats import known_export, unlike_records
 from restore.source.json_values import DECODE_ERRORS, members_of, values_of
 from restore.source.reader import Reader
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from restore.plan.order import Plan
     from restore.source.discovery import TableFile
-    from restore.source.stream import TableStream
+    from restore.source.table_file import TableStream
     from restore.target.catalog import Table
 
 # Whole records are looked for in so much of a file, and names of columns, if there are none, in so
@@ -36,7 +37,6 @@ _MOST_NAMED, _LONGEST_NAME = 6, 60
 _NO_RECORDS = ("no list of JSON objects", "export the table again, as JSON")
 # A file that was cut off before its first field.
 _BARELY_BEGUN = re.compile(rb'\[?\s*(?:\{\s*(?:"[^"]*"?\s*)?)?')
-_UTF8_BOM = b"\xef\xbb\xbf"
 
 _encode = msgspec.json.encode
 
@@ -114,7 +114,7 @@ class _Check:
                 return
         if is_whole:
             raise SchemaError(self._no_field(fields))
-        start = head.data.removeprefix(_UTF8_BOM).strip()
+        start = head.data.removeprefix(UTF8_BOM).strip()
         if is_damaged and not _BARELY_BEGUN.fullmatch(start):
             kind, advice = unlike_records(start) or _NO_RECORDS
             raise BackupError(self._refusal(kind, advice))

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import ijson
 
+from restore.source.buffer import UTF8_BOM, WHITESPACE
 from restore.source.json_values import members_of
 from restore.source.lexer import TEXT
 from restore.source.reader import Reader
-from restore.source.stream import Span
+from restore.source.table_file import Span
 
 if TYPE_CHECKING:
-    from restore.source.stream import TableStream
+    from restore.source.table_file import TableStream
 
 # An object under one of these keys may hold the lists, in place of the outer one.
 WRAPPERS = frozenset({"data", "tables"})
@@ -28,8 +29,6 @@ _CHUNK_BYTES = 1 << 19
 _MOST_GAP_BYTES = 1 << 16
 # So many keys that hold no list of records are named; a map of millions has too many.
 _MOST_NAMED = 20
-_UTF8_BOM = b"\xef\xbb\xbf"
-_WHITE = b" \t\r\n"
 _ERRORS = (ijson.JSONError, ValueError)
 # After damage outside the lists, the next of them is looked for.
 _LIST = re.compile(rb'"' + TEXT + rb'"\s*:\s*\[(?=\s*[{\]])', re.DOTALL)
@@ -126,10 +125,10 @@ class _EnvelopeParser:
 
     def read(self) -> Envelope | None:
         """Go through all of it; None where another value follows the first."""
-        while len(self._buffer) < len(_UTF8_BOM) and self._more():
+        while len(self._buffer) < len(UTF8_BOM) and self._more():
             continue
-        if self._buffer.startswith(_UTF8_BOM):
-            self._drop(len(_UTF8_BOM))
+        if self._buffer.startswith(UTF8_BOM):
+            self._drop(len(UTF8_BOM))
         while self._at < len(self._buffer) or self._more():
             end = self._buffer.find(b"[", self._at) + 1 or len(self._buffer)
             piece = self._buffer[self._at : end]
@@ -220,9 +219,9 @@ class _EnvelopeParser:
     def _list(self, key: str) -> None:
         """Find the end of a list of records; any other is left to the parser."""
         start = self._offset
-        inside = self._rest().lstrip(_WHITE)
+        inside = self._rest().lstrip(WHITESPACE)
         while not inside and len(self._buffer) < _MOST_GAP_BYTES and self._more():
-            inside = self._buffer.lstrip(_WHITE)
+            inside = self._buffer.lstrip(WHITESPACE)
         if inside.startswith(b"{"):
             self._skip_records(key)
         elif not inside or inside.startswith(b"]"):
@@ -277,7 +276,7 @@ class _EnvelopeParser:
 
 def _is_another(piece: bytes) -> bool:
     """Tell whether an object ends in the piece, or before it, and another one starts."""
-    return piece.lstrip(_WHITE).startswith(b"{") or _ANOTHER.search(piece) is not None
+    return piece.lstrip(WHITESPACE).startswith(b"{") or _ANOTHER.search(piece) is not None
 
 
 def _key_start(text: bytes) -> bytes:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Callable, Iterator, Sized
 
-    from restore.source.stream import Span
+    from restore.source.table_file import Span
 
 __all__ = ["LARGEST_RECORD_BYTES", "Batch", "ByteSource", "Damage", "RawRecord", "Reader"]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from restore.source.discovery import TableFile
     from restore.source.layout import Layout
-    from restore.source.stream import Span
+    from restore.source.table_file import Span
 
 # A boundary is looked for in so much; in text that has none, it is read in vain.
 _SEARCH_BYTES = 1 << 20

@@ -12,7 +12,7 @@ from restore import Options, SchemaError
 from restore.plan.matching import match_files
 from restore.report.events import BackupFound
 from restore.source.discovery import Backup, TableFile
-from restore.source.stream import Span
+from restore.source.table_file import Span
 from restore.target.relations import read_relations
 
 if TYPE_CHECKING:

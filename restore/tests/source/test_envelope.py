@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from restore.source.discovery import Backup, find_backup
 from restore.source.envelope import Envelope, read_envelope
 from restore.source.reader import Batch, Damage, Reader
-from restore.source.stream import TableStream
+from restore.source.table_file import TableStream
 
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 CHUNKS = (1, 7, 64, 1000, 1 << 19)
