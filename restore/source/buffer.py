@@ -1,4 +1,4 @@
-"""The stretch of a file that is held in memory, and where in the file it stands."""
+"""A read buffer: the part of a file that is in memory, and its offset in the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KEPT_BYTES = 1 << 19
 
 
 class ByteSource(Protocol):
-    """What a reader reads from: as much as is there, up to ``size`` bytes; none at the end.
+    """A stream of bytes: ``read`` returns up to ``size`` of them, and none at the end.
 
     Where it has a ``span`` that is not None, it gives these bytes of a file and no others; where it
     has a ``start``, the first of them stands there.
@@ -27,7 +27,7 @@ class ByteSource(Protocol):
 
 
 def _keep_memory() -> None:
-    """Have the allocator keep the memory of chunks for the next ones.
+    """Make the allocator keep the memory of chunks for the next ones.
 
     By itself glibc maps blocks from 128 KiB on afresh, and gives free memory back to the system:
     then the pages of each chunk are made anew, which costs more than reading it. Once a larger
@@ -37,7 +37,7 @@ def _keep_memory() -> None:
 
 
 class ReadBuffer:
-    """The bytes that have been read and not yet been used.
+    """Holds the bytes that were read and are not consumed yet.
 
     Attributes:
         data: the bytes.
@@ -55,7 +55,7 @@ class ReadBuffer:
         self._stream = stream
 
     def read(self, size: int) -> bytes:
-        """Read up to ``size`` bytes, without holding them; none at the end."""
+        """Read up to ``size`` bytes without keeping them; return none at the end."""
         part = self._stream.read(size)
         self.ended = not part
         self.bytes_read += len(part)
@@ -71,21 +71,21 @@ class ReadBuffer:
         self.data = b"".join(parts)
 
     def consume(self, count: int) -> None:
-        """Let go of the first ``count`` bytes."""
+        """Remove the first ``count`` bytes."""
         self.data = self.data[count:]
         self.offset += count
 
     def strip(self, what: bytes) -> None:
-        """Let go of all the first bytes that are among ``what``."""
+        """Remove all leading bytes that are in ``what``."""
         self.consume(len(self.data) - len(self.data.lstrip(what)))
 
     def skip_bom(self) -> None:
-        """Let go of a byte order mark; what is held is the file's start."""
+        """Remove a byte order mark at the start of the file."""
         self.fill(len(UTF8_BOM) - len(self.data))
         self.consume(len(UTF8_BOM) if self.data.startswith(UTF8_BOM) else 0)
 
     def skip_whitespace(self, chunk_bytes: int) -> bytes:
-        """Let go of white space, however much of it there is; return the last part of it."""
+        """Remove leading white space, reading on if needed; return the last part of it."""
         gap = b""
         self.fill(1 - len(self.data))
         while self.data and self.data[0] in WHITESPACE:

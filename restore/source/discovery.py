@@ -1,4 +1,4 @@
-"""Find a backup, and say which of its files hold which tables."""
+"""Finds a backup, and the table files in it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _GENERIC_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was found.
+    """A backup on disk.
 
     Args:
         path: its folder, or the single file.
@@ -55,7 +55,7 @@ class Backup:
 
 
 def find_backup(path: Path) -> Backup:
-    """Find the backup that ``path`` means.
+    """Find the backup at ``path``.
 
     A file that holds one object is read through once, to find the lists in it.
 
@@ -101,7 +101,7 @@ def _find(path: Path) -> Backup:
 
 
 def _unpack(path: Path, found: list[TableFile], unread: Iterable[Path] = ()) -> Backup:
-    """Put the lists of envelopes in the place of the files that hold them."""
+    """Replace each envelope by the lists in it."""
     files: list[TableFile] = []
     left_out: list[str] = []
     warnings: list[str] = []
@@ -143,7 +143,7 @@ def _section(file: TableFile, section: Section, table: str) -> TableFile:
 
 
 def _envelope(file: TableFile) -> Envelope | None:
-    """Look for lists in a file that starts as an object; None: it is no such object."""
+    """Find the lists in a file that starts as an object; return None if it is no envelope."""
     if not _MAY_BE_ENVELOPE.search(file.path.name):
         return None
     try:
@@ -158,7 +158,7 @@ def _envelope(file: TableFile) -> Envelope | None:
 
 
 def _choose_sections(file: TableFile, envelope: Envelope, *, alone: bool) -> list[TableFile] | None:
-    """Choose the lists that are tables, and name these; None: only the database's tables can tell.
+    """Choose the lists that are tables; None: this depends on the database's tables.
 
     Args:
         file: the file.
@@ -188,7 +188,7 @@ def _check_no_duplicates(files: Iterable[TableFile], path: Path) -> None:
 
 
 def duplicate_key_message(file: TableFile) -> str:
-    """Say that a file holds two lists under one key."""
+    """Return the message for a file with two lists under one key."""
     return f"{file.path.name} holds the key {file.table!r} twice: join the two lists under one key"
 
 
@@ -197,12 +197,12 @@ def _is_stamped(path: Path) -> bool:
 
 
 def _newest(root: Path) -> Path:
-    """Return the newest timestamped folder in ``root``, or ``root`` where it has none."""
+    """Return the newest timestamped folder in ``root``; ``root`` itself if it has none."""
     return max(filter(_is_stamped, root.iterdir()), key=lambda p: p.name, default=root)
 
 
 def _table_files(folder: Path) -> tuple[list[TableFile], list[Path]]:
-    """Return the table files of a folder, and what else is in it."""
+    """Return the table files of a folder, and the other paths in it."""
     files, unread = [], []
     for path in sorted(folder.iterdir()):
         named = _TABLE_FILE.fullmatch(path.name) is not None

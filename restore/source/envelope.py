@@ -1,4 +1,4 @@
-"""One object that holds lists of records under its keys: where in the file each list stands.
+"""Finds the lists of records in an envelope: one object that holds several under its keys.
 
 ``ijson`` follows the object; the inside of a list of objects is left to the ``Reader``, which knows
 how to get past damage, so that a torn record costs none of the other lists. Nothing is kept but
@@ -42,7 +42,7 @@ _LARGEST_TEXT_BYTES = 1 << 26
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A list under a key, and where it stands in the file. ``empty``: nothing is in it.
+    """A list under a key of an envelope, and its place in the file.
 
     ``disk``: from where to where it stands in the file as it lies on the disk; about, where that
     is compressed.
@@ -56,7 +56,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An object's lists of records, in file order.
+    """The lists of records in an object, in file order.
 
     Args:
         sections: the lists.
@@ -72,7 +72,7 @@ class Envelope:
 
 
 def read_envelope(stream: TableStream, chunk_bytes: int = _CHUNK_BYTES) -> Envelope | None:
-    """Find the lists in one object; None where the bytes are no single object (JSON Lines, say).
+    """Find the lists in one object; return None if the bytes are not a single object.
 
     Args:
         stream: the file's bytes from its start, decompressed.
@@ -86,7 +86,7 @@ def read_envelope(stream: TableStream, chunk_bytes: int = _CHUNK_BYTES) -> Envel
 
 @dataclass(slots=True)
 class _Rest:
-    """What has been read already, then the stream."""
+    """A stream with bytes that were read already put back in front."""
 
     held: bytes
     stream: TableStream
@@ -98,14 +98,14 @@ class _Rest:
 
 @dataclass(slots=True)
 class _Level:
-    """An object or a list that is open, and in an object the key that was met last."""
+    """An open object or list; for an object, the key that was read last."""
 
     is_object: bool
     key: str = ""
 
 
 class _EnvelopeParser:
-    """Follows an object from its start, cut into pieces that end after each ``[``."""
+    """Parses an object from its start, in pieces that end after each ``[``."""
 
     def __init__(self, stream: TableStream, chunk_bytes: int) -> None:
         self._chunk_bytes = chunk_bytes
@@ -124,7 +124,7 @@ class _EnvelopeParser:
         self._start_parser()
 
     def read(self) -> Envelope | None:
-        """Go through all of it; None where another value follows the first."""
+        """Parse the whole object; return None if another value follows it."""
         while len(self._buffer) < len(UTF8_BOM) and self._more():
             continue
         if self._buffer.startswith(UTF8_BOM):
@@ -157,7 +157,7 @@ class _EnvelopeParser:
         self._offset += count
 
     def _rest(self) -> bytes:
-        """Forget what has been used of the buffer; return what has not."""
+        """Discard the used part of the buffer; return the unused part."""
         self._buffer = self._buffer[self._at :]
         self._at = 0
         return self._buffer
@@ -169,7 +169,7 @@ class _EnvelopeParser:
         self._parser = ijson.basic_parse_coro(self._events)
 
     def _feed(self, piece: bytes) -> str | None:
-        """Let the parser go on over a piece; return what is wrong with it."""
+        """Feed a piece to the parser; return what is wrong with it, if anything."""
         error = None
         try:
             self._parser.send(piece)
@@ -208,7 +208,7 @@ class _EnvelopeParser:
             self._others[key] = None
 
     def _is_list(self) -> bool:
-        """Tell whether the parser stands in a list that may be a table."""
+        """Tell if the parser is at the start of a list that may be a table."""
         levels = self._levels
         outer = len(levels) == 2 or (len(levels) == 3 and levels[0].key in WRAPPERS)  # noqa: PLR2004 - an object, or one in a wrapper, and the list
         if not outer or levels[-1].is_object or not all(x.is_object for x in levels[:-1]):
@@ -217,7 +217,7 @@ class _EnvelopeParser:
         return True
 
     def _list(self, key: str) -> None:
-        """Find the end of a list of records; any other is left to the parser."""
+        """Find the end of a list of records; leave any other list to the parser."""
         start = self._offset
         inside = self._rest().lstrip(WHITESPACE)
         while not inside and len(self._buffer) < _MOST_GAP_BYTES and self._more():
@@ -248,7 +248,7 @@ class _EnvelopeParser:
         self._sections.append(Section(key, span, places, empty))
 
     def _recover(self, error: str) -> bool:
-        """Go on at the next list, if there is one; tell whether this is one object so far."""
+        """Continue at the next list; tell if the bytes are a single object so far."""
         if self._fault is None:
             self._fault = (
                 f"is damaged outside its lists, at byte {self._offset:,} or after: {error}"
@@ -275,11 +275,11 @@ class _EnvelopeParser:
 
 
 def _is_another(piece: bytes) -> bool:
-    """Tell whether an object ends in the piece, or before it, and another one starts."""
+    """Tell if an object ends in or before this piece, and another one starts."""
     return piece.lstrip(WHITESPACE).startswith(b"{") or _ANOTHER.search(piece) is not None
 
 
 def _key_start(text: bytes) -> bytes:
-    """Return what may be the start of a key at the end of ``text``."""
+    """Return the end of ``text`` that may be the start of a key."""
     last = text[-_KEPT_BYTES:]
     return last[max(map(last.rfind, (b",", b"{", b"}", b"[", b"]"))) + 1 :]

@@ -1,4 +1,4 @@
-"""Formats that are no JSON records, told by their first bytes, and what to do about each."""
+"""Recognises formats other than JSON records by their first bytes, and advises on each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ITEMS = {b"[": "lists", b'"': "strings", b"n": "nulls", b"t": "booleans", b"f":
 
 
 class _Export(NamedTuple):
-    """An export whose records stand under a key: which fields it has, and what tells it."""
+    """An export whose records are under a key: its fields, and a pattern that identifies it."""
 
     name: str
     fields: frozenset[str]
@@ -76,7 +76,7 @@ _EXPORTS = (
 
 
 def foreign_format(start: bytes) -> tuple[str, str] | None:
-    """Return what bytes are that cannot be JSON, and what to do; None: they may be JSON.
+    """Return the format of bytes that cannot be JSON, and advice; None: they may be JSON.
 
     Args:
         start: a file's first bytes, decompressed as its name says.
@@ -101,7 +101,7 @@ def foreign_format(start: bytes) -> tuple[str, str] | None:
 
 
 def unlike_records(start: bytes) -> tuple[str, str] | None:
-    """Return what text in which no record was found is, and what to do; None: nothing known."""
+    """Return the format of text without records, and advice; None: it is unknown."""
     if start.startswith(b"["):
         first = start[1:].lstrip()[:1]
         kind = _ITEMS.get(first, "numbers" if first in b"-0123456789" else "damaged")
@@ -114,7 +114,7 @@ def unlike_records(start: bytes) -> tuple[str, str] | None:
 
 
 def known_export(record: bytes, fields: frozenset[str], columns: frozenset[str]) -> str | None:
-    """Return which export a file's first record is of; None: its fields are a row's.
+    """Return the export that a file's first record is from; None: it is a plain row.
 
     Args:
         record: the record.

@@ -1,4 +1,4 @@
-"""Single JSON values among bytes, however deep: whether one is sound, its end, its parts.
+"""Checks and splits single JSON values, however deeply nested.
 
 msgspec recurses, and Python limits how deep: some 900 levels. PostgreSQL takes thousands. What is
 too deep for msgspec is cut into pieces that are not, and msgspec judges each of them.
@@ -52,7 +52,7 @@ _name = msgspec.json.Decoder(str)
 
 
 def members_of(data: bytes) -> list[msgspec.Raw]:
-    """Return the members of an array, each as it stands there.
+    """Return the raw members of an array.
 
     Raises:
         msgspec.DecodeError: it is no JSON array.
@@ -64,7 +64,7 @@ def members_of(data: bytes) -> list[msgspec.Raw]:
 
 
 def values_of(data: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
-    """Return the fields of an object, each as it stands there.
+    """Return the raw values of an object's fields.
 
     Raises:
         msgspec.DecodeError: it is no JSON object.
@@ -77,7 +77,7 @@ def values_of(data: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
 
 @dataclass
 class Budget:
-    """How many bytes of deep values that turn out damaged may still be looked at.
+    """How many bytes of deep, damaged values may still be examined.
 
     In damage every place may look as a deep value's start: then all looks go to the end.
     """
@@ -86,7 +86,7 @@ class Budget:
 
 
 def check_value(text: bytes | memoryview, budget: Budget | None = None) -> None:
-    """Check the value that ``text`` starts with, however deep it is.
+    """Check the value that ``text`` starts with, however deeply nested.
 
     Raises:
         msgspec.DecodeError: it is no JSON. Of a sound beginning the message is ``TRUNCATED``; what
@@ -121,7 +121,7 @@ def _check_pieces(text: bytes | memoryview, budget: Budget) -> None:
 
 
 def _parts(data: bytes, bracket: bytes) -> Iterator[tuple[bytes, msgspec.Raw]]:
-    """Yield the key (none in an array) and the value of each part of an array or an object."""
+    """Yield the key (empty in an array) and the value of each part of an array or an object."""
     opening = _OPENING.match(data)
     if opening is None or opening.group().strip() != bracket:
         raise msgspec.ValidationError(f"Expected `{'array' if bracket == b'[' else 'object'}`")
@@ -158,7 +158,7 @@ def _end_of(data: bytes, position: int) -> int:
 
 
 def _pieces(text: bytes) -> Iterator[bytes]:
-    """Cut a value into pieces, none too deep; ``null`` stands for what was cut out.
+    """Cut a value into pieces of limited depth; ``null`` replaces what was cut out.
 
     What encloses the end of an unfinished value is cut off there itself.
     """
@@ -195,12 +195,12 @@ def _pieces(text: bytes) -> Iterator[bytes]:
 
 
 def is_unfinished(buffer: bytes | memoryview) -> bool:
-    """Tell whether ``buffer`` is the sound beginning of a value that goes on after it."""
+    """Tell if ``buffer`` is the valid start of a value that continues after it."""
     return json_error(buffer, final=False) == UNFINISHED
 
 
 def is_open(buffer: bytes, start: int) -> bool:
-    """Tell whether a sound object begins at ``start`` that does not end in ``buffer``."""
+    """Tell if a valid object begins at ``start`` and does not end in ``buffer``."""
     if not buffer.startswith(b"{", start) or value_end(buffer, start, len(buffer)) is not None:
         return False
     with memoryview(buffer)[start:] as text:
@@ -234,7 +234,7 @@ def json_error(
 def field_names(
     buffer: bytes, start: int, *, final: bool, budget: Budget | None = None
 ) -> frozenset[str] | None:
-    """Return the fields of the object at ``start``; none where it is damaged.
+    """Return the fields of the object at ``start``; none if it is damaged.
 
     None: it is sound so far, and goes on after the buffer's end, which is not ``final``.
     """

@@ -1,4 +1,4 @@
-"""How the records of a file are set: what stands between them, and where one may start."""
+"""Detects how a file lays out its records: the text between them, and where one may start."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MOST_CUTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file's records are set.
+    """How a file lays out its records.
 
     Args:
         lines: one record a line without brackets around them (JSON Lines), else an array.
@@ -81,7 +81,7 @@ def detect_layout(
     section: bool = False,
     several: bool = False,
 ) -> Layout:
-    """See how an array sets its records.
+    """Detect how an array lays out its records.
 
     Args:
         start: what follows the opening bracket.
@@ -136,7 +136,7 @@ def _keys(start: bytes, position: int) -> frozenset[bytes]:
 def cut_points(
     buffer: bytes, layout: Layout, *, ended: bool, in_section: bool
 ) -> list[tuple[int, int]]:
-    """Return where a buffer may be cut, best first: where records end, and where more begin.
+    """Return where a buffer may be cut, best first: a record's end, the next one's start.
 
     Args:
         buffer: the bytes, from a record's start on.
@@ -156,7 +156,7 @@ def cut_points(
 
 
 def _boundaries(buffer: bytes, pattern: re.Pattern[bytes]) -> list[tuple[int, int]]:
-    """Return the last few boundaries, last first: where a record ends, where the next begins."""
+    """Return the last few boundaries, last first: a record's end, the next one's start."""
     found = list(pattern.finditer(buffer, max(0, len(buffer) - _SHORT_TAIL_BYTES)))
     tail = max(0, len(buffer) - _TAIL_BYTES)
     if len(found) < _MOST_CUTS:
@@ -167,7 +167,7 @@ def _boundaries(buffer: bytes, pattern: re.Pattern[bytes]) -> list[tuple[int, in
 
 
 def find_array_start(text: bytes) -> int | None:
-    """Find the bracket that opens an array, behind text that belongs to none.
+    """Find the bracket that opens an array, after text that is part of none.
 
     Returns:
         The place of the bracket right before the first brace. Else that of a bracket at the start;

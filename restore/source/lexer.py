@@ -1,4 +1,4 @@
-"""Where an object or a list ends: in bytes that are there, or that come in parts."""
+"""Finds the end of an object or a list, in a buffer or in a stream of parts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PART_BYTES = 1 << 16
 
 
 def find_closing(buffer: bytes, start: int, depth: int, stop: int) -> int | None:
-    """Find the end of a value that is open at ``start``, in ``depth`` brackets and no string."""
+    """Find the end of a value of which ``depth`` brackets are open at ``start``, and no string."""
     near = min(stop, start + _PART_BYTES)
     nested = depth
     for token in _BRACKETS.finditer(buffer, start, near):
@@ -45,7 +45,7 @@ def find_closing(buffer: bytes, start: int, depth: int, stop: int) -> int | None
 
 
 class NestingTracker:
-    """The brackets and the string of a value that are still open, after each part of its bytes.
+    """Tracks the open brackets and the open string of a value, part by part.
 
     Args:
         depth: in how many brackets the first part begins; 0: it starts with the value's own.
@@ -69,7 +69,7 @@ class NestingTracker:
             self._parser = ijson.basic_parse_coro(self._events)
 
     def end_in(self, part: bytes) -> int | None:
-        """Go on over the next part.
+        """Process the next part.
 
         Returns:
             Where in this part the value ends; None: not here.
@@ -97,7 +97,7 @@ class NestingTracker:
 
     @staticmethod
     def _string_end(part: bytes, start: int) -> int:
-        """Find the quote that ends the string that is open, or the backslash that ends the part."""
+        """Find the quote that ends the open string, or the backslash that ends the part."""
         quote = part.find(b'"', start)
         if part.find(b"\\", start, len(part) if quote < 0 else quote) < 0:
             return len(part) if quote < 0 else quote
@@ -105,7 +105,7 @@ class NestingTracker:
         return inside.end() if inside else start
 
     def _count(self, part: bytes, position: int, between: bytes) -> int | None:
-        """Count brackets; ``between`` is what stands between strings behind ``position``."""
+        """Count the brackets of ``between``: the text outside strings after ``position``."""
         brackets = _unpaired(between)
         opening = brackets.lstrip(_CLOSING)
         closed = len(brackets) - len(opening)
@@ -123,7 +123,7 @@ class NestingTracker:
         return None
 
     def _check(self, text: bytes) -> None:
-        """Have a parser go over what stands between strings, which are empty there."""
+        """Check the text between strings with a parser; the strings are empty there."""
         if self._parser is None or not self.sound:
             return
         try:

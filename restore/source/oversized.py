@@ -1,4 +1,4 @@
-"""Read on through one record that is larger than a chunk: each byte of it is looked at once."""
+"""Reads a record that is larger than a chunk, looking at each byte once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOO_LARGE = (
 
 
 class OversizedRecord(NamedTuple):
-    """What reading on through a record came to.
+    """Outcome of reading one record that is larger than a chunk.
 
     Attributes:
         data: the record alone, in an array; it is no longer in the window.
@@ -36,7 +36,7 @@ class OversizedRecord(NamedTuple):
 
 
 def read_oversized(buffer: ReadBuffer, chunk_bytes: int) -> OversizedRecord:
-    """Read on, to the end of the record that the window starts with, or as much again."""
+    """Read to the end of the buffer's first record, or twice as far as before."""
     held = io.BytesIO()  # gives up all its bytes without a copy
     held.write(b"[")
     held.write(buffer.data)
@@ -69,7 +69,7 @@ def read_oversized(buffer: ReadBuffer, chunk_bytes: int) -> OversizedRecord:
 
 
 def parts_of(buffer: ReadBuffer, held: io.BytesIO, chunk_bytes: int) -> Iterator[bytes]:
-    """Yield a record that is too large, in parts, up to its end, or to where it is found damaged.
+    """Yield a record that is too large in parts, up to its end or to damage in it.
 
     Args:
         buffer: the file behind ``held``; receives what was read beyond the record.

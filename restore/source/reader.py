@@ -1,4 +1,4 @@
-"""Bytes to batches of whole records, with their offsets, through damage. Knows no database.
+"""Reads bytes as batches of whole records with their offsets, through damage. No database.
 
 A JSON array is cut at record boundaries without a byte-by-byte scan: the last ``}`` that is
 followed by a comma and a ``{`` ends a prefix; the prefix starts on a record boundary, so if ``[`` +
@@ -42,7 +42,7 @@ _AFTER_END = "this text stands after the end of the array"
 
 
 class Reader:
-    """Iterates over the batches, and the damage, of one table file.
+    """Iterates over the batches and the damage of one table file.
 
     Args:
         stream: the file's bytes, decompressed.
@@ -85,22 +85,22 @@ class Reader:
 
     @property
     def bytes_read(self) -> int:
-        """How much of the stream has been read."""
+        """How many bytes of the stream were read."""
         return self._buffer.bytes_read
 
     @property
     def rest(self) -> bytes:
-        """What has been read of what follows the array; its first byte is at ``stop``."""
+        """Bytes that were read after the array; the first of them is at ``stop``."""
         return self._buffer.data
 
     @property
     def stop(self) -> int | None:
-        """The offset of what follows the array; None: it is not closed."""
+        """Offset of the first byte after the array; None: the array is not closed."""
         return self._buffer.offset if self._closed else None
 
     @property
     def boundary_holds(self) -> bool:
-        """Tell whether a record ends where the stream ends, and another may begin there."""
+        """Tell if a record ends where the stream ends, so that another may begin there."""
         return self._ends_whole and not self._closed and not self._buffer.data
 
     def __iter__(self) -> Iterator[Batch | Damage]:
@@ -125,7 +125,7 @@ class Reader:
             yield from self._after_end()
 
     def _start(self) -> Iterator[Damage]:
-        """Come to the first record, and see whether the file holds an array or lines."""
+        """Go to the first record, and detect if the file holds an array or lines."""
         buffer = self._buffer
         buffer.fill(self.chunk_bytes)
         if self._is_inside:
@@ -146,7 +146,7 @@ class Reader:
         self._detect_layout(buffer.data, gap, 0)
 
     def _learn(self, text: bytes, at: int) -> None:
-        """See how the array is set from the records that begin there, as long as none told it."""
+        """Detect the layout from the records at ``at``, if it is not known yet."""
         if self.layout.fields is not None and not self.layout.fields:
             self._detect_layout(text, b"", at)
 
@@ -155,7 +155,7 @@ class Reader:
         self.layout = detect_layout(text, gap, at=at, section=section, several=several)
 
     def _cut_batch(self) -> Batch | None:
-        """Cut whole records off the buffer's start; None where no cut holds."""
+        """Cut whole records off the buffer's start; return None if no cut point is valid."""
         buffer, in_section = self._buffer, bool(self._span or self._ends_at_boundary)
         for end, after in cut_points(
             buffer.data, self.layout, ended=buffer.ended, in_section=in_section
@@ -172,7 +172,7 @@ class Reader:
         return None
 
     def _batch(self, data: bytes, offset: int, expected: int | None = None) -> Batch | None:
-        """Make a batch of an array of whole records; None where they are not, or not so many."""
+        """Make a batch of an array; return None if it is invalid or has another length."""
         rows: Sized | None = None
         try:
             rows = self._decode(data)
@@ -191,7 +191,7 @@ class Reader:
         return batch
 
     def _scan_on(self) -> Iterator[Batch | Damage]:
-        """Walk over the buffer; where it is all of one unfinished record, read that to its end."""
+        """Scan the buffer; read on if it holds nothing but one unfinished record."""
         while self._buffer.data and not self._closed:
             before = len(self._buffer.data)
             yield from self._scan()
@@ -203,7 +203,7 @@ class Reader:
                     return
 
     def _read_oversized(self) -> Iterator[Batch | Damage]:
-        """Read on through the record that the buffer starts with; it may have no end there yet."""
+        """Read on through the buffer's first record, which has no end there yet."""
         buffer = self._buffer
         grown = read_oversized(buffer, self.chunk_bytes)
         self._most = grown.most
@@ -220,7 +220,7 @@ class Reader:
         yield batch
 
     def _too_large(self, held: io.BytesIO) -> Iterator[Damage]:
-        """Tell of a record that is too large to be held."""
+        """Yield a record that is too large to be held, in parts, as damage."""
         buffer = self._buffer
         self._most = LARGEST_DAMAGE_BYTES
         for part in parts_of(buffer, held, self.chunk_bytes):
@@ -232,7 +232,7 @@ class Reader:
         buffer.strip(_BETWEEN)
 
     def _scan(self) -> Iterator[Batch | Damage]:
-        """Take the buffer apart record by record; keep what may be the start of a whole one."""
+        """Scan the buffer record by record; keep what may be the start of a whole one."""
         data, base = self._buffer.data, self._buffer.offset
         # What another reader's bytes could mend is not damaged: it breaks the seam.
         ended = self._buffer.ended and not self._ends_at_boundary
@@ -266,7 +266,7 @@ class Reader:
         return Damage(RawRecord(raw, offset, self._ordinal - 1), reason)
 
     def _whole(self, text: bytes, base: int, pieces: list[Piece]) -> Iterator[Batch]:
-        """Make one batch of whole records, whatever stands between them."""
+        """Make batches of whole records, whatever is between them."""
         while pieces:
             data, taken = join_records(text, pieces)
             batch = self._batch(data, base + pieces[0].start)
@@ -276,7 +276,7 @@ class Reader:
             pieces = pieces[taken:]
 
     def _after_end(self) -> Iterator[Damage]:
-        """Name what follows the end of a closed array."""
+        """Yield the text after the end of a closed array as damage."""
         while self._closed:
             self._buffer.skip_whitespace(self.chunk_bytes)
             text = self._buffer.data.rstrip(WHITESPACE)

@@ -1,4 +1,4 @@
-"""What a reader delivers: batches of whole records, and damage."""
+"""What a reader yields: batches of whole records, and damage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BETWEEN = re.compile(rb"[\s,]*")
 
 
 class RawRecord(msgspec.Struct, frozen=True):
-    """One record's bytes, where they stand in the file, and its number there, counted from 0."""
+    """A record's bytes, their offset in the file, and its ordinal there, from 0."""
 
     raw: bytes
     offset: int
@@ -32,7 +32,7 @@ class RawRecord(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Whole records that stand together. ``rows`` is None where they are not of the usual shape.
+    """Adjacent whole records. ``rows`` is None if they have an unusual shape.
 
     ``data`` is a JSON array; the byte after its bracket is at ``offset`` in the file, and its first
     record has the number ``first``.
@@ -96,7 +96,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class RecordSelection:
-    """Those of a batch's records that are at these places, as ``Records``."""
+    """The records of a batch at some places, as ``Records``."""
 
     batch: Records
     places: Sequence[int]
@@ -132,14 +132,14 @@ class RecordSelection:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Bytes that are no record, kept as they are, with the reason."""
+    """Bytes that are no record, with the reason."""
 
     record: RawRecord
     reason: str
 
 
 class Records(Protocol):
-    """Whole records that stand together: a batch of a table file, or of rejects.
+    """Adjacent whole records: a batch of a table file, or of rejects.
 
     ``data`` holds them as a JSON array, ``rows`` as what it was decoded to, if anything.
     """
@@ -165,7 +165,7 @@ class Records(Protocol):
 
 
 def join_records(buffer: bytes, pieces: list[Piece]) -> tuple[bytes, int]:
-    """Make one array of whole records, in which they lie as far apart as in ``buffer``.
+    """Join whole records to one array, as far apart in it as in ``buffer``.
 
     Returns:
         The array, and how many it holds: between two records there may be no room for a comma.
@@ -181,7 +181,7 @@ def join_records(buffer: bytes, pieces: list[Piece]) -> tuple[bytes, int]:
 
 
 def array_of_lines(text: bytes) -> tuple[bytes, int]:
-    """Make one array of records that stand on a line each, with no byte moved.
+    """Make an array of records that are one a line, without moving a byte.
 
     Returns:
         The array, and how many lines these are: a line end in the middle of a record became a comma

@@ -1,4 +1,4 @@
-"""Walk over bytes record by record and isolate what is damaged. The careful way, and the slow one.
+"""Scans bytes record by record and isolates damage: the careful, slow way.
 
 The reader comes here with a stretch that does not parse as a whole, or that it cannot cut. Whole
 records are found by counting brackets outside strings; after a damaged one the walk goes on at the
@@ -40,7 +40,7 @@ _NOT_AN_OBJECT = "this is no record: expected a JSON object"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of bytes: a whole record where ``reason`` is None, else damage."""
+    """A range of bytes: a whole record if ``reason`` is None, else damage."""
 
     start: int
     end: int
@@ -49,7 +49,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """What a walk found, how far it came, and whether it met the end of the array."""
+    """The pieces that a scan found, its end, and if it met the end of the array."""
 
     pieces: list[Piece]
     end: int
@@ -57,7 +57,7 @@ class ScanResult:
 
 
 def scan(buffer: bytes, layout: Layout, *, final: bool) -> ScanResult:
-    """Go over ``buffer`` from its start, which is a record boundary.
+    """Scan ``buffer`` from its start, which is a record boundary.
 
     Args:
         buffer: the bytes.
@@ -98,7 +98,7 @@ def scan(buffer: bytes, layout: Layout, *, final: bool) -> ScanResult:
 def _is_stray(
     buffer: bytes, position: int, layout: Layout, restarts: _RestartFinder
 ) -> bool | None:
-    """Tell whether records follow the bracket at ``position``, which so is not the array's end.
+    """Tell if records follow the bracket at ``position``, so that it does not end the array.
 
     None: more must be seen to tell.
     """
@@ -139,7 +139,7 @@ def _damage_end(
     final: bool,
     reason: str,
 ) -> int | None:
-    """Find how far the damage at ``position`` reaches; None: more must be seen to tell."""
+    """Find the end of the damage at ``position``; None: more must be read to tell."""
     size = len(buffer)
     unfinished = reason == UNFINISHED
     again = None if unfinished else restarts.after(position)
@@ -162,7 +162,7 @@ def _damage_end(
 
 
 def _is_ending(buffer: bytes, end: int, layout: Layout) -> bool:
-    """Tell whether what follows ``end`` is what follows a record: an end, or another record."""
+    """Tell if what follows ``end`` may follow a record: an end, or another record."""
     if layout.ending.match(buffer, end):
         return True
     following = _NEXT.match(buffer, end)
@@ -174,12 +174,12 @@ def _is_ending(buffer: bytes, end: int, layout: Layout) -> bool:
 
 
 def _shares(fields: frozenset[str], layout: Layout) -> bool:
-    """Tell whether an object with these fields looks as a record of the file does."""
+    """Tell if an object with these fields resembles the file's records."""
     return bool(fields) and len(fields & (layout.fields or fields)) * 2 >= len(layout.fields or ())
 
 
 class _RestartFinder:
-    """Where in a buffer the next record starts after damage; each place is looked at once.
+    """Finds where the next record starts after damage; looks at each place once.
 
     Attributes:
         budget: how much may be looked at that is deep and damaged.
@@ -194,7 +194,7 @@ class _RestartFinder:
         self._undecided: int | None = None  # where more must be seen to tell
 
     def after(self, position: int) -> int | None:
-        """Find the next start after ``position``, which never goes back.
+        """Find the next start after ``position``, which never decreases.
 
         Returns:
             The place; or that of the bracket that ends the array, if that comes first; or the
@@ -207,7 +207,7 @@ class _RestartFinder:
         return self._found
 
     def may_be_before(self, end: int) -> bool:
-        """Tell whether the next start may be before ``end``, where more must be seen to tell."""
+        """Tell if the next start may be before ``end``, if more must be read to tell."""
         return self._found == len(self._buffer) and (self._undecided or 0) < end
 
     def _next_start(self, position: int) -> int | None:
@@ -235,7 +235,7 @@ class _RestartFinder:
 
 
 def _trimmed(buffer: bytes, start: int, end: int) -> int:
-    """Leave white space and commas at the end out of a piece, but never all of it."""
+    """Return ``end`` without trailing white space and commas, but after ``start``."""
     while end > start + 1 and buffer[end - 1] in b" \t\r\n,":
         end -= 1
     return end

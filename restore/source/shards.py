@@ -60,7 +60,7 @@ LATE = -1
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A stretch of a table file, decompressed; the file itself where it is not cut.
+    """A range of a decompressed table file; all of the file if it is not cut.
 
     Args:
         start: where its first record begins.
@@ -86,12 +86,12 @@ class Shard:
 
     @property
     def key(self) -> int:
-        """What tells it from the table's other shards."""
+        """Identifies it among the table's shards."""
         return LATE if self.late else self.start
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether it is all of its file."""
+        """Tell if it is all of its file."""
         return self.layout is None and self.end is None
 
     def open(self, file: TableFile) -> ShardStream:
@@ -106,7 +106,7 @@ class Shard:
 
 
 class UnloadedRange(NamedTuple):
-    """A stretch of a file of which nothing is loaded yet.
+    """A range of a file of which nothing is loaded yet.
 
     Args:
         start: where it begins.
@@ -141,7 +141,7 @@ class ShardStream(Protocol):
 
 
 class _BufferedStream:
-    """Bytes of a shard that were read for us."""
+    """Bytes of a shard that are in memory."""
 
     def __init__(self, shard: Shard, data: bytes, span: Span | None) -> None:
         self.fault = shard.fault
@@ -190,7 +190,7 @@ def cut_into_shards(
 
 
 def whole_range_shard(file: TableFile, unloaded: UnloadedRange = WHOLE) -> Shard:
-    """Return one shard that is all of a file, or of a gap in what is loaded of it.
+    """Return one shard for all of a file, or for one range of it that is not loaded.
 
     Raises:
         BackupError: the file cannot be read.
@@ -208,7 +208,7 @@ def _records(data: bytes) -> list[dict[str, msgspec.Raw]]:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What a file's first records are like: their form, their fields, those that all have."""
+    """The layout and fields of a file's first records, and the fields that all of these have."""
 
     layout: Layout
     names: frozenset[str]
@@ -216,7 +216,7 @@ class _Head:
 
     @classmethod
     def of(cls, file: TableFile) -> _Head | None:
-        """Read a file's start; None where no records stand there."""
+        """Read a file's start; return None if it does not start with records."""
         with contextlib.closing(file.open()) as stream:
             reader = Reader(stream, _HEAD_BYTES, _records)
             first = next(iter(reader), None)
@@ -243,7 +243,7 @@ class _Head:
 
 
 def _layout_of(file: TableFile) -> Layout:
-    """Return how a file's records are set."""
+    """Return how a file lays out its records."""
     with contextlib.closing(file.open()) as stream:
         reader = Reader(stream, _HEAD_BYTES, _records)
         next((found for found in reader if isinstance(found, Batch)), None)
@@ -253,7 +253,7 @@ def _layout_of(file: TableFile) -> Layout:
 def _cut_file(
     file: TableFile, head: _Head, shard_bytes: int, unloaded: UnloadedRange
 ) -> Iterator[Shard]:
-    """Cut a file of which any byte can be read at once."""
+    """Cut a file that can be read from any byte."""
     first, last = (file.span.start, file.span.end) if file.span else (0, file.disk_bytes)
     start, layout = max(first, unloaded.start), head.layout if unloaded.is_mid_array else None
     last = last if unloaded.end is None else unloaded.end
@@ -272,7 +272,7 @@ def _cut_file(
 def _cut_stream(
     file: TableFile, head: _Head, shard_bytes: int, unloaded: UnloadedRange
 ) -> Iterator[Shard]:
-    """Cut a file that can only be read from its start, by one process."""
+    """Cut a compressed file, which can only be read from its start."""
     layout, held, disk = head.layout if unloaded.is_mid_array else None, b"", 0
     part = (unloaded.start, unloaded.end) if unloaded != WHOLE else None
     with contextlib.closing(file.open(part)) as stream:

@@ -24,7 +24,7 @@ _SEPARATOR, _START_BYTES = b"\x1e", 64
 
 
 def _zstd() -> ModuleType:
-    """Import what reads Zstandard where it is needed: most backups need not wait for it."""
+    """Import the Zstandard module only if it is needed."""
     if sys.version_info >= (3, 14):
         from compression import zstd  # noqa: PLC0415
     else:
@@ -34,7 +34,7 @@ def _zstd() -> ModuleType:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which bytes of a file, decompressed, are the inside of an array: between its brackets.
+    """The inside of an array: which bytes of a decompressed file are between its brackets.
 
     Args:
         start: the offset of the byte after the opening bracket.
@@ -48,14 +48,14 @@ class Span:
 
 
 class FileState(NamedTuple):
-    """A file's size, and when it was last written, in nanoseconds."""
+    """A file's size, and its modification time in nanoseconds."""
 
     size_bytes: int
     mtime_ns: int
 
     @classmethod
     def of(cls, path: Path) -> FileState:
-        """Ask for it.
+        """Read the state of a file.
 
         Raises:
             OSError: the file is gone, say.
@@ -66,7 +66,7 @@ class FileState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """One file of a backup, or one list of records in a file that holds several under keys.
+    """A table file of a backup, or one list of records in an envelope.
 
     Args:
         path: the file.
@@ -93,18 +93,18 @@ class TableFile:
 
     @property
     def name(self) -> str:
-        """What a person knows it by: ``users.json``, or ``dump.json: users``."""
+        """The name to show: ``users.json``, or ``dump.json: users``."""
         own = self.span is None or self.path.name.startswith(f"{self.table}.")
         return self.path.name if own else f"{self.path.name}: {self.table}"
 
     @property
     def disk_bytes(self) -> int:
-        """How much of the disk's bytes has to be read, to tell how far a load has come."""
+        """How many bytes have to be read from the disk, for the progress of a load."""
         return self.disk[1] - self.disk[0] if self.disk else self.file_bytes
 
     @property
     def file_bytes(self) -> int:
-        """The size of the whole file when the backup was found."""
+        """Size of the whole file when the backup was found."""
         return (self.state or FileState.of(self.path)).size_bytes
 
     def change(self) -> str | None:
@@ -123,7 +123,7 @@ class TableFile:
         )
 
     def open(self, part: tuple[int, int | None] | None = None) -> TableStream:
-        """Open the file for reading, at the start of its records, or of a part of them.
+        """Open the file at the start of its records, or of a part of them.
 
         What was added to a file since the backup was found is not read.
 
@@ -139,7 +139,7 @@ class TableFile:
             raise BackupError(f"cannot read {self.path}: {error.strerror or error}") from error
 
     def first_bytes(self) -> bytes:
-        """Return the whole file's first bytes, without a byte order mark and white space.
+        """Return the file's first bytes, without a byte order mark and white space.
 
         Raises:
             BackupError: it cannot be read at all.
@@ -155,7 +155,7 @@ class TableFile:
 
 
 class TableStream:
-    """The bytes of one table file, decompressed.
+    """The decompressed bytes of one table file.
 
     Args:
         path: the file.
@@ -216,7 +216,7 @@ class TableStream:
 
     @property
     def disk_bytes_read(self) -> int:
-        """How much has been read of the file as it lies on the disk, or of the span's part of it.
+        """How many bytes of the file, or of the span's part of it, were read from the disk.
 
         Any thread may ask, at any time.
         """
@@ -254,7 +254,7 @@ class TableStream:
         return self._separated(part) if self._is_sequence else part
 
     def _separated(self, part: bytes) -> bytes:
-        """Make lines of the records of a sequence, with no byte moved."""
+        """Turn the records of a sequence into lines, without moving a byte."""
         text = (self._last + part).replace(b"\n" + _SEPARATOR, b"\n ").replace(_SEPARATOR, b"\n")
         self._last = part[-1:] or self._last
         return text[1:]
@@ -268,5 +268,5 @@ class TableStream:
 
 
 def _starts_sequence(start: bytes) -> bool:
-    """Tell whether a file that starts so is a JSON text sequence."""
+    """Tell if a file with this start is a JSON text sequence."""
     return start.removeprefix(UTF8_BOM).lstrip().startswith(_SEPARATOR)

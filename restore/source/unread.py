@@ -1,4 +1,4 @@
-"""Files in a backup's folder that are no table files: each is named, or stops the restore."""
+"""Handles the files in a backup's folder that are not table files: names them, or refuses."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _MOST_NAMED = 5
 
 
 def is_hidden(path: Path) -> bool:
-    """Tell whether a file is hidden, as those that macOS and editors leave are."""
+    """Tell if a file is hidden, as those of macOS and editors are."""
     return path.name.startswith(".")
 
 
 def names_of(path: Path) -> frozenset[str]:
-    """Return what an option may call a file that is not read, in small letters."""
+    """Return the names, in lower case, by which an option may mean a file that is not read."""
     name = path.name.lower()
     match = _JSON.match(name)
     return frozenset({name, name.partition(".")[0], *([match["table"]] if match else [])})
 
 
 def lowered(names: Iterable[str]) -> frozenset[str]:
-    """Return names in small letters."""
+    """Return names in lower case."""
     return frozenset(name.lower() for name in names)
 
 
 def describe(path: Path) -> tuple[str, str]:
-    """Say what a file is that is not read, and what to do to have it restored."""
+    """Return the kind of a file that is not read, and how to have it restored."""
     if path.is_dir():
         return "a folder", "restore it by itself, or move its files"
     start = _start(path)
