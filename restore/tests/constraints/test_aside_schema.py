@@ -196,7 +196,7 @@ def test_what_pg_dump_says_is_the_same_afterwards(full: Target) -> None:
 
 def test_a_restore_that_is_killed_with_all_aside_is_repaired(full: Target) -> None:
     before = schema_of(full)
-    full.kill("constraints.finalize.noted")
+    full.kill("constraints.finalize.dropped_objects")
     assert schema_of(full) != before
     said = full.repair()
     assert "brought back key code_key of parent" in said

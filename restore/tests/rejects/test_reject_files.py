@@ -78,13 +78,13 @@ def test_rejects_are_flushed_before_the_commit_that_counts_them(
 
     monkeypatch.setattr(os, "fsync", flushed)
 
-    def dropped_objects(self: ShardLog, *words: Any, **named: Any) -> None:
+    def recorded(self: ShardLog, *words: Any, **named: Any) -> None:
         assert self._rejects._is_synced or self._rejects._file is not None
         note(self, *words, **named)
         assert self._rejects._is_synced
         steps.append(f"note {self._report.rejected}")
 
-    monkeypatch.setattr(ShardLog, "_note", dropped_objects)
+    monkeypatch.setattr(ShardLog, "_note", recorded)
     target.conn.execute("CREATE TABLE q (id int NOT NULL)")
     target.write(q=[{"id": n if n != 7 else None} for n in range(100)])
     report = target.load(batch_size=10, keep_indexes=True)
@@ -115,7 +115,7 @@ def test_a_reject_file_that_a_power_loss_has_damaged(
     monkeypatch.setattr(shares, "_WORTH_A_WORKER_BYTES", 1 << 30)
     target.conn.execute("CREATE TABLE q (id int NOT NULL)")
     target.write(q=[{"id": n if n != 7 else None} for n in range(1, 100)])
-    target.kill("commands.job.Job._bring_back", "--rejects", str(target.rejects))
+    target.kill("commands.job.RestoreJob._bring_back", "--rejects", str(target.rejects))
     [file] = target.rejects.iterdir()
     file.write_bytes(damage(file.read_bytes()))
     line = target.restore("--resume", exit_code=1)

@@ -18,7 +18,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Collect what is executed and copied in this process."""
     seen: list[object] = []
 
-    def dropped_objects(original: Any) -> Any:
+    def recorded(original: Any) -> Any:
         def call(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
             seen.append(query)
             return original(self, query, *args, **kwargs)
@@ -26,7 +26,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         return call
 
     for name in ("execute", "copy"):
-        monkeypatch.setattr(psycopg.Cursor, name, dropped_objects(getattr(psycopg.Cursor, name)))
+        monkeypatch.setattr(psycopg.Cursor, name, recorded(getattr(psycopg.Cursor, name)))
     return seen
 
 

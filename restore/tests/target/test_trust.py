@@ -129,7 +129,7 @@ def skip_if_shared() -> None:
 def leave_journal(target: Target) -> None:
     """Have a restore killed, that leaves notes and rows in its journal, all of them its own."""
     target.write(company=COMPANIES, User=[user(n) for n in range(3)], post=[])
-    target.kill("commands.job.Job._load_all", "--rejects", str(target.rejects))
+    target.kill("commands.job.RestoreJob._load_all", "--rejects", str(target.rejects))
     assert target.rows("SELECT count(*) > 0 FROM restore_journal.aside") == [(True,)]
 
 
