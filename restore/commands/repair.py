@@ -1,4 +1,4 @@
-"""Brings back what a restore that did not end has left aside, as far as the tables' rows let it."""
+"""Recreates what an unfinished restore dropped, as far as the tables' rows allow."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TABLES = """
 
 
 def repair(options: Options, say: Say, *, empty: bool = False) -> None:
-    """Bring back indexes, keys and triggers by the notes that a restore left in the database.
+    """Recreate the indexes, keys and triggers that the journal lists as dropped or disabled.
 
     What can be brought back is, whatever becomes of the rest, and this can be done again.
 
@@ -64,7 +64,7 @@ def repair(options: Options, say: Say, *, empty: bool = False) -> None:
 
 
 def _empty(conn: psycopg.Connection, asides: Iterable[DroppedObject], say: Say) -> None:
-    """Empty the tables of these, in one statement.
+    """Truncate the tables of these objects in one statement.
 
     Raises:
         psycopg.Error: the server refused, for tables that refer to them, say.
@@ -81,7 +81,7 @@ def _empty(conn: psycopg.Connection, asides: Iterable[DroppedObject], say: Say) 
 
 
 class _Repair:
-    """Brings back one thing after the other, and remembers what cannot be."""
+    """Recreates one object after another, and collects those that cannot be."""
 
     def __init__(self, conn: psycopg.Connection, options: Options, say: Say) -> None:
         self._conn = conn
@@ -90,7 +90,7 @@ class _Repair:
         self._problems: list[str] = []
 
     def run(self, asides: list[DroppedObject]) -> None:
-        """Bring all back.
+        """Recreate all objects, then drop the journal.
 
         Raises:
             LoadError: rows are in the way.

@@ -1,4 +1,4 @@
-"""A restore from beginning to end: plan, read, decode, copy, constraints, report."""
+"""Runs a restore: prepare, load, inspect, report; resumes after a lost connection."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _read(report: Report) -> int:
 
 
 def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None) -> _Attempt:
-    """Restore, until it is done or stops.
+    """Run a restore once, until it is done or stops.
 
     Raises:
         RestoreError: nothing was written.
@@ -137,7 +137,7 @@ def _load(
     watch: ProgressCallback,
     rejects: Path,
 ) -> _Attempt:
-    """Load what was planned; then, whatever came of it, see to the database as it is now."""
+    """Run the load, then inspect the database even if it failed."""
     plan, lost = prepared.plan, False
     checkpoints = forced_checkpoints(conn)
     job = RestoreJob(
@@ -183,13 +183,13 @@ def _load(
 
 
 def _names(conn: psycopg.Connection, plan: Plan) -> dict[int, tuple[str, str]]:
-    """Return schema and name of the tables, of those behind a dry run's shadows too, by oid."""
+    """Return schema and name of the real tables, also of a dry run's shadows, by oid."""
     tables = read_tables(conn, plan.tables)
     return {oid: (table.schema, table.name) for oid, table in tables.items()}
 
 
 def _rejects_folder(options: Options, backup: Path, unfinished: UnfinishedRestore | None) -> Path:
-    """Return where the rejects go: never a folder that may hold those of another restore."""
+    """Return the folder for rejects; never one that may hold those of another restore."""
     if unfinished is not None:
         return folder_of(unfinished, options)
     if options.rejects is not None:

@@ -1,4 +1,4 @@
-"""Takes up a restore that was begun and did not end, from where its journal says that it came."""
+"""Resumes an unfinished restore from where its journal says that it stopped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DECIDING = (
 
 
 def result_options(options: Options) -> dict[str, Any]:
-    """Return the options that decide about a restore's result, as JSON has them."""
+    """Return the options that affect a restore's result, as JSON values."""
     found: dict[str, Any] = {}
     for name in _DECIDING:
         value = getattr(options, name)
@@ -53,7 +53,7 @@ def resumed_plan(
     *,
     fixed: Iterable[int] = (),
 ) -> tuple[Plan, dict[int, TableProgress]]:
-    """Plan what is left of a restore.
+    """Plan the rest of an unfinished restore.
 
     Args:
         conn: a connection that commits each statement.
@@ -97,7 +97,7 @@ def _check_options(unfinished: UnfinishedRestore, options: Options) -> None:
 
 
 def _check_unchanged(file: TableFile, loaded: TableProgress) -> None:
-    """See that what was loaded of a file is what the file holds.
+    """Check that the loaded part of a file is unchanged.
 
     Raises:
         BackupError: it is not.

@@ -61,7 +61,7 @@ _NEW = ".retry"
 
 
 def retry(path: Path, options: Options, watch: ProgressCallback = lambda _: None) -> Report:
-    """Restore the records of reject files into the tables that they were meant for.
+    """Restore the records of reject files to their tables.
 
     Args:
         path: a folder of reject files, or one of them. What is restored is taken out of them.
@@ -100,7 +100,7 @@ def retry(path: Path, options: Options, watch: ProgressCallback = lambda _: None
 def _match(
     conn: psycopg.Connection, files: dict[Path, RejectLine], options: Options, report: Report
 ) -> tuple[Load, ...]:
-    """Find the table of each file, parents first, and see that the role may write there.
+    """Find the table of each file, parents first, and check the role's rights.
 
     Raises:
         SchemaError: there is none.
@@ -128,7 +128,7 @@ def _match(
 
 
 class _Retry:
-    """Tries tables again as long as that helps."""
+    """Retries the rejects of tables as long as that loads any."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class _Retry:
         self._reports = dict(zip(self._loads, reports, strict=True))
 
     def run(self) -> None:
-        """Try every table, and those again that wait for a parent, until nothing moves.
+        """Retry every table, and repeat those that wait for a parent.
 
         Raises:
             RestoreError: the load stopped; what is undecided is still in the reject files.
@@ -169,7 +169,7 @@ class _Retry:
         self._limits.at_end()
 
     def _try(self, load: Load, total: TableReport) -> int:
-        """Try one table's rejects; return how many a foreign key still keeps out."""
+        """Retry one table's rejects; return how many a foreign key still refuses."""
         path = load.file.path
         if not path.exists():
             return 0
@@ -200,7 +200,7 @@ class _Retry:
         return sum(r.count for r in report.reasons if r.sqlstate == _FOREIGN_KEY_VIOLATION)
 
     def _is_flushed(self) -> bool:
-        """Tell whether the rows are on the server's disk: before that no record leaves its file."""
+        """Flush the rows to the server's disk; only then may their records leave the file."""
         try:
             flush(self._conn)
         except psycopg.Error:
@@ -243,7 +243,7 @@ def _keep_lines(file: RejectFile, entries: list[RejectEntry]) -> None:
 
 
 def _add(total: TableReport, tried: TableReport) -> None:
-    """Add one try's counts to a table's: what was refused before and went in now is loaded."""
+    """Add one attempt's counts to a table's: a record that was refused before is now loaded."""
     if not total.read:
         total.read = tried.read
     total.loaded += tried.loaded

@@ -1,4 +1,4 @@
-"""Empties the tables of a backup: in one statement, or in portions if they are too many for one.
+"""Empties the tables of a backup: in one statement, or in portions if they are too many.
 
 PostgreSQL truncates a table only together with all that refer to it. So tables that refer to each
 other go in one portion. If they are too many for that as well, their foreign keys are dropped
@@ -49,7 +49,7 @@ _LINKS = """
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A table that is emptied by itself, or with its partitions, and the locks that takes."""
+    """A table to empty by itself or with its partitions, and the locks that this takes."""
 
     relation: Relation
     root: int
@@ -62,7 +62,7 @@ def empty(
     options: Options,
     tell: Callable[[str], None],
 ) -> None:
-    """Empty tables, those that refer to them among them.
+    """Empty tables, which include all that refer to them.
 
     Args:
         conn: a connection that commits each statement.
@@ -104,7 +104,7 @@ def empty(
 
 
 def _parts(conn: psycopg.Connection, relations: Iterable[Relation], most: int) -> list[_Part]:
-    """Return what is emptied by itself: tables, and partitions if one table has too many."""
+    """Return what to empty by itself: tables, or partitions of a table that has too many."""
     roots = {relation.oid: relation for relation in relations}
     found: dict[int, list[_Part]] = defaultdict(list)
     for root, oid, schema, name, kind, locks in conn.execute(_PARTS, [list(roots)]):
@@ -128,7 +128,7 @@ def _links(conn: psycopg.Connection, parts: Iterable[_Part]) -> dict[int, set[in
 
 
 def _groups(parts: Iterable[_Part], links: dict[int, set[int]]) -> Iterator[list[_Part]]:
-    """Yield tables that refer to each other, directly or over others, children first."""
+    """Yield groups of tables that refer to each other, children first."""
     both = {oid: set(children) for oid, children in links.items()}
     for parent, children in links.items():
         for child in children:
@@ -175,7 +175,7 @@ def _empty_without_keys(
     options: Options,
     truncate: Callable[[Sequence[_Part]], None],
 ) -> None:
-    """Empty tables while no foreign key refers to them; without the right to that, at once."""
+    """Empty tables without their foreign keys; with them, if the role may not drop these."""
     tables = read_tables(conn, {part.root for part in parts})
     keys = [k for table in tables.values() for k in table.foreign_keys if k.parent in tables]
     try:

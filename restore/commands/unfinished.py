@@ -1,4 +1,4 @@
-"""Whether another restore was begun and did not end, which is in the way of a new one."""
+"""Detects an unfinished restore that blocks a new one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def find_unfinished(conn: psycopg.Connection) -> UnfinishedRestore | None:
-    """Return the restore that was begun and did not end, if there is one.
+    """Return the unfinished restore, if there is one.
 
     Raises:
         LoadError: its journal cannot be read.
@@ -31,7 +31,7 @@ def find_unfinished(conn: psycopg.Connection) -> UnfinishedRestore | None:
 
 
 def check_no_unfinished_restore(conn: psycopg.Connection, options: Options) -> list[str]:
-    """See that no restore that did not end has left anything aside, or can be resumed.
+    """Raise if an unfinished restore exists.
 
     Rows would go in that a key that is aside forbids, and nobody would find out.
 

@@ -155,7 +155,7 @@ class TableProgress:
 
 
 def can_journal(conn: psycopg.Connection) -> bool:
-    """Tell whether the role may make the journal, or has it already, and trusts who may write."""
+    """Tell if the role may make the journal, or has it already, and trusts who may write."""
     query = """
         SELECT CASE WHEN to_regnamespace('restore_journal') IS NULL
             THEN has_database_privilege(current_database(), 'CREATE')

@@ -1,4 +1,4 @@
-"""A dry run loads shadows: temporary tables like the target's, which nobody else sees.
+"""Makes shadows for a dry run: temporary tables like the target's, private to the session.
 
 All that a restore does is done, but to the shadows. Once they are made the session may only read,
 so that the server itself refuses any write to the target.
@@ -64,7 +64,7 @@ _PARTITIONS = """
 
 
 def shadow_plan(conn: psycopg.Connection, plan: Plan, *, append: bool) -> tuple[Plan, list[str]]:
-    """Make a plan over into one that loads shadows; from now on the session may only read.
+    """Return a plan that loads shadows; from now on the session may only read the target.
 
     Its keys are also those that refer to tables outside the backup, since shadows have no foreign
     keys: all are to be checked by sets when the shadows are loaded.
@@ -109,7 +109,7 @@ def shadow_plan(conn: psycopg.Connection, plan: Plan, *, append: bool) -> tuple[
 
 @contextlib.contextmanager
 def writable_session(conn: psycopg.Connection) -> Iterator[None]:
-    """Let a dry run's session make temporary tables of its own; other sessions always may.
+    """Let a dry run's session create temporary tables; has no effect on other sessions.
 
     Args:
         conn: a connection that commits each statement.
@@ -129,7 +129,7 @@ def _may_read(conn: psycopg.Connection, oid: int) -> bool:
 
 
 def make_shadows(conn: psycopg.Connection, tables: dict[int, Table]) -> dict[int, Table]:
-    """Make a temporary table like each of these: columns, defaults, keys, checks and indexes.
+    """Create a temporary table like each of these: columns, defaults, keys, checks, indexes.
 
     Sequences that defaults draw from have shadows too. A shadow has no foreign keys and triggers.
 
@@ -198,7 +198,7 @@ def _alter_column(
 
 
 def _check_partitions(conn: psycopg.Connection, table: Table, bounds: list[str | None]) -> None:
-    """Let a shadow take what a partition takes. The conditions are PostgreSQL's own words."""
+    """Make a shadow accept what a partition accepts, by PostgreSQL's own conditions."""
     if None in bounds:
         return  # a default partition that stands alone takes all
     accepts = sql.SQL(" OR ").join(sql.SQL(f"({bound})") for bound in bounds)

@@ -1,4 +1,4 @@
-"""Check before anything is written that files hold records of the tables that take them."""
+"""Checks that files hold records of their tables, before anything is written."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _encode = msgspec.json.encode
 
 
 def check_fit(plan: Plan, left_out: Sequence[str]) -> None:
-    """Raise unless each file of a plan holds records of its table, or none.
+    """Raise unless each file of a plan holds records of its table, or no records.
 
     Args:
         plan: what is to be loaded.
@@ -63,7 +63,7 @@ def check_fit(plan: Plan, left_out: Sequence[str]) -> None:
 
 
 class _Head:
-    """A stream's first bytes, as a stream; they are kept."""
+    """A stream's first bytes, as a stream that keeps them."""
 
     def __init__(self, stream: TableStream) -> None:
         self.span, self.start = stream.span, stream.start
@@ -86,7 +86,7 @@ class _Check:
         self._column = _pattern(self._columns)
 
     def run(self) -> None:
-        """Read the file until a field has a column.
+        """Read the file until a field is a column.
 
         Raises:
             RestoreError: no field has.
@@ -130,7 +130,7 @@ class _Check:
             )
 
     def _finds_column(self, stream: TableStream) -> bool:
-        """Look for the name of a column behind the file's head."""
+        """Search the rest of the file for the name of a column."""
         left, held = _SEARCHED_BYTES, b""
         while left > 0 and (part := stream.read(_HEAD_BYTES)):
             held += part
@@ -167,7 +167,7 @@ class _Check:
 
 
 def _found(reader: Reader) -> Iterator[tuple[bytes, tuple[str, ...] | None]]:
-    """Yield each record and its fields; None: it is damaged."""
+    """Yield each record with its fields; None: it is damaged."""
     for found in reader:
         if isinstance(found, Damage):
             yield found.record.raw, None
@@ -180,13 +180,13 @@ def _found(reader: Reader) -> Iterator[tuple[bytes, tuple[str, ...] | None]]:
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[bytes]:
-    """Return what finds one of these names as a field, in any text."""
+    """Return a pattern that finds one of these names as a field, in any text."""
     forms = {form for name in names for form in (json.dumps(name).encode(), _encode(name))}
     return re.compile(rb"(?:%b)\s*:" % b"|".join(map(re.escape, sorted(forms))))
 
 
 def _listed(names: Iterable[str], between: str = ", ") -> str:
-    """Write the first few names."""
+    """Return the first few names."""
     all_names = list(names)
     shown_names = [name[:_LONGEST_NAME] for name in all_names[:_MOST_NAMED]]
     return between.join([*shown_names, *(["..."] if len(all_names) > _MOST_NAMED else [])])

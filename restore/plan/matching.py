@@ -1,4 +1,4 @@
-"""Which file goes into which table: by its name, or as ``--map`` says."""
+"""Matches files to tables by name, or as ``--map`` says."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """What was matched, by the table's oid; a line for each file left out; and warnings."""
+    """Matches by the table's oid; a line for each file left out; and warnings."""
 
     by_oid: dict[int, Match]
     left_out: list[str] = field(default_factory=list)
@@ -55,14 +55,14 @@ class Matches:
 
 
 def display_name(file: TableFile) -> str:
-    """Return what a person knows a table file by: its name, or its key and the name."""
+    """Return the name to show for a table file: its name, or its key and the name."""
     if file.path.name.startswith(f"{file.table}."):
         return file.path.name
     return f"{file.table} in {file.path.name}"
 
 
 def match_files(backup: Backup, relations: list[Relation], options: Options) -> Matches:
-    """Say which table each file is for.
+    """Match each file to its table.
 
     Args:
         backup: what was found.
@@ -155,7 +155,7 @@ def _take(matches: Matches, file: TableFile, relation: Relation) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The relations by what they may be called, exactly and in small letters."""
+    """The relations by the names that may mean them, exact and in lower case."""
 
     exact: dict[str, Relation]
     lowered: dict[str, list[Relation]]
@@ -170,14 +170,14 @@ class _Names:
         return cls(exact, lowered)
 
     def find(self, name: str) -> list[Relation]:
-        """Return the relation of this very name, else all whose names differ in case alone."""
+        """Return the relation of exactly this name, else all that match it ignoring case."""
         if name in self.exact:
             return [self.exact[name]]
         return self.lowered.get(name.lower(), [])
 
 
 def _names_of(file: TableFile) -> set[str]:
-    """Return what a person may call a file: with and without its endings, or by its key."""
+    """Return the names that may mean a file: with and without its endings, or its key."""
     name = file.path.name
     if not name.startswith(f"{file.table}."):
         return {file.table}
@@ -187,7 +187,7 @@ def _names_of(file: TableFile) -> set[str]:
 def _unpacked(
     backup: Backup, names: _Names, options: Options
 ) -> tuple[tuple[TableFile, ...], list[str]]:
-    """Put the lists in files that hold one object in their place, if one of them is a table.
+    """Replace files that hold one object by the lists in it, if one of these is a table.
 
     A file whose own name means a table is one record of it, whatever lists it has.
 
@@ -209,7 +209,7 @@ def _unpacked(
 def _mapped(
     files: tuple[TableFile, ...], names: _Names, options: Options
 ) -> dict[int, list[Relation]]:
-    """Return what ``--map`` says, by the file's place in the backup."""
+    """Return the relations that ``--map`` names, by the file's place in the backup."""
     mapped: dict[int, list[Relation]] = {}
     for given, table in options.map.items():
         places = [n for n, file in enumerate(files) if given in _names_of(file)]
@@ -262,7 +262,7 @@ def _names_of_all(relations: Iterable[Relation]) -> set[str]:
 
 
 def _meant(name: str, called: dict[int, set[str]]) -> set[int]:
-    """Return the places of the files that a name means: exactly, else whatever the case."""
+    """Return the places of the files that a name means: exactly, else ignoring case."""
     exact = {n for n, names in called.items() if name in names}
     return exact or {n for n, ns in called.items() if name.lower() in {x.lower() for x in ns}}
 
@@ -279,7 +279,7 @@ def _ambiguous(file: TableFile, candidates: list[Relation]) -> str:
 
 
 def _missing(missing: list[str], free: Mapping[str, str], schema: str | None) -> str:
-    """Say that files have no table.
+    """Return the message for files without a table.
 
     Args:
         missing: the tables that the files are named after.

@@ -1,4 +1,4 @@
-"""In what order tables are loaded, and which foreign keys cannot hold meanwhile."""
+"""Orders tables so that parents load first, and finds foreign keys that cannot hold meanwhile."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LoadMode(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One table file and the table that takes it.
+    """A table file and the table to load it into.
 
     ``journaled``: the journal notes how far its load is. ``writes``: takes note of the
     transactions that write its rows; None: nothing asks for them. ``fixed``: its rows may not be
@@ -64,7 +64,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is loaded, parents first.
+    """What to load, parents first.
 
     Args:
         loads: the files and their tables.
@@ -97,7 +97,7 @@ def make_plan(
     fixed: Iterable[int] = (),
     mode: LoadMode = LoadMode.COMMITTED,
 ) -> Plan:
-    """Order the tables so that what is referred to comes first, as far as cycles allow.
+    """Order the tables so that parents come first, as far as cycles allow.
 
     Args:
         files: the file of each table, by oid.
@@ -129,7 +129,7 @@ def make_plan(
 
 
 def cycles_of(links: Mapping[int, Collection[int]]) -> dict[int, int]:
-    """Number the cycles of a directed graph: nodes have one number if each reaches the other.
+    """Number the cycles of a directed graph: nodes that reach each other share a number.
 
     Tarjan's algorithm ("Depth-first search and linear graph algorithms", 1972), without recursion.
     A node is numbered after all that it reaches.
@@ -166,7 +166,7 @@ def cycles_of(links: Mapping[int, Collection[int]]) -> dict[int, int]:
 
 
 def _reachable(starts: Iterable[int], links: Mapping[int, Collection[int]]) -> set[int]:
-    """Return these nodes, and all that can be reached from them."""
+    """Return these nodes, and all that are reachable from them."""
     waiting = list(starts)
     reached = set(waiting)
     while waiting:
@@ -177,7 +177,7 @@ def _reachable(starts: Iterable[int], links: Mapping[int, Collection[int]]) -> s
 
 
 def with_write_log(plan: Plan, writes: WriteLog | None) -> Plan:
-    """Return a plan whose loads note the transactions that write their rows."""
+    """Return a plan whose loads record the transactions that write their rows."""
     journaled = writes == JOURNALED
     loads = tuple(replace(load, journaled=journaled, writes=writes) for load in plan.loads)
     return replace(plan, loads=loads)

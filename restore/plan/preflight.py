@@ -1,4 +1,4 @@
-"""What is checked before anything is written: the server, the role's rights, policies, rules.
+"""Checks before anything is written: the server, rights, policies, rules, event triggers.
 
 A right that is missing in the middle of a restore leaves half of it behind; here it costs nothing.
 """
@@ -78,7 +78,7 @@ _PROBES = {
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server, the database in it, and what the role may do there."""
+    """The server, the database, and the role's rights there."""
 
     role: str
     database: str
@@ -107,7 +107,7 @@ class _Rights:
 
 
 def read_server(conn: psycopg.Connection) -> Server:
-    """Ask the server what it is, and refuse one that cannot be restored to.
+    """Read the server's properties; refuse one that cannot be restored to.
 
     Raises:
         LoadError: it is too old, or may only be read.
@@ -133,7 +133,7 @@ def describe_target(conn: psycopg.Connection, server: Server) -> str:
 def check_rights(
     conn: psycopg.Connection, server: Server, oids: Iterable[int], options: Options
 ) -> None:
-    """Check that the role may load these tables, row by row and in a COPY.
+    """Check that the role may load these tables, row by row and by COPY.
 
     Raises:
         LoadError: it may not; the line names the table, and what to grant.
@@ -173,7 +173,7 @@ def check_rights(
 
 
 def check_truncate_rights(conn: psycopg.Connection, server: Server, oids: Iterable[int]) -> None:
-    """See that the role may empty these tables.
+    """Check that the role may truncate these tables.
 
     Raises:
         LoadError: it may not; the line names the table, and what to grant.
@@ -220,7 +220,7 @@ def _policies(conn: psycopg.Connection, server: Server, right: _Rights) -> str:
 
 
 def check_ownership(conn: psycopg.Connection, server: Server, plan: Plan, options: Options) -> None:
-    """See that what has to be put aside for the load may be.
+    """Check that the role may drop and disable what has to be for the load.
 
     Raises:
         LoadError: it may not; the line names the table, and what to grant or to choose.
@@ -256,7 +256,7 @@ def check_ownership(conn: psycopg.Connection, server: Server, plan: Plan, option
 
 
 def check_deletable(plan: Plan, kept: dict[int, str], filled: set[int]) -> None:
-    """Refuse a restore that has to delete rows from a table that does not let it.
+    """Raise if rows may have to be deleted from a table that does not allow it.
 
     Args:
         plan: what is loaded.
@@ -283,7 +283,7 @@ def check_deletable(plan: Plan, kept: dict[int, str], filled: set[int]) -> None:
 
 
 def check_on_conflict(conn: psycopg.Connection, plan: Plan, options: Options) -> None:
-    """Refuse to skip or replace rows of tables with which ON CONFLICT does not work.
+    """Raise if ON CONFLICT does not work with the keys of a table.
 
     Raises:
         SchemaError: there is one; the line says what to do.
@@ -307,7 +307,7 @@ def check_on_conflict(conn: psycopg.Connection, plan: Plan, options: Options) ->
 
 
 def check_event_triggers(conn: psycopg.Connection, options: Options) -> None:
-    """Try statements like those of a restore, and undo them.
+    """Try statements like those of a restore, and roll them back.
 
     Functions of event triggers run with the restore's ``search_path``, which has PostgreSQL's own
     objects alone.
@@ -338,6 +338,6 @@ def check_event_triggers(conn: psycopg.Connection, options: Options) -> None:
 
 
 def _may(conn: psycopg.Connection, right: str) -> bool:
-    """Tell whether the role has a right to the database."""
+    """Tell if the role has a right on the database."""
     query = "SELECT has_database_privilege(current_database(), %s)"
     return conn.execute(query, [right]).fetchone() == (True,)

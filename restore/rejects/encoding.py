@@ -1,4 +1,4 @@
-"""How a record stands in its line of a reject file, written and read a piece at a time."""
+"""Encodes records in the lines of reject files, piece by piece."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONTROLS = bytes({*range(32), 127} - {*b"\b\t\n\f\r"})
 
 
 def encode_raw(raw: bytes) -> Iterator[bytes]:
-    """Yield what goes on a line with a record, to its end, a piece at a time.
+    """Yield the rest of a line, which holds the record, piece by piece.
 
     It is text; Base64 where that is no text, or is made of control characters for the most part.
     """
@@ -37,7 +37,7 @@ def encode_raw(raw: bytes) -> Iterator[bytes]:
 
 
 def split_line(line: bytes) -> tuple[bytes, memoryview]:
-    """Part a line into its own fields, as an object, and the record behind them."""
+    """Split a line into its own fields, as an object, and the record after them."""
     at = line.find(_FIELD)
     at = at if at >= 0 else line.rstrip().rfind(b"}")
     return line[:at] + b"}", memoryview(line)[at:]

@@ -1,4 +1,4 @@
-"""Creates reject files: private, durable, and never in the place of older ones."""
+"""Creates reject files: private, durable, and never overwriting older ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOLDER_MODE = 0o700
 
 
 def create(path: Path) -> io.FileIO:
-    """Create a reject file, and its folder; a file of that name is kept under another.
+    """Create a reject file, and its folder; an older file of that name is renamed.
 
     Raises:
         LoadError: an older file cannot be renamed.
@@ -45,7 +45,7 @@ def create(path: Path) -> io.FileIO:
 
 
 def rotate(path: Path) -> None:
-    """Give a file that is there another name: the first of ``.1``, ``.2``, ... that is free.
+    """Rename an existing file to the first of ``.1``, ``.2``, ... that is free.
 
     Raises:
         LoadError: it cannot be renamed.
@@ -59,7 +59,7 @@ def rotate(path: Path) -> None:
 
 
 def ends_with_newline(path: Path) -> bool:
-    """Tell whether the last line of a file has an end."""
+    """Tell if the last line of a file is complete."""
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
@@ -77,7 +77,7 @@ def _sync_entries(folder: Path) -> None:
 
 
 def write_error(path: Path, error: OSError) -> LoadError:
-    """Return what stops a restore whose rejects cannot be kept."""
+    """Return a LoadError for a reject file that cannot be written."""
     return LoadError(
         f"cannot write the reject file {path}: {error.strerror}; make room, or choose"
         " another folder with --rejects"
@@ -85,7 +85,7 @@ def write_error(path: Path, error: OSError) -> LoadError:
 
 
 def damaged_error(path: Path, why: str) -> LoadError:
-    """Return what stops a restore that is resumed and has lost rejects."""
+    """Return a LoadError for a reject file that lacks rejects of the resumed restore."""
     return LoadError(
         f"cannot go on with the reject file {path}: {why}; put it back as it was, or restore from"
         " the beginning with --clean"
@@ -93,7 +93,7 @@ def damaged_error(path: Path, why: str) -> LoadError:
 
 
 def file_names(tables: Iterable[str]) -> list[str]:
-    """Return the names of tables' reject files: plain names, whatever the tables are called.
+    """Return a unique, safe name for the reject file of each table.
 
     No two are the same, also where capitals count for nothing: tables of two schemas may have one
     name. The same tables in the same order get the same names.

@@ -39,7 +39,7 @@ class RejectLimits:
 
     @property
     def can_stop(self) -> bool:
-        """Tell whether any number of rejects stops the restore."""
+        """Tell if any number of rejects stops the restore."""
         return self._stop_at_first or self._most is not None
 
     def after_reject(self, message: str) -> None:

@@ -1,4 +1,4 @@
-"""The numbers of records, as a set that takes little memory."""
+"""A compact set of record numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PAGE = 4096
 
 
 class OrdinalSet:
-    """A set of ordinals: a bit for each, in pages that are made when one of theirs is added."""
+    """A set of ordinals: one bit each, in pages that are allocated as needed."""
 
     def __init__(self) -> None:
         self._pages: dict[int, bytearray] = {}

@@ -1,4 +1,4 @@
-"""Reject files, read as what they are: table files of another kind, edited by people.
+"""Reads reject files, which people may have edited, as batches of records.
 
 A record stands in ``raw``: as the text that was kept, or as the object itself, which is easier to
 write.
@@ -31,7 +31,7 @@ _NULL = msgspec.Raw(b"null")
 
 
 class RejectLine(msgspec.Struct):
-    """What of a line of a reject file is needed to try its record again."""
+    """The fields of a reject file's line that are needed to retry its record."""
 
     table: str
     schema: str | None = None
@@ -47,7 +47,7 @@ _lines = msgspec.json.Decoder(RejectLine)
 
 @dataclass(frozen=True, slots=True)
 class RejectEntry:
-    """A line, the record in it, and the SQLSTATE of what kept that out, if the server did."""
+    """A line, its record, and the SQLSTATE with which the server refused that, if it did."""
 
     line: bytes
     record: RawRecord
@@ -56,7 +56,7 @@ class RejectEntry:
 
 @dataclass(frozen=True, slots=True)
 class RejectBatch:
-    """Records for the ladder, as a batch of a table file is."""
+    """Records for the ladder, like a batch of a table file."""
 
     data: bytes
     entries: list[RejectEntry]
@@ -79,7 +79,7 @@ class RejectBatch:
 
 
 def read_reject_files(path: Path) -> dict[Path, RejectLine]:
-    """Return the reject files, each with its first line, once every line is known to be sound."""
+    """Check every line; return the reject files, each with its first line."""
     if not path.exists():
         raise BackupError(f"no rejects at {path}: give a folder of <table>{SUFFIX}, or such a file")
     paths = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
@@ -116,7 +116,7 @@ def _checked_lines(path: Path) -> Iterator[RejectLine]:
 
 
 def _decoded(line: bytes) -> RejectLine:
-    """Decode a line; the record in it may be an object that is too deep for msgspec."""
+    """Decode a line; its record may be an object that is too deep for msgspec."""
     try:
         return _lines.decode(line)
     except RecursionError:
@@ -129,7 +129,7 @@ def _decoded(line: bytes) -> RejectLine:
 
 
 def _raw_of(line: RejectLine) -> bytes:
-    """Return the bytes of a line's record: an object as it stands, or what a string holds."""
+    """Return the bytes of a line's record: an object unchanged, or the content of a string."""
     raw = bytes(line.raw)
     if raw.startswith(b'"'):
         return msgspec.json.decode(raw, type=str).encode()
@@ -139,7 +139,7 @@ def _raw_of(line: RejectLine) -> bytes:
 
 
 def read_entries(path: Path) -> Iterator[list[RejectEntry]]:
-    """Yield a reject file's entries, so many at a time as make a batch."""
+    """Yield a reject file's entries in groups of a batch's size."""
     group: list[RejectEntry] = []
     size = 0
     with path.open("rb") as lines:
@@ -159,7 +159,7 @@ def read_entries(path: Path) -> Iterator[list[RejectEntry]]:
 
 
 def to_batches(group: list[RejectEntry]) -> Iterator[RejectBatch | Damage]:
-    """Part entries, in their order, into batches of records and what is still none."""
+    """Split entries, in order, into batches of records and damage."""
     whole: list[RejectEntry] = []
     for entry in group:
         try:

@@ -1,4 +1,4 @@
-"""Records that could not be restored, kept with the reason: one JSON line each."""
+"""Writes records that could not be restored, with the reason: one JSON line each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a reject file, but for the record's bytes behind it. See docs/formats.md."""
+    """A reject file's line without the record's bytes after it. See docs/formats.md."""
 
     table: str
     schema: str
@@ -45,7 +45,7 @@ _reject = msgspec.json.Decoder(Reject)
 
 
 class RejectFile:
-    """The reject file of one table, made when the first record needs it; an older one is renamed.
+    """The reject file of one table, created when first needed; an older one is renamed.
 
     Args:
         folder: where it goes; made with it.
@@ -94,11 +94,11 @@ class RejectFile:
 
     @property
     def has_rejects(self) -> bool:
-        """Tell whether any record was kept."""
+        """Tell if the file holds a reject."""
         return self.size > 0
 
     def close(self) -> None:
-        """Close the file; whatever was added is in it. One that is empty goes."""
+        """Close the file; remove it if it is empty."""
         if self._file is not None:
             self._file.close()
             if not self.size:
@@ -113,7 +113,7 @@ class RejectFile:
             self._is_synced = False
 
     def truncate_to(self, size: int) -> None:
-        """Go on with a file of ours behind so many bytes: what comes after them is undone.
+        """Continue an existing file after ``size`` bytes; what follows them is removed.
 
         Raises:
             LoadError: there is less, it is damaged, or the file cannot be read.
@@ -143,7 +143,7 @@ class RejectFile:
         self.path.unlink(missing_ok=True)
 
     def replace_by(self, other: Path, size: int) -> None:
-        """Put another file in the place of this one: ``size`` bytes, or, if it is not there, none.
+        """Replace this file by ``size`` bytes of another; by nothing if that does not exist.
 
         Raises:
             LoadError: it cannot be read.
@@ -175,7 +175,7 @@ class RejectFile:
             self._added = added
 
     def sync(self) -> None:
-        """Flush to the disk what was written since the last time.
+        """Flush new lines to the disk.
 
         Raises:
             LoadError: it cannot be.
@@ -188,7 +188,7 @@ class RejectFile:
             raise write_error(self.path, error) from error
 
     def add(self, record: RawRecord, reason: Reason) -> None:
-        """Keep a record.
+        """Write a record.
 
         Raises:
             LoadError: the file cannot be written; nothing may be lost, so the restore stops.
@@ -199,11 +199,11 @@ class RejectFile:
         self._write(record.raw, record.ordinal, record.offset, reason)
 
     def add_row(self, raw: bytes, reason: Reason) -> None:
-        """Keep a row that was taken out of the table and whose record was not found again."""
+        """Write a row that was deleted from the table and whose record was not found again."""
         self._write(raw, None, None, reason)
 
     def append_from(self, part: Path, before: int | None) -> None:
-        """Append the rejects of a stretch of the table's file, which stay where they are, too.
+        """Append the rejects of a range of the table's file; their own file stays.
 
         Args:
             part: their file; that there is none means that there are none.
@@ -238,7 +238,7 @@ class RejectFile:
         self._write_line(chain((msgspec.json.encode(line)[:-1],), encode_raw(raw)), len(raw))
 
     def write_line(self, line: bytes) -> None:
-        """Write one line, and see that it has left this process.
+        """Write one line, unbuffered.
 
         Raises:
             LoadError: the file cannot be written.
@@ -246,7 +246,7 @@ class RejectFile:
         self._write_line((line, b"\n"), len(line))
 
     def _write_line(self, pieces: Iterable[bytes | memoryview], about: int) -> None:
-        """Write a line of about so many bytes: at once, if it is no large one."""
+        """Write a line of about ``about`` bytes; in one piece unless it is large."""
         size = self.size
         try:
             if self._file is None:
@@ -265,7 +265,7 @@ class RejectFile:
 
 
 def _lines_of(path: Path) -> Iterator[tuple[Reject, memoryview]]:
-    """Yield each reject of a file, and its record as it stands on the line.
+    """Yield each reject of a file, and its record as it is on the line.
 
     A last line without an end was being written when its writer was killed.
 

@@ -35,7 +35,7 @@ class Spool:
         return self._count
 
     def fits(self, size: int) -> bool:
-        """Tell whether ``size`` bytes more may wait."""
+        """Tell if ``size`` bytes more may wait."""
         return self._count < _MOST_RECORDS and self._size + size <= _MOST_BYTES
 
     def add(self, record: RawRecord, reason: str = "") -> None:

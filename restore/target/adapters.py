@@ -1,4 +1,4 @@
-"""How values are sent that psycopg's own dumpers do not send as we want them."""
+"""Dumpers for values that psycopg's own dumpers do not send as a restore needs them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _pack_int8 = struct.Struct("!q").pack
 
 
 class _JsonbDumper(Dumper):
-    """jsonb's binary form is a version byte and the text, which is passed on as it came."""
+    """Sends jsonb text unchanged after the version byte of its binary form."""
 
     oid, format = 3802, Format.BINARY
 
@@ -49,7 +49,7 @@ class _JsonbTextDumper(_JsonDumper):
 
 
 class _TimestampDumper(Dumper):
-    """A timestamp without a zone is sent in UTC: an offset is converted, never dropped."""
+    """Sends a timestamp without a zone in UTC: an offset is converted, never dropped."""
 
     oid, format = 1114, Format.BINARY
 
@@ -75,6 +75,6 @@ _DUMPERS: tuple[type[Dumper], ...] = (
 
 
 def prepare(conn: psycopg.Connection) -> None:
-    """Teach a connection how our rows' values are sent."""
+    """Register a restore's dumpers on a connection."""
     for dumper in _DUMPERS:
         conn.adapters.register_dumper(None, dumper)

@@ -1,4 +1,4 @@
-"""What the target's tables are: columns and their types, foreign keys, sequences."""
+"""Reads the target's tables: columns and their types, foreign keys, indexes, sequences."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _UNIQUE_KEYS = """
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A column's type with its domains taken off.
+    """A column's type, without its domains.
 
     ``kind`` is pg_type's typtype. ``element`` is set for arrays alone, ``labels`` for enums,
     ``fields`` for composite types.
@@ -82,13 +82,13 @@ class Type:
 
     @property
     def is_enum(self) -> bool:
-        """Tell whether the type is an enum."""
+        """Tell if the type is an enum."""
         return self.kind == "e"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column.
+    """A column of a table.
 
     ``has_default`` is also true for identity and generated columns, and where the type, a domain,
     has one. ``typmod`` is pg_attribute's atttypmod, or that of the column's domain: a length, or
@@ -132,7 +132,7 @@ class Table:
 
     @property
     def identifier(self) -> sql.Identifier:
-        """The table's qualified name, for use in SQL."""
+        """The table's qualified name, in SQL."""
         return sql.Identifier(self.schema, self.name)
 
     @property
@@ -145,7 +145,7 @@ class Table:
 
 
 def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Table]:
-    """Read what is known of the tables with these oids."""
+    """Read the tables with these oids."""
     wanted = list(oids)
     types = _read_types(conn)
     columns: dict[int, list[Column]] = {oid: [] for oid in wanted}
@@ -203,7 +203,7 @@ class _Types:
     by_oid: dict[int, _TypeRow]
 
     def resolve(self, oid: int, typmod: int = -1) -> tuple[Type, bool, int]:
-        """Return the type without its domains, whether a domain forbids NULL, and the modifier."""
+        """Return the type without its domains, if a domain forbids NULL, and the modifier."""
         not_null = False
         row = self.by_oid.get(oid, _UNKNOWN_TYPE)
         while row.kind == "d":

@@ -1,4 +1,4 @@
-"""What it takes for two rows of a table to conflict: its unique and exclusion indexes, as SQL.
+"""Describes when two rows of a table conflict: its unique and exclusion indexes, as SQL.
 
 Every operator is the index's own, by its schema: ``=`` alone would mean whatever the search path
 finds.
@@ -53,7 +53,7 @@ _CONFLICTS = """
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A unique or exclusion index: two rows conflict if each of their terms compares as true.
+    """A unique or exclusion index: two rows conflict if each pair of its terms compares as true.
 
     Attributes:
         name: the index's.
@@ -97,7 +97,7 @@ class Conflict:
         )
 
     def matches(self, one: str, other: str) -> sql.Composed:
-        """Return what is true of two rows of ``select`` that conflict, by their aliases."""
+        """Return the condition on which two rows of ``select``, given by alias, conflict."""
         pairs = [
             self.same(sql.Identifier(one, f"k{n}"), operator, sql.Identifier(other, f"k{n}"))
             for n, operator in enumerate(self.operators)
@@ -105,7 +105,7 @@ class Conflict:
         return sql.SQL(" AND ").join(pairs)
 
     def same(self, one: sql.Identifier, operator: str, other: sql.Identifier) -> sql.Composed:
-        """Return what is true of two values that an operator of the index takes as equal."""
+        """Return the condition on which an operator of the index takes two values as equal."""
         same = sql.SQL("{} {} {}").format(one, sql.SQL(operator), other)
         if not self.nulls_not_distinct:
             return same
@@ -113,13 +113,13 @@ class Conflict:
 
 
 def read_conflicts(conn: psycopg.Connection, table: sql.Identifier) -> list[Conflict]:
-    """Return a table's unique and exclusion indexes, its primary key first."""
+    """Read a table's unique and exclusion indexes, its primary key first."""
     rows = conn.execute(_CONFLICTS, [table.as_string(conn)]).fetchall()
     return [Conflict(*row) for row in rows]
 
 
 def replace_key(table: Table) -> UniqueKey:
-    """Return the key by which a row to replace is told: the primary key, or another.
+    """Return the key that identifies a row to replace: the primary key, or another.
 
     Raises:
         SchemaError: the table has no key.

@@ -1,4 +1,4 @@
-"""Connections to the target, set up for a load.
+"""Connects to the target, and sets the session up for a load.
 
 What the restorer asks the server itself runs with a ``search_path`` of ``pg_catalog``, so that no
 object of another role can take the place of one of PostgreSQL's (CVE-2018-1058). What users wrote
@@ -94,7 +94,7 @@ def connect(
     schema: str | None = None,
     is_worker: bool = False,
 ) -> psycopg.Connection:
-    """Connect to the target, each statement its own transaction.
+    """Connect to the target in autocommit mode.
 
     Args:
         dsn: a connection string or URL; empty: what libpq's own variables and files say.
@@ -145,7 +145,7 @@ def connect(
 
 
 def connect_for(options: Options, *, is_worker: bool = False) -> psycopg.Connection:
-    """Connect to the target of a restore, as its options say; see ``connect``."""
+    """Connect to the target that a restore's options name; see ``connect``."""
     return connect(
         options.dsn,
         timezone=options.timezone,
@@ -190,7 +190,7 @@ def _value(cursor: psycopg.Cursor[tuple[str]]) -> str:
 
 @contextlib.contextmanager
 def users_search_path(conn: psycopg.Connection) -> Iterator[None]:
-    """Let code that users wrote find what it names; each name in our own SQL must be qualified.
+    """Let users' code find what it names; our own SQL must qualify each name.
 
     Args:
         conn: a connection made by ``connect``. If its transaction fails within, the setting goes
@@ -211,7 +211,7 @@ def users_search_path(conn: psycopg.Connection) -> Iterator[None]:
 
 @contextlib.contextmanager
 def catalog_search_path(conn: psycopg.Connection) -> Iterator[None]:
-    """Within ``users_search_path`` and a transaction, find PostgreSQL's own objects alone."""
+    """Within ``users_search_path`` and a transaction, find PostgreSQL's own objects only."""
     conn.execute(f"SET LOCAL search_path = {_SEARCH_PATH}")
     yield
     conn.execute(
@@ -221,7 +221,7 @@ def catalog_search_path(conn: psycopg.Connection) -> Iterator[None]:
 
 
 def set_catalog_search_path(conn: psycopg.Connection) -> None:
-    """Let the session find PostgreSQL's own objects and no others."""
+    """Make the session find PostgreSQL's own objects only."""
     conn.execute(f"SET search_path = {_SEARCH_PATH}")
 
 
@@ -233,7 +233,7 @@ def users_schemas(conn: psycopg.Connection) -> list[str]:
 
 
 def acquire_restore_lock(conn: psycopg.Connection) -> None:
-    """See that no other restore writes to the database while this session lasts.
+    """Lock the database against other restores for as long as this session lasts.
 
     Two would take what the other has put aside for what a killed one left. Of one that was killed,
     some session may still be at work: its end is waited for.
@@ -263,5 +263,5 @@ def _lock_holder(conn: psycopg.Connection, lock: int) -> str:
 
 
 def flush(conn: psycopg.Connection) -> None:
-    """Return when all that was committed so far, by any session, is on disk."""
+    """Wait until all commits so far, of any session, are on disk."""
     conn.execute(_FLUSH)

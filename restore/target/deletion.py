@@ -1,4 +1,4 @@
-"""Deletes rows: whether a table lets it happen at all, and how a published one does.
+"""Deletes rows, if the table allows it; also from published tables without an identity.
 
 A rule or a trigger may keep rows that a DELETE names, and PostgreSQL refuses to delete from a table
 that is published without a replica identity.
@@ -59,7 +59,7 @@ _LACKS_IDENTITY = (
 def undeletable_tables(
     conn: psycopg.Connection, oids: Iterable[int], *, triggers: bool
 ) -> dict[int, str]:
-    """Return the tables from which rows may not be deleted, each with the reason.
+    """Return the tables from which rows cannot be deleted, with the reason for each.
 
     Args:
         conn: a connection that commits each statement.
@@ -83,7 +83,7 @@ def undeletable_tables(
 
 
 def _delete_refusal(conn: psycopg.Connection, oid: int) -> str | None:
-    """Return why a DELETE from a published table is refused, even with a replica identity."""
+    """Return why a DELETE from a published table fails even with a replica identity."""
     name = _name(conn, oid)
     explain = sql.SQL("EXPLAIN DELETE FROM {}").format(name)
     try:
@@ -95,7 +95,7 @@ def _delete_refusal(conn: psycopg.Connection, oid: int) -> str | None:
 
 
 def _lacks_identity(conn: psycopg.Connection, oid: int) -> bool:
-    """Tell whether a DELETE from a table is refused for want of a replica identity."""
+    """Tell if a DELETE from a table fails for lack of a replica identity."""
     if conn.execute(_PUBLISHED, [[oid]]).fetchone() is None:
         return False
     try:
@@ -107,7 +107,7 @@ def _lacks_identity(conn: psycopg.Connection, oid: int) -> bool:
 
 
 def update_refusal(conn: psycopg.Connection, oid: int) -> str | None:
-    """Return why an UPDATE of a published table is refused; None: it is not."""
+    """Return why an UPDATE of a published table fails; None: it does not."""
     if conn.execute(_PUBLISHED, [[oid]]).fetchone() is None:
         return None
     query = (
@@ -131,7 +131,7 @@ def _name(conn: psycopg.Connection, oid: int) -> sql.SQL:
 
 
 def with_replica_identity(conn: psycopg.Connection, oid: int, call: Callable[[], T]) -> T:
-    """Call what deletes rows of a table, in a transaction.
+    """Call a function that deletes rows of a table, in a transaction.
 
     A table that is published without a replica identity gets one for this transaction alone: all of
     the row (``REPLICA IDENTITY FULL``).
@@ -168,7 +168,7 @@ def _full_replica_identity(conn: psycopg.Connection, oid: int) -> Iterator[None]
 
 
 def empty_own_rows(conn: psycopg.Connection, table: Table, writes: WriteLog) -> None:
-    """Empty a table if all of its rows are this restore's, within a transaction.
+    """Empty a table within a transaction, if this restore wrote all of its rows.
 
     Raises:
         LoadError: another session wrote rows of it, or changed some.
@@ -195,7 +195,7 @@ def empty_own_rows(conn: psycopg.Connection, table: Table, writes: WriteLog) -> 
 
 
 def delete_all_rows(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
-    """Delete all rows of tables, which lets others read them until the transaction ends.
+    """Delete all rows of tables; others can read them until the transaction ends.
 
     One statement does it, so that foreign keys are looked at when all tables are empty.
 

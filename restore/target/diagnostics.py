@@ -1,4 +1,4 @@
-"""What else a load did: stale views, forced checkpoints."""
+"""Finds side effects of a load: stale materialised views, forced checkpoints."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _FEWEST_CHECKPOINTS = 2
 
 
 def stale_views(conn: psycopg.Connection, oids: Iterable[int]) -> list[str]:
-    """Return the materialised views that read these tables, in the order to refresh them in.
+    """Return the materialised views that read these tables, in the order to refresh them.
 
     Returns:
         Their qualified names, quoted for SQL.
@@ -47,7 +47,7 @@ def stale_views(conn: psycopg.Connection, oids: Iterable[int]) -> list[str]:
 
 
 def forced_checkpoints(conn: psycopg.Connection) -> int | None:
-    """Return how many checkpoints the server was forced to since it counts; None: not shown."""
+    """Return how many checkpoints were forced on the server so far; None: not visible."""
     later = conn.info.server_version >= _VERSION_17
     try:
         row = conn.execute(_CHECKPOINTS if later else _CHECKPOINTS_BEFORE_17).fetchone()
@@ -57,7 +57,7 @@ def forced_checkpoints(conn: psycopg.Connection) -> int | None:
 
 
 def checkpoint_warning(conn: psycopg.Connection, before: int | None) -> str | None:
-    """Return a warning if the server was forced to checkpoints since ``before`` was read.
+    """Return a warning if checkpoints were forced since ``before`` was read.
 
     Raises:
         psycopg.Error: the server refused.

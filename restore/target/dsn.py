@@ -1,4 +1,4 @@
-"""Connection strings: is it one, how libpq takes it, and how it reads without its password."""
+"""Connection strings: validated, translated for libpq, shown without their password."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SYSTEM_FROM = 160_000  # from this version on libpq can use the system's certif
 
 
 def check_dsn(dsn: str, origin: str = "--dsn") -> str:
-    """Return a connection string, if this is one that ``to_libpq`` can translate.
+    """Return a connection string if ``to_libpq`` can translate it.
 
     What libpq says of a bad one may quote parts of it, and a password with an unquoted ``@`` or
     ``/`` in it comes out as a host or a port: so it is refused in our own words.
@@ -71,13 +71,13 @@ def check_dsn(dsn: str, origin: str = "--dsn") -> str:
 
 
 def dsn_warnings(dsn: str) -> list[str]:
-    """Return a line that names the parameters of a URL that are left out, if there are any."""
+    """Return a warning that names the parameters of a URL that are left out, if any."""
     names = ", ".join(dict.fromkeys(_translated(dsn).left_out))
     return [f"left out of the URL, as libpq does not know it: {names}"] if names else []
 
 
 def _has_stray_at(dsn: str) -> bool:
-    """Tell whether a URL has an ``@`` behind the one that ends user and password.
+    """Tell if a URL has an ``@`` after the one that ends user and password.
 
     libpq takes the first one for that: what follows is a host and a database, if it is no password.
     """
@@ -90,13 +90,13 @@ def _has_stray_at(dsn: str) -> bool:
 
 
 def prisma_schema(dsn: str) -> str | None:
-    """Return the schema that a URL of Prisma's or JDBC's names, if it does."""
+    """Return the schema that a URL of Prisma or JDBC names, if any."""
     query = _query(dsn)
     return next((query[name] for name in _SCHEMAS if name in query), None)
 
 
 def mask_password(dsn: str) -> str:
-    """Return a connection string as it was given, less the password in it."""
+    """Return a connection string without its password."""
     parts = _parts(dsn)
     if "password" not in parts:
         return dsn
@@ -109,7 +109,7 @@ def mask_password(dsn: str) -> str:
 
 
 def password_of(dsn: str) -> str | None:
-    """Return the password that a connection string holds, if it does, and if it is one."""
+    """Return the password of a connection string, if it is valid and has one."""
     try:
         password = _parts(dsn).get("password")
     except psycopg.ProgrammingError:
@@ -118,24 +118,24 @@ def password_of(dsn: str) -> str | None:
 
 
 def names_pooler(dsn: str) -> bool:
-    """Tell whether a URL says, as Prisma's do, that it leads through PgBouncer."""
+    """Tell if a URL, like Prisma's, declares a connection through PgBouncer."""
     return _query(dsn).get(_POOLER, "").lower() == "true"
 
 
 def to_libpq(dsn: str) -> str:
-    """Return a connection string as libpq takes it."""
+    """Translate a connection string for libpq."""
     return _translated(dsn).text
 
 
 class _Translated(NamedTuple):
-    """A connection string as libpq takes it, and the parameters that it does not know."""
+    """A connection string for libpq, and the parameters that libpq does not know."""
 
     text: str
     left_out: list[str]
 
 
 def _translated(dsn: str) -> _Translated:
-    """Translate a URL as Prisma, SQLAlchemy, JDBC, node-postgres and asyncpg write them."""
+    """Translate a URL of Prisma, SQLAlchemy, JDBC, node-postgres or asyncpg."""
     match = _URL.fullmatch(dsn)
     if match is None:
         return _Translated(dsn, [])
@@ -152,7 +152,7 @@ def _translated(dsn: str) -> _Translated:
 
 
 def _tls(query: dict[str, str], *, is_asked: bool) -> dict[str, str]:
-    """Return libpq's parameters for what others ask of TLS; never less than they do.
+    """Return libpq's parameters for what other drivers ask of TLS; never less than they do.
 
     Args:
         query: the URL's parameters.
@@ -182,7 +182,7 @@ def _query(dsn: str) -> dict[str, str]:
 
 
 def _without_parameter(dsn: str, name: str) -> str:
-    """Return a URL without a parameter, otherwise as it was given."""
+    """Return a URL without one parameter, otherwise unchanged."""
     start, _, query = dsn.partition("?")
     if _URL.fullmatch(dsn) is None or name not in _query(dsn):
         return dsn

@@ -1,4 +1,4 @@
-"""Foreign keys of the target's tables, and how PostgreSQL itself compares a row with its parent."""
+"""Reads foreign keys, and how PostgreSQL compares a row with its parent."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _FOREIGN_KEYS = """
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How a column of a parent is compared with that of a child, as SQL that names all schemas.
+    """How a parent's column is compared with a child's, as fully qualified SQL.
 
     Attributes:
         parent: what follows the parent's value: a cast, or nothing.
@@ -72,7 +72,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key, with what it takes to make it again. Tables are given by oid.
+    """A foreign key, with all that is needed to recreate it. Tables are given by oid.
 
     ``comparisons``: one a column. ``period``: the last column is a period, which the periods of
     all matching parents together have to cover (PERIOD, PostgreSQL 18). ``validated``: all rows are
@@ -93,7 +93,7 @@ class ForeignKey:
     enforced: bool = True
 
     def present(self, child: str) -> sql.Composed:
-        """Return what is true of a row that refers to something.
+        """Return the condition on which a row refers to something.
 
         A key of which a part is NULL refers to nothing; with MATCH FULL, one that is all NULL.
 
@@ -105,7 +105,7 @@ class ForeignKey:
         )
 
     def matches(self, child: str, parent: str) -> sql.Composed:
-        """Return what is true of a row and a parent of it; of periods, if they overlap.
+        """Return the condition on which a row matches a parent; periods match if they overlap.
 
         Args:
             child: the row's alias.
@@ -118,7 +118,7 @@ class ForeignKey:
         )
 
     def has_parent(self, child: str, parent: str, table: sql.Composable) -> sql.Composed:
-        """Return what is true of a row that the key allows.
+        """Return the condition on which the key allows a row.
 
         Args:
             child: the row's alias.
@@ -144,7 +144,7 @@ _COVERED = sql.SQL(
 
 
 def read_foreign_keys(conn: psycopg.Connection, oids: list[int]) -> dict[int, list[ForeignKey]]:
-    """Return the foreign keys of tables, by the tables' oids."""
+    """Read the foreign keys of tables, by the tables' oids."""
     with qualified_names(conn):
         rows = conn.execute(_FOREIGN_KEYS, [oids]).fetchall()
     keys: dict[int, list[ForeignKey]] = {oid: [] for oid in oids}

@@ -1,4 +1,4 @@
-"""What a table's indexes and unique keys are, and what it takes to make each of them again.
+"""Reads a table's indexes and unique keys, with all that is needed to recreate each.
 
 Only those are read that come back exactly as they were. All others stay in place during a load.
 """
@@ -94,7 +94,7 @@ _UNIQUE = """
 
 @dataclass(frozen=True, slots=True)
 class UniqueKeyDefinition:
-    """What a unique index forbids, for as long as it is aside.
+    """What a unique index forbids, needed while the index is dropped.
 
     Attributes:
         name: the index's, and its constraint's where it has one.
@@ -117,7 +117,7 @@ class UniqueKeyDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index, and the constraint that it serves, with what it takes to make both again.
+    """An index and its constraint, with all that is needed to recreate both.
 
     ``constraint`` is ``PRIMARY KEY``, ``UNIQUE`` or None. ``statistics`` holds numbers of columns,
     each with its target. ``unique`` is None where the index lets all rows in.
@@ -139,7 +139,7 @@ class Index:
     replica_identity: bool
 
     def drop_statement(self, schema: str, table: str) -> sql.Composed:
-        """Return the statement that drops it from its table."""
+        """Return the statement that drops it."""
         if self.constraint is None:
             return sql.SQL("DROP INDEX {}").format(sql.Identifier(schema, self.name))
         return sql.SQL("ALTER TABLE ONLY {} DROP CONSTRAINT {}").format(
@@ -147,7 +147,7 @@ class Index:
         )
 
     def create_statements(self, schema: str, table: str) -> list[sql.Composable]:
-        """Return the statements that make it again in one transaction, all that hangs on it too."""
+        """Return the statements that recreate it and its properties in one transaction."""
         parts = {
             "table": sql.Identifier(schema, table),
             "index": sql.Identifier(schema, self.name),
@@ -197,7 +197,7 @@ class Index:
 
 @contextlib.contextmanager
 def qualified_names(conn: psycopg.Connection) -> Iterator[None]:
-    """Have the server write definitions with every name's schema, whatever the search path is.
+    """Make the server qualify all names in definitions, whatever the search path is.
 
     The session that reads a definition may have another search path than the one that follows it.
     """
@@ -207,7 +207,7 @@ def qualified_names(conn: psycopg.Connection) -> Iterator[None]:
 
 
 def read_indexes(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, list[Index]]:
-    """Return the indexes of these tables that can be put aside, in the order of their making.
+    """Read the indexes of these tables that can be dropped and recreated, in creation order.
 
     PostgreSQL checks a row against the indexes of its table in that order.
     """

@@ -92,7 +92,7 @@ def _shown_query(query: str | None) -> str:
 
 
 def lock_holders(conn: psycopg.Connection, oids: Iterable[int], lock: Lock) -> list[LockHolder]:
-    """Return the sessions whose locks on these tables or their partitions are in the way.
+    """Return the sessions that hold conflicting locks on these tables or their partitions.
 
     Args:
         conn: an idle connection.
@@ -112,7 +112,7 @@ def lock_error(
     oids: Iterable[int],
     lock: Lock,
 ) -> LoadError:
-    """Return a lock timeout (55P03) as a line that names who holds the lock.
+    """Return a LoadError for a lock timeout (55P03) that names who holds the lock.
 
     Args:
         conn: an idle connection.
@@ -132,7 +132,7 @@ def lock_error(
 
 
 def load_error(conn: psycopg.Connection, error: psycopg.Error, table: Table) -> LoadError:
-    """Return what stops the load of a table as a line that says what to do.
+    """Return a LoadError for what stops the load of a table.
 
     Args:
         conn: the connection that loads; it may be lost.
@@ -145,12 +145,12 @@ def load_error(conn: psycopg.Connection, error: psycopg.Error, table: Table) -> 
 
 
 def in_portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield what is to be done in one transaction each, of one table or two for each item."""
+    """Yield the items for one transaction each, of one table or two for each item."""
     for start in range(0, len(items), _MOST_TABLES):
         yield items[start : start + _MOST_TABLES]
 
 
 def max_locks(conn: psycopg.Connection) -> int:
-    """Return how many locks a transaction of ours may take."""
+    """Return how many locks a transaction of a restore may take."""
     [(room,)] = conn.execute(_ROOM).fetchall()
     return int(room) // _SHARE

@@ -78,7 +78,7 @@ def check_worker_session(conn: psycopg.Connection) -> None:
 
 
 def _is_shared(conn: psycopg.Connection, conninfo: str, pid: int | None) -> bool:
-    """Tell whether another client gets the session ``pid``, or this one another session."""
+    """Tell if another client gets the session ``pid``, or this one another session."""
     with contextlib.ExitStack() as held:
         for _ in range(_MOST_OTHERS):
             try:
@@ -110,7 +110,7 @@ def _held(conninfo: str, pid: int | None) -> Iterator[int | None]:
 
 
 def _backend_pid(conn: psycopg.Connection, wait_s: float | None = None) -> int | None:
-    """Ask the server for the process ID of the session; None: no answer came in this time.
+    """Return the process ID of the session; None: no answer came in time.
 
     Raises:
         psycopg.Error: the connection failed.

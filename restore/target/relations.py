@@ -1,4 +1,4 @@
-"""What the target's relations are: names, kinds, and who may do what with them."""
+"""Reads the target's relations: names, kinds, inheritance, references, rows."""
 
 from __future__ import annotations
 
@@ -82,17 +82,17 @@ class Relation:
 
     @property
     def qualified(self) -> str:
-        """``schema.name``, as people write it."""
+        """``schema.name``."""
         return f"{self.schema}.{self.name}"
 
     @property
     def display_name(self) -> str:
-        """The shortest name that means it."""
+        """The shortest unambiguous name."""
         return self.name if self.visible else self.qualified
 
     @property
     def identifier(self) -> sql.Identifier:
-        """The qualified name, for use in SQL."""
+        """The qualified name, in SQL."""
         return sql.Identifier(self.schema, self.name)
 
     @property
@@ -103,20 +103,20 @@ class Relation:
 
     @property
     def unsupported_kind(self) -> str | None:
-        """What it is in words, where it holds no rows of its own; None for tables."""
+        """What it is in words, if it holds no rows of its own; None for tables."""
         return _KINDS.get(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A table with a foreign key to ``parent``, which is a table's bare name."""
+    """A table with a foreign key to ``parent``, a table's bare name."""
 
     relation: Relation
     parent: str
 
 
 def read_relations(conn: psycopg.Connection, schema: str | None) -> list[Relation]:
-    """Return the relations of the target.
+    """Read the relations of the target.
 
     Args:
         conn: a connection to the target.
@@ -127,7 +127,7 @@ def read_relations(conn: psycopg.Connection, schema: str | None) -> list[Relatio
 
 
 def ancestors(conn: psycopg.Connection, oids: Iterable[int]) -> list[tuple[int, int, bool]]:
-    """Return which of these tables are below others of them.
+    """Return which of these tables are partitions or children of others of them.
 
     Returns:
         For each such pair the lower, the upper, and whether the lower is a partition (else it
@@ -137,12 +137,12 @@ def ancestors(conn: psycopg.Connection, oids: Iterable[int]) -> list[tuple[int, 
 
 
 def with_partitions(conn: psycopg.Connection, oids: Iterable[int]) -> list[int]:
-    """Return these tables and all partitions of them."""
+    """Return these tables and all their partitions."""
     return [oid for (oid,) in conn.execute(_BELOW, [list(oids)]).fetchall()]
 
 
 def referencing_tables(conn: psycopg.Connection, oids: Iterable[int]) -> list[Reference]:
-    """Return the tables that refer to these, directly or over others, and are none of them."""
+    """Return the other tables that refer to these, directly or indirectly."""
     found = {"oids": with_partitions(conn, oids), "schemas": users_schemas(conn)}
     rows = conn.execute(_REFERRERS, found).fetchall()
     return [Reference(Relation(*row[:5]), row[6]) for row in rows]
@@ -156,6 +156,6 @@ def count_rows(conn: psycopg.Connection, relation: Relation) -> int:
 
 
 def has_rows(conn: psycopg.Connection, relation: Relation | Table) -> bool:
-    """Tell whether a table holds a row."""
+    """Tell if a table holds a row."""
     query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation.sql_only)
     return conn.execute(query).fetchone() == (True,)

@@ -1,4 +1,4 @@
-"""The sequences that a table's columns draw from, and how they go on behind what was loaded."""
+"""Reads the sequences of a table's columns, and sets them beyond the loaded values."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _BEYOND = sql.SQL("SELECT EXISTS (SELECT FROM {table} WHERE {column} {beyond} {e
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """A sequence that a column draws from. ``numbers``: the column holds the numbers themselves."""
+    """A sequence that gives a column its values, or part of them if not ``numbers``."""
 
     column: str
     schema: str
@@ -71,12 +71,12 @@ class Sequence:
 
     @property
     def identifier(self) -> sql.Identifier:
-        """The sequence's qualified name, for use in SQL."""
+        """The sequence's qualified name, in SQL."""
         return sql.Identifier(self.schema, self.name)
 
 
 def read_sequences(conn: psycopg.Connection, oids: Listed[int]) -> dict[int, list[Sequence]]:
-    """Return the sequences of each of these tables, by the table's oid."""
+    """Read the sequences of tables, by the tables' oids."""
     sequences: dict[int, list[Sequence]] = {oid: [] for oid in oids}
     for oid, *sequence in conn.execute(_SEQUENCES, {"oids": list(oids)}):
         sequences[oid].append(Sequence(*sequence))

@@ -1,4 +1,4 @@
-"""Classifies errors of the server by their SQLSTATE: of the data, transient, of the server, other.
+"""Classifies the server's errors by SQLSTATE: data, transient, server, other.
 
 Errors of the data are isolated record by record. Transient ones (a deadlock, a lock that another
 session holds) are tried again. Those of the server (the disk is full) stop the restore, with a line
@@ -60,7 +60,7 @@ _LONGEST_WAIT_S = 5.0
 
 
 def is_data_error(error: psycopg.Error) -> bool:
-    """Tell whether an error is of the data by its SQLSTATE, or because a RAISE made it.
+    """Tell if an error is caused by the data: by its SQLSTATE, or because RAISE made it.
 
     A function of the user's may raise any SQLSTATE.
     """
@@ -68,14 +68,14 @@ def is_data_error(error: psycopg.Error) -> bool:
 
 
 def is_server_error(error: psycopg.Error) -> bool:
-    """Tell whether an error is of the server or the connection, whatever the record."""
+    """Tell if an error comes from the server or the connection, whatever the record."""
     if is_lost(error):
         return True
     return (error.sqlstate or "").startswith(_SERVER) and not _is_raised(error)
 
 
 def may_be_of_row(error: psycopg.Error) -> bool:
-    """Tell whether building an index or a key may have failed for a row's values.
+    """Tell if creating an index or a key may have failed because of a row's values.
 
     A function of an index expression may raise anything; what it calls is told as the error's
     context. Without one, some errors are of the statement.
@@ -87,7 +87,7 @@ def may_be_of_row(error: psycopg.Error) -> bool:
 
 
 def is_transient(error: BaseException, states: frozenset[str] = _TRANSIENT) -> bool:
-    """Tell whether the same may succeed a moment later, on the same connection."""
+    """Tell if the same statement may succeed a moment later, on the same connection."""
     return isinstance(error, psycopg.Error) and error.sqlstate in states
 
 
@@ -96,7 +96,7 @@ def _is_raised(error: psycopg.Error) -> bool:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Tell whether the connection is gone, or the server is about to close it."""
+    """Tell if the connection is lost, or the server is about to close it."""
     if not isinstance(error, psycopg.Error):
         return isinstance(error, ConnectionLostError)
     if error.sqlstate is None:
@@ -110,7 +110,7 @@ def retry_transient(
     states: frozenset[str] = _TRANSIENT,
     attempts: int = MOST_ATTEMPTS,
 ) -> T:
-    """Call, and call again while errors say that a moment later it may succeed.
+    """Call a transaction again while its error is transient.
 
     Args:
         call: a whole transaction: when it raises, nothing of it may be left in the database, and
@@ -144,7 +144,7 @@ def retry_transient(
 
 
 def wait_until_available(seconds: float, call: Callable[[], object]) -> bool:
-    """Call, and call again as long as a LoadError is raised; say whether one call went well.
+    """Call repeatedly until no LoadError is raised; return False after ``seconds``.
 
     Args:
         seconds: for how long; 0: it is not called at all.
@@ -167,12 +167,12 @@ def wait_until_available(seconds: float, call: Callable[[], object]) -> bool:
 
 
 def to_load_error(error: psycopg.Error, prefix: str = "") -> LoadError:
-    """Return what stops a load as an error of ours, in one line."""
+    """Return a LoadError for what stops a load."""
     return (ConnectionLostError if is_lost(error) else LoadError)(prefix + describe(error))
 
 
 def describe(error: Exception) -> str:
-    """Return what went wrong in one line, with what to do where that is known."""
+    """Return what went wrong in one line, with advice if there is any."""
     if not isinstance(error, psycopg.Error):
         lines = [str(error), *getattr(error, "__notes__", ())]
         return " ".join("; ".join(lines).split())

@@ -1,4 +1,4 @@
-"""Who may write to the journal, whose SQL runs with the rights of the role that restores."""
+"""Checks who may write to the journal, whose SQL runs with the restoring role's rights."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ _ONE_LINE = {
 
 
 def check_journal_trusted(conn: psycopg.Connection) -> None:
-    """Raise if a role that is not trusted may write to the journal, or it is no journal of ours.
+    """Raise if an untrusted role may write to the journal, or it holds foreign objects.
 
     Raises:
         LoadError: the line names the role or the object, and what to do.
@@ -126,7 +126,7 @@ def check_journal_trusted(conn: psycopg.Connection) -> None:
 
 
 def revoke_default_grants(conn: psycopg.Connection) -> None:
-    """Revoke all that default privileges granted on the journal, in the transaction that makes it.
+    """Revoke all default privileges on the journal, in the transaction that creates it.
 
     Call ``check_journal_trusted`` first: rights on objects that were there are no defaults.
     """
@@ -138,7 +138,7 @@ def revoke_default_grants(conn: psycopg.Connection) -> None:
 
 
 def writer_of_all(conn: psycopg.Connection) -> str | None:
-    """Return a role that may write to every table, and so to a journal, but is not trusted.
+    """Return an untrusted role that may write to every table, and so to the journal.
 
     No restore notes anything for later then, as if it might not make the journal's schema.
     """
@@ -147,7 +147,7 @@ def writer_of_all(conn: psycopg.Connection) -> str | None:
 
 
 def unjournaled_warning(conn: psycopg.Connection) -> list[str]:
-    """Return a line that says why nothing is noted, if it is for such a role."""
+    """Return a warning if such a role is why nothing is recorded in the journal."""
     writer = writer_of_all(conn)
     if writer is None:
         return []

@@ -1,4 +1,4 @@
-"""Users' code that runs on a table's rows: triggers, and functions that check or compute them."""
+"""Finds users' code that runs on a table's rows: triggers, and functions in checks or defaults."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ class Trigger:
     owner: bool
 
     def alter(self, action: str) -> sql.Composed:
-        """Return what enables or disables it, in this table alone and none of its partitions."""
+        """Return a statement that enables or disables it in this table, not in its partitions."""
         return sql.SQL("ALTER TABLE ONLY {} {} TRIGGER {}").format(
             sql.Identifier(self.schema, self.table), sql.SQL(action), sql.Identifier(self.name)
         )
 
 
 def read_triggers(conn: psycopg.Connection, oids: Iterable[int]) -> list[Trigger]:
-    """Return the users' triggers of these tables and their partitions that would fire now."""
+    """Read the users' triggers of these tables and their partitions that would fire now."""
     rows = conn.execute(_TRIGGERS, [with_partitions(conn, oids)]).fetchall()
     return [Trigger(*row) for row in rows]
 
@@ -99,7 +99,7 @@ def tables_with_code(conn: psycopg.Connection, oids: Iterable[int], *, triggers:
 def load_after_others(
     conn: psycopg.Connection, oids: Iterable[int], *, triggers: bool
 ) -> dict[int, set[int]]:
-    """Return what tables wait for whose rows users' functions check: all other tables."""
+    """Return which tables to load before each table whose rows users' functions check."""
     wanted = set(oids)
     last = tables_with_code(conn, wanted, triggers=triggers)
     return {oid: wanted - last for oid in last if wanted - last}
