@@ -39,7 +39,7 @@ def install_early_signal_handlers() -> None:
 
 
 def leave_out_ssl() -> None:
-    """Keep Python's ssl from being imported, which takes 4 MB of each process, and its time.
+    """Keep Python's ssl from being imported, which takes 4 MB of memory.
 
     psycopg imports asyncio for what nobody here uses; that does without, as where Python was built
     without ssl. A connection's TLS is libpq's own.

@@ -112,8 +112,13 @@ class ProgressRecorder:
                 " --on-conflict skip, which keeps their rows"
             )
         elif self.is_resumable:
-            dropped = ", and some indexes or keys are dropped" if self.needs_repair else ""
-            left = f"; the tables hold a part of the backup{dropped}: continue with --resume"
+            left = "; the tables hold a part of the backup: continue with --resume"
+            if self.needs_repair:
+                left = (
+                    "; the tables hold a part of the backup, and some indexes, keys or triggers are"
+                    " dropped or disabled: continue with --resume, or recreate them with"
+                    f" `{repair_command(options)}`"
+                )
         elif options.append:
             left = (
                 f"; rows that were loaded stay{self._repair_first(options, empty=False)} run it"

@@ -14,8 +14,8 @@ from restore.constraints.finalize import count_removed
 from restore.constraints.orphans import Orphans
 from restore.constraints.recreate import bring_back, bring_triggers_back
 from restore.errors import LoadError, RestoreError
-from restore.journal.dropped import JOURNAL
-from restore.journal.store import can_journal, create_journal, drop_journal
+from restore.journal.dropped import JOURNAL, dropped_objects
+from restore.journal.store import can_journal, create_journal, drop_journal, has_progress
 from restore.load.upsert import keys_to_drop
 from restore.plan.dry_run import writable_session
 from restore.plan.order import with_write_log
@@ -25,11 +25,11 @@ from restore.rejects.writer import RejectFile
 from restore.report.events import Stage
 from restore.report.model import TableReport
 from restore.report.next_steps import still_dropped
-from restore.schedule.progress import Tally
-from restore.schedule.scheduler import Loading
+from restore.schedule.phases import PhaseTracker
+from restore.schedule.progress import ProgressTracker
+from restore.schedule.scheduler import Scheduler
 from restore.schedule.second_try import load_rejects
-from restore.schedule.table_state import TableState
-from restore.schedule.table_work import TableWork, remove
+from restore.schedule.table_state import TableState, remove
 from restore.target.connection import connect, flush
 from restore.target.deletion import delete_all_rows
 from restore.target.own_rows import JOURNALED, temporary_write_log
@@ -38,7 +38,7 @@ from restore.target.sqlstate import is_lost
 from restore.target.trust import unjournaled_warning
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from restore.commands.prepare import Prepared
@@ -81,7 +81,7 @@ class RestoreJob:
         self._backup = backup
         self._rejects_folder = rejects_folder
         self._watch = watch
-        self.workers_peak_bytes, self.needs_repair = 0, False
+        self.needs_repair = False
         self._mode = mode = prepared.plan.mode
         self._may_alter = mode.may_alter
         self.resumable = mode.may_alter and (self._unfinished is not None or can_journal(conn))
@@ -92,18 +92,18 @@ class RestoreJob:
             with writable_session(conn):
                 self._writes = temporary_write_log(conn)
         self._plan = with_write_log(prepared.plan, self._writes)
-        self._works: dict[int, TableWork] = {}
+        self._works: dict[int, TableState] = {}
         files = file_names(names[load.table.oid][1] for load in self._plan.loads)
         for load, file in zip(self._plan.loads, files, strict=True):
             oid = load.table.oid
             counts = TableReport(schema=names[oid][0], table=names[oid][1], file=load.file.name)
             rejects = RejectFile(rejects_folder, *names[oid], file)
-            state = TableState(append=options.append, journaled=load.journaled)
-            self._works[oid] = TableWork(load, counts, rejects, rejects_folder, state=state)
+            phases = PhaseTracker(append=options.append, journaled=load.journaled)
+            self._works[oid] = TableState(load, counts, rejects, rejects_folder, phases=phases)
         self._report = report
         report.tables += [work.report for work in self._works.values()]
-        self._tally = Tally(list(self._works.values()), watch)
-        self._limits = RejectLimits(options, self._tally.reports)
+        self._progress = ProgressTracker(list(self._works.values()), watch)
+        self._limits = RejectLimits(options, self._progress.reports)
 
     @property
     def _fires_triggers(self) -> bool:
@@ -235,21 +235,20 @@ class RestoreJob:
         return keys
 
     def _load_all(self, aside: Sequence[ForeignKey]) -> None:
-        loading = Loading(
+        scheduler = Scheduler(
             self._conn,
             self._options,
             list(self._works.values()),
             in_place=set(self._plan.keys) - set(aside),
             limits=self._limits,
-            tally=self._tally,
+            progress=self._progress,
             may_alter=self._may_alter,
         )
         try:
-            loading.run()
+            scheduler.run()
         finally:
-            self.workers_peak_bytes = loading.workers_peak_bytes
-            self._report.warnings += loading.warnings
-            for parts in [work.gather() for work in self._works.values()]:
+            self._report.warnings += scheduler.warnings
+            for parts in [work.merge_shards() for work in self._works.values()]:
                 if not self.resumable:
                     remove(parts)
 
@@ -278,7 +277,7 @@ class RestoreJob:
             work.save(self._conn)
 
     def _bring_back_after(self, error: BaseException) -> None:
-        """Recreate what was dropped after a load that failed, if that can be, and is of use."""
+        """Recreate what was dropped after a load that failed, unless it is to be resumed."""
         if not self._mode.may_alter:
             return
         if self.resumable and is_lost(error) and self._options.retry_for_s:
@@ -286,19 +285,28 @@ class RestoreJob:
             self._leave_dropped(error)
             return
         try:
-            if self._conn.info.transaction_status is TransactionStatus.IDLE:
-                bring_triggers_back(self._conn)
-                bring_back(self._conn, self._options)
-                if self.resumable and not any(report.read for report in self._tally.reports()):
+            with self._usable_connection() as conn:
+                is_begun = self.resumable and has_progress(conn)
+                if is_begun and isinstance(error, KeyboardInterrupt):
+                    # What resumes it would drop again what were recreated now.
+                    self.needs_repair = bool(dropped_objects(conn))
+                    return
+                bring_triggers_back(conn)
+                bring_back(conn, self._options)
+                if self.resumable and not is_begun:
                     self.resumable = False
-                    drop_journal(self._conn)
-                return
-            self._conn.close()  # lost, or interrupted in the middle of a COPY
-            with connect(self._options.dsn) as fresh:
-                bring_triggers_back(fresh)
-                bring_back(fresh, self._options)
+                    drop_journal(conn)
         except (psycopg.Error, RestoreError):
             self._leave_dropped(error)
+
+    @contextlib.contextmanager
+    def _usable_connection(self) -> Iterator[psycopg.Connection]:
+        if self._conn.info.transaction_status is TransactionStatus.IDLE:
+            yield self._conn
+            return
+        self._conn.close()  # lost, or interrupted in the middle of a COPY
+        with connect(self._options.dsn) as fresh:
+            yield fresh
 
     def _leave_dropped(self, error: BaseException) -> None:
         self.needs_repair = True

@@ -43,13 +43,9 @@ _MOST_OUTAGES = 3
 
 
 class _Attempt(NamedTuple):
-    """What came of an attempt, and the peak memory of the processes beside this one, in bytes.
-
-    ``lost``: it stopped because the connection was lost.
-    """
+    """Outcome of one attempt; ``lost``: it stopped because the connection was lost."""
 
     report: Report
-    others_peak_bytes: int
     lost: bool
 
 
@@ -89,8 +85,7 @@ def restore(
         outages = 0 if _read(done.report) > _read(before) else outages + 1
     report = done.report
     report.wall_s = time.monotonic() - started
-    own = peak_bytes()
-    report.peak_bytes = None if own is None else own + done.others_peak_bytes
+    report.peak_bytes = peak_bytes()
     report.next_steps = next_steps(report, options)
     return report
 
@@ -164,7 +159,7 @@ def _load(
         report.error, lost = clip(describe(error)), is_lost(error)
     report.resumable = report.error is not None and job.resumable
     report.needs_repair = job.needs_repair
-    done = _Attempt(report, job.workers_peak_bytes, lost)
+    done = _Attempt(report, lost)
     is_idle = not conn.closed and conn.info.transaction_status is TransactionStatus.IDLE
     if not (plan.mode.writes_target and is_idle):
         return done

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from restore.options import Options
     from restore.plan.matching import Match
     from restore.plan.order import Plan
-    from restore.schedule.table_work import TableWork
+    from restore.schedule.table_state import TableState
     from restore.source.discovery import TableFile
 
 _BETWEEN = WHITESPACE + b","
@@ -126,7 +126,7 @@ def _check_unchanged(file: TableFile, loaded: TableProgress) -> None:
         raise changed
 
 
-def take_up(conn: psycopg.Connection, work: TableWork, loaded: TableProgress) -> None:
+def take_up(conn: psycopg.Connection, work: TableState, loaded: TableProgress) -> None:
     """Have a table's work go on from where it is.
 
     Args:
@@ -137,7 +137,7 @@ def take_up(conn: psycopg.Connection, work: TableWork, loaded: TableProgress) ->
     Raises:
         LoadError: rejects that were kept are gone.
     """
-    work.resumed, work.state.phase = True, loaded.phase
+    work.resumed, work.phases.phase = True, loaded.phase
     if loaded.phase not in {"loading", "ordered"}:
         if loaded.report is None:
             raise AssertionError(f"{loaded.file}: a table that is loaded has counts")
@@ -184,7 +184,7 @@ def _closed(shard: ShardProgress) -> ShardProgress:
     return shard if shard.ended else shard._replace(stop=shard.position, ended=True, holds=True)
 
 
-def _remove_strays(work: TableWork, shards: Iterable[ShardProgress]) -> None:
+def _remove_strays(work: TableState, shards: Iterable[ShardProgress]) -> None:
     """Remove reject files of other shards than these: they are loaded anew, or in the table's.
 
     Raises:

@@ -232,6 +232,16 @@ def read_progress(conn: psycopg.Connection) -> list[TableProgress]:
     return tables
 
 
+def has_progress(conn: psycopg.Connection) -> bool:
+    """Tell whether any record is loaded or rejected already, as far as is committed."""
+    return any(
+        report.read
+        for table in read_progress(conn)
+        for report in (table.report, *(shard.report for shard in table.shards))
+        if report is not None
+    )
+
+
 def waiting(
     conn: psycopg.Connection, oid: int, start: int, waited: int
 ) -> Iterable[tuple[RawRecord, str]]:

@@ -1,86 +1,63 @@
-"""A shard while it is read: its batches and damage, and how far in the file they are."""
+"""Reads a shard in batches, and keeps track of how far in the file they are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from restore.decode.segments import Decoded
+from restore.load.shard_context import ShardCounts
 from restore.source.reader import Batch, Damage, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from restore.load.shard_context import ShardContext
     from restore.options import Options
-    from restore.report.model import TableReport
-    from restore.source.shards import Shard, ShardStream
+    from restore.source.shards import ShardStream
 
-# To learn how large records are, where batches are counted in records.
+# To learn how large records are, if batches are counted in records.
 _SAMPLE_BYTES = 1 << 16
 # A batch of --batch-size records is held in memory; past this it is not worth what it costs.
 _LARGE_BATCH_BYTES = 8 << 20
 _LARGEST_CHUNK_BYTES = 1 << 28
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How far a shard's load is; bytes are those of the file as it lies on the disk."""
-
-    report: TableReport
-    batches: int = 0
-    bytes_read: int = 0
-
-
-class Listener(Protocol):
-    """Is told after every batch how far the load of a shard is."""
-
-    def __call__(self, counts: Counts, /) -> None:
-        """Take note; what this raises stops the load."""
-
-
-class Reading:
-    """Gives the batches and the damage of a shard, and tells of each that was taken.
+class ShardReader:
+    """Yields the batches and the damage of a shard, and reports progress as they are loaded.
 
     Args:
-        shard: which.
-        stream: what it is read from.
+        context: the shard, its counts, and where progress is reported.
+        stream: what the shard is read from.
         decode: decodes a JSON array of records.
-        options: how.
-        report: its counts.
-        tell: is told of progress.
+        options: how to read.
 
     Attributes:
-        position: where the last of what was taken ends in the file.
+        position: where the last of what was loaded ends in the file.
     """
 
     def __init__(
         self,
-        shard: Shard,
+        context: ShardContext,
         stream: ShardStream,
         decode: Callable[[bytes], Decoded],
-        *,
         options: Options,
-        report: TableReport,
-        tell: Listener,
     ) -> None:
-        self._shard = shard
+        self._context = context
         self._stream = stream
         self._options = options
-        self._report = report
-        self._tell = tell
         self._batches = 0
         self._ended = False
-        self.position = shard.start
+        self.position = context.shard.start
         self._reader = Reader(
             stream,
             self._first_chunk(),
             decode,
-            resume_layout=shard.layout,
-            ends_at_boundary=shard.end is not None,
+            resume_layout=context.shard.layout,
+            ends_at_boundary=context.shard.end is not None,
         )
 
     def __iter__(self) -> Iterator[Batch | Damage]:
-        """Yield what is read; batches know the records' bytes where decoding has found them."""
+        """Yield what is read; batches know the records' bytes if decoding has found them."""
         for found in self._reader:
             if isinstance(found, Batch) and isinstance(found.rows, Decoded):
                 if found.rows.raws is not None:
@@ -89,8 +66,8 @@ class Reading:
                     found.know_spans(found.rows.spans)
             yield found
 
-    def took(self, found: Batch | Damage) -> None:
-        """Take note that something is loaded, or waits, and tell of it."""
+    def done_with(self, found: Batch | Damage) -> None:
+        """Note that a batch or damage is loaded, or deferred, and report progress."""
         if isinstance(found, Batch):
             self.position = found.end
             if not self._batches:
@@ -98,15 +75,16 @@ class Reading:
             self._batches += 1
         else:
             self.position = found.record.offset + len(found.record.raw)
-        self._tell(Counts(self._report, self._batches, self._stream.disk_bytes_read))
+        bytes_read = self._stream.disk_bytes_read
+        self._context.on_progress(ShardCounts(self._context.report, self._batches, bytes_read))
 
     def end(self) -> bool:
-        """See what there is to say of a shard that was read to its end.
+        """Note that the shard was read to its end.
 
         Returns:
-            Whether it ends where another may begin.
+            Whether it ends at a boundary, where another may begin.
         """
-        if self._shard.end is None and not self._ended:
+        if self._context.shard.end is None and not self._ended:
             self._note_end()
         self._ended = True
         return self._reader.boundary_holds
@@ -115,7 +93,7 @@ class Reading:
         return _SAMPLE_BYTES if self._options.batch_size else self._options.chunk_bytes
 
     def _chunk_for(self, first: Batch) -> int:
-        """Return how much to read at a time from here on, knowing how large records are."""
+        """Return how much to read at a time, knowing how large records are."""
         chunk_bytes = self._reader.chunk_bytes
         records, usual = self._options.batch_size, self._options.chunk_bytes
         if records is None:
@@ -123,15 +101,15 @@ class Reading:
         record_bytes = len(first.data) / first.count
         wanted = int(records * record_bytes * 1.05) + 1
         if wanted > _LARGE_BATCH_BYTES:
-            self._report.warnings.append(
+            self._context.report.warnings.append(
                 f"--batch-size {records:,} holds {wanted / 1e6:,.0f} MB of records in memory at a"
                 f" time; auto takes {max(1, int(usual / record_bytes)):,}"
             )
         return min(wanted, _LARGEST_CHUNK_BYTES)
 
     def _note_end(self) -> None:
-        """Say whether the file ends before its end."""
-        report, fault, cut_at = self._report, self._stream.fault, self._reader.cut_off_at
+        """Report a file that is truncated, or that was read with a warning."""
+        report, fault, cut_at = self._context.report, self._stream.fault, self._reader.cut_off_at
         if self._reader.warning is not None:
             report.warnings.append(f"{report.file} {self._reader.warning}")
         report.cut_off = fault is not None or cut_at is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from restore.load.ladder import Ladder
 from restore.load.missing_ids import drawn_by_some
 from restore.load.prefetch import ahead
 from restore.load.record_errors import LONGEST_RUN
-from restore.load.shard_reader import Reading
+from restore.load.shard_reader import ShardReader
 from restore.load.upsert import destination_for
 from restore.plan.dry_run import writable_session
 from restore.source.reader import Batch
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
     from restore.journal.checkpoints import Log
     from restore.load.bulk_copy import Filling
-    from restore.load.shard_reader import Listener
+    from restore.load.shard_context import ShardContext
     from restore.options import Options
     from restore.plan.order import Load
     from restore.rejects.limits import RejectLimits
@@ -46,28 +45,18 @@ if TYPE_CHECKING:
     from restore.source.records import RawRecord
     from restore.source.shards import PendingRecords, Shard
 
-_ONE_BY_ONE = Manner()
+_BY_BATCH = Manner()
 _OUT_OF_MEMORY = "out of memory: take fewer --jobs, or a smaller --chunk-bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A shard, and who is told what becomes of it."""
-
-    shard: Shard
-    report: TableReport
-    rejects: RejectFile
-    tell: Listener
-
-
-class TableLoad:
-    """Loads one table's file, or shards of it, and keeps in mind what their records are like.
+class TableLoader:
+    """Loads one table's file, or shards of it, and learns what their records are like.
 
     Args:
         conn: a connection that commits each statement.
         load: the file and the table.
-        options: how.
-        limits: say when there are too many rejects.
+        options: how to load.
+        limits: checked after each reject and each batch.
     """
 
     def __init__(
@@ -87,47 +76,32 @@ class TableLoad:
                 self._writes = temporary_write_log(conn)
             self._destination = destination_for(conn, load.table, options, self._writes)
 
-    def run(
-        self,
-        shard: Shard,
-        *,
-        report: TableReport,
-        rejects: RejectFile,
-        tell: Listener,
-        manner: Manner = _ONE_BY_ONE,
-    ) -> bool:
+    def run(self, context: ShardContext) -> bool:
         """Load a shard; afterwards every record of it is counted.
 
-        Args:
-            shard: which.
-            manner: how it may be filled in one COPY, if at all.
-            report: takes the counts.
-            rejects: takes the records that cannot be restored.
-            tell: is told of progress.
-
         Returns:
-            Whether it ends where another shard may begin.
+            Whether it ends at a boundary, where another shard may begin.
 
         Raises:
             RestoreError: the load stopped.
         """
         self._converter.notes.clear()
         try:
-            self._take_turn(shard)
+            self._set_turn(context.shard)
             with users_search_path(self._conn):
-                self._know_defaults()
-                return self._run(_Work(shard, report, rejects, tell), manner)
+                self._evaluate_defaults()
+                return self._run(context)
         except RestoreError as error:
-            report.error = clip(" ".join(str(error).split()))
+            context.report.error = clip(" ".join(str(error).split()))
             raise
         except MemoryError as error:
-            report.error = _OUT_OF_MEMORY
+            context.report.error = _OUT_OF_MEMORY
             raise LoadError(_OUT_OF_MEMORY) from error
         finally:
-            report.warnings += sorted(self._converter.notes)
+            context.report.warnings += sorted(self._converter.notes)
 
-    def _take_turn(self, shard: Shard) -> None:
-        """Have the shard's records taken; before late ones, set the sequences beyond the others."""
+    def _set_turn(self, shard: Shard) -> None:
+        """Choose which records are loaded; before late ones, set the sequences past the others."""
         table = self._load.table
         if self._drawn is None:
             self._drawn = drawn_by_some(table, self._load.file)
@@ -135,25 +109,24 @@ class TableLoad:
             set_sequences(self._conn, table)
         self._shapes.turns.set(self._drawn, later=shard.late)
 
-    def _know_defaults(self) -> None:
+    def _evaluate_defaults(self) -> None:
         """Learn the values of defaults, once, while users' code finds what it names."""
         if self._steady:
             with writable_session(self._conn):
                 self._shapes.presence.know(evaluate(self._conn, self._load.table, self._steady))
             self._steady = ()
 
-    def _run(self, work: _Work, manner: Manner) -> bool:
-        shard = work.shard
-        if shard.left is not None:
-            return self._load_left(shard, shard.left, work.report, work.rejects)
-        while manner != _ONE_BY_ONE and type(self._destination) is Direct:
+    def _run(self, context: ShardContext) -> bool:
+        if context.shard.left is not None:
+            return self._load_left(context, context.shard.left)
+        while context.mode != _BY_BATCH and type(self._destination) is Direct:
             try:
-                return self._read(work, manner)
+                return self._read(context, context.mode)
             except ThawedError as error:
                 if self._shapes.minds_nul or not error.for_nul:
                     break
                 self._shapes.minds_nul = True
-        return self._read(work)
+        return self._read(context, _BY_BATCH)
 
     def ladder(
         self,
@@ -168,7 +141,7 @@ class TableLoad:
         Args:
             report: takes the counts.
             rejects: takes the records that cannot be restored.
-            log: notes how far it is; None: nothing does.
+            log: writes checkpoints; None: nothing does.
             longest_run: as for ``RecordErrors``.
         """
         return Ladder(
@@ -185,40 +158,35 @@ class TableLoad:
             longest_run=longest_run,
         )
 
-    def _log(self, work: _Work) -> ShardLog | None:
-        if not self._load.journaled:
-            return None
+    def _log(self, context: ShardContext) -> ShardLog:
         oid = self._load.table.oid
-        return ShardLog(self._conn, oid, work.shard, work.report, work.rejects)
+        return ShardLog(self._conn, oid, context.shard, context.report, context.rejects)
 
-    def _load_left(
-        self, shard: Shard, left: PendingRecords, report: TableReport, rejects: RejectFile
-    ) -> bool:
-        """Load what is left to load of a shard by itself: all else of it is decided."""
-        log = ShardLog(self._conn, self._load.table.oid, shard, report, rejects)
+    def _load_left(self, context: ShardContext, left: PendingRecords) -> bool:
+        """Load the deferred records of a shard of which all others are decided."""
+        log = self._log(context)
         log.resume(left)
-        records = waiting(self._conn, self._load.table.oid, shard.key, left.waited)
-        self._load_waiting(records, self.ladder(report, rejects, log), log, left.waited)
+        records = waiting(self._conn, self._load.table.oid, context.shard.key, left.waited)
+        ladder = self.ladder(context.report, context.rejects, log)
+        self._load_waiting(records, ladder, log, left.waited)
         log.end(holds=left.holds)
         return left.holds
 
-    def _read(self, work: _Work, manner: Manner = _ONE_BY_ONE) -> bool:
+    def _read(self, context: ShardContext, mode: Manner) -> bool:
         """Read a shard to its end and load what it holds, at first in one COPY if that may be.
 
         Raises:
             ThawedError: some rows were refused there; nothing is loaded or counted.
         """
-        shard, report, log = work.shard, work.report, self._log(work)
-        ladder = self.ladder(report, work.rejects, log)
+        shard, report = context.shard, context.report
+        log = self._log(context) if self._load.journaled else None
+        ladder = self.ladder(report, context.rejects, log)
         with contextlib.closing(shard.open(self._load.file)) as opened:
             stream = opened if log is None else log.watch(opened)
-            options = self._options
-            reading = Reading(
-                shard, stream, ladder.decode, options=options, report=report, tell=work.tell
-            )
-            items = iter(reading)
-            if manner != _ONE_BY_ONE:
-                items = self._fill(items, reading, ladder, manner, report=report, log=log)
+            reader = ShardReader(context, stream, ladder.decode, self._options)
+            items = iter(reader)
+            if mode != _BY_BATCH:
+                items = self._bulk_copy(items, reader, ladder, mode, report=report, log=log)
             # Between two COPYs the server is waited for; in one COPY it works all the time.
             with contextlib.closing(ahead(items)) as left:
                 for found in left:
@@ -226,20 +194,20 @@ class TableLoad:
                         ladder.load(found, shard.decided)
                     elif found.record.offset >= shard.decided:
                         ladder.damage(found)
-                    reading.took(found)
+                    reader.done_with(found)
             if report.accounted != report.read:
                 raise AssertionError(f"{report.table}: records are counted that were not read")
-            holds = reading.end()
+            holds = reader.end()
             if log is not None:
                 log.end(holds=holds)
             return holds
 
-    def _fill(
+    def _bulk_copy(
         self,
         items: Iterator[Batch | Damage],
-        reading: Reading,
+        reader: ShardReader,
         ladder: Ladder,
-        manner: Manner,
+        mode: Manner,
         *,
         report: TableReport,
         log: ShardLog | None,
@@ -254,20 +222,20 @@ class TableLoad:
         """
         left, holds = items, None
         with contextlib.closing(Spool()) as spool:
-            odd = spool if manner.orderless else None
+            odd = spool if mode.orderless else None
             try:
-                with filling(self._conn, self._load.table, fresh=manner.fresh) as fill:
+                with filling(self._conn, self._load.table, fresh=mode.fresh) as fill:
                     for found in items:
                         if not _filled(found, ladder, fill, odd):
                             left = chain((found,), items)
                             break
-                        reading.took(found)
+                        reader.done_with(found)
                     else:
-                        holds = reading.end()
+                        holds = reader.end()
                     fill.end()
                     if log is not None:
                         ended = holds is not None
-                        log.filled(reading.position, spool, ended=ended, holds=bool(holds))
+                        log.filled(reader.position, spool, ended=ended, holds=bool(holds))
             except BaseException:
                 report.reset()
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from restore.errors import LoadError
@@ -20,22 +21,22 @@ _TABLES_A_CHECK = 64
 
 
 class RejectLimits:
-    """Counts the rejects of all tables and says when they are too many.
-
-    The thread that made it counts them; others, whose rejects it counts as well, may find a table's
-    counts between two states.
+    """Counts the rejects of all tables and says when they are too many. Any thread may ask.
 
     Args:
         options: ``on_error`` and ``max_rejects``.
         reports: gives the tables' counts as they are now.
+
+    Attributes:
+        lock: held while counts are added up; for those who move counts from one report to another.
     """
 
     def __init__(self, options: Options, reports: Callable[[], Iterable[TableReport]]) -> None:
         self._stop_at_first = options.on_error == "stop"
         self._most = options.max_rejects
         self._reports = reports
-        self._thread = threading.get_ident()
         self._checks_to_skip = 0
+        self.lock = threading.Lock()
 
     @property
     def can_stop(self) -> bool:
@@ -80,17 +81,18 @@ class RejectLimits:
     def _check(self, *, least: int | None) -> None:
         """Judge the count, and the share if at least so many records are read."""
         most = self._most
-        if most is None or threading.get_ident() != self._thread:
+        if most is None:
             return
-        if least != 0 and self._checks_to_skip:
-            self._checks_to_skip -= 1
-            return
-        reports = list(self._reports())
-        self._checks_to_skip = len(reports) // _TABLES_A_CHECK
-        rejects = read = 0
-        for report in reports:
-            rejects += report.rejected + report.duplicates - report.skipped
-            read += report.read
+        with self.lock:
+            if least != 0 and self._checks_to_skip:
+                self._checks_to_skip -= 1
+                return
+            reports = list(self._reports())
+            self._checks_to_skip = len(reports) // _TABLES_A_CHECK
+            rejects = read = 0
+            for report in reports:
+                rejects += report.rejected + report.duplicates - report.skipped
+                read += report.read
         if most.count is not None and rejects > most.count:
             raise LoadError(
                 f"{rejects:,} records could not be restored, more than --max-rejects {most}"
@@ -102,3 +104,8 @@ class RejectLimits:
                 f"{rejects:,} of {read:,} records could not be restored, more than --max-rejects"
                 f" {most}"
             )
+
+
+def unlimited(options: Options) -> RejectLimits:
+    """Return limits on nothing but the first reject, for records whose counts are in between."""
+    return RejectLimits(replace(options, max_rejects=None), list)

@@ -1,4 +1,4 @@
-"""How far a whole restore is, over all tables and processes, as events for who watches."""
+"""Progress of a whole restore, over all tables and threads, as events for a callback."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ if TYPE_CHECKING:
 
     from restore.report.events import ProgressCallback
     from restore.report.model import TableReport
-    from restore.schedule.table_work import TableWork
+    from restore.schedule.table_state import TableState
 
 
-class Tally:
-    """Adds up what is loaded and tells of it.
+class ProgressTracker:
+    """Adds up what is loaded and reports it.
 
-    Where several tables are loaded at once, the one that was begun first is told of: one that
-    watches then sees each from its beginning to its end.
+    If several tables are loaded at once, the progress is that of the one that was begun first: so
+    each is seen from its beginning to its end.
 
     Args:
-        works: the tables.
-        watch: is told of progress.
+        tables: the tables.
+        watch: called with each event.
     """
 
-    def __init__(self, works: Sequence[TableWork], watch: ProgressCallback) -> None:
-        self._works = works
+    def __init__(self, tables: Sequence[TableState], watch: ProgressCallback) -> None:
+        self._tables = tables
         self._watch = watch
         # The sizes are those of the beginning: to ask for them at every batch takes its time.
-        self._sizes = {work.load.table.oid: work.load.file.disk_bytes for work in works}
+        self._sizes = {table.load.table.oid: table.load.file.disk_bytes for table in tables}
         self._bytes_total = sum(self._sizes.values())
         self._numbers: dict[int, int] = {}
-        self._begun: dict[int, TableWork] = {}
+        self._begun: dict[int, TableState] = {}
         self._done: set[int] = set()
         # What each table has added to the sums over all of them, which are never made anew.
         self._rows_read: dict[int, int] = {}
@@ -41,49 +41,49 @@ class Tally:
 
     def reports(self) -> list[TableReport]:
         """Return all counts so far: those of tables, and of shards that are no part of them yet."""
-        return [report for work in self._works for report in work.reports()]
+        return [report for table in self._tables for report in table.reports()]
 
-    def tell(self, work: TableWork) -> None:
-        """Count what is new of a table; tell how far the one is that was begun first."""
-        self._count(work)
+    def update(self, table: TableState) -> None:
+        """Count what is new of a table, and report the progress of the one that was begun first."""
+        self._count(table)
         begun = [each for each in self._begun.values() if each.started is not None]
         if begun:
             first = min(begun, key=lambda each: each.started or 0.0)
             self._watch(self._progress(first))
 
-    def done(self, work: TableWork) -> None:
-        """Tell that a table is loaded."""
-        oid = work.load.table.oid
+    def done(self, table: TableState) -> None:
+        """Report that a table is loaded."""
+        oid = table.load.table.oid
         self._done.add(oid)
-        self._count(work)
+        self._count(table)
         self._begun.pop(oid, None)
-        self._watch(TableDone(self._number(work), len(self._works), work.report))
+        self._watch(TableDone(self._number(table), len(self._tables), table.report))
 
-    def _count(self, work: TableWork) -> None:
-        oid = work.load.table.oid
-        self._number(work)
-        self._begun[oid] = work
-        rows = sum(report.read for report in work.reports())
-        read = self._sizes[oid] if oid in self._done else self._read(work)
+    def _count(self, table: TableState) -> None:
+        oid = table.load.table.oid
+        self._number(table)
+        self._begun[oid] = table
+        rows = sum(report.read for report in table.reports())
+        read = self._sizes[oid] if oid in self._done else self._read(table)
         self._all_rows += rows - self._rows_read.get(oid, 0)
         self._all_bytes += read - self._bytes_read.get(oid, 0)
         self._rows_read[oid], self._bytes_read[oid] = rows, read
 
-    def _read(self, work: TableWork) -> int:
-        size = self._sizes[work.load.table.oid]
-        return min(size, sum(counts.bytes_read for counts in work.counts()))
+    def _read(self, table: TableState) -> int:
+        size = self._sizes[table.load.table.oid]
+        return min(size, sum(counts.bytes_read for counts in table.counts()))
 
-    def _number(self, work: TableWork) -> int:
-        return self._numbers.setdefault(work.load.table.oid, len(self._numbers) + 1)
+    def _number(self, table: TableState) -> int:
+        return self._numbers.setdefault(table.load.table.oid, len(self._numbers) + 1)
 
-    def _progress(self, work: TableWork) -> Progress:
-        oid = work.load.table.oid
-        read, total, own = self._read(work), self._sizes[oid], work.reports()
-        batches = sum(c.batches for c in work.counts())
+    def _progress(self, table: TableState) -> Progress:
+        oid = table.load.table.oid
+        read, total, own = self._read(table), self._sizes[oid], table.reports()
+        batches = sum(c.batches for c in table.counts())
         return Progress(
-            table=work.report.table,
-            number=self._number(work),
-            tables=len(self._works),
+            table=table.report.table,
+            number=self._number(table),
+            tables=len(self._tables),
             rows=self._rows_read[oid],
             rejected=sum(r.rejected + r.duplicates - r.skipped for r in own),
             batches=batches,

@@ -1,13 +1,14 @@
-"""Loads all tables of a plan: a crew takes their shards, and each table is finished when it is in.
+"""Loads all tables of a plan: an executor loads their shards, and each table is then finished.
 
-A table is cut into shards only where the order in which rows arrive decides nothing: where nothing
-that stands in the table meanwhile tells two rows apart. Elsewhere one process loads it, in the
-order of its file. So what comes of a backup is the same for any number of processes.
+A table is cut into shards only if the order in which rows arrive decides nothing: if nothing that
+stands in the table meanwhile tells two rows apart. Otherwise one thread loads it, in the order of
+its file. So what comes of a backup is the same for any number of threads.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,11 @@ from restore.constraints.recreate import bring_indexes_back
 from restore.journal import store as journal
 from restore.journal.dropped import JOURNAL
 from restore.load.bulk_copy import Manner, is_orderless, may_be_fresh
-from restore.load.table_loader import TableLoad
-from restore.schedule.crew import Crew
-from restore.schedule.queue import Tasks
-from restore.schedule.sharing import Shares
-from restore.schedule.table_work import remove
+from restore.load.table_loader import TableLoader
+from restore.rejects.limits import unlimited
+from restore.schedule.queue import Sharding, TaskQueue
+from restore.schedule.table_state import remove
+from restore.schedule.threads import ThreadExecutor
 from restore.source.shards import whole_range_shard
 from restore.target.catalog import read_tables
 from restore.target.deletion import empty_own_rows
@@ -33,16 +34,17 @@ from restore.target.sqlstate import may_be_of_row, retry_transient
 from restore.target.user_code import load_after_others
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
     from restore.constraints.duplicates import Outcome
     from restore.options import Options
     from restore.rejects.limits import RejectLimits
-    from restore.schedule.progress import Tally
-    from restore.schedule.table_state import Event
-    from restore.schedule.table_work import TableWork
+    from restore.schedule.executor import Executor, TaskUpdate
+    from restore.schedule.phases import Event
+    from restore.schedule.progress import ProgressTracker
+    from restore.schedule.table_state import TableState
     from restore.target.catalog import ForeignKey
 
 # Below this size of a file, dropping and building indexes takes longer than keeping them: restoring
@@ -52,20 +54,19 @@ _WORTH_BYTES = 1 << 22
 _TOO_LARGE = frozenset({"54000"})
 
 
-class Loading:
+class Scheduler:
     """Loads tables and finishes them.
 
     Args:
         conn: a connection that commits each statement.
-        options: how.
-        works: the tables, parents first.
+        options: how to load.
+        tables: the tables, parents first.
         in_place: foreign keys among them that hold meanwhile: parents are loaded first.
-        limits: say when there are too many rejects.
-        tally: is told of progress.
+        limits: checked after each batch, by what loads it.
+        progress: told of every update.
         may_alter: the role may drop what a table has.
 
     Attributes:
-        workers_peak_bytes: the peak memory of the processes beside this one.
         warnings: what a person should know of the load as a whole.
     """
 
@@ -73,32 +74,32 @@ class Loading:
         self,
         conn: psycopg.Connection,
         options: Options,
-        works: Sequence[TableWork],
+        tables: Sequence[TableState],
         *,
         in_place: Collection[ForeignKey],
         limits: RejectLimits,
-        tally: Tally,
+        progress: ProgressTracker,
         may_alter: bool,
     ) -> None:
-        self.workers_peak_bytes = 0
         self.warnings: list[str] = []
         self._conn = conn
         self._options = options
-        self._works = list(works)
+        self._tables = {table.load.table.oid: table for table in tables}
         self._waits: dict[int, set[int]] = {}
         for key in in_place:
             if key.parent != key.table:
                 self._waits.setdefault(key.table, set()).add(key.parent)
         self._parents_first = bool(self._waits) or options.append or options.dry_run
         if not self._waits:
-            tables = [work.load.table.oid for work in works]
-            self._waits = load_after_others(conn, tables, triggers=options.triggers)
+            self._waits = load_after_others(conn, list(self._tables), triggers=options.triggers)
         self._limits = limits
-        self._tally = tally
+        self._progress = progress
         self._may_alter = may_alter
-        self._shares = Shares(options, works)
         self._finisher: Finisher | None = None
-        self._finishing: list[tuple[TableWork, Future[list[str]]]] = []
+        self._finishing: list[tuple[TableState, Future[list[str]]]] = []
+        # Held by whichever thread changes a table's state, the queue or the progress.
+        self._lock = threading.Lock()
+        self._loading = 0
 
     def run(self) -> None:
         """Load all tables, and wait until they are finished.
@@ -107,187 +108,225 @@ class Loading:
             RestoreError: the load stopped.
             psycopg.Error: the server refused what finishes a table.
         """
+        tables = list(self._tables.values())
         if self._options.dry_run or self._options.atomic:
             self._run()
-            for work in self._works if self._options.atomic else ():
-                work.report.warnings += finish(self._conn, work.load.table)
+            for table in tables if self._options.atomic else ():
+                table.report.warnings += finish(self._conn, table.load.table)
             return
-        for work in self._works:
-            self._go_back(work)
-            self._put_indexes_aside(work)
-        self._find_manners()
+        for table in tables:
+            self._resume_phase(table)
+            self._drop_indexes(table)
+        self._find_modes()
         with Finisher(self._options, self._conn) as self._finisher:
             self.warnings += self._finisher.warnings
             self._run()
-        if left := [work.report.table for work in self._works if work.state.next_step != "nothing"]:
+        if left := [t.report.table for t in tables if t.phases.next_step != "nothing"]:
             raise AssertionError(f"not loaded: {', '.join(left)}")
 
-    def _go_back(self, work: TableWork) -> None:
-        """Start over where a killed process left a table that cannot go on from there."""
-        if work.state.phase == "taken":
-            self._start_over(work, "interrupted")
-        elif not work.state.boundaries_hold:
-            self._start_over(work, "misread")
-        if work.state.phase == "ordered":
-            self._build_indexes(work)
+    def _resume_phase(self, table: TableState) -> None:
+        """Start over a table that cannot be resumed where an earlier process left it."""
+        if table.phases.phase == "taken":
+            self._start_over(table, "interrupted")
+        elif not table.phases.boundaries_hold:
+            self._start_over(table, "misread")
+        if table.phases.phase == "ordered":
+            self._build_indexes(table)
 
-    def _find_manners(self) -> None:
-        """Find the tables that may be filled in one COPY, and how."""
-        loading = [work for work in self._works if work.state.phase == "loading"]
-        large = [work for work in loading if work.load.file.disk_bytes >= _WORTH_BYTES]
-        alone = self._options.append or self._options.triggers
-        oids = [work.load.table.oid for work in large]
-        fresh = set() if alone else may_be_fresh(self._conn, oids)
-        for work in large:
-            oid = work.load.table.oid
-            work.manner = Manner(
+    def _find_modes(self) -> None:
+        """Find the tables that may be loaded in one COPY, and how."""
+        loading = [t for t in self._tables.values() if t.phases.phase == "loading"]
+        large = [table for table in loading if table.load.file.disk_bytes >= _WORTH_BYTES]
+        oids = [table.load.table.oid for table in large]
+        in_use = self._options.append or self._options.triggers
+        fresh = set() if in_use else may_be_fresh(self._conn, oids)
+        for table in large:
+            oid = table.load.table.oid
+            table.mode = Manner(
                 fresh=oid in fresh, orderless=is_orderless(self._conn, oid, self._options)
             )
 
     def _run(self) -> None:
-        workers = self._shares.processes - 1
-        self._tasks = Tasks(
-            (w for w in self._order() if w.has_tasks), self._waits, self._shares.cut
-        )
-        with contextlib.closing(
-            Crew(self._conn, self._options, self._limits, workers=workers, tell=self._heard)
-        ) as crew:
-            for work in self._works:
-                self._go_on(work)
-            crew.run(self._tasks)
+        tables = self._in_order()
+        sharding = Sharding(self._options, tables)
+        self._queue = TaskQueue((t for t in tables if t.has_tasks), self._waits, sharding.cut)
+        with self._executor(sharding.threads) as self._running:
+            with self._lock:
+                for table in self._tables.values():
+                    self._advance(table)
+            self._load_queued()
             if self._finisher is not None:
                 self._finisher.loads_are_done()
-            self.workers_peak_bytes = crew.peak_bytes
-            self.warnings += crew.warnings
-            for work in [work for work in self._works if work.state.next_step == "reload"]:
-                self._start_over(work, "misread")
-                self._load_whole(crew, work)
+            for table in [t for t in tables if t.phases.next_step == "reload"]:
+                self._start_over(table, "misread")
+                self._load_whole(table)
             while self._finishing:
-                work, future = self._finishing.pop(0)
+                table, future = self._finishing.pop(0)
                 if self._finisher is not None:
                     self._finisher.run_deferred()
                 try:
-                    work.report.warnings += future.result()
+                    table.report.warnings += future.result()
                 except psycopg.Error as error:
-                    if not (may_be_of_row(error) and work.state.may("refused")):
+                    if not (may_be_of_row(error) and table.phases.may("refused")):
                         raise
-                    self._load_with_indexes(crew, work)
+                    self._load_with_indexes(table)
 
-    def _go_on(self, work: TableWork) -> None:
-        """Finish a table of which nothing is left to load."""
-        step = work.state.next_step
-        if step == "load" and not work.has_tasks:
-            work.begin_nothing()
-            self._heard(work)
-        elif step in {"finish", "nothing"}:
-            self._tally.done(work)
-            self._tasks.done(work.load.table.oid)
-            if step == "finish":
-                self._finish(work, [])
+    @contextlib.contextmanager
+    def _executor(self, threads: int) -> Iterator[Executor]:
+        executor = ThreadExecutor(
+            self._conn, self._options, self._limits, threads=threads, on_update=self._on_update
+        )
+        try:
+            yield executor
+        finally:
+            executor.stop()
+            self.warnings += executor.warnings
 
-    def _order(self) -> list[TableWork]:
-        """Return the tables: parents first, or, where no foreign key minds, the largest first.
+    def _in_order(self) -> list[TableState]:
+        """Return the tables: parents first, or, if no foreign key is in place, the largest first.
 
         Then what finishes a large table goes on beside the load of the others, and little is left
         to wait for at the end.
         """
+        tables = list(self._tables.values())
         if self._parents_first:
-            return self._works
-        return sorted(self._works, key=lambda work: work.load.file.disk_bytes, reverse=True)
+            return tables
+        return sorted(tables, key=lambda table: table.load.file.disk_bytes, reverse=True)
 
-    def _heard(self, work: TableWork) -> None:
-        """Take note that something new is known of a table, maybe that it is loaded."""
-        self._tally.tell(work)
-        if work.state.next_step != "finish":
+    def _load_queued(self) -> None:
+        """Load all tasks of the queue, and those that come in meanwhile."""
+        with self._lock:
+            self._fill_slots()
+        self._running.wait()
+
+    def _fill_slots(self) -> None:
+        while self._loading < self._running.slots and (task := self._queue.take()) is not None:
+            self._loading += 1
+            self._running.submit(task)
+
+    def _on_update(self, update: TaskUpdate) -> None:
+        """Note what is new of a task. Called by the executor's threads, of which one may at a time.
+
+        Raises:
+            RestoreError: a file cannot be read, or a reject file not written.
+        """
+        with self._lock:
+            table = self._tables[update.task.load.table.oid]
+            table.update(update)
+            if not update.is_first:
+                self._on_progress(table)
+            if update.boundary_holds is not None:
+                self._loading -= 1
+                self._fill_slots()
+
+    def _advance(self, table: TableState) -> None:
+        """Take a table that needs no load to its next step."""
+        step = table.phases.next_step
+        if step == "load" and not table.has_tasks:
+            table.mark_empty()
+            self._on_progress(table)
+        elif step in {"finish", "nothing"}:
+            self._progress.done(table)
+            self._queue.done(table.load.table.oid)
+            if step == "finish":
+                self._finish(table, [])
+
+    def _on_progress(self, table: TableState) -> None:
+        """Report progress of a table; once it is loaded, see to what comes next."""
+        self._progress.update(table)
+        if table.phases.next_step != "finish":
             return
-        late = work.begin_late()
+        late = table.begin_late()
         if late is not None:
-            self._tasks.add(work, late)
+            self._queue.add(late)
             return
-        parts = work.gather()
-        work.report.note_change(work.load.file.change())
-        self._tally.done(work)
-        self._tasks.done(work.load.table.oid)
-        self._finish(work, parts)
+        with self._limits.lock:
+            parts = table.merge_shards()
+        table.report.note_change(table.load.file.change())
+        self._progress.done(table)
+        self._queue.done(table.load.table.oid)
+        self._finish(table, parts)
 
-    def _finish(self, work: TableWork, parts: list[Path]) -> None:
-        """Have a table finished that is loaded; ``parts`` are files that nobody needs then."""
+    def _finish(self, table: TableState, parts: list[Path]) -> None:
+        """Have a loaded table finished, and the files ``parts`` removed, which it needs no more."""
         if self._finisher is None:
             remove(parts)
             return
         future = self._finisher.submit(
-            work.load.table,
-            partial(self._isolate_duplicates, work),
-            suspect=bool(work.report.rejected),
-            before=partial(work.note_loaded, parts),
-            after=partial(work.note, event="finished"),
+            table.load.table,
+            partial(self._isolate_duplicates, table),
+            suspect=bool(table.report.rejected),
+            before=partial(table.note_loaded, parts),
+            after=partial(table.note, event="finished"),
         )
-        self._finishing.append((work, future))
+        self._finishing.append((table, future))
 
-    def _load_whole(self, crew: Crew, work: TableWork) -> None:
-        task = work.task(whole_range_shard(work.load.file))
-        work.begin(task, last=True)
-        crew.load(work, task)
-        while (left := self._tasks.take(wait=False)) is not None:
-            crew.load(*left)
+    def _load_whole(self, table: TableState) -> None:
+        """Load a table from its start to its end, in one task."""
+        task = table.task(whole_range_shard(table.load.file))
+        table.begin(task, last=True)
+        self._queue.add(task)
+        self._load_queued()
 
     def _isolate_duplicates(
-        self, work: TableWork, conn: psycopg.Connection, build: Callable[[], None]
+        self, table: TableState, conn: psycopg.Connection, build: Callable[[], None]
     ) -> Outcome:
         """Take duplicates out of a loaded table by sets; a session that finishes tables does it."""
-        table = TableLoad(conn, work.load, options=self._options, limits=self._limits)
+        loader = TableLoader(
+            conn, table.load, options=self._options, limits=unlimited(self._options)
+        )
         return reload_duplicates(
             conn,
-            work.kept(self._options),
-            unique_aside(conn, work.load.table),
+            table.kept(self._options),
+            unique_aside(conn, table.load.table),
             build=build,
-            reload=table.ladder(work.report, work.rejects).load_again,
-            taken=partial(work.note, conn, "taken"),
+            reload=loader.ladder(table.report, table.rejects).load_again,
+            taken=partial(table.note, conn, "taken"),
             chunk_bytes=self._options.chunk_bytes,
             schema=JOURNAL,
         )
 
-    def _load_with_indexes(self, crew: Crew, work: TableWork) -> None:
+    def _load_with_indexes(self, table: TableState) -> None:
         """Load a table from the beginning, with its indexes in place.
 
         Some record holds what an index cannot (a text too long for it, say): an index that is there
         tells which one.
         """
-        self._start_over(work, "refused")
-        self._build_indexes(work)
-        self._load_whole(crew, work)
+        self._start_over(table, "refused")
+        self._build_indexes(table)
+        self._load_whole(table)
 
-    def _build_indexes(self, work: TableWork) -> None:
-        build = partial(bring_indexes_back, self._conn, work.load.table)
+    def _build_indexes(self, table: TableState) -> None:
+        build = partial(bring_indexes_back, self._conn, table.load.table)
         retry_transient(build, states=_TOO_LARGE, attempts=10)
 
-    def _start_over(self, work: TableWork, event: Event) -> None:
+    def _start_over(self, table: TableState, event: Event) -> None:
         """Empty a table that holds this restore's rows alone, and forget what was loaded of it.
 
         Raises:
             LoadError: it holds rows of others.
         """
-        phase = work.state.after(event)
-        table = work.load.table
+        phase = table.phases.after(event)
         with self._conn.transaction():
-            empty_own_rows(self._conn, table, JOURNALED)
-            journal.reset(self._conn, table.oid, phase)
-        work.start_over(phase)
+            empty_own_rows(self._conn, table.load.table, JOURNALED)
+            journal.reset(self._conn, table.load.table.oid, phase)
+        table.start_over(phase)
 
-    def _put_indexes_aside(self, work: TableWork) -> None:
+    def _drop_indexes(self, table: TableState) -> None:
+        """Drop a table's indexes if that is faster and the role may."""
         keep = (
-            work.load.fixed
+            table.load.fixed
             or self._options.append
             or self._options.keep_indexes
-            or work.state.phase != "loading"
+            or table.phases.phase != "loading"
         )
-        if keep or work.load.file.disk_bytes < _WORTH_BYTES or not self._may_alter:
+        if keep or table.load.file.disk_bytes < _WORTH_BYTES or not self._may_alter:
             return
-        table = work.load.table
-        if work.resumed:  # of its indexes those that are in place, as they are now
-            table = read_tables(self._conn, [table.oid])[table.oid]
+        definition = table.load.table
+        if table.resumed:  # of its indexes those that are in place, as they are now
+            definition = read_tables(self._conn, [definition.oid])[definition.oid]
         try:
             # A trigger that fires may tell rows by a key of a table of the backup.
-            put_indexes_aside(self._conn, table, unique=not self._options.triggers)
+            put_indexes_aside(self._conn, definition, unique=not self._options.triggers)
         except psycopg.errors.InsufficientPrivilege:
             self._may_alter = False  # slower, but the same result

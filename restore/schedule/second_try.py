@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from restore.load.table_loader import TableLoad
+from restore.load.table_loader import TableLoader
 from restore.rejects.reader import read_entries, to_batches
 from restore.report.events import Stage
 from restore.report.model import TableReport
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from restore.rejects.limits import RejectLimits
     from restore.rejects.writer import RejectFile
     from restore.report.events import ProgressCallback
-    from restore.schedule.table_work import TableWork
+    from restore.schedule.table_state import TableState
 
 # Records may need each other in a chain, in either direction of the file.
 _MOST_PASSES = 10
@@ -47,7 +47,7 @@ def may_go_away(sqlstate: str | None) -> bool:
 
 def load_rejects(
     conn: psycopg.Connection,
-    works: Iterable[TableWork],
+    works: Iterable[TableState],
     options: Options,
     limits: RejectLimits,
     watch: ProgressCallback,
@@ -69,7 +69,7 @@ def load_rejects(
     found = [
         work
         for work in works
-        if work.state.phase != "retried"
+        if work.phases.phase != "retried"
         and any(may_go_away(reason.sqlstate) for reason in work.report.reasons)
     ]
     if not found:
@@ -91,7 +91,7 @@ class _SecondTry:
     def __init__(
         self,
         conn: psycopg.Connection,
-        works: Sequence[TableWork],
+        works: Sequence[TableState],
         options: Options,
         limits: RejectLimits,
     ) -> None:
@@ -136,12 +136,12 @@ class _SecondTry:
                 break
         return left
 
-    def _try(self, work: TableWork, old: Path, new: RejectFile) -> bool:
+    def _try(self, work: TableState, old: Path, new: RejectFile) -> bool:
         """Try the rejects of a file; say whether any went in. The others go to a new file."""
         with catalog_search_path(self._conn):
-            load = TableLoad(self._conn, work.load, options=self._options, limits=self._limits)
+            loader = TableLoader(self._conn, work.load, options=self._options, limits=self._limits)
         tried = TableReport(schema="", table=work.report.table, file=work.report.file)
-        ladder = load.ladder(tried, new, longest_run=None)
+        ladder = loader.ladder(tried, new, longest_run=None)
         for group in read_entries(old):
             again = [entry for entry in group if may_go_away(entry.sqlstate)]
             for entry in group:

@@ -1,132 +1,244 @@
-"""How far the load of one table is: what comes next, and whether the table may be emptied.
-
-The journal keeps the phase; everything else follows from what this process has loaded.
-
-- ``loading``: indexes may be dropped, and shards of the file are loaded in any order;
-- ``ordered``: indexes are in place, and the file is loaded from its start to its end;
-- ``loaded``: all records are decided, but for what an index says that is not built yet;
-- ``reloaded``: the same, after ``ordered``: the indexes have had their say;
-- ``taken``: rows with duplicate keys were taken out, and not all of them are decided again;
-- ``finished``: all indexes are in place;
-- ``retried``: rejects that only the order of the load kept out are loaded, too.
-"""
+"""State of one table's load: its shards as tasks, how far each is, and their merged result."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restore.constraints.lookup import Kept
+from restore.decode import packer
+from restore.decode.convert import Converter
+from restore.journal.store import set_phase
+from restore.load.bulk_copy import Manner
+from restore.load.shard_context import ShardCounts
+from restore.rejects.writer import RejectFile
+from restore.schedule.executor import Task
+from restore.schedule.phases import PhaseTracker
+from restore.source.shards import LATE, WHOLE, Shard
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import psycopg
+
     from restore.journal.store import Phase
-
-Event = Literal["loaded", "taken", "finished", "interrupted", "misread", "refused", "retried"]
-Step = Literal["load", "reload", "finish", "nothing"]
-
-# What happened to a table in a phase, and the phase that it is in then. ``interrupted``: the
-# restore ended while duplicates were decided; ``misread``: a shard did not end where the next one
-# began; ``refused``: a row does not fit an index that was built after the load.
-_NEXT: dict[tuple[Phase, Event], Phase] = {
-    ("loading", "loaded"): "loaded",
-    ("loading", "misread"): "loading",
-    ("ordered", "loaded"): "reloaded",
-    ("loaded", "taken"): "taken",
-    ("loaded", "refused"): "ordered",
-    ("loaded", "finished"): "finished",
-    ("reloaded", "finished"): "finished",
-    ("taken", "interrupted"): "ordered",
-    ("taken", "refused"): "ordered",
-    ("taken", "finished"): "finished",
-    ("finished", "finished"): "finished",  # foreign keys have taken rows out
-    ("finished", "retried"): "retried",
-}
-# After these the table is loaded from the beginning, so its rows have to go first.
-_EMPTYING: frozenset[Event] = frozenset({"interrupted", "misread", "refused"})
+    from restore.options import Options
+    from restore.plan.order import Load
+    from restore.report.model import TableReport
+    from restore.schedule.executor import TaskUpdate
+    from restore.schedule.phases import Event
+    from restore.source.shards import UnloadedRange
 
 
 @dataclass(slots=True)
 class TableState:
-    """The state of one table's load.
+    """The state of one table's load: its counts and rejects, and how far its shards are.
 
     Args:
-        append: rows were there before, which are the user's.
-        journaled: it is noted which transactions wrote the table's rows, so it can be told whether
-            all of them are this restore's.
-        phase: where the load begins, or goes on.
+        load: the file and the table.
+        report: the table's counts: those of whole shards, as soon as all are there.
+        rejects: the table's reject file.
+        folder: where that is.
+        mode: how it may be loaded in one COPY; a shard that is not all of it is never fresh.
+        phases: the phase of the load, and the steps that lead from it.
+        gaps: the stretches of the file that are to be loaded.
+        resumed: part of it was loaded by an earlier process.
+        started: when its first task was, by the monotonic clock; None: none is under way.
     """
 
-    append: bool = False
-    journaled: bool = False
-    phase: Phase = "loading"
-    _taken: set[int] = field(default_factory=set)
-    _ended: dict[int, bool] = field(default_factory=dict)
-    _all_taken: bool = False
+    load: Load
+    report: TableReport
+    rejects: RejectFile
+    folder: Path
+    mode: Manner = field(default_factory=Manner)
+    phases: PhaseTracker = field(default_factory=PhaseTracker)
+    gaps: list[UnloadedRange] = field(default_factory=lambda: [WHOLE])
+    resumed: bool = False
+    started: float | None = None
+    _counts: dict[int, ShardCounts] = field(default_factory=dict)
+    _tasks: dict[int, Task] = field(default_factory=dict)
+    _left: list[Task] = field(default_factory=list)
+    _late: Task | None = None
 
-    @property
-    def may_be_emptied(self) -> bool:
-        """Tell whether the restore may empty the table of its own accord.
+    def task(self, shard: Shard) -> Task:
+        """Return the task of a shard."""
+        names = (self.report.schema, self.report.table)
+        fresh = self.mode.fresh and shard.is_whole and not self.resumed
+        mode = replace(self.mode, fresh=fresh)
+        if shard.late:
+            mode = Manner(ordered=mode.orderless and not shard.decided)
+        ours = 0 if self.resumed else None
+        part = self.part(shard.key)
+        return Task(self.load, shard, *names, self.folder, part, mode, rejects_bytes=ours)
 
-        Never if the user's rows were there before. If it may, every row still has to be its own,
-        which is checked row by row in the transaction that empties it: see ``empty_own_rows``.
-        """
-        return self.journaled and not self.append
+    def kept(self, options: Options) -> Kept:
+        """Return what it takes to find the records of the table's rows again."""
+        converter, native = Converter(options.timezone), packer.IS_BUILT
+        return Kept(self.load, self.report, self.rejects, converter, native=native)
 
-    @property
-    def next_step(self) -> Step:
-        """What is to be done next."""
-        if self.phase in {"finished", "retried"}:
-            return "nothing"
-        if self.phase not in {"loading", "ordered"}:
-            return "finish"
-        if not self.is_read:
-            return "load"
-        return "finish" if self.boundaries_hold else "reload"
+    def part(self, start: int | str) -> str:
+        """Return the name of the reject file of the shard that begins there."""
+        return f"{self.rejects.path.name}.shard{start}"
 
-    @property
-    def is_read(self) -> bool:
-        """Tell whether all shards are loaded."""
-        return self._all_taken and self._ended.keys() == self._taken
-
-    @property
-    def boundaries_hold(self) -> bool:
-        """Tell whether each loaded shard ended where the next one begins."""
-        return all(self._ended.values())
-
-    def may(self, event: Event) -> bool:
-        """Tell whether the load can go on after an event."""
-        possible = (self.phase, event) in _NEXT
-        return possible and (event not in _EMPTYING or self.may_be_emptied)
-
-    def after(self, event: Event) -> Phase:
-        """Return the phase after an event.
+    def resume(self, shard: Shard, report: TableReport, rejects_bytes: int, *, holds: bool) -> None:
+        """Restore the state of a shard that an earlier process loaded, but for ``shard.left``.
 
         Raises:
-            AssertionError: it cannot happen in this phase, or the table would have to be emptied
-                and may not be.
+            LoadError: rejects of the shard are gone.
         """
-        if not self.may(event):
-            raise AssertionError(f"{event} must not happen to a table that is {self.phase}")
-        return _NEXT[self.phase, event]
+        counts = msgspec.json.encode(report)
+        task = replace(self.task(shard), counts=counts, rejects_bytes=rejects_bytes)
+        task.rejects().close()  # cuts off what the journal does not know of
+        self._tasks[shard.key] = task
+        self._counts[shard.key] = ShardCounts(report)
+        self.phases.take(shard.key, last=False)
+        if shard.left is None:
+            self.phases.end(shard.key, holds=holds or shard.end is None)
+        else:
+            self._left.append(task)
 
-    def take(self, start: int, *, last: bool) -> None:
-        """Note that the shard that begins at ``start`` is being loaded; ``last``: of the table."""
-        self._taken.add(start)
-        self._all_taken = last
+    @property
+    def has_tasks(self) -> bool:
+        """Tell whether anything is left to load."""
+        return self.phases.next_step == "load" and bool(self.gaps or self._left)
 
-    def take_none(self) -> None:
+    def unfinished(self) -> list[Task]:
+        """Return the tasks of shards that an earlier process did not finish."""
+        return list(self._left)
+
+    def begin_late(self) -> Task | None:
+        """Begin the task of the records that were left for later; None: there are none."""
+        if LATE in self._tasks or not any(counts.report.late for counts in self._counts.values()):
+            return None
+        task = self._late or self.task(Shard(disk_bytes=self.load.file.disk_bytes, late=True))
+        self.begin(task, last=True)
+        return task
+
+    def resume_late(self, report: TableReport, rejects_bytes: int, decided: int) -> None:
+        """Restore the state of the records left for later, some of which were loaded.
+
+        Raises:
+            LoadError: rejects of these records are gone.
+        """
+        shard = Shard(disk_bytes=self.load.file.disk_bytes, late=True, decided=decided)
+        counts = msgspec.json.encode(report)
+        self._late = replace(self.task(shard), counts=counts, rejects_bytes=rejects_bytes)
+        self._late.rejects().close()  # as above
+
+    def begin(self, task: Task, *, last: bool) -> None:
+        """Note that a task is handed out; ``last``: it is the table's last."""
+        if self.started is None:
+            self.started = time.monotonic()
+        self._tasks[task.shard.key] = task
+        self.phases.take(task.shard.key, last=last)
+
+    def mark_empty(self) -> None:
         """Note that nothing is left to load."""
-        self._all_taken = True
+        self.started = time.monotonic()
+        self.phases.take_none()
 
-    def end(self, start: int, *, holds: bool) -> None:
-        """Note that a shard is loaded, and whether it ended where the next one begins."""
-        self._taken.add(start)
-        self._ended[start] = holds
+    def update(self, update: TaskUpdate) -> None:
+        """Note how far a task is."""
+        shard, holds = update.task.shard, update.boundary_holds
+        self._counts[shard.key] = update.counts
+        if holds is not None:
+            self.phases.end(shard.key, holds=holds or shard.end is None)
 
-    def has_ended(self, start: int) -> bool:
-        """Tell whether the shard that begins at ``start`` is loaded."""
-        return start in self._ended
+    def counts(self) -> list[ShardCounts]:
+        """Return how far the shards are that are not part of ``report`` yet."""
+        return list(self._counts.values())
 
-    def forget_shards(self) -> None:
-        """Note that the table was emptied."""
-        self._taken.clear()
-        self._ended.clear()
-        self._all_taken = False
+    def reports(self) -> list[TableReport]:
+        """Return the table's counts, and those of shards that are no part of them yet."""
+        return [self.report, *(counts.report for counts in self._counts.values())]
+
+    def merge_shards(self) -> list[Path]:
+        """Add the shards' counts and rejects to the table's, in the order of the file.
+
+        If a shard is missing, because the load stopped, the ordinals of the records behind it are
+        not known.
+
+        Returns:
+            The shards' reject files, which can go once the journal says that the table is loaded.
+
+        Raises:
+            LoadError: the reject file cannot be written.
+        """
+        parts: list[tuple[Path, int | None]] = []
+        known = True
+        for start in sorted(self._tasks, key=lambda start: (start == LATE, start)):
+            # What is loaded later is read from the start of the file.
+            before = 0 if start == LATE else self.report.passed
+            counts = self._counts.get(start)
+            numbered = known or start == LATE
+            parts.append((self.folder / self.part(start), before if numbered else None))
+            if counts is not None:
+                self.report.add(counts.report, before)
+            known = known and self.phases.has_ended(start)
+        self._end()
+        for part, read_before in parts:
+            self.rejects.append_from(part, read_before)
+        return [part for part, _ in parts]
+
+    def note_loaded(self, parts: list[Path], conn: psycopg.Connection) -> None:
+        """Note that the table is loaded, and remove the files of its shards' rejects."""
+        if self.phases.phase in {"loading", "ordered"}:
+            self.note(conn, "loaded")
+        remove(parts)
+
+    def note(self, conn: psycopg.Connection, event: Event) -> None:
+        """Note what happened to the table, with its counts and rejects as they are now."""
+        self.phases.phase = self.phases.after(event)
+        self.save(conn)
+
+    def retried_file(self, number: int | str = "") -> RejectFile:
+        """Return a file for the rejects that are left after another try."""
+        name = self.part(f"retried{number}")
+        return RejectFile(self.folder, self.report.schema, self.report.table, name)
+
+    def note_retried(self, conn: psycopg.Connection, left: RejectFile) -> None:
+        """Note, in the transaction that loads the others, which rejects are left."""
+        left.sync()
+        left.close()
+        if left.has_rejects:
+            left.path.replace(self.retried_file().path)
+        if self.load.journaled:
+            self.phases.phase = self.phases.after("retried")
+            set_phase(conn, self.load.table.oid, self.phases.phase, self.report, left.size)
+
+    def use_retried(self, size: int) -> None:
+        """Put the file of the rejects that are left in the place of the table's reject file."""
+        self.rejects.replace_by(self.retried_file().path, size)
+
+    def save(self, conn: psycopg.Connection) -> None:
+        """Write the table's phase, counts and rejects to the journal, if there is one."""
+        if self.load.journaled:
+            self.rejects.sync()
+            set_phase(conn, self.load.table.oid, self.phases.phase, self.report, self.rejects.size)
+
+    def start_over(self, phase: Phase) -> None:
+        """Forget what was loaded: the table was emptied, and is loaded from the beginning."""
+        remove(task.folder / task.part for task in self._tasks.values())
+        self.rejects.forget()
+        self.report.reset()
+        self.mode, self.gaps, self._left, self._late = Manner(), [WHOLE], [], None
+        self.phases.phase = phase
+        self.phases.forget_shards()
+        self._end()
+
+    def _end(self) -> None:
+        self._counts.clear()
+        self._tasks.clear()
+        if self.started is not None:
+            self.report.wall_s += time.monotonic() - self.started
+            self.started = None
+
+
+def remove(parts: Iterable[Path]) -> None:
+    """Remove files, some of which may not be there."""
+    for part in parts:
+        part.unlink(missing_ok=True)

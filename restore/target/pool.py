@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import socket
 from collections import deque
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
 
@@ -14,7 +18,7 @@ from restore.errors import ConnectionLostError, LoadError
 from restore.target.connection import connect_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from types import TracebackType
 
     from restore.options import Options
@@ -36,6 +40,38 @@ _WORKERS = """
     FROM pg_settings WHERE name = 'max_parallel_maintenance_workers'
 """
 _NO_WORKERS = "SET max_parallel_maintenance_workers = 0"
+# A cancelled statement may be followed by another, or be tried again: so there are some cancels.
+_CANCELS = 5
+_GRACE_S = 0.4
+# How long a server may take to answer a cancel request, and threads to end once their connections
+# are cut off: they do at once, unless they compute or read a file.
+_CANCEL_S = 5.0
+_PATIENCE_S = 10.0
+
+
+def interrupt(connections: Collection[psycopg.Connection], wait: Callable[[float], bool]) -> None:
+    """End what other threads do on connections: cancel it, and if that fails cut them off.
+
+    Args:
+        connections: those in use; they are broken afterwards if they had to be cut off.
+        wait: waits for the threads so many seconds, and tells whether they have ended.
+    """
+    for _ in range(_CANCELS):
+        try:
+            for conn in list(connections):
+                conn.cancel_safe(timeout=_CANCEL_S)
+        except psycopg.Error:
+            break  # the server is gone, or hangs
+        if wait(_GRACE_S):
+            return
+    for conn in list(connections):
+        # To close it here would free what its thread uses; this only ends the thread's wait.
+        with (
+            contextlib.suppress(OSError, psycopg.OperationalError),
+            socket.socket(fileno=os.dup(conn.fileno())) as end,
+        ):
+            end.shutdown(socket.SHUT_RDWR)
+    wait(_PATIENCE_S)
 
 
 def set_maintenance_memory(conn: psycopg.Connection, sessions: int) -> None:
@@ -82,6 +118,7 @@ class ConnectionPool:
         self._sessions = sessions
         self._own = own
         self._deferred: deque[Callable[[], None]] = deque()
+        self._submitted: list[Future[Any]] = []
         self._open: list[psycopg.Connection] = []
         self._idle: queue.LifoQueue[psycopg.Connection] = queue.LifoQueue()
         try:
@@ -100,20 +137,16 @@ class ConnectionPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            if error is not None:
-                for conn in list(self._open):
-                    with contextlib.suppress(psycopg.Error):  # the server may be gone
-                        conn.cancel_safe()  # what it is doing is of no use any more
-        finally:
-            self._threads.shutdown(cancel_futures=error is not None)
-            for conn in self._open:
-                conn.close()
+        self._threads.shutdown(wait=error is None, cancel_futures=error is not None)
+        if error is not None:
+            interrupt(self._open, lambda wait_s: not futures.wait(self._submitted, wait_s).not_done)
+        for conn in self._open:
+            conn.close()
 
     def submit(self, work: Callable[[psycopg.Connection], T]) -> Future[T]:
         """Have work done on one of the sessions."""
         if self.warning is None:
-            return self._threads.submit(self._work, work)
+            return self._start(partial(self._work, work))
         future: Future[T] = Future()
 
         def run() -> None:
@@ -135,7 +168,12 @@ class ConnectionPool:
 
         Who waits may have the last one that the server gives: so nobody waits for a session here.
         """
-        return self._threads.submit(self._assist, work) if self.warning is None else Future()
+        return self._start(partial(self._assist, work)) if self.warning is None else Future()
+
+    def _start(self, work: Callable[[], T]) -> Future[T]:
+        future = self._threads.submit(work)
+        self._submitted.append(future)
+        return future
 
     def _assist(self, work: Callable[[psycopg.Connection], None]) -> None:
         conn = self._take()

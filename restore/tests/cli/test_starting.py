@@ -105,7 +105,7 @@ def test_the_package_imports_what_is_asked_for() -> None:
     assert not {"psycopg", "msgspec", "restore.commands.restore"} & nothing
     assert "restore.commands.restore" in modules_after("from restore import restore")
     assert not {"restore.commands.restore", "restore.cli.arguments"} & modules_after(
-        "import restore.schedule.worker"
+        "import restore.schedule.threads"
     )
 
 

@@ -149,7 +149,12 @@ def test_an_interrupted_restore_with_something_aside_says_what_to_type() -> None
     assert recorder.state(options).endswith("part of the backup: restore it again with --clean")
     recorder.is_resumable = True
     assert recorder.state(options).endswith("part of the backup: continue with --resume")
-    recorder.is_resumable, recorder.needs_repair = False, True
+    recorder.needs_repair = True
+    assert recorder.state(options).endswith(
+        "some indexes, keys or triggers are dropped or disabled: continue with --resume, or"
+        " recreate them with `python -m restore repair --dsn service=shop`"
+    )
+    recorder.is_resumable = False
     assert recorder.state(options).endswith(
         "Recreate them with `python -m restore repair --dsn service=shop --empty`, then restore"
         " it again with --clean"

@@ -164,7 +164,7 @@ def test_rejects_of_an_earlier_restore_outlive_one_that_is_resumed(target: Targe
     kept = target.rejects / "thing.jsonl"
     earlier = kept.read_bytes()
     target.write(thing=[{"id": 1, "name": "n"}])
-    target.kill("schedule.table_work.set_phase", "--clean", "--rejects", str(target.rejects))
+    target.kill("schedule.table_state.set_phase", "--clean", "--rejects", str(target.rejects))
     target.restore("--resume")
     assert not kept.exists()
     assert kept.with_name("thing.jsonl.1").read_bytes() == earlier

@@ -18,8 +18,10 @@ from restore.constraints.lookup import Kept
 from restore.decode.convert import Converter
 from restore.decode.shapes import Shapes
 from restore.journal.checkpoints import Unlogged
+from restore.load.bulk_copy import Manner
 from restore.load.ladder import Ladder
-from restore.load.table_loader import TableLoad
+from restore.load.shard_context import ShardContext
+from restore.load.table_loader import TableLoader
 from restore.load.upsert import destination_for
 from restore.plan.order import Load
 from restore.rejects.limits import RejectLimits
@@ -171,8 +173,8 @@ class Table:
         path.unlink(missing_ok=True)
         with RejectFile(self.folder, "public", "t") as rejects:
             limits = RejectLimits(self.options, lambda: [report])
-            loading = TableLoad(self.conn, load, options=self.options, limits=limits)
-            loading.run(Shard(), report=report, rejects=rejects, tell=lambda _: None)
+            loader = TableLoader(self.conn, load, options=self.options, limits=limits)
+            loader.run(ShardContext(Shard(), report, rejects, lambda _: None, Manner()))
             done = then(Kept(load, report, rejects, Converter()))
         rows = self.conn.execute("SELECT * FROM t ORDER BY at").fetchall()
         lines = path.read_text().splitlines() if path.exists() else []

@@ -101,7 +101,7 @@ def test_a_trigger_that_fires(target: Target) -> None:
 
 @pytest.mark.parametrize("where", ["note_retried", "use_retried"])
 def test_a_restore_that_is_killed_meanwhile(mutual: Target, where: str) -> None:
-    mutual.kill(f"schedule.table_work.TableWork.{where}", "--rejects", str(mutual.rejects))
+    mutual.kill(f"schedule.table_state.TableState.{where}", "--rejects", str(mutual.rejects))
     said = mutual.restore("--resume", exit_code=3)
     check(mutual)
     assert mutual.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]

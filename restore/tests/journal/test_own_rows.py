@@ -9,7 +9,7 @@ import pytest
 from restore.journal.store import Phase
 from restore.report.events import Stage, TableDone
 from restore.schedule import scheduler as loading
-from restore.schedule.table_state import Event, TableState
+from restore.schedule.phases import Event, PhaseTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("event", get_args(Event))
 def test_a_table_with_rows_of_the_users_is_never_emptied(phase: Phase, event: Event) -> None:
     empties = {"interrupted", "misread", "refused"}
-    assert not TableState(append=True, journaled=True).may_be_emptied
-    assert not TableState(append=False, journaled=False).may_be_emptied
-    state = TableState(append=True, journaled=True, phase=phase)
+    assert not PhaseTracker(append=True, journaled=True).may_be_emptied
+    assert not PhaseTracker(append=False, journaled=False).may_be_emptied
+    state = PhaseTracker(append=True, journaled=True, phase=phase)
     assert not (state.may(event) and event in empties)
     if event in empties:
         with pytest.raises(AssertionError):
@@ -31,7 +31,7 @@ def test_a_table_with_rows_of_the_users_is_never_emptied(phase: Phase, event: Ev
 
 
 def test_a_table_goes_from_load_to_nothing() -> None:
-    state = TableState(journaled=True)
+    state = PhaseTracker(journaled=True)
     assert state.next_step == "load"
     state.take(0, last=False)
     state.take(100, last=True)

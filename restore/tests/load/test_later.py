@@ -163,8 +163,8 @@ def test_rejects_are_named_by_their_place_in_the_file(target: Target, options: l
 def test_shards_and_workers_leave_them_for_later(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_WORTH_A_WORKER_BYTES", "_SMALLEST_SHARD_BYTES"):
-        monkeypatch.setattr(f"restore.schedule.sharing.{name}", 1 << 14)
+    for name in ("_WORTH_A_CONNECTION_BYTES", "_SMALLEST_SHARD_BYTES"):
+        monkeypatch.setattr(f"restore.schedule.queue.{name}", 1 << 14)
     monkeypatch.setattr("restore.schedule.scheduler._WORTH_BYTES", 1)
     target.conn.execute("CREATE TABLE t (id serial PRIMARY KEY, v text, n int CHECK (n > 0))")
     numbered = [{"id": n, "v": f"v{n}", "n": 1} for n in range(1, 2000)]

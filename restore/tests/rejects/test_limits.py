@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from restore import MaxRejects
+from restore.schedule import queue
 from restore.schedule import scheduler as loading
-from restore.schedule import sharing as shares
 from restore.tests.support import command
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def test_one_transaction_with_too_many_rejects_is_undone(loaded: Target) -> None
 
 def test_rejects_of_worker_processes_count(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "_WORTH_BYTES", 1)
-    for name in ("_WORTH_A_WORKER_BYTES", "_SMALLEST_SHARD_BYTES", "_HELD_SHARD_BYTES"):
-        monkeypatch.setattr(shares, name, 2_000)
+    for name in ("_WORTH_A_CONNECTION_BYTES", "_SMALLEST_SHARD_BYTES", "_HELD_SHARD_BYTES"):
+        monkeypatch.setattr(queue, name, 2_000)
     target.conn.execute("CREATE TABLE q (id int, v int NOT NULL)")
     target.write(q=parents(900, bad=60))
     for most in ("50", "6%"):

@@ -14,8 +14,8 @@ from restore.commands import retry as module
 from restore.journal.checkpoints import ShardLog
 from restore.rejects.writer import RejectFile
 from restore.report.reasons import Reason
+from restore.schedule import queue
 from restore.schedule import scheduler as loading
-from restore.schedule import sharing as shares
 from restore.source.records import RawRecord
 from restore.tests.support import command
 
@@ -112,7 +112,7 @@ def test_a_reject_file_that_a_power_loss_has_damaged(
     target: Target, damage: Any, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "_WORTH_BYTES", 1)
-    monkeypatch.setattr(shares, "_WORTH_A_WORKER_BYTES", 1 << 30)
+    monkeypatch.setattr(queue, "_WORTH_A_CONNECTION_BYTES", 1 << 30)
     target.conn.execute("CREATE TABLE q (id int NOT NULL)")
     target.write(q=[{"id": n if n != 7 else None} for n in range(1, 100)])
     target.kill("commands.job.RestoreJob._bring_back", "--rejects", str(target.rejects))

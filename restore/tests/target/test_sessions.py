@@ -170,7 +170,7 @@ def test_sessions_that_build_have_memory_and_workers_within_bounds(target: Targe
 def test_sessions_end_even_if_the_server_takes_no_cancellation(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: psycopg.Connection) -> None:
+    def refuse(_: psycopg.Connection, *, timeout: float) -> None:
         raise psycopg.OperationalError("the server is gone")
 
     monkeypatch.setattr(psycopg.Connection, "cancel_safe", refuse)

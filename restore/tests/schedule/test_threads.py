@@ -1,29 +1,29 @@
-"""Several processes do what one does: the same rows, the same rejects, and nothing left behind."""
+"""Several threads do what one does: the same rows, the same rejects, and nothing left behind."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
+import psycopg
 import pytest
 
-from harness.tests.processes import ends_soon
-from restore.schedule import crew
+from harness.chaos.proxy import HOST, Proxy
+from harness.tests.processes import comes_true
+from restore.errors import Interrupted
+from restore.load.ladder import Ladder
+from restore.report.events import Progress
+from restore.schedule import queue
 from restore.schedule import scheduler as loading
-from restore.schedule import sharing as shares
 from restore.tests.support.target import COMPANIES, user
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from restore.tests.support.target import Target
 
 SCHEMA = """
@@ -32,12 +32,12 @@ SCHEMA = """
     CREATE TABLE told (id int PRIMARY KEY, n int);
 """
 COUNT = 3_000
-# What a process that restores is given: small files are worth workers, and many shards.
+# What a process that restores is given: small files are worth connections, and many shards.
 SCRIPT = """
 import sys
 from restore.schedule import scheduler as loading
-from restore.schedule import sharing as shares
-loading._WORTH_BYTES = shares._WORTH_A_WORKER_BYTES = shares._SMALLEST_SHARD_BYTES = 20_000
+from restore.schedule import queue
+loading._WORTH_BYTES = queue._WORTH_A_CONNECTION_BYTES = queue._SMALLEST_SHARD_BYTES = 20_000
 from restore.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -46,8 +46,8 @@ sys.exit(main(sys.argv[1:]))
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "_WORTH_BYTES", 20_000)
-    for name in ("_WORTH_A_WORKER_BYTES", "_SMALLEST_SHARD_BYTES", "_HELD_SHARD_BYTES"):
-        monkeypatch.setattr(shares, name, 20_000)
+    for name in ("_WORTH_A_CONNECTION_BYTES", "_SMALLEST_SHARD_BYTES", "_HELD_SHARD_BYTES"):
+        monkeypatch.setattr(queue, name, 20_000)
 
 
 def event(number: int) -> str:
@@ -80,7 +80,7 @@ def kept(target: Target) -> tuple[list[Any], Any]:
     return rows, rejects
 
 
-def test_rows_and_rejects_are_the_same_for_any_number_of_processes(target: Target) -> None:
+def test_rows_and_rejects_are_the_same_for_any_number_of_threads(target: Target) -> None:
     write_events(target)
     whole = target.load(jobs=1)
     expected = kept(target)
@@ -96,7 +96,7 @@ def test_rows_and_rejects_are_the_same_for_any_number_of_processes(target: Targe
         assert not any(target.rejects.iterdir())
 
 
-def test_duplicates_and_orphans_are_the_same_for_any_number_of_processes(target: Target) -> None:
+def test_duplicates_and_orphans_are_the_same_for_any_number_of_threads(target: Target) -> None:
     target.conn.execute(
         "CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE, pad text);"
         "CREATE TABLE child (id int PRIMARY KEY, up int NOT NULL REFERENCES parent)"
@@ -196,15 +196,18 @@ def command(target: Target, *arguments: str) -> list[str]:
     return [*words, "--rejects", str(target.rejects), *arguments]
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+WAITING = """
+    SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
+    WHERE datname = current_database() AND NOT granted AND objid = 77
+"""
+SESSIONS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE application_name = 'restore' AND datname = current_database()
+"""
 
 
-def start_and_wait(target: Target) -> subprocess.Popen[str]:
-    """Start a restore with workers that wait for a lock in the middle of their work."""
+def start_and_wait(target: Target, *arguments: str) -> subprocess.Popen[str]:
+    """Start a restore of which two threads wait for a lock in the middle of their work."""
     write_events(target)
     target.conn.execute(
         "CREATE FUNCTION hold() RETURNS bool LANGUAGE plpgsql AS"
@@ -212,60 +215,49 @@ def start_and_wait(target: Target) -> subprocess.Popen[str]:
         "ALTER TABLE event ADD CHECK (n <> 2900 AND n <> 1400 AND n <> 60 OR hold())"
     )
     target.conn.execute("SELECT pg_advisory_lock(77)")
-    process = subprocess.Popen(command(target), stderr=subprocess.PIPE, text=True, process_group=0)
-    waits = (
-        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
-        " WHERE datname = current_database() AND NOT granted AND objid = 77"
+    process = subprocess.Popen(
+        command(target, *arguments), stderr=subprocess.PIPE, text=True, process_group=0
     )
-    wait_for(lambda: target.rows(waits)[0][0] >= 2)
+    assert comes_true(lambda: len(target.rows(WAITING)) >= 2)
     return process
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
+def ended(target: Target, process: subprocess.Popen[str]) -> str:
+    """Wait until a restore ends with 1, and its sessions with it; return what it said."""
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert comes_true(lambda: target.rows(SESSIONS) == [(0,)])
+    return said
 
 
-def test_workers_die_with_the_process_that_started_them(target: Target) -> None:
+def test_all_sessions_end_with_a_process_that_is_killed(target: Target) -> None:
     process = start_and_wait(target)
-    workers = workers_of(process)
-    assert len(workers) == 2
 
     process.kill()
     process.communicate()
 
-    assert all(ends_soon(worker.pid) for worker in workers)
+    assert comes_true(lambda: target.rows(SESSIONS) == [(0,)])
 
 
-def test_a_killed_worker_stops_the_restore_with_one_line(target: Target) -> None:
-    process = start_and_wait(target)
-    victim, other = workers_of(process)
+def test_a_thread_that_fails_stops_the_others_with_one_line(target: Target) -> None:
+    process = start_and_wait(target, "--retry-for", "0")
+    [(victim,), *_] = target.rows(WAITING)
 
-    victim.kill()
+    target.conn.execute("SELECT pg_terminate_backend(%s)", [victim])
 
+    assert "the connection to the database is lost" in ended(target, process)
     target.conn.execute("SELECT pg_advisory_unlock(77)")
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "a worker process was killed by signal 9" in said
-    assert "Traceback" not in said
-    assert not other.is_running()
-    [(aside,)] = target.rows("SELECT to_regclass('restore_journal.aside')::text")
-    assert aside is None
+    target.restore("--resume", exit_code=3)
+    assert target.counts()["event"]["read"] == COUNT
 
 
-def test_a_worker_without_memory_stops_the_restore_and_it_goes_on(
+def test_a_thread_without_memory_stops_the_restore_and_it_goes_on(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_events(target)
-    ladder = "from restore.load.ladder import Ladder"
-    without = f"{ladder}\nLadder.decode = lambda *_: bytes(1 << 62)\nmain(int"
-
-    def only_listen(ours: crew.Crew, *_: Any) -> None:
-        while True:  # until the worker has failed
-            ours._take(ours._said.get(timeout=60))
-
     with monkeypatch.context() as patch:
-        patch.setattr(crew.Crew, "load", only_listen)
-        patch.setattr(crew, "_START", crew._START.replace("main(int", without))
+        patch.setattr(Ladder, "decode", lambda *_: bytes(1 << 62))
         error = target.load(jobs=2, chunk_bytes=4_096).error
     assert error is not None
     assert "out of memory" in error
@@ -275,25 +267,79 @@ def test_a_worker_without_memory_stops_the_restore_and_it_goes_on(
     assert len(rows) + rejects.count("\n") == COUNT
 
 
-def test_ctrl_c_ends_the_workers(target: Target) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_threads_that_wait_for_the_server(
+    target: Target, number: signal.Signals
+) -> None:
     process = start_and_wait(target)
-    workers = workers_of(process)
 
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    target.conn.execute("SELECT pg_advisory_unlock(77)")
-    _, said = process.communicate(timeout=60)
+    process.send_signal(number)
 
+    assert "interrupted" in ended(target, process)
+
+
+def test_a_signal_ends_threads_whose_server_hangs(target: Target) -> None:
+    """Neither a cancel request nor the statement is ever answered."""
+    directory = str(psycopg.conninfo.conninfo_to_dict(target.dsn).get("host"))
+    if not directory.startswith("/"):
+        pytest.skip("the proxy leads to a Unix socket")
+    proxy = Proxy(Path(directory) / f".s.PGSQL.{target.conn.info.port}")
+    with proxy.serving():
+        direct = target.dsn
+        target.dsn = psycopg.conninfo.make_conninfo(direct, host=HOST, port=proxy.port)
+        process = start_and_wait(target)
+        proxy.stall()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        target.dsn = direct
     assert process.returncode == 1
     assert "interrupted" in said
     assert "Traceback" not in said
-    assert all(ends_soon(worker.pid) for worker in workers)
 
 
-def test_a_role_with_few_connections_loads_with_fewer_processes(target: Target) -> None:
+def test_what_a_signal_left_dropped_is_resumed(target: Target) -> None:
+    """Nothing is rebuilt that would be dropped again; the line says what to do."""
+    target.conn.execute(
+        "CREATE TABLE stopped (id int PRIMARY KEY, n int);"
+        "CREATE FUNCTION stop() RETURNS bool LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_advisory_xact_lock(77); RETURN true; END $$;"
+        "ALTER TABLE stopped ADD CHECK (id <> 2900 OR stop())"
+    )
+    target.write(stopped=[{"id": n, "n": n} for n in range(COUNT)])
+    target.conn.execute("SELECT pg_advisory_lock(77)")
+    process = subprocess.Popen(command(target, "--chunk-bytes=4096"), stderr=-1, text=True)
+    assert comes_true(lambda: bool(target.rows(WAITING)))
+
+    process.send_signal(signal.SIGINT)
+
+    said = ended(target, process)
+    assert "--resume, which goes on from there, or give up and recreate them with `" in said
+    indexes = "SELECT count(*) FROM pg_index WHERE indrelid = 'stopped'::regclass"
+    assert target.rows(indexes) == [(0,)]
+    target.conn.execute("SELECT pg_advisory_unlock(77)")
+    target.restore("--resume")
+    assert target.rows(indexes) == [(1,)]
+    assert target.counts()["stopped"]["loaded"] == COUNT
+
+
+def test_what_a_callback_raises_is_raised_and_ends_the_threads(target: Target) -> None:
+    write_events(target)
+
+    def interrupt(event: object) -> None:
+        if isinstance(event, Progress):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        target.load(jobs=3, watch=interrupt, chunk_bytes=4_096)
+    assert threading.active_count() == 1
+
+
+def test_a_role_with_few_connections_loads_with_fewer_threads(target: Target) -> None:
     write_events(target)
     target.conn.execute("GRANT CREATE ON SCHEMA public TO public")
     with target.role("CONNECTION LIMIT 3") as name:
         target.conn.execute(f"ALTER TABLE event OWNER TO {name}")
+        target.conn.execute(f"GRANT CREATE ON DATABASE {target.conn.info.dbname} TO {name}")
         report = target.load(jobs=3)
     assert report.error is None
     assert report.tables[0].read == COUNT
@@ -301,36 +347,19 @@ def test_a_role_with_few_connections_loads_with_fewer_processes(target: Target) 
     assert "too many connections" in warning
 
 
-def test_no_password_is_on_a_command_line(target: Target) -> None:
-    target.dsn += "&password=s3cret" if "?" in target.dsn else " password=s3cret"
-    process = start_and_wait(target)
-    try:
-        lines = [" ".join(worker.cmdline()) for worker in workers_of(process)]
-    finally:
-        target.conn.execute("SELECT pg_advisory_unlock(77)")
-        process.communicate(timeout=60)
-    assert len(lines) == 2
-    assert not any("s3cret" in line or "postgres" in line for line in lines)
-
-
-def test_a_worker_needs_neither_ijson_nor_rich() -> None:
-    script = "import sys, restore.schedule.worker; print(*sys.modules)"
+def test_the_threads_need_neither_ijson_nor_rich() -> None:
+    script = "import sys, restore.schedule.threads; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path.cwd()
     )
     assert not {"ijson", "rich", "tenacity", "sqlalchemy"} & set(done.stdout.split())
 
 
-def test_no_process_imports_pythons_ssl() -> None:
-    ours, theirs = os.pipe()
-    os.close(theirs)  # a worker whose parent is gone at once
-    worker = ["-c", crew._START, str(crew._ROOT), str(ours)]
-    for command in (["-m", "restore", "--version"], worker):
-        done = subprocess.run(
-            [sys.executable, "-X", "importtime", *command],
-            check=False, capture_output=True, text=True, pass_fds=[ours], timeout=60,
-        )  # fmt: skip
-        imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-        assert "asyncio.sslproto" in imported
-        assert "_ssl" not in imported
-    os.close(ours)
+def test_pythons_ssl_is_not_imported() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "restore", "backup", "--dsn", "host=/nowhere"],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "asyncio.sslproto" in imported
+    assert "_ssl" not in imported

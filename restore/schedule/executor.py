@@ -1,0 +1,110 @@
+"""The protocol between the scheduler and what loads its tasks: threads here, maybe other machines.
+
+An executor loads tasks and reports on them; it decides nothing. A task can be sent anywhere: it
+holds what is to be loaded and how, no connection and no open file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+
+from restore.rejects.writer import RejectFile
+from restore.report.model import TableReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from restore.load.bulk_copy import Manner
+    from restore.load.shard_context import ShardCounts
+    from restore.plan.order import Load
+    from restore.source.shards import Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One shard of one table, and where its rejects go: to a file of its own.
+
+    Args:
+        load: the file and the table.
+        shard: which part of the file.
+        schema, table: the table's names as the user knows them.
+        folder, part: folder and name of the shard's reject file.
+        mode: how the shard may be loaded in one COPY.
+        counts: those of what is loaded of it already, encoded.
+        rejects_bytes: how much of its reject file is ours; None: there is no such file yet.
+    """
+
+    load: Load
+    shard: Shard
+    schema: str
+    table: str
+    folder: Path
+    part: str
+    mode: Manner
+    counts: bytes | None = None
+    rejects_bytes: int | None = None
+
+    def report(self) -> TableReport:
+        """Return the counts of what is loaded of it already."""
+        if self.counts is not None:
+            return msgspec.json.decode(self.counts, type=TableReport)
+        return TableReport(schema=self.schema, table=self.table, file=self.load.file.name)
+
+    def rejects(self) -> RejectFile:
+        """Return the shard's reject file; it is created with the first reject.
+
+        Raises:
+            LoadError: rejects that were written before are gone.
+        """
+        return RejectFile(
+            self.folder, self.schema, self.table, self.part, keeping=self.rejects_bytes
+        )
+
+
+class TaskUpdate(NamedTuple):
+    """Progress of a task.
+
+    ``is_first``: its load begins, and nothing is loaded. ``boundary_holds``: its load has ended,
+    and whether that was where the next shard begins; None: it has not.
+    """
+
+    task: Task
+    counts: ShardCounts
+    is_first: bool = False
+    boundary_holds: bool | None = None
+
+
+OnUpdate = Callable[[TaskUpdate], None]
+"""Called at the start of a task, after each of its batches and at its end, from any thread.
+
+What it raises ends the load.
+"""
+
+
+class Executor(Protocol):
+    """Loads tasks, several at a time, and reports on each of them.
+
+    Attributes:
+        slots: how many tasks it loads at a time.
+        warnings: why it has fewer slots than it was asked for.
+    """
+
+    slots: int
+    warnings: list[str]
+
+    def submit(self, task: Task) -> None:
+        """Load a task as soon as a slot is free; returns at once."""
+
+    def wait(self) -> None:
+        """Wait until every task that was submitted is loaded, also those submitted meanwhile.
+
+        Raises:
+            BaseException: the first that a task, or a report on one, raised.
+        """
+
+    def stop(self) -> None:
+        """End all work within a bounded time; what is not committed by then is lost."""
