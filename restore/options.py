@@ -78,7 +78,7 @@ class Options:
         on_conflict: with ``append``, what to do with a record whose key exists: reject it, skip
             it, or replace the row.
         dry_run: do everything but write.
-        atomic: all or nothing, in one transaction of one process: others see what was there before
+        atomic: all or nothing, in one transaction and connection: others see what was there before
             until it is done, and what was there stays if it fails.
         resume: continue an unfinished restore.
         retry_for_s: seconds to wait for the server after a lost connection, before the restore
@@ -93,8 +93,8 @@ class Options:
         batch_size: records sent as one COPY; None: as many as ``chunk_bytes`` holds.
         chunk_bytes: how much of a file is decoded, and sent as one COPY, at a time.
         lock_timeout_s: seconds to wait for a lock that another session holds.
-        jobs: how many processes load; None: as many as this machine has processors for them, at
-            most 8.
+        jobs: how many connections load, each from a thread; None: as many as this machine has
+            processors for them, at most 8.
 
     Raises:
         BackupError: values that exclude each other or are out of bounds.
@@ -128,7 +128,7 @@ class Options:
 
     @property
     def processes(self) -> int:
-        """How many processes may load."""
+        """How many connections may load, each from a thread."""
         if self.atomic:
             return 1  # a transaction is one session's
         if self.jobs is not None:

@@ -64,7 +64,7 @@ class Hit:
 class FaultKind:
     """A kind of fault.
 
-    ``inject`` returns None where there is nothing to hit yet, such as a worker. ``weight`` is how
+    ``inject`` returns None where there is nothing to hit yet, such as a session. ``weight`` is how
     often it is drawn beside the others.
     """
 
@@ -82,11 +82,6 @@ def _to_restorer(number: signal.Signals, scene: Scene, _: Choice) -> Hit | None:
     if number is signal.SIGKILL and process.wait() != -number:
         return None
     return Hit(said)
-
-
-def _to_worker(scene: Scene, choice: Choice) -> Hit | None:
-    pid = pick(choice.victim, scene.restorer.workers())
-    return None if pid is None else _kill(pid, "worker")
 
 
 def _session(scene: Scene, choice: Choice) -> int | None:
@@ -188,7 +183,6 @@ KINDS: dict[str, FaultKind] = {
     "restorer-sigkill": FaultKind(3, functools.partial(_to_restorer, signal.SIGKILL)),
     "restorer-sigterm": FaultKind(2, functools.partial(_to_restorer, signal.SIGTERM)),
     "restorer-sigint": FaultKind(2, functools.partial(_to_restorer, signal.SIGINT)),
-    "worker-sigkill": FaultKind(2, _to_worker),
     "session-terminated": FaultKind(2, _terminate_session),
     "session-sigkill": FaultKind(1, _kill_session),
     "server-stopped": FaultKind(1, _stop_server),

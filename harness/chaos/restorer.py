@@ -46,18 +46,6 @@ class Restorer:
         """Its process id."""
         return self.process.pid
 
-    def workers(self) -> list[int]:
-        """Return the processes below it that run, oldest first."""
-        found: list[psutil.Process] = []
-        with contextlib.suppress(psutil.Error):
-            found = psutil.Process(self.pid).children(recursive=True)
-        alive = []
-        for process in found:
-            with contextlib.suppress(psutil.Error):
-                if process.status() != psutil.STATUS_ZOMBIE:
-                    alive.append((process.create_time(), process.pid))
-        return [pid for _, pid in sorted(alive)]
-
 
 def new_mark() -> str:
     """Make a mark for the processes of one cycle."""

@@ -123,16 +123,6 @@ def test_a_restorer_that_has_ended_is_not_hit(scene: Scene, kind: str) -> None:
     assert KINDS[kind].inject(scene, CHOICE) is None
 
 
-def test_a_worker_is_killed_and_nobody_else(scene: Scene, eventually: Eventually) -> None:
-    worker, session = worker_and_session(scene)
-    assert scene.restorer.workers() == [worker]
-    assert land("worker-sigkill", scene).text == f"worker pid {worker}"
-    assert eventually(lambda: not runs(worker))
-    assert scene.restorer.exit_code is None
-    assert scene.target.sessions(scene.database) == [session]
-    assert KINDS["worker-sigkill"].inject(scene, CHOICE) is None
-
-
 def test_a_session_is_ended_as_an_administrator_does(scene: Scene) -> None:
     before = scene.target.processes()[0]
     _, session = worker_and_session(scene)
