@@ -1,4 +1,4 @@
-"""Two runs beside each other: what changed, and whether that can be told at all.
+"""Compares two runs: differences, comparability, and changes of each engine.
 
 Pure: records in, verdicts out; no file, no clock, no output.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Basis(enum.Enum):
-    """Which times may be compared between two runs."""
+    """Which times can be compared between two runs."""
 
     TIMES = "times"
     RATIOS = "ratios"
@@ -29,7 +29,7 @@ class Basis(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing in which two runs differ, apart from their figures."""
+    """A difference between two runs other than their figures."""
 
     what: str
     before: str
@@ -40,9 +40,9 @@ class Difference:
 class Change:
     """One engine in two runs.
 
-    ``time`` is after over before: of the median times or, where only ratios may be compared, of
-    the times relative to the reference. ``memory`` is after over before of the peaks, ``vs_floor``
-    of the multiples of each run's floor.
+    ``time`` is after over before: of the median times or, if only ratios can be compared, of the
+    times relative to the reference. ``memory`` is that of the peaks, ``vs_floor`` that of the times
+    relative to each run's floor.
     """
 
     engine: str
@@ -55,7 +55,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs beside each other, and on what basis."""
+    """Two runs, their differences, and the changes on a common basis."""
 
     before: RunFigures
     after: RunFigures
@@ -65,10 +65,10 @@ class Comparison:
 
 
 def compare(before: Run, after: Run, reference: str = REFERENCE) -> Comparison:
-    """Lay two runs side by side, comparing only what bears it.
+    """Compare two runs as far as they are comparable.
 
     On different datasets nothing is compared. On different machines or servers, times are compared
-    only as ratios to ``reference`` within each run; peak memory, which is the engine's own, as it
+    only relative to ``reference`` within each run; peak memory, which is the engine's own, as it
     is.
     """
     basis = _basis(before, after)
@@ -90,7 +90,7 @@ def _basis(before: Run, after: Run) -> Basis:
 
 
 def same_machine(before: Run, after: Run) -> bool:
-    """Say whether two runs were made on the same machine and server, so that times compare."""
+    """Return whether two runs used the same machine and server, so that times compare."""
     return (_machine(before.environment), _server(before.server)) == (
         _machine(after.environment),
         _server(after.server),
@@ -115,14 +115,14 @@ def _change(engine: str, before: RunFigures, after: RunFigures, basis: Basis) ->
 def _multiples_ratio(
     before: RunFigures, after: RunFigures, engine: str, reference: str | None
 ) -> Ratio | None:
-    """Return how an engine's time, as a multiple of the reference's in its run, has changed."""
+    """Return the change of an engine's time relative to the reference in the same run."""
     if reference is None or engine == reference:
         return None
     return ratio(after.multiples(engine, reference), before.multiples(engine, reference))
 
 
 def _differences(before: Run, after: Run) -> tuple[Difference, ...]:
-    """Name all in which the runs differ: what they measured, on what, with which code."""
+    """Return all differences of dataset, machine, server, software and parameters."""
     old, new = before.environment, after.environment
     return (
         *_mapping_differences("dataset", _dataset(before.dataset), _dataset(after.dataset)),
@@ -136,7 +136,7 @@ def _differences(before: Run, after: Run) -> tuple[Difference, ...]:
 def _mapping_differences(
     kind: str, before: Mapping[str, object], after: Mapping[str, object]
 ) -> tuple[Difference, ...]:
-    """Return what differs between two mappings, each under its kind and name."""
+    """Return the differences between two mappings, named by kind and key."""
     names = dict.fromkeys((*before, *after))
     return tuple(
         Difference(f"{kind}: {name}", _text(before.get(name)), _text(after.get(name)))
@@ -154,7 +154,7 @@ def _dataset(dataset: Dataset) -> dict[str, object]:
 
 
 def _machine(environment: Environment) -> dict[str, object]:
-    """Return what makes times incomparable; the kernel's version moves total memory by a little."""
+    """Return the facts that must be equal; memory is rounded, as the kernel changes it."""
     return {
         "cpu": environment.cpu,
         "cores": environment.cores,
@@ -163,7 +163,7 @@ def _machine(environment: Environment) -> dict[str, object]:
 
 
 def _server(server: Server) -> dict[str, object]:
-    """Return what makes a server another one; not why it was chosen."""
+    """Return the facts that identify a server, without the reason for its choice."""
     return {
         "kind": server.kind,
         "version": server.version,
@@ -173,7 +173,7 @@ def _server(server: Server) -> dict[str, object]:
 
 
 def _software(environment: Environment) -> dict[str, object]:
-    """Return what a comparison is often made for, so that it is named but forbids nothing."""
+    """Return the software, whose differences are reported but prevent no comparison."""
     dirty = " with changes" if environment.dirty else ""
     return {
         "os": environment.os,

@@ -1,8 +1,8 @@
-"""What one run says about each of its engines.
+"""The figures of each engine in one run.
 
 Pure: a record in, figures out; no file, no clock, no text. Only trials that are ``ok`` and no
 warm-ups enter the statistics of speed and memory, so a failure can never look fast; success counts
-every trial that was attempted.
+every attempt.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ from harness.model.record import FLOOR, REFERENCE, Status
 if TYPE_CHECKING:
     from harness.model.record import Run, Trial
 
-# Neither says anything about the engine: the one never began, the other the user stopped.
+# Neither is an attempt: one was never started, the other was stopped by the user.
 NOT_ATTEMPTED = frozenset({Status.SKIPPED, Status.INTERRUPTED})
 
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """Rows that arrived of those that a perfect restore would have loaded, over all attempts."""
+    """Restored rows of the restorable ones, over all attempts."""
 
     restored: int
     restorable: int
 
     @property
     def rate(self) -> float:
-        """The share that arrived, 0 to 1."""
+        """Return the restored share, 0 to 1."""
         return self.restored / self.restorable
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """An engine's attempts in a run, in the order in which they were made."""
+    """An engine's attempts in a run, in order."""
 
     trials: tuple[Trial, ...]
 
     @property
     def ok(self) -> tuple[Trial, ...]:
-        """The attempts that ended well."""
+        """Return the attempts that are ok."""
         return tuple(trial for trial in self.trials if trial.status is Status.OK)
 
     @property
     def at_least_s(self) -> float | None:
-        """A lower bound of the median time, where timeouts hide the median itself.
+        """Return a lower bound of the median time, if timeouts hide the median itself.
 
-        They do when no fewer trials ran into the time limit than ended well.
+        They do if at least as many trials timed out as are ok.
         """
         walls = [trial.wall_s for trial in self.ok if trial.wall_s is not None]
         late = [trial for trial in self.trials if trial.status is Status.TIMEOUT]
@@ -60,26 +60,26 @@ class Samples:
 
     @property
     def walls_s(self) -> list[float]:
-        """The times that make a median; none where there is only a lower bound of it."""
+        """Return the times for the median; none if only a lower bound is known."""
         if self.at_least_s is not None:
             return []
         return [trial.wall_s for trial in self.ok if trial.wall_s is not None]
 
     @property
     def peaks_bytes(self) -> list[float]:
-        """The peaks of the attempts that ended well."""
+        """Return the memory peaks of the attempts that are ok."""
         return [trial.peak_bytes for trial in self.ok if trial.peak_bytes is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineFigures:
-    """What a run says about one engine.
+    """The figures of one engine in a run.
 
-    ``at_least_s`` stands in place of ``wall_s`` where timeouts hide the median. ``speed`` is the
-    reference's time over this engine's (2 is twice as fast), ``memory`` this engine's peak over the
-    reference's; the reference itself has neither. ``speed_at_least`` stands in place of ``speed``
-    where the reference has only a lower bound. ``vs_floor`` is this engine's time over the floor's,
-    and ``vs_floor_at_least`` stands in its place where this engine has only a lower bound.
+    ``at_least_s`` replaces ``wall_s`` if timeouts hide the median. ``speed`` is the reference's
+    time over this engine's (2 is twice as fast), ``memory`` this engine's peak over the
+    reference's; the reference itself has neither. ``speed_at_least`` replaces ``speed`` if the
+    reference has only a lower bound. ``vs_floor`` is this engine's time over the floor's, and
+    ``vs_floor_at_least`` replaces it if this engine has only a lower bound.
     """
 
     engine: str
@@ -99,7 +99,7 @@ class EngineFigures:
 
 @dataclass(frozen=True, slots=True)
 class RunFigures:
-    """What a run says: its engines in the order of their first trials, and what went wrong."""
+    """The figures of a run: its engines in order of their first trials, and its failures."""
 
     run: Run
     reference: str | None
@@ -107,7 +107,7 @@ class RunFigures:
     failures: tuple[Trial, ...]
 
     def engine(self, name: str) -> EngineFigures | None:
-        """Return the figures of one engine, or None where the run has no trial of it."""
+        """Return the figures of one engine, or None if the run has no trial of it."""
         return next((each for each in self.engines if each.engine == name), None)
 
     def samples(self, engine: str) -> Samples:
@@ -120,9 +120,9 @@ class RunFigures:
 
 
 def figures(run: Run, reference: str | None = REFERENCE) -> RunFigures:
-    """Work out what ``run`` says about each engine, beside ``reference`` and the floor.
+    """Compute the figures of each engine, relative to ``reference`` and the floor.
 
-    Where ``reference`` is None, no ratio is worked out, which takes most of the time.
+    If ``reference`` is None, no ratios are computed, which take most of the time.
     """
     engines = dict.fromkeys(trial.engine for trial in run.trials)
     return RunFigures(
@@ -136,9 +136,9 @@ def figures(run: Run, reference: str | None = REFERENCE) -> RunFigures:
 
 
 def samples(run: Run, engine: str) -> Samples:
-    """Return the trials that say something about ``engine``.
+    """Return the trials of ``engine`` that count.
 
-    No warm-ups, nothing cut short, and nothing that was made again because of noise.
+    No warm-ups, no skipped or interrupted trials, and none that was repeated because of noise.
     """
     return Samples(
         tuple(
@@ -152,14 +152,14 @@ def samples(run: Run, engine: str) -> Samples:
 
 
 def multiples(run: Run, engine: str, reference: str) -> list[float]:
-    """Return, for each round that both ended well, an engine's time over the reference's.
+    """Return an engine's time over the reference's for each round in which both are ok.
 
-    What disturbs the machine for longer than a round is in both, and so in neither.
+    Disturbances longer than a round affect both, and so cancel out.
     """
-    own, yardstick = samples(run, engine), samples(run, reference)
-    if not own.walls_s or not yardstick.walls_s:
+    own, reference_samples = samples(run, engine), samples(run, reference)
+    if not own.walls_s or not reference_samples.walls_s:
         return []
-    below = {trial.round: trial.wall_s for trial in yardstick.ok if trial.wall_s}
+    below = {trial.round: trial.wall_s for trial in reference_samples.ok if trial.wall_s}
     return [
         trial.wall_s / below[trial.round]
         for trial in own.ok
@@ -168,9 +168,9 @@ def multiples(run: Run, engine: str, reference: str) -> list[float]:
 
 
 def _engine_figures(run: Run, engine: str, reference: str | None) -> EngineFigures:
-    """Work out one engine's figures, and its ratios where it is not the reference itself."""
+    """Compute one engine's figures, and its ratios unless it is the reference itself."""
     own = samples(run, engine)
-    yardstick = Samples(()) if reference in {None, engine} else samples(run, reference)
+    reference_samples = Samples(()) if reference in {None, engine} else samples(run, reference)
     floor = Samples(()) if reference is None or engine == FLOOR else samples(run, FLOOR)
     wall_s = summarize(own.walls_s)
     return EngineFigures(
@@ -182,23 +182,23 @@ def _engine_figures(run: Run, engine: str, reference: str | None) -> EngineFigur
         rows_per_s=_rows_per_s(own, wall_s),
         peak_bytes=summarize(own.peaks_bytes),
         success=success_of(run, own),
-        speed=ratio(yardstick.walls_s, own.walls_s),
-        speed_at_least=_at_least(yardstick.at_least_s, wall_s),
-        memory=ratio(own.peaks_bytes, yardstick.peaks_bytes),
+        speed=ratio(reference_samples.walls_s, own.walls_s),
+        speed_at_least=_at_least(reference_samples.at_least_s, wall_s),
+        memory=ratio(own.peaks_bytes, reference_samples.peaks_bytes),
         vs_floor=ratio(own.walls_s, floor.walls_s),
         vs_floor_at_least=_at_least(own.at_least_s, summarize(floor.walls_s)),
     )
 
 
 def _rows_per_s(own: Samples, wall_s: Summary | None) -> float | None:
-    """Return rows restored a second, at the median time."""
+    """Return the rows restored per second, at the median time."""
     if wall_s is None or wall_s.median <= 0:
         return None
     return statistics.median(trial.restored for trial in own.ok) / wall_s.median
 
 
 def success_of(run: Run, own: Samples) -> Success | None:
-    """Sum up what arrived; a trial in which nothing could be counted restored nothing."""
+    """Sum the restored rows; a trial in which nothing could be counted restored none."""
     restorable = max((trial.expected for trial in run.trials), default=0)
     if not own.trials or not restorable:
         return None
@@ -206,7 +206,7 @@ def success_of(run: Run, own: Samples) -> Success | None:
 
 
 def _at_least(bound_s: float | None, wall_s: Summary | None) -> float | None:
-    """Return how many times as long at least what timed out took; None if that is no news."""
+    """Return the lower bound of a ratio of times; None if it is not above 1."""
     if bound_s is None or wall_s is None or wall_s.median <= 0:
         return None
     at_least = bound_s / wall_s.median

@@ -1,6 +1,6 @@
-"""Says what of all that went on beside a trial is enough to move its figures; pure.
+"""Decides which other activity was enough to change a trial's figures; pure.
 
-Such a trial is made again, and both are kept (``bench``).
+Such a trial is repeated, and both are recorded (``bench``).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.model.record import Noise
 
-# Of the machine's cores, what others may take before a figure can move by as much as matters
-# (``verdicts.MIN_EFFECT``). What the host steals is taken from whoever runs, which is mostly us.
+# Shares of the machine's cores that others may use before figures change by a relevant amount
+# (``verdicts.MIN_EFFECT``). Stolen time is taken from running processes, which are mostly ours.
 OTHERS_SHARE = 0.05
 STOLEN_SHARE = 0.02
 SWAPPED_BYTES = 1 << 20
@@ -19,10 +19,10 @@ CLOCK_SHARE = 0.10
 
 
 def disturbances(noise: Noise | None, cores: int) -> tuple[str, ...]:
-    """Say what of a trial's noise can have moved its figures; nothing where it was quiet.
+    """Describe the noise that may have changed a trial's figures; empty if it was quiet.
 
-    The load average, the page cache and checkpoints are told but disturb nothing here: the first
-    says what the third field says better, and the others are the same in every trial of an engine.
+    The load average, the page cache and checkpoints are recorded but do not count: ``other_cores``
+    is better than the first, and the others are equal in every trial of an engine.
     """
     if noise is None:
         return ()

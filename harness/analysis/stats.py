@@ -4,9 +4,9 @@ Medians, not means: one round that the machine disturbed must not move the figur
 a ratio is the percentile bootstrap of B. Efron and R. J. Tibshirani, "An Introduction to the
 Bootstrap" (1993), chapter 13: resample both sides with replacement, many times, and take the middle
 95 % of the ratios of medians. For few rounds it comes close to the extreme ratios that the samples
-allow, so that a rank test stands beside it, and for fewer than ``MIN_ROUNDS`` neither is given.
+allow, so that a rank test is required too, and for fewer than ``MIN_ROUNDS`` neither is given.
 
-numpy is imported where it is needed: what only reads the history should not wait for it.
+numpy is imported lazily: commands that only read the history should not wait for it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # With 5 values, 6 % of the resamples have the smallest as their median, so the interval reaches
 # the smallest and the largest value, as it should with so few; with 4 or fewer it would claim a
-# confidence that nothing supports. Of two sides with 5 rounds, the rank test can reach p = 0.008;
-# with 3, no difference whatever gets below 0.1.
+# confidence that nothing supports. With 5 rounds a side, the rank test can reach p = 0.008; with 3,
+# no difference gets below 0.1.
 MIN_ROUNDS = 5
 CONFIDENCE = 0.95
 
@@ -39,7 +39,7 @@ _NORMAL_MAD = 0.6745
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The middle and the spread of one figure over the rounds that gave it."""
+    """The median and the range of one figure over its rounds."""
 
     n: int
     median: float
@@ -49,11 +49,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One figure divided by another, and how sure that is, where rounds are enough to tell.
+    """One figure divided by another, with its uncertainty if there are enough rounds.
 
-    ``low`` and ``high`` are the bootstrap interval, ``p`` the chance that the rank test gives sides
-    that are equal to lie so far apart, ``error`` the standard error of the ratio's logarithm, and
-    ``rounds`` those of the side that has fewer.
+    ``low`` and ``high`` are the bootstrap interval, ``p`` the p-value of the rank test, ``error``
+    the standard error of the ratio's logarithm, and ``rounds`` the number on the smaller side.
     """
 
     value: float
@@ -65,19 +64,19 @@ class Ratio:
 
     @property
     def is_descriptive(self) -> bool:
-        """Say whether it only describes its rounds, which are too few to conclude from."""
+        """Return whether there are too few rounds to conclude from."""
         return self.rounds < MIN_ROUNDS
 
 
 def summarize(samples: Sequence[float]) -> Summary | None:
-    """Return the summary of ``samples``, or None where there are none."""
+    """Return the summary of ``samples``, or None if there are none."""
     if not samples:
         return None
     return Summary(len(samples), statistics.median(samples), min(samples), max(samples))
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Ratio | None:
-    """Return the ratio of two medians, or None where a side is empty or the divisor is zero."""
+    """Return the ratio of two medians, or None if a side is empty or the divisor is zero."""
     above, below = summarize(numerator), summarize(denominator)
     if above is None or below is None or below.low <= 0:
         return None
@@ -90,11 +89,11 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Ratio | N
 
 
 def outliers(samples: Sequence[float], least: float = 0.0) -> tuple[int, ...]:
-    """Return which samples lie far from the others, by their places; they stay in all figures.
+    """Return the indexes of the outliers among samples; they stay in all figures.
 
     Args:
         samples: positive figures of one kind.
-        least: the share of the median below which a distance interests nobody.
+        least: the minimum distance from the median, as a share of it.
     """
     if len(samples) < MIN_ROUNDS:
         return ()
@@ -109,11 +108,11 @@ def outliers(samples: Sequence[float], least: float = 0.0) -> tuple[int, ...]:
 
 
 def rank_test(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the two-sided p of the test of Mann and Whitney, exact, with ties too.
+    """Return the two-sided p-value of the exact Mann-Whitney test, ties included.
 
     H. B. Mann and D. R. Whitney, "On a Test of Whether one of Two Random Variables is
-    Stochastically Larger than the Other" (1947). The chances are counted over all ways to deal
-    the ranks out. ``scipy.stats`` has the test, but takes a second to import.
+    Stochastically Larger than the Other" (1947). The probabilities are counted over all
+    assignments of ranks. ``scipy.stats`` has the test, but takes a second to import.
     """
     import numpy as np  # noqa: PLC0415 - see the module
 
@@ -132,7 +131,7 @@ def rank_test(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def _doubled_ranks(values: Sequence[float]) -> list[int]:
-    """Return twice the rank of each value, so that ties, which share their mean, stay whole."""
+    """Return twice the rank of each value: ties share their mean, and doubling keeps integers."""
     ordered = sorted(values)
     first: dict[float, int] = {}
     count: dict[float, int] = {}

@@ -1,4 +1,4 @@
-"""What a ratio of two figures says: higher, lower, the same, or that there is no telling yet."""
+"""The verdict on a ratio of two figures: higher, lower, same, or inconclusive."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from harness.analysis.stats import CONFIDENCE, MIN_ROUNDS
 if TYPE_CHECKING:
     from harness.analysis.stats import Ratio
 
-# A difference below this changes nobody's choice of engine. Chosen, not measured.
+# Smaller differences do not matter for the choice of an engine. Chosen, not measured.
 MIN_EFFECT = 0.05
 
-# What takes more rounds than this is not going to be settled by rounds.
+# If more rounds than this are needed, rounds will not settle it.
 MAX_MORE_ROUNDS = 100
 
 
 class Verdict(enum.Enum):
-    """What a ratio says about its numerator; of times, higher is slower and lower is faster."""
+    """The numerator relative to the denominator; for times, higher is slower."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -29,10 +29,10 @@ class Verdict(enum.Enum):
 
 
 def verdict(ratio: Ratio, effect: float = MIN_EFFECT) -> Verdict:
-    """Say whether a ratio is above, below or at one, or whether there is no telling.
+    """Return whether a ratio is above, below or equal to one, or inconclusive.
 
-    It is above or below only if the interval and the rank test both say so, and by no less than
-    ``effect``; it is at one where the whole interval is nearer to one than that.
+    It is above or below one only if both the interval and the rank test show it, and by at least
+    ``effect``; it is equal if the whole interval is closer to one than that.
     """
     if ratio.is_descriptive or ratio.low is None or ratio.high is None or ratio.p is None:
         return Verdict.INCONCLUSIVE
@@ -45,14 +45,13 @@ def verdict(ratio: Ratio, effect: float = MIN_EFFECT) -> Verdict:
 
 
 def more_rounds(ratio: Ratio, effect: float = MIN_EFFECT) -> int | None:
-    """Estimate how many more rounds on each side would settle a ratio that is inconclusive.
+    """Estimate how many more rounds on each side would settle an inconclusive ratio.
 
-    The interval shrinks with the root of the rounds. It has to leave one outside where the ratio
-    is ``effect`` or more from it, and to fit between one and ``effect`` where it is less.
+    The interval shrinks with the square root of the rounds. It must exclude one if the ratio is at
+    least ``effect`` from it, else lie within ``effect`` of it.
 
     Returns:
-        At least one; None where more than ``MAX_MORE_ROUNDS`` are to be expected, or nothing
-        tells how many.
+        At least one; None if unknown or more than ``MAX_MORE_ROUNDS``.
     """
     if ratio.is_descriptive:
         return MIN_ROUNDS - ratio.rounds

@@ -1,1 +1,1 @@
-"""A run: options, schedule, resume."""
+"""A run of trials: its options, its schedule, and how it is resumed."""

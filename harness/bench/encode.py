@@ -1,8 +1,7 @@
 """Encodes a dataset for the engine ``floor``: its rows as the server itself writes them.
 
-The engine ``restore`` restores the dataset once, what came of it is verified against the ground
-truth, and the server copies it out in its binary format. Nothing of this is timed, and what is made
-is kept.
+The engine ``restore`` restores the dataset once, the result is verified against the ground truth,
+and the server copies it out in its binary format. None of this is timed, and the files are cached.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ from harness.generate.writer import locked
 from harness.model.errors import HarnessError
 from harness.model.manifest import MANIFEST, SCHEMA_SQL
 from harness.model.outcome import End
-from harness.trial import meter, verify
-from harness.trial import output as said
+from harness.trial import meter, output, verify
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
@@ -35,19 +33,19 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[Any]
 
-# Small enough for the connections to end together, large enough that a file costs nothing: of a
-# million rows (430 MB) there are 30.
+# Small enough for the connections to finish together, large enough that a file costs nothing: a
+# million rows (430 MB) make 30.
 PART_BYTES = 16 << 20
 
-# From here on the server finds the pages of a range at once. Before, it reads the whole table for
-# each part, so that there must be few.
+# Since this version the server scans the pages of a range alone. Before, it reads the whole table
+# for each part, so that there must be few.
 _TID_RANGE_SCAN = 140_000
 _FEW_PARTS = 8
 
-# A restore that takes longer hangs.
+# A restore that takes longer is hanging.
 _LIMITS = Limits(timeout_s=24 * 3600.0)
 
-# A scan that starts in the middle of the table, or is shared among processes, mixes the rows up.
+# Synchronized and parallel scans would change the order of the rows.
 _IN_ORDER = "SET synchronize_seqscans = off; SET max_parallel_workers_per_gather = 0"
 _TABLE = """
     SELECT n.nspname, c.relname, pg_relation_size(c.oid) / current_setting('block_size')::int,
@@ -62,7 +60,7 @@ _NO_ROW_BYTES = 21
 
 
 class _StoredTable(NamedTuple):
-    """A table as it lies in the database."""
+    """A table as it is stored in the database."""
 
     schema: str
     name: str
@@ -78,20 +76,20 @@ def encode(
     cache: Path,
     announce: Callable[[str], None],
 ) -> Path:
-    """Return the folder of the encoded dataset, after making it where it is not there.
+    """Return the folder of the encoded dataset, after making it if it is missing.
 
-    It is found by what decides on its bytes: the dataset's ground truth and schema, the server's
-    major version, and how it is encoded. Whoever comes while another makes the same one waits.
+    It is addressed by all that determines its bytes: the dataset's ground truth and schema, the
+    server's major version, and the encoding. Processes that need the same one wait for the first.
 
     Args:
-        server: where the dataset is restored for that.
+        server: the server to restore the dataset on.
         backup: the dataset.
         truth: its ground truth.
         cache: the folder to keep it in.
-        announce: told, in a line, that it is made.
+        announce: called with a line if it has to be made.
 
     Raises:
-        HarnessError: it could not be made; nothing of it is left.
+        HarnessError: it could not be made; partial files are removed.
     """
     out = (
         cache / "floor" / f"{truth.scenario}-{truth.rows}-{truth.faults}-{_address(server, backup)}"
@@ -100,16 +98,18 @@ def encode(
     with locked(out):
         if (final / encoded.INDEX).is_file():
             return final
-        announce("Encoding the dataset for the floor, once")
-        for remaining in (partial, final):  # of one that was killed, or that someone has touched
-            shutil.rmtree(remaining, ignore_errors=True)
+        announce("encoding the dataset for the floor, once")
+        for stale in (partial, final):  # left by a killed process, or incomplete
+            shutil.rmtree(stale, ignore_errors=True)
         try:
             partial.mkdir()
             _encode(server, backup, truth, partial)
             partial.rename(final)
         except psycopg.Error as error:
             words = error.diag.message_primary or " ".join(str(error).split())
-            raise HarnessError(f"the floor could not be made: {words}") from error
+            raise HarnessError(
+                f"the dataset could not be encoded for the floor: {words}"
+            ) from error
         except OSError as error:
             raise HarnessError(f"cannot write to {out}: {error.strerror}") from error
         finally:
@@ -118,7 +118,7 @@ def encode(
 
 
 def _address(server: RunningServer, backup: Path) -> str:
-    """Hash all that decides on the encoded dataset's bytes."""
+    """Hash all that determines the encoded dataset's bytes."""
     major, *_ = re.split(r"\D", server.record.version)
     digest = hashlib.sha256(f"{encoded.FORMAT_VERSION} {PART_BYTES} {major}".encode())
     for name in (MANIFEST, SCHEMA_SQL):
@@ -141,16 +141,16 @@ def _encode(server: RunningServer, backup: Path, truth: Manifest, folder: Path) 
             ]
             if wrong:
                 raise HarnessError(
-                    f"the floor could not be made: restored for it, {', '.join(wrong)} differs from"
-                    f" the ground truth; {words}"
+                    "the dataset could not be encoded for the floor: after its restore,"
+                    f" {', '.join(wrong)} differs from the ground truth; {words}"
                 )
             _copy_out(connection, truth, folder)
 
 
 def _restore(server: RunningServer, backup: Path, truth: Manifest, dsn: str) -> str:
-    """Restore the dataset's tables by the engine ``restore``, and return what it said last.
+    """Restore the dataset's tables by the engine ``restore``, and return its last line of output.
 
-    By one process: what is encoded should not depend on who came first.
+    By one connection, so that the order of the rows is always the same.
     """
     with tempfile.TemporaryDirectory(prefix="restorebench-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
@@ -161,7 +161,7 @@ def _restore(server: RunningServer, backup: Path, truth: Manifest, dsn: str) -> 
             "rejects": str(folder / "rejects"),
             "jobs": "1",
         }
-        # A backup may hold files that fit no table of the target, which would stop the restore.
+        # A file of the backup without a table in the target would stop the restore.
         only = [f"--tables={table.table}" for table in truth.tables]
         env = engines.environment(server.env)
         command = meter.Command(
@@ -173,9 +173,11 @@ def _restore(server: RunningServer, backup: Path, truth: Manifest, dsn: str) -> 
         )
         outcome = meter.run(command, _LIMITS)
         secrets = [secret for secret in [env.get("PGPASSWORD")] if secret]
-        words = said.last_line((command.stderr, command.stdout), secrets) or "it said nothing"
+        words = output.last_line((command.stderr, command.stdout), secrets) or "no output"
     if outcome.end is not End.EXITED or outcome.exit_code not in (0, 3):
-        raise HarnessError(f"the floor could not be made: restore failed: {words}")
+        raise HarnessError(
+            f"the dataset could not be encoded for the floor: restore failed: {words}"
+        )
     return words
 
 
@@ -185,7 +187,9 @@ def _copy_out(connection: Connection, truth: Manifest, folder: Path) -> None:
     for number, table in enumerate(truth.tables):
         row = connection.execute(_TABLE, [table.table]).fetchone()
         if row is None:  # verified a moment ago
-            raise HarnessError(f"the floor could not be made: {table.table} is gone")
+            raise HarnessError(
+                f"the dataset could not be encoded for the floor: {table.table} is gone"
+            )
         stored = _StoredTable(*row)
         tables.append(
             encoded.Table(
@@ -201,7 +205,7 @@ def _copy_out(connection: Connection, truth: Manifest, folder: Path) -> None:
 def _copy_parts(
     connection: Connection, stored: _StoredTable, folder: Path, stem: str
 ) -> list[encoded.Part]:
-    """Copy a table out, in parts cut between its pages; none for one without rows."""
+    """Copy a table out in parts, split between its pages; an empty table has none."""
     parts = -(-stored.bytes // PART_BYTES)
     if connection.info.server_version < _TID_RANGE_SCAN:
         parts = min(parts, _FEW_PARTS)

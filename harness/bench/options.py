@@ -1,4 +1,4 @@
-"""The arguments of ``bench``, and what they come to once every bound is checked."""
+"""The options of a run, with every bound checked."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from harness.generate import DatasetSpec
 from harness.generate.pieces import processor_count
 from harness.model.errors import InputError
 from harness.model.manifest import MANIFEST
-from harness.trial import heap
-from harness.trial import output as said
+from harness.trial import heap, output
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
@@ -30,8 +29,8 @@ DEFAULT_ROUNDS = 5
 DEFAULT_WARMUP = 1
 DEFAULT_REPEATS = 3
 
-# Above this, five rounds of each engine take longer than most will wait; what fewer say is then
-# called descriptive (``stats.MIN_ROUNDS``).
+# Above this, five rounds of each engine take longer than most will wait; fewer rounds are only
+# descriptive (``stats.MIN_ROUNDS``).
 MANY_ROWS = 1_000_000
 ROUNDS_OF_MANY = 3
 DEFAULT_TIMEOUT_S = 1800.0
@@ -40,7 +39,7 @@ CACHE = Path("datasets/cache")
 # More processes than this seldom help one server on one machine.
 MAX_DEFAULT_JOBS = 8
 
-# Beyond these it is a slip of the finger; nobody waits for a million rounds.
+# Beyond these it is a typing error.
 MAX_ROWS = 1_000_000_000
 MAX_ROUNDS = 1000
 MAX_JOBS = 64
@@ -48,19 +47,20 @@ MAX_TIMEOUT_S = 7 * 24 * 3600.0
 
 
 def default_jobs() -> int:
-    """Return how many processes an engine may use, if nobody says: this machine's cores."""
+    """Return the default of ``--jobs``: this machine's cores, up to a maximum."""
     return min(processor_count(), MAX_DEFAULT_JOBS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchOptions:
-    """What a run does. ``dataset`` is a generated one, and then the arguments that make one rest.
+    """The options of a run.
 
-    ``memray`` asks for a pass after the trials that traces each engine's heap. ``confirms`` is the
-    run whose alarm it is made to confirm, if it is (``harness/gate``).
+    With ``dataset``, an existing one, the options that generate one are unused. ``memray`` adds a
+    pass after the trials that traces each engine's heap. ``confirms`` is the run whose regressions
+    this one is made to confirm (``harness/gate``).
 
     Raises:
-        InputError: a value makes no sense.
+        InputError: a value is invalid.
     """
 
     engines: tuple[Engine, ...]
@@ -85,7 +85,7 @@ class BenchOptions:
     def __post_init__(self) -> None:
         _within("--rows", self.rows, 1, MAX_ROWS)
         if self.dataset is None:
-            self.spec()  # which checks the rest of what makes one
+            self.spec()  # it checks the other options of a dataset
         _within("--rounds", self.rounds, 1, MAX_ROUNDS)
         _within("--warmup", self.warmup, 0, MAX_ROUNDS)
         _within("--repeats", self.repeats, 0, MAX_ROUNDS)
@@ -99,7 +99,7 @@ class BenchOptions:
                 raise InputError(f"--engine {name} is given twice; name each engine once")
 
     def spec(self) -> DatasetSpec:
-        """Return which dataset is asked for."""
+        """Return the specification of the dataset to generate."""
         return DatasetSpec(
             scenario=self.scenario,
             rows=self.rows,
@@ -110,12 +110,12 @@ class BenchOptions:
         )
 
     def parameters(self) -> dict[str, str | int | float | bool | list[str] | None]:
-        """Return what a run records of its arguments; the dataset's stand in the dataset."""
+        """Return the parameters to record; those of the dataset are recorded with it."""
         url = "://" in self.server
         return {
             "engines": [engine.name for engine in self.engines],
             "engine_commands": [
-                said.redact(engine.given, ()) for engine in self.engines if engine.given
+                output.redact(engine.given, ()) for engine in self.engines if engine.given
             ],
             "rounds": self.rounds,
             "warmup": self.warmup,
@@ -130,7 +130,7 @@ class BenchOptions:
 
 
 def dataset_folder(path: Path) -> Path:
-    """Return the dataset at ``path``, or the newest of those in it.
+    """Return the dataset at ``path``, or the newest dataset in that folder.
 
     Raises:
         InputError: there is none.
@@ -147,7 +147,7 @@ def dataset_folder(path: Path) -> Path:
 
 
 def engine(name: str, commands: tuple[Engine, ...] = ()) -> Engine:
-    """Return the engine of that name: a fake one, one of the table, or one of ``commands``.
+    """Return the engine called ``name``: a fake one, a known one, or one of ``commands``.
 
     Raises:
         InputError: there is none.
@@ -158,7 +158,7 @@ def engine(name: str, commands: tuple[Engine, ...] = ()) -> Engine:
 
 
 class _Parameters(msgspec.Struct):
-    """What a run records of its arguments, as far as it takes to make it again."""
+    """The recorded parameters that are needed to repeat a run."""
 
     engines: list[str]
     rounds: int
@@ -180,50 +180,54 @@ def options_from_run(
     dataset: Path | None = None,
     results: Path | None = None,
 ) -> BenchOptions:
-    """Return how a run was made.
+    """Return the options that repeat a recorded run.
 
     Args:
         run: the run.
-        only: the engines to take of it; None for all.
-        server: in place of the kind that it had; needed where that was a URL, not being recorded.
-        dataset: where the dataset lies, if the generator does not make it.
-        results: where the new run is recorded.
+        only: the engines to repeat; None for all.
+        server: replaces the recorded kind; required for a URL, which is not recorded.
+        dataset: the folder of the dataset, if it was not generated.
+        results: the folder to record the new run in.
 
     Raises:
-        InputError: its record does not say enough; the message names what to add.
+        InputError: the record is not sufficient; the message names what to add.
     """
     try:
-        was = msgspec.convert(run.parameters, _Parameters)
+        recorded = msgspec.convert(run.parameters, _Parameters)
     except msgspec.ValidationError as error:
-        raise InputError(f"run {run.id} does not record how it was made ({error})") from error
-    if was.server == "url" and server is None:
-        raise InputError(f"run {run.id} was made on a server of yours; name it with --server URL")
-    if any(said.HIDDEN in command for command in was.engine_commands):
-        raise InputError(f"run {run.id} used a command with a password, which is not recorded")
-    commands = tuple(engines.command(text) for text in was.engine_commands)
-    made = run.dataset
+        raise InputError(
+            f"run {run.id} does not record its options ({error}); start a new run"
+        ) from error
+    if recorded.server == "url" and server is None:
+        raise InputError(f"run {run.id} used a server of yours; name it with --server URL")
+    if any(output.HIDDEN in command for command in recorded.engine_commands):
+        raise InputError(
+            f"run {run.id} used a command with a password, which is not recorded; start a new run"
+        )
+    commands = tuple(engines.command(text) for text in recorded.engine_commands)
+    generated = run.dataset
     return BenchOptions(
         engines=tuple(
-            engine(name, commands) for name in was.engines if only is None or name in only
+            engine(name, commands) for name in recorded.engines if only is None or name in only
         ),
-        rows=made.rows,
-        scenario=made.scenario,
-        faults=made.faults,
-        seed=made.seed,
-        style=made.style,
-        compress=made.compress,
+        rows=generated.rows,
+        scenario=generated.scenario,
+        faults=generated.faults,
+        seed=generated.seed,
+        style=generated.style,
+        compress=generated.compress,
         dataset=dataset,
-        rounds=was.rounds,
-        warmup=was.warmup,
-        repeats=was.repeats,
-        jobs=was.jobs,
-        server=server or was.server,
-        limits=Limits(was.timeout_s, was.memory_limit_bytes),
+        rounds=recorded.rounds,
+        warmup=recorded.warmup,
+        repeats=recorded.repeats,
+        jobs=recorded.jobs,
+        server=server or recorded.server,
+        limits=Limits(recorded.timeout_s, recorded.memory_limit_bytes),
         results=results,
-        memray=was.memray,
+        memray=recorded.memray,
     )
 
 
 def _within(option: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:  # also where it is no number
-        raise InputError(f"{option} {value:g} makes no sense; write {least:g} to {most:g}")
+    if not least <= value <= most:  # also true for NaN
+        raise InputError(f"{option} {value:g} is out of range; write {least:g} to {most:g}")

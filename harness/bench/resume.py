@@ -1,4 +1,4 @@
-"""Goes on with a run that was cut off: which one, and whether it still can be the same run."""
+"""Resumes an unfinished run: finds it, and checks that the conditions are unchanged."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from harness.model.record import Dataset, Environment, Run, Server
 
 
-def cut_off(results: Path | None, name: str) -> Run:
-    """Return the run that is named, or the latest of those that were cut off.
+def unfinished_run(results: Path | None, name: str) -> Run:
+    """Return the unfinished run that is named, or the latest one.
 
     Raises:
         InputError: there is none.
     """
     runs = [run for run in open_history(results).runs().runs if run.finished_at is None]
     if not runs:
-        raise InputError("--resume: no run was cut off; begin one without it")
+        raise InputError("--resume: there is no unfinished run; start one without it")
     return choose(runs, name)
 
 
-def resumed(
+def resumed_run(
     run: Run, *, dataset: Dataset, server: Server, environment: Environment, now: str
 ) -> Run:
-    """Return a run as it goes on: what was interrupted is made again.
+    """Return the run to resume; its interrupted trials are repeated.
 
     Args:
-        run: as it was cut off.
-        dataset: what is to be restored now.
-        server: what it is restored into now.
-        environment: the machine and the code that are here now.
-        now: this instant, as records keep it.
+        run: the unfinished run.
+        dataset: the dataset as it is now.
+        server: the server as it is now.
+        environment: the machine and the code as they are now.
+        now: the current time, as recorded.
 
     Raises:
-        InputError: one of them is another, so that it would not be one run any more.
+        InputError: one of them has changed, so that the trials would not be comparable.
     """
     here = msgspec.structs.replace(run, server=server, environment=environment)
     was, is_ = run.environment, environment
@@ -59,8 +59,8 @@ def resumed(
     ]
     if differing:
         raise InputError(
-            f"--resume {run.id}: {' and '.join(differing)} changed since it was cut off, and a run "
-            "is of one piece; begin a new one"
+            f"--resume {run.id}: {' and '.join(differing)} changed since, and a run "
+            "needs equal conditions; start a new run"
         )
     instants = [*resumed_at(run), now]
     return msgspec.structs.replace(

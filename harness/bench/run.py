@@ -1,7 +1,7 @@
-"""The main job: makes a dataset, starts a server, tries each engine in turn, records every trial.
+"""Makes a run: a dataset, a server, and trials of each engine in turn, each recorded.
 
-It plans, tries, verifies and records; no statistics. What is measured is on disk after each trial,
-so a run that is stopped keeps what it has.
+It computes no statistics. Every trial is on disk before the next one starts, so a run that is
+stopped keeps its trials.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.analysis import noise
-from harness.bench.resume import resumed
+from harness.bench.resume import resumed_run
 from harness.bench.runners import Subject, open_runners
 from harness.bench.schedule import remaining, remaining_s, schedule
 from harness.generate import cached
@@ -40,25 +40,25 @@ if TYPE_CHECKING:
 
     Announce = Callable[[str], None]
 
-# From here on a dataset takes so long to make (some 10 s) that it is told how far it is.
+# From here on generating takes some 10 s, so that progress is announced.
 LONG_ROWS = 1_000_000
 
 
 def run_bench(options: BenchOptions, *, announce: Announce, resume: Run | None = None) -> Run:
-    """Make a run as ``options`` say, and record it trial by trial.
+    """Make a run with ``options``, and record it trial by trial.
 
-    SIGINT, SIGTERM and SIGHUP stop it: the trial under way becomes ``interrupted``, all that was
-    started is cleaned up, and the run is returned with ``finished_at`` None. Only in the main
+    SIGINT, SIGTERM and SIGHUP stop it: the current trial is recorded as ``interrupted``, all that
+    was started is cleaned up, and the run is returned with ``finished_at`` None. Only in the main
     thread.
 
     Args:
-        options: what to run.
-        announce: told each step in a line.
-        resume: a run that was cut off, to go on with; ``options`` are those that it was made with.
+        options: the options.
+        announce: called with a line for each step.
+        resume: an unfinished run to continue; ``options`` are its own.
 
     Raises:
-        HarnessError: the run could not be made or not go on; what is recorded stays.
-        Stopped: asked to stop before there was a run.
+        HarnessError: the run failed; recorded trials are kept.
+        StopRequested: a signal came before the run was recorded.
     """
     with StopListener() as stop, contextlib.ExitStack() as cleanup:
         with stop.interruptible():
@@ -87,10 +87,10 @@ def run_bench(options: BenchOptions, *, announce: Announce, resume: Run | None =
 def _new_or_resumed_run(
     options: BenchOptions, subject: Subject, server: Server, resume: Run | None
 ) -> Run:
-    """Return a run without a trial, or the one to go on with."""
+    """Return a new run without trials, or the run to resume."""
     dataset = subject.manifest.dataset()
     if resume is not None:
-        return resumed(
+        return resumed_run(
             resume, dataset=dataset, server=server, environment=fingerprint(), now=trial.now()
         )
     return Run(
@@ -104,16 +104,16 @@ def _new_or_resumed_run(
 
 
 def _progress_line(run: Run, turns: Sequence[Turn], made: Trial) -> str:
-    """Say how a trial came out, how many are made, and how long the others will take."""
+    """Describe a trial, with the number of trials made and the time that the others will take."""
     taken = len(turns) - len(remaining(run, turns))
-    said = f"[{taken}/{len(turns)}] {describe(made)}"
+    text = f"[{taken}/{len(turns)}] {describe(made)}"
     seconds = remaining_s(run, turns, trial.now())
-    # Of less than this, nobody wants to be told.
-    return said if seconds is None or seconds < 1 else f"{said} ({units.duration(seconds)} left)"
+    # Less than a second is not worth a mention.
+    return text if seconds is None or seconds < 1 else f"{text} ({units.duration(seconds)} left)"
 
 
 def exit_code(run: Run) -> ExitCode:
-    """Return what a run ends its command with: 3 where it finished with trials that are not ok."""
+    """Return the exit code of a run: 3 if it finished with trials that are not ok."""
     if run.finished_at is None:
         return ExitCode.FAILED
     ok = all(made.status is Status.OK or made.repeated for made in run.trials)
@@ -121,16 +121,16 @@ def exit_code(run: Run) -> ExitCode:
 
 
 def describe(made: Trial) -> str:
-    """Say in a line how a trial came out."""
+    """Describe the result of a trial in a line."""
     which = f"{made.engine} {'warm-up' if made.warmup else 'round'} {made.round}"
     figures = [
         *([units.seconds(made.wall_s)] if made.wall_s is not None else []),
         *([units.megabytes(made.peak_bytes)] if made.peak_bytes is not None else []),
     ]
-    said = f"{which}: {' '.join([made.status.value, ', '.join(figures)]).strip()}"
+    text = f"{which}: {' '.join([made.status.value, ', '.join(figures)]).strip()}"
     if made.repeated:
-        said += "; noisy, so it is made again"
-    return said if made.detail is None else f"{said} - {made.detail}"
+        text += "; noisy, repeating it"
+    return text if made.detail is None else f"{text} - {made.detail}"
 
 
 def _trials(
@@ -140,7 +140,7 @@ def _trials(
     stop: StopListener,
     repeats: int,
 ) -> Iterator[Trial]:
-    """Take the turns until someone asks to stop; of noisy ones so many are taken again."""
+    """Run the turns until a stop is requested, repeating at most ``repeats`` noisy trials."""
     for turn in turns:
         if stop.requested:
             return
@@ -153,7 +153,7 @@ def _trials(
 
 
 def _untraced(options: BenchOptions, run: Run) -> list[Engine]:
-    """Return the engines whose heap is still to be traced."""
+    """Return the engines whose heap has not been traced yet."""
     traced = {found.engine for found in run.heaps}
     return [e for e in options.engines if options.memray and e.name not in traced]
 
@@ -164,7 +164,7 @@ def _heaps(
     pages: Callable[[str], Path],
     stop: StopListener,
 ) -> Iterator[Heap]:
-    """Trace the heap of each engine until someone asks to stop; ``pages`` is where to draw it."""
+    """Trace the heap of each engine until a stop is requested; ``pages`` names the flame graphs."""
     for engine in engines:
         with contextlib.suppress(StopRequested):
             if not stop.requested:
@@ -172,28 +172,28 @@ def _heaps(
 
 
 def describe_heap(heap: Heap) -> str:
-    """Say in a line what was seen of a heap."""
+    """Describe a traced heap in a line."""
     figures = [
         *([f"peak {units.megabytes(heap.peak_bytes)}"] if heap.peak_bytes is not None else []),
         *([f"{heap.allocations:,} allocations"] if heap.allocations is not None else []),
     ]
-    said = f"{heap.engine} with memray: {' '.join([heap.status.value, ', '.join(figures)]).strip()}"
-    return said if heap.detail is None else f"{said} - {heap.detail}"
+    text = f"{heap.engine} with memray: {' '.join([heap.status.value, ', '.join(figures)]).strip()}"
+    return text if heap.detail is None else f"{text} - {heap.detail}"
 
 
 def _is_noisy(made: Trial) -> bool:
-    """Say whether a trial gave figures that something else has moved, so that another may do."""
+    """Return whether other activity may have changed the figures of a trial."""
     counts = made.status is Status.OK and not made.warmup
     return counts and bool(noise.disturbances(made.noise, cores()))
 
 
 def _was_noisy(made: Trial) -> bool:
-    """Say whether a trial was made again for its noise, and not because it was interrupted."""
+    """Return whether a trial was repeated because of noise, not because it was interrupted."""
     return made.repeated and made.status is Status.OK
 
 
 def _run_turn(turn: Turn, truth: Manifest, attempt: AttemptFunction) -> Trial:
-    """Try an engine once, or say why not."""
+    """Run one trial, or record why it was skipped."""
     engine, started_at = turn.engine, trial.now()
     blank = Trial(
         engine=engine.name,
@@ -208,36 +208,38 @@ def _run_turn(turn: Turn, truth: Manifest, attempt: AttemptFunction) -> Trial:
     try:
         tried = attempt()
     except StopRequested:
-        return msgspec.structs.replace(blank, status=Status.INTERRUPTED, detail="asked to stop")
+        return msgspec.structs.replace(
+            blank, status=Status.INTERRUPTED, detail="stopped by a signal"
+        )
     return trial.record(blank, engine, truth, tried)
 
 
 def _subject(options: BenchOptions, announce: Announce) -> Subject:
-    """Find or make the dataset."""
+    """Find or generate the dataset."""
     if options.dataset is not None:
         backup = options.dataset
     else:
         told = _GenerationProgress(options.rows, announce)
         backup = cached(options.spec(), options.cache, progress=told)
-    announce(f"Dataset {backup}")
+    announce(f"dataset {backup}")
     return Subject(backup, manifest.load(backup))
 
 
 class _GenerationProgress:
-    """Tells that the generator works, and of a long dataset each quarter."""
+    """Announces that a dataset is generated, and of a large one each quarter."""
 
     def __init__(self, rows: int, announce: Announce) -> None:
         self._rows = rows
         self._announce = announce
         self._made = 0
-        self._progress_line = -1
+        self._announced = -1
 
     def __call__(self, records: int) -> None:
         self._made += records
         quarter = 4 * self._made // self._rows
-        if self._progress_line < 0:
-            self._announce(f"Generating {self._rows:,} rows")
-            self._progress_line = 0
-        elif self._rows >= LONG_ROWS and quarter > self._progress_line:
-            self._announce(f"Generated {25 * quarter}%")
-            self._progress_line = quarter
+        if self._announced < 0:
+            self._announce(f"generating {self._rows:,} rows")
+            self._announced = 0
+        elif self._rows >= LONG_ROWS and quarter > self._announced:
+            self._announce(f"generated {25 * quarter}%")
+            self._announced = quarter

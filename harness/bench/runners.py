@@ -1,4 +1,4 @@
-"""How each engine of a run is tried, and how its heap is traced: on a server, or only told."""
+"""How each engine of a run is executed: on a server, or by a fake engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NO_SERVER = Server(kind="none", reason="only fake engines", version="none", sett
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is restored in a run: a backup with its ground truth."""
+    """The dataset of a run: a backup with its ground truth."""
 
     backup: Path
     manifest: Manifest
@@ -43,7 +43,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class EngineRunner:
-    """What is done with an engine: a trial, or a pass that traces its heap and draws on a page."""
+    """Runs one engine: ``attempt`` for a trial, ``trace`` for a heap and its flame graph."""
 
     attempt: AttemptFunction
     trace: Callable[[Path], Heap]
@@ -53,7 +53,7 @@ class EngineRunner:
 def open_runners(
     options: BenchOptions, subject: Subject, stop: StopListener, announce: Announce
 ) -> Iterator[tuple[Server, dict[str, EngineRunner]]]:
-    """Have a server, for as long as one is needed, and the way of each engine by its name."""
+    """Provide a server, if an engine needs one, and the runner of each engine by name."""
     fakes = {
         engine.name: EngineRunner(
             fake_engine.fake(engine.name, subject.manifest),
@@ -66,7 +66,7 @@ def open_runners(
         yield NO_SERVER, fakes
         return
     with open_server(options.server, announce=announce) as server:
-        stage = trial.TrialContext(
+        context = trial.TrialContext(
             server=server,
             backup=subject.backup,
             manifest=subject.manifest,
@@ -75,18 +75,18 @@ def open_runners(
             jobs=options.jobs,
         )
         real = {
-            engine.name: _runner(engine, stage)
+            engine.name: _runner(engine, context)
             for engine in options.engines
             if engine.name not in fakes and not engine.needs_encoded
         }
         encoded = [engine for engine in options.engines if engine.needs_encoded]
-        yield server.record, {**fakes, **real, **_on_encoded(encoded, stage, options, announce)}
+        yield server.record, {**fakes, **real, **_on_encoded(encoded, context, options, announce)}
 
 
-def _runner(engine: Engine, stage: TrialContext) -> EngineRunner:
+def _runner(engine: Engine, context: TrialContext) -> EngineRunner:
     return EngineRunner(
-        functools.partial(trial.attempt, engine, stage),
-        functools.partial(heap.trace, engine, stage),
+        functools.partial(trial.attempt, engine, context),
+        functools.partial(heap.trace, engine, context),
     )
 
 
@@ -95,20 +95,20 @@ def _untraced(engine: Engine, why: str) -> Callable[[Path], Heap]:
 
 
 def _on_encoded(
-    encoded: Sequence[Engine], stage: TrialContext, options: BenchOptions, announce: Announce
+    encoded: Sequence[Engine], context: TrialContext, options: BenchOptions, announce: Announce
 ) -> dict[str, EngineRunner]:
-    """Say how engines are tried that take the encoded dataset, after making it.
+    """Return the runners of the engines that take the encoded dataset, after making it.
 
-    Where it cannot be made, they fail, and the others are tried all the same.
+    If it cannot be made, their attempts fail; the other engines are not affected.
     """
     if not encoded:
         return {}
     try:
-        folder = encode(stage.server, stage.backup, stage.manifest, options.cache, announce)
+        folder = encode(context.server, context.backup, context.manifest, options.cache, announce)
     except HarnessError as error:
-        failed = functools.partial(trial.failed_to_start, stage.manifest, str(error))
+        failed = functools.partial(trial.failed_to_start, context.manifest, str(error))
         return {
             engine.name: EngineRunner(failed, _untraced(engine, str(error))) for engine in encoded
         }
-    stage = dataclasses.replace(stage, floor=folder)
-    return {engine.name: _runner(engine, stage) for engine in encoded}
+    context = dataclasses.replace(context, floor=folder)
+    return {engine.name: _runner(engine, context) for engine in encoded}

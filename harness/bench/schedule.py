@@ -1,4 +1,4 @@
-"""Whose turn it is in a run, which turns are left, and how long they will take."""
+"""The order of trials in a run, the remaining ones, and how long they will take."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from harness.engines.registry import Engine
     from harness.model.record import Run
 
-# Among a run's parameters: the instants at which it was gone on with.
+# The parameter that records when a run was resumed.
 RESUMED = "resumed_at"
 
 
 class Turn(NamedTuple):
-    """Whose turn it is."""
+    """One trial that is due: its engine, its round, and whether it is a warm-up."""
 
     engine: Engine
     round: int
@@ -28,7 +28,7 @@ class Turn(NamedTuple):
 
 
 def schedule(engines: Sequence[Engine], *, rounds: int, warmup: int) -> Iterator[Turn]:
-    """Yield whose turn it is: the warm-up rounds, then the others, each second one backwards.
+    """Yield the trials in order: warm-up rounds, then the others, every second one reversed.
 
     In the order ABBA, a machine that slows down or speeds up steadily favours no engine.
     """
@@ -39,7 +39,7 @@ def schedule(engines: Sequence[Engine], *, rounds: int, warmup: int) -> Iterator
 
 
 def remaining(run: Run, turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """Return the turns that were not taken to their end yet."""
+    """Return the turns without a completed trial."""
     taken = {
         (trial.engine, trial.round, trial.warmup)
         for trial in run.trials
@@ -49,32 +49,32 @@ def remaining(run: Run, turns: Sequence[Turn]) -> tuple[Turn, ...]:
 
 
 def resumed_at(run: Run) -> list[str]:
-    """Return when a run was gone on with, after it was cut off."""
+    """Return the times at which a run was resumed."""
     found = run.parameters.get(RESUMED)
     return found if isinstance(found, list) else []
 
 
 def remaining_s(run: Run, turns: Sequence[Turn], now: str) -> float | None:
-    """Estimate how long the turns that are left will take, in seconds.
+    """Estimate how long the remaining turns will take, in seconds.
 
-    Each takes the median of what its engine's trials took in this run, from the start of one to the
-    start of the next, so with all that is around them.
+    Each counts as the median of its engine's trials in this run, from the start of one trial to the
+    start of the next, which includes set-up and verification.
 
     Args:
-        run: what was made so far.
+        run: the run so far.
         turns: all turns of the run.
-        now: this instant, as records keep it.
+        now: the current time, as recorded.
 
     Returns:
-        None as long as there is an engine left that was not tried yet.
+        None while an engine with remaining turns has no trial yet.
     """
-    took: dict[str, list[float]] = {}
+    durations: dict[str, list[float]] = {}
     starts = [datetime.fromisoformat(at) for at in (*(t.started_at for t in run.trials), now)]
     paused = [datetime.fromisoformat(at) for at in resumed_at(run)]
     for trial, (start, end) in zip(run.trials, pairwise(starts), strict=True):
         if not any(start < at <= end for at in paused):
-            took.setdefault(trial.engine, []).append((end - start).total_seconds())
+            durations.setdefault(trial.engine, []).append((end - start).total_seconds())
     waiting = [turn.engine.name for turn in remaining(run, turns)]
-    if any(name not in took for name in waiting):
+    if any(name not in durations for name in waiting):
         return None
-    return sum(statistics.median(took[name]) for name in waiting)
+    return sum(statistics.median(durations[name]) for name in waiting)

@@ -1,6 +1,6 @@
-"""Fault injection: a restore that is stopped at any instant, by anything, can be continued.
+"""Fault injection: checks that a restore can be resumed after a fault at any time.
 
-A campaign restores a dataset again and again, and while it does so kills processes, sessions, the
-server and connections, and fills disks. Each database is brought to its end and then checked:
-every record is in its table or in the rejects, exactly once, and all else is as it was.
+A campaign restores a dataset repeatedly, and meanwhile kills processes, sessions, the server and
+connections, and fills disks. Each restore is resumed until it finishes, and its database is then
+checked: every record is in its table or in the rejects, exactly once, and nothing else has changed.
 """

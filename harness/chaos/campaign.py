@@ -1,6 +1,6 @@
-"""A campaign: one server, one dataset, database after database, until enough faults have landed.
+"""A campaign: one server, one dataset, and restores until all faults have been injected.
 
-What is found is on disk after each cycle, so a campaign that is stopped keeps what it has.
+It is recorded after each cycle, so a campaign that is stopped keeps its findings.
 """
 
 from __future__ import annotations
@@ -37,31 +37,31 @@ if TYPE_CHECKING:
     from harness.chaos.site import Announce, Site
     from harness.model.record import Kill
 
-# What a restore may take that nothing befalls, and how much longer one may that goes on after a
-# fault: beyond that it hangs.
+# The time limit of a restore without faults, and those of one that continues after a fault: beyond
+# that it is hanging.
 _UNDISTURBED_PATIENCE_S = 1800.0
 _PATIENCE_S, _PATIENCE_FACTOR = 90.0, 20
 
 
 def run_campaign(options: ChaosOptions, *, announce: Announce) -> Run:
-    """Make a campaign as ``options`` say, and record it cycle by cycle.
+    """Run a campaign with ``options``, and record it cycle by cycle.
 
-    SIGINT, SIGTERM and SIGHUP stop it: what was started is ended, and the run is returned with
-    ``finished_at`` None. Only in the main thread, and once in a process: small disks take mounts
-    of its own.
+    SIGINT, SIGTERM and SIGHUP stop it: all processes are ended, and the run is returned with
+    ``finished_at`` None. Only in the main thread, and once per process: small disks need a mount
+    namespace of its own.
 
     Args:
-        options: what to do.
-        announce: told each fault and each cycle in a line.
+        options: the options.
+        announce: called with a line for each fault and each cycle.
 
     Raises:
-        HarnessError: it could not be made or not go on; what is recorded stays.
-        Stopped: asked to stop before there was a run.
+        HarnessError: the campaign failed; recorded cycles are kept.
+        StopRequested: a signal came before the run was recorded.
     """
     with StopListener() as stop, contextlib.ExitStack() as cleanup:
         with stop.interruptible():
             backup = cached(options.spec(), options.cache)
-            announce(f"Dataset {backup}")
+            announce(f"dataset {backup}")
             site, left_out = cleanup.enter_context(prepare(options, backup, stop, announce))
         run = Run(
             id=history.new_id(),
@@ -84,7 +84,7 @@ def run_campaign(options: ChaosOptions, *, announce: Announce) -> Run:
 
 
 def exit_code(run: Run) -> ExitCode:
-    """Return what a campaign ends its command with: 3 where something is not as it should be."""
+    """Return the exit code of a campaign: 3 if there are findings or missing faults."""
     if run.finished_at is None or run.chaos is None:
         return ExitCode.FAILED
     well = not run.chaos.findings and len(run.chaos.kills) >= run.chaos.kills_wanted
@@ -92,11 +92,11 @@ def exit_code(run: Run) -> ExitCode:
 
 
 def _cycles(site: Site, chaos: Chaos) -> Iterator[Chaos]:
-    """Restore undisturbed, then under fire until all faults have landed; yield what is known."""
+    """Restore without faults, then with faults until all are injected; yield each state."""
     chaos, database = _cycle(site, chaos, 0, deque())
     yield chaos
     if chaos.findings:
-        site.announce("the restore that nothing befell is not right; there is no use in faults")
+        site.announce("the restore without faults has findings; no faults are injected")
         return
     site = replace(
         site,
@@ -116,7 +116,7 @@ def _cycles(site: Site, chaos: Chaos) -> Iterator[Chaos]:
         chaos, database = _cycle(site, chaos, number, planned)
         site.target.drop(database)
         if planned and planned[0] is first:
-            # Nothing befell it: it tells anew how long one takes that is left alone.
+            # No fault was injected: it measures again how long a restore takes.
             site = replace(site, undisturbed_s=min(site.undisturbed_s, chaos.cycles[-1].wall_s))
             if not first.miss():
                 missed[planned.popleft().choice.kind] += 1
@@ -127,7 +127,7 @@ def _cycles(site: Site, chaos: Chaos) -> Iterator[Chaos]:
 def _cycle(
     site: Site, chaos: Chaos, number: int, planned: deque[PlannedFault]
 ) -> tuple[Chaos, str]:
-    """Restore one database to its end and check it; return what is known, and the database."""
+    """Restore one database and check it; return the new state, and the database."""
     database = site.target.make((site.backup / manifest.SCHEMA_SQL).read_text(encoding="utf-8"))
     restore_cycle = RestoreCycle(_context(site, chaos, number, database), planned)
     started_s = time.monotonic()
@@ -136,19 +136,21 @@ def _cycle(
         wall_s = time.monotonic() - started_s
         found = _check_database(site, number, database, restore_cycle)
     except OSError as error:
-        raise HarnessError(f"the engine could not be started: {error.strerror}") from error
+        raise HarnessError(
+            f"cannot start the engine: {error.strerror}; check --engine-command"
+        ) from error
     finally:
         restorer.end(restore_cycle.mark)
     if found:
         _keep_evidence(site, number)
     for finding in found:
-        site.announce(f"    cycle {number} FOUND {finding.what}: {finding.detail}")
+        site.announce(f"    cycle {number} FINDING {finding.what}: {finding.detail}")
     made = Cycle(
         number=number, wall_s=round(wall_s, 3), starts=restore_cycle.starts, exit_code=code
     )
     site.announce(
-        f"cycle {number}: {made.wall_s:.1f} s, {made.starts} start{'s' * (made.starts > 1)}, "
-        + (f"{len(found)} findings" if found else "all well")
+        f"cycle {number}: {made.wall_s:.1f} s, {made.starts} attempt{'s' * (made.starts > 1)}, "
+        + (f"{len(found)} findings" if found else "ok")
     )
     chaos = msgspec.structs.replace(
         chaos,
@@ -192,7 +194,7 @@ def _context(site: Site, chaos: Chaos, number: int, database: str) -> CycleConte
 def _check_database(
     site: Site, number: int, database: str, restore_cycle: RestoreCycle
 ) -> tuple[Finding, ...]:
-    """Check a database that was restored to its end, or say that it was not."""
+    """Check a restored database, or report that the restore did not finish."""
     if restore_cycle.stuck is not None:
         return (Finding(cycle=number, what="stuck", count=1, detail=restore_cycle.stuck),)
     found = checks.check(
@@ -202,7 +204,7 @@ def _check_database(
 
 
 def _keep_evidence(site: Site, number: int) -> None:
-    """Keep what tells how it came to a finding, if it was asked for."""
+    """Copy the logs and rejects of a cycle with findings, if asked for."""
     if site.options.keep is None:
         return
     into = site.options.keep / f"seed-{site.options.seed}-cycle-{number}"
@@ -216,12 +218,12 @@ def _keep_evidence(site: Site, number: int) -> None:
 
 
 def describe(kill: Kill) -> str:
-    """Say in a line what befell a restore, and what the restorer did."""
+    """Describe a fault in a line, and how the restorer reacted."""
     where = f"cycle {kill.cycle}, {kill.at_s:.2f} s: {kill.kind}, {kill.hit}"
     if kill.exit_code is None:
-        return f"{where}: went on by itself"
+        return f"{where}: reconnected"
     ended = f"exit code {kill.exit_code}" if kill.exit_code >= 0 else f"signal {-kill.exit_code}"
     if kill.resumed_after_s is None:
         return f"{where}: {ended}, not resumed"
-    tries = f" at start {kill.attempts}" if kill.attempts > 1 else ""
+    tries = f" at attempt {kill.attempts}" if kill.attempts > 1 else ""
     return f"{where}: {ended}, resumed after {kill.resumed_after_s:.1f} s{tries}"

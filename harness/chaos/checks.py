@@ -1,4 +1,4 @@
-"""What must hold when a database was restored to its end, whatever happened on the way."""
+"""The checks of a restored database, independent of the faults on the way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from psycopg import sql
 from harness.chaos import restorer, schema
 from harness.model.record import Finding
 from harness.trial import judge, verify
-from harness.trial import rejects as rejected
+from harness.trial import rejects as reject_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[Any]
 
-# How long what a restore has let go of may take to be gone.
+# How long the processes and sessions of a restore may take to end.
 PATIENCE_S = 10.0
 _POLL_S = 0.05
 
@@ -37,7 +37,7 @@ _SEQUENCES = """
     SELECT schemaname || '.' || sequencename, coalesce(last_value, 0) FROM pg_sequences
     WHERE schemaname <> %s
 """
-# Each finds what should not be there, as texts.
+# Each query returns what should not be there, as texts.
 _LEFTOVERS = {
     "session": "SELECT 'pid ' || pid || ': ' || left(query, 80) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -46,7 +46,7 @@ _LEFTOVERS = {
     " WHERE locktype = 'advisory'"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
     "schema": f"SELECT nspname FROM pg_namespace WHERE nspname = '{schema.JOURNAL}'",  # noqa: S608 - ours
-    # Of what a session leaves when the server crashes, autovacuum takes care.
+    # Autovacuum removes the temporary tables of sessions that crash.
     "temporary table": "SELECT relname FROM pg_class"
     " WHERE relpersistence = 't' AND relkind IN ('r', 'p')",
     "prepared transaction": "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()",
@@ -55,12 +55,12 @@ _LEFTOVERS = {
 
 @dataclass(frozen=True, slots=True)
 class ExpectedState:
-    """What a database must come to.
+    """The state that a restored database must have.
 
     Attributes:
         manifest: the ground truth.
-        schema: the schema's lines, from before anything was restored.
-        database: one that was restored undisturbed, and verified; None while there is none.
+        schema: the lines of the schema before any restore.
+        database: one that was restored without faults and verified; None while there is none.
         rejects: the folder of its rejects.
     """
 
@@ -73,14 +73,14 @@ class ExpectedState:
 def check(
     target: Target, database: str, rejects: Path, mark: str, expected: ExpectedState
 ) -> Iterator[tuple[str, int, str]]:
-    """Yield all that is not as it should be: its sort (``record.Finding``), its count, a line.
+    """Yield each deviation: its kind (``record.Finding.what``), its count, and a line.
 
     Args:
         target: the server.
-        database: what was restored.
+        database: the restored database.
         rejects: the folder of its rejects.
-        mark: of the restorer's processes.
-        expected: what it must come to.
+        mark: the mark of the restorer's processes.
+        expected: the expected state.
 
     Raises:
         ServerError: the server does not come back, or ``pg_dump`` fails.
@@ -102,7 +102,7 @@ def check(
 
 
 def findings(cycle: int, found: Iterator[tuple[str, int, str]]) -> tuple[Finding, ...]:
-    """Return what was found as it is recorded."""
+    """Return deviations as findings to record."""
     return tuple(
         Finding(cycle=cycle, what=what, count=count, detail=detail) for what, count, detail in found
     )
@@ -121,7 +121,7 @@ def _leftovers(connection: Connection) -> Iterator[tuple[str, int, str]]:
 def _rows(
     connection: Connection, target: Target, expected: ExpectedState
 ) -> Iterator[tuple[str, int, str]]:
-    """Count rows that are missing and rows that are too many, each by itself."""
+    """Yield missing rows and surplus rows separately."""
     tables = {table.table: table for table in expected.manifest.tables}
     for result in verify.verify(connection, expected.manifest, verify.tables_of(connection)):
         said = judge.difference(result)
@@ -144,7 +144,7 @@ def _missing_and_surplus(
     result: TableResult,
     undisturbed: str | None,
 ) -> tuple[int, int]:
-    """Compare a table's rows with those of the undisturbed restore, or, without one, the counts.
+    """Compare a table's rows with those of the restore without faults, or else the counts.
 
     A row that differs counts as both.
     """
@@ -157,7 +157,7 @@ def _missing_and_surplus(
 
 
 def _hashes(connection: Connection, table: Table) -> Counter[int]:
-    """Return how often each row is there, by its part of the checksum."""
+    """Count each row by its contribution to the checksum."""
     query = _HASHES.format(row=verify.row_text(table), table=sql.Identifier(table.table))
     verify.prepare(connection)
     return Counter(digest for (digest,) in connection.execute(query))
@@ -166,7 +166,7 @@ def _hashes(connection: Connection, table: Table) -> Counter[int]:
 def _sequences(
     connection: Connection, target: Target, expected: ExpectedState
 ) -> Iterator[tuple[str, int, str]]:
-    """Find sequences that would give a number that is in use."""
+    """Yield sequences that would return a number in use."""
     if expected.database is None:
         return
     have = dict(connection.execute(_SEQUENCES, [schema.JOURNAL]).fetchall())
@@ -174,12 +174,12 @@ def _sequences(
         should = dict(other.execute(_SEQUENCES, [schema.JOURNAL]).fetchall())
     for name, value in should.items():
         if have.get(name, 0) < value:
-            yield "sequence", 1, f"{name} is at {have.get(name)}, it should be at {value}"
+            yield "sequence", 1, f"{name} is at {have.get(name)}, expected {value}"
 
 
 def _rejects(folder: Path, expected: ExpectedState) -> Iterator[tuple[str, int, str]]:
     try:
-        wrong = rejected.differences(folder, expected.manifest)
+        wrong = reject_files.differences(folder, expected.manifest)
     except ValueError as error:
         yield "rejects", 1, str(error)
         return

@@ -1,4 +1,4 @@
-"""What is done to a restore, and when: drawn from the seed before anything starts."""
+"""Draws the faults of a campaign and their times from a seed, before it starts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# How long a restore reconnects by itself: it must come back either way.
+# Values of --retry-for: the restore must recover with and without reconnecting.
 RETRY_FOR_S = (0, 30)
 
-# How long a fault lasts that ends by itself: shorter and longer than a server's restart.
+# Duration of temporary faults: shorter and longer than a server's restart.
 _SHORTEST_HOLD_S, _LONGEST_HOLD_S = 0.3, 3.0
 
 
@@ -21,11 +21,11 @@ class Choice:
     """One fault.
 
     Attributes:
-        kind: which (``kinds.KINDS``).
-        fraction: when, of the duration of an undisturbed restore, 0 to 1.
-        victim: which of those that it can hit, 0 to 1.
-        hold_s: how long it lasts, where it ends by itself.
-        retry_for_s: how long the restorer that it hits is told to reconnect by itself.
+        kind: its kind (``faults.KINDS``).
+        fraction: when, as a share of the duration of a restore without faults, 0 to 1.
+        victim: which of several targets, 0 to 1.
+        hold_s: its duration, if it is temporary.
+        retry_for_s: the ``--retry-for`` of the restorer that it hits.
     """
 
     kind: str
@@ -38,14 +38,14 @@ class Choice:
 def draw(weights: Mapping[str, int], kills: int, seed: int) -> list[Choice]:
     """Draw the faults of a campaign: the same ones for the same arguments.
 
-    Kinds are drawn by weight, but each once before any comes twice. Instants are stratified
-    (one in each of ``kills`` equal parts of a restore, in random order), so that no phase is left
-    out by chance.
+    Kinds are drawn by weight, but each once before any is repeated. Times are stratified (one in
+    each of ``kills`` equal parts of a restore, in random order), so that no phase is left out by
+    chance.
 
     Args:
-        weights: the kinds, and how often each is drawn beside the others.
-        kills: how many.
-        seed: another seed, other choices.
+        weights: the kinds with their relative frequencies.
+        kills: number of faults.
+        seed: the seed.
     """
     rng = random.Random(f"chaos-{seed}")  # noqa: S311 - no secret
     names = sorted(weights)
@@ -68,5 +68,5 @@ def draw(weights: Mapping[str, int], kills: int, seed: int) -> list[Choice]:
 
 
 def pick(victim: float, among: list[int]) -> int | None:
-    """Return the one of ``among`` that ``victim`` means; None where there is none."""
+    """Return the element of ``among`` selected by ``victim``; None if there is none."""
     return among[min(int(victim * len(among)), len(among) - 1)] if among else None

@@ -1,4 +1,4 @@
-"""One database, restored to its end through the faults that befall it on the way."""
+"""One cycle: a database restored through injected faults until the restore finishes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.chaos import restorer
 from harness.chaos.faults import KINDS, Scene
 from harness.model.errors import ExitCode
 from harness.model.record import Kill
-from harness.trial import output as said
+from harness.trial import output
 
 if TYPE_CHECKING:
     from collections import deque
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from harness.chaos.restorer import Restorer
     from harness.chaos.target import Target
 
-# So many faults befall one restore; a next one would meet little that is left to do.
+# Maximum number of faults in one restore; a further one would find little left to do.
 MAX_KILLS = 4
 
-# A restore that was stopped may be refused for as long as its former processes still end, and
-# while the server recovers: some 40 s in all.
+# A resumed restore may be refused while its former processes still end and the server recovers:
+# some 40 s in all.
 MAX_FAILURES = 20
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.5
 
-# A fault that came too late for the restore comes earlier in the next, and much earlier where it
-# came in time and there was nothing left to hit. It is given up at last.
+# A fault that came too late is injected earlier in the next restore, and much earlier if it came in
+# time but had no target. After too many misses it is given up.
 _EARLIER, _MUCH_EARLIER = 0.85, 0.5
 MAX_MISSES = 8
 
@@ -43,11 +43,11 @@ _ENDED_WELL = (ExitCode.OK, ExitCode.REJECTS)
 
 @dataclass(slots=True)
 class PlannedFault:
-    """A choice that has not landed yet.
+    """A fault that has not been injected yet.
 
     Attributes:
-        fraction: when, of the duration of an undisturbed restore, as things are.
-        tried: whether it was its time, and there was nothing to hit.
+        fraction: when, as a share of the duration of a restore without faults.
+        tried: whether its time came without a target.
     """
 
     choice: Choice
@@ -56,7 +56,7 @@ class PlannedFault:
     misses: int = 0
 
     def miss(self) -> bool:
-        """Plan it anew, earlier, for the next restore; say whether there is any use."""
+        """Move it earlier for the next restore; return whether to keep it."""
         self.fraction *= _MUCH_EARLIER if self.tried else _EARLIER
         self.misses += 2 if self.tried else 1
         self.tried = False
@@ -65,17 +65,17 @@ class PlannedFault:
 
 @dataclass(frozen=True, slots=True)
 class CycleContext:
-    """What a cycle works on.
+    """The surroundings of a cycle.
 
     Attributes:
-        number: of the cycle.
-        command: the engine's command line, for how long it is to reconnect by itself (s).
-        env: what it runs in.
-        log: where it writes.
-        undisturbed_s: how long a restore takes that nothing befalls; 0 while that is measured.
-        patience_s: how long one start may take, or what is left of it after a fault.
-        check: called again and again; raises what is to end the campaign.
-        tell: given each fault when it is known what came of it.
+        number: number of the cycle.
+        command: returns the engine's command line, given its ``--retry-for`` in seconds.
+        env: its environment.
+        log: file for its output.
+        undisturbed_s: duration of a restore without faults; 0 while that is measured.
+        patience_s: time limit of one attempt, or of its rest after a fault.
+        check: called repeatedly; may raise to end the campaign.
+        tell: called with each fault once its consequences are known.
     """
 
     number: int
@@ -94,13 +94,13 @@ class CycleContext:
 
 @dataclass(slots=True)
 class RestoreCycle:
-    """A restore under way, over all its starts.
+    """A restore over all its attempts, with the faults injected into it.
 
     Attributes:
-        mark: of all its processes.
-        kills: the faults that have befallen it.
-        starts: how often it was started.
-        stuck: why it could not be brought to its end.
+        mark: the mark of all its processes.
+        kills: the faults that were injected.
+        starts: number of attempts.
+        stuck: why it could not finish, if so.
     """
 
     context: CycleContext
@@ -115,7 +115,7 @@ class RestoreCycle:
     _fault_end: tuple[float, Callable[[], None]] | None = None
 
     def run(self) -> int | None:
-        """Bring it to its end; return its last exit code, None where it hangs.
+        """Restore until it finishes; return the last exit code, None if it hangs.
 
         Raises:
             OSError: the engine cannot be started.
@@ -131,7 +131,7 @@ class RestoreCycle:
                 break
             failures = 0 if was_hit else failures + 1
             if code == ExitCode.USAGE or failures > MAX_FAILURES:
-                self.stuck = f"exit code {code} after {self.starts} starts: {self._last_words()}"
+                self.stuck = f"exit code {code} after {self.starts} attempts: {self._last_line()}"
                 break
             if was_hit and self._open is not None:
                 self._open = msgspec.structs.replace(self._open, exit_code=code)
@@ -141,7 +141,7 @@ class RestoreCycle:
 
     @property
     def landed(self) -> int:
-        """How many faults have befallen it."""
+        """Return the number of faults injected so far."""
         return len(self.kills) + (self._open is not None)
 
     def _start(self) -> Restorer:
@@ -159,7 +159,7 @@ class RestoreCycle:
         return process
 
     def _watch(self, process: Restorer) -> int | None:
-        """Let the faults befall a start until it ends; return its exit code, None if it hangs."""
+        """Inject faults into an attempt until it ends; return its exit code, None if it hangs."""
         scene = Scene(
             self.context.target,
             self.context.proxy,
@@ -175,7 +175,7 @@ class RestoreCycle:
             if self._is_due(now_s):
                 self._hit(scene)
             if now_s > self._base_s + self.context.patience_s:
-                self.stuck = f"it hangs: no end in {self.context.patience_s:.0f} s"
+                self.stuck = f"hanging: not finished after {self.context.patience_s:.0f} s"
                 return None
             time.sleep(restorer.LOOK_INTERVAL_S)
         return code
@@ -215,7 +215,7 @@ class RestoreCycle:
             self._base_s = time.monotonic()
 
     def _close(self) -> None:
-        """Finish what is recorded of the last fault: another comes, or the restore is over."""
+        """Complete the record of the last fault, before the next one or at the end."""
         if self._open is None:
             return
         if self.stuck is not None:
@@ -230,5 +230,5 @@ class RestoreCycle:
             self.context.check()
             time.sleep(restorer.LOOK_INTERVAL_S)
 
-    def _last_words(self) -> str:
-        return said.last_line([self.context.log]) or "it said nothing"
+    def _last_line(self) -> str:
+        return output.last_line([self.context.log]) or "no output"

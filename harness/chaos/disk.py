@@ -1,7 +1,7 @@
-"""Small disks in memory that can be full, for the server's tables and for the rejects.
+"""Small disks in memory that can be filled, for the server's tables and for the rejects.
 
-They are mounted in a mount namespace of this process's own, so that they are gone with its last
-process, however that ends. That takes Linux and the right to mount.
+They are mounted in a mount namespace of this process, so that they vanish with its last process,
+however that ends. It needs Linux and the right to mount.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from pathlib import Path
 _CLONE_NEWNS = 0x00020000
 _MS_REMOUNT, _MS_REC, _MS_PRIVATE = 1 << 5, 1 << 14, 1 << 18
 
-# A file grows by pages; while a disk is being shrunk to what is used, a writer may be faster.
+# A writer may fill pages while the disk is being shrunk to its used size.
 _SHRINK_TRIES = 50
 
 
 class NoDiskError(Exception):
-    """No small disk can be had here; the text says why."""
+    """Small disks are not available here; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmallDisk:
-    """A disk of memory, mounted at ``folder``."""
+    """A tmpfs mounted at ``folder``."""
 
     folder: Path
 
     def fill(self) -> None:
-        """Leave no room: shrink the disk to what is used.
+        """Fill the disk by shrinking it to its used size.
 
         Raises:
             OSError: the kernel refuses.
         """
-        for left in reversed(range(_SHRINK_TRIES)):
+        for tries_left in reversed(range(_SHRINK_TRIES)):
             used = os.statvfs(self.folder)
             size_bytes = max(used.f_blocks - used.f_bfree, 1) * used.f_frsize
             try:
                 self._resize(size_bytes)
             except OSError:
-                if not left:
+                if not tries_left:
                     raise
             else:
                 return
 
     def free(self) -> None:
-        """Make room again: half of the memory, as any such disk has."""
+        """Grow the disk again to half of the memory, tmpfs's default."""
         self._resize("50%")
 
     def _resize(self, size: int | str) -> None:
@@ -56,10 +56,10 @@ class SmallDisk:
 
 
 def separate() -> None:
-    """Give this process, and those that it starts, mounts of their own; only once, and first.
+    """Give this process and its children a mount namespace; only once, and first.
 
     Raises:
-        NoDiskError: it cannot be had.
+        NoDiskError: it is not available.
     """
     if sys.platform != "linux":
         raise NoDiskError("small disks are mounted on Linux only")
@@ -69,25 +69,25 @@ def separate() -> None:
     try:
         _mount(None, Path("/"), None, _MS_REC | _MS_PRIVATE, None)
     except OSError as error:
-        raise NoDiskError(f"no mounts of our own ({error.strerror})") from error
+        raise NoDiskError(f"no mount namespace ({error.strerror})") from error
 
 
 def mount(folder: Path) -> SmallDisk:
-    """Make ``folder`` and mount a disk there, that any user may pass through.
+    """Create ``folder`` and mount a disk there that any user may enter.
 
     Raises:
-        NoDiskError: it cannot be had.
+        NoDiskError: it cannot be mounted.
     """
     folder.mkdir()
     try:
         _mount(b"tmpfs", folder, b"tmpfs", 0, b"mode=0755")
     except OSError as error:
-        raise NoDiskError(f"no small disk can be mounted ({error.strerror})") from error
+        raise NoDiskError(f"cannot mount a small disk ({error.strerror})") from error
     return SmallDisk(folder)
 
 
 def unmount(disk: SmallDisk) -> None:
-    """Take the disk away, whoever still uses it.
+    """Unmount the disk, even if it is in use.
 
     Raises:
         OSError: the kernel refuses.

@@ -1,4 +1,4 @@
-"""The kinds of fault: what each does to a restore that runs."""
+"""The kinds of fault, and how each is injected into a running restore."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     Fault = Callable[["Scene", Choice], "Hit | None"]
 
 
-# A disk stays full until the restorer has given up, or so long: it need not write at once.
+# A disk stays full until the restorer gives up, or this long: it need not write at once.
 FULL_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Disks:
-    """The small disks of a campaign: the server's tables lie on one, the rejects on the other."""
+    """The small disks of a campaign: one for the server's tables, one for the rejects."""
 
     tables: SmallDisk
     rejects: SmallDisk
@@ -42,7 +42,7 @@ class Disks:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a fault can act on. ``disks`` is None where none can be had."""
+    """The possible targets of a fault. ``disks`` is None if they are not available."""
 
     target: Target
     proxy: Proxy
@@ -53,7 +53,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What a fault has hit; ``end`` ends, after ``hold_s``, one that would last for ever."""
+    """The target of an injected fault; ``end`` ends a temporary one after ``hold_s``."""
 
     text: str
     end: Callable[[], None] | None = None
@@ -64,8 +64,7 @@ class Hit:
 class FaultKind:
     """A kind of fault.
 
-    ``inject`` returns None where there is nothing to hit yet, such as a session. ``weight`` is how
-    often it is drawn beside the others.
+    ``inject`` returns None if there is no target yet. ``weight`` is its relative frequency.
     """
 
     weight: int
@@ -78,7 +77,7 @@ def _to_restorer(number: signal.Signals, scene: Scene, _: Choice) -> Hit | None:
     if process.poll() is not None:  # it has ended since
         return None
     process.send_signal(number)
-    # One that was about to end goes on with it: nothing was killed then.
+    # A process that was about to exit still exits: nothing was killed then.
     if number is signal.SIGKILL and process.wait() != -number:
         return None
     return Hit(said)
@@ -87,7 +86,7 @@ def _to_restorer(number: signal.Signals, scene: Scene, _: Choice) -> Hit | None:
 def _session(scene: Scene, choice: Choice) -> int | None:
     try:
         return pick(choice.victim, scene.target.sessions(scene.database))
-    except (ServerError, psycopg.OperationalError):  # away, from the fault before
+    except (ServerError, psycopg.OperationalError):  # down, because of an earlier fault
         return None
 
 
@@ -103,13 +102,13 @@ def _terminate_session(scene: Scene, choice: Choice) -> Hit | None:
 
 
 def _kill_session(scene: Scene, choice: Choice) -> Hit | None:
-    """Kill a session's process, upon which the server starts anew with all others."""
+    """Kill a session's backend, upon which the server restarts all others."""
     pid = _session(scene, choice)
     return None if pid is None else _kill(pid, "session")
 
 
 def _stop_server(scene: Scene, _: Choice) -> Hit | None:
-    """Have the server stop at once, without a checkpoint; its keeper starts it again."""
+    """Stop the server immediately, without a checkpoint; its keeper restarts it."""
     for first in scene.target.processes()[:1]:
         with contextlib.suppress(psutil.NoSuchProcess):
             first.send_signal(signal.SIGQUIT)
@@ -118,7 +117,7 @@ def _stop_server(scene: Scene, _: Choice) -> Hit | None:
 
 
 def _kill_server(scene: Scene, _: Choice) -> Hit | None:
-    """Kill the server with all its processes, as a power cut does; its keeper starts it again."""
+    """Kill the server with all its processes, as a power cut does; its keeper restarts it."""
     processes = scene.target.processes()
     if not processes:
         return None
@@ -162,7 +161,7 @@ def _fill_rejects(scene: Scene, choice: Choice) -> Hit | None:
 
 def _fill(disk: SmallDisk, _: Choice) -> Hit:
     disk.fill()
-    return Hit(f"the one of the {disk.folder.name}", disk.free, hold_s=FULL_S)
+    return Hit(f"disk of the {disk.folder.name}", disk.free, hold_s=FULL_S)
 
 
 def _kill(pid: int, what: str) -> Hit | None:
@@ -177,8 +176,8 @@ def _several(connections: int) -> str:
     return f"{connections} connection{'' if connections == 1 else 's'}"
 
 
-# A restorer that is killed is the commonest in life; a signal that asks can be answered in more
-# ways than one, and so can the loss of a connection.
+# A killed restorer is the most common fault in practice; signals and lost connections have several
+# code paths.
 KINDS: dict[str, FaultKind] = {
     "restorer-sigkill": FaultKind(3, functools.partial(_to_restorer, signal.SIGKILL)),
     "restorer-sigterm": FaultKind(2, functools.partial(_to_restorer, signal.SIGTERM)),

@@ -1,4 +1,4 @@
-"""The arguments of ``chaos``, and what they come to once every bound is checked."""
+"""The options of a campaign, with every bound checked."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ MAX_ROWS = 100_000_000
 MAX_KILLS = 10_000
 MAX_JOBS = 64
 
-# What is asked of the restorer beside what every engine is: to go on where it was stopped.
+# Options for the restorer in addition to those of every engine: to resume when called again.
 _RESUMING = ("--clean", "--resume", "--retry-for={retry_for}")
 
 
 def resuming() -> Engine:
-    """Return the restorer, called so that it goes on where it was stopped."""
+    """Return the restorer with the options to resume when called again."""
     own = engines.named("restore")
     return Engine(name=own.name, template=(*own.template, *_RESUMING), keeps_rejects=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChaosOptions:
-    """What a campaign does.
+    """The options of a campaign.
 
     Attributes:
-        rows: of the dataset, over all tables.
-        kills: how many faults must land.
-        seed: another seed, other faults at other instants.
+        rows: rows of the dataset, over all tables.
+        kills: number of faults to inject.
+        seed: seed of the faults and their times.
         faults: the dataset's fault profile.
         kinds: the kinds of fault to choose from.
-        engine: what restores; it must keep rejects.
-        jobs: how many processes it may use.
-        keep: where the logs and rejects of a cycle go that found something.
+        engine: the engine to test; it must keep rejects.
+        jobs: connections that it may use.
+        keep: folder for the logs and rejects of cycles with findings.
         results: the folder of the history.
 
     Raises:
-        InputError: a value makes no sense.
+        InputError: a value is invalid.
     """
 
     rows: int = DEFAULT_ROWS
@@ -66,26 +66,26 @@ class ChaosOptions:
             ("--jobs", self.jobs, MAX_JOBS),
         ):
             if not 1 <= value <= most:
-                raise InputError(f"{name} {value} makes no sense; write 1 to {most}")
+                raise InputError(f"{name} {value} is out of range; write 1 to {most}")
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds:
             raise InputError(
-                f"--kinds {','.join(unknown)!r}: there is no such kind of fault; "
+                f"--kinds {','.join(unknown)!r} is not a kind of fault; "
                 f"choose from {', '.join(KINDS)}"
             )
         if not self.engine.keeps_rejects:
             raise InputError(
-                "--engine-command: a campaign counts what is rejected, too; "
-                "let the command keep its rejects in {rejects}"
+                "--engine-command: a campaign needs the rejects; "
+                "let the command write them to {rejects}"
             )
-        self.spec()  # which checks the rest
+        self.spec()  # it checks the other options
 
     def spec(self) -> DatasetSpec:
-        """Return which dataset is restored; the seed is that of the faults, not of the rows."""
+        """Return the dataset to generate; ``seed`` is that of the faults, not of the rows."""
         return DatasetSpec(rows=self.rows, faults=self.faults)
 
     def parameters(self) -> dict[str, str | int | float | bool | list[str] | None]:
-        """Return what a run records of its arguments; the dataset's stand in the dataset."""
+        """Return the parameters to record; those of the dataset are recorded with it."""
         return {
             "kills": self.kills,
             "chaos_seed": self.seed,
@@ -95,7 +95,7 @@ class ChaosOptions:
         }
 
     def command(self, dsn: str, backup: Path, work: Path, rejects: Path) -> tuple[str, ...]:
-        """Return the engine's command line, all but for how long it is to reconnect by itself."""
+        """Return the engine's command line, with ``{retry_for}`` still to be filled in."""
         values = {
             "backup": str(backup.resolve()),
             "dsn": dsn,

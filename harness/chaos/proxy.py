@@ -1,7 +1,7 @@
-"""A TCP proxy on loopback before the server's Unix socket, whose connections can fail.
+"""A TCP proxy on loopback for the server's Unix socket, whose connections can be made to fail.
 
-None on PyPI is kept: the client of toxiproxy wants a daemon in Go. This one knows nothing of the
-protocol; it passes bytes on, with the flow control of asyncio, until it is told to do worse.
+No maintained one is on PyPI: toxiproxy's client needs a daemon in Go. This one does not know the
+protocol; it forwards bytes, with the flow control of asyncio, until told to fail.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ Result = TypeVar("Result")
 
 HOST = "127.0.0.1"
 _CALL_TIMEOUT_S = 10.0
-# On, and for no time: what is closed then is reset, and what was on its way is lost.
+# SO_LINGER on, with no time: closing resets the connection and drops data in flight.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """What stands between a client and the server; its methods may be called from any thread.
+    """A proxy between clients and the server; its methods may be called from any thread.
 
     Args:
         server: the server's Unix socket.
 
     Attributes:
-        port: where clients connect, on ``HOST``.
+        port: the port for clients, on ``HOST``.
     """
 
     def __init__(self, server: Path) -> None:
@@ -46,7 +46,7 @@ class Proxy:
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[Proxy]:
-        """Serve for as long as the context lasts."""
+        """Serve for the duration of the context."""
         thread = threading.Thread(target=self._loop.run_forever)
         thread.start()
         try:
@@ -60,19 +60,19 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected to the server."""
+        """Return the number of clients connected to the server."""
         return self._run(self._count())
 
     def stall(self) -> None:
-        """Pass nothing on any more, of any connection, until ``flow``."""
+        """Stop forwarding on all connections until ``flow``."""
         self._run(self._set(flowing=False))
 
     def flow(self) -> None:
-        """Pass on what is there, and take connections again."""
+        """Forward again, and accept connections again."""
         self._run(self._set(flowing=True))
 
     def reset(self) -> int:
-        """Reset all connections, as a router does that has forgotten them; return how many."""
+        """Reset all connections, as a router does that has lost them; return how many."""
         return self._run(self._cut(reset=True))
 
     def take_down(self) -> int:
@@ -116,7 +116,7 @@ class Proxy:
         return _End(self, is_client=True)
 
     def enter(self, end: _End) -> None:
-        """Take in one end of a connection; a client is connected to the server."""
+        """Register one end of a connection; a client is then connected to the server."""
         if self._refusing:
             end.cut(reset=True)
             return
@@ -126,12 +126,12 @@ class Proxy:
             end.connecting = self._loop.create_task(self._connect(end))
 
     def leave(self, end: _End) -> None:
-        """Forget an end that is closed."""
+        """Remove an end that is closed."""
         self._ends.discard(end)
 
     @property
-    def flowing(self) -> bool:
-        """Whether bytes are passed on."""
+    def is_flowing(self) -> bool:
+        """Return whether bytes are forwarded."""
         return self._flowing
 
     async def _connect(self, client: _End) -> None:
@@ -140,7 +140,7 @@ class Proxy:
                 lambda: _End(self, is_client=False), self._server
             )
         except OSError:
-            client.cut(reset=True)  # the server is down, and so are we
+            client.cut(reset=True)  # the server is down
             return
         client.join(server)
         server.join(client)
@@ -155,17 +155,17 @@ class _End(asyncio.Protocol):
         self.other: _End | None = None
         self.connecting: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
-        self._full = False  # what is written to this end waits in memory
+        self._full = False  # data written to this end is buffered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start, without reading: there is nowhere to yet."""
+        """Start without reading: the other end is not connected yet."""
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("a stream has a transport that reads and writes")
         self._transport = transport
         self._proxy.enter(self)
 
     def join(self, other: _End) -> None:
-        """Pass what comes here on to ``other``."""
+        """Forward data from here to ``other``."""
         self.other = other
         if other.is_closed:
             self.cut()
@@ -173,39 +173,39 @@ class _End(asyncio.Protocol):
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing can be written here any more."""
+        """Return whether this end can no longer be written to."""
         return self._transport is None or self._transport.is_closing()
 
     def look(self) -> None:
-        """Read or not, as things are now."""
+        """Start or pause reading according to the current state."""
         if self._transport is None or self._transport.is_closing():
             return
-        if self._proxy.flowing and self.other is not None and not self.other.is_full:
+        if self._proxy.is_flowing and self.other is not None and not self.other.is_full:
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
 
     @property
     def is_full(self) -> bool:
-        """Whether more would only wait in memory."""
+        """Return whether further data would only be buffered."""
         return self._full
 
     def data_received(self, data: bytes) -> None:
-        """Pass on."""
+        """Forward data to the other end."""
         if self.other is not None:
             self.other.write(data)
 
     def write(self, data: bytes) -> None:
-        """Send to this end."""
+        """Send data to this end."""
         if self._transport is not None:
             self._transport.write(data)
 
     def pause_writing(self) -> None:
-        """Have the other end read no more."""
+        """Pause reading at the other end."""
         self._set_full(full=True)
 
     def resume_writing(self) -> None:
-        """Let the other end read again."""
+        """Resume reading at the other end."""
         self._set_full(full=False)
 
     def _set_full(self, *, full: bool) -> None:
@@ -214,7 +214,7 @@ class _End(asyncio.Protocol):
             self.other.look()
 
     def cut(self, *, reset: bool = False) -> None:
-        """Close at once, with a reset if so asked."""
+        """Close at once, optionally with a reset."""
         if self._transport is None:
             return
         connected = self._transport.get_extra_info("socket")
@@ -223,7 +223,7 @@ class _End(asyncio.Protocol):
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it so
-        """Close the other end as well, after what is on its way to it."""
+        """Close the other end too, after the data on its way to it."""
         self._proxy.leave(self)
         if self.connecting is not None:
             self.connecting.cancel()
@@ -231,6 +231,6 @@ class _End(asyncio.Protocol):
             self.other.finish()
 
     def finish(self) -> None:
-        """Close once all is sent."""
+        """Close after all data is sent."""
         if self._transport is not None:
             self._transport.close()

@@ -1,4 +1,4 @@
-"""The restorer's processes: started, watched, found again when their parent is gone, ended."""
+"""The restorer's processes: started, found again without their parent, and ended."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# All that a campaign starts as a restorer bears this in its environment, also below a parent that
-# was killed.
+# Variable in the environment of all the restorer's processes, even if their parent was killed.
 _MARK = "RESTOREBENCH_CHAOS"
 _END_PATIENCE_S = 10.0
 LOOK_INTERVAL_S = 0.02
@@ -24,11 +23,11 @@ LOOK_INTERVAL_S = 0.02
 
 @dataclass(slots=True)
 class Restorer:
-    """One start of the engine.
+    """One attempt: a running engine.
 
     Attributes:
-        log: where all it says goes, behind what earlier starts said.
-        started_s: when it was started, on the clock of ``time.monotonic``.
+        log: file to which its output is appended.
+        started_s: its start, on the clock of ``time.monotonic``.
     """
 
     process: subprocess.Popen[bytes]
@@ -38,17 +37,17 @@ class Restorer:
 
     @property
     def exit_code(self) -> int | None:
-        """Its exit code, minus a signal's number, or None while it runs."""
+        """Return its exit code, a negative signal number, or None while it runs."""
         return self.process.poll()
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Return its process id."""
         return self.process.pid
 
 
 def new_mark() -> str:
-    """Make a mark for the processes of one cycle."""
+    """Return a new mark for the processes of one cycle."""
     return secrets.token_hex(8)
 
 
@@ -59,7 +58,7 @@ def start(argv: tuple[str, ...], env: Mapping[str, str], mark: str, log: Path) -
         OSError: it cannot be started.
     """
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - the command that is to be tried
+        process = subprocess.Popen(  # noqa: S603 - the command under test
             argv,
             env={**env, _MARK: mark},
             stdin=subprocess.DEVNULL,
@@ -71,7 +70,7 @@ def start(argv: tuple[str, ...], env: Mapping[str, str], mark: str, log: Path) -
 
 
 def marked_processes(mark: str) -> list[psutil.Process]:
-    """Return the processes with this mark that run."""
+    """Return the running processes with this mark."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -81,7 +80,7 @@ def marked_processes(mark: str) -> list[psutil.Process]:
 
 
 def wait_until_gone(mark: str, patience_s: float) -> list[psutil.Process]:
-    """Wait until no process has this mark; return those that are still there."""
+    """Wait until no process has this mark; return those that remain."""
     deadline = time.monotonic() + patience_s
     while (found := marked_processes(mark)) and time.monotonic() < deadline:
         time.sleep(LOOK_INTERVAL_S)
@@ -99,7 +98,7 @@ def end(mark: str) -> None:
 
 
 def describe(pid: int) -> str:
-    """Say which process it is: its id and its program."""
+    """Describe a process by id and program."""
     with contextlib.suppress(psutil.Error):
         return f"pid {pid} ({psutil.Process(pid).name()})"
     return f"pid {pid}"

@@ -1,4 +1,4 @@
-"""What a database is beside its rows: ``pg_dump`` says it, and we compare."""
+"""Compares the schemas of databases, as dumped by ``pg_dump``."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from harness.servers import ServerError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What a restore keeps while it runs; that it is gone is checked for itself.
+# The restorer's own schema; that it is dropped is checked separately.
 JOURNAL = "restore_journal"
 _TIMEOUT_S = 120.0
 _LINES_NAMED = 6
 
 
 def dump(pg_dump: Path, dsn: str) -> list[str]:
-    """Return the lines of a database's schema, owners and rights included.
+    """Return the lines of a database's schema, with owners and privileges.
 
     Raises:
-        ServerError: it cannot be had.
+        ServerError: ``pg_dump`` fails.
     """
     command = [str(pg_dump), "--schema-only", f"--exclude-schema={JOURNAL}", f"--dbname={dsn}"]
     done = subprocess.run(  # noqa: S603 - the server's own program
         command, check=False, capture_output=True, text=True, timeout=_TIMEOUT_S
     )
     if done.returncode:
-        problem = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise ServerError(f"pg_dump failed ({problem})", "see that it is the server's version")
-    # Since 2025 a dump bears a random word, against what a hostile server could slip in.
+        problem = (done.stderr.strip() or "no output").splitlines()[-1]
+        raise ServerError(f"pg_dump failed ({problem})", "install the server's version of it")
+    # Since 2025 a dump contains a random key, against injection by a hostile server.
     return [
         line for line in done.stdout.splitlines() if not line.startswith(("\\restrict", "\\unr"))
     ]
 
 
 def differences(before: list[str], after: list[str]) -> tuple[int, str]:
-    """Return how many lines are gone or new, and the first of them."""
+    """Return the number of removed and added lines, and the first of them."""
     changed = [
         line.strip()
         for line in difflib.unified_diff(before, after, n=0, lineterm="")

@@ -1,4 +1,4 @@
-"""Where a campaign takes place: its server, its proxy, its small disks, its yardstick."""
+"""The surroundings of a campaign: server, proxy, small disks, expected state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Announce = Callable[[str], None]
 
-# How long the server is away when it was killed: as long as a service manager waits, or so.
+# How long a killed server is down, much as under a service manager.
 RESTART_AFTER_S = 1.0
 
 
@@ -35,9 +35,9 @@ class Site:
     """What all cycles share.
 
     Attributes:
-        folder: for logs and, where there are no small disks, rejects.
-        yardstick: what a database must come to.
-        undisturbed_s: how long a restore takes that nothing befalls; 0 until it is known.
+        folder: for logs and, without small disks, rejects.
+        expected: the state that a restored database must have.
+        undisturbed_s: duration of a restore without faults; 0 until it is known.
     """
 
     options: ChaosOptions
@@ -57,7 +57,7 @@ class Site:
         return (self.disks.rejects.folder if self.disks else self.folder) / f"rejects-{cycle}"
 
     def log(self, cycle: int) -> Path:
-        """Return the file for what the restorer says in a cycle."""
+        """Return the file for the restorer's output in a cycle."""
         return self.folder / f"restorer-{cycle}.log"
 
 
@@ -65,14 +65,14 @@ class Site:
 def prepare(
     options: ChaosOptions, backup: Path, stop: StopListener, announce: Announce
 ) -> Iterator[tuple[Site, dict[str, str]]]:
-    """Have all that a campaign takes, and say which kinds of fault cannot be had, and why."""
+    """Set up a campaign, and report which kinds of fault are not available, and why."""
     with contextlib.ExitStack() as stack:
         folder = Path(
             stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="restorebench-", ignore_cleanup_errors=True)
             )
         )
-        folder.chmod(0o711)  # the server's user passes through to its small disk
+        folder.chmod(0o711)  # the server's user must reach its small disk
         disks, why_not = _disks(options, folder, stack)
         server = stack.enter_context(open_restarting_server(RESTART_AFTER_S, announce=announce))
         aimed = target.make_target(server, stop.check)
@@ -86,7 +86,7 @@ def prepare(
         aimed.drop(database)
         left_out = {kind: why_not for kind in options.kinds if why_not and KINDS[kind].needs_disks}
         for kind, why in left_out.items():
-            announce(f"left out: {kind}, {why}")
+            announce(f"not available: {kind}: {why}")
         yield (
             Site(options, backup, server, aimed, proxy, disks, folder, expected, stop, announce),
             left_out,
@@ -96,7 +96,7 @@ def prepare(
 def _disks(
     options: ChaosOptions, folder: Path, stack: contextlib.ExitStack
 ) -> tuple[Disks | None, str | None]:
-    """Mount the small disks if a kind needs them; else, or if it cannot be done, say why not."""
+    """Mount the small disks if a kind needs them; return why they are not available."""
     if not any(KINDS[kind].needs_disks for kind in options.kinds):
         return None, None
     try:

@@ -1,4 +1,4 @@
-"""The server as a campaign uses it: it may be away for a while, and its processes are known."""
+"""The server of a campaign, which may be down for a while."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.chaos.disk import SmallDisk
     from harness.servers import RunningServer
 
-# A crash recovery of what a campaign has written takes seconds.
+# Crash recovery of a campaign's data takes seconds.
 PATIENCE_S = 60.0
 _POLL_S = 0.05
 TABLESPACE = "chaos"
@@ -38,10 +38,10 @@ class Target:
     """The server under fire.
 
     Attributes:
-        server: how it is reached.
-        data: its data folder.
-        check: called while it is waited for; raises what is to end the wait.
-        on_small_disk: whether its databases lie in a tablespace on a small disk.
+        server: its address.
+        data: its data directory.
+        check: called while waiting for it; may raise to end the wait.
+        on_small_disk: whether its databases are in a tablespace on a small disk.
     """
 
     server: RunningServer
@@ -51,7 +51,7 @@ class Target:
     _made: int = field(default=0)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
-        """Connect past the proxy, as soon as the server takes it.
+        """Connect without the proxy, as soon as the server accepts it.
 
         Raises:
             ServerError: it does not come back.
@@ -67,10 +67,10 @@ class Target:
             time.sleep(_POLL_S)
 
     def use(self, disk: SmallDisk) -> None:
-        """Have databases lie on a small disk from here on.
+        """Create further databases on a small disk.
 
         Raises:
-            ServerError: the server does not take it.
+            ServerError: the server refuses.
         """
         owner, folder = self.data.stat(), disk.folder / "tables"
         folder.mkdir(mode=0o700)
@@ -84,10 +84,10 @@ class Target:
         self.on_small_disk = True
 
     def make(self, schema_sql: str) -> str:
-        """Make a database with a schema, and return its name.
+        """Create a database with a schema, and return its name.
 
         Raises:
-            ServerError: the server does not make it.
+            ServerError: the server refuses.
         """
         self._made += 1
         name = f"chaos_{self._made}"
@@ -99,12 +99,12 @@ class Target:
         return name
 
     def drop(self, database: str) -> None:
-        """Drop a database, whoever is connected."""
+        """Drop a database, even if sessions are connected."""
         with self.connect() as connection:
             databases.drop(connection, database)
 
     def dsn(self, database: str) -> str:
-        """Return the URL of a database, past the proxy."""
+        """Return the URL of a database, without the proxy."""
         return self.server.dsn(database)
 
     def dsn_through(self, host: str, port: int, database: str) -> str:
@@ -114,21 +114,21 @@ class Target:
         return address.Address(parameters, None).url(database)
 
     def sessions(self, database: str) -> list[int]:
-        """Return the processes that serve clients in a database, oldest first.
+        """Return the backends of a database's client sessions, oldest first.
 
         Raises:
-            ServerError: the server is away.
+            ServerError: the server is down.
         """
         with self.server.connect("postgres") as connection:
             return [pid for (pid,) in connection.execute(_SESSIONS, [database])]
 
     def terminate(self, session: int) -> None:
-        """End a session as an administrator does."""
+        """Terminate a session as an administrator does."""
         with self.server.connect("postgres") as connection:
             connection.execute("SELECT pg_terminate_backend(%s)", [session])
 
     def processes(self) -> list[psutil.Process]:
-        """Return the server's processes, the first one first; none while it is away."""
+        """Return the server's processes, the postmaster first; none while it is down."""
         try:
             first = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
             return [first, *first.children()]
@@ -137,15 +137,15 @@ class Target:
 
     @property
     def socket(self) -> Path:
-        """The server's Unix socket."""
+        """Return the server's Unix socket."""
         parameters = address.parse(self.server.dsn("postgres")).parameters
         return Path(parameters["host"]) / f".s.PGSQL.{parameters['port']}"
 
     def pg_dump(self) -> Path:
-        """Return the ``pg_dump`` that belongs to the server.
+        """Return the server's ``pg_dump``.
 
         Raises:
-            ServerError: there is none beside the server's program, nor in the path.
+            ServerError: it is neither beside the server's program nor in PATH.
         """
         for process in self.processes()[:1]:
             beside = Path(process.exe()).with_name("pg_dump")
@@ -153,7 +153,7 @@ class Target:
                 return beside
         found = shutil.which("pg_dump")
         if found is None:
-            raise ServerError("there is no pg_dump", "install PostgreSQL's client programs")
+            raise ServerError("pg_dump was not found", "install PostgreSQL's client programs")
         return Path(found)
 
 

@@ -22,7 +22,7 @@ from harness.bench.options import (
     engine,
     options_from_run,
 )
-from harness.bench.resume import cut_off
+from harness.bench.resume import unfinished_run
 from harness.bench.run import exit_code, run_bench
 from harness.cli.output import say, show
 from harness.engines import fake as fake_engine
@@ -90,7 +90,7 @@ def measure(
 
 
 def _resume(options: argparse.Namespace) -> int:
-    unfinished = cut_off(options.results, options.resume)
+    unfinished = unfinished_run(options.results, options.resume)
     dataset = None if options.dataset is None else dataset_folder(options.dataset)
     given = options_from_run(
         unfinished, server=options.server, dataset=dataset, results=options.results

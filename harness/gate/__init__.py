@@ -1,5 +1,5 @@
-"""Judges a recorded run against others: by name, by commit, or the last ones.
+"""Regression gate: judges a run against a baseline of earlier runs.
 
-Time is judged as a multiple of the floor's and of legacy's in the same run, so that it holds when
-the machine changes; memory and success are judged as they are.
+Time is judged relative to floor and legacy in the same run, so that it holds when the machine
+changes; memory and completeness are judged as they are.
 """

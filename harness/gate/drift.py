@@ -1,4 +1,4 @@
-"""What got worse little by little: change points in an engine's figures over all runs.
+"""Gradual regressions: change points in an engine's figures over all runs.
 
 The method is PELT with a normal cost: R. Killick, P. Fearnhead and I. A. Eckley, "Optimal Detection
 of Changepoints with a Linear Computational Cost" (2012), as ``ruptures`` has it. The penalty is
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from harness.gate.limits import Settings
     from harness.model.record import Run
 
-# A level is told from chance by three runs at the least, and nobody looks back further than this.
+# Fewer runs make no level; runs further back than the maximum are not considered.
 MIN_LEVEL_RUNS = 3
 MIN_RUNS = 3 * MIN_LEVEL_RUNS
 MAX_RUNS = 200
 
-# Steps smaller than this, in the logarithm, are never looked for: a figure has three digits.
+# Smaller steps of the logarithm are ignored: a figure has three digits.
 _SMALLEST = 0.002
 
 
 def changes(values: Sequence[float]) -> list[int]:
-    """Return where the level of positive figures changes: the places of the first of each level.
+    """Return the indexes at which the level of positive figures changes.
 
     Args:
-        values: in the order in which they were measured.
+        values: figures in order of measurement.
     """
     if len(values) < MIN_RUNS:
         return []
-    import numpy as np  # noqa: PLC0415 - takes a while, and few commands need it
+    import numpy as np  # noqa: PLC0415 - slow to import, and few commands need it
     import ruptures  # noqa: PLC0415 - the same
 
     logs = [math.log(value) for value in values]
@@ -54,21 +54,21 @@ def changes(values: Sequence[float]) -> list[int]:
     return ends[:-1]
 
 
-def drift(of: Run, baseline: Baseline, settings: Settings) -> Iterator[Finding]:
-    """Find what stands higher since some run than it ever stood for long, by more than its limit.
+def drift(head: Run, baseline: Baseline, settings: Settings) -> Iterator[Finding]:
+    """Yield the measures whose level is above their lowest by more than the limit.
 
-    Since the last change that was meant, that is: what was accepted is no drift.
+    Only runs since the last accepted change count: an accepted change is no drift.
     """
-    for engine in dict.fromkeys(trial.engine for trial in of.trials):
-        runs = (*baseline.history(engine)[-MAX_RUNS:], of)
-        told = [figures(run, reference=None) for run in runs]
+    for engine in dict.fromkeys(trial.engine for trial in head.trials):
+        runs = (*baseline.history(engine)[-MAX_RUNS:], head)
+        all_figures = [figures(run, reference=None) for run in runs]
         for measure in (Measure.FLOOR, Measure.LEGACY, Measure.MEMORY):
             points = [
                 (run.run.id, statistics.median(values))
-                for run in told
+                for run in all_figures
                 if (values := series(run, engine, measure))
             ]
-            if points and points[-1][0] == of.id:
+            if points and points[-1][0] == head.id:
                 limits = settings.limits(engine)
                 limit = limits.memory if measure is Measure.MEMORY else limits.time
                 yield from _level_increase(engine, measure, points, limit)
@@ -84,7 +84,7 @@ def _level_increase(
     lowest, now = min(levels), levels[-1]
     if now < lowest * (1 + limit):
         return
-    # The level after the lowest is where it began to rise.
+    # The rise starts with the level after the lowest.
     began = starts[levels.index(lowest) + 1]
     yield Finding(
         engine,
@@ -99,7 +99,7 @@ def _level_increase(
 
 
 def is_still_higher(run: Run, found: Finding) -> bool:
-    """Say whether a figure of another run stands above its lowest level as well."""
+    """Return whether a figure of another run is above the lowest level as well."""
     values = series(figures(run, reference=None), found.engine, found.measure)
     lowest = found.before or 0.0
     return not values or statistics.median(values) >= lowest * (1 + found.limit)

@@ -1,4 +1,4 @@
-"""What the gate allows: ``[tool.harness.gate]`` in the ``pyproject.toml`` of the current folder."""
+"""Limits of the gate: ``[tool.harness.gate]`` in ``pyproject.toml`` of the current folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TABLE = "tool.harness.gate"
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """By how much each measure may get worse, as shares: 0.05 is 5 %."""
+    """How much each measure may get worse, as shares: 0.05 is 5 %."""
 
     time: float = 0.05
     memory: float = 0.10
@@ -24,7 +24,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Against what is judged, and the limits: of all engines, and of single ones in their place."""
+    """The baseline and the limits: of all engines, and overrides for single ones."""
 
     baseline: str = ROLLING
     runs: int = 10
@@ -40,10 +40,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(path: Path = SETTINGS) -> Settings:
-    """Read the settings; the defaults where there are none.
+    """Read the settings, or return the defaults if there are none.
 
     Raises:
-        InputError: they make no sense; the message names the file.
+        InputError: they are invalid; the message names the file.
     """
     try:
         found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -54,7 +54,9 @@ def load(path: Path = SETTINGS) -> Settings:
     except FileNotFoundError:
         return Settings()
     except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: [{TABLE}] makes no sense: {error}") from error
+        raise InputError(f"{path}: [{TABLE}] is invalid: {error}") from error
     if settings.runs < 1 or any(min(msgspec.structs.astuple(each)) < 0 for each in limits):
-        raise InputError(f"{path}: [{TABLE}]: runs is at least 1, and a limit at least 0")
+        raise InputError(
+            f"{path}: [{TABLE}] is invalid: runs must be at least 1, and limits at least 0"
+        )
     return settings

@@ -1,4 +1,4 @@
-"""What is said of a run that was judged: what got worse, by how much, with what certainty."""
+"""Reports a judged run: what regressed, by how much, with what certainty."""
 
 from __future__ import annotations
 
@@ -20,46 +20,50 @@ if TYPE_CHECKING:
 
 
 def gate_report(
-    of: Run, baseline: Baseline, judged: Judgement, dropped: tuple[Finding, ...], doubt: str | None
+    head: Run,
+    baseline: Baseline,
+    judgement: Judgement,
+    dropped: tuple[Finding, ...],
+    not_confirmed_because: str | None,
 ) -> tuple[Block, ...]:
-    """Lay out what a run is accused of.
+    """Lay out the judgement of a run.
 
     Args:
-        of: the run.
-        baseline: what it was judged against.
-        judged: what stands.
-        dropped: what was found at first, and not again.
-        doubt: why nothing could be measured once more, if so.
+        head: the run.
+        baseline: its baseline.
+        judgement: the confirmed findings, and measures that were not judged.
+        dropped: findings that were not confirmed.
+        not_confirmed_because: why nothing could be measured once more, if so.
     """
-    blocks: list[Block] = [headline(of), _against(baseline)]
-    if judged.findings:
-        blocks.append(findings_grid(judged.findings, "engine"))
+    blocks: list[Block] = [headline(head), _against(baseline)]
+    if judgement.findings:
+        blocks.append(findings_grid(judgement.findings, "engine"))
     if dropped:
         lines = tuple(
             f"{one.engine}, {one.measure.value}: {one.regression.value}" for one in dropped
         )
-        blocks.append(Bullets("Found at first, and not again when measured once more:", lines))
-    if judged.inconclusive:
+        blocks.append(Bullets("Not confirmed when measured once more:", lines))
+    if judgement.inconclusive:
         blocks.append(
-            Bullets("No telling yet:", tuple(_inconclusive(one) for one in judged.inconclusive))
+            Bullets("Inconclusive:", tuple(_inconclusive(one) for one in judgement.inconclusive))
         )
-    if judged.not_judged:
-        blocks.append(Bullets("Not judged:", judged.not_judged))
-    if doubt:
-        blocks.append(f"Nothing was measured once more: {doubt}.")
-    blocks.append(conclusion(judged, f': python -m harness accept {of.id} --why "..."'))
+    if judgement.not_judged:
+        blocks.append(Bullets("Not judged:", judgement.not_judged))
+    if not_confirmed_because:
+        blocks.append(f"Not confirmed by a second measurement: {not_confirmed_because}.")
+    blocks.append(conclusion(judgement, f': python -m harness accept {head.id} --why "..."'))
     return tuple(blocks)
 
 
-def findings_grid(findings: Sequence[Finding], of_what: str) -> Grid:
-    """Lay out what got worse.
+def findings_grid(findings: Sequence[Finding], subject: str) -> Grid:
+    """Lay out the regressions.
 
     Args:
-        findings: what did.
-        of_what: what they are about, as the heading of the first column.
+        findings: the regressions.
+        subject: the heading of the first column.
     """
     columns = (
-        Column(of_what, "left"),
+        Column(subject, "left"),
         Column("measure", "left"),
         Column("", "left"),
         Column("before"),
@@ -72,7 +76,7 @@ def findings_grid(findings: Sequence[Finding], of_what: str) -> Grid:
 
 def _against(baseline: Baseline) -> str:
     if not baseline.runs:
-        return "There is no earlier run of the same work, so that nothing can be worse."
+        return "There is no earlier run of the same work to compare with."
     ids = ", ".join(run.id for run in baseline.runs)
     return f"Judged against {len(baseline.runs)} run{'s' * (len(baseline.runs) > 1)}: {ids}."
 
@@ -104,32 +108,33 @@ def _figure(measure: Measure, value: float | None) -> str:
             return f"{value:.4%}"
 
 
-def _by(of: Ratio | None) -> tuple[str, ...]:
-    """Say by how much, and how sure that is."""
-    if of is None:
+def _by(ratio: Ratio | None) -> tuple[str, ...]:
+    """Format the change and its uncertainty."""
+    if ratio is None:
         return ("counted",)
-    by = f"{of.value - 1:+.1%}"
-    if of.low is None or of.high is None or of.p is None:
-        return by, f"a change of level, over {of.rounds} runs"
-    interval = f"{of.low - 1:+.1%} to {of.high - 1:+.1%} ({CONFIDENCE:.0%})"
-    return by, interval, f"p = {of.p:.2g}"
+    by = f"{ratio.value - 1:+.1%}"
+    if ratio.low is None or ratio.high is None or ratio.p is None:
+        return by, f"change point over {ratio.rounds} runs"
+    interval = f"{ratio.low - 1:+.1%} to {ratio.high - 1:+.1%} ({CONFIDENCE:.0%})"
+    return by, interval, f"p = {ratio.p:.2g}"
 
 
-def _inconclusive(of: InconclusiveMeasure) -> str:
-    """Say what may be worse, and what would tell."""
-    more = more_rounds(of.ratio, of.limit)
-    advice = "" if more is None else f"; {more} more round{'s' * (more > 1)} may tell"
-    return f"{of.engine}, {of.measure.value}: {', '.join(_by(of.ratio))}{advice}"
+def _inconclusive(measure: InconclusiveMeasure) -> str:
+    """Describe a measure that may be worse, and how many rounds may settle it."""
+    more = more_rounds(measure.ratio, measure.limit)
+    advice = "" if more is None else f"; {more} more round{'s' * (more > 1)} may settle it"
+    return f"{measure.engine}, {measure.measure.value}: {', '.join(_by(measure.ratio))}{advice}"
 
 
-def conclusion(judged: Judgement, if_meant: str) -> str:
-    """Say how it stands; ``if_meant`` is what to do about what got worse, if that is meant."""
-    if not judged.findings:
-        sure = judged.checked - len(judged.inconclusive)
+def conclusion(judgement: Judgement, if_meant: str) -> str:
+    """Conclude in a sentence; ``if_meant`` is what to do if the regression is intended."""
+    if not judgement.findings:
+        sure = judgement.checked - len(judgement.inconclusive)
         inconclusive = (
-            f"; of {len(judged.inconclusive)} there is no telling" if judged.inconclusive else ""
+            f"; {len(judgement.inconclusive)} are inconclusive" if judgement.inconclusive else ""
         )
-        return f"Nothing got worse: {sure} measures are within their limits{inconclusive}."
+        return f"No regression: {sure} measures are within their limits{inconclusive}."
     return (
-        f"{len(judged.findings)} of {judged.checked} measures got worse. If that is meant{if_meant}"
+        f"{len(judgement.findings)} of {judgement.checked} measures regressed. "
+        f"If that is intended{if_meant}"
     )

@@ -1,4 +1,4 @@
-"""What got worse in a run beside its baseline; pure: runs in, findings out."""
+"""Finds the regressions of a run against its baseline; pure: runs in, findings out."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 
 class Measure(enum.Enum):
-    """What is judged of an engine."""
+    """A measure of an engine that is judged."""
 
-    FLOOR = "x floor"
-    LEGACY = "x legacy"
+    FLOOR = "vs floor"
+    LEGACY = "vs legacy"
     TIME = "time"
-    MEMORY = "peak memory"
+    MEMORY = "peak RSS"
     SUCCESS = "rows restored"
     OK = "trials ok"
     PRESENT = "benchmark"
 
 
 class Regression(enum.Enum):
-    """What became of a measure."""
+    """How a measure got worse."""
 
     SLOWER = "slower"
-    MORE_MEMORY = "fatter"
-    LESS_COMPLETE = "lossier"
-    MISSING = "vanished"
+    MORE_MEMORY = "more memory"
+    LESS_COMPLETE = "less complete"
+    MISSING = "missing"
     FAILED = "failed"
 
 
@@ -52,8 +52,8 @@ class Finding:
     """A measure of an engine that got worse by more than its limit allows.
 
     ``before`` and ``after`` are in the measure's own unit: multiples, seconds, bytes or shares.
-    ``ratio`` tells by how much and how sure; None where it is counted. ``since`` is the run from
-    which on it is so, where the history and not the baseline tells.
+    ``ratio`` is the change with its uncertainty; None for exact counts. ``since`` is the first run
+    of the higher level, if the history and not the baseline shows it.
     """
 
     engine: str
@@ -67,13 +67,13 @@ class Finding:
 
     @property
     def key(self) -> tuple[str, Measure]:
-        """What is accused of what."""
+        """Return the engine and the measure."""
         return self.engine, self.measure
 
 
 @dataclass(frozen=True, slots=True)
 class InconclusiveMeasure:
-    """A measure that may be worse by more than its limit, or may not: its rounds do not tell."""
+    """A measure whose rounds do not settle whether it is worse by more than its limit."""
 
     engine: str
     measure: Measure
@@ -82,20 +82,20 @@ class InconclusiveMeasure:
 
     @property
     def key(self) -> tuple[str, Measure]:
-        """What there is no telling of."""
+        """Return the engine and the measure."""
         return self.engine, self.measure
 
     @property
     def is_suspect(self) -> bool:
-        """Say whether it looks worse by more than its limit."""
+        """Return whether its ratio is above the limit."""
         return self.ratio.value >= 1 + self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was found, how many measures were held against their limit, and what nobody could.
+    """The findings, the number of measures checked, and the measures that could not be judged.
 
-    ``inconclusive`` are among those that were held.
+    The ``inconclusive`` measures are among those that were checked.
     """
 
     findings: tuple[Finding, ...]
@@ -104,13 +104,13 @@ class Judgement:
     inconclusive: tuple[InconclusiveMeasure, ...] = ()
 
 
-def judge(of: Run, baseline: Baseline, settings: Settings) -> Judgement:
-    """Hold a run against its baseline."""
+def judge(head: Run, baseline: Baseline, settings: Settings) -> Judgement:
+    """Judge each measure of a run against its baseline."""
     found: list[Finding | InconclusiveMeasure | str] = []
     checked = 0
-    now = figures(of, reference=None)
-    for engine in _engines(baseline, of):
-        before = [figures(run, reference=None) for run in baseline.of(engine)]
+    now = figures(head, reference=None)
+    for engine in _engines(baseline, head):
+        before = [figures(run, reference=None) for run in baseline.runs_for(engine)]
         before = [run for run in before if run.samples(engine).trials]
         if not before:
             continue
@@ -125,7 +125,7 @@ def judge(of: Run, baseline: Baseline, settings: Settings) -> Judgement:
 
 
 def collect(found: Sequence[Finding | InconclusiveMeasure | str], checked: int) -> Judgement:
-    """Sort what measures came to: findings, doubts, why they were not judged; empty texts hold."""
+    """Sort results into findings, inconclusive measures and reasons; an empty text is a pass."""
     return Judgement(
         findings=tuple(one for one in found if isinstance(one, Finding)),
         checked=checked,
@@ -134,38 +134,39 @@ def collect(found: Sequence[Finding | InconclusiveMeasure | str], checked: int) 
     )
 
 
-def series(of: RunFigures, engine: str, measure: Measure) -> list[float]:
-    """Return an engine's figures in a run, one a round."""
+def series(run_figures: RunFigures, engine: str, measure: Measure) -> list[float]:
+    """Return an engine's figures in a run, one per round."""
     if measure in _MULTIPLES:
         reference = _MULTIPLES[measure]
-        return [] if engine == reference else of.multiples(engine, reference)
-    samples = of.samples(engine)
+        return [] if engine == reference else run_figures.multiples(engine, reference)
+    samples = run_figures.samples(engine)
     return samples.peaks_bytes if measure is Measure.MEMORY else samples.walls_s
 
 
-def _engines(baseline: Baseline, of: Run) -> list[str]:
-    """Return all that are or were measured; also those that a baseline of one run lacks."""
-    runs = (*baseline.runs, of)
+def _engines(baseline: Baseline, head: Run) -> list[str]:
+    """Return the engines of the run and of its baseline."""
+    runs = (*baseline.runs, head)
     return list(dict.fromkeys(trial.engine for run in runs for trial in run.trials))
 
 
 def _measures(
     engine: str, now: RunFigures, before: Sequence[RunFigures], limits: Limits
 ) -> Iterator[Finding | InconclusiveMeasure | str]:
-    """Judge each measure: a finding, why it is not judged, or an empty text where it holds."""
+    """Judge each measure: a finding, why it is not judged, or an empty text for a pass."""
     timed = [
         measure
         for measure in _MULTIPLES
         if any(series(run, engine, measure) for run in before) and engine != _MULTIPLES[measure]
     ]
-    # What the others are told by is a multiple of nothing then; its time says how busy it was.
-    yardstick = engine in _MULTIPLES.values() and len(now.engines) > 1
-    if not timed and not yardstick:
+    # An engine that the others are relative to is not judged by its own time, which varies with
+    # the machine.
+    is_reference = engine in _MULTIPLES.values() and len(now.engines) > 1
+    if not timed and not is_reference:
         before_here = [run for run in before if same_machine(run.run, now.run)]
         if before_here:
             yield _judge_samples(engine, Measure.TIME, now, before_here, limits.time)
         elif engine not in _MULTIPLES.values():
-            yield f"{engine}: times of other machines are not judged; run floor or legacy beside it"
+            yield f"{engine}: times of other machines cannot be compared; run floor or legacy too"
     for measure in timed:
         yield _judge_samples(engine, measure, now, before, limits.time)
     yield _judge_samples(engine, Measure.MEMORY, now, before, limits.memory)
@@ -175,7 +176,7 @@ def _measures(
 def _judge_samples(
     engine: str, measure: Measure, now: RunFigures, before: Sequence[RunFigures], limit: float
 ) -> Finding | InconclusiveMeasure | str:
-    """Judge a measure that has a spread."""
+    """Judge a measure with a sample per round."""
     old = [value for run in before for value in series(run, engine, measure)]
     new = series(now, engine, measure)
     if not old:
@@ -185,9 +186,9 @@ def _judge_samples(
     found = ratio(new, old)
     if found is None or found.is_descriptive:
         return f"{engine}, {measure.value}: too few rounds to judge"
-    told = verdict(found, limit)
-    if told is not Verdict.HIGHER:
-        may_be = told is Verdict.INCONCLUSIVE and (found.high or 0) > 1 + limit
+    result = verdict(found, limit)
+    if result is not Verdict.HIGHER:
+        may_be = result is Verdict.INCONCLUSIVE and (found.high or 0) > 1 + limit
         return InconclusiveMeasure(engine, measure, limit, found) if may_be else ""
     return Finding(
         engine,
@@ -203,7 +204,7 @@ def _judge_samples(
 def _judge_shares(
     engine: str, now: RunFigures, before: Sequence[RunFigures], limits: Limits
 ) -> Iterator[Finding | str]:
-    """Judge what is counted, so that nothing of it is chance."""
+    """Judge the exact counts, which need no test."""
     for measure in (Measure.SUCCESS, Measure.OK):
         shares = [share for run in before if (share := _share(run, engine, measure)) is not None]
         new = _share(now, engine, measure)
@@ -218,10 +219,10 @@ def _judge_shares(
         )
 
 
-def _share(of: RunFigures, engine: str, measure: Measure) -> float | None:
-    told = of.engine(engine)
-    if told is None or not told.attempted:
+def _share(run_figures: RunFigures, engine: str, measure: Measure) -> float | None:
+    engine_figures = run_figures.engine(engine)
+    if engine_figures is None or not engine_figures.attempted:
         return None
     if measure is Measure.OK:
-        return told.ok / told.attempted
-    return None if told.success is None else told.success.rate
+        return engine_figures.ok / engine_figures.attempted
+    return None if engine_figures.success is None else engine_figures.success.rate

@@ -1,6 +1,6 @@
-"""The dataset generator: backups of a scenario, with the truth about them and chosen damage.
+"""Dataset generator: backups of a scenario with their ground truth, and optional damage.
 
-The same arguments make the same bytes, whatever the number of processes.
+The same arguments make the same bytes, independent of the number of processes.
 """
 
 from harness.generate.dataset import GENERATOR_VERSION, cached, generate, is_complete

@@ -1,4 +1,4 @@
-"""A block of records: the bytes that stand in the file, and what they add to the ground truth."""
+"""A block of records: its bytes in the file, and its contribution to the ground truth."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from harness.generate.scenario import Table
     from harness.model.manifest import Damage
 
-#: Records per block. Bounds the memory of a process to some 20 MB, and the work that is handed
-#: over at once to some 100 ms.
+#: Records per block. Bounds the memory of a process to some 20 MB, and one unit of work to some
+#: 100 ms.
 BLOCK_RECORDS = 5000
-#: What joins the columns of a row in the checksum (docs/formats.md).
+#: Separates the columns of a row in the checksum (docs/formats.md).
 COLUMN = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a file lays out its records: what stands before, between and after, and in them."""
+    """The layout of a file: the text before, between, after and in its records."""
 
     opening: bytes
     separator: bytes
@@ -50,7 +50,7 @@ STYLES = {
 
 
 class Piece(NamedTuple):
-    """A block that is made. ``data`` lacks what opens and closes the file."""
+    """A finished block. ``data`` has neither the opening nor the closing of the file."""
 
     records: int
     rows: int
@@ -60,7 +60,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A block's records, and their truth, which damage still changes."""
+    """A block's records and their ground truth, before damage."""
 
     columns: Mapping[str, Column]
     values: Mapping[str, Values]
@@ -102,7 +102,7 @@ def _draft(table: Table, block: Block, style: Style) -> _Draft:
 
 
 def _damage(draft: _Draft, block: Block, planned: Mapping[int, Damage]) -> set[int]:
-    """Damage the records that the plan names; return the places of those that are lost by it."""
+    """Apply the planned damage; return the indexes of records that become unrestorable."""
     lost = set()
     names = list(draft.values)
     for ordinal in [ordinal for ordinal in planned if ordinal in block.ordinals]:

@@ -1,8 +1,8 @@
-"""What every kind of column is: a Struct that makes the values of a block of records at once.
+"""The base of all kinds of columns: a Struct that makes the values of a block at once.
 
 Values are made column by column, because a list comprehension over a block costs a fraction of a
-call per value, and in blocks whose random numbers are seeded by where they stand, so that any
-number of processes makes the same bytes.
+call per value, and in blocks whose random numbers are seeded by position, so that any number of
+processes makes the same bytes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How NULL enters the checksum (docs/formats.md).
+#: NULL in the checksum (docs/formats.md).
 NULL_TEXT = r"\N"
 
 
 class Values(NamedTuple):
-    """A column's values in a block: as JSON, as the checksum's text, as they stand inside jsonb."""
+    """A column's values in a block: as JSON, as text for the checksum, and as jsonb prints them."""
 
     json: list[str]
     text: list[str]
@@ -36,7 +36,7 @@ class Values(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Population:
-    """What records know of other tables' records: how many, which survive, and their keys."""
+    """The records of all tables, for references: counts, restorable ones, and keys."""
 
     seed: int
     epoch_s: int
@@ -45,7 +45,7 @@ class Population:
     unrestorable: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def restorable(self, table: str, ordinal: int) -> bool:
-        """Whether a record can be restored, so that others may refer to it."""
+        """Return whether a record can be restored, so that others may refer to it."""
         return ordinal not in self.unrestorable.get(table, ())
 
 
@@ -61,15 +61,15 @@ class Block:
 
     @property
     def ordinals(self) -> range:
-        """The places in the file that this block's records have."""
+        """Return the ordinals of this block's records in the file."""
         return range(self.start, self.start + self.count)
 
     def within(self, name: str) -> Block:
-        """The same records, for the fields of a document in column ``name``."""
+        """Return the same block for the fields of a document in column ``name``."""
         return replace(self, path=f"{self.path}{name}.")
 
     def random(self, name: str) -> random.Random:
-        """Random numbers that depend only on the seed and the place, never on the process."""
+        """Return random numbers that depend only on the seed and the position, not the process."""
         return seeded(f"{self.population.seed}/{self.table}/{self.path}{name}/{self.start}")
 
 
@@ -80,10 +80,10 @@ class Column(
 
     Attributes:
         name: The column's name, which is the field's name in the JSON too.
-        nulls: The share of values that are null; None where the column is NOT NULL.
-        default: The text of the column's constant default, where it has one.
-        form: The text that the checksum reads (docs/formats.md).
-        damages: The damage that such a value can suffer (see ``damage.py``).
+        nulls: The share of values that are null; None if the column is NOT NULL.
+        default: The text of the column's constant default, if it has one.
+        form: The text form for the checksum (docs/formats.md).
+        damages: The kinds of damage that apply to such a value (see ``damage.py``).
     """
 
     name: str
@@ -98,17 +98,17 @@ class Column(
         raise NotImplementedError
 
     def make(self, block: Block) -> Values:
-        """Make the block's values, nulls among them."""
+        """Make the block's values, including nulls."""
         rng = block.random(self.name)
         values = self.values(block, rng)
         return with_nulls(values, self.nulls, rng) if self.nulls else values
 
 
 class UniqueColumn(Column, frozen=True, kw_only=True):
-    """A column whose value follows from the record's ordinal, so that others can refer to it."""
+    """A column whose value is derived from the ordinal, so that others can refer to it."""
 
     def of(self, population: Population, table: str, ordinals: Sequence[int]) -> Values:
-        """Return the values that the records at these ordinals have."""
+        """Return the values of the records at these ordinals."""
         raise NotImplementedError
 
     def values(self, block: Block, _rng: random.Random) -> Values:
@@ -126,17 +126,17 @@ def seeded(place: str) -> random.Random:
 
 
 def scalar(json: list[str], text: list[str]) -> Values:
-    """Values whose JSON stands unchanged inside jsonb."""
+    """Return values whose JSON is unchanged in jsonb."""
     return Values(json, text, json)
 
 
 def quoted(text: list[str]) -> Values:
-    """Values that are strings without anything that JSON must escape."""
+    """Return strings that need no escapes in JSON."""
     return scalar([f'"{one}"' for one in text], text)
 
 
 def with_nulls(values: Values, share: float, rng: random.Random) -> Values:
-    """Put nulls in the place of a share of the values, to the nearest 256th."""
+    """Replace a share of the values by nulls, to the nearest 256th."""
     limit, draw = round(share * 256), rng.randbytes(len(values.json))
     json = [one if x >= limit else "null" for one, x in zip(values.json, draw, strict=True)]
     text = [one if x >= limit else NULL_TEXT for one, x in zip(values.text, draw, strict=True)]
@@ -152,7 +152,7 @@ def below(bound: int, rng: random.Random) -> int:
 
 
 def draw16(rng: random.Random, count: int) -> tuple[int, ...]:
-    """Draw numbers below 2**16. Drawn all at once they cost a third of single ones."""
+    """Draw numbers below 2**16; drawn at once, they cost a third of single ones."""
     return struct.unpack(f"<{count}H", rng.randbytes(2 * count))
 
 
@@ -162,12 +162,12 @@ def draw32(rng: random.Random, count: int) -> tuple[int, ...]:
 
 
 def pick(pool: Sequence[T], rng: random.Random, count: int) -> list[T]:
-    """Pick from at most 2**16 things."""
+    """Pick ``count`` elements of a pool of at most 2**16."""
     size = len(pool)
     return [pool[x * size >> 16] for x in draw16(rng, count)]
 
 
 def pooled(pool: Sequence[tuple[str, str]], rng: random.Random, count: int) -> Values:
-    """Values picked from a pool of values, each as JSON and as text."""
+    """Return values picked from a pool of pairs of JSON and text."""
     picked = pick(pool, rng, count)
     return scalar([json for json, _ in picked], [text for _, text in picked])

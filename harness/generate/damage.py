@@ -1,8 +1,8 @@
-"""The damage of the fault profile ``realistic``: what is done to a record's JSON, and its truth.
+"""The damage of the fault profile ``realistic``: changes to a record's JSON and ground truth.
 
-What can be restored is what PostgreSQL itself makes of the value's text, with ``TimeZone`` UTC:
-``"42"`` is an integer to it, ``"2024-03-05 10:00:00+02"`` an instant; ``"abc"`` is no number and
-nobody's guess. An absent field takes the column's default, where it has one.
+A value can be restored if PostgreSQL itself accepts its text, with ``TimeZone`` UTC: ``"42"`` is an
+integer, ``"2024-03-05 10:00:00+02"`` a timestamp; ``"abc"`` is no number. An absent field takes the
+column's default, if it has one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from harness.generate.scenario import Table
 
-#: What can still be restored; a record damaged in another way cannot.
+#: Kinds of damage that leave a record restorable.
 RESTORABLE = frozenset({"date_spelling", "number_as_string", "missing_default"})
-#: The order in which kinds take turns.
+#: All kinds, in the order of their use.
 KINDS = (
     *("bad_date", "duplicate_key", "orphan", "wrong_type", "nul", "missing_required"),
     *("date_spelling", "duplicate_unique", "null_required", "number_as_string", "missing_default"),
@@ -31,14 +31,14 @@ KINDS = (
 
 
 class Edit(NamedTuple):
-    """What a damaged field becomes: its JSON (None: it is absent) and its text, if restorable."""
+    """A damaged field: its JSON (None if it is absent), and its text if it is restorable."""
 
     json: str | None
     text: str | None = None
 
 
 class DamagedField(NamedTuple):
-    """A field about to be damaged: where it is, and what it held."""
+    """A field to be damaged: its position and its value."""
 
     block: Block
     ordinal: int
@@ -49,7 +49,7 @@ class DamagedField(NamedTuple):
 
 
 def candidates(tables: Sequence[Table]) -> dict[str, list[tuple[str, str]]]:
-    """Return the fields, as table and column, that each kind of damage can befall."""
+    """Return the fields, as table and column, that each kind of damage applies to."""
     found: dict[str, list[tuple[str, str]]] = {kind: [] for kind in KINDS}
     for table in tables:
         for column in table.columns:
@@ -65,9 +65,9 @@ def draw_damage(
     planned: Mapping[str, Collection[int]],
     rng: random.Random,
 ) -> Damage:
-    """Choose a table, a field of it and a record that is whole so far, never the first one.
+    """Choose a table, a field and an undamaged record, never the first one.
 
-    The first record of each table stays whole, so that there is always one to refer to.
+    The first record of each table stays undamaged, so that there is always one to refer to.
     """
     tables = sorted({table for table, _ in places})
     table = _pick(tables, rng)
@@ -82,7 +82,7 @@ def draw_damage(
 
 
 def edit(damage: Damage, block: Block, column: Column, json: str, text: str) -> Edit:
-    """Return what the damage makes of a field."""
+    """Return the field as the damage changes it."""
     rng = seeded(f"{block.population.seed}/{damage.table}/{damage.ordinal}/damage")
     return _EDITS[damage.damage](DamagedField(block, damage.ordinal or 0, column, json, text, rng))
 
@@ -92,7 +92,7 @@ def _kinds_for(column: Column, *, is_key: bool) -> set[str]:
     if isinstance(column, Reference) and not column.enforced:
         kinds.discard("orphan")
     if is_key:
-        # Others refer to the key: only a duplicate leaves them theirs.
+        # Others refer to the key: only a duplicate leaves their references valid.
         return {"duplicate_key"}
     if isinstance(column, UniqueColumn):
         kinds.add("duplicate_unique")
@@ -100,7 +100,7 @@ def _kinds_for(column: Column, *, is_key: bool) -> set[str]:
         kinds.add("missing_default")
     elif column.nulls is None:
         kinds.add("missing_required")
-        if not isinstance(column, Document):  # where null can be no NULL, it is JSON's own
+        if not isinstance(column, Document):  # its null is JSON's own, no NULL
             kinds.add("null_required")
     return kinds
 
@@ -118,7 +118,7 @@ def _bad_date(target: DamagedField) -> Edit:
 
 
 def _date_spelling(target: DamagedField) -> Edit:
-    """Spell a whole second in ways that PostgreSQL reads and ISO 8601 parsers may not."""
+    """Write a whole second in ways that PostgreSQL reads and ISO 8601 parsers may not."""
     second = int(target.text) // 1_000_000 if target.text != NULL_TEXT else 1_700_000_000
     utc = dt.datetime.fromtimestamp(second, dt.UTC)
     east = utc + dt.timedelta(hours=2)
@@ -132,7 +132,7 @@ def _date_spelling(target: DamagedField) -> Edit:
 
 
 def _duplicate(target: DamagedField) -> Edit:
-    """Repeat the value of an earlier record that can be restored: near by, or far away."""
+    """Repeat the value of an earlier restorable record: near or far."""
     assert isinstance(target.column, UniqueColumn)  # noqa: S101 - _kinds_for offers no other
     population, table = target.block.population, target.block.table
     near = target.rng.getrandbits(1)
@@ -143,7 +143,7 @@ def _duplicate(target: DamagedField) -> Edit:
 
 
 def _orphan(target: DamagedField) -> Edit:
-    """Refer to a key that no record has ever had."""
+    """Refer to a key that no record has."""
     assert isinstance(target.column, Reference)  # noqa: S101 - _kinds_for offers no other
     key = target.block.population.keys[target.column.to]
     if isinstance(key, Uuid):
@@ -162,7 +162,7 @@ def _number_as_string(target: DamagedField) -> Edit:
 
 
 def _nul(target: DamagedField) -> Edit:
-    """Put a NUL where text ends, as programs in C leave it."""
+    """Append a NUL, as C programs may leave it."""
     text = '"' if target.json == "null" else target.json[:-1]
     return Edit(f'{text}\\u0000"')
 

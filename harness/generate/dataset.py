@@ -1,4 +1,4 @@
-"""Makes datasets, and keeps those that were made."""
+"""Generates datasets, and caches them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.model.errors import InputError
 if TYPE_CHECKING:
     from harness.generate.spec import DatasetSpec
 
-#: Names the bytes that given arguments make; a change of them is a new version.
+#: Identifies the bytes that given arguments make; changed bytes need a new version.
 GENERATOR_VERSION = "2"
 
 
@@ -33,20 +33,20 @@ def generate(
     """Generate a dataset.
 
     Args:
-        spec: Which one; the same one is the same bytes, whatever the number of processes.
-        out: The folder for its folder ``<YYYYMMDD_HHMMSS>``.
+        spec: Its arguments; the same ones make the same bytes with any number of processes.
+        out: The parent of its folder ``<YYYYMMDD_HHMMSS>``.
         progress: Called with the number of records written since the last call.
-        processes: How many make records; None for one per processor.
+        processes: Number of worker processes; None for one per processor.
 
     Returns:
         The path of the dataset.
 
     Raises:
-        InputError: There is no such scenario, or the dataset exists already.
+        InputError: The scenario is unknown, or the dataset exists already.
         HarnessError: It could not be written.
     """
     if processes is not None and processes < 1:
-        raise InputError(f"{processes} processes make no sense; ask for 1 or more")
+        raise InputError(f"--processes {processes} is out of range; write 1 or more")
     return write_dataset(
         make_plan(spec, load_scenario(spec.scenario)),
         out,
@@ -63,11 +63,11 @@ def cached(
     progress: Progress | None = None,
     processes: int | None = None,
 ) -> Path:
-    """Return a dataset from the cache, after generating it where it is not there.
+    """Return a dataset from the cache, after generating it if it is missing.
 
-    It is found by all that decides on its bytes: the arguments, the scenario's files and the
-    generator. Whoever comes while another makes the same one waits for it. Arguments and errors are
-    those of ``generate``.
+    It is addressed by all that determines its bytes: the arguments, the scenario's files and the
+    generator. Processes that need the same one wait for the first. Arguments and errors are those
+    of ``generate``.
     """
     scenario = load_scenario(spec.scenario)
     out = cache_root / f"{spec.scenario}-{spec.rows}-{spec.faults}-{_address(spec, scenario)}"
@@ -75,12 +75,12 @@ def cached(
     with locked(out):
         if is_complete(final):
             return final
-        shutil.rmtree(final, ignore_errors=True)  # it is whole, or it is no use to anyone
+        shutil.rmtree(final, ignore_errors=True)  # incomplete
         return generate(spec, out, progress=progress, processes=processes)
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a folder is a whole dataset: its files are there, as long as they should be."""
+    """Return whether a folder is a complete dataset: all files with their full sizes."""
     try:
         truth = manifest.load(folder)
         sizes = {table.file: (folder / table.file).stat().st_size for table in truth.tables}
@@ -92,14 +92,14 @@ def is_complete(folder: Path) -> bool:
 
 
 def _no_progress(_: int) -> None:
-    """Show no progress."""
+    """Ignore progress."""
 
 
 def _address(spec: DatasetSpec, scenario: Scenario) -> str:
-    """Hash all that decides on a dataset's bytes."""
+    """Hash all that determines a dataset's bytes."""
     digest = hashlib.sha256(json.dumps(dataclasses.asdict(spec), sort_keys=True).encode())
     digest.update(scenario.fingerprint().encode())
-    # The version says what a release makes; in between, the code itself does.
+    # The version identifies a release; between releases, the code does.
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIXES = {"none": ".json", "gz": ".json.gz", "zst": ".json.zst"}
-#: Where both are still fast beside the making of the records.
+#: At these levels both are fast compared with generating the records.
 GZIP_LEVEL = 4
 ZSTD_LEVEL = 3
 
 
 class Sink(Protocol):
-    """What bytes are written to."""
+    """A target for bytes."""
 
     def write(self, data: bytes, /) -> int:
-        """Write bytes, and return how many."""
+        """Write bytes, and return their number."""
 
 
 @contextlib.contextmanager
 def open_file(path: Path, compress: str) -> Iterator[Sink]:
-    """Open a file to be written; one stream, with nothing of today's date or of this machine."""
+    """Open a file for writing, as one stream without date or machine, so bytes are equal."""
     with path.open("wb") as raw:
         if compress == "gz":
             with gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed:

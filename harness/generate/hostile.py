@@ -1,8 +1,8 @@
-"""The fault profile ``hostile``: files made by hand, each with something that breaks restores.
+"""The fault profile ``hostile``: hand-made files, each with something that breaks restores.
 
-They are data, ``hostile.toml`` and ``hostile.sql`` of a scenario, and stand beside the scenario's
+They are data, ``hostile.toml`` and ``hostile.sql`` of a scenario, in addition to the scenario's
 own tables. Within them ``{{n}}`` is the record's ordinal, ``{{x*500}}`` an ``x`` 500 times, and
-``{{bytes ff 00}}`` bytes that are no text.
+``{{bytes ff 00}}`` bytes.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A record, or ``times`` of them.
 
     Attributes:
-        json: What stands in the file.
-        text: The texts of its columns that enter the checksum; None: it cannot be restored.
-        case: What is special about it: its damage, in the manifest.
-        field: Where.
-        times: How often it stands in the file.
+        json: Its text in the file.
+        text: The texts of its columns for the checksum; None if it cannot be restored.
+        case: Its damage, as in the manifest.
+        field: The damaged field.
+        times: How often it is repeated in the file.
     """
 
     json: str
@@ -51,8 +51,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     Attributes:
         name: Its name without ``.json``, which is its table's.
-        columns: The columns of its table, with the form of each; empty: there is no such table.
-        torn: The damage that no record carries, such as the file's being cut off.
+        columns: The columns of its table with their forms; empty if there is no such table.
+        torn: Damage outside of records, such as truncation.
     """
 
     name: str
@@ -65,14 +65,14 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ``hostile.toml`` holds."""
+    """The contents of ``hostile.toml``."""
 
     file: tuple[File, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class HostileTruth:
-    """The truth about the files that were written."""
+    """The ground truth of the files that were written."""
 
     tables: tuple[manifest.Table, ...]
     damage: tuple[manifest.Damage, ...]
@@ -82,15 +82,17 @@ def load_hostile(scenario: Scenario) -> tuple[File, ...]:
     """Read the hostile files of a scenario.
 
     Raises:
-        InputError: It has none, or they make no sense.
+        InputError: It has none, or they are invalid.
     """
     path = scenario.folder / "hostile.toml"
     try:
         return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Catalogue).file
     except FileNotFoundError:
-        raise InputError(f"scenario {scenario.name} has no hostile.toml") from None
+        raise InputError(
+            f"scenario {scenario.name} has no hostile.toml; choose another --faults"
+        ) from None
     except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} makes no sense: {error}") from None
+        raise InputError(f"{path} is invalid: {error}") from None
 
 
 def hostile_schema(scenario: Scenario) -> str:
@@ -99,7 +101,7 @@ def hostile_schema(scenario: Scenario) -> str:
 
 
 def write_hostile(files: tuple[File, ...], folder: Path, compress: str) -> HostileTruth:
-    """Write the hostile files, and return the truth about those that have a table."""
+    """Write the hostile files, and return the ground truth of those that have a table."""
     tables: list[manifest.Table] = []
     damage: list[manifest.Damage] = []
     for file in files:
@@ -111,7 +113,7 @@ def write_hostile(files: tuple[File, ...], folder: Path, compress: str) -> Hosti
 
 
 def expand(text: str, ordinal: int) -> bytes:
-    """Replace what stands in double braces."""
+    """Expand the macros in double braces."""
 
     def replace(found: re.Match[bytes]) -> bytes:
         number, data, char, times = found.groups()

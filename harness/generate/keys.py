@@ -1,4 +1,4 @@
-"""Kinds of columns that name a record, and the one that refers to another record."""
+"""Kinds of columns that identify a record, and references to other records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-#: Odd, so that multiplying by it loses nothing; 2**48 over the golden ratio, so that it spreads.
+#: Odd, so that multiplication is invertible; 2**48 over the golden ratio, so that it spreads.
 UUID_FACTOR = 0x9E37_79B9_7F4B
 UUID_MASK = 0xFFFF_FFFF_FFFF
 
@@ -44,13 +44,13 @@ class Serial(UniqueColumn, frozen=True, kw_only=True, tag="serial"):
 
 
 class Uuid(UniqueColumn, frozen=True, kw_only=True, tag="uuid"):
-    """UUIDs of version 4 by their look; they follow from seed, table and ordinal."""
+    """UUIDs that look like version 4, derived from seed, table and ordinal."""
 
     def of(self, population: Population, table: str, ordinals: Sequence[int]) -> Values:
         """Return the UUIDs of these records.
 
-        The last 48 bits are the ordinal, mixed without loss, so no two are equal; they choose the
-        two beginnings. Hashing each ordinal would cost twice the time.
+        The last 48 bits are the ordinal, mixed invertibly, so no two are equal; they also select
+        the first parts. Hashing each ordinal would take twice the time.
         """
         start = zlib.crc32(f"{population.seed}/{table}".encode())
         heads, middles = _uuid_parts()
@@ -61,7 +61,7 @@ class Uuid(UniqueColumn, frozen=True, kw_only=True, tag="uuid"):
 
 
 class Email(UniqueColumn, frozen=True, kw_only=True, tag="email"):
-    """E-mail addresses that fit the names which ``first_name`` and ``last_name`` make."""
+    """E-mail addresses that match the names of ``first_name`` and ``last_name``."""
 
     damages = ("nul",)
 
@@ -90,7 +90,7 @@ class Code(UniqueColumn, frozen=True, kw_only=True, tag="code"):
 
 
 class Slug(UniqueColumn, frozen=True, kw_only=True, tag="slug"):
-    """Names for addresses of web pages, such as ``brisk-harbour-17``."""
+    """Slugs for URLs, such as ``brisk-harbour-17``."""
 
     damages = ("nul",)
 
@@ -107,13 +107,13 @@ class Slug(UniqueColumn, frozen=True, kw_only=True, tag="slug"):
 
 
 class Reference(Column, frozen=True, kw_only=True, tag="reference"):
-    """The key of another record, always of one that can be restored.
+    """The key of another record that can be restored.
 
     Attributes:
-        to: The table referred to.
-        pick: ``any`` record; ``follow``: children stand in the order of their parents, as the
-            items of orders do; ``earlier``: a record before this one of the same table.
-        skewed: Whether the first records are referred to more often than the last.
+        to: The referenced table.
+        pick: ``any`` record; ``follow``: children are in the order of their parents, such as items
+            of orders; ``earlier``: an earlier record of the same table.
+        skewed: Whether the first records are referenced more often than the last.
         enforced: Whether the schema has a foreign key for it.
     """
 
@@ -124,13 +124,13 @@ class Reference(Column, frozen=True, kw_only=True, tag="reference"):
     damages = ("orphan",)
 
     def values(self, block: Block, rng: random.Random) -> Values:
-        """Make the block's references; null where there is nothing to refer to."""
+        """Make the block's references; null if there is nothing to refer to."""
         population, to = block.population, self.to
         if population.records[to] == 0:
             return _no_values(block.count, rng)
         ordinals = self._ordinals(block, rng)
         if population.unrestorable.get(to):
-            ordinals = [_survivor(population, to, ordinal) for ordinal in ordinals]
+            ordinals = [_nearest_restorable(population, to, ordinal) for ordinal in ordinals]
         values = population.keys[to].of(population, to, ordinals)
         if self.pick == "earlier" and block.start == 0:
             values = _first_null(values)
@@ -152,15 +152,15 @@ class Reference(Column, frozen=True, kw_only=True, tag="reference"):
 
 @functools.cache
 def _uuid_parts() -> tuple[list[str], list[str]]:
-    """Beginnings and middles of UUIDs of version 4."""
+    """Return first and middle parts of UUIDs of version 4."""
     rng = seeded("uuid")
     bits = rng.getrandbits
     heads = [f"{bits(32):08x}-{bits(16):04x}-" for _ in range(4096)]
     return heads, [f"4{bits(12):03x}-a{bits(12):03x}-" for _ in range(4096)]
 
 
-def _survivor(population: Population, table: str, ordinal: int) -> int:
-    """Step down to a record that can be restored; the first of a table always can."""
+def _nearest_restorable(population: Population, table: str, ordinal: int) -> int:
+    """Return the nearest earlier restorable record; the first of a table always is one."""
     while not population.restorable(table, ordinal):
         ordinal -= 1
     return ordinal

@@ -1,9 +1,8 @@
-"""All blocks of a dataset, made by several processes, handed over in order.
+"""Makes all blocks of a dataset in several processes, and yields them in order.
 
-Each worker is a fresh ``python -m harness.generate.worker`` that makes every n-th block and writes
-it to its standard output. What a pipe and a short queue hold is all that is ever under way, so
-memory stays flat however many rows there are; and a worker whose parent is gone ends at its next
-write.
+Each worker is a new ``python -m harness.generate.worker`` that makes every n-th block and writes it
+to its standard output. Only a pipe and a short queue are buffered, so memory is constant for any
+number of rows; a worker whose parent is gone ends at its next write.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
     from harness.generate.plan import Plan
     from harness.generate.scenario import Table
 
-ROOT = Path(__file__).resolve().parents[2]  # what ``import harness`` must find: this checkout
-#: Blocks of a worker that wait to be written, so that it need not wait while another's are.
+ROOT = Path(__file__).resolve().parents[2]  # makes ``import harness`` find this checkout
+#: Queued blocks per worker, so that it need not wait for the others.
 AHEAD = 2
-#: Below so many records, starting processes takes longer than making the records.
+#: Below this number of records, starting processes takes longer than making the records.
 ALONE_RECORDS = 20_000
 
 
@@ -43,7 +42,7 @@ def make_pieces(plan: Plan, processes: int) -> Generator[Iterator[Piece]]:
     Each must be read to its end before the next.
 
     Raises:
-        HarnessError: A worker has died.
+        HarnessError: A worker exited early.
     """
     counts = [len(blocks_of(plan, table)) for table in plan.scenario.tables]
     if processes == 1 or plan.spec.rows < ALONE_RECORDS:
@@ -77,7 +76,7 @@ def blocks_of(plan: Plan, table: Table) -> list[Block]:
 
 
 def processor_count() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -93,7 +92,7 @@ def _worker(plan: Plan, index: int, processes: int) -> Iterator[queue.Queue[Piec
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        process_group=0,  # Ctrl-C is for the parent, which ends its workers
+        process_group=0,  # Ctrl-C is handled by the parent, which ends its workers
     )
     pieces: queue.Queue[Piece | None] = queue.Queue(AHEAD)
     reader = threading.Thread(target=_read, args=(process.stdout, pieces), daemon=True)
@@ -107,7 +106,7 @@ def _worker(plan: Plan, index: int, processes: int) -> Iterator[queue.Queue[Piec
 
 
 def _read(stream: IO[bytes], pieces: queue.Queue[Piece | None]) -> None:
-    """Read a worker's pieces until it ends; None stands for the end."""
+    """Read a worker's pieces until it ends, which is queued as None."""
     with stream:
         while (header := stream.readline()).endswith(b"\n"):
             records, rows, checksum, size = map(int, header.split())
@@ -122,13 +121,13 @@ def _next(pieces: queue.Queue[Piece | None]) -> Piece:
     piece = pieces.get()
     if piece is None:
         raise HarnessError(
-            "a process that made records has died, perhaps for lack of memory; try --processes 1"
+            "a generator process exited early, perhaps for lack of memory; try --processes 1"
         )
     return piece
 
 
 def _drain(pieces: queue.Queue[Piece | None], reader: threading.Thread) -> None:
-    """Let the reader of a worker that has ended come to its end."""
+    """Drain the queue until the reader of an ended worker has finished."""
     while reader.is_alive():
         try:
             pieces.get(timeout=0.01)

@@ -1,4 +1,4 @@
-"""Kinds of columns that hold one number, instant, truth value, choice or piece of binary data."""
+"""Kinds of columns with one number, time, boolean, choice or binary value."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
 EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
-#: How many different floating point numbers a column has.
+#: Number of different floating point numbers of a column.
 DOUBLES = 2048
 CENTS = tuple(f".{cent:02d}" for cent in range(100))
 SHORT_CENTS = tuple(cents.rstrip("0").rstrip(".") for cents in CENTS)
 
 
 class Integer(Column, frozen=True, kw_only=True, tag="integer"):
-    """Integers between two bounds, both included."""
+    """Integers between two bounds, inclusive."""
 
     least: int = 0
     most: int
@@ -53,8 +53,7 @@ class Integer(Column, frozen=True, kw_only=True, tag="integer"):
 class Money(Column, frozen=True, kw_only=True, tag="money"):
     """Amounts with two decimals, small ones more often: ``numeric(n,2)``.
 
-    As JSON numbers they lose their trailing zeros, as JavaScript writes them; as strings they
-    keep them.
+    As JSON numbers they have no trailing zeros, as in JavaScript; as strings they keep them.
     """
 
     most: int
@@ -72,9 +71,9 @@ class Money(Column, frozen=True, kw_only=True, tag="money"):
 
 
 class Double(Column, frozen=True, kw_only=True, tag="double"):
-    """Floating point numbers, rounded to a few digits as measured values are.
+    """Floating point numbers, rounded to a few digits like measured values.
 
-    Four digits at most: below 0.0001 Python and JavaScript write exponents differently.
+    At most four digits: below 0.0001, Python and JavaScript write exponents differently.
     """
 
     least: int = 0
@@ -89,20 +88,20 @@ class Double(Column, frozen=True, kw_only=True, tag="double"):
 
 
 class Boolean(Column, frozen=True, kw_only=True, tag="boolean"):
-    """Truth values, a share of them true, to the nearest 256th."""
+    """Booleans with a share of true ones, to the nearest 256th."""
 
     true: float = 0.5
     damages = ("wrong_type",)
 
     def values(self, block: Block, rng: random.Random) -> Values:
-        """Make the block's truth values."""
+        """Make the block's booleans."""
         limit = round(self.true * 256)
         text = ["true" if x < limit else "false" for x in rng.randbytes(block.count)]
         return scalar(text, text)
 
 
 class Choice(Column, frozen=True, kw_only=True, tag="choice"):
-    """One of a few words: an enum, a currency. ``weights`` are small whole numbers."""
+    """One of a few words, such as an enum or a currency. ``weights`` are small integers."""
 
     values_: tuple[str, ...] = msgspec.field(name="values")
     weights: tuple[int, ...] = ()
@@ -116,12 +115,12 @@ class Choice(Column, frozen=True, kw_only=True, tag="choice"):
 
 
 class Instant(Column, frozen=True, kw_only=True, tag="instant"):
-    """Instants with milliseconds in a window of days before the scenario's epoch, as in Prisma.
+    """Timestamps with time zone in a window of days before the scenario's epoch, as in Prisma.
 
     Attributes:
-        first: Where the window begins, in days before the epoch.
-        last: Where it ends.
-        rising: Whether they grow from record to record, as those of a log do.
+        first: Start of the window, in days before the epoch.
+        last: Its end.
+        rising: Whether they increase from record to record, as in a log.
     """
 
     first: int = 1000
@@ -141,7 +140,7 @@ class Instant(Column, frozen=True, kw_only=True, tag="instant"):
         return scalar(json, [f"{ms}000" for ms in instants])
 
     def _instants(self, block: Block, rng: random.Random) -> list[int]:
-        """Milliseconds since 1970."""
+        """Return milliseconds since 1970."""
         begin = block.population.epoch_s * 1000 - self.first * DAY_MS
         span = (self.first - self.last) * DAY_MS
         if not self.rising:
@@ -152,13 +151,13 @@ class Instant(Column, frozen=True, kw_only=True, tag="instant"):
 
 
 class Timestamp(Instant, frozen=True, kw_only=True, tag="timestamp"):
-    """The same in a column without time zone, where another spelling would be open to question."""
+    """Timestamps without time zone, for which other spellings would be ambiguous."""
 
     damages = ("bad_date",)
 
 
 class Date(Column, frozen=True, kw_only=True, tag="date"):
-    """Dates in a window of days before the epoch, at midnight UTC as Prisma writes them."""
+    """Dates in a window of days before the epoch, at midnight UTC as in Prisma."""
 
     first: int = 1000
     last: int = 0
@@ -172,7 +171,7 @@ class Date(Column, frozen=True, kw_only=True, tag="date"):
 
 
 class Bytes(Column, frozen=True, kw_only=True, tag="bytes"):
-    """Binary data of a size between two bounds, as base64."""
+    """Binary data with a size between two bounds, as base64."""
 
     least: int
     most: int
@@ -190,7 +189,7 @@ class Bytes(Column, frozen=True, kw_only=True, tag="bytes"):
 
 @functools.cache
 def _doubles(least: int, most: int, digits: int) -> list[tuple[str, str]]:
-    """Numbers between two bounds: as JSON.stringify writes them, and as their eight bytes."""
+    """Return numbers between two bounds, as in JSON.stringify and as their eight bytes."""
     parts, pack = 10**digits, struct.Struct(">d").pack
     draws = draw32(seeded(f"doubles/{least}/{most}"), DOUBLES)
     numbers = [(least * parts + (x * (most - least) * parts >> 32)) / parts for x in draws]
@@ -198,7 +197,7 @@ def _doubles(least: int, most: int, digits: int) -> list[tuple[str, str]]:
 
 
 class _Days(dict[int, str]):
-    """Days since 1970 as ISO 8601 writes them, each made when it is first asked for."""
+    """A cache of days since 1970 in ISO 8601."""
 
     def __missing__(self, day: int) -> str:
         self[day] = dt.date.fromordinal(EPOCH_DAY + day).isoformat()
@@ -206,7 +205,7 @@ class _Days(dict[int, str]):
 
 
 class _Millis(dict[int, str]):
-    """Milliseconds of a minute as they end an instant, likewise."""
+    """A cache of the milliseconds of a minute, as the end of a timestamp."""
 
     def __missing__(self, ms: int) -> str:
         self[ms] = f"{ms // 1000:02d}.{ms % 1000:03d}Z"

@@ -1,7 +1,7 @@
-"""What a dataset will hold, decided before its first record is made.
+"""Plans a dataset before its first record: record counts per table, and damaged records.
 
-How many records each table has, and which of them are damaged. Both must be known beforehand: a
-record refers to others by their ordinals, and never to one that cannot be restored.
+Both must be known in advance: a record refers to others by ordinal, and never to one that cannot be
+restored.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from harness.generate.spec import DatasetSpec
     from harness.model.manifest import Damage
 
-#: The share of damaged records under the fault profile ``realistic``.
+#: One record in this many is damaged under the fault profile ``realistic``.
 REALISTIC_SHARE = 1000
-#: No table has more damaged records than one in so many: the others need something to refer to.
+#: At most one record in this many of a table is damaged: others need records to refer to.
 SCARCITY = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that the making of any block needs to know."""
+    """All inputs for making any block."""
 
     spec: DatasetSpec
     scenario: Scenario
@@ -36,14 +36,14 @@ class Plan:
     damage: Mapping[str, Mapping[int, Damage]]
 
     def damages(self) -> Iterator[Damage]:
-        """Every damaged record, in the order of tables and files."""
+        """Yield every damaged record, in the order of tables and files."""
         for table in self.scenario.tables:
             by_ordinal = self.damage.get(table.name, {})
             yield from (by_ordinal[ordinal] for ordinal in sorted(by_ordinal))
 
 
 def make_plan(spec: DatasetSpec, scenario: Scenario) -> Plan:
-    """Decide what the dataset will hold."""
+    """Plan the records and the damage of a dataset."""
     records = allocate_rows(spec.rows, scenario.tables)
     damage = plan_damage(spec, scenario, records)
     unrestorable = {
@@ -61,10 +61,10 @@ def make_plan(spec: DatasetSpec, scenario: Scenario) -> Plan:
 
 
 def allocate_rows(rows: int, tables: tuple[Table, ...]) -> dict[str, int]:
-    """Divide exactly ``rows`` among the tables by their shares.
+    """Divide ``rows`` exactly among the tables by their shares.
 
-    Each table has at least one record while they last, parents first, so that every record finds
-    one to refer to.
+    Each table has at least one record if there are enough, parents first, so that references have
+    a target.
     """
     first = min(rows, len(tables))
     spare = rows - first
@@ -80,7 +80,7 @@ def allocate_rows(rows: int, tables: tuple[Table, ...]) -> dict[str, int]:
 def plan_damage(
     spec: DatasetSpec, scenario: Scenario, records: Mapping[str, int]
 ) -> dict[str, dict[int, Damage]]:
-    """Choose the records that are damaged: each kind in turn, the tables at random."""
+    """Choose the damaged records: kinds in turn, tables at random."""
     planned: dict[str, dict[int, Damage]] = defaultdict(dict)
     if spec.faults == "none":
         return planned

@@ -1,4 +1,4 @@
-"""A scenario, read from its folder: ``schema.sql`` and ``scenario.toml``."""
+"""Reads a scenario from its folder: ``schema.sql`` and ``scenario.toml``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.generate.nested import AnyColumn  # noqa: TC001 - msgspec reads the
 from harness.model.errors import InputError
 
 _HERE = Path(__file__).resolve().parent
-#: In a checkout scenarios stand where people find them; in a wheel, inside this package.
+#: The folders of scenarios: of a checkout, and inside this package in a wheel.
 SCENARIO_ROOTS = (_HERE.parent.parent / "datasets", _HERE / "scenarios")
 
 
@@ -30,7 +30,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def key(self) -> UniqueColumn:
-        """The primary key."""
+        """Return the primary key."""
         first = self.columns[0]
         if not isinstance(first, UniqueColumn):
             raise InputError(f"the first column of table {self.name} must be of a unique kind")
@@ -38,7 +38,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ``scenario.toml`` holds. ``epoch`` is the instant at which the backup was made."""
+    """The contents of ``scenario.toml``. ``epoch`` is the time of the backup."""
 
     description: str
     epoch: dt.datetime
@@ -47,7 +47,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A schema and the shape of the data for it."""
+    """A schema and the shape of its data."""
 
     name: str
     folder: Path
@@ -55,20 +55,20 @@ class Scenario:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """The tables, parents before children."""
+        """Return the tables, parents before children."""
         return self.shape.table
 
     @property
     def stamp(self) -> str:
-        """The name of the backup's folder; from the epoch, so that it is always the same."""
+        """Return the name of the backup's folder, derived from the epoch and so constant."""
         return self.shape.epoch.strftime("%Y%m%d_%H%M%S")
 
     def schema(self) -> str:
-        """The SQL that makes the empty target."""
+        """Return the SQL that creates the empty target."""
         return (self.folder / "schema.sql").read_text("utf-8")
 
     def fingerprint(self) -> str:
-        """A hash of the scenario's files: other files, other datasets."""
+        """Return a hash of the scenario's files."""
         digest = hashlib.sha256()
         for path in sorted(self.folder.glob("*.*")):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -79,16 +79,16 @@ def load_scenario(name: str) -> Scenario:
     """Find and read the scenario ``name``.
 
     Raises:
-        InputError: There is no such scenario, or its files make no sense.
+        InputError: The scenario is unknown, or its files are invalid.
     """
     known = scenarios()
     if name not in known:
-        raise InputError(f"there is no scenario {name!r}; there are: {', '.join(sorted(known))}")
+        raise InputError(f"unknown scenario {name!r}; choose from {', '.join(sorted(known))}")
     path = known[name] / "scenario.toml"
     try:
         shape = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Shape)
     except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} makes no sense: {error}") from None
+        raise InputError(f"{path} is invalid: {error}") from None
     scenario = Scenario(name=name, folder=known[name], shape=shape)
     _check(scenario)
     return scenario
@@ -101,7 +101,7 @@ def scenarios() -> dict[str, Path]:
 
 
 def _check(scenario: Scenario) -> None:
-    """Refuse references to nowhere, and to records that a small dataset may not have."""
+    """Check that references have a target, even in small datasets."""
     seen: set[str] = set()
     names = {table.name for table in scenario.tables}
     for table in scenario.tables:
@@ -110,7 +110,7 @@ def _check(scenario: Scenario) -> None:
                 continue
             place = f"scenario {scenario.name}: {table.name}.{column.name}"
             if column.to not in names:
-                raise InputError(f"{place} refers to {column.to}, which is no table of it")
+                raise InputError(f"{place} refers to {column.to}, which is not one of its tables")
             if column.nulls is None and column.to not in seen:
-                raise InputError(f"{place} must allow nulls: {column.to} does not stand before it")
+                raise InputError(f"{place} must allow nulls, since {column.to} is not before it")
         seen.add(table.name)

@@ -1,4 +1,4 @@
-"""Which dataset is asked for: the arguments that make it again, byte for byte."""
+"""The arguments of a dataset, which generate it again byte for byte."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class DatasetSpec:
     Attributes:
         rows: The number of records over all tables.
         scenario: A folder of ``datasets/``.
-        seed: Another seed, other values.
+        seed: The seed of the values.
         faults: The fault profile: ``none``, ``realistic`` or ``hostile``.
-        style: How the JSON is laid out: ``lines``, ``compact`` or ``pretty``.
+        style: The layout of the JSON: ``lines``, ``compact`` or ``pretty``.
         compress: ``none``, ``gz`` or ``zst``.
 
     Raises:
-        InputError: An argument makes no sense.
+        InputError: An argument is invalid.
     """
 
     rows: int
@@ -36,7 +36,7 @@ class DatasetSpec:
 
     def __post_init__(self) -> None:
         if self.rows < 0:
-            raise InputError(f"{self.rows} rows make no sense; ask for 0 or more")
+            raise InputError(f"--rows {self.rows} is out of range; write 0 or more")
         _one_of("fault profile", self.faults, FAULTS)
         _one_of("style", self.style, STYLES)
         _one_of("compression", self.compress, COMPRESSIONS)
@@ -44,4 +44,4 @@ class DatasetSpec:
 
 def _one_of(what: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise InputError(f"there is no {what} {value!r}; choose one of {', '.join(choices)}")
+        raise InputError(f"unknown {what} {value!r}; choose from {', '.join(choices)}")

@@ -1,4 +1,4 @@
-"""Kinds of columns that hold what people write: names, places, titles, sentences."""
+"""Kinds of columns with text: names, places, titles, sentences."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterable, Sequence
 
-#: How many different texts of a length there are, and how many sentences the longest have; longer
-#: texts are put together from these. Making each anew would take most of a dataset's time.
+#: Number of different texts of a length, and sentences of the longest; longer texts are combined
+#: from these. Making each text separately would take most of a dataset's time.
 TEXTS = 2048
 PIECE = 4
 IPS = tuple(
@@ -26,7 +26,7 @@ IPS = tuple(
 
 
 class TextColumn(Column, frozen=True, kw_only=True):
-    """A column of text; PostgreSQL's text holds every character but NUL."""
+    """A column of text; PostgreSQL's text accepts every character except NUL."""
 
     damages = ("nul",)
 
@@ -87,7 +87,7 @@ class City(TextColumn, frozen=True, kw_only=True, tag="city"):
 
 
 class Ip(TextColumn, frozen=True, kw_only=True, tag="ip"):
-    """Addresses of the networks that are kept for examples."""
+    """IP addresses of the networks reserved for documentation."""
 
     def values(self, block: Block, rng: random.Random) -> Values:
         """Make the block's addresses."""
@@ -95,7 +95,7 @@ class Ip(TextColumn, frozen=True, kw_only=True, tag="ip"):
 
 
 class Text(TextColumn, frozen=True, kw_only=True, tag="text"):
-    """From one to ``sentences`` sentences, some with what must be escaped."""
+    """One to ``sentences`` sentences, some with characters that JSON must escape."""
 
     sentences: Annotated[int, msgspec.Meta(ge=1)] = 1
 
@@ -113,18 +113,18 @@ class Text(TextColumn, frozen=True, kw_only=True, tag="text"):
 
 
 def strings(text: list[str]) -> Values:
-    """Values that are strings in which JSON must escape nothing."""
+    """Return strings that need no escapes in JSON."""
     return scalar([f'"{one}"' for one in text], text)
 
 
 def as_json(text: str) -> str:
-    """Write a string as ``JSON.stringify`` does, which is also how jsonb prints it."""
+    """Return a string as in ``JSON.stringify``, which is also how jsonb prints it."""
     return json.dumps(text, ensure_ascii=False)
 
 
 @functools.cache
 def _texts(most: int) -> list[tuple[str, str]]:
-    """Texts of up to so many sentences: as JSON, and as they are."""
+    """Return texts of up to ``most`` sentences, as JSON and as text."""
     rng = seeded("texts")
     counts = [1 + (x * most >> 8) for x in rng.randbytes(TEXTS)]
     parts = (WORDS.subjects, WORDS.verbs, WORDS.objects, WORDS.endings)

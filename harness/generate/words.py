@@ -1,4 +1,4 @@
-"""The words that made-up values consist of, and the way from an ordinal to a person."""
+"""The vocabulary of generated values, and the mapping from an ordinal to a person."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def _read() -> Vocabulary:
 
 WORDS = _read()
 
-#: 2**32 over the golden ratio: it spreads consecutive numbers, and being odd makes none equal.
+#: 2**32 over the golden ratio: it spreads consecutive numbers, and is odd, so that none are equal.
 FACTOR = 2_654_435_761
 MASK = 0xFFFF_FFFF
 
 
 def spread(salt: str, ordinals: Sequence[int]) -> list[int]:
-    """Spread ordinals over 24 bits, without a pattern that the eye would see."""
+    """Map ordinals to 24 bits without a visible pattern."""
     start = zlib.crc32(salt.encode())
     return [((start + ordinal) * FACTOR & MASK) >> 8 for ordinal in ordinals]
 
 
 def people(seed: int, ordinals: Sequence[int]) -> list[tuple[int, int]]:
-    """Which first and last names belong to these records, as places in their lists."""
+    """Return the indexes of the first and last names of these records."""
     first, last = len(WORDS.first_names), len(WORDS.last_names)
     return [(x % first, x // 1024 % last) for x in spread(f"person/{seed}", ordinals)]

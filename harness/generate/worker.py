@@ -1,6 +1,6 @@
 """``python -m harness.generate.worker SPEC INDEX PROCESSES``: makes every n-th block of a dataset.
 
-Not for people: ``pieces.py`` starts it. Each block goes to standard output behind a line with its
+Internal: started by ``pieces.py``. Each block is written to standard output after a line with its
 records, rows, checksum and size in bytes.
 """
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     spec = DatasetSpec(**json.loads(arguments[0]))
     index, processes = int(arguments[1]), int(arguments[2])
     plan = make_plan(spec, load_scenario(spec.scenario))
-    # Blocks make many tuples and no cycles, which would be looked for all the time.
+    # Blocks make many tuples but no cycles, so that garbage collection would be wasted.
     gc.disable()
     try:
         for table, block in itertools.islice(blocks(plan), index, None, processes):
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
             sys.stdout.buffer.write(piece.data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        return 1  # whoever wanted the blocks is gone
+        return 1  # the parent is gone
     return 0
 
 

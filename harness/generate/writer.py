@@ -1,4 +1,4 @@
-"""Writes a dataset's files, in a temporary folder that becomes the dataset when it is complete."""
+"""Writes a dataset's files to a temporary folder, which is renamed when complete."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_dataset(
     """Write the dataset ``out/<stamp>`` and return its path.
 
     Raises:
-        InputError: There is something of that name already.
+        InputError: The path exists already.
         HarnessError: It could not be written.
     """
     final = out / plan.scenario.stamp
@@ -70,7 +70,7 @@ def _write_files(
 def _write_table(
     plan: Plan, table: Table, pieces: Iterator[Piece], folder: Path, progress: Progress
 ) -> manifest.Table:
-    """Write one table's file and return the truth about it."""
+    """Write one table's file and return its ground truth."""
     style, file = STYLES[plan.spec.style], table.name + SUFFIXES[plan.spec.compress]
     records = rows = checksum = size = 0
     with open_file(folder / file, plan.spec.compress) as sink:
@@ -116,10 +116,10 @@ def _manifest(
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have a folder to oneself; a lock goes with its process, however that ends.
+    """Hold an exclusive lock on a folder; it is released when the process ends.
 
     Raises:
-        HarnessError: The folder cannot be made.
+        HarnessError: The folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -135,9 +135,9 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _temporary_folder(out: Path, stamp: str) -> Iterator[Path]:
-    """Make a folder beside the final one, locked while it is in use, and take it away after.
+    """Make a locked folder beside the final one, and remove it at the end.
 
-    A generator that was killed leaves its folder, but no lock: the next one clears it up.
+    A killed generator leaves its folder, but no lock: the next one removes it.
     """
     out.mkdir(parents=True, exist_ok=True)
     prefix = f".{stamp}.partial."
@@ -155,7 +155,7 @@ def _temporary_folder(out: Path, stamp: str) -> Iterator[Path]:
 
 
 def _remove_unlocked(folder: Path) -> None:
-    """Remove what a generator left that was killed; one that is at work holds the lock."""
+    """Remove a folder left by a killed generator; a running one holds its lock."""
     with contextlib.suppress(FileNotFoundError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -173,7 +173,7 @@ def _refuse_existing(final: Path) -> None:
 
 
 def _into_place(folder: Path, final: Path) -> None:
-    """Give the complete folder its name, which nobody else may have taken meanwhile."""
+    """Rename the complete folder, unless the name has been taken meanwhile."""
     try:
         folder.rename(final)
     except OSError as error:

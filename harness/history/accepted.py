@@ -1,4 +1,4 @@
-"""Changes that are meant, and runs that have a name: one line of JSON each, kept with the history.
+"""Accepted changes and names of runs: a line of JSON each, kept with the history.
 
 results/accepted.jsonl
 """
@@ -18,10 +18,10 @@ FILE = "accepted.jsonl"
 
 
 class AcceptedChange(msgspec.Struct, frozen=True, kw_only=True):
-    """From this run on, its figures are what these engines are measured by.
+    """An intended change: from this run on, its figures are the baseline of these engines.
 
-    ``engines`` None means all, those too that the run no longer has. ``name`` is what the run can
-    be called as a baseline.
+    ``engines`` None means all, including those that the run no longer has. ``name`` is the run's
+    name as a baseline.
     """
 
     run: str
@@ -33,15 +33,15 @@ class AcceptedChange(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None = None
 
     def covers(self, engine: str) -> bool:
-        """Say whether it is about an engine."""
+        """Return whether it applies to an engine."""
         return self.engines is None or engine in self.engines
 
 
 def load(folder: Path) -> tuple[AcceptedChange, ...]:
-    """Return what was accepted, in the order in which it was; nothing where there is no file.
+    """Return the accepted changes in order; none if there is no file.
 
     Raises:
-        HistoryError: the file cannot be read; the message says which line.
+        HistoryError: the file cannot be read; the message names the line.
     """
     path = folder / FILE
     try:
@@ -49,18 +49,18 @@ def load(folder: Path) -> tuple[AcceptedChange, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise HistoryError(f"{path} cannot be read ({error.strerror})") from error
+        raise HistoryError(f"cannot read {path}: {error.strerror}") from error
     found = []
     for number, line in enumerate(lines, start=1):
         try:
             found.append(msgspec.json.decode(line, type=AcceptedChange))
         except msgspec.DecodeError as error:
-            raise HistoryError(f"{path}, line {number}: {error}; mend or delete it") from error
+            raise HistoryError(f"{path}, line {number}: {error}; correct or delete it") from error
     return tuple(found)
 
 
 def add(folder: Path, accepted: AcceptedChange) -> Path:
-    """Write one more down.
+    """Append an accepted change, and return the file.
 
     Raises:
         HistoryError: it cannot be written.

@@ -1,4 +1,4 @@
-"""A run as the bytes of its file, and back: validated both ways, and read in every older schema."""
+"""Encodes and decodes the file of a run: validated both ways, older schemas included."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from harness.model.record import SCHEMA_VERSION, Run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A list of nothing but numbers, as the points of a curve are, stands on one line. A string of JSON
-# never has a line break in it.
+# A list of numbers, such as the points of a curve, is written on one line. A JSON string never
+# contains a line break.
 _NUMBERS = re.compile(rb"\[\n\s*-?\d[-+.eE\d]*(?:,\n\s*-?\d[-+.eE\d]*)*\n\s*\]")
 
 _ID = re.compile(r"[0-9a-zA-Z-]{4,64}")
@@ -24,40 +24,40 @@ Fields = dict[str, Any]
 
 
 class _Header(msgspec.Struct):
-    """What tells how the rest of a file is to be read."""
+    """The field that determines how the rest of a file is read."""
 
     schema: int
 
 
 def _from_1(run: Fields) -> Fields:
-    """Schema 2 added ``noise`` and ``repeated`` to trials, and ``chaos``: unknown, no, none."""
+    """Upgrade from schema 1, whose trials lack ``noise`` and ``repeated``: the defaults apply."""
     return {**run, "schema": 2}
 
 
-# How a run of each older schema becomes one of the next.
+# Upgrades a run from each older schema to the next.
 UPGRADES: dict[int, Callable[[Fields], Fields]] = {1: _from_1}
 
 
 def encode(run: Run) -> bytes:
-    """Turn a run into the bytes of its file, having read them back as any reader would.
+    """Encode a run as its file, and validate the result by decoding it.
 
     Raises:
-        HistoryError: it makes no valid record.
+        HistoryError: the record is invalid.
     """
     spread = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
     content = _NUMBERS.sub(lambda found: b"[%b]" % b" ".join(found[0][1:-1].split()), spread)
     try:
         decode(content)
     except HistoryError as error:
-        raise HistoryError(f"run {run.id} makes no valid record: {error}") from error
+        raise HistoryError(f"run {run.id} cannot be recorded: {error}") from error
     return content
 
 
 def decode(content: bytes) -> Run:
-    """Turn a file's bytes into a run, if its schema is one that this program knows.
+    """Decode a run from the bytes of its file.
 
     Raises:
-        HistoryError: it is not, or the record is not valid.
+        HistoryError: the schema is unknown, or the record is invalid.
     """
     try:
         schema = msgspec.json.decode(content, type=_Header).schema
@@ -66,26 +66,26 @@ def decode(content: bytes) -> Run:
         else:
             run = msgspec.convert(_upgraded(content, schema), Run)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise HistoryError(f"it is no valid record of a run ({error})") from error
+        raise HistoryError(f"not a valid record of a run ({error})") from error
     if not _ID.fullmatch(run.id):
-        raise HistoryError(f"its id {run.id!r} is not 4 to 64 letters, digits and dashes")
+        raise HistoryError(f"id {run.id!r} is not 4 to 64 letters, digits and dashes")
     try:
         instant(run)
     except ValueError as error:
-        raise HistoryError(f"its started_at {run.started_at!r} is no instant") from error
+        raise HistoryError(f"started_at {run.started_at!r} is not a time") from error
     return run
 
 
 class RunKey(Protocol):
-    """What names a run: a record, or its entry in the index."""
+    """The fields that name a run: of a record, or of its entry in the index."""
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """Return its id."""
 
     @property
     def started_at(self) -> str:
-        """When it started, as records keep it."""
+        """Return its start, as recorded."""
 
 
 def instant(run: RunKey) -> datetime:
@@ -104,13 +104,13 @@ def json_schema() -> bytes:
 
 
 def _upgraded(content: bytes, schema: int) -> Fields:
-    """Return a run of an older schema as one of this."""
+    """Upgrade a run of an older schema to the current one."""
     if schema > SCHEMA_VERSION or schema not in UPGRADES:
         raise HistoryError(
-            f"its schema is {schema} and this program reads 1 to {SCHEMA_VERSION}; "
+            f"schema {schema} is not one of 1 to {SCHEMA_VERSION}, which this program reads; "
             "read it with the version that wrote it"
         )
-    # The engines' reports are kept as they were written, byte for byte.
+    # The engines' reports are preserved byte for byte.
     reports = msgspec.json.decode(content, type=_Reports).trials
     fields: Fields = msgspec.json.decode(content)
     for trial, kept in zip(fields["trials"], reports, strict=True):
@@ -122,12 +122,12 @@ def _upgraded(content: bytes, schema: int) -> Fields:
 
 
 class _TrialReport(msgspec.Struct):
-    """Of a trial, what the engine said of itself."""
+    """The engine's report of a trial."""
 
     report: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Reports(msgspec.Struct):
-    """The trials of a run, whatever its schema."""
+    """The trials of a run of any schema."""
 
     trials: list[_TrialReport]

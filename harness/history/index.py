@@ -1,7 +1,7 @@
-"""An index of the history, so that a question about ten thousand runs is answered at once.
+"""An index of the history, which answers queries over ten thousand runs at once.
 
-A SQLite file beside the runs. It holds nothing that the runs do not: it is brought up to date
-whenever it is opened, and thrown away and made anew when it is damaged or of another version.
+It is a SQLite file beside the runs with no data of its own: it is updated whenever it is opened,
+and rebuilt if it is damaged or of another version.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FILE = "index.sqlite"
 
-# Raised with every change of the tables below, or of what stands in them.
+# Increased with every change of the tables below or of their contents.
 VERSION = 2
 
 _METADATA = sa.MetaData()
@@ -50,7 +50,7 @@ _RUNS = sa.Table(
     sa.Column("server", sa.Text),
     sa.Column("machine", sa.Text),
     sa.Column("commit", sa.Text),
-    sa.Index("runs_by_id", "id", "path"),  # which of two files of one run counts
+    sa.Index("runs_by_id", "id", "path"),  # to choose between two files of one run
 )
 _FIGURES = sa.Table(
     "figures",
@@ -69,7 +69,7 @@ _FIGURES = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run, as the index knows it; ``path`` is its file."""
+    """A run in the index; ``path`` is its file."""
 
     path: str
     id: str
@@ -78,7 +78,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which runs are asked for; None is any. Dates are ISO 8601, or the start of it."""
+    """The runs to select; None is any. Dates are prefixes of ISO 8601."""
 
     engine: str | None = None
     rows: int | None = None
@@ -89,7 +89,7 @@ class Filters:
     until: str | None = None
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
-        """Return them as SQL."""
+        """Return the filters as SQL conditions."""
         run = _RUNS.c
         engine = sa.exists().where(_FIGURES.c.path == run.path, _FIGURES.c.engine == self.engine)
         wanted: list[tuple[object, sa.ColumnElement[bool]]] = [
@@ -99,10 +99,10 @@ class Filters:
             (self.machine, run.machine.icontains(self.machine or "", autoescape=True)),
             (self.commit, run.commit.startswith(self.commit or "", autoescape=True)),
             (self.since, run.started_at >= (self.since or "")),
-            # All that starts so is before it ends: 2024-05 takes in the whole of May.
+            # "~" sorts after all digits: 2024-05 includes the whole of May.
             (self.until, run.started_at < f"{self.until}~"),
         ]
-        # A run that was published stands in both folders; it is one run.
+        # A published run is in both folders, but counts once.
         once = run.path.in_(sa.select(sa.func.max(run.path)).group_by(run.id))
         return [
             run.unreadable.is_(None),
@@ -112,10 +112,10 @@ class Filters:
 
 
 class Index:
-    """The index of a history, up to date; use it in a ``with``.
+    """The up-to-date index of a history; a context manager.
 
     Raises:
-        HistoryError: a file of the history cannot be looked at.
+        HistoryError: a folder of the history cannot be read.
     """
 
     def __init__(self, history: History) -> None:
@@ -129,7 +129,7 @@ class Index:
         self._engine.dispose()
 
     def entries(self, filters: Filters | None = None, *, measured: bool = False) -> list[Entry]:
-        """Return the runs that are asked for, oldest first; ``measured``: no chaos."""
+        """Return the selected runs, oldest first; ``measured`` excludes chaos."""
         run = _RUNS.c
         query = (
             sa.select(run.path, run.id, run.started_at)
@@ -140,7 +140,7 @@ class Index:
             return [Entry(*row) for row in connection.execute(query).all()]
 
     def figures(self, filters: Filters, limit: int) -> list[dict[str, Any]]:
-        """Return a row for each engine of the newest runs that are asked for, oldest run first."""
+        """Return a row for each engine of the newest selected runs, oldest run first."""
         run = _RUNS.c
         newest = (
             sa.select(run.path)
@@ -162,13 +162,13 @@ class Index:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def unreadable(self) -> list[tuple[str, str]]:
-        """Return the files that were left out, each with the reason."""
+        """Return the files that could not be read, each with the reason."""
         query = sa.select(_RUNS.c.path, _RUNS.c.unreadable).where(_RUNS.c.unreadable.isnot(None))
         with self._engine.connect() as connection:
             return [(path, reason) for path, reason in connection.execute(query)]
 
     def _open(self, history: History) -> sa.Engine:
-        """Open the file, or make it anew; in memory, where none can be written."""
+        """Open or rebuild the file; use memory if it cannot be written."""
         stats = _file_stats(history.folders)
         for _ in range(2):
             engine = sa.create_engine(f"sqlite:///{self._path}")
@@ -185,12 +185,12 @@ class Index:
         return engine
 
 
-# What says something of the file, and nothing of the run.
+# Columns about the file, not the run.
 _FILE_COLUMNS = frozenset({"path", "changed_ns", "size_bytes", "unreadable"})
 
 
 def _refresh(engine: sa.Engine, stats: dict[str, tuple[int, int]]) -> None:
-    """Read the files that are new or have changed, and forget those that are gone."""
+    """Index the files that are new or have changed, and delete those that are gone."""
     with engine.begin() as connection:
         version = connection.exec_driver_sql("PRAGMA user_version").scalar()
         if version != VERSION:
@@ -222,16 +222,16 @@ def _delete(connection: sa.Connection, table: sa.Table, paths: Iterable[str]) ->
 
 
 def _file_stats(folders: Iterable[Path]) -> dict[str, tuple[int, int]]:
-    """Return what tells whether a file of a run has changed, by its path."""
+    """Return modification time and size of each run's file, by path."""
     stats = {}
     for folder in folders:
         try:
             with os.scandir(folder) as found:
                 files = [file for file in found if file.name.endswith(".json")]
-        except FileNotFoundError:  # nothing is recorded there yet
+        except FileNotFoundError:  # no run is recorded there yet
             continue
         except OSError as error:
-            raise HistoryError(f"{folder} cannot be read ({error.strerror})") from error
+            raise HistoryError(f"cannot read {folder}: {error.strerror}") from error
         for file in files:
             with contextlib.suppress(FileNotFoundError):  # deleted since
                 stat = file.stat()
@@ -240,7 +240,7 @@ def _file_stats(folders: Iterable[Path]) -> dict[str, tuple[int, int]]:
 
 
 def _rows(path: Path, stat: tuple[int, int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what the index holds of a file: of its run, and of each engine."""
+    """Return the rows of a file: of its run, and of each engine."""
     row: dict[str, Any] = dict.fromkeys(column.name for column in _RUNS.c)
     row |= {"path": str(path), "changed_ns": stat[0], "size_bytes": stat[1]}
     try:
@@ -264,7 +264,7 @@ def _rows(path: Path, stat: tuple[int, int]) -> tuple[dict[str, Any], list[dict[
 
 
 def machine(environment: Environment) -> str:
-    """Name the machine of a run, as filters look for it."""
+    """Return the description of a machine, which filters search."""
     return f"{environment.cpu}, {environment.cores} cores, {environment.memory_bytes / 1e9:.0f} GB"
 
 

@@ -1,8 +1,8 @@
 """The history: one JSON file per run, validated on every read and write.
 
-A run is written anew after each of its trials, through a temporary file that takes the old one's
-name once it is safely on disk. So a run that is interrupted keeps what it has, and no reader ever
-sees half a file. A finished run never changes.
+A run is rewritten after each trial, through a temporary file that is renamed once it is safely on
+disk. So an interrupted run keeps its trials, and no reader ever sees a partial file. A finished run
+never changes.
 
     results/                      published runs, kept in git
     results/local/                the runs of this machine, ignored by git
@@ -37,13 +37,13 @@ _SHORT_ID = 8
 
 @dataclass(frozen=True, slots=True)
 class UnreadableFile:
-    """A file of the history that was left out, and why."""
+    """A file of the history that could not be read, and why."""
 
     path: Path
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path} was left out: {self.reason}"
+        return f"{self.path} was skipped: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Listing:
 
 
 def new_id() -> str:
-    """Make an id for a run: short enough to type, long enough not to collide in one history."""
+    """Return a new id: short enough to type, long enough not to collide in one history."""
     return secrets.token_hex(_SHORT_ID // 2)
 
 
 def open_history(results: Path | None = None) -> History:
-    """Open the history at ``results``; by default this folder's, local and published runs."""
+    """Open the history at ``results``, by default the local and published runs."""
     return History(LOCAL, published=PUBLISHED) if results is None else History(results)
 
 
@@ -68,8 +68,8 @@ class History:
     """All runs in a folder.
 
     Args:
-        root: where runs are written and read; made when the first run is written.
-        published: a second folder that is only read.
+        root: the folder for reading and writing; created with the first run.
+        published: a second folder, only read.
     """
 
     def __init__(self, root: Path, *, published: Path | None = None) -> None:
@@ -77,32 +77,32 @@ class History:
         self.folders = (root,) if published is None else (published, root)
 
     def write(self, run: Run) -> Path:
-        """Write a run, in place of what was written of it before, and return its file.
+        """Write a run in place of its former state, and return its file.
 
         Raises:
-            HistoryError: the record is not valid, the run was finished before, or the file
-                cannot be written.
+            HistoryError: the record is invalid, the run is finished already, or the file cannot be
+                written.
         """
         path = self.root / file_name(run)
         content = encode(run)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if _is_finished(path):
-                raise HistoryError(f"run {run.id} is finished; a finished run never changes")
+                raise HistoryError(f"run {run.id} is finished and cannot change; start a new run")
             _replace(path, content)
         except OSError as error:
             raise HistoryError(
                 f"cannot write the run to {path}: {error.strerror}; "
-                "free the disk or name another folder with --results"
+                "free disk space or name another folder with --results"
             ) from error
         return path
 
     def flame_graph(self, run: Run, engine: str) -> Path:
-        """Return where the flame graph of an engine's heap is kept: beside the run's file."""
+        """Return the path of an engine's flame graph, beside the run's file."""
         return self.root / f"{_stem(run)}-{engine}.memray.html"
 
     def runs(self) -> Listing:
-        """Read every run, oldest first. A file that cannot be read is named, never fatal."""
+        """Read every run, oldest first; files that cannot be read are listed, not fatal."""
         runs: dict[str, Run] = {}
         unreadable = []
         for path in self.files():
@@ -119,7 +119,7 @@ class History:
         """Return the run whose id, or file name, starts with ``name``; or the latest.
 
         Raises:
-            InputError: no run is so named, or several are; the message names the near ones.
+            InputError: no run or several match; the message suggests similar ones.
         """
         return choose(self.runs().runs, name)
 
@@ -128,15 +128,15 @@ class History:
         return [
             path
             for folder in self.folders
-            # By name: comparing paths takes long, where there are thousands.
+            # By name: comparing thousands of paths takes long.
             for path in sorted(folder.glob("*.json"), key=lambda path: path.name)
         ]
 
 
 def choose(runs: Sequence[RunLike], name: str) -> RunLike:
-    """Return the one of ``runs`` (oldest first) that ``name`` means, as ``History.find`` does."""
+    """Return the run in ``runs`` (oldest first) that matches ``name``, as ``History.find`` does."""
     if not runs:
-        raise InputError("the history holds no run yet; make one with: python -m harness bench")
+        raise InputError("the history is empty; make a run with: python -m harness bench")
     if name == LATEST:
         return runs[-1]
     stem = name.removesuffix(".json")
@@ -146,12 +146,12 @@ def choose(runs: Sequence[RunLike], name: str) -> RunLike:
     if len(found) == 1:
         return found[0]
     if found:
-        raise InputError(f"{name!r} means several runs: {_names(found)}; write more of the id")
-    raise InputError(f"no run {name!r} in the history; {_suggestion(runs, name)}")
+        raise InputError(f"{name!r} matches several runs: {_names(found)}; write more of the id")
+    raise InputError(f"the history has no run {name!r}; {_suggestion(runs, name)}")
 
 
 def file_name(run: RunKey) -> str:
-    """Name the file of a run: when it started, then its id."""
+    """Return the file name of a run: its start, then its id."""
     return f"{_stem(run)}.json"
 
 
@@ -164,7 +164,7 @@ def _names(runs: Sequence[RunKey]) -> str:
 
 
 def _suggestion(runs: Sequence[RunKey], name: str) -> str:
-    """Say which runs could have been meant: similar ids, else the newest ones."""
+    """Suggest runs: those with similar ids, else the newest ones."""
     ids = [run.id for run in runs]
     close = difflib.get_close_matches(name, ids, n=3)
     if close:
@@ -176,16 +176,16 @@ def read(path: Path) -> Run:
     """Read and validate one file.
 
     Raises:
-        HistoryError: it cannot be read, or is no valid record.
+        HistoryError: it cannot be read, or is invalid.
     """
     try:
         return decode(path.read_bytes())
     except OSError as error:
-        raise HistoryError(f"it cannot be read ({error.strerror})") from error
+        raise HistoryError(f"cannot be read ({error.strerror})") from error
 
 
 def _is_finished(path: Path) -> bool:
-    """Say whether a readable, finished run stands at ``path``."""
+    """Return whether ``path`` holds a readable, finished run."""
     try:
         return path.exists() and read(path).finished_at is not None
     except HistoryError:
@@ -193,7 +193,7 @@ def _is_finished(path: Path) -> bool:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path``: all of it or, after a crash at any instant, what was there."""
+    """Replace the file at ``path`` atomically, even if there is a crash."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -207,7 +207,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut too, where the system can open a folder."""
+    """Flush the folder, so that the new name survives a power cut, if the system can."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

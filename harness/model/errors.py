@@ -1,7 +1,7 @@
-"""The harness's errors, and the exit codes that they end a command with.
+"""The errors of the harness, and the exit codes of its commands.
 
-Every error that a user can cause is a ``HarnessError``: its text is one line that says what is
-wrong and what to do next, never holding a password. ``python -m harness`` prints that line and
+Every error that a user can cause is a ``HarnessError``: its text is one line that says what failed,
+why, and what to do next, and never contains a password. ``python -m harness`` prints that line and
 exits with ``exit_code``; any other exception is a bug and keeps its traceback.
 """
 
@@ -12,7 +12,7 @@ from typing import ClassVar
 
 
 class ExitCode(enum.IntEnum):
-    """What every command of the project ends with (``docs/formats.md``)."""
+    """The exit codes of every command of the project (``docs/formats.md``)."""
 
     OK = 0
     FAILED = 1
@@ -22,13 +22,13 @@ class ExitCode(enum.IntEnum):
 
 
 class HarnessError(Exception):
-    """Something went wrong that the user can do something about."""
+    """A failure that the user can do something about."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
 
 class InputError(HarnessError):
-    """Usage or input that makes no sense."""
+    """Invalid usage or input."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
 

@@ -21,14 +21,14 @@ Form = Literal["text", "epoch_us", "hex", "float8", "list"]
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column that enters the checksum, and the text form that it enters in."""
+    """A column that is part of the checksum, and its text form."""
 
     name: str
     form: Form
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A table of the dataset: its file, and what a perfect restore makes of it."""
+    """A table of the dataset: its file, and the rows that a perfect restore loads."""
 
     table: str
     file: str
@@ -50,12 +50,12 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_duplicate(self) -> bool:
-        """Say whether the record is whole, and only one too many."""
+        """Return whether the record is intact, but a duplicate of another."""
         return self.damage.startswith("duplicate")
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A dataset's arguments, its tables parents first, and each record that was damaged."""
+    """A dataset's arguments, its tables (parents first), and every damaged record."""
 
     schema: int
     generator: str
@@ -70,7 +70,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     damage: tuple[Damage, ...] = ()
 
     def dataset(self) -> Dataset:
-        """Return what a run records of its dataset."""
+        """Return the dataset as recorded in a run."""
         return Dataset(
             scenario=self.scenario,
             rows=self.rows,
@@ -101,36 +101,38 @@ def load(folder: Path) -> Manifest:
     """Read the ground truth of the dataset in ``folder``.
 
     Raises:
-        InputError: there is none, or it is not one that this program can read.
+        InputError: there is none, or this program cannot read it.
     """
     path = folder / MANIFEST
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError as error:
         raise InputError(
-            f"{folder} is no dataset: it has no {MANIFEST}; make one with: "
+            f"{folder} is not a dataset: it has no {MANIFEST}; make one with: "
             "python -m harness generate --rows 100000 --out DIR"
         ) from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise InputError(f"{path} is no manifest of a dataset: {error}") from error
+        raise InputError(
+            f"{path} is not a valid manifest: {error}; generate the dataset again"
+        ) from error
     if manifest.schema != SCHEMA_VERSION:
         raise InputError(
             f"{path} has schema {manifest.schema}, and this program reads {SCHEMA_VERSION}; "
-            "generate the dataset anew"
+            "generate the dataset again"
         )
     _check(manifest, path)
     return manifest
 
 
 def _check(manifest: Manifest, path: Path) -> None:
-    """Refuse a ground truth that contradicts itself: every verdict would rest on it."""
+    """Refuse an inconsistent ground truth: every verdict is based on it."""
     for table in manifest.tables:
         lost = len(manifest.lost_ordinals(table.table))
         if table.records - table.rows != lost:
             raise InputError(
-                f"{path} contradicts itself: {table.table} has {table.records} records and "
+                f"{path} is inconsistent: {table.table} has {table.records} records and "
                 f"{table.rows} rows, but {lost} damaged records that cannot be restored; "
-                "generate the dataset anew"
+                "generate the dataset again"
             )

@@ -1,10 +1,10 @@
-"""What is recorded: one ``Run`` per ``bench``, a ``Trial`` for each engine on each round.
+"""The record of a run: one ``Run`` per ``bench``, with a ``Trial`` per engine and round.
 
-A run of ``chaos`` has no trials but a ``Chaos``: what was killed, and what came of it.
+A run of ``chaos`` has no trials but a ``Chaos``: its faults and findings.
 
-This is the contract between what measures and what reads measurements: raw figures, exit codes and
-parameters, nothing derived. It imports nothing of the harness. Units stand last in the names; times
-are in seconds, sizes in bytes, instants in UTC as ISO 8601.
+The record is the contract between measuring and reading: raw figures, exit codes and parameters,
+nothing derived. It imports nothing of the harness. Units come last in names; durations are in
+seconds, sizes in bytes, times in UTC as ISO 8601.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import enum
 
 import msgspec
 
-# 2: ``noise`` and ``repeated`` of a trial. A reader of 1 would count trials that do not count.
+# 2: ``noise`` and ``repeated`` of a trial. A reader of 1 would count repeated trials.
 SCHEMA_VERSION = 2
 
 # msgspec cannot read ``Raw | None`` back, so an engine that made no report has ``null``.
@@ -28,7 +28,7 @@ FLOOR = "floor"
 
 
 class Status(enum.Enum):
-    """How a trial ended. Only ``OK`` enters the statistics of speed and memory."""
+    """The status of a trial. Only ``OK`` enters the statistics of speed and memory."""
 
     OK = "ok"
     WRONG_RESULT = "wrong_result"
@@ -41,10 +41,10 @@ class Status(enum.Enum):
 
 
 class TableResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One table after a trial, as counted in the database, beside the ground truth.
+    """One table after a trial, as counted in the database, with the ground truth.
 
-    ``restored`` is the number of rows that belong there and arrived: ``found`` capped at
-    ``expected``. ``rejects_match`` is None where the engine keeps no rejects.
+    ``restored`` is the number of expected rows that arrived: ``found`` capped at ``expected``.
+    ``rejects_match`` is None if the engine keeps no rejects.
     """
 
     table: str
@@ -56,19 +56,18 @@ class TableResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def restored(self) -> int:
-        """Rows that arrived of those that should have."""
+        """Return the number of expected rows that arrived."""
         return min(self.found, self.expected)
 
 
 class Noise(msgspec.Struct, frozen=True, kw_only=True):
-    """What else went on while a trial ran; None is what this system or server does not tell.
+    """Other activity during a trial; None if this system or server does not report it.
 
-    ``load`` is the load average of the last minute before it, ``other_cores`` the cores that
-    processes other than the engine, the server and the harness kept busy on average,
-    ``stolen_cores`` those that the host took away, ``swapped_bytes`` what went to swap or came from
-    it, ``cached`` the share of the backup that the page cache held before it, ``mhz`` and
-    ``mhz_after`` the mean clock of the cores before and after, ``checkpoints`` those that the
-    server was forced to or asked for.
+    ``load`` is the load average of the minute before it, ``other_cores`` the average number of
+    cores used by processes other than the engine, the server and the harness, ``stolen_cores`` that
+    of cores taken by the host, ``swapped_bytes`` what was swapped in or out, ``cached`` the share
+    of the backup in the page cache before it, ``mhz`` and ``mhz_after`` the mean clock of the cores
+    before and after, ``checkpoints`` the number of requested checkpoints.
     """
 
     load: float | None = None
@@ -82,9 +81,9 @@ class Noise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
-    """Memory over time, thinned: at most 64 points, each the highest of its stretch of time.
+    """Memory over time: at most 64 points, each the highest of its interval.
 
-    ``at_s`` counts from the start of the trial; both have a value for each point.
+    ``at_s`` counts from the start of the trial; both lists have a value for each point.
     """
 
     at_s: tuple[float, ...]
@@ -94,14 +93,12 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One engine, one dataset, one process, one measurement.
 
-    ``repeated`` says that it was made again, because it was too noisy or was interrupted: a later
-    one counts instead.
+    ``repeated`` means that it was noisy or interrupted, and a later trial counts instead.
 
-    ``peak_bytes`` is the peak resident memory of the engine's process (``VmHWM``), or, where it had
-    children, the largest sum over the process tree that was sampled (``peak_source`` says which).
-    ``server_peak_bytes`` is the server's, apart from it; ``server_peak_source`` says how it was
-    come by, or why it is not known. The curves are what both held over time.
-    A trial that is ``TIMEOUT`` has in ``wall_s`` a lower bound.
+    ``peak_bytes`` is the peak resident memory of the engine's process (``VmHWM``) or, if it had
+    children, the largest sampled sum over the process tree (``peak_source`` says which).
+    ``server_peak_bytes`` is that of the server; ``server_peak_source`` says how it was measured, or
+    why it is unknown. The curves are both over time. For ``TIMEOUT``, ``wall_s`` is a lower bound.
     """
 
     engine: str
@@ -124,24 +121,24 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     noise: Noise | None = None
     repeated: bool = False
     tables: tuple[TableResult, ...] = ()
-    # Made anew, as a JSON Schema cannot tell a default that is raw.
+    # A factory, since a JSON Schema cannot express a raw default.
     report: msgspec.Raw = msgspec.field(default_factory=lambda: NO_REPORT)
 
     @property
     def expected(self) -> int:
-        """Rows that a perfect restore would have put into the database."""
+        """Return the number of rows that a perfect restore would load."""
         return sum(table.expected for table in self.tables)
 
     @property
     def restored(self) -> int:
-        """Rows that arrived of those that should have."""
+        """Return the number of expected rows that arrived."""
         return sum(table.restored for table in self.tables)
 
 
 class HeapFunction(msgspec.Struct, frozen=True, kw_only=True):
-    """What a function held of a heap at its peak, and the line of it that had asked for the most.
+    """The share of a function in a heap at its peak, and its line that allocated most.
 
-    Files are named without a machine's folders; None is what was asked for outside of Python.
+    Files are named without a machine's folders; None is an allocation outside of Python.
     """
 
     function: str
@@ -151,11 +148,10 @@ class HeapFunction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Heap(msgspec.Struct, frozen=True, kw_only=True):
-    """What memray saw of an engine, in a pass after the trials that enters no statistics.
+    """An engine's heap as traced by memray, in a pass after the trials, not in the statistics.
 
-    ``peak_bytes`` is the peak of the heap of each of its ``processes``, added up; ``functions`` are
-    those that held the most of it. ``flame_graph`` is a file beside the run's. ``detail`` says what
-    went wrong, if something did.
+    ``peak_bytes`` is the sum of the heap peaks of its ``processes``; ``functions`` are those that
+    held most of it. ``flame_graph`` is a file beside the run's. ``detail`` describes an error.
     """
 
     engine: str
@@ -169,7 +165,7 @@ class Heap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
-    """Which dataset a run used; the arguments that make it again, byte for byte."""
+    """The dataset of a run: the arguments that generate it again, byte for byte."""
 
     scenario: str
     rows: int
@@ -183,7 +179,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """Which PostgreSQL a run used, and why that one."""
+    """The PostgreSQL server of a run, and why it was chosen."""
 
     kind: str
     reason: str
@@ -194,7 +190,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine and the software: what must be equal before absolute times may be compared."""
+    """The machine and the software, which must be equal to compare absolute times."""
 
     cpu: str
     cores: int
@@ -208,11 +204,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kill(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault that was put into a restore while it ran, and what the restorer made of it.
+    """One fault injected into a running restore, and how the restorer recovered.
 
-    ``at_s`` counts from the start of the process that it hit. ``exit_code`` is None where that
-    process went on by itself; minus a signal's number where that ended it. ``resumed_after_s`` is
-    the time from the fault until a restore ran again that did not fail, after ``attempts`` starts.
+    ``at_s`` counts from the start of the process that it hit. ``exit_code`` is None if that process
+    reconnected, negative if a signal ended it. ``resumed_after_s`` is the time from the fault until
+    the start of a restore that did not fail, after ``attempts`` attempts.
     """
 
     cycle: int
@@ -225,10 +221,10 @@ class Kill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is not as it should be after a cycle; ``count`` is of records for two kinds.
+    """A deviation found after a cycle, and how many records or objects are affected.
 
     ``what`` is ``lost`` or ``twice`` (records), ``schema``, ``sequence``, ``leftover``, ``rejects``
-    (files that cannot be read) or ``stuck`` (the restore could not be brought to its end).
+    (files that cannot be read) or ``stuck`` (the restore did not finish).
     """
 
     cycle: int
@@ -238,7 +234,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cycle(msgspec.Struct, frozen=True, kw_only=True):
-    """One database restored to its end; the one without a kill, number 0, is the yardstick."""
+    """One database restored to the end; number 0, without faults, is the reference."""
 
     number: int
     wall_s: float
@@ -249,8 +245,8 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
 class Chaos(msgspec.Struct, frozen=True, kw_only=True):
     """A campaign of fault injection.
 
-    ``left_out`` names the kinds of fault that could not be had here, and why; ``missed`` counts the
-    faults, by kind, that found nothing to hit however often they were tried.
+    ``left_out`` names the kinds of fault that are not available here, and why; ``missed`` counts
+    the faults, by kind, that never found a target.
     """
 
     kills_wanted: int
@@ -261,12 +257,12 @@ class Chaos(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
     def found(self, what: str) -> int:
-        """Count what was found of one sort."""
+        """Return the sum of the counts of one kind of finding."""
         return sum(finding.count for finding in self.findings if finding.what == what)
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A set of trials made together; ``finished_at`` is None while it runs or if it was cut off."""
+    """A set of trials made together; ``finished_at`` is None if it is running or unfinished."""
 
     schema: int = SCHEMA_VERSION
     id: str

@@ -1,1 +1,1 @@
-"""Everything that is drawn."""
+"""Reports: figures and records as blocks of text and tables, and as rows."""

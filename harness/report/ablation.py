@@ -40,7 +40,7 @@ def _table(of: RunFigures) -> Grid:
         Column("time"),
         Column("gives"),
         Column("so far"),
-        Column("peak memory"),
+        Column("peak RSS"),
     )
     first, rows = of.samples(STEPS[0].engine), []
     for number, step in enumerate(STEPS):
@@ -75,7 +75,7 @@ def _chart(of: RunFigures) -> Grid:
     figures = [of.engine(step.engine) for step in STEPS]
     times = [f.wall_s.median if f and f.wall_s else None for f in figures]
     peaks = [f.peak_bytes.median if f and f.peak_bytes else None for f in figures]
-    columns = (Column("step", "left"), Column("time", "left"), Column("peak memory", "left"))
+    columns = (Column("step", "left"), Column("time", "left"), Column("peak RSS", "left"))
     rows = [
         ((step.engine,), (bar(time, times),), (bar(peak, peaks),))
         for step, time, peak in zip(STEPS, times, peaks, strict=True)

@@ -1,7 +1,7 @@
 """Blocks of text and tables, drawn for a terminal or as Markdown.
 
-What a report says is worked out elsewhere; this only draws it. A figure is never cut: where a table
-cannot fit, its lines grow longer than the terminal, and only columns marked ``wrap`` fold.
+Reports decide the content; this only draws it. A figure is never truncated: if a table does not
+fit, its lines grow longer than the terminal, and only columns marked ``wrap`` fold.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-# Wide enough for every table of the project with usual figures; what a pipe or a log gets.
+# Wide enough for every table of the project with usual figures; used for pipes and logs.
 DEFAULT_WIDTH = 80
 
-# Wider than any table; to ask how wide one wants to be.
+# Wider than any table, to measure a table's natural width.
 _UNBOUNDED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's heading and how its cells stand."""
+    """A column's heading, and the alignment of its cells."""
 
     title: str
     align: Literal["left", "right"] = "right"
     wrap: bool = False
 
 
-# A cell's lines, the figure first; a line that says more about it (its spread) follows.
+# A cell's lines: the figure, then lines that qualify it, such as its spread.
 Cell = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table: columns, and rows with one cell for each."""
+    """A table: columns, and rows with one cell for each column."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -64,7 +64,7 @@ def to_terminal(
 
     Args:
         blocks: what to draw.
-        width: how many characters fit on a line; tables may need more.
+        width: characters per line; tables may need more.
         color: whether to emphasise with terminal escapes.
     """
     return "\n".join(_block_to_terminal(block, width, color=color) for block in blocks)
@@ -77,15 +77,15 @@ def to_markdown(blocks: tuple[Block, ...]) -> str:
 
 def _block_to_terminal(block: Block, width: int, *, color: bool) -> str:
     if isinstance(block, Bullets):
-        items = (textwrap.indent(_wrapped(item, width - 4), "    ")[2:] for item in block.items)
+        items = (textwrap.indent(_wrap(item, width - 4), "    ")[2:] for item in block.items)
         return f"{block.title}\n" + "".join(f"{item}\n" for item in items)
     if isinstance(block, str):
-        return _wrapped(block, width) + "\n"
+        return _wrap(block, width) + "\n"
     return _grid_to_terminal(block, width, color=color)
 
 
-def _wrapped(text: str, width: int) -> str:
-    """Break a paragraph into lines; a word that is longer than a line, a path say, stays whole."""
+def _wrap(text: str, width: int) -> str:
+    """Break a paragraph into lines; a word longer than a line, such as a path, stays whole."""
     return textwrap.fill(
         _printable(text), max(width, 1), break_long_words=False, break_on_hyphens=False
     )
@@ -98,7 +98,7 @@ def _grid_to_terminal(grid: Grid, width: int, *, color: bool) -> str:
         unbounded = console.options.update(width=_UNBOUNDED)
         if Measurement.get(console, unbounded, table).maximum > width:
             table = _table(grid, gap=0)
-        # On a terminal that is narrower still, its own line breaks are better than lost digits.
+        # On a terminal that is still too narrow, its own line breaks are better than lost digits.
         console.width = max(width, Measurement.get(console, unbounded, table).maximum)
     with console.capture() as capture:
         console.print(table)
@@ -106,11 +106,11 @@ def _grid_to_terminal(grid: Grid, width: int, *, color: bool) -> str:
 
 
 def _table(grid: Grid, *, gap: int = 1) -> Table:
-    """Turn a grid into rich's table; a rule under the heading, nothing else, reads best piped.
+    """Convert a grid to rich's table, with a rule under the heading alone, which reads best piped.
 
     Args:
         grid: the table.
-        gap: spaces between its columns, beside the one that is always there.
+        gap: spaces between columns, in addition to the one that is always there.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
     for column in grid.columns:
@@ -133,7 +133,7 @@ def _block_to_markdown(block: Block) -> str:
 
 
 def _grid_to_markdown(grid: Grid) -> str:
-    """Write a table in pipes, what follows a figure in brackets behind it."""
+    """Write a table in pipes, with the lines after a figure in brackets."""
     rules = {"left": ":---", "right": "---:"}
     lines = [
         [column.title for column in grid.columns],
@@ -144,18 +144,18 @@ def _grid_to_markdown(grid: Grid) -> str:
 
 
 def _one_line(cell: Cell) -> str:
-    """Put a cell's lines in one, those after the first in brackets."""
+    """Join a cell's lines, those after the first in brackets."""
     first, *rest = [line for line in cell if line] or [""]
     return f"{first} ({'; '.join(rest)})" if rest else first
 
 
 def _escape(text: str) -> str:
-    """Keep what Markdown would read as markup from being read so."""
+    """Escape the characters that Markdown reads as markup."""
     for mark in "\\|<*_`":
         text = text.replace(mark, f"\\{mark}")
     return _printable(text)
 
 
 def _printable(text: str) -> str:
-    """Take out control characters: details quote what an engine wrote, escapes included."""
+    """Replace control characters: details quote an engine's output, escapes included."""
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)

@@ -1,4 +1,4 @@
-"""An engine's figures as the cells of a table: the figure, and its spread beneath."""
+"""An engine's figures as cells of a table: the figure, and its spread below."""
 
 from __future__ import annotations
 
@@ -13,52 +13,56 @@ if TYPE_CHECKING:
     from harness.report.blocks import Cell
 
 
-def trials(of: EngineFigures) -> str:
-    """Write how many of an engine's attempts ended well."""
-    return f"{of.ok}/{of.attempted}"
+def trials(figures: EngineFigures) -> str:
+    """Format how many of an engine's attempts were ok."""
+    return f"{figures.ok}/{figures.attempted}"
 
 
-def time(of: EngineFigures | None) -> Cell:
-    """Write the median time and its range, or its lower bound."""
-    if of is None or (of.wall_s is None and of.at_least_s is None):
+def time(figures: EngineFigures | None) -> Cell:
+    """Format the median time and its range, or its lower bound."""
+    if figures is None or (figures.wall_s is None and figures.at_least_s is None):
         return (NONE,)
-    if of.wall_s is None:
-        return (f"> {seconds(of.at_least_s or 0)}",)
-    return (seconds(of.wall_s.median), spread_s(of.wall_s))
+    if figures.wall_s is None:
+        return (f"> {seconds(figures.at_least_s or 0)}",)
+    return (seconds(figures.wall_s.median), spread_s(figures.wall_s))
 
 
-def peak(of: EngineFigures | None) -> Cell:
-    """Write the median peak memory and its range."""
-    if of is None or of.peak_bytes is None:
+def peak(figures: EngineFigures | None) -> Cell:
+    """Format the median peak memory and its range."""
+    if figures is None or figures.peak_bytes is None:
         return (NONE,)
-    return (megabytes(of.peak_bytes.median), spread_mb(of.peak_bytes))
+    return (megabytes(figures.peak_bytes.median), spread_mb(figures.peak_bytes))
 
 
-def vs_floor(of: EngineFigures | None) -> str:
-    """Write how many times the floor's time an engine took."""
-    if of is None or (of.vs_floor is None and of.vs_floor_at_least is None):
+def vs_floor(figures: EngineFigures | None) -> str:
+    """Format an engine's time relative to the floor's."""
+    if figures is None or (figures.vs_floor is None and figures.vs_floor_at_least is None):
         return NONE
     return (
-        f"> {factor(of.vs_floor_at_least or 0)}"
-        if of.vs_floor is None
-        else factor(of.vs_floor.value)
+        f"> {factor(figures.vs_floor_at_least or 0)}"
+        if figures.vs_floor is None
+        else factor(figures.vs_floor.value)
     )
 
 
-def speed(of: EngineFigures | None) -> str:
-    """Write how an engine's time stands beside the reference's."""
-    if of is None or (of.speed is None and of.speed_at_least is None):
+def speed(figures: EngineFigures | None) -> str:
+    """Format how much faster or slower an engine is than the reference."""
+    if figures is None or (figures.speed is None and figures.speed_at_least is None):
         return NONE
-    return f"> {faster(of.speed_at_least or 0)}" if of.speed is None else faster(of.speed.value)
+    return (
+        f"> {faster(figures.speed_at_least or 0)}"
+        if figures.speed is None
+        else faster(figures.speed.value)
+    )
 
 
-def doubt(of: Ratio) -> str:
-    """Write why a ratio does not tell, and what would; nothing where it does."""
-    if of.is_descriptive:
-        return "descriptive, too few rounds"
-    if verdict(of) is not Verdict.INCONCLUSIVE:
+def uncertainty(ratio: Ratio) -> str:
+    """Format why a ratio is inconclusive, and how many rounds may settle it; empty if it is not."""
+    if ratio.is_descriptive:
+        return "descriptive: too few rounds"
+    if verdict(ratio) is not Verdict.INCONCLUSIVE:
         return ""
-    more = more_rounds(of)
+    more = more_rounds(ratio)
     if more is None:
         return "inconclusive"
-    return f"inconclusive, {more} more round{'' if more == 1 else 's'} may tell"
+    return f"inconclusive; {more} more round{'' if more == 1 else 's'} may settle it"

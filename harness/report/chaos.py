@@ -1,4 +1,4 @@
-"""What is said of a campaign of fault injection, when it is over and in the list of the history."""
+"""Reports a campaign of fault injection: in full, and as a cell of the history."""
 
 from __future__ import annotations
 
@@ -14,71 +14,74 @@ if TYPE_CHECKING:
     from harness.model.record import Chaos, Kill
     from harness.report.blocks import Block
 
-# So many findings are written out; the record has them all.
+# The report lists so many findings; the record has them all.
 _FINDINGS_NAMED = 20
 
-_WORDS = {
-    "lost": "records lost",
-    "twice": "records twice",
+_NOUNS = {
+    "lost": "lost records",
+    "twice": "duplicate records",
     "schema": "schema differences",
     "sequence": "sequences behind",
     "leftover": "leftovers",
-    "rejects": "unreadable rejects",
-    "stuck": "restores stuck",
+    "rejects": "unreadable reject files",
+    "stuck": "stuck restores",
 }
-# What is told also where there is none of it.
+# Reported even if there are none.
 _ALWAYS = ("lost", "twice", "schema", "leftover")
 
 
-def chaos_report(of: Chaos) -> tuple[Block, ...]:
-    """Say what befell the restores, what they made of it, and what was found."""
-    more = len(of.findings) - _FINDINGS_NAMED
+def chaos_report(chaos: Chaos) -> tuple[Block, ...]:
+    """Lay out the faults that were injected, how restores resumed, and the findings."""
+    more = len(chaos.findings) - _FINDINGS_NAMED
     named = [
-        f"cycle {each.cycle}, {each.what}: {each.detail}" for each in of.findings[:_FINDINGS_NAMED]
+        f"cycle {each.cycle}, {each.what}: {each.detail}"
+        for each in chaos.findings[:_FINDINGS_NAMED]
     ]
     found = (*named, f"and {more} more") if more > 0 else tuple(named)
-    left_out = tuple(f"{kind}: {why}" for kind, why in of.left_out.items())
-    missed = tuple(f"{kind}: {times} times" for kind, times in of.missed.items())
+    left_out = tuple(f"{kind}: {why}" for kind, why in chaos.left_out.items())
+    missed = tuple(f"{kind}: {times} times" for kind, times in chaos.missed.items())
     return (
-        _grid(of.kills),
-        f"{'. '.join(sentence for sentence in _sentences(of))}.",
-        *((Bullets("Left out:", left_out),) if left_out else ()),
-        *((Bullets("Found nothing to hit:", missed),) if missed else ()),
-        *((Bullets("Not as it should be:", found),) if found else ()),
+        _grid(chaos.kills),
+        f"{'. '.join(sentence for sentence in _sentences(chaos))}.",
+        *((Bullets("Kinds not available here:", left_out),) if left_out else ()),
+        *((Bullets("Kinds without a target:", missed),) if missed else ()),
+        *((Bullets("Findings:", found),) if found else ()),
     )
 
 
-def chaos_cell(of: Chaos) -> Cell:
-    """Say in the list of runs how a campaign came out."""
-    return (f"chaos: {_survived(of)}; {_counts(of)}",)
+def chaos_cell(chaos: Chaos) -> Cell:
+    """Summarize a campaign for the list of runs."""
+    return (f"chaos: {_survived_text(chaos)}; {_counts_text(chaos)}",)
 
 
-def _sentences(of: Chaos) -> Iterator[str]:
-    yield f"{_survived(of)}, in {count(max(len(of.cycles) - 1, 0))} restores"
-    yield _counts(of)
-    if of.cycles:
-        yield f"A restore that nothing befell took {seconds(of.cycles[0].wall_s)}"
+def _sentences(chaos: Chaos) -> Iterator[str]:
+    yield f"{_survived_text(chaos)}, in {count(max(len(chaos.cycles) - 1, 0))} restores"
+    yield _counts_text(chaos)
+    if chaos.cycles:
+        yield f"A restore without faults took {seconds(chaos.cycles[0].wall_s)}"
 
 
-def _survived(of: Chaos) -> str:
-    """Count the kills after which a restore was brought to its right end."""
-    wrong = {finding.cycle for finding in of.findings}
-    survived = sum(kill.cycle not in wrong for kill in of.kills)
-    return f"{count(survived)} of {count(of.kills_wanted)} kills survived"
+def _survived_text(chaos: Chaos) -> str:
+    """Count the faults after which a restore still finished correctly."""
+    wrong = {finding.cycle for finding in chaos.findings}
+    survived = sum(kill.cycle not in wrong for kill in chaos.kills)
+    return f"{count(survived)} of {count(chaos.kills_wanted)} faults survived"
 
 
-def _counts(of: Chaos) -> str:
-    told = {what: of.found(what) for what in _WORDS}
+def _counts_text(chaos: Chaos) -> str:
+    counts = {what: chaos.found(what) for what in _NOUNS}
     return ", ".join(
-        f"{count(found)} {_WORDS[what]}" for what, found in told.items() if found or what in _ALWAYS
+        f"{count(found)} {_NOUNS[what]}"
+        for what, found in counts.items()
+        if found or what in _ALWAYS
     )
 
 
 def _grid(kills: tuple[Kill, ...]) -> Grid:
     columns = (
         Column("fault", "left"),
-        Column("landed"),
-        Column("went on by itself"),
+        Column("injected"),
+        Column("reconnected"),
         Column("resumed"),
         Column("longest until resumed"),
     )

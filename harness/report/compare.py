@@ -1,4 +1,4 @@
-"""What is said of two runs side by side: what differs, what may be compared, what changed."""
+"""Reports two runs side by side: differences, comparability, and changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def compare_report(comparison: Comparison) -> tuple[Block, ...]:
-    """Lay two runs side by side, and say what may be compared and what changed."""
+    """Lay two runs side by side, with what can be compared and what changed."""
     columns = (
         Column("engine", "left"),
         Column("figure", "left"),
@@ -28,7 +28,7 @@ def compare_report(comparison: Comparison) -> tuple[Block, ...]:
         Column("after"),
         Column("change"),
     )
-    rows = [row for change in comparison.changes for row in _change_rows(change, comparison.basis)]
+    rows = [row for change in comparison.changes for row in _change_rows(change, comparison)]
     return (
         f"Before: {headline(comparison.before.run)}",
         f"After: {headline(comparison.after.run)}",
@@ -38,63 +38,65 @@ def compare_report(comparison: Comparison) -> tuple[Block, ...]:
     )
 
 
-def _change_rows(change: Change, basis: Basis) -> Iterator[tuple[Cell, ...]]:
-    """Lay out what changed for one engine, a row for each figure."""
-    old, new = change.before, change.after
+def _change_rows(change: Change, comparison: Comparison) -> Iterator[tuple[Cell, ...]]:
+    """Yield a row for each figure of one engine."""
+    old, new, basis = change.before, change.after, comparison.basis
     judged = _change(change.time, "slower", "faster")
     nothing: Cell = ()
     changed = judged if basis is Basis.TIMES else nothing
     yield (change.engine,), ("time",), cells.time(old), cells.time(new), changed
     if basis is not Basis.TIMES:
         changed = judged if basis is Basis.RATIOS else nothing
-        name = ("speed beside", "the reference")
+        name = (f"vs {comparison.before.reference}",)
         yield nothing, name, (cells.speed(old),), (cells.speed(new),), changed
     if any(cells.vs_floor(each) != NONE for each in (old, new)):
         changed = nothing if basis is Basis.NOTHING else _change(change.vs_floor, "more", "less")
-        yield nothing, ("x floor",), (cells.vs_floor(old),), (cells.vs_floor(new),), changed
+        yield nothing, ("vs floor",), (cells.vs_floor(old),), (cells.vs_floor(new),), changed
     changed = _change(change.memory, "more", "less")
-    yield nothing, ("peak memory",), cells.peak(old), cells.peak(new), changed
+    yield nothing, ("peak RSS",), cells.peak(old), cells.peak(new), changed
     changed = nothing if basis is Basis.NOTHING else _success_change(old, new)
     yield nothing, ("success",), (_success(old),), (_success(new),), changed
     yield nothing, ("ok",), (_trials(old),), (_trials(new),), nothing
 
 
-def _success(of: EngineFigures | None) -> str:
-    return NONE if of is None else share(of.success)
+def _success(engine_figures: EngineFigures | None) -> str:
+    return NONE if engine_figures is None else share(engine_figures.success)
 
 
 def _success_change(old: EngineFigures | None, new: EngineFigures | None) -> Cell:
-    """Say whether more or fewer rows arrived; they are counted, so nothing here is chance."""
+    """Format whether more or fewer rows arrived; counts are exact, so no test is needed."""
     before, after = (None if each is None else each.success for each in (old, new))
     if before is None or after is None:
         return (NONE,)
     if before.rate == after.rate:
-        return ("the same",)
+        return ("same",)
     return ("better" if after.rate > before.rate else "worse",)
 
 
-def _trials(of: EngineFigures | None) -> str:
-    return NONE if of is None else cells.trials(of)
+def _trials(engine_figures: EngineFigures | None) -> str:
+    return NONE if engine_figures is None else cells.trials(engine_figures)
 
 
-def _change(of: Ratio | None, more: str, less: str) -> Cell:
-    """Write a ratio of after to before, and whether it may be chance."""
-    if of is None:
+def _change(ratio: Ratio | None, more: str, less: str) -> Cell:
+    """Format a ratio of after to before, and whether it is conclusive."""
+    if ratio is None:
         return (NONE,)
-    if verdict(of) is Verdict.SAME:
-        return ("the same",)
-    if abs(of.value - 1) < MIN_EFFECT:
-        return ("about the same", cells.doubt(of))
-    said = f"{factor(of.value)} {more}" if of.value >= 1 else f"{factor(1 / of.value)} {less}"
-    return (said, cells.doubt(of))
+    if verdict(ratio) is Verdict.SAME:
+        return ("same",)
+    if abs(ratio.value - 1) < MIN_EFFECT:
+        return ("about the same", cells.uncertainty(ratio))
+    text = (
+        f"{factor(ratio.value)} {more}" if ratio.value >= 1 else f"{factor(1 / ratio.value)} {less}"
+    )
+    return (text, cells.uncertainty(ratio))
 
 
 def _differences(comparison: Comparison) -> tuple[Grid, ...]:
-    """List in what else than their figures the runs differ."""
+    """List the differences between the runs other than their figures."""
     if not comparison.differences:
         return ()
     columns = (
-        Column("what differs", "left", wrap=True),
+        Column("difference", "left", wrap=True),
         Column("before", "left", wrap=True),
         Column("after", "left", wrap=True),
     )
@@ -103,17 +105,17 @@ def _differences(comparison: Comparison) -> tuple[Grid, ...]:
 
 
 def _caution(comparison: Comparison) -> tuple[str, ...]:
-    """Say what the runs do not let one compare."""
+    """Explain what cannot be compared between the runs."""
     if comparison.basis is Basis.NOTHING:
-        said = (
-            "The runs restored different datasets: their figures stand here side by side, but "
-            "nothing can be concluded from the difference."
+        text = (
+            "The runs restored different datasets: their figures are listed side by side, but "
+            "cannot be compared."
         )
     elif comparison.basis is Basis.RATIOS:
-        said = (
-            "The runs were made on different machines or servers: their times cannot be compared, "
-            f"so each engine's speed beside {comparison.before.reference} is."
+        text = (
+            "The runs were made on different machines or servers: absolute times cannot be "
+            f"compared, so times relative to {comparison.before.reference} are."
         )
     else:
         return ()
-    return (said,)
+    return (text,)

@@ -1,4 +1,4 @@
-"""What is said of the heaps that memray traced: how large they were, which functions held them."""
+"""Reports the heaps traced by memray: their sizes, and the functions that held them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from harness.model.record import Heap, HeapFunction, Run
     from harness.report.blocks import Block, Cell
 
-# Below this, a function tells nothing.
+# Functions below this share of the heap are left out.
 _LEAST_SHARE = 0.01
 
 LEGEND = (
-    "Heap: what was asked for and not given back, traced by memray in a pass of its own after the "
-    "trials, which enters no other figure. It is the peak of each process, added up; beneath, the "
-    "functions that had asked for it, each with the line that asked for the most."
+    "Heap: allocated and not yet freed, traced by memray in a separate pass after the trials, "
+    "which enters no other figure. It is the sum of the peaks of all processes; below it, the "
+    "functions that allocated it, each with the line that allocated most."
 )
 
 
 def heap_report(run: Run) -> tuple[Block, ...]:
-    """Lay out what was traced, the functions that held the most of each heap; nothing without."""
+    """Lay out the traced heaps with the functions that held most; empty if none was traced."""
     if not run.heaps:
         return ()
     traced = [heap for heap in run.heaps if heap.peak_bytes is not None]
@@ -40,15 +40,15 @@ def heap_report(run: Run) -> tuple[Block, ...]:
         )
         blocks += [Grid(columns, tuple(row for heap in traced for row in _rows(heap))), LEGEND]
     if pages:
-        blocks.append(Bullets("Flame graphs, beside the run:", tuple(pages)))
+        blocks.append(Bullets("Flame graphs, beside the run's file:", tuple(pages)))
     failed = [f"{heap.engine}: {_failure(heap)}" for heap in run.heaps if heap.detail is not None]
     if failed:
-        blocks.append(Bullets("With memray, not ok:", tuple(failed)))
+        blocks.append(Bullets("Not ok with memray:", tuple(failed)))
     return tuple(blocks)
 
 
 def _rows(heap: Heap) -> Iterator[tuple[Cell, ...]]:
-    """Yield a row for a heap, and one for each function that held enough of it to tell."""
+    """Yield a row for a heap, and one for each function above the minimum share."""
     peak_bytes = heap.peak_bytes or 0
     many = f", {heap.processes} processes" if heap.processes > 1 else ""
     asked = f"{count(heap.allocations or 0)} allocations{many}"

@@ -1,4 +1,4 @@
-"""What is said of memory over time: a curve of each engine's median trial, the server's beside."""
+"""Reports memory over time: each engine's curve in its median trial, and the server's."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 _WIDTH = 22
 
 LEGEND = (
-    "Memory over time: of the trial with the median time, from its start to its end, each curve as "
-    "high as its own peak. The server's memory is not in the engine's; median over the trials that "
-    "ended well, lowest-highest beneath."
+    "Memory over time: the trial with the median time, from start to end, each curve scaled to its "
+    "own peak. Server peak: median of the trials that are ok, lowest-highest below; it is not part "
+    "of the engine's memory."
 )
 
 
-def memory_report(of: RunFigures) -> tuple[Block, ...]:
-    """Draw what each engine and the server held over time; nothing where no trial tells it."""
+def memory_report(run_figures: RunFigures) -> tuple[Block, ...]:
+    """Draw the memory of each engine and of the server over time; empty if none was recorded."""
     rows = [
-        (each.engine, middle, of.samples(each.engine))
-        for each in of.engines
-        if (middle := median_trial(of.samples(each.engine))) is not None
+        (each.engine, middle, run_figures.samples(each.engine))
+        for each in run_figures.engines
+        if (middle := median_trial(run_figures.samples(each.engine))) is not None
         and middle.curve is not None
     ]
     if not rows:
@@ -40,41 +40,46 @@ def memory_report(of: RunFigures) -> tuple[Block, ...]:
     columns = (
         Column("engine", "left"),
         Column("memory over time", "left"),
-        Column("server's peak"),
-        Column("server's over time", "left"),
+        Column("server peak"),
+        Column("server over time", "left"),
     )
     cells = tuple(
-        ((engine,), _drawn(middle.curve, middle), _server(own), _drawn(middle.server_curve, middle))
+        (
+            (engine,),
+            _curve_cell(middle.curve, middle),
+            _server(own),
+            _curve_cell(middle.server_curve, middle),
+        )
         for engine, middle, own in rows
     )
     return Grid(columns, cells), LEGEND
 
 
-def median_trial(of: Samples) -> Trial | None:
-    """Return the trial that ended well with the median time, the faster of two."""
-    timed = sorted((trial.wall_s, place) for place, trial in enumerate(of.ok) if trial.wall_s)
-    return of.ok[timed[(len(timed) - 1) // 2][1]] if timed else None
+def median_trial(samples: Samples) -> Trial | None:
+    """Return the ok trial with the median time, the faster of two."""
+    timed = sorted((trial.wall_s, place) for place, trial in enumerate(samples.ok) if trial.wall_s)
+    return samples.ok[timed[(len(timed) - 1) // 2][1]] if timed else None
 
 
 def sparkline(curve: Curve, wall_s: float, width: int = _WIDTH) -> str:
-    """Draw a curve in so many characters, the peak as a full block.
+    """Draw a curve with ``width`` characters, the peak as a full block.
 
-    A stretch of time without a point holds what the one before it did.
+    An interval without a point repeats the one before it.
 
     Args:
         curve: memory over time.
-        wall_s: how long the trial took, in seconds.
+        wall_s: duration of the trial, in seconds.
         width: characters.
     """
     highest: dict[int, int] = {}
     for at_s, size_bytes in zip(curve.at_s, curve.bytes, strict=True):
         place = min(int(width * at_s / wall_s), width - 1)
         highest[place] = max(highest.get(place, 0), size_bytes)
-    return "".join(map(_level, _filled(highest, width), [max(curve.bytes)] * width))
+    return "".join(map(_level, _fill_gaps(highest, width), [max(curve.bytes)] * width))
 
 
-def _filled(highest: dict[int, int], width: int) -> Sequence[int]:
-    """Return a value for each place, that of the one before where it has none."""
+def _fill_gaps(highest: dict[int, int], width: int) -> Sequence[int]:
+    """Return a value for each position, that of the one before if it has none."""
     values, last = [], 0
     for place in range(width):
         last = highest.get(place, last)
@@ -86,20 +91,20 @@ def _level(value: int, peak: int) -> str:
     return _LEVELS[min(int(len(_LEVELS) * value / peak), len(_LEVELS) - 1)] if peak else _LEVELS[0]
 
 
-def _drawn(curve: Curve | None, of: Trial) -> Cell:
-    """Draw a curve, and say beneath when it was highest; nothing where it is not known."""
-    if curve is None or not curve.bytes or not of.wall_s:
+def _curve_cell(curve: Curve | None, trial: Trial) -> Cell:
+    """Draw a curve with the time of its peak below; ``-`` if it was not recorded."""
+    if curve is None or not curve.bytes or not trial.wall_s:
         return (NONE,)
     peak_bytes = max(curve.bytes)
     at_s = curve.at_s[curve.bytes.index(peak_bytes)]
     return (
-        sparkline(curve, of.wall_s),
+        sparkline(curve, trial.wall_s),
         f"{megabytes(peak_bytes)} at {seconds(at_s)}",
     )
 
 
 def _server(own: Samples) -> Cell:
-    """Write the median of the server's peaks and their range."""
+    """Format the median of the server's peaks and their range."""
     peaks = [trial.server_peak_bytes for trial in own.ok if trial.server_peak_bytes is not None]
-    of = summarize(peaks)
-    return (NONE,) if of is None else (megabytes(of.median), spread_mb(of))
+    summary = summarize(peaks)
+    return (NONE,) if summary is None else (megabytes(summary.median), spread_mb(summary))

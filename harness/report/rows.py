@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-# What is told of a trial, in the order of the columns.
-_OF_TRIAL = (
+# The fields of a trial, in the order of the columns.
+_TRIAL_FIELDS = (
     *("engine", "round", "warmup", "repeated", "status", "started_at", "wall_s", "user_s"),
     *(
         "system_s",
@@ -40,7 +40,7 @@ def to_json(rows: Sequence[Row]) -> str:
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """Write rows as CSV with a heading; nothing at all where there are no rows."""
+    """Write rows as CSV with a heading; empty if there are no rows."""
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -52,23 +52,23 @@ def to_csv(rows: Sequence[Row]) -> str:
 WRITERS: dict[str, Callable[[Sequence[Row]], str]] = {"json": to_json, "csv": to_csv}
 
 
-def trials(of: Run) -> list[Row]:
+def trials(run: Run) -> list[Row]:
     """Return a row for each trial of a run."""
     return [
-        msgspec.to_builtins({name: getattr(trial, name) for name in _OF_TRIAL})
-        for trial in of.trials
+        msgspec.to_builtins({name: getattr(trial, name) for name in _TRIAL_FIELDS})
+        for trial in run.trials
     ]
 
 
-def compared(of: Comparison) -> list[Row]:
-    """Return a row for each ratio of after to before that two runs bear."""
+def compared(comparison: Comparison) -> list[Row]:
+    """Return a row for each ratio of after to before that can be computed."""
     return [
         {
             "engine": change.engine,
             "figure": figure,
-            "basis": of.basis.value,
-            "before": of.before.run.id,
-            "after": of.after.run.id,
+            "basis": comparison.basis.value,
+            "before": comparison.before.run.id,
+            "after": comparison.after.run.id,
             "ratio": ratio.value,
             "low": ratio.low,
             "high": ratio.high,
@@ -76,7 +76,7 @@ def compared(of: Comparison) -> list[Row]:
             "rounds": ratio.rounds,
             "verdict": verdict(ratio).value,
         }
-        for change in of.changes
+        for change in comparison.changes
         for figure, ratio in (
             ("time", change.time),
             ("x floor", change.vs_floor),

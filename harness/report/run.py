@@ -1,7 +1,7 @@
-"""What is said of a run after it was made, and of runs in the list of the history.
+"""Reports a run in full, and as a row of the history.
 
-Figures become blocks of text and tables, for ``harness.report.blocks`` to draw. Nothing is measured
-or judged here, and nothing printed.
+Figures become blocks of text and tables, which ``harness.report.blocks`` draws. Nothing is
+measured, judged or printed here.
 """
 
 from __future__ import annotations
@@ -36,41 +36,45 @@ if TYPE_CHECKING:
     from harness.model.record import Run, TableResult, Trial
 
 LEGEND = (
-    "Time and peak memory: median of the trials that ended well (ok), lowest-highest beneath. "
-    "Peak memory is resident (RSS): the kernel's high-water mark of one process, or the largest "
-    "sampled sum over several, where a page that they share counts for each. "
-    "Success: rows restored of rows that can be restored, over all trials."
+    "Time and peak RSS: median of the trials that are ok, lowest-highest below. Peak RSS is the "
+    "kernel's high-water mark of one process, or the largest sampled sum over several, in which a "
+    "shared page counts once for each. Success: rows restored of rows that can be restored, over "
+    "all trials."
 )
 
-FLOOR_LEGEND = "x floor: its time over that of floor, the least that these rows take here."
+FLOOR_LEGEND = "vs floor: time relative to floor, a pre-encoded COPY of the same rows."
 
-# Of the tables that a trial got wrong, so many are named here; its record has them all.
+# The report lists so many wrong tables of a trial; its record has them all.
 _TABLES_NAMED = 5
 
 
-def bench_report(of: RunFigures) -> tuple[Block, ...]:
-    """Say what a run found: a headline, the table, failures, and the point in plain sentences."""
-    sentences = [_sentence(each, of.reference) for each in of.engines]
-    floor = of.engine(FLOOR)
+def bench_report(run_figures: RunFigures) -> tuple[Block, ...]:
+    """Lay out a run: a headline, the table of engines, failures, and conclusions in sentences."""
+    sentences = [_sentence(each, run_figures.reference) for each in run_figures.engines]
+    floor = run_figures.engine(FLOOR)
     if floor is not None and floor.attempted and floor.wall_s is None:
-        sentences.append("The floor has no time, so nothing is told as a multiple of it.")
-    if of.run.finished_at is None:
-        sentences.append("This run was cut off; it holds the trials made until then.")
-    said = " ".join(sentence for sentence in sentences if sentence)
+        sentences.append("The floor has no time, so no time is relative to it.")
+    if run_figures.run.finished_at is None:
+        sentences.append("This run is unfinished; it holds the trials made so far.")
+    text = " ".join(sentence for sentence in sentences if sentence)
     return (
-        headline(of.run),
-        bench_grid(of),
-        f"{LEGEND} {FLOOR_LEGEND}" if _has_floors(of) else LEGEND,
-        *((Bullets("Not ok:", tuple(_failures(of.failures))),) if of.failures else ()),
-        *memory_report(of),
-        *heap_report(of.run),
-        *noise_report(of),
-        *((said,) if said else ()),
+        headline(run_figures.run),
+        bench_grid(run_figures),
+        f"{LEGEND} {FLOOR_LEGEND}" if _has_floors(run_figures) else LEGEND,
+        *(
+            (Bullets("Not ok:", tuple(_failures(run_figures.failures))),)
+            if run_figures.failures
+            else ()
+        ),
+        *memory_report(run_figures),
+        *heap_report(run_figures.run),
+        *noise_report(run_figures),
+        *((text,) if text else ()),
     )
 
 
 def headline(run: Run) -> str:
-    """Say in a sentence what was restored, into what, on what."""
+    """Summarize dataset, server and machine in a sentence."""
     dataset, server, machine = run.dataset, run.server, run.environment
     return (
         f"Run {run.id}, {when(run)} UTC: {count(dataset.rows)} rows of {dataset.scenario} "
@@ -85,28 +89,33 @@ def when(run: Run) -> str:
     return f"{datetime.fromisoformat(run.started_at):%Y-%m-%d %H:%M}"
 
 
-def bench_grid(of: RunFigures) -> Grid:
-    """Lay out one row per engine: figures, their spread beneath, and ratios where there are any."""
+def bench_grid(run_figures: RunFigures) -> Grid:
+    """Lay out one row per engine: figures, their spread below, and ratios if there are any."""
     columns = [
         Column("engine", "left"),
         Column("ok"),
         Column("time"),
         Column("rows/s"),
-        Column("peak memory"),
+        Column("peak RSS"),
         Column("success"),
     ]
-    rows = [_bench_row(each) for each in of.engines]
-    if _has_floors(of):
-        columns.append(Column("x floor"))
-        rows = [(*row, (cells.vs_floor(each),)) for row, each in zip(rows, of.engines, strict=True)]
-    if any(_has_ratio(each) for each in of.engines):
-        columns.append(Column(f"beside {of.reference}"))
-        rows = [(*row, _beside(each)) for row, each in zip(rows, of.engines, strict=True)]
+    rows = [_bench_row(each) for each in run_figures.engines]
+    if _has_floors(run_figures):
+        columns.append(Column("vs floor"))
+        rows = [
+            (*row, (cells.vs_floor(each),))
+            for row, each in zip(rows, run_figures.engines, strict=True)
+        ]
+    if any(_has_ratio(each) for each in run_figures.engines):
+        columns.append(Column(f"vs {run_figures.reference}"))
+        rows = [
+            (*row, _vs_reference(each)) for row, each in zip(rows, run_figures.engines, strict=True)
+        ]
     return Grid(tuple(columns), tuple(rows))
 
 
 def history_report(runs: tuple[RunFigures, ...], older: int = 0) -> tuple[Block, ...]:
-    """List runs, one row each; ``older`` ones were left out."""
+    """List runs, one row each; ``older`` is how many were left out."""
     columns = (
         Column("run", "left"),
         Column("dataset", "left"),
@@ -116,68 +125,74 @@ def history_report(runs: tuple[RunFigures, ...], older: int = 0) -> tuple[Block,
     grid = Grid(columns, tuple(_history_row(each) for each in runs))
     if not older:
         return (grid,)
-    return (grid, f"{count(older)} older left out; --limit {older + len(runs)} lists all.")
+    return (grid, f"{count(older)} older runs not shown; --limit {older + len(runs)} lists all.")
 
 
-def _bench_row(of: EngineFigures) -> tuple[Cell, ...]:
+def _bench_row(engine_figures: EngineFigures) -> tuple[Cell, ...]:
     return (
-        (of.engine,),
-        (cells.trials(of),),
-        cells.time(of),
-        (NONE if of.rows_per_s is None else rate(of.rows_per_s),),
-        cells.peak(of),
-        (share(of.success),),
+        (engine_figures.engine,),
+        (cells.trials(engine_figures),),
+        cells.time(engine_figures),
+        (NONE if engine_figures.rows_per_s is None else rate(engine_figures.rows_per_s),),
+        cells.peak(engine_figures),
+        (share(engine_figures.success),),
     )
 
 
-def _has_floors(of: RunFigures) -> bool:
-    return any(cells.vs_floor(each) != NONE for each in of.engines)
+def _has_floors(run_figures: RunFigures) -> bool:
+    return any(cells.vs_floor(each) != NONE for each in run_figures.engines)
 
 
-def _has_ratio(of: EngineFigures) -> bool:
-    return not (of.speed is None and of.speed_at_least is None and of.memory is None)
+def _has_ratio(engine_figures: EngineFigures) -> bool:
+    return not (
+        engine_figures.speed is None
+        and engine_figures.speed_at_least is None
+        and engine_figures.memory is None
+    )
 
 
-def _beside(of: EngineFigures) -> Cell:
-    return (cells.speed(of), "" if of.memory is None else f"{factor(of.memory.value)} memory")
+def _vs_reference(engine_figures: EngineFigures) -> Cell:
+    return (
+        cells.speed(engine_figures),
+        "" if engine_figures.memory is None else f"{factor(engine_figures.memory.value)} memory",
+    )
 
 
-def _sentence(of: EngineFigures, reference: str | None) -> str:
-    """Say in words how an engine stands beside the reference; nothing where it cannot be said.
+def _sentence(engine_figures: EngineFigures, reference: str | None) -> str:
+    """Compare an engine with the reference in a sentence; empty if there is no ratio.
 
-    Nor of the floor, which is no way to restore a backup.
+    Empty for the floor too, which cannot restore a backup.
     """
-    if of.engine == FLOOR:
+    engine, speed = engine_figures.engine, engine_figures.speed
+    if engine == FLOOR:
         return ""
-    partly = (
-        ""
-        if of.ok == of.attempted
-        else f"In its {of.ok} of {of.attempted} trials that ended well, "
-    )
-    if of.speed is not None:
-        return f"{partly}{of.engine} was {_beside_in_words(of, of.speed, reference)}."
-    if of.speed_at_least is not None:
+    ok, attempted = engine_figures.ok, engine_figures.attempted
+    partly = "" if ok == attempted else f"In the {ok} of {attempted} trials that are ok, "
+    if speed is not None:
+        return f"{partly}{engine} was {_comparison(engine_figures, speed, reference)}."
+    if engine_figures.speed_at_least is not None:
+        at_least = faster(engine_figures.speed_at_least)
         return (
-            f"{partly}{of.engine} was more than {faster(of.speed_at_least)} than {reference}, "
-            "which ran into the time limit."
+            f"{partly}{engine} was more than {at_least} than {reference}, "
+            "which reached the time limit."
         )
     return ""
 
 
-def _beside_in_words(of: EngineFigures, speed: Ratio, reference: str | None) -> str:
-    said = f"{faster(speed.value)} than {reference}"
-    if of.memory is not None:
-        said += f" with {factor(of.memory.value)} its peak memory"
-    said += f", over {speed.rounds} round{'' if speed.rounds == 1 else 's'}"
+def _comparison(engine_figures: EngineFigures, speed: Ratio, reference: str | None) -> str:
+    text = f"{faster(speed.value)} than {reference}"
+    if engine_figures.memory is not None:
+        text += f" with {factor(engine_figures.memory.value)} its peak memory"
+    text += f", over {speed.rounds} round{'' if speed.rounds == 1 else 's'}"
     if speed.low is not None and speed.high is not None:
         ends = f"{factor(speed.low)} to {factor(speed.high)}"
-        said += f" ({CONFIDENCE:.0%} interval of the ratio of times: {ends})"
-    doubt = cells.doubt(speed)
-    return f"{said}; {doubt}" if doubt else said
+        text += f" ({CONFIDENCE:.0%} interval of the ratio: {ends})"
+    uncertainty = cells.uncertainty(speed)
+    return f"{text}; {uncertainty}" if uncertainty else text
 
 
 def _failures(trials: tuple[Trial, ...]) -> Iterator[str]:
-    """List the trials that are not ok, those that failed alike on one line."""
+    """Yield a line for the trials that are not ok, equal failures together."""
     alike: dict[tuple[str, str], list[str]] = {}
     for trial in trials:
         name = f"{trial.round} (warm-up)" if trial.warmup else str(trial.round)
@@ -187,18 +202,18 @@ def _failures(trials: tuple[Trial, ...]) -> Iterator[str]:
 
 
 def _failure(trial: Trial) -> str:
-    """Say how a trial failed, and how many rows each table lacks, if its detail does not."""
+    """Describe how a trial failed, and how many rows each table lacks unless the detail does."""
     detail = "" if trial.detail is None else " ".join(trial.detail.split())
     if trial.status is Status.WRONG_RESULT and detail:
         return f"{trial.status.value}; {detail}"
-    wrong = [said for table in trial.tables if (said := _wrong_table(table))]
+    wrong = [text for table in trial.tables if (text := _wrong_table(table))]
     more = len(wrong) - _TABLES_NAMED
-    named = [*wrong[:_TABLES_NAMED], f"{more} tables more" if more > 0 else ""]
+    named = [*wrong[:_TABLES_NAMED], f"{more} more tables" if more > 0 else ""]
     return "; ".join(part for part in (trial.status.value, detail, *named) if part)
 
 
 def _wrong_table(table: TableResult) -> str:
-    """Say what is wrong with a table, the gravest first; nothing if it is as it should be."""
+    """Describe the gravest difference of a table; empty if there is none."""
     if table.error is not None:
         return f"{table.table}: {table.error}"
     if table.found != table.expected:
@@ -206,30 +221,30 @@ def _wrong_table(table: TableResult) -> str:
     if not table.checksum_match:
         return f"{table.table} has rows that differ"
     if table.rejects_match is False:
-        return f"{table.table} has other rejects than it should"
+        return f"{table.table} has rejects that differ from the ground truth"
     return ""
 
 
-def _history_row(of: RunFigures) -> tuple[Cell, ...]:
-    run = of.run
+def _history_row(run_figures: RunFigures) -> tuple[Cell, ...]:
+    run = run_figures.run
     commit, dirty = run.environment.commit, run.environment.dirty
     return (
-        (run.id, when(run), "" if run.finished_at else "cut off"),
+        (run.id, when(run), "" if run.finished_at else "unfinished"),
         (run.dataset.scenario, count(run.dataset.rows), f"faults {run.dataset.faults}"),
         (
             f"{run.server.kind} {run.server.version}",
             NONE if commit is None else commit[:8] + ("+" if dirty else ""),
         ),
-        tuple(_history_lines(of)) if run.chaos is None else chaos_cell(run.chaos),
+        tuple(_history_lines(run_figures)) if run.chaos is None else chaos_cell(run.chaos),
     )
 
 
-def _history_lines(of: RunFigures) -> Iterator[str]:
-    """Say of each engine how it did, in aligned lines, and beneath how its trials failed."""
-    width = max((len(each.engine) for each in of.engines), default=0)
-    for each in of.engines:
+def _history_lines(run_figures: RunFigures) -> Iterator[str]:
+    """Yield an aligned line for each engine, followed by the statuses of its failed trials."""
+    width = max((len(each.engine) for each in run_figures.engines), default=0)
+    for each in run_figures.engines:
         ok, (time, *_), success = cells.trials(each), cells.time(each), share(each.success)
         yield f"{each.engine:<{width}} {ok:>3} {time:>7} {success:>6}"
-        failed = [trial.status for trial in of.failures if trial.engine == each.engine]
+        failed = [trial.status for trial in run_figures.failures if trial.engine == each.engine]
         for status in dict.fromkeys(failed):
             yield f"{'':<{width}} {failed.count(status)} {status.value}"

@@ -1,4 +1,4 @@
-"""What became of an engine from run to run, a line each, with a bar for the eye."""
+"""Reports one engine's figures from run to run, a line and a bar each."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _BAR = 20
 
 LEGEND = (
-    "Medians of each run. The bar is x floor where there is one, else the time, which only "
-    "compares on one machine."
+    "Medians of each run. The bar is vs floor if known, else the time, which is comparable on one "
+    "machine only."
 )
 
 
@@ -31,9 +31,9 @@ def trend_report(rows: Sequence[dict[str, Any]]) -> tuple[Block, ...]:
         Column("started", "left"),
         Column("rows"),
         Column("time"),
-        Column("x floor"),
-        Column("x legacy"),
-        Column("peak memory"),
+        Column("vs floor"),
+        Column("vs legacy"),
+        Column("peak RSS"),
         Column("success"),
         Column("", "left"),
     )

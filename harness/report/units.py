@@ -1,4 +1,4 @@
-"""Figures as text: three significant digits, their unit, and ``-`` where there is no figure."""
+"""Figures as text: three significant digits and a unit, or ``-`` for a missing figure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _DIGITS = 3
 
 
 def seconds(value: float) -> str:
-    """Write a time."""
+    """Format a time in seconds."""
     return f"{significant(value)} s"
 
 
 def short_time(value_s: float) -> str:
-    """Write a time in the unit that suits it: ``1.62 s``, ``12.5 ms``, ``840 us``, ``90.0 ns``."""
+    """Format a time in a suitable unit: ``1.62 s``, ``12.5 ms``, ``840 us``, ``90.0 ns``."""
     for unit, length_s in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if value_s >= length_s:
             return f"{significant(value_s / length_s)} {unit}"
@@ -30,7 +30,7 @@ def short_time(value_s: float) -> str:
 
 
 def duration(value_s: float) -> str:
-    """Write how long something will take, as exactly as one can know: ``40 s``, ``12 min``."""
+    """Format an estimated duration, roughly: ``40 s``, ``12 min``."""
     for unit, length_s in (("h", 3600), ("min", 60)):
         if value_s >= 2 * length_s:
             return f"{value_s / length_s:.0f} {unit}"
@@ -38,48 +38,52 @@ def duration(value_s: float) -> str:
 
 
 def megabytes(size_bytes: float) -> str:
-    """Write a size in millions of bytes."""
+    """Format a size in millions of bytes."""
     return f"{significant(size_bytes / _MB)} MB"
 
 
 def gigabytes(size_bytes: float) -> str:
-    """Write a machine's memory."""
+    """Format a machine's memory."""
     return f"{size_bytes / _GB:.0f} GB"
 
 
-def spread_s(of: Summary) -> str:
-    """Write the range of times beneath their median; nothing where one round has none."""
-    return "" if of.n == 1 else f"{significant(of.low)}-{significant(of.high)}"
+def spread_s(summary: Summary) -> str:
+    """Format the range of times below their median; empty for a single round."""
+    return "" if summary.n == 1 else f"{significant(summary.low)}-{significant(summary.high)}"
 
 
-def spread_mb(of: Summary) -> str:
-    """Write the range of sizes beneath their median, in MB."""
-    return "" if of.n == 1 else f"{significant(of.low / _MB)}-{significant(of.high / _MB)}"
+def spread_mb(summary: Summary) -> str:
+    """Format the range of sizes below their median, in MB."""
+    return (
+        ""
+        if summary.n == 1
+        else f"{significant(summary.low / _MB)}-{significant(summary.high / _MB)}"
+    )
 
 
 def count(value: float) -> str:
-    """Write a number of things, exactly."""
+    """Format an exact count."""
     return f"{value:,.0f}"
 
 
 def rate(value: float) -> str:
-    """Write a number of things a second, no more exact than its measurement."""
+    """Format a count per second, no more exact than its measurement."""
     return significant(float(f"{value:.{_DIGITS - 1}e}"))
 
 
 def factor(value: float) -> str:
-    """Write how many times one figure is another: two digits, three from 1 to 2."""
+    """Format the ratio of two figures: two digits, three from 1 to 2."""
     digits = _DIGITS if 1 <= value < 2 else _DIGITS - 1  # noqa: PLR2004 - 1.25 tells, 7.25 does not
     return f"{significant(value, digits)}x"
 
 
 def faster(speed: float) -> str:
-    """Write a ratio of speeds: ``7.3x faster``, ``1.25x slower``."""
+    """Format a ratio of speeds: ``7.3x faster``, ``1.25x slower``."""
     return f"{factor(speed)} faster" if speed >= 1 else f"{factor(1 / speed)} slower"
 
 
 def share(success: Success | None) -> str:
-    """Write a success rate, rounded down: 100% means every row."""
+    """Format a success rate, rounded down: 100% means every row."""
     if success is None:
         return NONE
     if success.restored == success.restorable:
@@ -88,7 +92,7 @@ def share(success: Success | None) -> str:
 
 
 def significant(value: float, digits: int = _DIGITS) -> str:
-    """Write a number with so many significant digits, but never fewer than its whole part has."""
+    """Format a number with ``digits`` significant digits, but never cut its whole part."""
     if value == 0:
         return "0"
     # Rounded first, so that 9.996 is seen as 10.0 and not as 10.00.

@@ -1,10 +1,10 @@
-"""PostgreSQL from one place with three faces: Docker, embedded, or a server of the user's.
+"""Provides a PostgreSQL server: by Docker, embedded, or one of the user's.
 
     with open_server("auto", announce=print) as server, server.database(schema_sql) as url:
         ...
 
-The first two are started for us by a keeper, a process that outlives the harness just long enough
-to clean up after it, and are set up for a bulk load (``settings.py``). The third is left alone.
+The first two are started by a keeper, a process that outlives the harness just long enough to clean
+up after it, with settings for a bulk load (``settings.py``). The third is used as it is.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ CHOICES = "auto, docker, embedded or a postgresql:// URL"
 
 DEFAULT_IMAGE = "postgres:18"
 
-# How long the image may take to arrive. Who asks for Docker gets a slow line's time; ``auto`` has
-# something else to offer.
+# Time limits for pulling the image: long for Docker by choice; short for ``auto``, which has an
+# alternative.
 PULL_TIMEOUT_S = 600.0
 AUTO_PULL_TIMEOUT_S = 60.0
 
@@ -43,17 +43,17 @@ def open_server(
     announce: Callable[[str], None],
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[RunningServer]:
-    """Have a PostgreSQL for as long as the context lasts.
+    """Provide a PostgreSQL server for the duration of the context.
 
     Args:
         choice: ``auto``, ``docker``, ``embedded`` or the URL of a server.
-        announce: is given one line that says which server it is and why; before it, perhaps, that
-            an image is being pulled.
-        settings: of a server that is started for us, before those for a bulk load.
+        announce: called with a line naming the server and the reason; before that, with one if an
+            image is being pulled.
+        settings: settings of a server that we start, which override those for a bulk load.
 
     Raises:
-        InputError: the choice makes no sense.
-        ServerError: there is no server to be had.
+        InputError: the choice is invalid.
+        ServerError: no server is available.
     """
     with contextlib.ExitStack() as stack:
         server = _open(choice, dict(settings), stack, announce)
@@ -67,16 +67,16 @@ def open_server(
 def open_restarting_server(
     restart_after_s: float, *, announce: Callable[[str], None]
 ) -> Iterator[RunningServer]:
-    """Have an embedded PostgreSQL that may be killed: so long after its end it is started again.
+    """Provide an embedded PostgreSQL server that is restarted ``restart_after_s`` after its end.
 
-    The socket and the data folder stay; ``pid`` is that of its first life only.
+    Socket and data directory stay the same; ``pid`` is that of the first start only.
 
     Raises:
-        ServerError: there is no server to be had.
+        ServerError: no server is available.
     """
     order = Order(kind="embedded", token=_token(), restart_after_s=restart_after_s)
     with contextlib.ExitStack() as stack:
-        yield _start(order, "one that may be killed", stack, announce)
+        yield _start(order, "restarted after each crash", stack, announce)
 
 
 def _open(
@@ -94,16 +94,16 @@ def _open(
         case "embedded":
             return _start(_embedded(settings), "as asked", stack, announce)
         case url if url.startswith(address.SCHEMES):
-            return _start(_external(url), "as named; its settings are left alone", stack, announce)
+            return _start(_external(url), "as named; its settings are unchanged", stack, announce)
         case _:
-            # Not repeated: it may be a mistyped URL with a password in it.
-            raise InputError(f"--server is none of: {CHOICES}")
+            # The value is not repeated: it may be a mistyped URL with a password.
+            raise InputError(f"--server is invalid; write {CHOICES}")
 
 
 def _open_any(
     settings: dict[str, str], stack: contextlib.ExitStack, announce: Callable[[str], None]
 ) -> RunningServer:
-    """Take Docker if it gives a server in bounded time, else the embedded one."""
+    """Use Docker if it provides a server in bounded time, else the embedded one."""
     order = _docker(AUTO_PULL_TIMEOUT_S, settings)
     try:
         return _start(order, f"{order.image}, a Docker daemon answers", stack, announce)
@@ -140,7 +140,7 @@ def _pull_timeout_s(otherwise: float) -> float:
     try:
         return float(given) if given else otherwise
     except ValueError:
-        raise InputError("RESTOREBENCH_PULL_TIMEOUT_S is no number of seconds") from None
+        raise InputError("RESTOREBENCH_PULL_TIMEOUT_S is not a number; set it to seconds") from None
 
 
 def _embedded(settings: dict[str, str]) -> Order:

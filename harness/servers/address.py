@@ -1,4 +1,4 @@
-"""Where a server is, with its password kept apart from all that can be printed."""
+"""The address of a server, with its password kept out of everything that can be printed."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from harness.servers.errors import ServerError, one_line
 
 SCHEMES = ("postgresql://", "postgres://")
 
-# libpq waits for ever by default; a server that takes longer than this to answer is not there.
+# libpq waits forever by default; a server that takes longer than this is considered down.
 CONNECT_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """How a server is reached.
+    """The address of a server.
 
     Args:
-        parameters: libpq's connection parameters, but for the password.
-        password: kept out of ``repr`` and of every URL.
+        parameters: libpq's connection parameters without the password.
+        password: the password, excluded from ``repr`` and from every URL.
     """
 
     parameters: dict[str, str]
@@ -32,17 +32,17 @@ class Address:
 
     @property
     def env(self) -> dict[str, str]:
-        """What a process that connects needs in its environment."""
+        """Return the environment variables for a process that connects."""
         return {} if self.password is None else {"PGPASSWORD": self.password}
 
     @property
     def database(self) -> str:
-        """The database that the URL names, or the one that every server has."""
+        """Return the database of the URL, or the one that every server has."""
         return self.parameters.get("dbname") or "postgres"
 
     @property
     def place(self) -> str:
-        """Where the server is, for messages."""
+        """Return host and port for messages."""
         host = self.parameters.get("host") or self.parameters.get("hostaddr")
         port = self.parameters.get("port")
         return ":".join(filter(None, [host or "the default host", port]))
@@ -63,11 +63,11 @@ class Address:
 
 
 def parse(url: str, *, password: str | None = None) -> Address:
-    """Take a URL apart; ``password`` is used where the URL holds none.
+    """Parse a URL; ``password`` is used if the URL has none.
 
     Raises:
-        InputError: it is no URL that libpq understands; the text does not repeat it, since it
-            may hold a password.
+        InputError: libpq does not accept the URL; the message does not repeat it, since it may
+            contain a password.
     """
     try:
         parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
@@ -75,22 +75,21 @@ def parse(url: str, *, password: str | None = None) -> Address:
             int(port)
     except (psycopg.Error, ValueError):
         raise InputError(
-            "the URL of --server is not one that PostgreSQL understands; "
-            "write it as postgresql://user@host:port/database"
+            "the URL of --server is invalid; write it as postgresql://user@host:port/database"
         ) from None
     if "sslpassword" in parameters:
         raise InputError(
-            "the URL of --server holds sslpassword, which cannot be handed on without showing it; "
+            "the URL of --server has sslpassword, which cannot be passed on without exposing it; "
             "use a client key without a password"
         )
     return Address(parameters, parameters.pop("password", password))
 
 
 def connect(where: Address, database: str | None = None) -> psycopg.Connection[Any]:
-    """Connect in autocommit, to the database that the URL names or to another.
+    """Connect in autocommit mode, to the database of the URL or to ``database``.
 
     Raises:
-        ServerError: no connection; the text holds no password.
+        ServerError: no connection; the message contains no password.
     """
     try:
         return psycopg.connect(
@@ -102,6 +101,6 @@ def connect(where: Address, database: str | None = None) -> psycopg.Connection[A
     except psycopg.OperationalError as error:
         problem = one_line(error, secret=where.password)
         raise ServerError(
-            f"no connection to PostgreSQL at {where.place} ({problem})",
-            "check that it runs and that the URL and PGPASSWORD are right",
+            f"cannot connect to PostgreSQL at {where.place} ({problem})",
+            "check that it is running, and the URL and PGPASSWORD",
         ) from None

@@ -1,4 +1,4 @@
-"""A fresh database for each trial, all of them comparable, none of them left behind."""
+"""Creates and drops a database for each trial, all of them comparable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.servers.errors import ServerError, one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The first version whose collations can come from PostgreSQL itself, equal on every system.
+# The first version with PostgreSQL's own collations, equal on every system.
 BUILTIN_LOCALES = 170000
 
 
@@ -21,20 +21,20 @@ BUILTIN_LOCALES = 170000
 def fresh_database(
     connection: psycopg.Connection[Any], name: str, *, owned: bool
 ) -> Iterator[None]:
-    """Have an empty database; drop it at the end, whatever happened and whoever is connected.
+    """Provide an empty database, and drop it at the end, even if sessions are connected.
 
     Args:
         connection: an autocommit connection to another database of the server.
-        name: the name to give it.
-        owned: the server is ours, so the collation is fixed and the disk is settled first.
+        name: its name.
+        owned: whether the server is ours; then its collation is set and a checkpoint made first.
 
     Raises:
-        ServerError: it could not be made, or not be dropped.
+        ServerError: it could not be created, or not be dropped.
     """
     try:
         create(connection, name, owned=owned)
         if owned:
-            # What the trial before left to be written must not cost this one.
+            # Data still to be written by the previous trial must not slow this one.
             connection.execute("CHECKPOINT")
         yield
     finally:
@@ -44,10 +44,10 @@ def fresh_database(
 def create(
     connection: psycopg.Connection[Any], name: str, *, owned: bool, tablespace: str | None = None
 ) -> None:
-    """Make an empty database; where ``tablespace`` says, if it says anything.
+    """Create an empty database, optionally in a tablespace.
 
     Raises:
-        ServerError: the server does not do it.
+        ServerError: the server refuses.
     """
     place = sql.SQL(" TABLESPACE {}").format(sql.Identifier(tablespace)) if tablespace else None
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'{}{}").format(
@@ -59,43 +59,43 @@ def create(
         connection.execute(statement)
     except psycopg.Error as error:
         raise ServerError(
-            f"no database could be made ({one_line(error)})",
-            "the role needs the right to create databases, the server room for one more",
+            f"cannot create a database ({one_line(error)})",
+            "give the role the right to create databases, and the server enough disk",
         ) from error
 
 
 def drop(connection: psycopg.Connection[Any], name: str) -> None:
-    """Drop a database if it is there.
+    """Drop a database if it exists.
 
     Raises:
-        ServerError: the server does not do it.
+        ServerError: the server refuses.
     """
     statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     try:
         connection.execute(statement)
     except psycopg.Error as error:
         raise ServerError(
-            f"the database {name} could not be dropped ({one_line(error)})",
-            "drop it by hand if the server is still there",
+            f"cannot drop the database {name} ({one_line(error)})",
+            "drop it by hand if the server is still running",
         ) from error
 
 
 def apply(connection: psycopg.Connection[Any], schema_sql: str) -> None:
-    """Run a script of many statements, such as a dataset's ``schema.sql``.
+    """Execute a script of many statements, such as a dataset's ``schema.sql``.
 
     Raises:
-        ServerError: the server refuses it.
+        ServerError: a statement fails.
     """
     try:
         connection.execute(schema_sql.encode())
     except psycopg.Error as error:
         raise ServerError(
-            f"the dataset's schema does not apply ({one_line(error)})", "mend its schema.sql"
+            f"the dataset's schema cannot be applied ({one_line(error)})", "correct its schema.sql"
         ) from error
 
 
 def collation(connection: psycopg.Connection[Any], *, owned: bool) -> str:
-    """Return the collation of the databases that ``fresh_database`` makes, for the record."""
+    """Return the collation of the databases that ``fresh_database`` creates, for the record."""
     if owned:
         return " ".join(_locale(connection))
     row = connection.execute(

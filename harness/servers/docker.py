@@ -1,7 +1,7 @@
-"""PostgreSQL in a container, by testcontainers, reachable from this machine alone.
+"""Runs PostgreSQL in a container by testcontainers, reachable from this machine alone.
 
-The keeper removes the container, so testcontainers' own reaper is switched off: it is a second
-image, which would have to be pulled.
+The keeper removes the container, so testcontainers' own reaper is disabled: it is a second image,
+which would have to be pulled.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 testcontainers_config.ryuk_disabled = True
 
-PING_TIMEOUT_S = 5  # a daemon that is there answers in milliseconds
+PING_TIMEOUT_S = 5  # a running daemon answers in milliseconds
 REQUEST_TIMEOUT_S = 60  # to make, start or remove a container
 READY_TIMEOUT_S = 90.0  # from the container's start, its initdb included
 LOOK_INTERVAL_S = 0.1
@@ -44,21 +44,21 @@ PORT = 5432
 USER = "restorebench"
 DATABASE = "postgres"
 
-# Parallel queries and index builds meet in /dev/shm; Docker's default of 64 MB makes them fail.
+# Parallel queries and index builds share /dev/shm; Docker's default of 64 MB makes them fail.
 SHM_SIZE = "1g"
 
 OTHERWISE = "or choose --server embedded"
 
 
 class _PostgresContainer(PostgresContainer):
-    """A container whose start does not wait: testcontainers' wait puts the password into argv."""
+    """A container whose start does not wait: testcontainers' wait puts the password in argv."""
 
     def _connect(self) -> None:
-        """Leave the waiting to ``_wait_until_ready``."""
+        """Do nothing; ``_wait_until_ready`` waits."""
 
 
 def missing() -> str | None:
-    """Return why Docker cannot be used; None where a daemon answers."""
+    """Return why Docker cannot be used; None if a daemon answers."""
     try:
         with contextlib.closing(DockerClient(timeout=PING_TIMEOUT_S).client) as client:
             client.ping()
@@ -69,11 +69,11 @@ def missing() -> str | None:
 
 @contextlib.contextmanager
 def serve(order: Order, lifeline: Lifeline, tell: Callable[[str], None]) -> Iterator[ServerReady]:
-    """Have a container run, and remove it and its volume at the end.
+    """Run a container, and remove it and its volume at the end.
 
     Raises:
         ServerError: no daemon, no image, or PostgreSQL does not start in it.
-        HarnessGoneError: nobody waits for it any more.
+        HarnessGoneError: the harness has gone.
     """
     absent = missing()
     if absent:
@@ -94,14 +94,14 @@ def serve(order: Order, lifeline: Lifeline, tell: Callable[[str], None]) -> Iter
             )
     except (DockerException, RequestException) as error:
         raise ServerError(
-            f"the Docker daemon fails ({_explanation(error)})", f"mend it, {OTHERWISE}"
+            f"the Docker daemon failed ({_explanation(error)})", f"repair it, {OTHERWISE}"
         ) from None
 
 
 def _image(
     order: Order, client: docker.DockerClient, lifeline: Lifeline, tell: Callable[[str], None]
 ) -> Image:
-    """Return the image, from here or from its registry."""
+    """Return the local image, or pull it from its registry."""
     try:
         return client.images.get(order.image)
     except ImageNotFound:
@@ -110,17 +110,17 @@ def _image(
     problem = _pull(order, lifeline)
     if problem is not None:
         raise ServerError(
-            f"the image {order.image} is not here and cannot be pulled ({problem})",
+            f"the image {order.image} cannot be pulled ({problem})",
             f"pull it by hand, name another in RESTOREBENCH_IMAGE, {OTHERWISE}",
         )
     return client.images.get(order.image)
 
 
 def _pull(order: Order, lifeline: Lifeline) -> str | None:
-    """Pull the image; return what went wrong.
+    """Pull the image; return the error, if any.
 
-    A pull has no limit in time of its own. This one is left to a thread that dies with the keeper,
-    and a daemon stops pulling when its client has gone.
+    A pull has no time limit of its own. This one runs in a thread that ends with the keeper, and
+    the daemon stops pulling when its client has gone.
     """
     problems: list[str] = []
 
@@ -128,7 +128,7 @@ def _pull(order: Order, lifeline: Lifeline) -> str | None:
         try:
             DockerClient(timeout=int(order.pull_timeout_s) + 1).client.images.pull(order.image)
         except (DockerException, RequestException) as error:
-            # The last clause says it; those before name hosts, which do not belong in a record.
+            # The last clause has the reason; those before name hosts, which are not recorded.
             problems.append(_explanation(error).rpartition(": ")[2])
 
     thread = threading.Thread(target=pull, daemon=True)
@@ -137,13 +137,13 @@ def _pull(order: Order, lifeline: Lifeline) -> str | None:
     while thread.is_alive():
         lifeline.wait(LOOK_INTERVAL_S)
         if time.monotonic() > deadline:
-            return f"it did not arrive within {order.pull_timeout_s:.0f} s"
+            return f"not finished after {order.pull_timeout_s:.0f} s"
     return problems[0] if problems else None
 
 
 @contextlib.contextmanager
 def _container(order: Order, client: docker.DockerClient) -> Iterator[tuple[Container, str]]:
-    """Start a container with a password of its own; remove it by its name, however far it got."""
+    """Start a container with a random password, and remove it by name at the end."""
     password = secrets.token_urlsafe(24)
     container = _PostgresContainer(
         order.image,
@@ -156,7 +156,7 @@ def _container(order: Order, client: docker.DockerClient) -> Iterator[tuple[Cont
     )
     chosen = settings.bulk_load(client.info()["MemTotal"], disk_free_bytes=None) | order.settings
     container.with_command(["postgres", *settings.as_arguments(chosen)])
-    # testcontainers' own type has no place for an address; the client beneath takes this pair.
+    # testcontainers' type allows no address; the client below accepts this pair.
     container.ports = cast("Any", {str(PORT): ("127.0.0.1", None)})
     try:
         yield container.start().get_wrapped_container(), password
@@ -166,7 +166,7 @@ def _container(order: Order, client: docker.DockerClient) -> Iterator[tuple[Cont
 
 
 def _wait_until_ready(container: Container, password: str, lifeline: Lifeline) -> Address:
-    """Wait until PostgreSQL answers on the published port; return where that is."""
+    """Wait until PostgreSQL answers on the published port; return its address."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while True:
         container.reload()
@@ -177,28 +177,28 @@ def _wait_until_ready(container: Container, password: str, lifeline: Lifeline) -
         if container.status == "exited" or time.monotonic() > deadline:
             raise ServerError(
                 f"PostgreSQL does not start in the container ({problem}; {_last_line(container)})",
-                f"see whether the image is one of PostgreSQL, {OTHERWISE}",
+                f"check that the image is one of PostgreSQL, {OTHERWISE}",
             )
         lifeline.wait(LOOK_INTERVAL_S)
 
 
 def _address(container: Container, password: str) -> Address | None:
-    """Return where the container's port is published, if it is yet."""
+    """Return the address of the container's published port, or None if there is none yet."""
     published = container.ports.get(f"{PORT}/tcp")
     if not published:
         return None
     parameters = {
         "user": USER,
-        # An override serves those who run the harness itself in a container.
+        # The override is for a harness that runs in a container itself.
         "host": testcontainers_config.tc_host_override or "127.0.0.1",
         "port": str(published[0]["HostPort"]),
-        "sslmode": "disable",  # loopback; and PGSSLMODE of the user's must not break it
+        "sslmode": "disable",  # loopback; the user's PGSSLMODE must not break it
     }
     return Address(parameters, password)
 
 
 def _try_to_connect(where: Address) -> str | None:
-    """Return what stands in the way. While it runs initdb, the image listens on no port."""
+    """Return the error, if any. While it runs initdb, the image listens on no port."""
     try:
         psycopg.connect(where.url(DATABASE), password=where.password, connect_timeout=5).close()
     except psycopg.OperationalError as error:
@@ -207,13 +207,13 @@ def _try_to_connect(where: Address) -> str | None:
 
 
 def _cgroup(container: Container) -> tuple[str | None, str | None]:
-    """Return the folder of the container's control group, or why it is not known."""
+    """Return the folder of the container's control group, or why it is unknown."""
     container.reload()
     return cgroup.folder_of(int(container.attrs["State"]["Pid"]), str(container.id))
 
 
 def _digest(image: Image) -> str:
-    """Return the registry's digest of the image; of one that was built here, its own."""
+    """Return the registry's digest of the image, or its own if it was built here."""
     digests = image.attrs.get("RepoDigests") or [str(image.id)]
     return str(digests[0]).rpartition("@")[2]
 
@@ -224,6 +224,6 @@ def _last_line(container: Container) -> str:
 
 
 def _explanation(error: Exception) -> str:
-    """Return what the daemon said, without the address of the request."""
-    said = error.explanation if isinstance(error, APIError) else None
-    return one_line(RuntimeError(said)) if said else one_line(error)
+    """Return the daemon's error message, without the address of the request."""
+    explanation = error.explanation if isinstance(error, APIError) else None
+    return one_line(RuntimeError(explanation)) if explanation else one_line(error)

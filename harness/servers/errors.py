@@ -1,4 +1,4 @@
-"""The one error of this package: no server to run on, why, and what to do about it."""
+"""The error of this package: no server, the reason, and advice."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from harness.model.errors import HarnessError
 
 
 class ServerError(HarnessError):
-    """No PostgreSQL could be had, or the one that there was failed.
+    """No PostgreSQL server is available, or it failed.
 
     Args:
-        reason: what is wrong, in a few words; ``auto`` gives it as its reason for taking another.
-        advice: what the user does next.
+        reason: what failed, in a few words; ``auto`` gives it as the reason for its alternative.
+        advice: what to do next.
     """
 
     def __init__(self, reason: str, advice: str) -> None:
@@ -20,9 +20,9 @@ class ServerError(HarnessError):
 
 
 def one_line(error: BaseException, *, secret: str | None = None) -> str:
-    """Return the line of an error's text that says most, with ``secret`` blotted out.
+    """Return the most informative line of an error's text, with ``secret`` masked.
 
-    libpq lists each address that it tried, and the reason stands in the last line that failed.
+    libpq lists each address that it tried; the reason is in the last line that failed.
     """
     lines = [line.strip(" -\t") for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if "failed:" in line or "FATAL" in line]

@@ -1,4 +1,4 @@
-"""A server of the user's: looked at, used for databases of our own, otherwise left alone."""
+"""Uses a server of the user's: creates databases on it, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from harness.servers.messages import Order, ServerReady
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# It may be on another machine, and what it does for others is not told apart.
-UNMETERED = "not known: a server of yours"
+# It may be on another machine, and work for others cannot be separated.
+UNMETERED = "unknown: a server of yours"
 
 OLDEST_VERSION = 130000  # the first with DROP DATABASE ... WITH (FORCE)
 
 
 @contextlib.contextmanager
 def serve(order: Order) -> Iterator[ServerReady]:
-    """Check that the server can be used; drop what a harness that was killed left on it.
+    """Check that the server can be used; at the end, drop databases left by a killed harness.
 
     Raises:
-        ServerError: it does not answer, is too old, or does not let us make databases.
+        ServerError: it does not answer, is too old, or does not let us create databases.
     """
     where = address.parse(order.url, password=order.password)
     with address.connect(where) as connection:
@@ -43,7 +43,7 @@ def _require_rights(connection: psycopg.Connection[Any]) -> None:
     if connection.info.server_version < OLDEST_VERSION:
         raise ServerError(
             f"the server is PostgreSQL {connection.info.parameter_status('server_version')}",
-            "name one of version 13 or newer",
+            "use version 13 or newer",
         )
     row = connection.execute(
         "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
@@ -52,12 +52,12 @@ def _require_rights(connection: psycopg.Connection[Any]) -> None:
         role = connection.info.user
         raise ServerError(
             f'the role "{role}" may not create databases',
-            f'each trial needs a fresh one: ALTER ROLE "{role}" CREATEDB',
+            f'allow it with: ALTER ROLE "{role}" CREATEDB',
         )
 
 
 def _drop_leftovers(where: address.Address, prefix: str) -> None:
-    """Drop the databases whose names begin with ``prefix``; normally there are none."""
+    """Drop the databases whose names start with ``prefix``; normally there are none."""
     try:
         with address.connect(where) as connection:
             rows = connection.execute(
@@ -67,4 +67,6 @@ def _drop_leftovers(where: address.Address, prefix: str) -> None:
                 databases.drop(connection, name)
     except (ServerError, psycopg.Error) as error:
         text = one_line(error, secret=where.password)
-        sys.stderr.write(f"databases named {prefix}* may have stayed behind: {text}\n")
+        sys.stderr.write(
+            f"databases named {prefix}* may be left over ({text}); drop them by hand\n"
+        )

@@ -1,4 +1,4 @@
-"""The harness's side of a kept server: start the keeper, hold the pipe, let go of it."""
+"""The harness's side of a kept server: starts the keeper, and holds the pipe to it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 KEEPER = "harness.servers.keeper"
 
-# An embedded server starts in about a second and a container in three; a machine under load may
-# take many times that. Every step inside the keeper has a shorter limit and a better message.
+# An embedded server starts in about a second and a container in three; a loaded machine may take
+# many times that. Every step in the keeper has a shorter limit and a better message.
 START_PATIENCE_S = 240.0
 
-# Stopping throws the data away, so it takes well under a second; removing a container takes two.
+# Stopping discards the data, so it takes well under a second; removing a container takes two.
 STOP_PATIENCE_S = 60.0
 
 
 @contextlib.contextmanager
 def hold(order: Order, announce: Callable[[str], None]) -> Iterator[ServerReady]:
-    """Have a server run for as long as the context lasts, or this process, if that is shorter.
+    """Keep a server running for the duration of the context, or of this process if shorter.
 
     Raises:
-        ServerError: no server can be had.
+        ServerError: no server is available.
     """
-    # -P: the keeper must be this very package, not one that lies in the current folder.
+    # -P: the keeper must be this package, not one in the current folder.
     keeper = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-P", "-m", KEEPER],
         stdin=subprocess.PIPE,
@@ -58,7 +58,7 @@ def _import_path() -> str:
 def _await_server(
     keeper: subprocess.Popen[bytes], order: Order, announce: Callable[[str], None]
 ) -> ServerReady:
-    """Give the order and return the answer."""
+    """Send the order and return the answer."""
     orders, answers = _pipes(keeper)
     with contextlib.suppress(BrokenPipeError):
         orders.write(msgspec.json.encode(order) + b"\n")
@@ -78,15 +78,15 @@ def _next_answer(answers: IO[bytes], deadline: float) -> Answer:
     ready, _, _ = select.select([answers], [], [], max(0, deadline - time.monotonic()))
     line = answers.readline() if ready else b""
     if not line:
-        # The keeper explains what it foresees; what it does not, it prints on standard error.
-        problem = "ended before it started one" if ready else "does not answer"
-        raise ServerError(f"the process that keeps the server {problem}", "try again")
+        # The keeper explains expected failures; others are on its standard error.
+        problem = "exited before the server started" if ready else "does not answer"
+        raise ServerError(f"the keeper of the server {problem}", "see its output, and try again")
     answer: Answer = msgspec.json.decode(line, type=Answer)
     return answer
 
 
 def _let_go(keeper: subprocess.Popen[bytes]) -> None:
-    """Close the pipe and wait until the keeper has cleaned up; it does so without us, too."""
+    """Close the pipe and wait until the keeper has cleaned up, which it would do alone too."""
     orders, answers = _pipes(keeper)
     answers.close()
     with contextlib.suppress(BrokenPipeError):

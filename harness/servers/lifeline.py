@@ -1,8 +1,7 @@
-"""How a keeper notices that its harness is gone: the pipe that the harness holds comes to its end.
+"""Detects that the harness of a keeper is gone, by end of file on the pipe between them.
 
-The kernel closes the pipe however the harness ends, also by SIGKILL. A process that the harness
-has forked may hold the pipe open a while longer, so the keeper also looks whether its parent is
-still the one that it was born to.
+The kernel closes the pipe however the harness ends, even by SIGKILL. A process that the harness
+forked may hold the pipe open longer, so the keeper also checks that its parent has not changed.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ PARENT_LOOK_INTERVAL_S = 0.5
 
 
 class HarnessGoneError(Exception):
-    """Nobody waits for the server any more; stop starting it."""
+    """The harness has gone; stop starting the server."""
 
 
 class Lifeline:
-    """The keeper's end of the pipe; lost when the harness lets go of it, dies, or on SIGTERM.
+    """The keeper's end of the pipe; lost if the harness closes it or dies, or on SIGTERM.
 
     Args:
-        pipe: the file descriptor whose end of file means that the harness is gone.
+        pipe: the file descriptor whose end of file means that the harness has gone.
     """
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
         self._parent = os.getppid()
         self._lost = threading.Event()
-        # Ctrl-C is for the harness to handle; it lets go of the pipe when it has finished.
+        # Ctrl-C is handled by the harness, which closes the pipe when it has finished.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self._lost.set())
         threading.Thread(target=self._read_to_end, daemon=True).start()
 
     def wait(self, seconds: float) -> None:
-        """Wait.
+        """Wait for ``seconds``.
 
         Raises:
-            HarnessGoneError: the harness is gone; at once, not after ``seconds``.
+            HarnessGoneError: the harness has gone; raised at once.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -53,7 +52,7 @@ class Lifeline:
         return os.getppid() != self._parent
 
     def _read_to_end(self) -> None:
-        # Not through sys.stdin: a thread that holds its lock makes the interpreter's end fail.
+        # Not through sys.stdin: a thread that holds its lock breaks the interpreter's shutdown.
         while os.read(self._pipe, 4096):
             pass
         self._lost.set()

@@ -1,4 +1,4 @@
-"""What the harness and the keeper of a server say to each other: one line of JSON each.
+"""The messages between the harness and the keeper of a server: one line of JSON each.
 
 Passwords travel here, over a pipe, and in the environment of child processes; never on a command
 line.
@@ -14,7 +14,7 @@ ServerKind = Literal["docker", "embedded", "external"]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that may hold a password, and keeps it out of tracebacks and logs."""
+    """A message that may hold a password, which ``repr`` hides."""
 
     url: str = ""
     password: str | None = None
@@ -24,18 +24,18 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(_Message, frozen=True, kw_only=True):
-    """What the harness asks for.
+    """The server that the harness asks for.
 
     Args:
-        kind: which face.
-        token: names all that is made for this harness process: containers and databases.
+        kind: kind of server.
+        token: part of the names of all containers and databases of this harness process.
         url: the user's server; for ``external`` only.
-        password: of the user's server, where the URL held one.
+        password: password of the user's server, if the URL had one.
         image: the image to run; for ``docker`` only.
-        pull_timeout_s: how long the image may take to arrive; for ``docker`` only.
-        settings: of a server that is ours, before those for a bulk load.
-        restart_after_s: how long after its end the server is started again, as a service manager
-            would; None for not at all; for ``embedded`` only.
+        pull_timeout_s: time limit for pulling the image; for ``docker`` only.
+        settings: settings of our own server, which override those for a bulk load.
+        restart_after_s: delay after which the server is restarted, as by a service manager; None
+            for never; for ``embedded`` only.
     """
 
     kind: ServerKind
@@ -47,15 +47,15 @@ class Order(_Message, frozen=True, kw_only=True):
 
     @property
     def prefix(self) -> str:
-        """What the names of all that is made for this harness process begin with."""
+        """Return the prefix of all names of this harness process."""
         return f"restorebench_{self.token}"
 
 
 class ServerReady(_Message, frozen=True, kw_only=True, tag="serving"):
-    """A server runs; ``url`` leads to its maintenance database.
+    """The server is running; ``url`` is that of its maintenance database.
 
-    ``cgroup`` is the folder of its control group, where it has one of its own; ``unmetered`` says
-    why its memory cannot be read, where it cannot.
+    ``cgroup`` is the folder of its control group, if it has one of its own; ``unmetered`` says why
+    its memory cannot be read, if so.
     """
 
     pid: int | None = None
@@ -66,13 +66,13 @@ class ServerReady(_Message, frozen=True, kw_only=True, tag="serving"):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
-    """Something takes long; worth a line to the user."""
+    """A line for the user about a step that takes long."""
 
     text: str
 
 
 class ServerRefused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
-    """No server can be had: the two halves of a ``ServerError``."""
+    """No server is available: the two parts of a ``ServerError``."""
 
     reason: str
     advice: str

@@ -1,4 +1,4 @@
-"""PostgreSQL's first process: started, kept running and stopped by the keeper, its parent."""
+"""Starts, restarts and stops PostgreSQL's postmaster as a child of the keeper."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ LOOK_INTERVAL_S = 0.02
 
 
 class Postmaster:
-    """A server's first process.
+    """The postmaster of a server.
 
     Args:
         argv: its command line.
-        data: its data folder.
-        log: the file for what it says; a later life's words follow those of the one before.
-        user: whom it runs as; None for this process's own user.
+        data: its data directory.
+        log: file to which its output is appended.
+        user: its system user; None for this process's own.
     """
 
     def __init__(self, argv: tuple[str, ...], *, data: Path, log: Path, user: str | None) -> None:
@@ -46,15 +46,15 @@ class Postmaster:
         """Start it, wait until it accepts connections, and return its process id.
 
         Raises:
-            ServerError: it does not start; the text holds the last line of its log.
-            HarnessGoneError: nobody waits for it any more.
+            ServerError: it does not start; the message has the last line of its log.
+            HarnessGoneError: the harness has gone.
         """
         process = self._process = self._spawn()
         deadline = time.monotonic() + START_TIMEOUT_S
         while not is_ready(self._data, process.pid):
             ended = process.poll() is not None
             if ended or time.monotonic() > deadline:
-                problem = "ended while it started" if ended else "does not get ready"
+                problem = "exited during start" if ended else "did not become ready"
                 raise ServerError(
                     f"the embedded server {problem} ({self.last_line()})",
                     "choose --server docker or a URL",
@@ -64,10 +64,10 @@ class Postmaster:
 
     @contextlib.contextmanager
     def kept_running(self, restart_after_s: float | None) -> Iterator[None]:
-        """Start it again, for as long as the context lasts, so long after each of its ends.
+        """Restart it ``restart_after_s`` after each exit, for the duration of the context.
 
-        One that cannot start yet, since a process of its former life is still there, is tried again
-        after the same pause. None: it is left as it is.
+        If it cannot start yet, since an old backend is still running, it is retried after the same
+        delay. None disables restarts.
         """
         if restart_after_s is None:
             yield
@@ -82,7 +82,7 @@ class Postmaster:
             reviver.join()
 
     def stop(self) -> None:
-        """Stop at once: SIGQUIT writes nothing more, and the data is thrown away."""
+        """Stop immediately by SIGQUIT, without a checkpoint: the data is discarded anyway."""
         process = self._process
         if process is None:
             return
@@ -98,11 +98,11 @@ class Postmaster:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it runs no more."""
+        """Return whether it has exited."""
         return self._process is not None and self._process.poll() is not None
 
     def last_line(self) -> str:
-        """Return what it said last."""
+        """Return the last line of its log."""
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "its log is empty"
 
@@ -125,9 +125,9 @@ class Postmaster:
 
 
 def is_ready(data: Path, pid: int) -> bool:
-    """Say whether the server of this process accepts connections: so ``postmaster.pid`` has it.
+    """Return whether the server of this process accepts connections, by ``postmaster.pid``.
 
-    Its first line is the process, its eighth the state. One that was killed leaves its file behind.
+    Its first line is the process, its eighth the state. A killed server leaves its file behind.
     """
     with contextlib.suppress(OSError):
         lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()

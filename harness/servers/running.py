@@ -1,4 +1,4 @@
-"""A server that runs: what is recorded of it, and databases on it."""
+"""A running server: its record, and databases on it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A PostgreSQL that answers.
+    """A PostgreSQL server that answers.
 
     Args:
-        record: which one it is, why, and the settings in force; what a run keeps of it.
-        env: what a process that connects needs in its environment; the password, if there is one.
-        pid: of the server's first process, where it is ours and embedded.
-        cgroup: the folder of its control group, where it has one of its own.
-        unmetered: why its memory cannot be read, where it cannot.
+        record: its kind, the reason for it, and its settings, as recorded in a run.
+        env: environment for processes that connect; has the password, if there is one.
+        pid: its postmaster, if it is embedded.
+        cgroup: the folder of its control group, if it has one of its own.
+        unmetered: why its memory cannot be read, if so.
     """
 
     record: record.Server
@@ -44,7 +44,7 @@ class RunningServer:
         return self._address.url(database)
 
     def connect(self, database: str | None = None) -> psycopg.Connection[Any]:
-        """Connect to a database, by default to none of a trial's, in autocommit.
+        """Connect in autocommit mode, by default to the maintenance database.
 
         Raises:
             ServerError: no connection.
@@ -53,10 +53,10 @@ class RunningServer:
 
     @contextlib.contextmanager
     def database(self, schema_sql: str | None = None) -> Iterator[str]:
-        """Have a fresh database with a random name; yield its URL and drop it at the end.
+        """Create a database with a random name, yield its URL, and drop it at the end.
 
         Raises:
-            ServerError: the server does not make it, or refuses the schema.
+            ServerError: the server refuses it, or the schema.
         """
         name = f"{self._prefix}_{next(self._numbers)}"
         owned = self.record.kind != "external"
@@ -71,7 +71,7 @@ class RunningServer:
 
 
 def inspect_server(serving: ServerReady, order: Order, reason: str) -> RunningServer:
-    """Return the server with what it says of itself.
+    """Return the running server with its version and settings.
 
     Raises:
         ServerError: it does not answer.

@@ -1,7 +1,7 @@
-"""How the harness sets its own servers up for a bulk load, and what it records of every server.
+"""The settings of the harness's own servers for a bulk load, and those recorded of every server.
 
 A server of the user's is never changed. Durability is never traded for speed: a server that may
-lose what it has confirmed would flatter every engine.
+lose confirmed data would flatter every engine.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
-# Where the kernel says how much memory this container may use, in control groups 2 and 1.
+# The memory limit of this container, in control groups 2 and 1.
 CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 
-# What a bulk load depends on, and is recorded with each run beside what is set.
+# Settings that affect a bulk load, recorded with each run in addition to those that are set.
 ALSO_RECORDED = (
     "block_size",
     "checkpoint_completion_target",
@@ -51,11 +51,11 @@ ALSO_RECORDED = (
 
 
 def bulk_load(memory_bytes: int, disk_free_bytes: int | None) -> dict[str, str]:
-    """Return the settings of a server that we own.
+    """Return the settings of a server that we start.
 
     Args:
-        memory_bytes: what the server's machine or container has.
-        disk_free_bytes: what is free where its data lies; None where that cannot be known.
+        memory_bytes: memory of the server's machine or container.
+        disk_free_bytes: free space of its disk; None if unknown.
     """
     return {
         # An eighth holds the indexes of a million rows, and leaves the rest to the engine, whose
@@ -67,21 +67,22 @@ def bulk_load(memory_bytes: int, disk_free_bytes: int | None) -> dict[str, str]:
         # not a reservation, but a small disk must never be filled with log.
         "max_wal_size": _mib((disk_free_bytes or 64 * GIB) // 4, 1 * GIB, 16 * GIB),
         "checkpoint_timeout": "1h",
-        # Nobody replicates a server that is thrown away; what is loaded into a table that was
-        # made or emptied in the same transaction then need not pass through the log.
+        # A temporary server has no replicas; then, rows loaded into a table that was created or
+        # truncated in the same transaction need no WAL.
         "wal_level": "minimal",
         "max_wal_senders": "0",
-        # Stay on, also where an image thinks otherwise: what is measured is a durable restore.
+        # On even if an image turns them off: a durable restore is measured.
         "fsync": "on",
         "full_page_writes": "on",
         "synchronous_commit": "on",
-        # What an engine leaves unflushed must still be so when we look (``harness/durable.py``).
+        # WAL that an engine leaves unflushed must still be so when it is checked
+        # (``trial/durability.py``).
         "wal_writer_delay": "10s",
-        # On as in production; a table that is being filled is left alone for most of a load.
+        # On as in production; it skips a table that is being filled for most of a load.
         "autovacuum": "on",
-        # Compiling a query takes longer than most of ours run, and by chance sets in or not.
+        # Compiling a query takes longer than most of ours run, and whether it starts varies.
         "jit": "off",
-        # Whether the host has reserved some is not what is measured.
+        # Whether the host has reserved huge pages must not matter.
         "huge_pages": "off",
         # One meaning for a date without an offset, one spelling, one language for errors.
         "TimeZone": "UTC",
@@ -91,7 +92,7 @@ def bulk_load(memory_bytes: int, disk_free_bytes: int | None) -> dict[str, str]:
 
 
 def as_arguments(settings: dict[str, str]) -> list[str]:
-    """Return settings as ``postgres`` takes them on its command line."""
+    """Return settings as arguments of ``postgres``."""
     return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
@@ -105,9 +106,9 @@ def memory_limit_bytes() -> int:
 
 
 def in_force(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    """Return what the server says of itself, as it prints it; also the default collation.
+    """Return the server's settings, as it prints them.
 
-    Names that this version of PostgreSQL does not have are left out.
+    Names unknown to this version of PostgreSQL are left out.
     """
     names = [*bulk_load(0, None), *ALSO_RECORDED]
     rows = connection.execute(

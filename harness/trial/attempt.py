@@ -1,7 +1,7 @@
 """One trial: an engine in a process of its own, on a fresh database, metered and verified.
 
-``attempt`` does it and says what it saw; ``judge.py`` decides what that makes it. Making the
-database and verifying it are no part of the time that is measured.
+``attempt`` runs it and reports what it observed; ``judge.py`` decides its status. Creating the
+database and verifying it are not part of the measured time.
 """
 
 from __future__ import annotations
@@ -22,11 +22,7 @@ from harness.model.errors import HarnessError
 from harness.model.manifest import SCHEMA_SQL
 from harness.model.outcome import Attempt, End, Outcome
 from harness.model.record import NO_REPORT, TableResult
-from harness.trial import durability as durable
-from harness.trial import meter, verify
-from harness.trial import observer as watch
-from harness.trial import output as said
-from harness.trial import rejects as rejected
+from harness.trial import durability, meter, observer, output, rejects, verify
 from harness.trial.judge import judge
 
 if TYPE_CHECKING:
@@ -38,7 +34,7 @@ if TYPE_CHECKING:
     from harness.servers import RunningServer
     from harness.trial.meter import Interruptible, Limits
 
-# An engine's report is a line a table; more than this is not one.
+# An engine's report has a line per table; a larger file is no report.
 REPORT_LIMIT_BYTES = 1 << 20
 
 
@@ -46,9 +42,9 @@ REPORT_LIMIT_BYTES = 1 << 20
 class TrialContext:
     """What all trials of a run share: the server, the dataset, the limits.
 
-    ``jobs`` is how many processes or connections an engine may use that can choose; ``floor`` the
-    folder of the encoded dataset, where an engine of the run takes it. ``path`` is where its Python
-    looks for modules first, ``variables`` stand in its environment besides.
+    ``jobs`` is the number of connections or processes for engines that take it; ``floor`` the
+    folder of the encoded dataset, if an engine of the run takes it. ``path`` is searched first for
+    Python modules, ``variables`` are added to the engine's environment.
     """
 
     server: RunningServer
@@ -63,10 +59,10 @@ class TrialContext:
 
 
 class _Aftermath(NamedTuple):
-    """What an engine left behind: what was not on disk, and whom to ask more of it."""
+    """The state of the server when the engine ended: its unflushed WAL, and a connection."""
 
     server: psycopg.Connection[Any]
-    unflushed_wal: durable.UnflushedWal | None
+    unflushed_wal: durability.UnflushedWal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,53 +88,53 @@ class _ScratchFiles:
         return self.folder / "rejects"
 
 
-def attempt(engine: Engine, stage: TrialContext) -> Attempt:
-    """Try ``engine`` once on a fresh database of ``stage``, and verify what it did.
+def attempt(engine: Engine, context: TrialContext) -> Attempt:
+    """Run ``engine`` once on a fresh database of ``context``, and verify the result.
 
     Raises:
-        HarnessError: the database could not be made, or the launcher failed.
+        HarnessError: the database could not be created, or the launcher failed.
     """
-    schema_sql = (stage.backup / SCHEMA_SQL).read_text(encoding="utf-8")
+    schema_sql = (context.backup / SCHEMA_SQL).read_text(encoding="utf-8")
     with contextlib.ExitStack() as cleanup:
         scratch = _ScratchFiles(Path(cleanup.enter_context(_temporary_folder())))
-        dsn = cleanup.enter_context(stage.server.database(schema_sql))
-        empty = _tables(stage.server, dsn)
-        command = _command(engine, stage, dsn, scratch)
-        server = cleanup.enter_context(stage.server.connect())
-        noise_since = watch.observe(server, stage.server.pid, _files(stage.backup))
+        dsn = cleanup.enter_context(context.server.database(schema_sql))
+        empty = _tables(context.server, dsn)
+        command = _command(engine, context, dsn, scratch)
+        server = cleanup.enter_context(context.server.connect())
+        noise_since = observer.observe(server, context.server.pid, _files(context.backup))
         outcome = meter.run(
             command,
-            stage.limits,
-            server=meter.ServerProcess(stage.server.pid, stage.server.cgroup),
-            interruptible=stage.interruptible,
+            context.limits,
+            server=meter.ServerProcess(context.server.pid, context.server.cgroup),
+            interruptible=context.interruptible,
         )
-        unflushed_wal = durable.unflushed_wal(
+        unflushed_wal = durability.unflushed_wal(
             server
-        )  # at once: the server writes by itself after a while
+        )  # at once: the server flushes by itself after a while
         noise = noise_since()
-        with stage.interruptible():
-            tables = _verify_target(stage, dsn, empty, _Aftermath(server, unflushed_wal))
+        with context.interruptible():
+            tables = _verify_target(context, dsn, empty, _Aftermath(server, unflushed_wal))
         if engine.keeps_rejects:
-            tables = _with_rejects(tables, scratch.rejects, stage.manifest)
+            tables = _with_rejects(tables, scratch.rejects, context.manifest)
         secrets = [secret for secret in [command.env.get("PGPASSWORD")] if secret]
         return Attempt(
             outcome=outcome,
-            unmetered=stage.server.unmetered,
+            unmetered=context.server.unmetered,
             noise=noise,
             tables=tables,
-            last_line=said.last_line((scratch.stderr, scratch.stdout), secrets),
-            report=_report(scratch.report, secrets, stage.backup.resolve().parent),
+            last_line=output.last_line((scratch.stderr, scratch.stdout), secrets),
+            report=_report(scratch.report, secrets, context.backup.resolve().parent),
         )
 
 
 def failed_to_start(manifest: Manifest, reason: str) -> Attempt:
-    """Return what an attempt comes to that could not be made: no row counts as restored."""
+    """Return an attempt that could not be started: no row counts as restored."""
     outcome = Outcome(end=End.NOT_STARTED, error=reason)
     return Attempt(outcome=outcome, tables=_nothing_found(manifest, reason))
 
 
 def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> Trial:
-    """Fill in a trial with what came of it."""
+    """Complete a trial with the outcome of its attempt."""
     status, detail = judge(engine, manifest, tried)
     outcome = tried.outcome
     return msgspec.structs.replace(
@@ -163,30 +159,30 @@ def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> 
 
 
 def now() -> str:
-    """Return this instant as records keep it."""
+    """Return the current time, as recorded."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def database_of(dsn: str) -> str:
-    """Return the name of the database that a URL leads to."""
+    """Return the database named in a URL."""
     return str(conninfo_to_dict(dsn)["dbname"])
 
 
 def _command(
-    engine: Engine, stage: TrialContext, dsn: str, scratch: _ScratchFiles
+    engine: Engine, context: TrialContext, dsn: str, scratch: _ScratchFiles
 ) -> meter.Command:
     values = {
-        "backup": str(stage.backup.resolve()),
+        "backup": str(context.backup.resolve()),
         "dsn": dsn,
         "report": str(scratch.report),
         "rejects": str(scratch.rejects),
-        "jobs": str(stage.jobs),
-        "floor": str(stage.floor.resolve()) if stage.floor is not None else "",
+        "jobs": str(context.jobs),
+        "floor": str(context.floor.resolve()) if context.floor is not None else "",
     }
     return meter.Command(
         argv=engine.argv(values),
         cwd=Path.cwd(),
-        env=engines.environment({**stage.server.env, **stage.variables}, stage.path),
+        env=engines.environment({**context.server.env, **context.variables}, context.path),
         stdout=scratch.stdout,
         stderr=scratch.stderr,
     )
@@ -203,29 +199,29 @@ def _tables(server: RunningServer, dsn: str) -> list[verify.TableName]:
 
 
 def _files(backup: Path) -> list[Path]:
-    """Return the table files of a backup, and what lies beside them."""
+    """Return the files of a backup."""
     return [path for path in backup.iterdir() if path.is_file()]
 
 
 def _verify_target(
-    stage: TrialContext, dsn: str, empty: Sequence[verify.TableName], left: _Aftermath
+    context: TrialContext, dsn: str, empty: Sequence[verify.TableName], left: _Aftermath
 ) -> tuple[TableResult, ...]:
-    """Verify the target; where that cannot be done, no row counts as restored."""
+    """Verify the target; if that fails, no row counts as restored."""
     try:
-        with stage.server.connect(database_of(dsn)) as target:
+        with context.server.connect(database_of(dsn)) as target:
             verify.end_sessions(target)
-            transactions = durable.unflushed_transactions(
-                left.server, stage.server.pid, left.unflushed_wal
+            transactions = durability.unflushed_transactions(
+                left.server, context.server.pid, left.unflushed_wal
             )
-            return durable.check_durability(
+            return durability.check_durability(
                 target,
-                verify.verify(target, stage.manifest, empty),
+                verify.verify(target, context.manifest, empty),
                 transactions=transactions,
-                settings=stage.server.record.settings,
+                settings=context.server.record.settings,
             )
     except (HarnessError, psycopg.OperationalError) as error:
         return _nothing_found(
-            stage.manifest, f"could not be verified: {str(error).splitlines()[0]}"
+            context.manifest, f"could not be verified: {str(error).splitlines()[0]}"
         )
 
 
@@ -241,9 +237,9 @@ def _nothing_found(manifest: Manifest, reason: str | None) -> tuple[TableResult,
 def _with_rejects(
     tables: tuple[TableResult, ...], folder: Path, manifest: Manifest
 ) -> tuple[TableResult, ...]:
-    """Add to each table whether its rejects are those of the ground truth."""
+    """Add to each table whether its rejects match the ground truth."""
     try:
-        differences = rejected.differences(folder, manifest)
+        differences = rejects.differences(folder, manifest)
         wrong = {table: str(difference) for table, difference in differences.items()}
     except ValueError as error:
         wrong = dict.fromkeys((table.table for table in tables), str(error))
@@ -258,12 +254,12 @@ def _with_rejects(
 
 
 def _report(path: Path, secrets: Sequence[str], backups: Path) -> msgspec.Raw:
-    """Return what the engine says of itself, if it is JSON, without this machine's folders."""
+    """Return the engine's report, if it is JSON, without this machine's folders."""
     try:
         with path.open("rb") as file:
             content = file.read(REPORT_LIMIT_BYTES + 1)
         msgspec.json.decode(content)
     except (OSError, msgspec.DecodeError):
         return NO_REPORT
-    text = said.redact(content.decode(), secrets)
-    return msgspec.Raw(said.without_folders(text, backups, path.parent).encode())
+    text = output.redact(content.decode(), secrets)
+    return msgspec.Raw(output.without_folders(text, backups, path.parent).encode())

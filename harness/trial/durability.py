@@ -1,9 +1,9 @@
-"""Whether what an engine restored would outlive a crash of the server at the instant it ended.
+"""Checks that restored rows would survive a crash of the server when the engine ended.
 
 An engine that returns before its rows are on disk has not restored them, however fast it was. Three
-things are looked at: tables without a log, which a crash empties; a server that was told not to
-wait for its disk; and, on the embedded server, whose log can be read, rows whose commit was not
-flushed yet when the engine's process ended.
+things are checked: unlogged tables, which a crash empties; settings that let the server not wait
+for its disk; and, on the embedded server, whose WAL can be read, rows whose commit was not flushed
+yet when the engine's process ended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Connection = psycopg.Connection[Any]
 
-# What a server that keeps its word has on.
+# The settings that a durable server has on.
 GUARDS = ("fsync", "full_page_writes")
 
 _POSITIONS = (
@@ -45,22 +45,22 @@ _COMMIT = re.compile(
 )
 _PAGE_BYTES = 8192
 
-# The log of a second or two; reading it takes milliseconds.
+# The WAL of a second or two; reading it takes milliseconds.
 _DUMP_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
 class UnflushedWal:
-    """A stretch of the log that was written by the server but was not on its disk."""
+    """A range of WAL positions that was written but not flushed."""
 
     start: str
     end: str
 
 
 def unflushed_wal(server: Connection) -> UnflushedWal | None:
-    """Return what is not on disk; to be asked the moment an engine has ended.
+    """Return the WAL that is not flushed; to be called at once when an engine has ended.
 
-    None also where the server is gone or does not tell, as a standby.
+    Also None if the server is gone or cannot tell, such as a standby.
     """
     try:
         row = server.execute(_POSITIONS).fetchone()
@@ -72,19 +72,19 @@ def unflushed_wal(server: Connection) -> UnflushedWal | None:
 def unflushed_transactions(
     server: Connection, server_pid: int | None, found: UnflushedWal | None
 ) -> tuple[str, ...]:
-    """Return the transactions whose commit lies in ``found``; none where nobody can read the log.
+    """Return the transactions committed in ``found``; none if the WAL cannot be read.
 
     Args:
-        server: a connection; all is flushed, as only then the log can be read.
-        server_pid: of the embedded server's first process; it runs in its folder of data.
-        found: what was not on disk.
+        server: a connection; all WAL is flushed first, since only then it can be read.
+        server_pid: the embedded server's postmaster, which runs in its data directory.
+        found: the WAL that was not flushed.
     """
     if found is None or server_pid is None:
         return ()
     server.execute(_FLUSH)
     on_disk = _bytes(*found.start.split("/"))
-    # A record may have begun before what was flushed ends: the page before is read too. Where no
-    # record begins in the stretch at all, the program fails, and there is no commit in it.
+    # A record may begin before the flushed position: the page before is read too. If no record
+    # begins in the range, pg_waldump fails, and there is no commit in it.
     start = max(on_disk // _PAGE_BYTES - 1, 0) * _PAGE_BYTES
     process = psutil.Process(server_pid)
     command = [
@@ -104,7 +104,7 @@ def unflushed_transactions(
 
 
 def _bytes(high: str, low: str) -> int:
-    """Return a position in the log, of which the server writes two halves in hexadecimal."""
+    """Return a WAL position as a number; the server writes two halves in hexadecimal."""
     return (int(high, 16) << 32) + int(low, 16)
 
 
@@ -115,13 +115,13 @@ def check_durability(
     transactions: tuple[str, ...],
     settings: Mapping[str, str],
 ) -> tuple[TableResult, ...]:
-    """Add to the results of tables why their rows would not outlive a crash.
+    """Add to the results of tables why their rows would not survive a crash.
 
     Args:
         target: the restored database.
-        tables: what the verification found.
-        transactions: those whose commits were not on disk, as ``unflushed_transactions`` tells.
-        settings: of the server, when it started.
+        tables: the results of the verification.
+        transactions: those whose commits were not flushed (``unflushed_transactions``).
+        settings: the server's settings when it started.
 
     Raises:
         psycopg.OperationalError: the server is gone.
@@ -138,11 +138,11 @@ def check_durability(
 
 
 def _disabled_setting(target: Connection, settings: Mapping[str, str]) -> str | None:
-    """Say what an engine turned off that was on."""
+    """Describe the setting that an engine turned off, if any."""
     for name in GUARDS:
         row = target.execute("SELECT current_setting(%s)", [name]).fetchone()
         if row is not None and row[0] == "off" and settings.get(name, "on") == "on":
-            return f"{name} was turned off on the server, which a crash may damage"
+            return f"{name} was turned off on the server, so that a crash may damage it"
     return None
 
 
@@ -150,11 +150,11 @@ def _durability_error(
     target: Connection, table: TableResult, unlogged: set[str], transactions: tuple[str, ...]
 ) -> str | None:
     if table.table in unlogged:
-        return "it is unlogged, so that a crash of the server empties it"
+        return "unlogged, so that a crash of the server empties it"
     if not transactions:
         return None
     query = sql.SQL("SELECT count(*) FROM {} WHERE xmin = ANY(%s::xid[])")
     row = target.execute(query.format(sql.Identifier(table.table)), [list(transactions)]).fetchone()
     if row is None or not row[0]:
         return None
-    return f"{row[0]:,} of {table.expected:,} rows not on the server's disk when it ended"
+    return f"{row[0]:,} of {table.expected:,} rows not on the server's disk when the engine ended"

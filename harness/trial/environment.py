@@ -1,7 +1,7 @@
-"""What machine, which versions and which commit a run was made with.
+"""The environment of a run: machine, software versions, commit.
 
-Nothing here names the user: no home folder, no host name. A figure is only good beside others that
-were measured in the same environment, so every run keeps this fingerprint.
+Nothing here names the user: no home folder, no host name. Figures are comparable only if they were
+measured in the same environment, so every run records this fingerprint.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ PACKAGES = (
     "testcontainers",
 )
 
-# A healthy git answers in milliseconds; on a network drive it may take seconds. A run must not
-# hang for the sake of its commit.
+# git answers in milliseconds, on a network drive in seconds. A run must not hang because of it.
 GIT_TIMEOUT_S = 10
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -68,8 +67,8 @@ def version() -> str:
 def checkout_state(root: Path) -> tuple[str | None, bool | None]:
     """Return the commit checked out at ``root`` and whether files differ from it.
 
-    Both are None where git is missing or ``root`` is not itself the top of a checkout: code
-    installed somewhere below a checkout of another project must not take that project's commit.
+    Both are None if git is missing or ``root`` is not itself the top of a checkout: code installed
+    below a checkout of another project must not take that project's commit.
     """
     top = _git(root, "rev-parse", "--show-toplevel")
     if top is None or not Path(top).samefile(root):
@@ -80,11 +79,11 @@ def checkout_state(root: Path) -> tuple[str | None, bool | None]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """Ask git about ``root``; None if it cannot say."""
+    """Run git on ``root``; None if it fails."""
     git = shutil.which("git")
     if git is None:
         return None
-    # Inside a hook, GIT_DIR and its like point at another repository.
+    # Inside a hook, GIT_DIR and similar variables point at another repository.
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(  # noqa: S603 - fixed words, no shell
@@ -124,7 +123,7 @@ def cores() -> int:
 
 
 def _cpu() -> str:
-    """Name the processor's model as well as this system can."""
+    """Return the processor's model, as far as this system names it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -137,7 +136,7 @@ def _cpu() -> str:
 
 
 def _os() -> str:
-    """Name the system, its release and, on Linux, the distribution."""
+    """Return the system, its release and, on Linux, the distribution."""
     name = f"{platform.system()} {platform.release()}"
     try:
         return f"{name} ({platform.freedesktop_os_release()['PRETTY_NAME']})"

@@ -1,9 +1,9 @@
-"""What an engine holds on its heap, and which functions hold it: a pass of its own, by memray.
+"""Traces an engine's heap with memray: its peak, and the functions that hold it.
 
-It is made after the trials and never timed, for tracing makes an engine slower and fatter: nothing
-of it enters the statistics. The engine runs as in a trial, on a fresh database, and is verified as
-one. Each Python process of it is traced, workers as well (``heap_site.py``); one that comes about
-by fork, without a program of its own, is not.
+The pass runs after the trials and is never timed, since tracing takes time and memory: nothing of
+it enters the statistics. The engine runs as in a trial, on a fresh database, and is verified. Each
+Python process is traced, workers too (``heap_site.py``), but not one that is forked without a
+program of its own.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ import msgspec
 from harness.model.errors import InputError
 from harness.model.record import Heap, Status
 from harness.trial import attempt as trial
-from harness.trial import heap_recordings as heap_read
-from harness.trial import heap_site
+from harness.trial import heap_recordings, heap_site
 from harness.trial.judge import judge
 from harness.trial.meter import Limits
 
@@ -29,15 +28,15 @@ if TYPE_CHECKING:
     from harness.engines.registry import Engine
     from harness.trial.attempt import TrialContext
 
-# How many times as long as a trial a traced run may take before it is stopped.
+# The time limit of a traced run, as a multiple of a trial's.
 TIMEOUT_FACTOR = 5
 
-NOT_TRACED = "none of its processes was one of Python that could be traced"
+NOT_TRACED = "none of its processes could be traced: no Python"
 NO_MEMRAY = "its Python has no memray"
 
 
 def require() -> None:
-    """See that memray is there.
+    """Check that memray is installed.
 
     Raises:
         InputError: it is not.
@@ -45,27 +44,27 @@ def require() -> None:
     if importlib.util.find_spec("memray") is None:
         raise InputError(
             "--memray: memray is not installed; install the extra restorebench[harness] "
-            "(there is none for Windows), or leave it out"
+            "(not available on Windows), or omit the option"
         )
 
 
 def skipped(engine: Engine, why: str) -> Heap:
-    """Return what stands in the record of an engine that is not traced."""
+    """Return the record of an engine that is not traced."""
     return Heap(engine=engine.name, status=Status.SKIPPED, detail=why)
 
 
-def trace(engine: Engine, stage: TrialContext, flame_graph: Path) -> Heap:
+def trace(engine: Engine, context: TrialContext, flame_graph: Path) -> Heap:
     """Run an engine traced, once.
 
     Args:
         engine: the engine.
-        stage: as for a trial.
-        flame_graph: the page to draw its flame graph on; of the process that held the most.
+        context: as for a trial.
+        flame_graph: the page to write, for the process that held most.
 
     Raises:
         HarnessError: the database could not be made, or the launcher failed.
     """
-    known = engine.limitation(stage.manifest)
+    known = engine.limitation(context.manifest)
     if known is not None and known.skip:
         return skipped(engine, known.why)
     with tempfile.TemporaryDirectory(prefix="restorebench-") as scratch:
@@ -73,29 +72,29 @@ def trace(engine: Engine, stage: TrialContext, flame_graph: Path) -> Heap:
         for folder in (site, heaps):
             folder.mkdir()
         shutil.copy(heap_site.__file__, site / "sitecustomize.py")
-        limits = Limits(stage.limits.timeout_s * TIMEOUT_FACTOR, stage.limits.memory_bytes)
-        stage = dataclasses.replace(
-            stage, limits=limits, path=(site,), variables={heap_site.FOLDER: str(heaps)}
+        limits = Limits(context.limits.timeout_s * TIMEOUT_FACTOR, context.limits.memory_bytes)
+        context = dataclasses.replace(
+            context, limits=limits, path=(site,), variables={heap_site.FOLDER: str(heaps)}
         )
-        tried = trial.attempt(engine, stage)
-        status, detail = judge(engine, stage.manifest, tried)
+        tried = trial.attempt(engine, context)
+        status, detail = judge(engine, context.manifest, tried)
         found = Heap(engine=engine.name, status=status, detail=detail)
-        secrets = [secret for secret in stage.server.env.values() if secret]
+        secrets = [secret for secret in context.server.env.values() if secret]
         return _read_recordings(found, heaps, flame_graph, secrets)
 
 
 def _read_recordings(found: Heap, heaps: Path, flame_graph: Path, secrets: list[str]) -> Heap:
-    """Add what was recorded, and draw the flame graph."""
-    read, unreadable = heap_read.recordings(heaps)
+    """Add the recordings to the result, and draw the flame graph."""
+    read, unreadable = heap_recordings.recordings(heaps)
     details = [found.detail] if found.detail else []
     if unreadable:
-        details.append(f"what memray wrote of {unreadable} of its processes cannot be read")
+        details.append(f"the recordings of {unreadable} of its processes cannot be read")
     if not read:
         missing = (heaps / heap_site.MISSING).exists()
         details.append(NO_MEMRAY if missing else NOT_TRACED)
         return msgspec.structs.replace(found, detail="; ".join(details))
     largest = max(read, key=lambda recording: recording.peak_bytes)
-    problem = heap_read.draw(largest, flame_graph, secrets)
+    problem = heap_recordings.draw(largest, flame_graph, secrets)
     if problem is not None:
         details.append(f"no flame graph: {problem}")
     return msgspec.structs.replace(
@@ -104,6 +103,6 @@ def _read_recordings(found: Heap, heaps: Path, flame_graph: Path, secrets: list[
         processes=len(read),
         peak_bytes=sum(recording.peak_bytes for recording in read),
         allocations=sum(recording.allocations for recording in read),
-        functions=heap_read.functions(read),
+        functions=heap_recordings.functions(read),
         flame_graph=flame_graph.name if problem is None else None,
     )

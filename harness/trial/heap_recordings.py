@@ -1,4 +1,4 @@
-"""Reads what memray recorded of an engine's processes, and draws its flame graph."""
+"""Reads memray's recordings of an engine's processes, and draws a flame graph."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 from harness.engines.registry import ROOT
 from harness.model.record import HeapFunction
-from harness.trial import output as said
+from harness.trial import output
 from harness.trial.heap_site import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# How many functions are kept of each engine, those that held the most.
+# So many functions are recorded of each engine: those that held most.
 MAX_FUNCTIONS = 10
 
-# Drawing takes seconds; only what hangs takes so long.
+# Drawing takes seconds; longer means that it hangs.
 _DRAW_TIMEOUT_S = 600
 
-# Of what it says when it fails, so much is kept: the end.
+# Characters kept of its error message, from the end.
 _LAST = 200
 
 _LIBRARY = re.compile(r"[^\s\"'<>]*/lib(?:64)?/python3\.\d+/(?:(?:site|dist)-packages/)?")
@@ -38,7 +38,7 @@ _NO_FRAME: Location = ("(outside of Python)", "", 0)
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What one process held on its heap when that was largest, by the line that asked for it."""
+    """The heap of one process at its peak, by the line that allocated it."""
 
     path: Path
     peak_bytes: int
@@ -47,7 +47,7 @@ class Recording:
 
 
 def recordings(folder: Path) -> tuple[tuple[Recording, ...], int]:
-    """Read a folder of recordings; return them, and how many there are that cannot be read."""
+    """Read a folder of recordings; return them, and the number that cannot be read."""
     read, unreadable = [], 0
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         found = _read(path)
@@ -59,7 +59,7 @@ def recordings(folder: Path) -> tuple[tuple[Recording, ...], int]:
 
 
 def functions(of: Sequence[Recording]) -> tuple[HeapFunction, ...]:
-    """Return the functions that held the most, over all processes, each with its worst line."""
+    """Return the functions that held most over all processes, each with its largest line."""
     locations: Counter[Location] = Counter()
     for recording in of:
         locations.update(recording.locations)
@@ -80,12 +80,12 @@ def functions(of: Sequence[Recording]) -> tuple[HeapFunction, ...]:
 
 
 def draw(of: Recording, flame_graph: Path, secrets: Sequence[str]) -> str | None:
-    """Draw a flame graph, a page that needs no network; return what went wrong, if something did.
+    """Draw a flame graph as a self-contained page; return the error, if any.
 
     Args:
         of: the recording.
         flame_graph: the page to write.
-        secrets: what must not stand in it; nor do this machine's folders.
+        secrets: texts to remove from the page, as this machine's folders are.
     """
     try:
         _draw(of, flame_graph)
@@ -93,9 +93,9 @@ def draw(of: Recording, flame_graph: Path, secrets: Sequence[str]) -> str | None
         lines = (_redacted(line, of, secrets) for line in page.splitlines(keepends=True))
         flame_graph.write_text("".join(lines), encoding="utf-8")
     except (OSError, subprocess.SubprocessError) as error:
-        flame_graph.unlink(missing_ok=True)  # it may hold what must not be kept
+        flame_graph.unlink(missing_ok=True)  # it may hold secrets
         words = getattr(error, "stderr", None) or str(error).encode()
-        return said.redact(" ".join(words.decode(errors="replace").split()), secrets)[-_LAST:]
+        return output.redact(" ".join(words.decode(errors="replace").split()), secrets)[-_LAST:]
     return None
 
 
@@ -112,7 +112,7 @@ def _draw(of: Recording, flame_graph: Path) -> None:
 
 
 def without_folder(file: str) -> str:
-    """Name a file of code as it is anywhere: from the library or the project on, or by its name."""
+    """Return a source file's path relative to the library or project, or else its name."""
     library = _LIBRARY.match(file)
     if library:
         return file[library.end() :]
@@ -126,7 +126,7 @@ def without_folder(file: str) -> str:
 
 
 def _read(path: Path) -> Recording | None:
-    import memray  # noqa: PLC0415 - need not be there, where it is not asked for
+    import memray  # noqa: PLC0415 - optional
 
     locations: Counter[Location] = Counter()
     try:
@@ -135,20 +135,20 @@ def _read(path: Path) -> Recording | None:
             for record in reader.get_high_watermark_allocation_records(merge_threads=True):
                 frames = record.stack_trace(max_stacks=1)
                 locations[frames[0] if frames else _NO_FRAME] += record.size
-    except (OSError, RuntimeError):  # it is none, or is torn
+    except (OSError, RuntimeError):  # no recording, or truncated
         return None
     return Recording(path, metadata.peak_memory, metadata.total_allocations, locations)
 
 
 def _redacted(line: str, of: Recording, secrets: Sequence[str]) -> str:
-    """Take folders and passwords out of a line that has what was seen; the others are memray's."""
+    """Remove folders and passwords from the lines that hold recorded data."""
     if "Command line:" in line:
-        # What was run stands behind what has it traced.
+        # The engine's command follows memray's own.
         _, _, command = line.partition(f"{of.path} ")
-        line = f"          Command line: <code>{said.redact(command or '</code><br>', secrets)}"
+        line = f"          Command line: <code>{output.redact(command or '</code><br>', secrets)}"
     elif "const packed_data" not in line:
         return line
     for secret in secrets:
-        line = line.replace(secret, said.HIDDEN)
-    line = said.without_folders(line, ROOT, Path.cwd())
+        line = line.replace(secret, output.HIDDEN)
+    line = output.without_folders(line, ROOT, Path.cwd())
     return _FOLDERS.sub("", _LIBRARY.sub("", line))

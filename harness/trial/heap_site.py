@@ -1,10 +1,9 @@
-"""Has a Python process trace its own heap; copied as ``sitecustomize.py`` to where Python finds it.
+"""Makes a Python process trace its own heap; copied as ``sitecustomize.py`` into its path.
 
-Python imports that at the start of each process of an engine: of the first, and of the workers that
-it starts as programs. The process then runs its command line anew under ``python -m memray run``,
-with the same interpreter, the same options, and the same process id, so whoever waits for it does
-not notice. Memray cannot be begun from here: what traces would be taken out again before the
-program's first line.
+Python imports that file at the start of each process of an engine: of the first, and of workers
+that are started as programs. The process then executes its command line again under ``python -m
+memray run``, with the same interpreter, options and process id, so its parent does not notice.
+Memray cannot be started from here: its tracer would be removed before the program's first line.
 
 It runs in the engine's interpreter, so it imports nothing but the standard library.
 """
@@ -16,7 +15,7 @@ import os
 import sys
 from pathlib import Path
 
-# The folder of the recordings; and which process is traced already, as its children are not.
+# Variables: the folder of the recordings, and the process that is traced already.
 FOLDER = "RESTOREBENCH_HEAPS"
 TRACED = "RESTOREBENCH_HEAP_OF"
 
@@ -28,13 +27,13 @@ _OPTIONS_WITH_VALUE = {"-X", "-W", "--check-hash-based-pycs"}
 
 
 def trace() -> None:
-    """Run this process anew, traced, unless it is, or nobody asked for it."""
+    """Execute this process again under memray, unless it is traced or tracing is off."""
     folder, pid = os.environ.get(FOLDER), str(os.getpid())
     if folder is None or os.environ.get(TRACED) == pid:
         return
     recording = Path(folder) / f"{pid}{SUFFIX}"
     command = traced_command(sys.orig_argv[1:], str(recording))
-    if command is None or recording.exists():  # of one that ended, and had the same id
+    if command is None or recording.exists():  # of an earlier process with this id
         return
     if importlib.util.find_spec("memray") is None:
         (Path(folder) / MISSING).touch()
@@ -44,10 +43,10 @@ def trace() -> None:
 
 
 def traced_command(words: list[str], recording: str) -> list[str] | None:
-    """Return the arguments of an interpreter with memray put in; None where it runs no program.
+    """Return the interpreter's arguments with memray inserted; None if it runs no program.
 
-    Not ``--aggregate``, which writes at the end: what is written as it goes is there of a process
-    that was killed, too, as workers are that are needed no more.
+    Not ``--aggregate``, which writes at the end: a process that is killed, as idle workers are,
+    would leave no recording.
     """
     found = _split(words)
     if found is None:
@@ -58,9 +57,9 @@ def traced_command(words: list[str], recording: str) -> list[str] | None:
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]] | None:
-    """Part an interpreter's options from its program: ``-m`` or ``-c`` and what follows, or a file.
+    """Split an interpreter's options from its program: ``-m`` or ``-c`` with the rest, or a file.
 
-    Options of one letter may stand together, and a value right behind its option: ``-Pmrestore``.
+    One-letter options may be joined, and a value may follow its option directly: ``-Pmrestore``.
     """
     place = 0
     while place < len(words):

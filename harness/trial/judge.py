@@ -1,4 +1,4 @@
-"""Decides how a trial came out: pure, from what was seen of it (``docs/formats.md``)."""
+"""Decides the status of a trial from its attempt; pure (``docs/formats.md``)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from harness.model.manifest import Manifest
     from harness.model.outcome import Attempt
 
-# How many differences a trial's detail names before it only counts them.
+# A trial's detail names so many differences and counts the others.
 _DETAIL_PARTS = 3
 
 
 def judge(engine: Engine, manifest: Manifest, tried: Attempt) -> tuple[Status, str | None]:
-    """Decide how an attempt came out, and why, in a line; None for one that is ``OK``."""
+    """Return the status of an attempt and the reason in a line; None if it is ``OK``."""
     outcome = tried.outcome
     stopped = _stopped(outcome)
     if stopped is not None:
         return stopped
     if outcome.exit_code not in (0, 3):
-        words = tried.last_line or "it said nothing"
+        words = tried.last_line or "no output"
         return Status.ERROR, f"exit code {outcome.exit_code}: {words}"
     wrong = _differences(tried.tables)
     if engine.keeps_rejects and (claim := _false_claim(outcome.exit_code, manifest)):
@@ -39,20 +39,20 @@ def judge(engine: Engine, manifest: Manifest, tried: Attempt) -> tuple[Status, s
 
 
 def difference(table: TableResult) -> str | None:
-    """Say how a table differs from the ground truth; None if it does not."""
+    """Describe how a table differs from the ground truth; None if it does not."""
     if table.error is not None:
         return table.error
     if table.found < table.expected:
         return f"{table.expected - table.found:,} of {table.expected:,} rows missing"
     if table.found > table.expected:
-        return f"{table.found - table.expected:,} rows too many"
+        return f"{table.found - table.expected:,} extra rows"
     if not table.checksum_match:
-        return "the right number of rows, but not the right rows (checksum)"
+        return "the number of rows is right, but their contents differ (checksum)"
     return None
 
 
 def _differences(tables: Sequence[TableResult]) -> list[str]:
-    """Say what differs, once for all tables that differ in the same way."""
+    """Describe the differences, once for all tables with the same one."""
     by_text: dict[str, list[str]] = {}
     for table in tables:
         text = difference(table)
@@ -62,20 +62,22 @@ def _differences(tables: Sequence[TableResult]) -> list[str]:
 
 
 def _stopped(outcome: Outcome) -> tuple[Status, str] | None:
-    """Say what ended an engine that did not end by itself."""
+    """Return the status of an engine that did not exit by itself."""
     match outcome.end:
         case End.NOT_STARTED:
-            return Status.ERROR, f"it could not be started: {outcome.error}"
+            return Status.ERROR, f"could not be started: {outcome.error}"
         case End.TIMEOUT:
             return Status.TIMEOUT, f"stopped at the time limit, after {outcome.wall_s:.1f} s"
         case End.OOM:
             kernel = outcome.signal is not None
-            reason = "killed by the kernel for want of" if kernel else "stopped over the limit of"
-            return Status.OOM, f"{reason} memory"
+            reason = (
+                "killed by the kernel: out of memory" if kernel else "stopped at the memory limit"
+            )
+            return Status.OOM, reason
         case End.SIGNALLED:
             return Status.KILLED, f"killed by {_signal_name(outcome.signal)}"
         case End.INTERRUPTED:
-            return Status.INTERRUPTED, "stopped from outside"
+            return Status.INTERRUPTED, "stopped by a signal"
         case End.EXITED:
             return None
 
@@ -88,9 +90,9 @@ def _signal_name(number: int | None) -> str:
 
 
 def _false_claim(exit_code: int | None, manifest: Manifest) -> str | None:
-    """Say what is wrong with an exit code: 3 tells of rejects, 0 tells that there are none.
+    """Describe a wrong exit code: 3 means that there are rejects, 0 that there are none.
 
-    Damage between records may be told as a reject or not, so with it both are right.
+    Damage between records may be reported as a reject or not, so with it both are right.
     """
     lost = len(manifest.lost)
     if exit_code == 0 and any(damage.ordinal is not None for damage in manifest.lost):

@@ -1,20 +1,18 @@
-"""Start one engine, meter it from outside, and say in one line of JSON how it ended.
+"""Starts one engine, meters it from outside, and prints its outcome as a line of JSON.
 
-A script of its own, run by its path with nothing imported but the standard library and what stands
-beside it (``sampling.py``), for three reasons. It is small, so that the engine is not forked from a
-harness of a hundred megabytes. It watches its standard input, so that when the harness dies, even
-by SIGKILL, the engine's whole tree dies with it. And it is the engine's only parent, so that what
-it waits for and counts is exact.
+It is a script run by path that imports only the standard library and ``sampling.py``, for three
+reasons. It is small, so that the engine is not forked from a harness of a hundred megabytes. It
+watches its standard input, so that if the harness dies, even by SIGKILL, the engine's whole process
+tree is killed. And it is the engine's only parent, so that what it waits for and counts is exact.
 
     launcher.py '{"argv": [...], "cwd": "...", "stdout": "...", "stderr": "...",
                   "timeout_s": 60, "memory_limit_bytes": null,
                   "server_pid": null, "server_cgroup": null}'
 
-The engine gets the launcher's environment, a session of its own and nothing on its standard input.
-Memory is the kernel's own high-water mark (``VmHWM``), which only ever grows, so that the last
-sample before the end counts; the server's is read beside it, since the launcher is awake anyway
-and its clock is the trial's. The peak of ``getrusage`` is no measure here: it survives exec, and so
-reports the size of whoever forked.
+The engine gets the launcher's environment, a session of its own and an empty standard input. Memory
+is the kernel's high-water mark (``VmHWM``), which never falls, so that the last sample before the
+end counts; the server's memory is read by the same loop, on the same clock. The peak of
+``getrusage`` cannot be used: it survives exec, and so includes the size of the forking process.
 """
 
 from __future__ import annotations
@@ -33,16 +31,16 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING or __package__:
     from harness.trial import sampling
-else:  # run by its path: what stands beside it is found there, and nothing else is
-    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 - without what pathlib imports
+else:  # run by path: only the file beside it is importable
+    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 - pathlib is slow to import
     import sampling
 
     del sys.path[0]
 
-# SIGKILL cannot be refused, but a process in an uninterruptible system call dies late.
+# SIGKILL cannot be caught, but a process in an uninterruptible system call dies late.
 KILL_PATIENCE_S = 10.0
 
-LIFELINE = 0  # standard input: the harness holds its other end, and closes it by dying
+LIFELINE = 0  # standard input: a pipe whose other end closes if the harness dies
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -50,7 +48,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 @dataclass(frozen=True)
 class Order:
-    """What the harness asks for."""
+    """The command to run, and its limits."""
 
     argv: list[str]
     cwd: str
@@ -64,14 +62,14 @@ class Order:
 
 @dataclass(frozen=True)
 class RunningEngine:
-    """An engine that runs."""
+    """An engine that has been started."""
 
     pid: int
     at: float
 
 
 class Exit(NamedTuple):
-    """An engine that has ended, as ``wait4`` reports it."""
+    """The end of an engine, as reported by ``wait4``."""
 
     at: float
     wait_status: int
@@ -80,7 +78,7 @@ class Exit(NamedTuple):
 
 
 class Meters:
-    """The meters of a trial, of which the server's looks more seldom."""
+    """The meters of a trial; the server's samples less often."""
 
     def __init__(self, engine: sampling.Meter, server: sampling.Meter | None) -> None:
         self.engine = engine
@@ -88,7 +86,7 @@ class Meters:
         self._samples = 0
 
     def sample(self, at_s: float) -> None:
-        """Look once, at this instant from the engine's start."""
+        """Take a sample, ``at_s`` after the engine's start."""
         self.engine.sample(at_s)
         if self._server is not None and self._samples % sampling.SAMPLES_PER_SERVER == 0:
             self._server.sample(at_s)
@@ -96,7 +94,7 @@ class Meters:
 
 
 def main(argv: list[str]) -> None:
-    """Run the order in ``argv[1]`` and print how it ended."""
+    """Run the order in ``argv[1]`` and print its outcome."""
     order = Order(**json.loads(argv[1]))
     signals = _watch_signals()
     _adopt_orphans()
@@ -129,7 +127,7 @@ def main(argv: list[str]) -> None:
 
 
 def _memory(meter: sampling.Meter, whose: str) -> dict[str, object]:
-    """Return what a meter has seen; nothing where it saw nothing."""
+    """Return the readings of a meter; empty if it has none."""
     if not meter.peak_bytes:
         return {}
     return {
@@ -140,7 +138,7 @@ def _memory(meter: sampling.Meter, whose: str) -> dict[str, object]:
 
 
 def watch(engine: RunningEngine, order: Order, meters: Meters, signals: int) -> tuple[str, Exit]:
-    """Meter the engine until it ends, or until it must; then it has ended when this returns.
+    """Meter the engine until it ends or reaches a limit, at which it is killed.
 
     Returns:
         ``exited``, or why it was stopped: ``timeout``, ``oom``, ``interrupted``; and its exit.
@@ -167,14 +165,14 @@ def watch(engine: RunningEngine, order: Order, meters: Meters, signals: int) -> 
 
 
 def start(order: Order) -> RunningEngine:
-    """Fork and exec the engine; it has begun when this returns.
+    """Fork and exec the engine; it is running when this returns.
 
     Raises:
         OSError: the program cannot be executed.
     """
     libc = _libc()
     parent = os.getpid()
-    readable, writable = os.pipe()  # closed by exec, so that its end says that exec worked
+    readable, writable = os.pipe()  # closed by exec: end of file means success
     pid = os.fork()
     if pid == 0:
         _exec_engine(order, writable, parent, libc)
@@ -189,20 +187,20 @@ def start(order: Order) -> RunningEngine:
 
 
 def _exec_engine(order: Order, status_pipe: int, parent: int, libc: ctypes.CDLL | None) -> NoReturn:
-    """Turn this forked process into the engine. The clock starts at the last moment before exec."""
+    """Execute the engine in this forked process; its clock starts just before exec."""
     try:
         os.setsid()
         if libc is not None:
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:  # it died before it could be watched
+            if os.getppid() != parent:  # the launcher died before the signal was set
                 os._exit(1)
-        # Python ignores these two; a program expects them as they are by default.
+        # Python ignores these two; a program expects the defaults.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         _redirect(order)
         os.chdir(order.cwd)
         os.write(status_pipe, repr(time.monotonic()).encode())
-        os.execvp(order.argv[0], order.argv)  # noqa: S606 - no shell is what we want
+        os.execvp(order.argv[0], order.argv)  # noqa: S606 - no shell wanted
     except OSError as error:
         os.write(status_pipe, b"!%d" % (error.errno or errno.EIO))
     finally:
@@ -210,7 +208,7 @@ def _exec_engine(order: Order, status_pipe: int, parent: int, libc: ctypes.CDLL 
 
 
 def _redirect(order: Order) -> None:
-    """Give the engine empty input, and files for what it says."""
+    """Give the engine an empty input, and files for its output."""
     write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(os.open(order.stdout, write, 0o600), 1)
@@ -218,7 +216,7 @@ def _redirect(order: Order) -> None:
 
 
 def _poll(pid: int) -> Exit | None:
-    """Return the exit of the engine if it has ended."""
+    """Return the engine's exit if it has ended."""
     ended, wait_status, usage = os.wait4(pid, os.WNOHANG)
     if not ended:
         return None
@@ -226,7 +224,7 @@ def _poll(pid: int) -> Exit | None:
 
 
 def kill_tree(pid: int) -> None:
-    """Kill all that is left of the engine: its process group, and whatever escaped from it."""
+    """Kill the rest of the engine: its process group, and processes that left it."""
     deadline = time.monotonic() + KILL_PATIENCE_S
     while time.monotonic() < deadline:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -244,7 +242,7 @@ def kill_tree(pid: int) -> None:
 
 
 def _watch_signals() -> int:
-    """Make signals readable from the descriptor that is returned, one byte each."""
+    """Return a descriptor from which signals can be read, one byte each."""
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
     os.set_blocking(writable, False)
@@ -255,9 +253,9 @@ def _watch_signals() -> int:
 
 
 def _must_stop(ready: list[int], signals: int, parent: int) -> bool:
-    """Say whether the harness has gone, or asked to stop.
+    """Return whether the harness has gone or asked to stop.
 
-    A process that the harness forked can hold the lifeline open, so its parent counts as well.
+    A process that the harness forked can hold the pipe open, so the parent is checked as well.
     """
     asked = set(os.read(signals, 64)) - {signal.SIGCHLD} if signals in ready else set()
     return (
@@ -270,16 +268,16 @@ def _libc() -> ctypes.CDLL | None:
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of processes whose parent dies, so that none escapes the count."""
+    """Become the parent of orphaned processes, so that all are counted."""
     libc = _libc()
     if libc is not None:
         libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _kernel_oom_kills() -> int:
-    """Return how many processes the kernel has killed for want of memory since it started."""
+    """Return how many processes the kernel has killed since boot for lack of memory."""
     try:
-        with open("/proc/vmstat", "rb") as file:  # noqa: PTH123 - without what pathlib imports
+        with open("/proc/vmstat", "rb") as file:  # noqa: PTH123 - pathlib is slow to import
             _, _, rest = file.read().partition(b"\noom_kill ")
     except OSError:
         return 0
@@ -287,7 +285,7 @@ def _kernel_oom_kills() -> int:
 
 
 def _print_outcome(outcome: dict[str, object]) -> None:
-    """Print the outcome; nobody may be left to read it."""
+    """Print the outcome; the harness may be gone."""
     with contextlib.suppress(BrokenPipeError):
         os.write(1, json.dumps(outcome).encode() + b"\n")
 

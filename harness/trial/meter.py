@@ -1,6 +1,6 @@
-"""Runs a command through the launcher, and hands back how it ended.
+"""Runs a command through the launcher, and returns its outcome.
 
-Everything is measured by ``launcher.py``, in a process of its own; this is the harness's end of it.
+``launcher.py`` measures, in a process of its own; this is the harness's side of it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from harness.trial.sampling import PROC
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 
-# Isolated from the user's Python settings, and without site-packages where nothing of them is used:
-# a launcher that starts in 40 ms and stays under 12 MB. Without /proc it needs psutil.
+# Isolated from the user's Python settings, and without site-packages unless psutil is needed (no
+# /proc): the launcher starts in 40 ms and stays under 12 MB.
 _LAUNCHER_FLAGS = ("-I", "-S") if PROC else ("-I",)
 
-# The launcher keeps the time limit itself; this long after it, the launcher is what hangs.
+# The launcher enforces the time limit; this long after it, the launcher itself is hanging.
 LAUNCHER_PATIENCE_S = 30.0
 
 Interruptible = Callable[[], AbstractContextManager[None]]
@@ -35,7 +35,7 @@ Interruptible = Callable[[], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a trial may take before it is stopped."""
+    """The limits at which a trial is stopped."""
 
     timeout_s: float
     memory_bytes: int | None = None
@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run. ``env`` is the whole environment; ``stdout`` and ``stderr`` are files."""
+    """A command. ``env`` is the whole environment; ``stdout`` and ``stderr`` are files."""
 
     argv: tuple[str, ...]
     cwd: Path
@@ -54,11 +54,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
-    """The server of a trial, whose memory is read as well.
+    """The server of a trial, whose memory is metered as well.
 
     Args:
-        pid: of the first process of one whose processes are all here.
-        cgroup: the folder of its control group, where it has one of its own.
+        pid: its postmaster, if all its processes are on this machine.
+        cgroup: the folder of its control group, if it has one of its own.
     """
 
     pid: int | None = None
@@ -75,14 +75,14 @@ def run(
     server: ServerProcess = NO_SERVER,
     interruptible: Interruptible = contextlib.nullcontext,
 ) -> Outcome:
-    """Run a command to its end, or to one of its limits.
+    """Run a command until it ends or reaches a limit.
 
     Args:
-        command: what to run.
-        limits: what it may take.
-        server: whose memory is metered beside its own.
-        interruptible: entered while waiting; what it raises stops the command's whole tree, and
-            is raised from here once that is done.
+        command: the command.
+        limits: its limits.
+        server: the server to meter as well.
+        interruptible: context entered while waiting; an exception that it raises stops the
+            command's whole process tree, and is then raised from here.
 
     Raises:
         HarnessError: the launcher itself failed.
@@ -127,7 +127,7 @@ def _answer(launcher: subprocess.Popen[bytes], patience_s: float) -> bytes:
 
 
 def _stop(launcher: subprocess.Popen[bytes]) -> None:
-    """Let go of the launcher: an engine that still runs is killed by it, then it ends."""
+    """Close the launcher's input, upon which it kills a running engine and exits."""
     if launcher.stdin is not None:
         launcher.stdin.close()
     try:
@@ -140,6 +140,4 @@ def _outcome(line: bytes) -> Outcome:
     try:
         return msgspec.json.decode(line, type=Outcome)
     except msgspec.DecodeError as error:
-        raise HarnessError(
-            "the launcher of the trials failed; what it said of it stands above"
-        ) from error
+        raise HarnessError("the launcher failed; see its output above") from error

@@ -1,4 +1,4 @@
-"""Watches what else goes on while a trial runs, before it and after it; nothing runs meanwhile."""
+"""Measures other activity during a trial, from counters read before and after it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VERSION_17 = 170000
 
 @dataclass(frozen=True, slots=True)
 class _Counters:
-    """Counters that only grow, at one instant."""
+    """Cumulative counters at one time."""
 
     at: float
     busy_s: float
@@ -40,13 +40,13 @@ class _Counters:
 def observe(
     server: psycopg.Connection[Any], server_pid: int | None, files: Iterable[Path]
 ) -> Callable[[], Noise]:
-    """Look now, and return what looks again and says what went on between.
+    """Read the counters, and return a function that reads them again and returns the noise.
 
     Args:
         server: a connection to the server of the trial, in autocommit.
-        server_pid: of the server's first process, where it is known; else every process called
-            ``postgres`` is taken for it.
-        files: the backup, whose part in the page cache is told.
+        server_pid: its postmaster, if known; else all processes called ``postgres`` count as the
+            server.
+        files: the backup, whose share in the page cache is recorded.
     """
     load, cached, mhz = os.getloadavg()[0], cached_share(files), _mhz()
     before = _read_counters(server, server_pid)
@@ -73,7 +73,7 @@ def observe(
 
 
 def cached_share(files: Iterable[Path]) -> float | None:
-    """Return how much of some files the page cache holds, 0 to 1; None where nobody tells."""
+    """Return the share of files in the page cache, 0 to 1; None if unknown."""
     resident = pages = 0
     for path in files:
         counted = _resident(path)
@@ -90,20 +90,20 @@ def _resident(path: Path) -> tuple[int, int] | None:
         if not size:
             return 0, 0
         pages = -(-size // mmap.PAGESIZE)
-        told = (ctypes.c_ubyte * pages)()
+        flags = (ctypes.c_ubyte * pages)()
         with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY) as mapped:
             start = ctypes.c_char.from_buffer(mapped)
             address = ctypes.c_void_p(ctypes.addressof(start))
-            failed = ctypes.CDLL(None).mincore(address, ctypes.c_size_t(size), told)
-            del start  # or the mapping could not be closed
-        return None if failed else (sum(page & 1 for page in told), pages)
+            failed = ctypes.CDLL(None).mincore(address, ctypes.c_size_t(size), flags)
+            del start  # else the mapping could not be closed
+        return None if failed else (sum(page & 1 for page in flags), pages)
     return None
 
 
 def _read_counters(server: psycopg.Connection[Any], server_pid: int | None) -> _Counters:
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "steal", 0.0)
-    # What runs as a guest is counted as the user's too.
+    # Guest time is included in user time.
     guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
     own = os.times()
     swap = psutil.swap_memory()
@@ -112,7 +112,7 @@ def _read_counters(server: psycopg.Connection[Any], server_pid: int | None) -> _
         busy_s=sum(times) - idle - guests,
         stolen_s=getattr(times, "steal", 0.0),
         server_s=_server_s(server_pid),
-        # The launcher and the engine are our children, and have ended when we look again.
+        # The launcher and the engine are our children, and have ended by the second reading.
         own_s=own.user + own.system + own.children_user + own.children_system,
         swapped_bytes=swap.sin + swap.sout,
         checkpoints=_checkpoints(server),
@@ -120,7 +120,7 @@ def _read_counters(server: psycopg.Connection[Any], server_pid: int | None) -> _
 
 
 def _server_s(pid: int | None) -> float:
-    """Return the processor time of the server's processes, of those that have ended as well."""
+    """Return the processor time of the server's processes, including those that have ended."""
     with contextlib.suppress(psutil.Error):
         if pid is not None:
             first = psutil.Process(pid)
@@ -142,18 +142,18 @@ def _used_s(process: psutil.Process) -> float:
 
 
 def _mhz() -> float | None:
-    """Return the mean clock of the cores, where the system tells it."""
+    """Return the mean clock of the cores, if the system reports it."""
     with contextlib.suppress(OSError, NotImplementedError):
-        told = psutil.cpu_freq()
-        return float(told.current) if told else None
+        frequency = psutil.cpu_freq()
+        return float(frequency.current) if frequency else None
     return None
 
 
 def _checkpoints(server: psycopg.Connection[Any]) -> int | None:
-    """Return how many checkpoints the server was asked for or forced to, since it counts."""
+    """Return the server's count of requested checkpoints."""
     later = server.info.server_version >= _VERSION_17
     try:
         row = server.execute(_CHECKPOINTS if later else _CHECKPOINTS_BEFORE_17).fetchone()
-    except psycopg.Error:  # the server has gone, which the verification tells
+    except psycopg.Error:  # the server is gone, which the verification reports
         return None
     return int(row[0]) if row else None

@@ -1,4 +1,4 @@
-"""Compares the rejects that an engine kept with the damage that the ground truth names."""
+"""Compares an engine's rejects with the damage in the ground truth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Reject(msgspec.Struct):
-    """What of a line of ``<rejects>/<table>.jsonl`` says which record it is."""
+    """The fields of a line of ``<rejects>/<table>.jsonl`` that identify its record."""
 
     table: str
     ordinal: int | None
@@ -33,15 +33,15 @@ class Difference(NamedTuple):
             return "rejects of a table that the dataset does not have"
         return (
             f"rejects: {self.missing:,} of {self.expected:,} missing, "
-            f"{self.surplus:,} that belong in the table"
+            f"{self.surplus:,} rejected that could be restored"
         )
 
 
 def differences(folder: Path, manifest: Manifest) -> dict[str, Difference]:
-    """Say, for each table whose rejects are not those of the ground truth, how they differ.
+    """Return, for each table whose rejects differ from the ground truth, how they differ.
 
-    Every record that cannot be restored must be there once, and no other. What an engine says of
-    damage between records is its own affair: a line without an ordinal, or with one past the end.
+    Every record that cannot be restored must be there once, and no other. Lines for damage between
+    records, without an ordinal or with one past the end, are ignored.
 
     Raises:
         ValueError: a file of rejects cannot be read; the message says which and why.

@@ -1,7 +1,7 @@
-"""What the launcher reads of memory: of the engine's processes, and of the server's.
+"""Memory meters of the launcher, for the engine's processes and the server's.
 
-It stands beside the launcher and is loaded from there by its path, so like the launcher it imports
-nothing but the standard library. Sizes are in bytes, instants in seconds from the trial's start.
+It is loaded by the launcher by path, so it imports only the standard library. Sizes are in bytes,
+times in seconds from the trial's start.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ SAMPLES_PER_SEARCH = 5
 # Each tenth sample reads the server's memory, some 15 processes: 0.1 % of one core.
 SAMPLES_PER_SERVER = 10
 
-# A curve is for the eye: more points than this would not be seen, and would fill the records.
+# A curve is for display: more points would not be visible, and would fill the records.
 MAX_POINTS = 64
 
-PROC = os.path.isdir("/proc/self")  # noqa: PTH112 - without what pathlib imports
+PROC = os.path.isdir("/proc/self")  # noqa: PTH112 - pathlib is slow to import
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _STAT_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own
 
 
 class Curve:
-    """Memory over time, thinned: the highest of each stretch of time, so that the peak is kept."""
+    """Memory over time, reduced to the highest sample of each interval, so the peak is kept."""
 
     def __init__(self) -> None:
-        self._stretch_s = SAMPLE_INTERVAL_S
+        self._interval_s = SAMPLE_INTERVAL_S
         self._points: dict[int, tuple[float, int]] = {}
 
     def add(self, at_s: float, size_bytes: int) -> None:
-        """Take a sample; from time to time, two stretches become one."""
+        """Add a sample; if there are too many points, double the interval."""
         self._keep(at_s, size_bytes)
         while len(self._points) > MAX_POINTS:
-            self._stretch_s *= 2
+            self._interval_s *= 2
             points, self._points = self._points, {}
             for point in points.values():
                 self._keep(*point)
 
     def to_dict(self) -> dict[str, list[float] | list[int]] | None:
-        """Return its points as two lists of one length; None where there are none."""
+        """Return the points as two lists of equal length; None if there are none."""
         if not self._points:
             return None
         return {
@@ -61,30 +61,30 @@ class Curve:
         }
 
     def _keep(self, at_s: float, size_bytes: int) -> None:
-        stretch = int(at_s / self._stretch_s)
-        if stretch not in self._points or self._points[stretch][1] < size_bytes:
-            self._points[stretch] = (at_s, size_bytes)
+        interval = int(at_s / self._interval_s)
+        if interval not in self._points or self._points[interval][1] < size_bytes:
+            self._points[interval] = (at_s, size_bytes)
 
 
 class Meter(Protocol):
-    """Watches memory: the peak, which words say how it was come by, and the curve."""
+    """Samples memory: its peak, a description of its source, and the curve."""
 
     peak_bytes: int
     peak_source: str
     curve: Curve
 
     def sample(self, at_s: float) -> None:
-        """Look once, at this instant."""
+        """Take a sample at ``at_s``."""
 
 
 class ProcessMemory:
-    """The resident memory of processes that come and go; the file of each is opened once."""
+    """Resident memory of a changing set of processes; the file of each is opened once."""
 
     def __init__(self) -> None:
         self._statms: dict[int, int] = {}
 
     def track(self, pids: Iterable[int]) -> None:
-        """From now on, read these and no others."""
+        """Read these processes and no others from now on."""
         wanted = set(pids)
         for pid in self._statms.keys() - wanted:
             os.close(self._statms.pop(pid))
@@ -93,10 +93,10 @@ class ProcessMemory:
                 self._statms[pid] = os.open(f"/proc/{pid}/statm", os.O_RDONLY)
 
     def sizes(self) -> list[tuple[int, int, int]]:
-        """Return of each its id, its resident bytes, and those of them that can be shared."""
+        """Return the id, resident bytes and shareable bytes of each process."""
         found = []
         for pid, statm in self._statms.items():
-            with contextlib.suppress(OSError):  # it has ended; its id is nobody else's here
+            with contextlib.suppress(OSError):  # it has ended
                 fields = os.pread(statm, 256, 0).split()
                 resident, shared = int(fields[1]), int(fields[2])
                 found.append((pid, resident * _PAGE_BYTES, shared * _PAGE_BYTES))
@@ -106,10 +106,10 @@ class ProcessMemory:
 class ProcMeter:
     """Reads ``/proc``: the engine's own high-water mark, and the sum over its tree.
 
-    The sum counts pages that processes share once for each of them: it errs against engines with
-    workers. ``Pss`` would divide them, but reading it walks the page tables under the lock that the
-    engine's own allocations need. A child counts from the sample after the one that found it: until
-    it has executed its program, its memory is its parent's, which would be counted twice.
+    The sum counts a shared page once for each process: it errs against engines with workers.
+    ``Pss`` would divide them, but reading it walks the page tables under the lock that the engine's
+    own allocations need. A child counts from the sample after the one that found it: until it has
+    executed its program, its memory is its parent's, which would be counted twice.
     """
 
     def __init__(self, pid: int) -> None:
@@ -124,14 +124,14 @@ class ProcMeter:
         self._status = os.open(f"/proc/{pid}/status", os.O_RDONLY)
 
     def sample(self, at_s: float) -> None:
-        """Look once."""
+        """Take a sample."""
         own = self._read_own()
         if own is not None:
             peak_bytes, own_bytes = own
             held_bytes = own_bytes + sum(size_bytes for _, size_bytes, _ in self._children.sizes())
             if held_bytes > own_bytes:
                 self._tree_peak_bytes = max(self._tree_peak_bytes, held_bytes)
-            if peak_bytes > self._own_peak_bytes:  # it held so much since the sample before
+            if peak_bytes > self._own_peak_bytes:  # reached since the previous sample
                 held_bytes = max(held_bytes, peak_bytes)
                 self._own_peak_bytes = peak_bytes
             self.curve.add(at_s, held_bytes)
@@ -143,7 +143,7 @@ class ProcMeter:
         self.peak_source = "VmHWM" if self.peak_bytes == self._own_peak_bytes else "tree RSS"
 
     def _read_own(self) -> tuple[int, int] | None:
-        """Return ``VmHWM`` and ``VmRSS``; None once the process has given its memory back."""
+        """Return ``VmHWM`` and ``VmRSS``; None once the process has released its memory."""
         try:
             status = os.pread(self._status, 8192, 0)
         except ProcessLookupError:
@@ -156,10 +156,10 @@ class ProcMeter:
 
 
 class PsutilMeter:
-    """Reads resident memory through psutil, where there is no ``/proc``; spikes can be missed."""
+    """Reads resident memory through psutil, if there is no ``/proc``; spikes can be missed."""
 
     def __init__(self, pid: int) -> None:
-        import psutil  # noqa: PLC0415 - no part of the standard library, and only needed here
+        import psutil  # noqa: PLC0415 - not in the standard library, and only needed here
 
         self.peak_bytes = 0
         self.peak_source = "tree RSS (psutil)"
@@ -168,7 +168,7 @@ class PsutilMeter:
         self._process = psutil.Process(pid)
 
     def sample(self, at_s: float) -> None:
-        """Look once."""
+        """Take a sample."""
         total = 0
         with contextlib.suppress(self._psutil.Error):
             for process in [self._process, *self._process.children(recursive=True)]:
@@ -178,11 +178,11 @@ class PsutilMeter:
 
 
 class ServerMeter:
-    """Sums up what the processes of a PostgreSQL hold, its shared memory once.
+    """Sums the memory of the processes of a PostgreSQL server, its shared memory once.
 
-    That is its first process and the children of that: their anonymous memory, and the one segment
-    that they share. Where we may look at the segment itself (as root), its size is what is in
-    memory of it; else it is the most that one process has touched, which can be less.
+    These are the postmaster and its children: their anonymous memory, and the one segment that they
+    share. If the segment itself can be read (as root), its resident size counts; else the most that
+    one process has touched, which can be less.
     """
 
     def __init__(self, pid: int) -> None:
@@ -196,11 +196,11 @@ class ServerMeter:
         self.peak_source = f"RssAnon and {shared} of the server's processes"
 
     def sample(self, at_s: float) -> None:
-        """Look once."""
-        with contextlib.suppress(OSError):  # the server has ended, which others tell
+        """Take a sample."""
+        with contextlib.suppress(OSError):  # the server has ended
             self._processes.track([self._pid, *_children(f"/proc/{self._pid}/task/{self._pid}")])
             sizes = self._processes.sizes()
-            # Of what can be shared, files are the programs and libraries: the kernel's to drop.
+            # File-backed pages are programs and libraries, which the kernel can drop.
             anonymous_bytes = sum(resident - shared for _, resident, shared in sizes)
             held_bytes = anonymous_bytes + self._shared_bytes(sizes)
             self.peak_bytes = max(self.peak_bytes, held_bytes)
@@ -216,10 +216,9 @@ class ServerMeter:
 
 
 class CgroupMeter:
-    """Reads what a control group holds, version 1 or 2: anonymous and shared memory.
+    """Reads the anonymous and shared memory of a control group, version 1 or 2.
 
-    The group's own count (``memory.peak``) has the page cache in it, files that the kernel drops
-    when someone needs the memory.
+    The group's own count (``memory.peak``) includes the page cache, which the kernel can drop.
     """
 
     def __init__(self, folder: str) -> None:
@@ -229,24 +228,24 @@ class CgroupMeter:
         self._stat = os.open(f"{folder}/memory.stat", os.O_RDONLY)
 
     def sample(self, at_s: float) -> None:
-        """Look once."""
-        with contextlib.suppress(OSError):  # the group has gone, and the server with it
-            to_dict = dict(line.split() for line in os.pread(self._stat, 65536, 0).splitlines())
-            # In version 1, what stands without "total" leaves out the groups below.
-            anonymous = to_dict.get(b"anon", to_dict.get(b"total_rss", b"0"))
-            shared = to_dict.get(b"total_shmem", to_dict.get(b"shmem", b"0"))
+        """Take a sample."""
+        with contextlib.suppress(OSError):  # the group is gone, and the server with it
+            stats = dict(line.split() for line in os.pread(self._stat, 65536, 0).splitlines())
+            # In version 1, fields without "total" exclude the groups below.
+            anonymous = stats.get(b"anon", stats.get(b"total_rss", b"0"))
+            shared = stats.get(b"total_shmem", stats.get(b"shmem", b"0"))
             held_bytes = int(anonymous) + int(shared)
             self.peak_bytes = max(self.peak_bytes, held_bytes)
             self.curve.add(at_s, held_bytes)
 
 
 def engine_meter(pid: int) -> Meter:
-    """Return what meters an engine here."""
+    """Return the meter for an engine on this system."""
     return ProcMeter(pid) if PROC else PsutilMeter(pid)
 
 
 def server_meter(pid: int | None, cgroup: str | None) -> Meter | None:
-    """Return what meters the server: by its control group, or by its first process; else None."""
+    """Return the meter for the server, by control group or postmaster; None if neither."""
     with contextlib.suppress(OSError):
         if cgroup is not None:
             return CgroupMeter(cgroup)
@@ -256,7 +255,7 @@ def server_meter(pid: int | None, cgroup: str | None) -> Meter | None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes below ``pid``; none where the kernel does not list children."""
+    """Return all descendants of ``pid``; none if the kernel does not list children."""
     found: list[int] = []
     with contextlib.suppress(OSError):
         for task in os.scandir(f"/proc/{pid}/task"):
@@ -269,7 +268,7 @@ def _children(task: str) -> list[int]:
 
 
 def _shared_segment(pid: int) -> str | None:
-    """Return a path to the largest shared memory that a process has mapped and may be looked at."""
+    """Return the path of the largest readable shared memory that a process has mapped."""
     largest, found = 0, None
     with contextlib.suppress(OSError):
         for mapped in os.scandir(f"/proc/{pid}/map_files"):
@@ -281,8 +280,12 @@ def _shared_segment(pid: int) -> str | None:
 
 
 def _is_memory(mapped: str) -> bool:
-    """Say whether what is mapped is no file but shared memory; fails for who may not look at it."""
-    name = os.readlink(mapped)  # noqa: PTH115 - without what pathlib imports
+    """Return whether a mapping is shared memory and no file.
+
+    Raises:
+        OSError: it may not be read.
+    """
+    name = os.readlink(mapped)  # noqa: PTH115 - pathlib is slow to import
     return name.startswith("/dev/zero") and os.stat(mapped).st_blocks >= 0  # noqa: PTH116 - same
 
 

@@ -1,7 +1,7 @@
-"""Counts what is in the database after a trial and compares it with the ground truth.
+"""Verifies the database after a trial against the ground truth.
 
-It knows nothing of the engines: one SQL statement a table, run by the server, gives the count and
-the order-independent checksum of ``docs/formats.md``, which the generator computed in Python.
+It is independent of the engines: one SQL statement per table gives the count and the
+order-independent checksum of ``docs/formats.md``, which the generator computed in Python.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Connection = psycopg.Connection[Any]
 TableName = tuple[str, str]  # its schema and its name
 
-# A backend that is told to end rolls its transaction back first, which is quick in PostgreSQL.
+# A terminated backend rolls its transaction back first, which is quick in PostgreSQL.
 END_PATIENCE_S = 20.0
 _END_POLL_S = 0.02
 
@@ -45,7 +45,7 @@ _END_SESSIONS = sql.SQL(
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     " AND backend_type IN ('client backend', 'parallel worker')"
 )
-# What the text forms depend on, whatever the server's own settings are.
+# The settings that the text forms depend on.
 _SESSION = sql.SQL(
     "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),"
     " set_config('extra_float_digits', '1', false),"
@@ -58,7 +58,7 @@ _TABLES = sql.SQL(
 
 
 def tables_of(connection: Connection) -> list[TableName]:
-    """Return the tables that a database has, whatever schema they are in."""
+    """Return the tables of a database, in all schemas."""
     return [(schema, name) for schema, name in connection.execute(_TABLES)]
 
 
@@ -70,11 +70,11 @@ def verify(
     Args:
         connection: to the restored database, in autocommit; its session's settings are changed.
         manifest: the ground truth.
-        others: tables of the empty target; those that the dataset does not fill must be empty, and
+        others: all tables of the target; those that the dataset does not fill must be empty, and
             are in the result only if they are not.
 
     Returns:
-        One result a table. A table or a column that is missing is a mismatch with an error.
+        One result per table. A missing table or column is a mismatch with an error.
 
     Raises:
         psycopg.OperationalError: the server is gone.
@@ -87,15 +87,14 @@ def verify(
 
 
 def prepare(connection: Connection) -> None:
-    """Set what the text forms of ``row_text`` depend on."""
+    """Set the session's settings that ``row_text`` depends on."""
     connection.execute(_SESSION)
 
 
 def end_sessions(connection: Connection) -> None:
-    """End every other session of the database, and wait until what they left is rolled back.
+    """Terminate all other sessions of the database, and wait until they are rolled back.
 
-    An engine that was killed leaves a backend behind that may hold locks for as long as its last
-    statement takes.
+    A killed engine leaves a backend that may hold locks for as long as its last statement takes.
     """
     deadline = time.monotonic() + END_PATIENCE_S
     while connection.execute(_END_SESSIONS).fetchall():
@@ -132,7 +131,7 @@ def _count_and_sum(connection: Connection, table: Table) -> tuple[int, str]:
 
 
 def row_text(table: Table) -> sql.Composed:
-    """Compose the expression that is hashed for each row of a table."""
+    """Return the SQL expression that is hashed for each row of a table."""
     texts = [
         sql.SQL("coalesce({}, '\\N')").format(
             _FORMS[column.form].format(c=sql.Identifier(column.name))
@@ -143,7 +142,7 @@ def row_text(table: Table) -> sql.Composed:
 
 
 def _other(connection: Connection, name: TableName) -> TableResult:
-    """Count a table in which there should be nothing."""
+    """Count the rows of a table that should be empty."""
     query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*name))
     try:
         row = connection.execute(query).fetchone()
@@ -159,5 +158,5 @@ def _other(connection: Connection, name: TableName) -> TableResult:
 
 
 def _one_line(error: psycopg.Error) -> str:
-    """Say what the server says, without the statement and its position."""
+    """Return the server's message, without the statement and its position."""
     return error.diag.message_primary or str(error).splitlines()[0]

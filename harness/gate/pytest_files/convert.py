@@ -64,44 +64,46 @@ def from_run(run: Run) -> BenchmarkFile:
 
 def _names(run: Run, engine: str) -> dict[str, Any]:
     """Return the names of an engine's benchmark, with all that identifies its work."""
-    of = run.dataset
+    dataset = run.dataset
     params: dict[str, Any] = {
-        "scenario": of.scenario,
-        "rows": of.rows,
-        "faults": of.faults,
-        "seed": of.seed,
-        "style": of.style,
-        "compress": of.compress,
-        "generator": of.generator,
+        "scenario": dataset.scenario,
+        "rows": dataset.rows,
+        "faults": dataset.faults,
+        "seed": dataset.seed,
+        "style": dataset.style,
+        "compress": dataset.compress,
+        "generator": dataset.generator,
     }
     if "jobs" in run.parameters:
         params["jobs"] = run.parameters["jobs"]
     param = "-".join(str(value) for value in params.values())
     return {
-        "group": f"{of.rows:,} rows of {of.scenario}, faults {of.faults}",
-        "name": f"{engine}[{of.scenario}-{of.rows}-{of.faults}]",
+        "group": f"{dataset.rows:,} rows of {dataset.scenario}, faults {dataset.faults}",
+        "name": f"{engine}[{dataset.scenario}-{dataset.rows}-{dataset.faults}]",
         "fullname": f"restorebench::{engine}[{param}]",
         "params": params,
         "param": param,
     }
 
 
-def _extra(run_figures: RunFigures, of: EngineFigures) -> dict[str, Any]:
+def _extra(run_figures: RunFigures, engine_figures: EngineFigures) -> dict[str, Any]:
     """Return the facts on an engine that are no times."""
     trials = [
         trial
         for trial in run_figures.run.trials
-        if trial.engine == of.engine and not (trial.warmup or trial.repeated)
+        if trial.engine == engine_figures.engine and not (trial.warmup or trial.repeated)
     ]
     details = dict.fromkeys(trial.detail for trial in trials if trial.detail)
     return {
-        "engine": of.engine,
+        "engine": engine_figures.engine,
         "rows": run_figures.run.dataset.rows,
-        "rows_per_s": of.rows_per_s,
-        "peak_bytes": None if of.peak_bytes is None else of.peak_bytes.median,
-        "success": None if of.success is None else of.success.rate,
+        "rows_per_s": engine_figures.rows_per_s,
+        "peak_bytes": None
+        if engine_figures.peak_bytes is None
+        else engine_figures.peak_bytes.median,
+        "success": None if engine_figures.success is None else engine_figures.success.rate,
         "statuses": dict(collections.Counter(trial.status.value for trial in trials)),
-        "at_least_s": of.at_least_s,
+        "at_least_s": engine_figures.at_least_s,
         "details": list(details)[:MAX_DETAILS],
     }
 
@@ -119,20 +121,20 @@ def _options(run: Run) -> dict[str, Any]:
 
 def _machine(run: Run) -> dict[str, Any]:
     """Return the machine, without the host's name, which no run records, and the server."""
-    of = run.environment
-    system, release, *_ = (*of.os.split(" "), "")
-    implementation, _, version = of.python.partition(" ")
+    environment = run.environment
+    system, release, *_ = (*environment.os.split(" "), "")
+    implementation, _, version = environment.python.partition(" ")
     return {
         "node": "",
-        "processor": of.cpu,
+        "processor": environment.cpu,
         "machine": "",
         "python_implementation": implementation,
         "python_implementation_version": version,
         "python_version": version,
         "release": release,
         "system": system,
-        "cpu": {"brand_raw": of.cpu, "count": of.cores},
-        "memory_bytes": of.memory_bytes,
+        "cpu": {"brand_raw": environment.cpu, "count": environment.cores},
+        "memory_bytes": environment.memory_bytes,
         "server": {
             "kind": run.server.kind,
             "version": run.server.version,

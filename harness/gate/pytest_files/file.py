@@ -1,7 +1,6 @@
-"""The file of pytest-benchmark: its documented fields, read and written with validation.
+"""The file of pytest-benchmark: its documented fields, validated when read and written.
 
-Fields that are not named here are passed over. Two are ours, which other readers pass over:
-``failed`` and ``run``.
+Other fields are ignored. Two are ours, which other readers ignore: ``failed`` and ``run``.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from harness.model.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The version of pytest-benchmark whose form is written; its files since 3.1 are read.
+# The version of pytest-benchmark whose format is written; its files since 3.1 are read.
 FORM = "5.2.0"
 
-# Quartiles lie between rounds by a rule of three, which is exact but for its last digit.
+# Quartiles are interpolated between rounds, which can be off in the last digit.
 _EXACT = 1 + 1e-9
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """The times of a benchmark in seconds; ``data`` holds each, where they were saved."""
+    """The times of a benchmark in seconds; ``data`` holds each, if they were saved."""
 
     min: float
     max: float
@@ -48,7 +47,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
-    """A benchmark that has no time because it failed, and what is known of it."""
+    """A benchmark without a time because it failed."""
 
     fullname: str
     name: str
@@ -59,14 +58,14 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Benchmark(Failed, frozen=True, kw_only=True):
-    """A benchmark that has a time."""
+    """A benchmark with a time."""
 
     options: dict[str, Any] = {}
     stats: Stats
 
 
 class BenchmarkFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file: ``run`` is the run of the harness that it was made of, if it was."""
+    """A file; ``run`` is the run of the harness that it was converted from, if any."""
 
     machine_info: dict[str, Any]
     commit_info: dict[str, Any]
@@ -78,14 +77,14 @@ class BenchmarkFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _RunHead(msgspec.Struct):
-    """What tells a recorded run of the harness from other JSON."""
+    """The fields that identify a recorded run of the harness."""
 
     schema: int
     trials: msgspec.Raw
 
 
 def is_run(path: Path) -> bool:
-    """Say whether a file is a recorded run of the harness, and so none of pytest-benchmark."""
+    """Return whether a file is a recorded run of the harness, not a file of pytest-benchmark."""
     try:
         msgspec.json.decode(path.read_bytes(), type=_RunHead)
     except (OSError, msgspec.DecodeError):
@@ -97,7 +96,7 @@ def read(path: Path) -> BenchmarkFile:
     """Read and validate a file.
 
     Raises:
-        InputError: it cannot be read, or is none.
+        InputError: it cannot be read, or is invalid.
     """
     try:
         found = msgspec.json.decode(path.read_bytes(), type=BenchmarkFile)
@@ -106,39 +105,37 @@ def read(path: Path) -> BenchmarkFile:
         raise InputError(f"{path} cannot be read ({error.strerror})") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise InputError(
-            f"{path} is no file of pytest-benchmark ({error}); make one with --benchmark-json, or "
-            "with: python -m harness history RUN --format pytest-benchmark"
+            f"{path} is not a file of pytest-benchmark ({error}); make one with "
+            "--benchmark-json, or with: python -m harness history RUN --format pytest-benchmark"
         ) from error
     return found
 
 
-def encode(of: BenchmarkFile) -> bytes:
-    """Turn it into bytes, having read them back as any reader would."""
-    content = msgspec.json.format(msgspec.json.encode(of), indent=4) + b"\n"
+def encode(file: BenchmarkFile) -> bytes:
+    """Encode a file, and validate the result by reading it back."""
+    content = msgspec.json.format(msgspec.json.encode(file), indent=4) + b"\n"
     _check(msgspec.json.decode(content, type=BenchmarkFile))
     return content
 
 
-def _check(of: BenchmarkFile) -> None:
-    """Refuse what contradicts itself.
+def _check(file: BenchmarkFile) -> None:
+    """Check that a file is consistent.
 
     Raises:
-        ValueError: it does; the message names the benchmark.
+        ValueError: it is not; the message names the benchmark.
     """
-    names = Counter(each.fullname for each in (*of.benchmarks, *of.failed))
+    names = Counter(each.fullname for each in (*file.benchmarks, *file.failed))
     for name, times in names.items():
         if times > 1:
-            raise ValueError(f"{name} is in it more than once")
-    for each in of.benchmarks:
+            raise ValueError(f"it holds {name} more than once")
+    for each in file.benchmarks:
         stats = each.stats
         rising = itertools.pairwise([0.0, stats.min, stats.q1, stats.median, stats.q3, stats.max])
         if stats.rounds < 1 or not all(low <= high * _EXACT for low, high in rising):
-            raise ValueError(f"the times of {each.fullname} make no sense")
+            raise ValueError(f"the times of {each.fullname} are inconsistent")
         if stats.data and (len(stats.data), min(stats.data), max(stats.data)) != (
             stats.rounds,
             stats.min,
             stats.max,
         ):
-            raise ValueError(
-                f"the rounds of {each.fullname} are not those that its figures tell of"
-            )
+            raise ValueError(f"the rounds of {each.fullname} do not match its figures")

@@ -1,9 +1,9 @@
-"""Two files of pytest-benchmark beside each other: what changed, and what of it fails; pure.
+"""Compares two files of pytest-benchmark, and finds the regressions; pure.
 
 The rounds of a micro-benchmark are many, of one process, and follow each other closely: what
-disturbs one disturbs the next. So where there are more than ``BLOCKS``, each of so many stretches
-of consecutive rounds counts as one, by its median, and these are compared as trials are. Where a
-file holds no single rounds, its quartiles stand in for them.
+disturbs one disturbs the next. If there are more than ``BLOCKS``, consecutive rounds are grouped
+into that many blocks, and the medians of the blocks are compared as trials are. If a file holds no
+single rounds, its quartiles are compared.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
     from harness.gate.limits import Limits, Settings
     from harness.gate.pytest_files.file import Benchmark, BenchmarkFile, Failed, Stats
 
-# The exact rank test of more would take seconds, and tell no more.
+# The exact rank test of more would take seconds, and decide no better.
 BLOCKS = 30
 
-# Of what tells two hosts apart, so much is named.
+# The message names so many differences between hosts.
 _NAMED = 3
 
-# Trials that say nothing of an engine: the one never began, the other the user stopped.
+# Trials that are no attempts: one was never started, the other was stopped by the user.
 _NO_ATTEMPT = frozenset({"skipped", "interrupted"})
 
 
 class PairState(enum.Enum):
-    """What became of a benchmark from one file to the other."""
+    """In which of two files a benchmark has a time."""
 
     BOTH = "in both"
     NEW = "new"
-    MISSING = "vanished"
+    MISSING = "missing"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A benchmark in two files; ``time`` is after over before, where both have one."""
+    """A benchmark in two files; ``time`` is after over before, if both have one."""
 
     fullname: str
     state: PairState
@@ -58,11 +58,12 @@ class Pair:
 
 
 def pairs(before: BenchmarkFile, after: BenchmarkFile) -> tuple[Pair, ...]:
-    """Lay the benchmarks of two files side by side, each under its full name."""
+    """Pair the benchmarks of two files by full name."""
     old = {each.fullname: each for each in before.benchmarks}
     new = {each.fullname: each for each in after.benchmarks}
     failed_before, failed = (
-        {each.fullname: each for each in of.failed if _was_tried(each)} for of in (before, after)
+        {each.fullname: each for each in file.failed if _was_tried(each)}
+        for file in (before, after)
     )
     return tuple(
         _pair(name, old.get(name), new.get(name), failed.get(name))
@@ -71,28 +72,30 @@ def pairs(before: BenchmarkFile, after: BenchmarkFile) -> tuple[Pair, ...]:
 
 
 def check_hosts(before: BenchmarkFile, after: BenchmarkFile, names: tuple[str, str]) -> None:
-    """Refuse times of two hosts, or of a host that is not named.
+    """Check that both files are of the same, known host.
 
     Raises:
-        InputError: they are not known to be of one.
+        InputError: they are not.
     """
     old, new = host(before), host(after)
     for file_name, known in zip(names, (old, new), strict=True):
         if not any(known.values()):
-            raise InputError(f"{file_name} does not say on which host it was made")
+            raise InputError(
+                f"{file_name} does not name its host; make it again with --benchmark-json"
+            )
     other = [what for what in {**old, **new} if old.get(what) != new.get(what)]
     if other:
         named = [f"{what}: {old.get(what)} and {new.get(what)}" for what in other[:_NAMED]]
         differences = ", ".join(named) + (", ..." if len(other) > _NAMED else "")
         raise InputError(
-            f"{names[0]} and {names[1]} are of different hosts, whose times cannot be compared "
-            f"({differences}); make both on one"
+            f"{names[0]} and {names[1]} are of different hosts, so their times cannot be compared "
+            f"({differences}); make both on one host"
         )
 
 
-def host(of: BenchmarkFile) -> dict[str, object]:
-    """Return what makes times comparable; the system's release and Python may differ."""
-    known = {what: value for what, value in of.machine_info.items() if value != ""}
+def host(file: BenchmarkFile) -> dict[str, object]:
+    """Return what must be equal to compare times; the system's release and Python may differ."""
+    known = {what: value for what, value in file.machine_info.items() if value != ""}
     cpu, server = _fields(known, "cpu"), _fields(known, "server")
     memory = known.get("memory_bytes")
     return {
@@ -109,26 +112,26 @@ def host(of: BenchmarkFile) -> dict[str, object]:
     }
 
 
-def _fields(of: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return an object within another; an empty one where it is none."""
-    value = of.get(key)
+def _fields(fields: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return an object within another; an empty one if it is missing."""
+    value = fields.get(key)
     return value if isinstance(value, dict) else {}
 
 
-def judge(of: Sequence[Pair], settings: Settings) -> Judgement:
-    """Say what got worse, what vanished and what failed."""
+def judge(compared: Sequence[Pair], settings: Settings) -> Judgement:
+    """Judge which benchmarks regressed, are missing or failed."""
     found = [
-        one
-        for pair in of
+        item
+        for pair in compared
         if pair.state is not PairState.NEW
-        for one in _measures(pair, settings.limits(_engine(pair)))
+        for item in _measures(pair, settings.limits(_engine(pair)))
     ]
     return collect(found, len(found))
 
 
-def judged_verdict(of: Ratio, effect: float = MIN_EFFECT) -> Verdict:
-    """Say what a ratio of times says; where quartiles made it, that they lie apart is the test."""
-    return verdict(of if of.p is not None else dataclasses.replace(of, p=0.0), effect)
+def time_verdict(ratio: Ratio, effect: float = MIN_EFFECT) -> Verdict:
+    """Return the verdict on a ratio of times; of quartiles, disjoint ranges are the test."""
+    return verdict(ratio if ratio.p is not None else dataclasses.replace(ratio, p=0.0), effect)
 
 
 def _pair(
@@ -143,7 +146,7 @@ def _pair(
 
 
 def _ratio(before: Stats, after: Stats) -> Ratio | None:
-    """Return after over before: of their rounds, else of their medians and quartiles."""
+    """Return after over before, by rounds or else by medians and quartiles."""
     if before.data and after.data:
         return ratio(_blocks(after.data), _blocks(before.data))
     if min(before.q1, after.q1) <= 0:
@@ -154,7 +157,7 @@ def _ratio(before: Stats, after: Stats) -> Ratio | None:
 
 
 def _blocks(times_s: Sequence[float]) -> list[float]:
-    """Return the medians of ``BLOCKS`` stretches of rounds; of fewer rounds, the rounds."""
+    """Return the medians of ``BLOCKS`` groups of rounds, or the rounds if there are fewer."""
     count = len(times_s)
     if count <= BLOCKS:
         return list(times_s)
@@ -163,15 +166,15 @@ def _blocks(times_s: Sequence[float]) -> list[float]:
 
 
 def _measures(pair: Pair, limits: Limits) -> Iterator[Finding | str]:
-    """Judge each measure: a finding, why there is no telling, or an empty text where it holds."""
+    """Judge each measure: a finding, why it is not judged, or an empty text for a pass."""
     before, after = pair.before, pair.after
     if pair.state in {PairState.MISSING, PairState.FAILED}:
         regression = Regression.MISSING if pair.state is PairState.MISSING else Regression.FAILED
         yield Finding(pair.fullname, Measure.PRESENT, regression, 0.0)
     if before is None or after is None:
         return
-    yield _slower(pair, before, after, limits.time)
-    yield from _fatter(pair.fullname, before, after, limits.memory)
+    yield _time(pair, before, after, limits.time)
+    yield from _memory(pair.fullname, before, after, limits.memory)
     shares = ((Measure.SUCCESS, _success), (Measure.OK, _ok_share))
     for measure, share in shares:
         new = share(after)
@@ -179,7 +182,7 @@ def _measures(pair: Pair, limits: Limits) -> Iterator[Finding | str]:
             old = share(before)
             old = 1.0 if old is None else old
             worse = new < old - limits.success
-            lossier = Finding(
+            finding = Finding(
                 pair.fullname,
                 measure,
                 Regression.LESS_COMPLETE,
@@ -187,21 +190,20 @@ def _measures(pair: Pair, limits: Limits) -> Iterator[Finding | str]:
                 before=old,
                 after=new,
             )
-            yield lossier if worse else ""
+            yield finding if worse else ""
 
 
-def _slower(pair: Pair, before: Benchmark, after: Benchmark, limit: float) -> Finding | str:
-    """Judge the time.
+def _time(pair: Pair, before: Benchmark, after: Benchmark, limit: float) -> Finding | str:
+    """Judge the time, by the median and by the fastest round.
 
-    The fastest round counts too: load on the machine slows most rounds but hardly all, and a slower
-    benchmark is slower in each.
+    Load on the machine slows most rounds but hardly all; a slower benchmark is slower in each.
     """
     if pair.time is None or pair.time.is_descriptive:
-        return f"{pair.fullname}, time: too few rounds, or too short, to judge"
-    found = judged_verdict(pair.time, limit)
+        return f"{pair.fullname}, time: too few or too short rounds to judge"
+    found = time_verdict(pair.time, limit)
     if found is not Verdict.HIGHER:
         may_be = found is Verdict.INCONCLUSIVE and pair.time.value >= 1 + limit
-        seen = f"{pair.fullname}, time: {pair.time.value - 1:+.1%}, which may be chance"
+        seen = f"{pair.fullname}, time: {pair.time.value - 1:+.1%}, which is inconclusive"
         return seen if may_be else ""
     if after.stats.min < before.stats.min * (1 + limit / 2):
         return (
@@ -219,46 +221,46 @@ def _slower(pair: Pair, before: Benchmark, after: Benchmark, limit: float) -> Fi
     )
 
 
-def _fatter(
+def _memory(
     name: str, before: Benchmark, after: Benchmark, limit: float
 ) -> Iterator[Finding | str]:
-    """Judge the peak memory, where both tell it."""
+    """Judge the peak memory, if both files record it."""
     old, new = (_number(each, "peak_bytes") for each in (before, after))
     if old is not None and new is not None:
-        fatter = Finding(name, Measure.MEMORY, Regression.MORE_MEMORY, limit, before=old, after=new)
-        yield fatter if new > old * (1 + limit) else ""
+        more = Finding(name, Measure.MEMORY, Regression.MORE_MEMORY, limit, before=old, after=new)
+        yield more if new > old * (1 + limit) else ""
 
 
-def _number(of: Failed, key: str) -> float | None:
-    value = of.extra_info.get(key)
+def _number(benchmark: Failed, key: str) -> float | None:
+    value = benchmark.extra_info.get(key)
     return value if isinstance(value, int | float) else None
 
 
-def _success(of: Failed) -> float | None:
-    return _number(of, "success")
+def _success(benchmark: Failed) -> float | None:
+    return _number(benchmark, "success")
 
 
-def _ok_share(of: Failed) -> float | None:
-    """Return the share of the trials that were ok, where the file tells how they came out."""
-    counts = _attempts(of)
+def _ok_share(benchmark: Failed) -> float | None:
+    """Return the share of trials that were ok, if the file records statuses."""
+    counts = _attempts(benchmark)
     return counts.get("ok", 0) / sum(counts.values()) if counts else None
 
 
-def _attempts(of: Failed) -> dict[str, int]:
-    statuses = _fields(of.extra_info, "statuses")
+def _attempts(benchmark: Failed) -> dict[str, int]:
+    statuses = _fields(benchmark.extra_info, "statuses")
     counts = {status: count for status, count in statuses.items() if isinstance(count, int)}
     return {status: count for status, count in counts.items() if status not in _NO_ATTEMPT}
 
 
-def _was_tried(of: Failed) -> bool:
-    """Say whether what has no time was tried; an engine that was skipped was not."""
-    return "statuses" not in of.extra_info or bool(_attempts(of))
+def _was_tried(benchmark: Failed) -> bool:
+    """Return whether a benchmark without a time was attempted; a skipped engine was not."""
+    return "statuses" not in benchmark.extra_info or bool(_attempts(benchmark))
 
 
 def _engine(pair: Pair) -> str:
-    """Return the name that limits of its own stand under."""
-    of = pair.before or pair.after or pair.failure
-    if of is None:
+    """Return the name under which limits of its own are set."""
+    benchmark = pair.before or pair.after or pair.failure
+    if benchmark is None:
         return pair.fullname
-    engine = of.extra_info.get("engine")
-    return engine if isinstance(engine, str) else of.name
+    engine = benchmark.extra_info.get("engine")
+    return engine if isinstance(engine, str) else benchmark.name

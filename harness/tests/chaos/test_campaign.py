@@ -57,12 +57,12 @@ def test_a_tiny_campaign_that_all_survive(tmp_path: Path) -> None:
     assert run.chaos.findings == ()
     assert {cycle.exit_code for cycle in run.chaos.cycles} == {3}  # the damage is realistic
     assert "[3/3] cycle " in said
-    assert "3 of 3 kills survived" in said
+    assert "3 of 3 faults survived" in said
     listed = subprocess.run(
         [sys.executable, "-m", "harness", "history", f"--results={tmp_path}"],
         check=True, cwd=CHECKOUT, capture_output=True, text=True,
     )  # fmt: skip
-    assert "chaos: 3 of 3 kills survived; 0 records lost, 0 records twice" in listed.stdout
+    assert "chaos: 3 of 3 faults survived; 0 lost records, 0 duplicate records" in listed.stdout
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_what_is_said_of_a_campaign() -> None:
     said = to_markdown(chaos_report(chaos))
     assert "| restorer-sigkill | 1 | 0 | 1 | 0.250 s |" in said
     assert "| connection-reset | 1 | 1 | 0 | - |" in said
-    assert "1 of 2 kills survived" in said
+    assert "1 of 2 faults survived" in said
     assert "3 records lost" in said
     assert "disk-full-tables: no right to mount" in said
     assert "cycle 2, lost: users: 3 of 10 rows missing" in said
-    assert "1 of 2 kills survived; 3 records lost, 0 records twice" in chaos_cell(chaos)[0]
+    assert "1 of 2 faults survived; 3 lost records, 0 duplicate records" in chaos_cell(chaos)[0]

@@ -172,7 +172,7 @@ def test_bench_with_trials_that_are_not_ok_exits_3(harness: Harness, dataset: Pa
         (("history", "--limit", "0"), "--limit 0"),
         (("compare", "a", "b", "c"), "name two"),
         (("compare",), "the history holds no run"),
-        (("history", "abcd"), "no run yet"),
+        (("history", "abcd"), "the history is empty"),
     ],
 )
 def test_input_that_makes_no_sense_is_one_line_and_exits_2(
@@ -212,7 +212,7 @@ def test_a_damaged_file_is_a_warning(harness: Harness, two_runs: Path) -> None:
     assert done.returncode == 0
     assert "abcd0002" in done.stdout
     assert "warning: " in done.stderr
-    assert "bad.json was left out" in done.stderr
+    assert "bad.json was skipped" in done.stderr
 
 
 @pytest.mark.usefixtures("two_runs")
@@ -308,7 +308,7 @@ def test_the_gate_fails_what_got_slower_until_that_is_accepted(
     assert "+15.0%" in failed.stdout
     assert "slower" in failed.stdout
     # The run was recorded elsewhere, by other code, so nothing can be measured once more.
-    assert "Nothing was measured once more" in failed.stdout
+    assert "Not confirmed by a second measurement" in failed.stdout
     assert harness("accept", "--why", "we check more now").returncode == 0
     assert harness("gate").returncode == 0
     kept = (harness.folder / "results" / "accepted.jsonl").read_text()
@@ -330,7 +330,7 @@ def test_an_alarm_is_measured_once_more(harness: Harness, dataset: Path) -> None
     lines[1].write_text(slow.replace("fake:wall=1.5", "fake:wall=1"))
     done = harness("gate", "--dataset", dataset)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "not again when measured once more" in done.stdout
+    assert "Not confirmed when measured once more" in done.stdout
     assert len(list(lines[0].parent.glob("*.json"))) == 3
     assert harness("gate", "--dataset", dataset, "--no-confirm").returncode == 4
 
@@ -344,7 +344,7 @@ def test_a_doubt_is_measured_with_more_rounds(harness: Harness, dataset: Path) -
     [doubtful] = (path for path in folder.glob("*.json") if apart in path.read_text())
     doubtful.write_text(doubtful.read_text().replace(apart, "fake:wall=1"))
     without = harness("gate", "--dataset", dataset, "--no-confirm")
-    assert (without.returncode, "No telling yet" in without.stdout) == (0, True), without.stderr
+    assert (without.returncode, "Inconclusive" in without.stdout) == (0, True), without.stderr
     done = harness("gate", "--dataset", dataset)
     assert (done.returncode, "Something may be worse" in done.stderr) == (0, True), done.stderr
     assert len(list(folder.glob("*.json"))) == 3

@@ -293,10 +293,10 @@ def test_command_prints_the_path_of_the_dataset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--rows", "-1"], "make no sense"),
-        (["--rows", "1", "--scenario", "nowhere"], "there is no scenario 'nowhere'"),
-        (["--rows", "1", "--scenario", "../datasets/business"], "there is no scenario"),
-        (["--rows", "1", "--processes", "0"], "make no sense"),
+        (["--rows", "-1"], "--rows -1 is out of range"),
+        (["--rows", "1", "--scenario", "nowhere"], "unknown scenario 'nowhere'"),
+        (["--rows", "1", "--scenario", "../datasets/business"], "unknown scenario"),
+        (["--rows", "1", "--processes", "0"], "--processes 0 is out of range"),
     ],
 )
 def test_arguments_that_make_no_sense_are_one_line(

@@ -128,11 +128,11 @@ def test_runs_stand_in_the_order_of_their_start(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "no valid record"),
-        (b"\xff\xfe", "no valid record"),
-        (b'{"schema": 1, "id": "half', "no valid record"),
-        (b"[]", "no valid record"),
-        (b'{"schema": 99}', "its schema is 99 and this program reads 1"),
+        (b"", "not a valid record"),
+        (b"\xff\xfe", "not a valid record"),
+        (b'{"schema": 1, "id": "half', "not a valid record"),
+        (b"[]", "not a valid record"),
+        (b'{"schema": 99}', "schema 99 is not one of 1"),
         (b'{"schema": 1, "id": "aaaa"}', "missing required field"),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_record_with_a_senseless_value_is_left_out(
 
 
 def test_an_invalid_run_is_never_written(history: History, make_run: Callable[..., Run]) -> None:
-    with pytest.raises(HistoryError, match="makes no valid record"):
+    with pytest.raises(HistoryError, match="cannot be recorded"):
         history.write(make_run(parameters={"rounds": {"not": "flat"}}))
     with pytest.raises(HistoryError, match="letters, digits"):
         history.write(make_run(id="../../outside"))
@@ -204,7 +204,7 @@ def test_a_run_is_found_by_what_its_id_or_file_begins_with(
 def test_a_run_that_is_not_there_brings_the_near_ones(
     history: History, make_run: Callable[..., Run]
 ) -> None:
-    with pytest.raises(InputError, match="no run yet"):
+    with pytest.raises(InputError, match="the history is empty"):
         history.find()
     history.write(make_run())
     history.write(make_run(id="aaaa0002"))

@@ -45,9 +45,10 @@ def test_a_heap_is_told_with_the_functions_that_held_it(make_run: MakeRun) -> No
     text = to_terminal(heap_report(make_run(heaps=(RESTORE, MINE))))
     assert text.startswith(TOLD)
     assert (
-        "Flame graphs, beside the run:\n  20240506T070809Z-aaaa0001-restore.memray.html\n" in text
+        "Flame graphs, beside the run's file:\n  20240506T070809Z-aaaa0001-restore.memray.html\n"
+        in text
     )
-    assert "With memray, not ok:\n  mine: skipped; its Python has no memray\n" in text
+    assert "Not ok with memray:\n  mine: skipped; its Python has no memray\n" in text
 
 
 def test_a_heap_enters_no_other_figure(make_run: MakeRun, make_trial: MakeTrial) -> None:
@@ -66,4 +67,4 @@ def test_a_heap_enters_no_other_figure(make_run: MakeRun, make_trial: MakeTrial)
 def test_where_nothing_was_traced_only_that_is_told(make_run: MakeRun) -> None:
     assert heap_report(make_run()) == ()
     text = to_terminal(heap_report(make_run(heaps=(MINE,))))
-    assert text == "With memray, not ok:\n  mine: skipped; its Python has no memray\n"
+    assert text == "Not ok with memray:\n  mine: skipped; its Python has no memray\n"

@@ -59,7 +59,7 @@ def test_a_run_draws_memory_beside_the_servers(make_run: MakeRun, make_trial: Ma
             make_trial("restore", 2.0, curve=curve, server_peak_bytes=peak, server_curve=server)
             for peak in (200_000_000, 220_000_000, 210_000_000)
         ),
-        make_trial("floor", 1.0, curve=curve, server_peak_source="not known: a server of yours"),
+        make_trial("floor", 1.0, curve=curve, server_peak_source="unknown: a server of yours"),
         make_trial("legacy", 9.0),
     )
     drawn = to_terminal(bench_report(figures(run)))

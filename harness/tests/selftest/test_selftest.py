@@ -86,9 +86,9 @@ def test_an_engine_that_is_spoiled_comes_out_so(
     server: RunningServer, tmp_path: Path, how: str
 ) -> None:
     backup = cached(DatasetSpec(rows=100), tmp_path)
-    stage = TrialContext(server, backup, manifest.load(backup), Limits(60))
+    context = TrialContext(server, backup, manifest.load(backup), Limits(60))
     engine = faulty("spoiled", how)
-    status, detail = judge(engine, stage.manifest, attempt(engine, stage))
+    status, detail = judge(engine, context.manifest, attempt(engine, context))
     expected, words = BROKEN[how]
     assert status is expected
     assert words in (detail or "")

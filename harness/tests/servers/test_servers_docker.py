@@ -111,7 +111,7 @@ def test_the_memory_of_a_container_is_read_from_its_control_group(
     in_docker: RunningServer,
 ) -> None:
     if in_docker.cgroup is None:
-        assert (in_docker.unmetered or "").startswith("not known: ")
+        assert (in_docker.unmetered or "").startswith("unknown: ")
         pytest.skip(f"this daemon's groups cannot be seen: {in_docker.unmetered}")
     meter = CgroupMeter(in_docker.cgroup)
     before_bytes, peak_bytes = peaks_around_a_sort(in_docker, meter)

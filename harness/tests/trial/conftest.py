@@ -205,7 +205,7 @@ def small_engine() -> Callable[..., Engine]:
 
 
 @pytest.fixture
-def stage_of(server: RunningServer) -> Callable[..., TrialContext]:
+def context_of(server: RunningServer) -> Callable[..., TrialContext]:
     """Return what sets a stage for the trials of a dataset."""
 
     def make(

@@ -110,10 +110,10 @@ def test_a_noisy_trial_is_made_again_and_both_are_kept(dataset: Path, tmp_path: 
     assert (found.attempted, found.wall_s) == (2, Summary(2, 1.0, 1.0, 1.0))
     assert run.finished_at is not None
     assert "[0/2]" in said[1]
-    assert said[1].endswith("noisy, so it is made again")
+    assert said[1].endswith("noisy, repeating it")
     assert "[2/2]" in said[-1]
     listed = to_terminal(bench_report(figures(run)))
-    assert "round 1: other processes kept 9.00 cores busy; made again" in " ".join(listed.split())
+    assert "round 1: other processes kept 9.00 cores busy; repeated" in " ".join(listed.split())
 
 
 @pytest.mark.parametrize("repeats", [0, 2])
@@ -294,14 +294,14 @@ def test_sizes(text: str, size: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--rows", "0"], "--rows 0 makes no sense"),
-        (["--rounds", "0"], "--rounds 0 makes no sense"),
-        (["--warmup", "-1"], "--warmup -1 makes no sense"),
-        (["--jobs", "0"], "--jobs 0 makes no sense"),
-        (["--timeout", "0"], "--timeout 0 makes no sense"),
-        (["--timeout", "nan"], "--timeout nan makes no sense"),
-        (["--memory-limit", "512"], "'512' is no size"),
-        (["--memory-limit", "lots"], "'lots' is no size"),
+        (["--rows", "0"], "--rows 0 is out of range"),
+        (["--rounds", "0"], "--rounds 0 is out of range"),
+        (["--warmup", "-1"], "--warmup -1 is out of range"),
+        (["--jobs", "0"], "--jobs 0 is out of range"),
+        (["--timeout", "0"], "--timeout 0 is out of range"),
+        (["--timeout", "nan"], "--timeout nan is out of range"),
+        (["--memory-limit", "512"], "'512' is not a size"),
+        (["--memory-limit", "lots"], "'lots' is not a size"),
         (["--engine", "legacy", "--engine", "legacy"], "given twice"),
         (["--engine", "psql"], "no engine is called 'psql'"),
         (["--engine", "fake:wal=1"], "a fake engine is written"),

@@ -59,39 +59,39 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 @each_engine
 def test_an_engine_does_what_it_is_known_to_do(
-    engine: Engine, spec: DatasetSpec, cache: Path, stage_of: Callable[..., TrialContext]
+    engine: Engine, spec: DatasetSpec, cache: Path, context_of: Callable[..., TrialContext]
 ) -> None:
-    stage = stage_of(cached(spec, cache))
+    context = context_of(cached(spec, cache))
     if engine.needs_encoded:
-        folder = encode(stage.server, stage.backup, stage.manifest, cache, print)
-        stage = dataclasses.replace(stage, floor=folder, jobs=2)
-    made = tried(engine, stage)
-    known = engine.limitation(stage.manifest)
+        folder = encode(context.server, context.backup, context.manifest, cache, print)
+        context = dataclasses.replace(context, floor=folder, jobs=2)
+    made = tried(engine, context)
+    known = engine.limitation(context.manifest)
     expected = Status.OK if known is None else known.status
     assert made.status is expected, f"{made.detail}; known: {known}"
     assert (made.restored == made.expected) is (expected is Status.OK)
     if made.report is not NO_REPORT:
-        assert str(stage.backup.parent).encode() not in bytes(made.report)
+        assert str(context.backup.parent).encode() not in bytes(made.report)
         agree(msgspec.json.decode(made.report, type=Tables), made.tables)
 
 
 def test_restore_restores_a_hostile_backup_but_for_tables_that_are_not_there(
-    cache: Path, stage_of: Callable[..., TrialContext]
+    cache: Path, context_of: Callable[..., TrialContext]
 ) -> None:
     [engine] = [engine for engine in ENGINES if engine.name == "restore"]
     excluding = (*engine.template, "--exclude=ghosts", "--exclude=notes")
     made = tried(
-        dataclasses.replace(engine, template=excluding), stage_of(cached(SPECS["hostile"], cache))
+        dataclasses.replace(engine, template=excluding), context_of(cached(SPECS["hostile"], cache))
     )
     assert made.status is Status.OK, made.detail
     assert made.restored == made.expected
 
 
-def tried(engine: Engine, stage: TrialContext) -> Trial:
+def tried(engine: Engine, context: TrialContext) -> Trial:
     blank = Trial(
         engine=engine.name, round=1, warmup=False, status=Status.SKIPPED, started_at=trial.now()
     )
-    return trial.record(blank, engine, stage.manifest, trial.attempt(engine, stage))
+    return trial.record(blank, engine, context.manifest, trial.attempt(engine, context))
 
 
 def agree(report: Tables, counted: tuple[TableResult, ...]) -> None:

@@ -32,35 +32,35 @@ def embedded() -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def stage(embedded: RunningServer, dataset: Path) -> TrialContext:
+def context(embedded: RunningServer, dataset: Path) -> TrialContext:
     return TrialContext(embedded, dataset, manifest.load(dataset), Limits(60))
 
 
-def came_out(stage: TrialContext, engine: Engine) -> tuple[Status, str]:
-    status, detail = judge(engine, stage.manifest, attempt(engine, stage))
+def came_out(context: TrialContext, engine: Engine) -> tuple[Status, str]:
+    status, detail = judge(engine, context.manifest, attempt(engine, context))
     return status, detail or ""
 
 
 def test_an_engine_that_returns_before_its_rows_are_on_disk_is_wrong(
-    stage: TrialContext, small_engine: Callable[..., Engine]
+    context: TrialContext, small_engine: Callable[..., Engine]
 ) -> None:
-    status, detail = came_out(stage, small_engine("unflushed"))
+    status, detail = came_out(context, small_engine("unflushed"))
     assert status is Status.WRONG_RESULT
     assert "rows not on the server's disk when it ended" in detail
 
 
 def test_one_that_waits_for_the_disk_in_the_end_is_right(
-    stage: TrialContext, small_engine: Callable[..., Engine]
+    context: TrialContext, small_engine: Callable[..., Engine]
 ) -> None:
     flush = "sql=SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'a', 'b')"
     for engine in (small_engine(), small_engine("unflushed", flush)):
-        assert came_out(stage, engine) == (Status.OK, "")
+        assert came_out(context, engine) == (Status.OK, "")
 
 
 def test_a_table_without_log_is_wrong(
-    stage: TrialContext, small_engine: Callable[..., Engine]
+    context: TrialContext, small_engine: Callable[..., Engine]
 ) -> None:
-    status, detail = came_out(stage, small_engine("sql=ALTER TABLE pets SET UNLOGGED"))
+    status, detail = came_out(context, small_engine("sql=ALTER TABLE pets SET UNLOGGED"))
     assert status is Status.WRONG_RESULT
     assert detail == "pets: it is unlogged, so that a crash of the server empties it"
 

@@ -159,7 +159,7 @@ def test_it_is_made_once(
     truth = manifest.load(business)
     said: list[str] = []
     first = encode.encode(server, business, truth, tmp_path, said.append)
-    assert said == ["Encoding the dataset for the floor, once"]
+    assert said == ["encoding the dataset for the floor, once"]
     index = (first / encoded.INDEX).stat()
     assert encode.encode(server, business, truth, tmp_path, said.append) == first
     assert len(said) == 1
@@ -194,10 +194,10 @@ def test_what_a_killed_one_left_is_cleared_away(
 
 
 def test_damaged_datasets_have_the_floor_of_what_can_be_restored(
-    damaged_dataset: Path, make: Callable[[Path], Path], stage_of: Callable[..., TrialContext]
+    damaged_dataset: Path, make: Callable[[Path], Path], context_of: Callable[..., TrialContext]
 ) -> None:
-    stage = dataclasses.replace(stage_of(damaged_dataset), floor=make(damaged_dataset))
-    tried = trial.attempt(engines.named("floor"), stage)
+    context = dataclasses.replace(context_of(damaged_dataset), floor=make(damaged_dataset))
+    tried = trial.attempt(engines.named("floor"), context)
     assert [(table.table, table.found) for table in tried.tables] == [("owners", 2), ("pets", 3)]
     assert all(table.checksum_match for table in tried.tables)
 

@@ -23,8 +23,7 @@ from harness.history.store import History
 from harness.model.errors import ExitCode, InputError
 from harness.model.record import Status
 from harness.tests.trial import conftest
-from harness.trial import heap
-from harness.trial import heap_recordings as heap_read
+from harness.trial import heap, heap_recordings
 from harness.trial.heap_site import traced_command
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from harness.servers import RunningServer
     from harness.trial.attempt import TrialContext
 
-    MakeStage = Callable[..., TrialContext]
+    MakeContext = Callable[..., TrialContext]
     MakeEngine = Callable[..., Engine]
 
 MIB = 1 << 20
@@ -91,10 +90,10 @@ def function(of: tuple[HeapFunction, ...], name: str) -> HeapFunction:
 
 
 def test_a_heap_is_traced_with_the_workers_and_verified(
-    holding: Engine, stage_of: MakeStage, dataset: Path, tmp_path: Path
+    holding: Engine, context_of: MakeContext, dataset: Path, tmp_path: Path
 ) -> None:
     page = tmp_path / "page.html"
-    found = heap.trace(holding, stage_of(dataset), page)
+    found = heap.trace(holding, context_of(dataset), page)
     assert (found.status, found.detail) == (Status.OK, None)
     assert found.processes == 2
     thirty, fifty = (function(found.functions, name) for name in ("hold_thirty", "hold_fifty"))
@@ -106,7 +105,7 @@ def test_a_heap_is_traced_with_the_workers_and_verified(
     assert 80 * MIB < found.peak_bytes < 120 * MIB
     assert found.allocations is not None
     assert found.allocations > 2
-    assert len(found.functions) <= heap_read.MAX_FUNCTIONS
+    assert len(found.functions) <= heap_recordings.MAX_FUNCTIONS
     assert found.functions[0] == fifty
     text = page.read_text(encoding="utf-8")
     assert found.flame_graph == "page.html"
@@ -118,10 +117,10 @@ def test_a_heap_is_traced_with_the_workers_and_verified(
 
 
 def test_what_is_traced_that_goes_wrong_is_told(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path, tmp_path: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path, tmp_path: Path
 ) -> None:
     engine = small_engine("sql=DELETE FROM pets WHERE id = 2")
-    found = heap.trace(engine, stage_of(dataset), tmp_path / "page.html")
+    found = heap.trace(engine, context_of(dataset), tmp_path / "page.html")
     assert found.status is Status.WRONG_RESULT
     assert found.detail == "pets: 1 of 3 rows missing"
     assert found.peak_bytes is not None
@@ -129,10 +128,10 @@ def test_what_is_traced_that_goes_wrong_is_told(
 
 @pytest.mark.parametrize("argv", [("true",), (sys.executable, "-I", "-c", "pass")])
 def test_what_cannot_be_traced_is_told(
-    stage_of: MakeStage, dataset: Path, tmp_path: Path, argv: tuple[str, ...]
+    context_of: MakeContext, dataset: Path, tmp_path: Path, argv: tuple[str, ...]
 ) -> None:
     page = tmp_path / "page.html"
-    found = heap.trace(Engine("other", argv), stage_of(dataset), page)
+    found = heap.trace(Engine("other", argv), context_of(dataset), page)
     assert found.detail is not None
     assert found.detail.endswith(heap.NOT_TRACED)
     assert (found.peak_bytes, found.processes, found.flame_graph) == (None, 0, None)
@@ -140,27 +139,27 @@ def test_what_cannot_be_traced_is_told(
 
 
 def test_an_engine_whose_python_has_no_memray_runs_untraced(
-    stage_of: MakeStage, dataset: Path, tmp_path: Path
+    context_of: MakeContext, dataset: Path, tmp_path: Path
 ) -> None:
     python = getattr(sys, "_base_executable", sys.executable)
     if subprocess.run([python, "-c", "import memray"], stderr=-1, check=False).returncode == 0:
         pytest.skip("every Python here has memray")
     marker = tmp_path / "ran"
     engine = Engine("bare", (python, "-c", f"open({str(marker)!r}, 'w')"))
-    found = heap.trace(engine, stage_of(dataset), tmp_path / "page.html")
+    found = heap.trace(engine, context_of(dataset), tmp_path / "page.html")
     assert marker.exists()
     assert found.detail is not None
     assert found.detail.endswith(heap.NO_MEMRAY)
 
 
 def test_what_an_engine_cannot_read_is_not_traced(
-    stage_of: MakeStage, dataset: Path, tmp_path: Path
+    context_of: MakeContext, dataset: Path, tmp_path: Path
 ) -> None:
     limit = Limitation(
         key="style", value="compact", status=Status.ERROR, why="it cannot", skip=True
     )
     engine = Engine("no", ("no-such-program",), limitations=(limit,))
-    found = heap.trace(engine, stage_of(dataset), tmp_path / "page.html")
+    found = heap.trace(engine, context_of(dataset), tmp_path / "page.html")
     assert (found.status, found.detail) == (Status.SKIPPED, "it cannot")
 
 
@@ -198,9 +197,9 @@ def test_a_page_holds_no_password_and_no_folder(tmp_path: Path) -> None:
     url = "postgresql://me:s3cret@localhost/db"
     run = [sys.executable, "-m", "memray", "run", "--quiet", "--output", str(recording)]
     subprocess.run([*run, str(script), url, "hidd3n"], check=True)
-    (read,), torn = heap_read.recordings(tmp_path)
+    (read,), torn = heap_recordings.recordings(tmp_path)
     assert torn == 0
-    assert heap_read.draw(read, page, ["hidd3n"]) is None
+    assert heap_recordings.draw(read, page, ["hidd3n"]) is None
     text = page.read_text(encoding="utf-8")
     assert "postgresql://me:***@localhost/db ***" in text
     assert "s3cret" not in text
@@ -212,7 +211,9 @@ def test_a_page_holds_no_password_and_no_folder(tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_drawn_is_told_and_not_kept(tmp_path: Path) -> None:
     recording, page = tmp_path / "x.memray", tmp_path / "x.html"
     recording.write_bytes(b"no recording")
-    told = heap_read.draw(heap_read.Recording(recording, 1, 1, Counter()), page, ["binary"])
+    told = heap_recordings.draw(
+        heap_recordings.Recording(recording, 1, 1, Counter()), page, ["binary"]
+    )
     assert told is not None
     assert "does not look like a *** generated by memray" in told
     assert not page.exists()
@@ -220,7 +221,7 @@ def test_a_page_that_cannot_be_drawn_is_told_and_not_kept(tmp_path: Path) -> Non
 
 def test_a_recording_that_is_none_is_counted(tmp_path: Path) -> None:
     (tmp_path / "1.memray").write_bytes(b"no recording")
-    assert heap_read.recordings(tmp_path) == ((), 1)
+    assert heap_recordings.recordings(tmp_path) == ((), 1)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +238,7 @@ def test_a_recording_that_is_none_is_counted(tmp_path: Path) -> None:
     ],
 )
 def test_files_are_named_without_a_machines_folders(file: str, name: str) -> None:
-    assert heap_read.without_folder(file) == name
+    assert heap_recordings.without_folder(file) == name
 
 
 def test_without_memray_nothing_is_begun(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,22 +199,22 @@ def test_what_a_session_of_a_real_server_takes_is_seen(server: RunningServer) ->
 
 
 def test_a_trial_tells_of_the_servers_memory_or_why_not(
-    small_engine: Callable[..., Engine], stage_of: Callable[..., TrialContext], dataset: Path
+    small_engine: Callable[..., Engine], context_of: Callable[..., TrialContext], dataset: Path
 ) -> None:
-    stage = stage_of(dataset)
+    context = context_of(dataset)
     blank = Trial(
         engine="small", round=1, warmup=False, status=Status.SKIPPED, started_at=trial.now()
     )
     engine = small_engine()
-    made = trial.record(blank, engine, stage.manifest, trial.attempt(engine, stage))
+    made = trial.record(blank, engine, context.manifest, trial.attempt(engine, context))
     assert made.status is Status.OK, made.detail
     assert made.curve is not None
     assert made.peak_bytes == max(made.curve.bytes)
     assert made.wall_s is not None
     assert 0 <= made.curve.at_s[0] <= made.curve.at_s[-1] <= made.wall_s
-    if stage.server.record.kind == "external":
+    if context.server.record.kind == "external":
         assert made.server_peak_bytes is None
-        assert made.server_peak_source == "not known: a server of yours"
+        assert made.server_peak_source == "unknown: a server of yours"
         assert made.server_curve is None
     else:
         assert made.server_peak_bytes is not None
@@ -265,7 +265,7 @@ def test_a_containers_control_group_is_found(tmp_path: Path, lines: str, folder:
     (proc / "77" / "cgroup").write_text(lines)
     assert folder_of(77, "abc123", proc=proc, cgroups=cgroups) == (
         None,
-        "not known: the container's cgroup cannot be read from here",
+        "unknown: the container's cgroup cannot be read from here",
     )
     (cgroups / folder).mkdir(parents=True)
     (cgroups / folder / "memory.stat").write_text("anon 1\n")
@@ -274,9 +274,9 @@ def test_a_containers_control_group_is_found(tmp_path: Path, lines: str, folder:
     assert folder_of(77, "def456", proc=proc, cgroups=cgroups)[0] is None
     assert folder_of(78, "abc123", proc=proc, cgroups=cgroups) == (
         None,
-        "not known: the container's processes cannot be seen from here",
+        "unknown: the container's processes are not visible from here",
     )
 
 
 def test_where_there_is_no_proc_nothing_is_known(tmp_path: Path) -> None:
-    assert folder_of(1, proc=tmp_path) == (None, "not known: this system has no /proc")
+    assert folder_of(1, proc=tmp_path) == (None, "unknown: this system has no /proc")

@@ -37,13 +37,13 @@ while not go.exists():
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc here")
 def test_an_observer_sees_the_same_time_and_memory(
-    dataset: Path, tmp_path: Path, stage_of: Callable[..., TrialContext]
+    dataset: Path, tmp_path: Path, context_of: Callable[..., TrialContext]
 ) -> None:
     told, go, script = tmp_path / "told", tmp_path / "go", tmp_path / "holder.py"
     script.write_text(HOLDER)
     engine = Engine("holder", (sys.executable, *map(str, (script, told, go, SIZE_BYTES))))
     made: list[Attempt] = []
-    trial = threading.Thread(target=lambda: made.append(attempt(engine, stage_of(dataset))))
+    trial = threading.Thread(target=lambda: made.append(attempt(engine, context_of(dataset))))
     before = time.monotonic()
     trial.start()
     assert comes_true(told.exists, PATIENCE_S)

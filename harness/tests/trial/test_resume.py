@@ -40,7 +40,7 @@ def whole(dataset: Path, tmp_path: Path) -> Run:
 
 def go_on(run: Run, dataset: Path, results: Path) -> Run:
     History(results).write(run)
-    found = resume.cut_off(results, "latest")
+    found = resume.unfinished_run(results, "latest")
     given = options_from_run(found, dataset=dataset, results=results)
     return bench.run_bench(given, announce=lambda _: None, resume=found)
 
@@ -100,8 +100,8 @@ def test_a_run_goes_on_only_as_what_it_was(whole: Run, dataset: Path, tmp_path: 
 def test_without_a_run_that_was_cut_off_there_is_nothing_to_resume(
     whole: Run, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="no run was cut off"):
-        resume.cut_off(tmp_path / "whole", "latest")
+    with pytest.raises(InputError, match="there is no unfinished run"):
+        resume.unfinished_run(tmp_path / "whole", "latest")
     assert whole.finished_at is not None
 
 

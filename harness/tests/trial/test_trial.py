@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.trial.attempt import TrialContext
 
     MakeEngine = Callable[..., Engine]
-    MakeStage = Callable[..., TrialContext]
+    MakeContext = Callable[..., TrialContext]
 
 # In it an engine that is then stopped must have restored, on a busy machine too.
 TIMEOUT_S = 8
@@ -32,14 +32,14 @@ TIMEOUT_S = 8
 BLANK = Trial(engine="small", round=1, warmup=False, status=Status.SKIPPED, started_at=trial.now())
 
 
-def run(engine: Engine, stage: TrialContext) -> Trial:
-    return trial.record(BLANK, engine, stage.manifest, trial.attempt(engine, stage))
+def run(engine: Engine, context: TrialContext) -> Trial:
+    return trial.record(BLANK, engine, context.manifest, trial.attempt(engine, context))
 
 
 def test_a_good_engine_is_ok_and_metered(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
-    made = run(small_engine(), stage_of(dataset))
+    made = run(small_engine(), context_of(dataset))
     assert made.status is Status.OK, made.detail
     assert made.detail is None
     assert (made.expected, made.restored, made.exit_code) == (5, 5, 0)
@@ -53,12 +53,12 @@ def test_a_good_engine_is_ok_and_metered(
 
 
 def test_making_the_database_and_verifying_are_not_in_the_time(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
     with (dataset / "schema.sql").open("a") as schema:
         schema.write("SELECT pg_sleep(1.5);")
     began = time.monotonic()
-    made = run(small_engine(), stage_of(dataset))
+    made = run(small_engine(), context_of(dataset))
     took_s = time.monotonic() - began
     assert made.wall_s is not None
     assert made.wall_s < took_s - 1.5
@@ -74,26 +74,26 @@ def test_making_the_database_and_verifying_are_not_in_the_time(
     ],
 )
 def test_a_row_that_is_changed_by_hand_is_a_wrong_result(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path, sql: str, says: str
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path, sql: str, says: str
 ) -> None:
-    made = run(small_engine(f"sql={sql}"), stage_of(dataset))
+    made = run(small_engine(f"sql={sql}"), context_of(dataset))
     assert made.status is Status.WRONG_RESULT
     assert says in (made.detail or "")
 
 
 def test_tables_that_an_engine_makes_for_itself_are_its_own_affair(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
     engine = small_engine("sql=CREATE TABLE progress AS SELECT 1")
-    assert run(engine, stage_of(dataset)).status is Status.OK
+    assert run(engine, context_of(dataset)).status is Status.OK
 
 
 def test_a_timeout_kills_the_children_too(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path, tmp_path: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path, tmp_path: Path
 ) -> None:
     pid_file = tmp_path / "pid"
     engine = small_engine(f"child={pid_file}", "sleep=600")
-    made = run(engine, stage_of(dataset, timeout_s=TIMEOUT_S))
+    made = run(engine, context_of(dataset, timeout_s=TIMEOUT_S))
     assert made.status is Status.TIMEOUT
     assert made.wall_s is not None
     assert TIMEOUT_S <= made.wall_s < 60
@@ -103,24 +103,26 @@ def test_a_timeout_kills_the_children_too(
 
 
 def test_children_that_outlive_their_engine_are_killed(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path, tmp_path: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path, tmp_path: Path
 ) -> None:
     pid_file = tmp_path / "pid"
-    made = run(small_engine(f"child={pid_file}"), stage_of(dataset))
+    made = run(small_engine(f"child={pid_file}"), context_of(dataset))
     assert made.status is Status.OK
     assert ended(int(pid_file.read_text()))
 
 
 def test_what_a_killed_engine_left_open_is_rolled_back_before_verifying(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
-    made = run(small_engine("hold-lock"), stage_of(dataset, timeout_s=TIMEOUT_S))
+    made = run(small_engine("hold-lock"), context_of(dataset, timeout_s=TIMEOUT_S))
     assert made.status is Status.TIMEOUT
     assert made.restored == 5
 
 
-def test_a_memory_hog_is_oom(small_engine: MakeEngine, stage_of: MakeStage, dataset: Path) -> None:
-    made = run(small_engine("hog"), stage_of(dataset, memory_bytes=256 << 20))
+def test_a_memory_hog_is_oom(
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
+) -> None:
+    made = run(small_engine("hog"), context_of(dataset, memory_bytes=256 << 20))
     assert made.status is Status.OOM
     assert made.peak_bytes is not None
     assert made.peak_bytes > 256 << 20
@@ -128,52 +130,52 @@ def test_a_memory_hog_is_oom(small_engine: MakeEngine, stage_of: MakeStage, data
 
 
 def test_a_crash_is_killed_with_its_signal(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
-    made = run(small_engine("signal=11"), stage_of(dataset))
+    made = run(small_engine("signal=11"), context_of(dataset))
     assert (made.status, made.signal, made.exit_code) == (Status.KILLED, 11, None)
     assert made.detail == "killed by SIGSEGV"
 
 
 def test_an_error_has_the_last_line_that_was_said(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
-    made = run(small_engine("restore-nothing", "say=it broke", "exit=1"), stage_of(dataset))
+    made = run(small_engine("restore-nothing", "say=it broke", "exit=1"), context_of(dataset))
     assert made.status is Status.ERROR
     assert made.detail == "exit code 1: it broke"
     assert (made.expected, made.restored) == (5, 0)
 
 
-def test_a_program_that_is_not_there_is_an_error(stage_of: MakeStage, dataset: Path) -> None:
-    made = run(Engine(name="none", template=("no-such-program",)), stage_of(dataset))
+def test_a_program_that_is_not_there_is_an_error(context_of: MakeContext, dataset: Path) -> None:
+    made = run(Engine(name="none", template=("no-such-program",)), context_of(dataset))
     assert made.status is Status.ERROR
-    assert made.detail == ("it could not be started: no-such-program: No such file or directory")
+    assert made.detail == ("could not be started: no-such-program: No such file or directory")
 
 
 def test_passwords_that_an_engine_says_are_not_kept(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
     url = "postgresql://me:s3cret@localhost/db"
-    made = run(small_engine(f"say=no {url} password=s3cret", "exit=1"), stage_of(dataset))
+    made = run(small_engine(f"say=no {url} password=s3cret", "exit=1"), context_of(dataset))
     assert made.status is Status.ERROR
     assert "s3cret" not in msgspec.json.encode(made).decode()
     assert "postgresql://me:***@localhost/db" in (made.detail or "")
 
 
 def test_rejects_that_are_named_are_ok(
-    small_engine: MakeEngine, stage_of: MakeStage, damaged_dataset: Path
+    small_engine: MakeEngine, context_of: MakeContext, damaged_dataset: Path
 ) -> None:
-    made = run(small_engine(keeps_rejects=True), stage_of(damaged_dataset))
+    made = run(small_engine(keeps_rejects=True), context_of(damaged_dataset))
     assert made.status is Status.OK, made.detail
     assert made.exit_code == 3
     assert all(table.rejects_match for table in made.tables)
 
 
 def test_a_reject_that_is_not_named_is_a_wrong_result(
-    small_engine: MakeEngine, stage_of: MakeStage, damaged_dataset: Path
+    small_engine: MakeEngine, context_of: MakeContext, damaged_dataset: Path
 ) -> None:
     engine = small_engine("forget-rejects=1", keeps_rejects=True)
-    made = run(engine, stage_of(damaged_dataset))
+    made = run(engine, context_of(damaged_dataset))
     assert made.status is Status.WRONG_RESULT
     assert "pets: rejects: 1 of 2 missing" in (made.detail or "")
     assert made.restored == made.expected
@@ -181,40 +183,40 @@ def test_a_reject_that_is_not_named_is_a_wrong_result(
 
 @pytest.mark.parametrize("keeps_rejects", [True, False])
 def test_saying_all_restored_is_wrong_where_rejects_are_promised(
-    small_engine: MakeEngine, stage_of: MakeStage, damaged_dataset: Path, *, keeps_rejects: bool
+    small_engine: MakeEngine, context_of: MakeContext, damaged_dataset: Path, *, keeps_rejects: bool
 ) -> None:
     engine = small_engine("exit=0", keeps_rejects=keeps_rejects)
-    made = run(engine, stage_of(damaged_dataset))
+    made = run(engine, context_of(damaged_dataset))
     assert made.status is (Status.WRONG_RESULT if keeps_rejects else Status.OK)
     if keeps_rejects:
         assert "exit code 0" in (made.detail or "")
 
 
 def test_saying_rejects_where_there_are_none_is_wrong(
-    small_engine: MakeEngine, stage_of: MakeStage, dataset: Path
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
-    made = run(small_engine("exit=3", keeps_rejects=True), stage_of(dataset))
+    made = run(small_engine("exit=3", keeps_rejects=True), context_of(dataset))
     assert made.status is Status.WRONG_RESULT
     assert "every record can be restored" in (made.detail or "")
 
 
 def test_nothing_is_left_of_a_trial(
     small_engine: MakeEngine,
-    stage_of: MakeStage,
+    context_of: MakeContext,
     dataset: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    stage = stage_of(dataset)
+    context = context_of(dataset)
     processes = set(psutil.Process().children(recursive=True))
     files = set(tmp_path.iterdir())
-    run(small_engine(), stage)
+    run(small_engine(), context)
     assert set(tmp_path.iterdir()) == files
     left = set(psutil.Process().children(recursive=True)) - processes
     kinds = {one.info["name"] for one in psutil.process_iter(["name"]) if one in left}
     assert kinds <= {"postgres"}  # the server has its own helpers
-    with stage.server.connect("postgres") as connection:
+    with context.server.connect("postgres") as connection:
         names = connection.execute(
             "SELECT datname FROM pg_database WHERE datname !~ '^(postgres|template)'"
         )

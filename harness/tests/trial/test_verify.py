@@ -75,7 +75,7 @@ def test_the_sessions_settings_do_not_matter(
         ("UPDATE owners SET extra = 'null' WHERE extra IS NULL", "owners", "checksum"),
         ("UPDATE pets SET price = price + CASE id WHEN 1 THEN 1 ELSE -1 END", "pets", "checksum"),
         ("DELETE FROM pets WHERE id = 2", "pets", "1 of 3 rows missing"),
-        ("INSERT INTO pets VALUES (4)", "pets", "1 rows too many"),
+        ("INSERT INTO pets VALUES (4)", "pets", "1 extra rows"),
         ("ALTER TABLE pets DROP COLUMN price", "pets", 'column "price" does not exist'),
         ("DROP TABLE pets", "pets", 'relation "pets" does not exist'),
         ("ALTER TABLE pets ALTER price TYPE bool USING true", "pets", "checksum"),
@@ -125,9 +125,9 @@ def test_names_are_never_sql(server: RunningServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "is no dataset: it has no manifest.json"),
-        ("{", "is no manifest of a dataset"),
-        ('{"schema": 1}', "is no manifest of a dataset"),
+        (None, "is not a dataset: it has no manifest.json"),
+        ("{", "is not a valid manifest"),
+        ('{"schema": 1}', "is not a valid manifest"),
     ],
 )
 def test_a_bad_manifest_is_one_clear_line(tmp_path: Path, content: str | None, says: str) -> None:
