@@ -150,12 +150,10 @@ class Options:
                 options=("clean", "append"),
             )
         if self.cascade and not self.clean:
-            raise BackupError(
-                "--cascade says how --clean empties: give both", options=("cascade", "clean")
-            )
+            raise BackupError("--cascade extends --clean: give both", options=("cascade", "clean"))
         if self.on_conflict != "reject" and not self.append:
             raise BackupError(
-                f"--on-conflict {self.on_conflict} is for rows that are there: give --append too",
+                f"--on-conflict {self.on_conflict} is for existing rows: give --append too",
                 options=("on_conflict", "append"),
             )
         _check_bounds(
@@ -191,7 +189,7 @@ class Options:
                 )
 
     def _check_types(self) -> None:
-        """Take a path that is written as text; refuse one name where several are meant."""
+        """Accept paths as text; refuse a text in place of a set of names."""
         object.__setattr__(self, "backup", Path(self.backup))
         if self.rejects is not None:
             object.__setattr__(self, "rejects", Path(self.rejects))
@@ -218,6 +216,6 @@ def _check_timezone(name: str) -> None:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:
         raise BackupError(
-            f"--timezone {name!r} is no time zone that is known here: try Europe/Berlin",
+            f"--timezone {name!r} is no time zone known here: write one like Europe/Berlin",
             options=("timezone",),
         ) from error

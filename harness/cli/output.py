@@ -8,14 +8,18 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from harness.report.blocks import DEFAULT_WIDTH, to_markdown, to_terminal
-
 if TYPE_CHECKING:
     from harness.report.blocks import Block
 
 
 def show(blocks: tuple[Block, ...], form: str = "table") -> None:
     """Print blocks as Markdown, or as tables as wide as the terminal."""
+    from harness.report.blocks import (  # noqa: PLC0415 - rich, which --help does without
+        DEFAULT_WIDTH,
+        to_markdown,
+        to_terminal,
+    )
+
     if form == "markdown":
         write(to_markdown(blocks))
         return

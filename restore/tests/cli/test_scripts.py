@@ -68,6 +68,19 @@ def test_help_names_the_script(scripts: Path, tmp_path: Path, name: str) -> None
     assert "python -m" not in done.stdout
 
 
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_imports_no_package(tmp_path: Path, name: str) -> None:
+    module, _, function = SCRIPTS[name].partition(":")
+    program = (
+        f"import sys; sys.argv[1:] = ['--help']; from {module} import {function}\n"
+        f"try: {function}()\nexcept SystemExit: print(*sys.modules)"
+    )
+    done = run([sys.executable, "-c", program], tmp_path)
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert "argparse" in imported
+    assert not {"psycopg", "msgspec", "rich", "sqlalchemy", "numpy"} & imported
+
+
 def test_next_steps_name_the_script(scripts: Path, target: Target, tmp_path: Path) -> None:
     target.write(company=[{"id": "x", "name": "n"}], User=[], post=[])
     words = [str(scripts / "db-restore-optimized"), str(target.backup), "--dsn", target.dsn]
