@@ -135,19 +135,15 @@ class TableReport(msgspec.Struct, kw_only=True):
 
     def count_unknown(self, names: Iterable[str], records: int = 1) -> None:
         """Count records with fields that have no column; a negative number uncounts them."""
-        for name in names:
-            self._count_unknown(name, records)
-
-    def _count_unknown(self, name: str, records: int) -> None:
-        known, field = self.unknown_fields, clip(name, LONGEST_NAME)
-        if field not in known and len(known) >= MOST_UNKNOWN:
-            self.other_unknown_fields += records
-            return
-        count = known.get(field, 0) + records
-        if count or self.other_unknown_fields:  # one that was counted as another stays
-            known[field] = count
-        else:
-            known.pop(field, None)
+        known = self.unknown_fields
+        for field in (clip(name, LONGEST_NAME) for name in names):
+            count = known.get(field, 0) + records
+            if field not in known and len(known) >= MOST_UNKNOWN:
+                self.other_unknown_fields += records
+            elif count or self.other_unknown_fields:  # one that was counted as another stays
+                known[field] = count
+            else:
+                known.pop(field, None)
 
     def count_skipped(self, rows: int) -> None:
         """Count records that were skipped because their keys exist."""
@@ -185,17 +181,20 @@ class TableReport(msgspec.Struct, kw_only=True):
         for one in shard.reasons:
             first = None if one.first_ordinal is None else one.first_ordinal + before
             self._add_reason(msgspec.structs.replace(one, first_ordinal=first))
-        for name in ("read", "taken_out", "duplicates", "rejected", "replaced", "skipped", "late"):
-            setattr(self, name, getattr(self, name) + getattr(shard, name))
-        for level in get_args(Level):
-            self.count_loaded(level, getattr(shard.levels, level))
+        self._add_counts(shard, ("read", "taken_out", "duplicates", "rejected", "late"))
         self.loaded -= shard.taken_out
-        for name, count in shard.unknown_fields.items():
-            self.count_unknown([name], count)
         self.other_unknown_fields += shard.other_unknown_fields
         self.warnings += [line for line in shard.warnings if line not in self.warnings]
         self.cut_off = self.cut_off or shard.cut_off
         self.error = self.error or shard.error
+
+    def _add_counts(self, other: TableReport, names: tuple[str, ...]) -> None:
+        for name in (*names, "replaced", "skipped"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for level in get_args(Level):
+            self.count_loaded(level, getattr(other.levels, level))
+        for field, count in other.unknown_fields.items():
+            self.count_unknown([field], count)
 
     def note_change(self, change: str | None) -> None:
         """Record how the file changed while it was read, if it did."""
@@ -206,12 +205,7 @@ class TableReport(msgspec.Struct, kw_only=True):
     def count_retried(self, tried: TableReport, may_go_away: Callable[[str | None], bool]) -> None:
         """Count the second try of rejects whose SQLSTATE may go away."""
         self.rejected += tried.rejected - tried.read
-        for name in ("duplicates", "replaced", "skipped"):
-            setattr(self, name, getattr(self, name) + getattr(tried, name))
-        for level in get_args(Level):
-            self.count_loaded(level, getattr(tried.levels, level))
-        for name, count in tried.unknown_fields.items():
-            self.count_unknown([name], count)
+        self._add_counts(tried, ("duplicates",))
         self.reasons = [each for each in self.reasons if not may_go_away(each.sqlstate)]
         for one in tried.reasons:
             self._add_reason(one)
@@ -228,16 +222,16 @@ class TableReport(msgspec.Struct, kw_only=True):
         try:
             yield
         except BaseException:
-            kept = msgspec.json.decode(before, type=TableReport)
-            for name in self.__struct_fields__:
-                setattr(self, name, getattr(kept, name))
+            self._become(msgspec.json.decode(before, type=TableReport))
             raise
 
     def reset(self) -> None:
         """Reset all counts before the table is loaded again from its beginning."""
-        fresh = TableReport(table=self.table, schema=self.schema, file=self.file)
+        self._become(TableReport(table=self.table, schema=self.schema, file=self.file))
+
+    def _become(self, other: TableReport) -> None:
         for name in self.__struct_fields__:
-            setattr(self, name, getattr(fresh, name))
+            setattr(self, name, getattr(other, name))
 
 
 class Report(msgspec.Struct, kw_only=True):

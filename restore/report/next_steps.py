@@ -95,106 +95,70 @@ def _options(options: Options, only: frozenset[str] | None = None) -> list[str]:
     return words
 
 
-def _step(sentence: str, *typed: str) -> str:
-    return "\n".join([sentence, *typed])
-
-
 def _after_failure(report: Report, options: Options) -> list[str]:
     if report.error is None:
         return []
     if options.atomic:
         again = command(report, options)
-        return [_step("Nothing was written. Fix what stopped the restore, then repeat it:", again)]
+        return [f"Nothing was written. Fix what stopped the restore, then repeat it:\n{again}"]
     if report.resumable:
         again = command(report, options, resume=True)
-        return [_step("Fix what stopped the restore. Then continue it:", again)]
+        return [f"Fix what stopped the restore. Then continue it:\n{again}"]
+    first, repair = [], repair_command(options, empty=not options.append)
     if options.append:
-        return [
-            *_recreate(report, options),
-            _step(
-                "Fix what stopped the restore. Then load what is missing; rows whose key exists are"
-                " kept:",
-                command(report, options, on_conflict="skip"),
-            ),
-        ]
-    return [
-        *_recreate(report, options),
-        _step(
-            "Fix what stopped the restore. Then restore from the beginning; --clean empties the"
-            " backup's tables first:",
-            command(report, options, clean=True),
-        ),
-    ]
-
-
-def _recreate(report: Report, options: Options) -> list[str]:
-    """Say how to recreate what is dropped."""
-    if not report.needs_repair:
-        return []
-    if options.append:
-        return [_step("Recreate what is dropped:", repair_command(options))]
-    return [
-        _step(
-            "Recreate what is dropped; --empty empties its tables, which hold a part of the"
-            " backup:",
-            repair_command(options, empty=True),
-        )
-    ]
+        first = [f"Recreate what is dropped:\n{repair}"]
+        again = command(report, options, on_conflict="skip")
+        then = f"load what is missing; rows whose key exists are kept:\n{again}"
+    else:
+        empties = "--empty empties its tables, which hold a part of the backup"
+        first = [f"Recreate what is dropped; {empties}:\n{repair}"]
+        again = command(report, options, clean=True)
+        then = f"restore from the beginning; --clean empties the backup's tables first:\n{again}"
+    return [*(first if report.needs_repair else []), f"Fix what stopped the restore. Then {then}"]
 
 
 def _after_retry(report: Report, options: Options) -> list[str]:
     if report.error is None:
         return _rejects(report, options)
+    again = f"{_retry(report, options)} --on-conflict skip"
     return [
-        _step(
-            "Fix what stopped the retry, and run it again; rows that were loaded are kept:",
-            f"{_retry(report, options)} --on-conflict skip",
-        )
+        f"Fix what stopped the retry, and run it again; rows that were loaded are kept:\n{again}"
     ]
 
 
 def _retry(report: Report, options: Options) -> str:
     path = quote_word(report.rejects or report.backup)
-    return " ".join(
-        [program(), "retry", path, *_dsn(options), *_options(options, only=_RETRIED_ALIKE)]
-    )
+    words = [*_dsn(options), *_options(options, only=_RETRIED_ALIKE)]
+    return " ".join([program(), "retry", path, *words])
 
 
 def _cut_off(report: Report, options: Options) -> list[str]:
     files = [escape_controls(table.file) for table in report.tables if table.cut_off]
-    if not files:
-        return []
-    return [
-        _step(
-            f"Get a whole copy of {', '.join(files)} (truncated), and restore again:",
-            command(report, options, clean=True, append=False, on_conflict="reject"),
-        )
-    ]
+    again = command(report, options, clean=True, append=False, on_conflict="reject")
+    copies = f"Get a whole copy of {', '.join(files)} (truncated), and restore again:\n{again}"
+    return [copies] if files else []
 
 
 def _rejects(report: Report, options: Options) -> list[str]:
     """Say how to look at the rejects and, if the restore is finished, how to load them."""
     if report.rejects is None or not report.lost:
         return []
-    losers = [t for t in report.tables if t.rejected + t.duplicates - t.skipped]
-    looks = [f"less {quote_word(_reject_file(report.rejects, table))}" for table in losers]
-    steps = [_step("See the rejected records, one a line, each with its reason:", *_first(looks))]
+    tables = [t for t in report.tables if t.rejected + t.duplicates - t.skipped]
+    looks = [f"less {quote_word(_reject_file(report.rejects, table))}" for table in tables]
+    look = _step("See the rejected records, one a line, each with its reason:", looks)
     if report.error is not None:
-        return steps
-    if not any(table.rejected for table in losers):
-        steps.append(
+        return [look]
+    if not any(table.rejected for table in tables):
+        then = (
             "All of them are duplicates: of the records with one key, the first in the file is in"
-            " the table. Nothing is to do, if that is the right one."
+            " the table. There is nothing to do, if that is the right one."
         )
-        return steps
-    return [
-        *steps,
-        _step(
+    else:
+        then = (
             'Repair them in these files, under "raw", or the database that refused them; delete the'
-            " lines that you can do without. Then restore them:",
-            _retry(report, options),
-        ),
-    ]
+            f" lines that you do not need. Then restore them:\n{_retry(report, options)}"
+        )
+    return [look, then]
 
 
 def _reject_file(folder: str, table: TableReport) -> str:
@@ -214,29 +178,27 @@ def _unknown_fields(report: Report) -> list[str]:
     ]
     if not columns:
         return []
-    one = len(columns) == 1
     more = "more than " if any(table.other_unknown_fields for table in report.tables) else ""
-    return [
-        _step(
-            f"{more}{len(columns):,} {'field has' if one else 'fields have'} no column and"
-            f" {'was' if one else 'were'} left out. For what should be kept, add a column, of the"
-            " right type, and restore again with --clean:",
-            *_first(columns),
-        )
-    ]
+    fields = (
+        "field has no column and was" if len(columns) == 1 else "fields have no column and were"
+    )
+    sentence = (
+        f"{more}{len(columns):,} {fields} left out. For what should be kept, add a column, of the"
+        " right type, and restore again with --clean:"
+    )
+    return [_step(sentence, columns)]
 
 
-def _first(commands: list[str]) -> list[str]:
-    """Return the first few; the report as JSON has all the facts."""
+def _step(sentence: str, commands: list[str]) -> str:
+    """Write a step with its first few commands; the report as JSON has all the facts."""
     surplus = len(commands) - _MOST
-    return [*commands[:_MOST], f"(and {surplus:,} more)"] if surplus > 0 else commands
+    more = [f"(and {surplus:,} more)"] if surplus > 0 else []
+    return "\n".join([sentence, *commands[:_MOST], *more])
 
 
 def _stale(report: Report) -> list[str]:
-    if not report.stale:
-        return []
     refresh = [f"REFRESH MATERIALIZED VIEW {escape_controls(name)};" for name in report.stale]
-    return [_step("Refresh the materialized views, in psql:", *refresh)]
+    return ["\n".join(["Refresh the materialized views, in psql:", *refresh])] if refresh else []
 
 
 def _name(table: TableReport) -> str:

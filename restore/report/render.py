@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from restore.text import clip, duration, escape_controls, pluralize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from restore.report.model import ReasonCount, Report, TableReport
 
@@ -78,11 +78,16 @@ def _counts(report: Report) -> list[str]:
     """Render the counts as a table; a name that is too long for its column is a line of its own."""
     if not report.tables:
         return []
-    names = table_names(report)
-    rows = [_row(name, table, report) for name, table in zip(names, report.tables, strict=True)]
-    if len(rows) > 1:
-        rows.append(_total(report))
-    rows.insert(0, _HEADER)
+    stopped = report.error is not None
+    rows = [
+        _HEADER,
+        *(
+            _row(name, [table], table.wall_s, unsure=stopped and not table.read)
+            for name, table in zip(table_names(report), report.tables, strict=True)
+        ),
+    ]
+    if len(report.tables) > 1:
+        rows.append(_row("all", report.tables, report.wall_s, unsure=stopped))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rest = sum(width + len(_INDENT) for width in widths[1:])
     widths[0] = min(widths[0], max(_WIDTH - rest, len(_HEADER[0])))
@@ -104,34 +109,20 @@ def table_names(report: Report) -> list[str]:
     return [escape_controls(name) for name in names]
 
 
-def _row(name: str, table: TableReport, report: Report) -> tuple[str, ...]:
-    stopped = table.error is not None or (report.error is not None and not table.read)
-    there = table.loaded + table.skipped
+def _row(
+    name: str, tables: Sequence[TableReport], wall_s: float, *, unsure: bool
+) -> tuple[str, ...]:
+    read, loaded, duplicates, rejected, skipped = (
+        sum(getattr(table, count) for table in tables)
+        for count in ("read", "loaded", "duplicates", "rejected", "skipped")
+    )
+    unsure = unsure or any(table.cut_off or table.error is not None for table in tables)
     return (
         name,
-        f"{table.read:,}",
-        f"{table.loaded:,}",
-        f"{table.duplicates:,}",
-        f"{table.rejected:,}",
-        success(there, table.read, unsure=table.cut_off or stopped),
-        duration(table.wall_s),
-        _rate(table.loaded, table.wall_s),
-    )
-
-
-def _total(report: Report) -> tuple[str, ...]:
-    tables = report.tables
-    read, loaded = sum(t.read for t in tables), sum(t.loaded for t in tables)
-    unsure = report.error is not None or any(table.cut_off for table in tables)
-    return (
-        "all",
-        f"{read:,}",
-        f"{loaded:,}",
-        f"{sum(t.duplicates for t in tables):,}",
-        f"{sum(t.rejected for t in tables):,}",
-        success(loaded + sum(t.skipped for t in tables), read, unsure=unsure),
-        duration(report.wall_s),
-        _rate(loaded, report.wall_s),
+        *(f"{count:,}" for count in (read, loaded, duplicates, rejected)),
+        success(loaded + skipped, read, unsure=unsure),
+        duration(wall_s),
+        _rate(loaded, wall_s),
     )
 
 

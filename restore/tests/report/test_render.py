@@ -111,7 +111,7 @@ Next
   1. See the rejected records, one a line, each with its reason:
        less 'my rejects/users.jsonl'
   2. Repair them in these files, under "raw", or the database that refused them; delete the lines
-     that you can do without. Then restore them:
+     that you do not need. Then restore them:
        python -m restore retry 'my rejects' --dsn postgresql://me@localhost/shop
   3. 1 field has no column and was left out. For what should be kept, add a column, of the right
      type, and restore again with --clean:
