@@ -1,7 +1,7 @@
 """A streaming restorer of JSON backups into PostgreSQL: flat in memory, fast, and lossless.
 
-What is here is imported when it is asked for: so the command can answer Ctrl-C before it has
-imported what a restore takes, and worker processes import no more than they need.
+Names are imported when they are used, so that the command can answer Ctrl-C before it has imported
+the restorer.
 """
 
 TYPE_CHECKING = False  # what is imported here comes before the import path is safe
@@ -43,7 +43,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> "Any":  # noqa: ANN401 - whatever is asked for
+def __getattr__(name: str) -> "Any":  # noqa: ANN401 - any of them
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - see above

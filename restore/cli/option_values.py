@@ -26,7 +26,7 @@ class ValueType:
         from_text: reads text of the command line, the environment or TOML; raises ValueError.
         toml_types: what a TOML file may hold.
         from_toml: reads what a TOML file holds if that is no text; raises ValueError or TypeError.
-        is_repeatable: the option may be given several times; its values are joined.
+        is_repeatable: the option may be repeated; commas separate the values.
     """
 
     form: str

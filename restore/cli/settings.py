@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from restore.cli.option_table import OPTIONS
-from restore.cli.option_values import MAP, NAMES
+from restore.cli.option_values import MAP
 from restore.errors import BackupError, UsageError
 from restore.options import Options
 from restore.target import dsn as connection
 from restore.text import escape_controls, hide_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from restore.cli.arguments import Arguments, Given
     from restore.cli.option_table import ProgressForm
@@ -58,7 +58,8 @@ def resolve(arguments: Arguments, environment: Mapping[str, str]) -> Settings:
     config = arguments.given.get("config") or environment.get(_ENVIRONMENT + "CONFIG")
     settings = dict(_from_toml(Path(str(config)) if config else None))
     settings |= _from_environment(environment)
-    settings |= _from_command_line(arguments.given)
+    given = {name: value for name, value in arguments.given.items() if name in SETTINGS}
+    settings |= _from_command_line(given)
     settings = {n: s for n, s in settings.items() if arguments.task in OPTIONS[n].commands}
     if arguments.task == "retry":
         settings["append"] = Setting(value=True, origin="retry")
@@ -108,26 +109,14 @@ def _resolve_target(settings: dict[str, Setting], environment: Mapping[str, str]
 
 
 def _from_command_line(given: Mapping[str, Given]) -> Iterator[tuple[str, Setting]]:
+    """Read the options; the values of one that was repeated are joined by commas."""
     for name, value in given.items():
-        if name not in SETTINGS:
-            continue
         flag = OPTIONS[name].flag
         if isinstance(value, bool):
             yield name, Setting(value, flag)
-        elif isinstance(value, str):
-            yield name, Setting(_read_text(name, value, flag), flag)
         else:
-            yield name, Setting(_merge(name, value, flag), flag)
-
-
-def _merge(name: str, texts: Iterable[str], origin: str) -> object:
-    """Read an option that was given several times."""
-    read = [_read_text(name, text, origin) for text in texts]
-    if OPTIONS[name].value is NAMES:
-        return frozenset().union(*cast("list[frozenset[str]]", read))
-    return {
-        file: table for pairs in cast("list[dict[str, str]]", read) for file, table in pairs.items()
-    }
+            text = value if isinstance(value, str) else ",".join(value)
+            yield name, Setting(_read_text(name, text, flag), flag)
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Setting]]:
