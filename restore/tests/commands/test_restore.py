@@ -237,7 +237,7 @@ def test_memory_does_not_grow_with_the_file(target: Target) -> None:
     peaks = []
     for count in (20_000, 80_000):
         target.write(company=[{"id": n, "name": "x" * 300, "owner": None} for n in range(count)])
-        target.restore("--jobs", "1")
+        target.restore("--jobs", "1", is_alone=True)
         target.conn.execute("TRUNCATE company CASCADE")
         peaks.append(json.loads(target.report.read_bytes())["peak_bytes"])
     assert peaks[1] < peaks[0] * 1.1

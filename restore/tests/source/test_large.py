@@ -164,7 +164,7 @@ def test_a_text_larger_than_the_cap_is_kept_in_bounded_memory(target: Target) ->
         for _ in range(size // MIB):
             file.write(b"x" * MIB)
         file.write(b'"},{"id":3,"name":"c"}]')
-    told = target.restore("--jobs", "1", exit_code=3)
+    told = target.restore("--jobs", "1", exit_code=3, is_alone=True)
     assert "x this is part of a record larger than 256 MiB" in told
     assert target.rows("SELECT id FROM company ORDER BY id") == [(1,), (3,)]
     kept = 0
@@ -185,7 +185,7 @@ def test_a_bomb_is_rejected_in_bounded_memory_and_room(target: Target, what: byt
         file.write(b'[{"id": 1, "name": "n"},')  # without a record it is no table file
         for _ in range(40):
             file.write(what * MIB)
-    target.restore("--jobs", "1", exit_code=3)
+    target.restore("--jobs", "1", exit_code=3, is_alone=True)
     assert json.loads(target.report.read_bytes())["peak_bytes"] < (80 + 5 * 32) * MIB
     assert (target.rejects / "company.jsonl").stat().st_size < 1.4 * 40 * MIB
 

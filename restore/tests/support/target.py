@@ -91,10 +91,17 @@ class Target:
         for table, records in tables.items():
             (self.backup / f"{table}.json").write_text(json.dumps(records), encoding="utf-8")
 
-    def restore(self, *arguments: str, exit_code: int | None = 0) -> str:
-        """Run the command; ``exit_code`` None: it may or may not have rejects."""
+    def restore(self, *arguments: str, exit_code: int | None = 0, is_alone: bool = False) -> str:
+        """Run the command.
+
+        Args:
+            arguments: options beside those that every test gives.
+            exit_code: None: it may or may not have rejects.
+            is_alone: in a process of its own, whose peak memory is then the report's.
+        """
         words = [str(self.backup), "--dsn", self.dsn, "--rejects", str(self.rejects)]
-        done = command.run(*words, "--report", str(self.report), *arguments)
+        run = command.run_alone if is_alone else command.run
+        done = run(*words, "--report", str(self.report), *arguments)
         expected = {0, 3} if exit_code is None else {exit_code}
         assert done.exit_code in expected, done.output + done.errors
         assert "Traceback" not in done.errors
