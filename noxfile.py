@@ -71,12 +71,22 @@ def gate(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, against a real PostgreSQL."""
+    """Run the fast tests, or those that the arguments choose, against a real PostgreSQL."""
     install(session, extras=("legacy", "harness"), group="tests")
     build(session)
     # A process for each processor, each with a server of its own.
     processes = ("-n", "logical", "--maxprocesses", "8", "--dist", "loadgroup")
-    session.run("python", "-m", "pytest", *processes, *session.posargs)
+    durations = ("--durations", "25", "--durations-min", "1")
+    session.run(
+        *("python", "-m", "pytest", *processes, *durations),
+        *(session.posargs or ("-m", "not slow")),
+    )
+
+
+@nox.session(name="tests-full", venv_backend="none", default=False)
+def tests_full(session: nox.Session) -> None:
+    """Run all tests, the slow ones too, in the environment of ``tests``."""
+    session.notify("tests", ["-m", "", *session.posargs])  # of two -m, pytest takes the last
 
 
 def build_sanitized(session: nox.Session, compiler: str, *flags: str) -> Path:

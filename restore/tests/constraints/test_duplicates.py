@@ -32,6 +32,7 @@ from restore.source.shards import Shard
 from restore.target.catalog import read_tables
 from restore.target.conflicts import read_conflicts
 from restore.target.indexes import UniqueKeyDefinition
+from restore.tests.support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -288,7 +289,7 @@ records = st.lists(
 
 
 @hypothesis.settings(
-    max_examples=150,
+    max_examples=examples(30),
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 @hypothesis.given(records=records)

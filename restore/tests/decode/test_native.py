@@ -38,6 +38,7 @@ from restore.tests.fuzz.packing import (
     pack,
 )
 from restore.tests.support.everything import ANY, DATES, DOUBLES, JSON, TEXT, TIMES, UUIDS
+from restore.tests.support.examples import examples
 
 if not IS_BUILT and os.environ.get("RESTOREBENCH_REQUIRE_NATIVE"):
     pytest.fail("restore.decode._native is not built, and RESTOREBENCH_REQUIRE_NATIVE is set")
@@ -142,7 +143,7 @@ ODD = st.sampled_from(
 )
 
 
-@hypothesis.settings(max_examples=1_500)
+@hypothesis.settings(max_examples=examples(300))
 @hypothesis.given(name=BY_NAME, value=ODD | MARKS | MARKS.map(json.dumps), wide=st.booleans())
 def test_no_value_is_packed_that_python_refuses_or_packs_otherwise(
     *, name: str, value: str, wide: bool
@@ -178,7 +179,7 @@ def mutated(parts: list[tuple[int, int, bytes]]) -> bytes:
     return data
 
 
-@hypothesis.settings(max_examples=1_500)
+@hypothesis.settings(max_examples=examples(300))
 @hypothesis.given(
     data=st.lists(
         st.tuples(
@@ -357,7 +358,7 @@ PIECES = st.sampled_from(
 )
 
 
-@hypothesis.settings(max_examples=500)
+@hypothesis.settings(max_examples=examples(150))
 @hypothesis.given(
     head=st.integers(0, 255).filter(lambda bits: bits != ord("\n")),
     wanted=st.lists(st.sampled_from(["1", "-10", "x", "é", "0", ""]), max_size=4),

@@ -31,6 +31,7 @@ from restore.tests.support.everything import (
     OPTIONAL,
     TYPES,
 )
+from restore.tests.support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +50,7 @@ AS_TEXT_JS = AS_TEXT | {
 DOCUMENTS = {"json": "{}::jsonb", "jsonb": "{}", "jsonb[]": "{}"}
 
 settings = hypothesis.settings(
-    max_examples=20,
+    max_examples=examples(5),
     deadline=None,
     # The database stays and is emptied; and to shrink is to restore hundreds of times.
     suppress_health_check=list(hypothesis.HealthCheck),

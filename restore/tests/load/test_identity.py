@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 from hypothesis import strategies as st
 
+from restore.tests.support.examples import examples
+
 if TYPE_CHECKING:
     from restore.tests.support.target import Target
 
@@ -115,7 +117,7 @@ def check_first_stays(target: Target, table: str, lines: list[bytes]) -> None:
 
 
 @hypothesis.settings(
-    max_examples=25,
+    max_examples=examples(8),
     deadline=None,
     # The database is the same, but emptied; and to shrink is to restore hundreds of times.
     suppress_health_check=[

@@ -147,7 +147,8 @@ def test_a_pool_in_session_mode_with_no_session_free_goes_on(target: Target, dat
     with through(target, database, "session", default_pool_size=1) as url:
         started = time.monotonic()
         with connect(url) as conn:
-            assert time.monotonic() - started < 8
+            # PgBouncer itself lets it wait for two minutes.
+            assert time.monotonic() - started < 100
             assert conn.execute("SHOW row_security").fetchone() == ("off",)
             with pytest.raises(LoadError, match="has no session free; make its pool larger"):
                 connect(url, is_worker=True)
