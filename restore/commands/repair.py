@@ -36,92 +36,88 @@ _TABLES = """
 def repair(options: Options, say: Say, *, empty: bool = False) -> None:
     """Recreate the indexes, keys and triggers that the journal lists as dropped or disabled.
 
-    What can be brought back is, whatever becomes of the rest, and this can be done again.
+    Each is recreated even if another cannot be; a later repair recreates the rest.
 
     Args:
-        options: where, and how: ``dsn``, ``lock_timeout_s`` and ``jobs`` are looked at.
-        say: is told, line by line, what is done.
-        empty: empty the tables whose indexes or keys are aside first, and no others.
+        options: the target: ``dsn``, ``lock_timeout_s`` and ``jobs`` are used.
+        say: receives a line for each step.
+        empty: first empty the tables of dropped indexes and keys, and no others.
 
     Raises:
-        RestoreError: something is still aside; the line says why, and what to do.
+        RestoreError: some objects were not recreated; the line says why, and the next step.
     """
     with connect(options.dsn, lock_timeout_s=options.lock_timeout_s) as conn:
         try:
             read_server(conn)
             acquire_restore_lock(conn)
-            asides = dropped_objects(conn)
+            dropped = dropped_objects(conn)
             unfinished = find_unfinished(conn)
-            if not asides and unfinished is None:
-                say("nothing is aside: there is nothing to repair")
+            if not dropped and unfinished is None:
+                say("nothing to repair: no index, key or trigger is dropped or disabled")
             if empty:
-                _empty(conn, [aside for aside in asides if aside.kind != "trigger"], say)
-            _Repair(conn, options, say).run(asides)
+                _empty(conn, [each for each in dropped if each.kind != "trigger"], say)
+            _recreate(conn, dropped, options, say)
+            journal.drop_journal(conn)
             if unfinished is not None:
                 say(f"gave up {unfinished}: its tables hold a part of the backup")
         except psycopg.Error as error:
             raise LoadError(describe(error)) from error
 
 
-def _empty(conn: psycopg.Connection, asides: Iterable[DroppedObject], say: Say) -> None:
+def _empty(conn: psycopg.Connection, dropped: Iterable[DroppedObject], say: Say) -> None:
     """Truncate the tables of these objects in one statement.
 
     Raises:
-        psycopg.Error: the server refused, for tables that refer to them, say.
+        psycopg.Error: the server refused, for example because of tables that refer to them.
     """
-    names = {aside.identifier.as_string(conn): aside for aside in asides}
+    names = {each.identifier.as_string(conn): each for each in dropped}
     tables = []
-    for name, aside in names.items():
+    for name, each in names.items():
         row = conn.execute(_TABLES, [name]).fetchone()
-        if row is not None:  # else it is gone since
-            tables.append(sql.SQL("{}" if row[0] else "ONLY {}").format(aside.identifier))
+        if row is not None:  # else it was dropped since
+            tables.append(sql.SQL("{}" if row[0] else "ONLY {}").format(each.identifier))
     if tables:
         conn.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
-        say(f"emptied {', '.join(aside.table for aside in names.values())}")
+        say(f"emptied {', '.join(each.table for each in names.values())}")
 
 
-class _Repair:
-    """Recreates one object after another, and collects those that cannot be."""
+def _recreate(
+    conn: psycopg.Connection, dropped: list[DroppedObject], options: Options, say: Say
+) -> None:
+    """Recreate indexes, then foreign keys if all indexes are there, then enable triggers.
 
-    def __init__(self, conn: psycopg.Connection, options: Options, say: Say) -> None:
-        self._conn = conn
-        self._options = options
-        self._say = say
-        self._problems: list[str] = []
+    Raises:
+        LoadError: rows violate some of them.
+        psycopg.Error: the server refused.
+    """
+    problems: list[str] = []
 
-    def run(self, asides: list[DroppedObject]) -> None:
-        """Recreate all objects, then drop the journal.
-
-        Raises:
-            LoadError: rows are in the way.
-            psycopg.Error: the server refused.
-        """
-        set_maintenance_memory(self._conn, 1)
-        for index in [aside for aside in asides if aside.kind in INDEXES]:
-            self._try(partial(make_again, self._conn, [index]), [index])
-        keys = [aside for aside in asides if aside.kind == "foreign key"]
-        if keys and not self._problems:
-            self._try(partial(bring_keys_back, self._conn, self._options), keys)
-        for trigger in [aside for aside in asides if aside.kind == "trigger"]:
-            self._try(partial(make_again, self._conn, [trigger]), [trigger])
-        if self._problems:
-            again = repair_command(self._options, empty=True)
-            raise LoadError(
-                f"{'; '.join(self._problems)}. Take such rows out and repair again, or empty the"
-                f" tables with `{again}` and restore again"
-            )
-        journal.drop_journal(self._conn)
-
-    def _try(self, bring: Callable[[], None], asides: list[DroppedObject]) -> None:
+    def attempt(recreate: Callable[[], None], objects: list[DroppedObject]) -> None:
         try:
-            bring()
+            recreate()
         except psycopg.Error as error:
             if not may_be_of_row(error):
                 raise
             name = error.diag.constraint_name
-            of = [aside for aside in asides if aside.name == name] or asides
+            failed = next((each for each in objects if each.name == name), objects[0])
             why = error.diag.message_detail or error.diag.message_primary or str(error)
-            self._problems.append(f"{of[0].display_name} cannot come back: {why.rstrip('.')}")
+            problems.append(f"{failed.display_name} cannot be recreated: {why.rstrip('.')}")
         else:
-            for aside in asides:
-                self._say(f"brought back {aside.display_name}")
+            for each in objects:
+                verb = "enabled" if each.kind == "trigger" else "recreated"
+                say(f"{verb} {each.display_name}")
+
+    set_maintenance_memory(conn, 1)
+    for index in [each for each in dropped if each.kind in INDEXES]:
+        attempt(partial(make_again, conn, [index]), [index])
+    keys = [each for each in dropped if each.kind == "foreign key"]
+    if keys and not problems:
+        attempt(partial(bring_keys_back, conn, options), keys)
+    for trigger in [each for each in dropped if each.kind == "trigger"]:
+        attempt(partial(make_again, conn, [trigger]), [trigger])
+    if problems:
+        again = repair_command(options, empty=True)
+        raise LoadError(
+            f"{'; '.join(problems)}; delete such rows and repair again, or empty the tables with"
+            f" `{again}` and restore again"
+        )

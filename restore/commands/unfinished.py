@@ -27,39 +27,39 @@ def find_unfinished(conn: psycopg.Connection) -> UnfinishedRestore | None:
     try:
         return journal.read_unfinished(conn)
     except ValueError as error:
-        raise LoadError(f"{error}: go on with that one, or drop schema restore_journal") from error
+        raise LoadError(f"{error}: use that version, or drop schema restore_journal") from error
 
 
 def check_no_unfinished_restore(conn: psycopg.Connection, options: Options) -> list[str]:
     """Raise if an unfinished restore exists.
 
-    Rows would go in that a key that is aside forbids, and nobody would find out.
+    Otherwise rows could be loaded that a dropped key forbids, without any error.
 
     Returns:
-        Warnings: what a restore refuses to start for, a dry run only tells.
+        Warnings: a dry run only warns about what a restore refuses to start for.
 
     Raises:
-        LoadError: a restore did not end.
+        LoadError: an unfinished restore exists.
     """
     try:
-        asides = dropped_objects(conn)
+        dropped = dropped_objects(conn)
         unfinished = find_unfinished(conn)
     except LoadError as error:
         if options.dry_run:
             return [str(error)]
         raise
-    if not asides and (unfinished is None or options.clean):
+    if not dropped and (unfinished is None or options.clean):
         return []
     kinds = ", ".join(
         pluralize(number, kind, "indexes" if kind == "index" else None)
-        for kind, number in Counter(aside.kind for aside in asides).items()
+        for kind, number in Counter(each.kind for each in dropped).items()
     )
-    what = "a restore that did not end" if unfinished is None else str(unfinished)
-    line = f"{what} left something aside ({kinds}): " if asides else f"{what} did not end: "
-    line += "--resume goes on with it; " if unfinished is not None else ""
-    repair = f"`{repair_command(options)}`"
+    line = "an unfinished restore" if unfinished is None else str(unfinished)
+    line += f" left objects dropped or disabled ({kinds}): " if dropped else " is unfinished: "
+    line += "continue with --resume, " if unfinished is not None else ""
+    repair = f"run `{repair_command(options)}`"
     if options.dry_run:
-        return [f"{line}or run {repair}, which a restore needs; this dry run does not"]
-    if asides:
-        raise LoadError(f"{line}or run {repair}, which brings it back")
-    raise LoadError(f"{line}--clean begins anew, or run {repair}, which gives it up")
+        return [f"{line}or {repair}, before a restore; this dry run goes on"]
+    if dropped:
+        raise LoadError(f"{line}or {repair}, which recreates them")
+    raise LoadError(f"{line}start over with --clean, or {repair}, which gives it up")

@@ -28,7 +28,7 @@ def test_a_second_restore_is_refused_until_it_is_repaired(target: Target) -> Non
     for options in refused:
         line = target.turned_down(**options)
         assert line.startswith(f"1: the restore of {target.backup} that was begun at ")
-        assert " left something aside (4 foreign keys): --resume goes on with it" in line
+        assert " left objects dropped or disabled (4 foreign keys): continue with --resume" in line
         assert "`python -m restore repair --dsn " in line
     assert [line for line in target.repair() if "foreign key" in line]
     assert target.load(clean=True).complete
@@ -49,14 +49,18 @@ def half(target: Target) -> Target:
 def test_rows_that_are_in_the_way_are_told_with_what_to_do(half: Target) -> None:
     before = len(half.rows(KEYS))
     said = half.repair(exit_code=1)
-    assert said[:-1] == ["brought back key company_pkey of company"]
-    assert said[-1].startswith("restore: key names of company cannot come back: Key (name)=(0000")
+    assert said[:-1] == ["recreated key company_pkey of company"]
+    assert said[-1].startswith(
+        "restore: key names of company cannot be recreated: Key (name)=(0000"
+    )
     assert "is duplicated" in said[-1]
     assert "empty the tables with `python -m restore repair --dsn" in said[-1]
     half.conn.execute("DELETE FROM company WHERE id = 0")
     said = half.repair(exit_code=1)
-    assert said[0] == "brought back key names of company"
-    assert said[1].startswith("restore: foreign key User_companyId_fkey of User cannot come back")
+    assert said[0] == "recreated key names of company"
+    assert said[1].startswith(
+        "restore: foreign key User_companyId_fkey of User cannot be recreated"
+    )
     assert "(5000) is not present" in said[1]
     assert len(half.rows(KEYS)) == before + 2
     half.conn.execute('DELETE FROM "User"')
@@ -68,7 +72,7 @@ def test_tables_are_emptied_where_that_is_asked_for_and_no_others(half: Target) 
     half.conn.execute("CREATE TABLE bystander AS SELECT 1 AS id")
     said = half.repair("--empty")
     assert sorted(said[0].removeprefix("emptied ").split(", ")) == ["User", "company", "post"]
-    assert "brought back key names of company" in said
+    assert "recreated key names of company" in said
     assert half.rows("SELECT count(*) FROM company") == [(0,)]
     assert half.rows("SELECT count(*) FROM bystander") == [(1,)]
     half.write(company=COMPANIES, User=[user(n) for n in range(3)])
@@ -86,7 +90,7 @@ def test_triggers_come_back_and_their_tables_are_not_emptied(target: Target) -> 
     enabled = "SELECT tgenabled FROM pg_trigger WHERE tgname = 'touch'"
     assert target.rows(enabled) == [("D",)]
     said = target.repair("--empty")
-    assert said[0] == "brought back trigger touch of company"
+    assert said[0] == "enabled trigger touch of company"
     assert said[1].startswith("gave up the restore of ")
     assert target.rows(enabled) == [("O",)]
     assert target.rows("SELECT count(*) FROM company") == [(1,)]
@@ -95,7 +99,7 @@ def test_triggers_come_back_and_their_tables_are_not_emptied(target: Target) -> 
 def test_what_somebody_brought_back_by_hand_is_no_obstacle(half: Target) -> None:
     half.conn.execute('DELETE FROM company; DELETE FROM "User"')
     half.conn.execute("ALTER TABLE company ADD PRIMARY KEY (id)")
-    assert "brought back key company_pkey of company" in half.repair()
+    assert "recreated key company_pkey of company" in half.repair()
     assert half.rows(JOURNAL) == [(None,)]
 
 
@@ -105,7 +109,7 @@ def test_a_retry_is_refused_too(target: Target) -> None:
     target.write(company=[], User=[], post=[])
     target.conn.execute("TRUNCATE company CASCADE")
     target.kill("commands.job.bring_back")
-    with pytest.raises(LoadError, match="left something aside"):
+    with pytest.raises(LoadError, match="left objects dropped or disabled"):
         retry(target.rejects, Options(backup=target.rejects, dsn=target.dsn))
 
 
@@ -113,7 +117,9 @@ def test_settings_that_are_for_a_restore_do_not_stop_it(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RESTORE_CASCADE", "yes")  # without --clean, a restore is refused
-    assert target.repair("--lock-timeout", "5") == ["nothing is aside: there is nothing to repair"]
+    assert target.repair("--lock-timeout", "5") == [
+        "nothing to repair: no index, key or trigger is dropped or disabled"
+    ]
 
 
 def test_another_restore_at_work_is_waited_for(target: Target) -> None:

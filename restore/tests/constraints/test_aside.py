@@ -134,5 +134,5 @@ def test_notes_of_a_table_that_is_gone_go_as_well(target: Target) -> None:
     [gone] = read_tables(target.conn, [names[0].oid]).values()
     put_indexes_aside(target.conn, gone)
     target.conn.execute("DROP TABLE gone")
-    assert target.repair() == ["brought back index i of gone"]
+    assert target.repair() == ["recreated index i of gone"]
     assert target.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]

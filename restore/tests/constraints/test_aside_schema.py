@@ -199,10 +199,10 @@ def test_a_restore_that_is_killed_with_all_aside_is_repaired(full: Target) -> No
     full.kill("constraints.finalize.dropped_objects")
     assert schema_of(full) != before
     said = full.repair()
-    assert "brought back key code_key of parent" in said
-    assert "brought back foreign key to_parent of child" in said
+    assert "recreated key code_key of parent" in said
+    assert "recreated foreign key to_parent of child" in said
     same(schema_of(full), before)
-    assert full.repair() == ["nothing is aside: there is nothing to repair"]
+    assert full.repair() == ["nothing to repair: no index, key or trigger is dropped or disabled"]
 
 
 def test_a_restore_that_is_killed_between_adding_keys_and_validating_them(full: Target) -> None:

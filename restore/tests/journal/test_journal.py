@@ -146,21 +146,21 @@ def test_rows_that_were_there_stay_apart_from_ours(target: Target) -> None:
 
 
 @pytest.mark.usefixtures("users")
-def test_without_resume_it_is_not_begun_anew(target: Target) -> None:
+def test_without_resume_an_unfinished_restore_blocks_a_new_one(target: Target) -> None:
     stop_halfway(target)
     line = target.turned_down(clean=True, **LITTLE)
-    assert "left something aside (" in line
-    assert "--resume goes on with it" in line
+    assert "left objects dropped or disabled (" in line
+    assert "continue with --resume" in line
     assert "`python -m restore repair" in line
 
 
 @pytest.mark.usefixtures("users")
-def test_where_nothing_is_aside_clean_begins_anew(target: Target) -> None:
+def test_clean_starts_over_if_nothing_is_dropped(target: Target) -> None:
     for table, key in (("company", "company_owner"), ('"User"', '"User_companyId_fkey"')):
         target.conn.execute(f"ALTER TABLE {table} DROP CONSTRAINT {key}")
     stop_halfway(target)
     line = target.turned_down(**LITTLE)
-    assert "did not end: --resume goes on with it; --clean begins anew" in line
+    assert "is unfinished: continue with --resume, start over with --clean" in line
     assert target.load(clean=True, **LITTLE).error is None
     assert count(target, "User") == USERS - 2
     assert not journal(target)
@@ -170,7 +170,7 @@ def test_where_nothing_is_aside_clean_begins_anew(target: Target) -> None:
 def test_repair_gives_it_up(target: Target) -> None:
     stop_halfway(target)
     lines = target.repair(exit_code=1)  # what is in has no companies yet
-    assert "cannot come back" in lines[-1]
+    assert "cannot be recreated" in lines[-1]
     lines = target.repair("--empty")
     assert lines[-1].startswith(f"gave up the restore of {target.backup}")
     assert not journal(target)
@@ -180,7 +180,7 @@ def test_repair_gives_it_up(target: Target) -> None:
 def test_there_may_be_nothing_to_resume(target: Target, users: list[Any]) -> None:
     report = target.load(resume=True, **LITTLE)
     assert report.error is None
-    assert any("nothing to resume" in line for line in report.warnings)
+    assert any("no unfinished restore to resume" in line for line in report.warnings)
     assert count(target, "User") == len(users) - 2
 
 

@@ -137,7 +137,7 @@ def test_it_repairs_nothing_and_says_so(target: Target) -> None:
     target.kill("commands.job.bring_back")
     before = all_of_it(target)
     [warning] = target.load(dry_run=True).warnings
-    assert " left something aside (4 foreign keys): --resume goes on with it" in warning
+    assert " left objects dropped or disabled (4 foreign keys): continue with --resume" in warning
     assert "`python -m restore repair --dsn" in warning
     assert all_of_it(target) == before
 
