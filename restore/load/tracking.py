@@ -51,5 +51,9 @@ class Tracking:
 
         If it fails, counts and rejects are again what they were.
         """
-        with self.report.rollback_on_error(), self.rejects.unless_failed(), self.log.step(after):
+        with (
+            self.report.rollback_on_error(),
+            self.rejects.rollback_on_error(),
+            self.log.step(after),
+        ):
             yield

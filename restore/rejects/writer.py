@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from restore.report.reasons import Reason
     from restore.source.reader import RawRecord
@@ -82,12 +81,7 @@ class RejectFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             self.sync()
         self.close()
@@ -104,7 +98,7 @@ class RejectFile:
             if not self.size:
                 self.path.unlink(missing_ok=True)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Start anew: the table is loaded once more from its beginning."""
         self.ordinals.clear()
         self.size = 0
@@ -157,7 +151,7 @@ class RejectFile:
         self.truncate_to(size)
 
     @contextlib.contextmanager
-    def unless_failed(self) -> Iterator[None]:
+    def rollback_on_error(self) -> Iterator[None]:
         """Have the file be again what it was if what is done within fails."""
         size, added = self.size, self._added
         new: list[int] = []

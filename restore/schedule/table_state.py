@@ -223,7 +223,7 @@ class TableState:
     def start_over(self, phase: Phase) -> None:
         """Forget what was loaded: the table was emptied, and is loaded from the beginning."""
         remove(task.folder / task.part for task in self._tasks.values())
-        self.rejects.forget()
+        self.rejects.reset()
         self.report.reset()
         self.mode, self.gaps, self._left, self._late = Manner(), [WHOLE], [], None
         self.phases.phase = phase

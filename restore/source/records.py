@@ -79,10 +79,6 @@ class Batch:
         """Return one record of which it is known where it starts and ends in ``data``."""
         return RawRecord(self.data[start:end], self.offset + start - 1, self.first + index)
 
-    def records(self) -> list[RawRecord]:
-        """Return each record's own bytes, offset and ordinal."""
-        return [self.record(index) for index in range(self.count)]
-
     def _find_starts(self) -> list[int]:
         """Find where in ``data`` the records start: between them is white space and a comma."""
         data, between, position = self.data, _BETWEEN.match, 1

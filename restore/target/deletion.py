@@ -48,6 +48,10 @@ _LEAVES = """
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid = ANY(%s) AND c.relkind = 'r' AND c.relreplident <> 'f' ORDER BY 1, 2
 """
+_UPDATABLE = """
+    SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
+      AND attgenerated = '' AND attidentity <> 'a' LIMIT 1
+"""
 _IDENTITIES = {"d": "DEFAULT", "n": "NOTHING"}
 # No replica identity; one that lacks columns that a publication filters by, or lists.
 _LACKS_IDENTITY = (
@@ -94,35 +98,25 @@ def _delete_refusal(conn: psycopg.Connection, oid: int) -> str | None:
     return None
 
 
-def _lacks_identity(conn: psycopg.Connection, oid: int) -> bool:
-    """Tell if a DELETE from a table fails for lack of a replica identity."""
+def _identity_error(conn: psycopg.Connection, oid: int, statement: sql.Composed) -> str | None:
+    """Return why a statement on a published table fails for lack of a replica identity."""
     if conn.execute(_PUBLISHED, [[oid]]).fetchone() is None:
-        return False
+        return None
     try:
         with conn.transaction():
-            conn.execute(sql.SQL("EXPLAIN DELETE FROM {}").format(_name(conn, oid)))
-    except _LACKS_IDENTITY:
-        return True
-    return False
+            conn.execute(sql.SQL("EXPLAIN {}").format(statement))
+    except _LACKS_IDENTITY as error:
+        return " ".join((error.diag.message_primary or str(error)).split())
+    return None
 
 
 def update_refusal(conn: psycopg.Connection, oid: int) -> str | None:
     """Return why an UPDATE of a published table fails; None: it does not."""
-    if conn.execute(_PUBLISHED, [[oid]]).fetchone() is None:
-        return None
-    query = (
-        "SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped"
-    )
-    column = conn.execute(f"{query} AND attgenerated = '' AND attidentity <> 'a'", [oid]).fetchone()
+    column = conn.execute(_UPDATABLE, [oid]).fetchone()
     if column is None:
         return None
-    update = sql.SQL("EXPLAIN UPDATE {} SET {} = DEFAULT")
-    try:
-        with conn.transaction():
-            conn.execute(update.format(_name(conn, oid), sql.Identifier(column[0])))
-    except _LACKS_IDENTITY as error:
-        return " ".join((error.diag.message_primary or str(error)).split())
-    return None
+    update = sql.SQL("UPDATE {} SET {} = DEFAULT")
+    return _identity_error(conn, oid, update.format(_name(conn, oid), sql.Identifier(column[0])))
 
 
 def _name(conn: psycopg.Connection, oid: int) -> sql.SQL:
@@ -213,7 +207,8 @@ def delete_all_rows(conn: psycopg.Connection, tables: Iterable[Table]) -> None:
     first = sql.SQL("WITH {} ").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("")
     with contextlib.ExitStack() as identified:
         for table in filled:
-            if _lacks_identity(conn, table.oid):
+            delete = sql.SQL("DELETE FROM {}").format(table.identifier)
+            if _identity_error(conn, table.oid, delete) is not None:
                 identified.enter_context(_full_replica_identity(conn, table.oid))
         conn.execute(first + deletes[0])
     if left := [table.name for table in filled if has_rows(conn, table)]:

@@ -10,6 +10,7 @@ import msgspec
 
 from restore.source.reader import Reader
 from restore.source.records import Batch
+from restore.tests.support.records import records_of
 
 decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 # What may stand between records without being told of: also the other white space of ASCII.
@@ -30,7 +31,7 @@ def pieces_of(reader: Reader) -> list[Piece]:
     pieces, ordinals = [], []
     for found in reader:
         whole = isinstance(found, Batch)
-        for record in found.records() if isinstance(found, Batch) else [found.record]:
+        for record in records_of(found) if isinstance(found, Batch) else [found.record]:
             pieces.append(Piece(record.offset, record.raw, whole))
             ordinals.append(record.ordinal)
     assert ordinals == list(range(len(ordinals)))

@@ -24,6 +24,7 @@ from restore.source.reader import Batch, Damage, Reader
 from restore.source.recovery import scan
 from restore.target.adapters import prepare
 from restore.target.catalog import Column, Table, Type
+from restore.tests.support.records import records_of
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -184,7 +185,7 @@ def test_isolate_by_decoding_each_record(benchmark: BenchmarkFixture, codec: Cod
     assert isinstance(batch, Batch)
 
     def decode() -> int:
-        return sum(len(codec.decode(b"[%b]" % record.raw)) for record in batch.records())
+        return sum(len(codec.decode(b"[%b]" % record.raw)) for record in records_of(batch))
 
     assert benchmark(decode) == COUNT
 

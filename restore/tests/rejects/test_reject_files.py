@@ -166,7 +166,7 @@ def test_what_is_undone_leaves_neither_a_line_nor_an_ordinal(tmp_path: Path) -> 
         before = rejects.path.read_bytes()
 
         def fail() -> None:
-            with rejects.unless_failed():
+            with rejects.rollback_on_error():
                 for ordinal in (5, 6):
                     rejects.add(RawRecord(b"{}", ordinal, ordinal), reason)
                 raise LoadError
@@ -175,7 +175,7 @@ def test_what_is_undone_leaves_neither_a_line_nor_an_ordinal(tmp_path: Path) -> 
             fail()
         assert rejects.path.read_bytes() == before
         assert [ordinal in rejects.ordinals for ordinal in (5, 6)] == [True, False]
-        with rejects.unless_failed():
+        with rejects.rollback_on_error():
             rejects.add(RawRecord(b"{}", 6, 6), reason)
         assert 6 in rejects.ordinals
     assert len(rejects.path.read_bytes().splitlines()) == 2

@@ -16,6 +16,7 @@ from backports import zstd
 from restore.errors import BackupError
 from restore.source.discovery import TableFile, find_backup
 from restore.source.reader import Batch, Reader
+from restore.tests.support.records import records_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def read(file: TableFile) -> tuple[list[Any], str | None]:
     with contextlib.closing(file.open()) as stream:
         for found in Reader(stream, 1 << 16, _decode):
             if isinstance(found, Batch):
-                records += [json.loads(record.raw) for record in found.records()]
+                records += [json.loads(record.raw) for record in records_of(found)]
         return records, stream.fault
 
 

@@ -21,6 +21,7 @@ from restore.source.discovery import Backup, find_backup
 from restore.source.envelope import Envelope, read_envelope
 from restore.source.reader import Batch, Damage, Reader
 from restore.source.table_file import TableStream
+from restore.tests.support.records import records_of
 
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 CHUNKS = (1, 7, 64, 1000, 1 << 19)
@@ -62,7 +63,7 @@ def found(
         damaged: list[Damage] = []
         with contextlib.closing(file.open()) as stream:
             for item in Reader(stream, chunk_bytes, _decode):
-                pieces = item.records() if isinstance(item, Batch) else [item.record]
+                pieces = records_of(item) if isinstance(item, Batch) else [item.record]
                 for piece in pieces:
                     assert data[piece.offset : piece.offset + len(piece.raw)] == piece.raw
                 if isinstance(item, Batch):

@@ -15,9 +15,8 @@ from restore.rejects.encoding import PIECE_BYTES
 from restore.rejects.writer import RejectFile
 from restore.report.reasons import Reason
 from restore.schedule import scheduler as loading
-from restore.source import oversized as large
+from restore.source import oversized, spool
 from restore.source import reader as read
-from restore.source import spool
 from restore.source.lexer import NestingTracker, find_closing
 from restore.source.reader import Batch, Damage, Reader
 from restore.source.records import RawRecord
@@ -37,8 +36,8 @@ _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have 4,000 bytes be the most of a record, and 1,000 that of damage."""
-    monkeypatch.setattr(large, "LARGEST_RECORD_BYTES", 4_000)
-    for module in (large, read):
+    monkeypatch.setattr(oversized, "LARGEST_RECORD_BYTES", 4_000)
+    for module in (oversized, read):
         monkeypatch.setattr(module, "LARGEST_DAMAGE_BYTES", 1_000)
 
 
@@ -90,7 +89,7 @@ def test_a_record_that_is_too_large_is_kept_in_parts(
     rows, damages, reader = found_in(data, chunk_bytes)
     assert [row["id"] for row in rows] == [1, 3]
     assert b"".join(damage.record.raw for damage in damages) == LARGE[kind]
-    assert {damage.reason for damage in damages} == {large.TOO_LARGE}
+    assert {damage.reason for damage in damages} == {oversized.TOO_LARGE}
     assert max(len(damage.record.raw) for damage in damages) <= 1_000 + chunk_bytes
     assert reader.cut_off_at is None
 

@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from restore.source.reader import Batch, Damage, Reader
+from restore.tests.support.records import records_of
 
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 CHUNKS = (7, 64, 300, 1000, 100_000)
@@ -61,7 +62,7 @@ def read(data: bytes, chunk_bytes: int) -> tuple[list[Any], list[Damage], Reader
     reader = Reader(io.BytesIO(data), chunk_bytes, _decode)
     records, damaged, ordinals = [], [], []
     for found in reader:
-        pieces = found.records() if isinstance(found, Batch) else [found.record]
+        pieces = records_of(found) if isinstance(found, Batch) else [found.record]
         for piece in pieces:
             assert data[piece.offset : piece.offset + len(piece.raw)] == piece.raw
             ordinals.append(piece.ordinal)
@@ -233,9 +234,9 @@ def test_records_of_a_batch_one_by_one() -> None:
     assert isinstance(batch, Batch)
     expected = [b'{"a":1}', b'{"b":"},{"}', b"{}", b'{"c":[]}']
     assert [bytes(raw) for raw in batch.raws()] == expected
-    assert batch.record(2) == batch.records()[2]
+    assert batch.record(2) == records_of(batch)[2]
     assert [batch.record(index).raw for index in range(4)] == expected
-    assert [record.offset for record in batch.records()] == [data.index(raw) for raw in expected]
+    assert [record.offset for record in records_of(batch)] == [data.index(raw) for raw in expected]
 
 
 N = 1 << 15
@@ -311,7 +312,7 @@ def test_any_bytes_end_and_nothing_is_delivered_twice(data: bytes, chunk_bytes: 
     reader = Reader(io.BytesIO(data), chunk_bytes, _decode)
     ends = [0]
     for found in reader:
-        for piece in found.records() if isinstance(found, Batch) else [found.record]:
+        for piece in records_of(found) if isinstance(found, Batch) else [found.record]:
             assert data[piece.offset : piece.offset + len(piece.raw)] == piece.raw
             assert piece.offset >= ends[-1]
             ends.append(piece.offset + len(piece.raw))
@@ -322,7 +323,7 @@ def test_any_bytes_end_and_nothing_is_delivered_twice(data: bytes, chunk_bytes: 
 def test_any_structure_ends(tokens: list[bytes]) -> None:
     data = b"[" + b"".join(tokens)
     for found in Reader(io.BytesIO(data), 5, _decode):
-        for piece in found.records() if isinstance(found, Batch) else [found.record]:
+        for piece in records_of(found) if isinstance(found, Batch) else [found.record]:
             assert data[piece.offset : piece.offset + len(piece.raw)] == piece.raw
 
 

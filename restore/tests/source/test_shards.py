@@ -14,6 +14,7 @@ from restore.source.discovery import find_backup
 from restore.source.reader import Batch, Reader
 from restore.source.shards import Shard, cut_into_shards
 from restore.tests.source.test_read import RECORDS, STYLES, compact
+from restore.tests.support.records import records_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,7 +47,7 @@ def read(file: TableFile, shard: Shard, chunk_bytes: int = 300) -> tuple[list[An
         )
         for item in reader:
             if isinstance(item, Batch):
-                found += [(r.offset, json.loads(r.raw)) for r in item.records()]
+                found += [(r.offset, json.loads(r.raw)) for r in records_of(item)]
             else:
                 found.append((item.record.offset, item.record.raw, item.reason))
         if shard.end is None:
