@@ -55,8 +55,8 @@ def restore(
     """Restore a backup into a database whose schema exists.
 
     Args:
-        options: what, where to, and how.
-        watch: is told of progress.
+        options: the backup, the target, and how to restore.
+        watch: receives progress.
         confirm: is asked, where tables hold rows and neither ``clean`` nor ``append`` is chosen,
             whether they may be emptied, and given their names and rows; None: they may not.
 

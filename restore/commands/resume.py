@@ -75,14 +75,16 @@ def resumed_plan(
     for oid, each in loaded.items():
         if oid not in now or now[oid].columns != each.table.columns:
             raise SchemaError(
-                f"table {each.table.name} is not what it was when the restore began, so that cannot"
-                " be resumed: restore from the beginning with --clean"
+                f"cannot resume: the columns of table {each.table.name} changed since the restore"
+                " began; start over with --clean"
             )
         if oid not in found:
-            raise BackupError(f"{each.file} of the restore to be resumed is not in the backup")
+            raise BackupError(
+                f"cannot resume: {each.file} is not in the backup any more; put it back"
+            )
         files[oid] = found[oid].file
         _check_unchanged(files[oid], each)
-    # What is aside is known from the journal, what is in place from the catalogue.
+    # Dropped objects are known from the journal, all others from the catalogue.
     plan = make_plan(files, {oid: each.table for oid, each in loaded.items()}, fixed=fixed)
     return plan, loaded
 
@@ -91,8 +93,8 @@ def _check_options(unfinished: UnfinishedRestore, options: Options) -> None:
     for name, value in result_options(options).items():
         if unfinished.options.get(name) != value:
             raise BackupError(
-                f"--{name.replace('_', '-')} is not what it was when the restore that is to be"
-                f" resumed began: {unfinished.options.get(name)!r}"
+                f"cannot resume: --{name.replace('_', '-')} was {unfinished.options.get(name)!r}"
+                " when the restore began; give it that value, or start over with --clean"
             )
 
 
@@ -103,8 +105,7 @@ def _check_unchanged(file: TableFile, loaded: TableProgress) -> None:
         BackupError: it is not.
     """
     changed = BackupError(
-        f"{file.name} is not what it was when the restore began, so it cannot be resumed: restore"
-        " from the beginning with --clean"
+        f"cannot resume: {file.name} changed since the restore began; start over with --clean"
     )
     if file.path.stat().st_size != loaded.file_bytes:
         raise changed
@@ -127,7 +128,7 @@ def _check_unchanged(file: TableFile, loaded: TableProgress) -> None:
 
 
 def take_up(conn: psycopg.Connection, work: TableState, loaded: TableProgress) -> None:
-    """Have a table's work go on from where it is.
+    """Continue a table's load from its recorded progress.
 
     Args:
         conn: a connection that commits each statement.
@@ -155,7 +156,7 @@ def take_up(conn: psycopg.Connection, work: TableState, loaded: TableProgress) -
     others = [shard for shard in loaded.shards if shard.start != LATE]
     open_shards = [shard for shard in others if not shard.ended]
     close_shards(conn, loaded.table.oid, open_shards)
-    # Of one that was noted before anything was decided there is nothing to go on with.
+    # One that was recorded before anything was decided has nothing to continue from.
     shards = [_closed(shard) for shard in others if shard.report.read or shard.ended]
     for shard in shards:
         left = None
@@ -180,7 +181,7 @@ def take_up(conn: psycopg.Connection, work: TableState, loaded: TableProgress) -
 
 
 def _closed(shard: ShardProgress) -> ShardProgress:
-    """Return a shard as it is once it ends where it was left."""
+    """Return an unfinished shard as one that ends where it was left."""
     return shard if shard.ended else shard._replace(stop=shard.position, ended=True, holds=True)
 
 
@@ -202,7 +203,7 @@ def _remove_strays(work: TableState, shards: Iterable[ShardProgress]) -> None:
 
 
 def _gaps(file: TableFile, shards: Iterable[ShardProgress]) -> Iterator[UnloadedRange]:
-    """Yield the stretches of a file that no shard holds."""
+    """Yield the ranges of a file that are in no shard."""
     first = file.span.start if file.span else 0
     place: int | None = first
     for shard in shards:
@@ -217,7 +218,7 @@ def _gaps(file: TableFile, shards: Iterable[ShardProgress]) -> Iterator[Unloaded
 
 
 def _next_record(file: TableFile, place: int, end: int | None) -> int:
-    """Return where what follows a record begins, behind white space and a comma."""
+    """Return the start of what follows a record, after white space and a comma."""
     with contextlib.closing(file.open((place, end))) as stream:
         while part := stream.read(_READ_BYTES):
             rest = part.lstrip(_BETWEEN)
@@ -236,7 +237,7 @@ def folder_of(unfinished: UnfinishedRestore, options: Options) -> Path:
     folder = Path(unfinished.rejects)
     if options.rejects is not None and options.rejects.absolute() != folder:
         raise BackupError(
-            f"the rejects of the restore to be resumed are in {folder}: give --rejects {folder}, or"
-            " leave it out"
+            f"cannot resume: the rejects of the unfinished restore are in {folder}; give --rejects"
+            f" {folder}, or leave it out"
         )
     return folder

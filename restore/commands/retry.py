@@ -65,8 +65,8 @@ def retry(path: Path, options: Options, watch: ProgressCallback = lambda _: None
 
     Args:
         path: a folder of reject files, or one of them. What is restored is taken out of them.
-        options: where to, and how; ``backup`` and ``rejects`` are not looked at.
-        watch: is told of progress.
+        options: the target, and how to restore; ``backup`` and ``rejects`` are ignored.
+        watch: receives progress.
 
     Returns:
         What became of every record. Where the load itself failed, ``error`` says why.

@@ -138,7 +138,7 @@ def make_shadows(conn: psycopg.Connection, tables: dict[int, Table]) -> dict[int
         tables: the target's tables, by oid.
 
     Returns:
-        The shadows by the same oids, with the same columns and keys, and nothing to put aside.
+        The shadows by the same oids, with the same columns and keys, and nothing to drop.
     """
     defaults = conn.execute(_DEFAULTS, [list(tables)]).fetchall()
     calls = conn.execute(_CALLS, [list(tables)]).fetchall()

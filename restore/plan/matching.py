@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from restore.target.relations import Relation
 
 # Tables in which migration tools keep their books. They describe the target itself, which has its
-# own; a backup's copy is left out where the target has none, or has filled it already.
+# own; a backup's copy is left out if the target has none, or has rows in it.
 MIGRATION_TABLES = frozenset(
     {
         "_prisma_migrations",
@@ -148,7 +148,7 @@ def _take(matches: Matches, file: TableFile, relation: Relation) -> None:
         raise SchemaError(
             f"{display_name(other.file)} and {display_name(file)} are both for table"
             f" {relation.display_name}: leave one"
-            " out with --exclude, or say with --map FILE=TABLE where it belongs"
+            " out with --exclude, or name its table with --map FILE=TABLE"
         )
     matches.by_oid[relation.oid] = Match(file, relation)
 
@@ -189,7 +189,7 @@ def _unpacked(
 ) -> tuple[tuple[TableFile, ...], list[str]]:
     """Replace files that hold one object by the lists in it, if one of these is a table.
 
-    A file whose own name means a table is one record of it, whatever lists it has.
+    A file whose own name means a table is one record of it, even if it holds lists.
 
     Returns:
         The files, and a line for each key beside such lists.
@@ -284,7 +284,7 @@ def _missing(missing: list[str], free: Mapping[str, str], schema: str | None) ->
     Args:
         missing: the tables that the files are named after.
         free: the tables without a file, by their names in small letters.
-        schema: where bare names are looked up.
+        schema: the schema of bare names.
     """
     where = f"schema {schema}" if schema else "the database"
     hints = []
@@ -297,6 +297,6 @@ def _missing(missing: list[str], free: Mapping[str, str], schema: str | None) ->
     hint = " ".join([*hints, "Else "]) if hints else ""
     return (
         f"no table in {where} for {first_few(missing, _MOST_NAMED)}: {hint}"
-        "create the schema first, say where it is with --schema, name its table with"
+        "create the schema first, name it with --schema, name the table with"
         f" {shell_option('--map', f'{missing[0]}=TABLE')}, or leave the file out with {excludes}"
     )

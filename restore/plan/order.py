@@ -50,9 +50,9 @@ class LoadMode(enum.Enum):
 class Load:
     """A table file and the table to load it into.
 
-    ``journaled``: the journal notes how far its load is. ``writes``: takes note of the
-    transactions that write its rows; None: nothing asks for them. ``fixed``: its rows may not be
-    deleted again, so its keys and indexes stay in place.
+    ``journaled``: the journal records its progress. ``writes``: records the transactions that write
+    its rows; None: they are not needed. ``fixed``: its rows may not be deleted again, so its keys
+    and indexes stay in place.
     """
 
     file: TableFile

@@ -230,8 +230,8 @@ def check_ownership(conn: psycopg.Connection, server: Server, plan: Plan, option
     for key in plan.deferred_keys:
         if key.table not in owned:
             raise LoadError(
-                f"must be owner of table {tables[key.table].name}: tables that refer to each other"
-                " in a cycle need their owner, who may put their foreign keys aside for the load"
+                f"must be owner of table {tables[key.table].name}: foreign keys in a cycle are"
+                " dropped for the load, which only the tables' owner may do"
             )
     triggers = [] if options.triggers else read_triggers(conn, tables)
     for trigger in triggers:
@@ -243,15 +243,15 @@ def check_ownership(conn: psycopg.Connection, server: Server, plan: Plan, option
     writer = writer_of_all(conn) if plan.deferred_keys or triggers else None
     if writer is not None:
         raise LoadError(
-            "what is dropped or disabled for the load (foreign keys of a cycle, triggers) is noted"
-            f" in a table, and role {writer}, a member of pg_write_all_data, could change it:"
-            " revoke that membership for the restore"
+            "what is dropped or disabled for the load (foreign keys in a cycle, triggers) is"
+            f" recorded in a table, and role {writer}, a member of pg_write_all_data, could change"
+            " it: revoke that membership for the restore"
         )
     if (plan.deferred_keys or triggers) and not (server.may_create or server.has_journal):
         grant = _grant(conn, "CREATE", "DATABASE", server.database, role=server.role)
         raise LoadError(
-            "what is put aside for the load (foreign keys of a cycle, triggers) is noted in a"
-            f" schema that role {server.role} may not create: {grant}"
+            "what is dropped or disabled for the load (foreign keys in a cycle, triggers) is"
+            f" recorded in a schema that role {server.role} may not create: {grant}"
         )
 
 

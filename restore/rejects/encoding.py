@@ -22,7 +22,7 @@ _CONTROLS = bytes({*range(32), 127} - {*b"\b\t\n\f\r"})
 def encode_raw(raw: bytes) -> Iterator[bytes]:
     """Yield the rest of a line, which holds the record, piece by piece.
 
-    It is text; Base64 where that is no text, or is made of control characters for the most part.
+    It is text; Base64 if the record is no text, or consists mostly of control characters.
     """
     if _is_text(raw):
         yield b',"raw":"'

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SUFFIX = ".jsonl"
 _UNSAFE = re.compile(r"[^\w.\-]")
 
-# Rejects hold personal data of a backup: their owner alone may read them, whatever the umask says.
+# Rejects hold personal data of a backup: only their owner may read them, also with a wide umask.
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 
@@ -87,15 +87,15 @@ def write_error(path: Path, error: OSError) -> LoadError:
 def damaged_error(path: Path, why: str) -> LoadError:
     """Return a LoadError for a reject file that lacks rejects of the resumed restore."""
     return LoadError(
-        f"cannot go on with the reject file {path}: {why}; put it back as it was, or restore from"
-        " the beginning with --clean"
+        f"cannot resume with the reject file {path}: {why}; restore the file, or start over"
+        " with --clean"
     )
 
 
 def file_names(tables: Iterable[str]) -> list[str]:
     """Return a unique, safe name for the reject file of each table.
 
-    No two are the same, also where capitals count for nothing: tables of two schemas may have one
+    No two are the same, even ignoring case: tables of two schemas may share a
     name. The same tables in the same order get the same names.
     """
     names: list[str] = []

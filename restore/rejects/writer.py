@@ -47,7 +47,7 @@ class RejectFile:
     """The reject file of one table, created when first needed; an older one is renamed.
 
     Args:
-        folder: where it goes; made with it.
+        folder: its folder; created with it.
         schema: the table's schema.
         table: the table's name, which a hostile backup may have chosen: it cannot leave ``folder``.
         name: the file's name; None: one that is made of the table's.
@@ -99,7 +99,7 @@ class RejectFile:
                 self.path.unlink(missing_ok=True)
 
     def reset(self) -> None:
-        """Start anew: the table is loaded once more from its beginning."""
+        """Remove all rejects: the table is reloaded from its beginning."""
         self.ordinals.clear()
         self.size = 0
         if self._file is not None:
@@ -152,7 +152,7 @@ class RejectFile:
 
     @contextlib.contextmanager
     def rollback_on_error(self) -> Iterator[None]:
-        """Have the file be again what it was if what is done within fails."""
+        """Restore the file's present content if the block fails."""
         size, added = self.size, self._added
         new: list[int] = []
         self._added = new
@@ -201,7 +201,7 @@ class RejectFile:
 
         Args:
             part: their file; that there is none means that there are none.
-            before: how many records stand before the stretch; None: nobody knows.
+            before: how many records precede the range; None: unknown.
 
         Raises:
             LoadError: the file cannot be written.

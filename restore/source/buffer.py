@@ -8,7 +8,7 @@ UTF8_BOM = b"\xef\xbb\xbf"
 WHITESPACE = b" \t\r\n"
 # White space before a first record of which no more than its end is kept, for its indentation.
 _INDENT_BYTES = 1 << 10
-# Python makes room for all that is asked for, whatever is there.
+# Python allocates as much as a read asks for, however little there is.
 _LARGEST_READ_BYTES = 1 << 26
 # Chunks of the usual size, and the few copies of them that live at a time, are smaller than this.
 # Twice as much is as fast, and holds 1.4 MB more.
@@ -18,8 +18,8 @@ _KEPT_BYTES = 1 << 19
 class ByteSource(Protocol):
     """A stream of bytes: ``read`` returns up to ``size`` of them, and none at the end.
 
-    Where it has a ``span`` that is not None, it gives these bytes of a file and no others; where it
-    has a ``start``, the first of them stands there.
+    If it has a ``span`` that is not None, it yields only these bytes of a file; if it has a
+    ``start``, this is the offset of the first of them.
     """
 
     def read(self, size: int, /) -> bytes:
@@ -41,7 +41,7 @@ class ReadBuffer:
 
     Attributes:
         data: the bytes.
-        offset: where the first of them, or the next to come, stands in the file.
+        offset: offset in the file of the first of them, or of the next to come.
         ended: nothing follows them.
         bytes_read: how much of the stream has been read.
     """

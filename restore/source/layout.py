@@ -23,7 +23,7 @@ __all__ = [
 GAP = rb"(?:\s++|\xef\xbb\xbf)*+"
 # From the end of an array to the inside of the next one.
 ARRAY_JOIN = re.compile(rb"\]%b,?%b\[(?=\s*+[{\]])" % (GAP, GAP))
-# The same where a damaged record hides the depth: two lists inside a record look alike.
+# The same if a damaged record hides the depth: two lists inside a record look alike.
 _LINE_ARRAY_JOIN = rb"\][ \t\r]*+,?[ \t\r]*+\n%b\[" % GAP
 
 _ANY_BOUNDARY = re.compile(rb"\}\s*,\s*(?=\{)")
@@ -32,7 +32,7 @@ _BETWEEN = WHITESPACE + b","
 _EMPTY = re.compile(rb"\[\s*\]")
 _KEYS = re.compile(rb'"(' + TEXT + rb')"\s*:', re.DOTALL)
 # How far back from the end of a chunk boundaries are looked for before all of it is searched. The
-# first is enough where records are small, and costs a tenth of the second.
+# first is enough if records are small, and costs a tenth of the second.
 _SHORT_TAIL_BYTES, _TAIL_BYTES = 1 << 12, 1 << 16
 # Each wrong candidate costs a parse of the chunk; past these few the careful walk is cheaper.
 _MOST_CUTS = 3
@@ -85,7 +85,7 @@ def detect_layout(
 
     Args:
         start: what follows the opening bracket.
-        gap: the white space before the first record, where that is not in ``start``.
+        gap: the white space before the first record, if that is not in ``start``.
         at: where in ``start`` the records begin.
         section: more follows the array's end, under other keys.
         several: another array may follow.

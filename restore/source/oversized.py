@@ -25,9 +25,9 @@ class OversizedRecord(NamedTuple):
     """Outcome of reading one record that is larger than a chunk.
 
     Attributes:
-        data: the record alone, in an array; it is no longer in the window.
-        beyond: its bytes so far, where it is too large and goes on; in the window there are none.
-        most: how large may be what is in the window, before it is damage as it stands.
+        data: the record alone, in an array; it is no longer in the buffer.
+        beyond: its bytes so far if it is too large and goes on; then the buffer is empty.
+        most: the size at which the content of the buffer counts as damage.
     """
 
     data: bytes | None = None

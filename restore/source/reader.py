@@ -48,14 +48,14 @@ class Reader:
         stream: the file's bytes, decompressed.
         chunk_bytes: how much is read, and decoded, at a time; may be changed between batches.
         decode: turns a JSON array into something with a length, its rows; raises one of
-            ``DECODE_ERRORS`` where a record is not of the shape that it expects.
+            ``DECODE_ERRORS`` if a record does not have the shape that it expects.
         more_follows: the array is followed by other keys; see ``stop`` and ``rest``.
         resume_layout: the stream begins at a record in mid-array, and this is the records' layout;
             None: it begins where the file, or its array, begins.
         ends_at_boundary: the stream ends after a record in mid-array; another reader continues.
 
     Attributes:
-        cut_off_at: where the file ends, if it ends before its array is closed or in mid-record.
+        cut_off_at: the file's end, if that is before its array is closed or in mid-record.
         warning: what is odd about a file that was read to its end; None: nothing.
         layout: how the records are set, as far as it is known.
     """
@@ -234,7 +234,7 @@ class Reader:
     def _scan(self) -> Iterator[Batch | Damage]:
         """Scan the buffer record by record; keep what may be the start of a whole one."""
         data, base = self._buffer.data, self._buffer.offset
-        # What another reader's bytes could mend is not damaged: it breaks the seam.
+        # What another reader's bytes could complete is not damaged: the boundary is false.
         ended = self._buffer.ended and not self._ends_at_boundary
         found = scan(data, self.layout, final=ended)
         if len(data) > self._most and not (found.pieces or found.closed):

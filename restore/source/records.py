@@ -53,12 +53,12 @@ class Batch:
         return self.offset + len(self.data) - 2
 
     def know_raws(self, raws: list[msgspec.Raw]) -> None:
-        """Keep the records' bytes, which whoever decoded ``data`` has found already."""
+        """Keep the records' bytes, which were found when ``data`` was decoded."""
         if not self._raws:
             self._raws.extend(raws)
 
     def know_spans(self, spans: Sequence[int]) -> None:
-        """Keep where each record starts and ends in ``data``, which was found already."""
+        """Keep the start and end of each record in ``data``, which were found already."""
         self._spans.append(spans)
 
     def raws(self) -> list[msgspec.Raw]:
@@ -76,7 +76,7 @@ class Batch:
         return RawRecord(raw, self.offset + starts[index] - 1, self.first + index)
 
     def cut(self, index: int, start: int, end: int) -> RawRecord:
-        """Return one record of which it is known where it starts and ends in ``data``."""
+        """Return one record, given its start and end in ``data``."""
         return RawRecord(self.data[start:end], self.offset + start - 1, self.first + index)
 
     def _find_starts(self) -> list[int]:

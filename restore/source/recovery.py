@@ -191,14 +191,14 @@ class _RestartFinder:
         self._layout = layout
         self._final = final
         self._found: int | None = 0
-        self._undecided: int | None = None  # where more must be seen to tell
+        self._undecided: int | None = None  # a place at which more must be read to tell
 
     def after(self, position: int) -> int | None:
         """Find the next start after ``position``, which never decreases.
 
         Returns:
             The place; or that of the bracket that ends the array, if that comes first; or the
-            length of the buffer where more of it must be seen to tell; None: there is none.
+            length of the buffer if more must be read to tell; None: there is none.
         """
         if self._found is not None and self._found <= position:
             start = self._next_start(position)

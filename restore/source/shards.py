@@ -65,8 +65,8 @@ class Shard:
     Args:
         start: where its first record begins.
         end: where the next shard begins; None: it is the last.
-        layout: how its records are set; None: it begins where the file does.
-        data: its bytes, where only one process can read the file; else None.
+        layout: its records' layout; None: it begins where the file does.
+        data: its bytes, if the file can only be read from its start; else None.
         disk_bytes: how many of the file's bytes on the disk it stands for.
         fault: why the file ends before its end, as ``TableStream.fault``.
         left: no more than this is left to load of it; None: all.
@@ -282,7 +282,7 @@ def _cut_stream(
             if len(held) < _LAST * shard_bytes:
                 break
             found = head.boundary(held[shard_bytes : shard_bytes + _SEARCH_BYTES])
-            # Where there is no boundary, this seam cannot hold: then the file is not cut at all.
+            # Without a boundary here, the guess is false, and the file is loaded uncut.
             end = shard_bytes + (found or 0)
             read = stream.disk_bytes_read
             yield Shard(start, start + end, layout, held[:end], read - disk)

@@ -1,4 +1,4 @@
-"""Records that wait for their turn: a few in memory, many in a temporary file."""
+"""Keeps deferred records: a few in memory, many in a temporary file."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Spool:
 
 @contextlib.contextmanager
 def _room() -> Iterator[None]:
-    """Say of a file that cannot be written what to do.
+    """Turn an error of the temporary file into one that says what to do.
 
     Raises:
         LoadError: it cannot.

@@ -81,7 +81,7 @@ class Conflict:
         Args:
             table: the table's name. As the alias it lets expressions name the whole row.
             source: where the rows are.
-            where: what is true of the rows wanted; None: all are.
+            where: condition on the rows; None: all rows.
         """
         collations = self.collations or [""] * len(self.terms)
         terms = [

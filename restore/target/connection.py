@@ -101,12 +101,12 @@ def connect(
         timezone: in which the server reads times that are written without a zone.
         lock_timeout_s: how long a statement waits for a lock, in seconds; 0: for ever.
         schema: the tables' schema, if the user named one: users' code finds names there first.
-        is_worker: the session works for a restore that another session of ours leads.
+        is_worker: the session belongs to a restore whose lock another session holds.
 
     Raises:
         UsageError: the connection string is none, libpq does not take what it says, or it leads
             through a pooler that shares sessions between clients.
-        LoadError: nobody answers, or a setting is refused. Never holds the password.
+        LoadError: the server does not answer, or refuses a setting. Never holds the password.
     """
     is_pooled, dsn = names_pooler(dsn), to_libpq(check_dsn(dsn))
     given = "connect_timeout" in conninfo_to_dict(dsn) or "PGCONNECT_TIMEOUT" in os.environ
@@ -235,8 +235,8 @@ def users_schemas(conn: psycopg.Connection) -> list[str]:
 def acquire_restore_lock(conn: psycopg.Connection) -> None:
     """Lock the database against other restores for as long as this session lasts.
 
-    Two would take what the other has put aside for what a killed one left. Of one that was killed,
-    some session may still be at work: its end is waited for.
+    Each of two would mistake what the other has dropped for what a killed one left dropped. A
+    session of a killed restore may still be active: wait for its end.
 
     Raises:
         LoadError: another one does.

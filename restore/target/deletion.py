@@ -175,9 +175,9 @@ def empty_own_rows(conn: psycopg.Connection, table: Table, writes: WriteLog) -> 
     [(count,)] = conn.execute(others).fetchall()
     if count:
         raise LoadError(
-            f"table {table.name} has to be loaded again from the beginning, and holds {count:,}"
-            " rows that another session wrote meanwhile: stop what writes there, save these rows,"
-            " and restore from the beginning with --clean"
+            f"cannot reload table {table.name} from the beginning: it holds {count:,}"
+            " rows that another session wrote meanwhile; stop what writes there, save these rows,"
+            " and start over with --clean"
         )
     try:
         # Not a DELETE, if it can be: an index is also built over rows that just went.

@@ -63,7 +63,7 @@ _INDEXES = """
     ORDER BY i.indrelid, c.oid
 """
 
-# Two keys are alike for "=" where the operator class is the type's own and the collation tells
+# Two keys are alike for "=" if the operator class is the type's own and the collation tells
 # apart what differs in any byte.
 _UNIQUE = """
     SELECT i.indexrelid,
@@ -97,10 +97,10 @@ class UniqueKeyDefinition:
     """What a unique index forbids, needed while the index is dropped.
 
     Attributes:
-        name: the index's, and its constraint's where it has one.
-        columns: its key columns, which are compared with ``=``; None where it has expressions, or
+        name: the index's, and its constraint's if it has one.
+        columns: its key columns, which are compared with ``=``; None if it has expressions, or
             compares in another way (an operator class or a collation of its own).
-        terms: the same, as SQL over the table's columns, quoted; expressions too. None where it
+        terms: the same, as SQL over the table's columns, quoted; expressions too. None if it
             compares in another way than with ``=``.
         predicate: SQL; only rows for which it is true are compared. None: all rows.
         nulls_not_distinct: NULL is like NULL; else a row with a NULL in its key is like no other.
@@ -120,7 +120,7 @@ class Index:
     """An index and its constraint, with all that is needed to recreate both.
 
     ``constraint`` is ``PRIMARY KEY``, ``UNIQUE`` or None. ``statistics`` holds numbers of columns,
-    each with its target. ``unique`` is None where the index lets all rows in.
+    each with its target. ``unique`` is None if the index lets all rows in.
     """
 
     oid: int

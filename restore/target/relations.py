@@ -120,7 +120,7 @@ def read_relations(conn: psycopg.Connection, schema: str | None) -> list[Relatio
 
     Args:
         conn: a connection to the target.
-        schema: where bare names are looked up; None: along the search path.
+        schema: the schema of bare names; None: the search path.
     """
     schemas = users_schemas(conn) if schema is None else [schema]
     return [Relation(*row) for row in conn.execute(_RELATIONS, {"schemas": schemas}).fetchall()]

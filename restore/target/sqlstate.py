@@ -43,7 +43,7 @@ _SERVER = (
 # feature_not_supported, insufficient_resources, object_not_in_prerequisite_state,
 # insufficient_privilege, undefined and duplicate objects.
 _STATEMENT = ("0A", "53", "55", "42501", "427", "428", "42P", "3F")
-# Given where PostgreSQL has no hint of its own.
+# Given if PostgreSQL has no hint of its own.
 _ADVICE = {
     "53100": "the database server's disk is full: make room there",
     "53200": "the database server is out of memory: a smaller --chunk-bytes asks less of it",
@@ -130,7 +130,7 @@ def retry_transient(
     except psycopg.Error as error:
         if not again_on(error) or attempts <= 1:
             raise
-    # Imported where it is needed first: it takes as long as a small table's load.
+    # Imported only if needed: that takes as long as a small table's load.
     import tenacity  # noqa: PLC0415
 
     again = tenacity.Retrying(

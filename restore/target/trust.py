@@ -140,7 +140,7 @@ def revoke_default_grants(conn: psycopg.Connection) -> None:
 def writer_of_all(conn: psycopg.Connection) -> str | None:
     """Return an untrusted role that may write to every table, and so to the journal.
 
-    No restore notes anything for later then, as if it might not make the journal's schema.
+    Then a restore records nothing, as if the role could not create the journal's schema.
     """
     row = conn.execute(_WRITER_OF_ALL).fetchone()
     return None if row is None else str(row[0])
@@ -151,5 +151,5 @@ def unjournaled_warning(conn: psycopg.Connection) -> list[str]:
     writer = writer_of_all(conn)
     if writer is None:
         return []
-    line = f"role {writer}, a member of pg_write_all_data, could change what a restore notes"
+    line = f"role {writer}, a member of pg_write_all_data, could change what a restore records"
     return [f"{line}: no key or index is dropped for the load, and it cannot be resumed"]

@@ -119,7 +119,7 @@ def test_a_reject_file_that_a_power_loss_has_damaged(
     [file] = target.rejects.iterdir()
     file.write_bytes(damage(file.read_bytes()))
     line = target.restore("--resume", exit_code=1)
-    assert "cannot go on with the reject file" in line
+    assert "cannot resume with the reject file" in line
     assert said in line
     assert "restore from the beginning with --clean" in line
 
