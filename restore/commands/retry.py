@@ -19,7 +19,7 @@ from restore.commands.unfinished import check_no_unfinished_restore
 from restore.constraints.finalize import finish
 from restore.decode import packer
 from restore.decode.convert import Converter
-from restore.decode.shapes import Shapes
+from restore.decode.shapes import ShapeLearner
 from restore.errors import LoadError, RestoreError, SchemaError
 from restore.journal.checkpoints import Unlogged
 from restore.load.ladder import Ladder
@@ -214,7 +214,7 @@ class _Retry:
             load.table,
             destination=destination_for(self._conn, load.table, options, self._writes),
             converter=converter,
-            shapes=Shapes(load.table, converter),
+            shapes=ShapeLearner(load.table, converter),
             options=options,
             rejects=rejects,
             report=report,

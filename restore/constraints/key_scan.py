@@ -17,7 +17,7 @@ import msgspec
 
 from restore.constraints.lookup import K, Kept, Key, Values, literal_of
 from restore.decode.codec import can_name_field
-from restore.decode.packer import Candidates, finder_of
+from restore.decode.packer import Candidates, make_key_finder
 from restore.source.json_values import values_of
 from restore.source.reader import Reader
 from restore.source.records import Batch
@@ -164,7 +164,9 @@ class _Finder(Generic[K]):
             for name in self._fields
         ]
         places = {name: place for place, name in enumerate(self._fields)}
-        return finder_of(fields, [tuple(places[n] for n in key.columns) for key in self.wanted])
+        return make_key_finder(
+            fields, [tuple(places[n] for n in key.columns) for key in self.wanted]
+        )
 
     def _row(self, raw: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - a Struct made above
         """Decode one record's keys; what is written in another way is read as the ladder does."""

@@ -230,8 +230,8 @@ def literal_of(converter: Converter, column: Column, raw: msgspec.Raw | None) ->
     data = bytes(raw)
     try:
         with contextlib.suppress(UnsupportedFormError):
-            return as_text(converter.typed(column, data))
-        return converter.literal(column, data)
+            return as_text(converter.to_python(column, data))
+        return converter.to_literal(column, data)
     except (ValueError, *DECODE_ERRORS):
         return None
 

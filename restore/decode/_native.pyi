@@ -2,10 +2,10 @@
 
 from typing import Self, TypeAlias
 
-# A field's name, its kind (put_of in values.c; None: it is not put), whether null is declined,
-# whether its absence is (of one without a kind: its presence), what is put instead of an absent
-# one, with its size before it (None: nothing), whether it is wide, the column's limit and digits
-# (-1: none) and an enum's labels.
+# A field's name, its kind (``kinds`` in values.c, of an array with [] behind that of its elements;
+# None: it is not put), whether null is declined, whether its absence is (of one without a kind: its
+# presence), what is put instead of an absent one, with its size before it (None: nothing), whether
+# it is wide, the column's limit and digits (-1: none) and an enum's labels.
 Field: TypeAlias = tuple[
     bytes, str | None, bool, bool, bytes | None, bool, int, int, tuple[bytes, ...]
 ]

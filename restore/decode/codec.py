@@ -1,12 +1,14 @@
-"""A table's columns become a Struct, and raw records become rows of it in one C call.
+"""Builds the codec of a shape: raw records become rows of a COPY.
 
-Which Struct that is depends on what the records are like, and is learned from them (``shapes.py``):
+What C does not pack (``packer.py``) is decoded by a Struct whose fields are the table's columns,
+and encoded by psycopg, row by row. Which Struct that is depends on what the records are like, and
+is learned from them (``shapes.py``):
 
 - a column with a default is named only if the records have the field, so that the default applies
-  where they do not; where some do, its value stands in for the others (``defaults.py``), if that is
-  one for all of them;
+  to those without; if some have it, its value stands in for the others (``encode.py``), provided
+  that is one for all of them;
 - a column whose values come in another JSON type than usual (bigints as strings, instants as
-  numbers) is *wide*: it is decoded as it stands in the file and converted by ``values.py``;
+  numbers) is *wide*: it is decoded as it stands in the file and converted by ``convert.py``;
 - fields that no column takes are named, so that they are noticed, and left out.
 """
 
@@ -15,28 +17,29 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import astuple
 
-from restore.decode.absent import ABSENT, but_absent
-from restore.decode.column_forms import check_of, conversion, packing_of, take
-from restore.decode.dictionaries import Functions, by_dictionary
-from restore.decode.packer import Native, native_of
-from restore.decode.rows import Packed
-from restore.decode.types import AS_IT_IS, ODD_FLOAT, Kind, Shape, is_wide, kind_of, may_be_odd
+from restore.decode.datetimes import fractional_digits, interval
+from restore.decode.encode import ABSENT, RowEncoder
+from restore.decode.packer import RecordPacker, make_packer
+from restore.decode.scalars import address
+from restore.decode.types import JSON_TYPES, Shape, needs_conversion, type_codec
+from restore.errors import LossyValueError, UnsupportedFormError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from restore.decode.absent import Default
-    from restore.decode.column_forms import Step
     from restore.decode.convert import Converter
-    from restore.decode.rows import Rows
+    from restore.decode.encode import Default
+    from restore.decode.rows import PackedRows
     from restore.target.catalog import Column
+
+    # Decodes a JSON array into rows, each with the names of its fields that no column takes.
+    _Read = Callable[[bytes], Iterable[tuple[Sequence[Any], Collection[str]]]]
 
 # A name that JSON has to escape, which msgspec refuses as the name of a field.
 _ESCAPED = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
@@ -52,52 +55,35 @@ _NOTHING = (None, ABSENT, _NULL)
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """What decodes records of one shape, and what a COPY of them must be told.
+    """Decodes records of one shape, and says what a COPY of them must be told.
 
-    ``binary`` is false where some column has no binary form here: then the COPY is in text.
-    ``decode`` makes rows of a JSON array, ``values`` gives of such rows those of their values that
-    are sent, in the order of the columns; some are in PostgreSQL's binary form already.
-    ``unknown`` tells which of the ``ignored`` fields, for which there is no column, a row has;
-    rows of ``native`` may have others.
-    ``native`` makes rows, as they are sent, of those records of an array that it knows surely.
-    ``fills`` are what is sent for ABSENT in each of the columns; empty: it stands in none.
-
-    ``decode`` raises msgspec.DecodeError where a record is not of this shape, or may be more than
-    its columns can hold.
+    ``binary`` is false if some column has no binary form here: then the COPY is in text.
+    ``native`` packs those records of an array that are surely of the shape.
+    ``decode`` makes rows of any JSON array; it raises msgspec.DecodeError if a record is not of
+    this shape, or may be more than its columns can hold.
+    ``ignored`` are the fields of the shape for which there is no column; rows may have others.
     """
 
     shape: Shape
     columns: tuple[str, ...]
     oids: tuple[int, ...]
     binary: bool
-    decode: Callable[[bytes], list[Any]]
-    values: Callable[[Any], Iterable[tuple[Any, ...]]]
-    unknown: Callable[[Any], tuple[str, ...]] | None
+    decode: Callable[[bytes], PackedRows]
     ignored: tuple[str, ...] = ()
-    native: Native | None = None
-    fills: tuple[bytes | None, ...] = ()
+    native: RecordPacker | None = None
 
-    def unknown_in(self, rows: Rows) -> Iterator[Collection[str]]:
-        """Yield the ignored fields of rows; of one that was packed in two portions, if any."""
-        if isinstance(rows, Packed):
-            named = functools.cache(self._named)
-            yield from map(named, rows.ignored())
-            yield from rows.unknown()
-        elif self.unknown is not None:
-            yield from map(self.unknown, rows)
-
-    def unknown_by_place(self, rows: list[Any]) -> dict[int, tuple[str, ...]]:
-        """Return the ignored fields of decoded rows, of those that have some."""
-        if self.unknown is None:
-            return {}
-        return {n: names for n, row in enumerate(rows) if (names := self.unknown(row))}
+    def unknown_in(self, rows: PackedRows) -> Iterator[Collection[str]]:
+        """Yield the unknown fields of rows that have some; those of one row in two portions."""
+        named = functools.cache(self._named)
+        yield from map(named, rows.ignored())
+        yield from rows.unknown()
 
     def _named(self, bits: int) -> tuple[str, ...]:
         return tuple(name for n, name in enumerate(self.ignored) if bits >> n & 1)
 
 
 def can_name_field(name: str) -> bool:
-    """Tell whether msgspec takes a column's name as the name of a Struct's field."""
+    """Return whether msgspec takes a column's name as the name of a Struct's field."""
     return _ESCAPED.search(name) is None
 
 
@@ -107,7 +93,7 @@ def make_codec(
     converter: Converter,
     defaults: Mapping[str, Default] = MappingProxyType({}),
 ) -> Codec:
-    """Make what decodes records of a shape.
+    """Make the codec of a shape.
 
     Args:
         columns: the table's columns, less the generated ones.
@@ -116,84 +102,132 @@ def make_codec(
         defaults: those of the columns that are filled.
     """
     used = tuple(c for c in columns if not c.has_default or c.name in shape.named)
-    kinds = [kind_of(column, wide=is_wide(column, shape)) for column in used]
-    binary = all(kind.binary for kind in kinds)
-    ignored = sorted(shape.unknown)
-    names = [column.name for column in used] + ignored
+    ignored = tuple(sorted(shape.unknown))
+    names = [column.name for column in used] + list(ignored)
     nameable = all(map(can_name_field, names))
     many = len(names) > _MOST_FIELDS or len(ignored) > _MOST_IGNORED
-    if many or not nameable:
-        # All is converted then, so arrays too come as what the server reads.
-        kinds = [kind_of(column, wide=column.type.name not in AS_IT_IS) for column in used]
-        decode, values, unknown = by_dictionary(used, shape, columns, converter)
-    else:
-        fields = [
-            _way(column, kind, converter, shape, binary=binary)
-            for column, kind in zip(used, kinds, strict=True)
-        ]
-        kinds = [kind for kind, _ in fields]
-        decode, values, unknown = _by_struct(used, fields, ignored, shape)
-    binary = binary and all(kind.binary for kind in kinds)
+    by_name = many or not nameable
+    readers = [ColumnReader(c, converter, shape, by_name=by_name) for c in used]
+    binary = all(reader.codec.binary for reader in readers)
+    if not binary:
+        readers = [ColumnReader(c, converter, shape, by_name=by_name, binary=False) for c in used]
     filled = [defaults[column.name] if column.name in shape.filled else None for column in used]
     fills = tuple(d and (d.in_binary if binary else d.in_text) for d in filled)
+    read = _read_by_name(readers, shape, columns) if by_name else _read_by_struct(readers, shape)
+    oids = tuple(reader.codec.oid for reader in readers)
+    encoder = RowEncoder(oids, fills if shape.filled else (), binary=binary)
     native = None
     if binary and nameable:
         others = [c.name for c in columns if c.has_default and c.name not in shape.named]
-        native = native_of(used, shape, ignored, converter, fills=fills, others=others)
+        native = make_packer(used, shape, ignored, converter, fills=fills, others=others)
     return Codec(
         shape=shape,
         columns=tuple(column.name for column in used),
-        oids=tuple(kind.oid for kind in kinds),
+        oids=oids,
         binary=binary,
-        decode=decode,
-        values=values,
-        unknown=unknown,
-        ignored=tuple(ignored),
+        decode=lambda data: encoder.encode(read(data)),
+        ignored=ignored,
         native=native,
-        fills=fills if shape.filled else (),
     )
 
 
-def _way(
-    column: Column, kind: Kind, converter: Converter, shape: Shape, *, binary: bool
-) -> tuple[Kind, list[Step]]:
-    """Return how a column is decoded and encoded, and what is done to its values between."""
-    wide = is_wide(column, shape)
-    kind, steps = _way_of_present(column, kind, converter, wide=wide, binary=binary)
-    return kind, [but_absent(step) for step in steps] if column.name in shape.filled else steps
+class ColumnReader:
+    """Makes what is encoded of a column's values.
+
+    Args:
+        column: the column.
+        converter: converts what is wide.
+        shape: the records' shape.
+        by_name: records are decoded as dictionaries, so all but documents is converted.
+        binary: the format of the COPY.
+
+    Attributes:
+        codec: how the values are decoded and encoded.
+        convert: what is done in between; None: nothing.
+    """
+
+    def __init__(
+        self,
+        column: Column,
+        converter: Converter,
+        shape: Shape,
+        *,
+        by_name: bool = False,
+        binary: bool = True,
+    ) -> None:
+        name = column.type.name
+        wide = by_name or needs_conversion(column, shape)
+        codec = type_codec(column, wide=wide)
+        special = _BINARY_FORMS.get(name)
+        if special is not None and not binary:
+            codec, wide = type_codec(column, wide=True), True
+        self.column = column
+        self.codec = codec
+        self.convert: Callable[[Any], Any] | None = None
+        if name in JSON_TYPES:
+            self.codec = type_codec(column, wide=False)
+        elif wide:
+            self.convert = _nullable(column, converter.to_python)
+        elif special is not None:
+            self.convert = _nullable(column, special)
+        elif (step := 10 ** (6 - fractional_digits(column))) > 1 and name in _WITH_FRACTION:
+            self.convert = functools.partial(_check_fraction, column.name, step)
+
+    @property
+    def annotation(self) -> Any:  # noqa: ANN401 - a type form
+        """What msgspec decodes."""
+        annotation = self.codec.annotation
+        if self.column.not_null or annotation is msgspec.Raw:
+            return annotation
+        return annotation | None
+
+    def field(self, number: int, *, filled: bool) -> tuple[Any, ...]:
+        """Describe the column to msgspec; a field that may be absent is filled, or NULL."""
+        name = f"f{number}"
+        if filled:
+            return (name, self.annotation, ABSENT)
+        if self.column.not_null or self.column.has_default:
+            return (name, self.annotation)
+        return (name, self.annotation, _NULL if self.codec.annotation is msgspec.Raw else None)
 
 
-def _way_of_present(
-    column: Column, kind: Kind, converter: Converter, *, wide: bool, binary: bool
-) -> tuple[Kind, list[Step]]:
-    packing = packing_of(column, converter) if binary else None
-    if packing is not None and packing.annotation is msgspec.Raw:
-        return Kind(msgspec.Raw, packing.oid), [packing.pack]
-    if wide:
-        steps = [] if column.type.name in AS_IT_IS else [conversion(column, converter)]
-        if packing is not None and packing.annotation is kind_of(column, wide=False).annotation:
-            return Kind(kind.annotation, packing.oid), [*steps, packing.pack]
-        return kind, steps
-    check = check_of(column)
-    steps = [check] if check else []
-    if packing is None:
-        return kind, steps
-    return Kind(packing.annotation, packing.oid), [*steps, packing.pack]
+_BINARY_FORMS: dict[str, Callable[[Column, bytes], Any]] = {
+    "cidr": address,
+    "inet": address,
+    "interval": interval,
+}
+_WITH_FRACTION = frozenset({"time", "timestamp", "timestamptz"})
 
 
-def _by_struct(
-    used: tuple[Column, ...],
-    ways: list[tuple[Kind, list[Step]]],
-    ignored: list[str],
-    shape: Shape,
-) -> Functions:
-    """Make a codec's functions from a Struct whose fields are the columns in their order."""
-    names = [column.name for column in used] + ignored
+def _nullable(column: Column, convert: Callable[[Column, bytes], Any]) -> Callable[[Any], Any]:
+    """Return what converts a value as it stands in the file, if it is not null."""
+
+    def convert_value(value: msgspec.Raw) -> Any:  # noqa: ANN401 - a value
+        raw = b"" + value
+        if raw != b"null":
+            return convert(column, raw)
+        if column.not_null:
+            raise UnsupportedFormError("null in a column that must not be NULL")
+        return None
+
+    return convert_value
+
+
+def _check_fraction(name: str, step: int, value: Any) -> Any:  # noqa: ANN401 - a time
+    if value.microsecond % step:
+        raise LossyValueError(f"finer than column {name}")
+    return value
+
+
+def _read_by_struct(readers: Sequence[ColumnReader], shape: Shape) -> _Read:
+    """Return what decodes records by a Struct whose fields are the columns in their order."""
+    ignored = sorted(shape.unknown)
+    names = [reader.column.name for reader in readers] + ignored
     fields = [
-        _field(n, column, kind, filled=column.name in shape.filled)
-        for n, (column, (kind, _)) in enumerate(zip(used, ways, strict=True))
+        reader.field(n, filled=reader.column.name in shape.filled)
+        for n, reader in enumerate(readers)
     ]
-    fields += [(f"f{n}", msgspec.Raw, _ABSENT) for n in range(len(used), len(names))]
+    fields += [(f"f{n}", msgspec.Raw, _ABSENT) for n in range(len(readers), len(names))]
     struct = msgspec.defstruct(
         "Row",
         fields,
@@ -203,57 +237,49 @@ def _by_struct(
         kw_only=True,  # lets fields with a default stand before others
     )
     decode_all = msgspec.json.Decoder(list[struct]).decode  # type: ignore[valid-type]
-    steps = [(n, step) for n, (_, of_column) in enumerate(ways) for step in of_column]
-    floats = [(n, may_be_odd(c)) for n, c in enumerate(used) if ways[n][0].annotation is float]
+    converts = [(n, r.convert) for n, r in enumerate(readers) if r.convert is not None]
+    width = len(readers)
 
-    width = len(used)
-
-    def decode(data: bytes) -> list[Any]:
-        rows = list(map(astuple, decode_all(data)))
+    def make(row: Any) -> tuple[Sequence[Any], Collection[str]]:  # noqa: ANN401 - a Struct
+        values = list(astuple(row))
+        unknown: Collection[str] = ()
         if ignored:
-            _check_fit(rows, width)
-        if not (rows and (steps or floats)):
-            return rows
-        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-        for n, odd in floats:
-            if odd(columns[n]) and ODD_FLOAT.search(data) is not None:
-                raise msgspec.ValidationError("a number that may be none that a float can hold")
-        if not steps:
-            return rows
-        for n, step in steps:
-            columns[n] = take(step, columns[n])
-        return list(zip(*columns, strict=True))
+            fields = zip(ignored, values[width:], strict=True)
+            unknown = [name for name, raw in fields if raw is not _ABSENT]
+            del values[width:]
+            if unknown and all(value in _NOTHING for value in values):
+                raise UnsupportedFormError("no field is a column")
+        for n, convert in converts:
+            value = values[n]
+            if value is not None and value is not ABSENT:
+                values[n] = convert(value)
+        return values, unknown
 
-    if not ignored:
-        return decode, iter, None
-
-    def unknown(row: tuple[Any, ...]) -> tuple[str, ...]:
-        return tuple(
-            name for name, raw in zip(ignored, row[width:], strict=True) if raw is not _ABSENT
-        )
-
-    return decode, functools.partial(map, itemgetter(slice(width))), unknown
+    return lambda data: map(make, decode_all(data))
 
 
-def _check_fit(rows: list[tuple[Any, ...]], width: int) -> None:
-    """Raise if a row may have been made of a record of which no field is a column.
+def _read_by_name(
+    readers: Sequence[ColumnReader], shape: Shape, columns: tuple[Column, ...]
+) -> _Read:
+    """Return what decodes records as dictionaries, whatever the names of their fields."""
+    decode_all = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
+    optional = {c.name for c in columns if c.has_default}
+    named = {column.name for column in columns}
+    required = shape.named - shape.filled
 
-    Raises:
-        msgspec.ValidationError: the row's values are absent or NULL, and it has other fields.
-    """
-    for number, row in enumerate(rows):
-        if all(value in _NOTHING for value in row[:width]) and any(
-            raw is not _ABSENT for raw in row[width:]
-        ):
-            raise msgspec.ValidationError(f"no field is a column - at `$[{number}]`")
+    def make(record: dict[str, msgspec.Raw]) -> tuple[Sequence[Any], Collection[str]]:
+        if not required <= record.keys() & optional <= shape.named:
+            raise UnsupportedFormError("a record of another shape")
+        if record and named.isdisjoint(record):
+            raise UnsupportedFormError("no field is a column")
+        return [value_of(reader, record) for reader in readers], record.keys() - named
 
+    def value_of(reader: ColumnReader, record: dict[str, msgspec.Raw]) -> Any:  # noqa: ANN401
+        name = reader.column.name
+        raw = record.get(name)
+        if raw is None and name in shape.filled:
+            return ABSENT
+        value = _NULL if raw is None else raw
+        return value if reader.convert is None else reader.convert(value)
 
-def _field(number: int, column: Column, kind: Kind, *, filled: bool) -> tuple[Any, ...]:
-    """Describe a column to msgspec: what may be absent is filled, or what NULL may stand for."""
-    name, raw = f"f{number}", kind.annotation is msgspec.Raw
-    optional = kind.annotation if raw or column.not_null else kind.annotation | None
-    if filled:
-        return (name, optional, ABSENT)
-    if column.not_null or column.has_default:
-        return (name, optional)
-    return (name, optional, _NULL if raw else None)
+    return lambda data: map(make, decode_all(data))

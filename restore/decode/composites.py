@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from restore.decode.datetimes import TEMPORAL
-from restore.decode.scalars import INTEGER_BITS, TEXTS, no_document
+from restore.decode.scalars import INTEGER_BITS, TEXTS, not_a_scalar
 from restore.errors import LossyValueError
 from restore.source.json_values import members_of, values_of
 
@@ -66,7 +66,7 @@ def holds_objects(raw: bytes) -> bool:
     return any(bytes(member)[:1] == b"{" for member in members_of(raw))
 
 
-def document_literal(column: Column, raw: bytes) -> str:
+def composite_literal(column: Column, raw: bytes) -> str:
     """Return the literal that a JSON object or array stands for in a column that is no JSON.
 
     Raises:
@@ -74,7 +74,7 @@ def document_literal(column: Column, raw: bytes) -> str:
     """
     name = column.type.name
     if name in _SCALARS or column.type.is_enum:
-        raise no_document(column)
+        raise not_a_scalar(column)
     composite = column.type if column.type.element is None else column.type.element
     if composite.fields is not None:
         _check_fields(composite, raw)

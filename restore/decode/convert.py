@@ -1,9 +1,10 @@
 """How one JSON value becomes exactly what a column takes, or is refused; never a guess.
 
-Two ways lead into a column. ``Converter.typed`` gives a Python value that stands for the JSON value
-without loss; it also knows what PostgreSQL's own input does not: numbers that are instants, ``3.0``
-for an integer, a JavaScript buffer. ``Converter.literal`` gives the text from which the server
-makes the value, once it is sure that the server would neither round, nor cut off, nor interpret.
+Two ways lead into a column. ``Converter.to_python`` gives a Python value that stands for the JSON
+value without loss; it also knows what PostgreSQL's own input does not: numbers that are instants,
+``3.0`` for an integer, a JavaScript buffer. ``Converter.to_literal`` gives the text from which the
+server makes the value, once it is sure that the server would neither round, nor cut off, nor
+interpret.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from restore.decode import datetimes as instants
-from restore.decode import scalars
-from restore.decode.composites import array_literal, document_literal, holds_objects
+from restore.decode import datetimes, scalars
+from restore.decode.composites import array_literal, composite_literal, holds_objects
 from restore.decode.expressions import form_of
 from restore.errors import LossyValueError, UnsupportedFormError
 
@@ -51,20 +51,20 @@ class Converter:
             zone = ZoneInfo(timezone)
         self._by_type: dict[str, Callable[[Column, bytes], Any]] = {
             "bool": scalars.boolean,
-            "bytea": scalars.bytes_from_json,
-            "date": lambda column, raw: instants.date(column, raw, zone),
+            "bytea": scalars.decode_bytes,
+            "date": lambda column, raw: datetimes.date(column, raw, zone),
             "float4": scalars.floating,
             "float8": scalars.floating,
             "numeric": scalars.numeric,
-            "time": instants.time,
+            "time": datetimes.time,
             "uuid": scalars.identifier,
-            "timestamp": lambda column, raw: instants.timestamp(column, raw, self.notes),
-            "timestamptz": lambda column, raw: instants.timestamptz(column, raw, zone, self.notes),
+            "timestamp": lambda column, raw: datetimes.timestamp(column, raw, self.notes),
+            "timestamptz": lambda column, raw: datetimes.timestamptz(column, raw, zone, self.notes),
             **dict.fromkeys(scalars.INTEGER_BITS, scalars.integer),
             **dict.fromkeys(scalars.TEXTS, scalars.text),
         }
 
-    def typed(self, column: Column, raw: bytes) -> Any:  # noqa: ANN401 - any type of PostgreSQL's
+    def to_python(self, column: Column, raw: bytes) -> Any:  # noqa: ANN401 - any type of PostgreSQL's
         """Return the Python value of the column's type that a JSON value stands for, without loss.
 
         Of types that Python has none for, it is the text of a literal.
@@ -77,14 +77,14 @@ class Converter:
         if convert is None:
             if form_of(column, raw, is_instant=False) != "plain":
                 raise UnsupportedFormError("the server makes a composite value of a document")
-            return self.literal(column, raw)
+            return self.to_literal(column, raw)
         return None if raw == b"null" else convert(column, raw)
 
-    def reads(self, column: Column) -> bool:
-        """Tell whether ``typed`` reads values of a column's type itself, strings too."""
+    def supports(self, column: Column) -> bool:
+        """Tell whether ``to_python`` reads values of a column's type itself, strings too."""
         return column.type.name in self._by_type
 
-    def literal(self, column: Column, raw: bytes) -> str | None:
+    def to_literal(self, column: Column, raw: bytes) -> str | None:
         """Return the text from which PostgreSQL makes the value, if it makes it without loss.
 
         Raises:
@@ -107,7 +107,7 @@ class Converter:
                 raw, lambda data: self._member(member, data), of_documents=documents
             )
         if raw[:1] in (b"{", b"["):
-            return document_literal(column, raw)
+            return composite_literal(column, raw)
         text = scalars.scalar(raw)
         _check_literal(column, text)
         return text
@@ -117,9 +117,9 @@ class Converter:
         if member.type.name in _DOCUMENTS:
             return None if raw == b"null" else raw.decode()
         try:
-            return as_text(self.typed(member, raw))
+            return as_text(self.to_python(member, raw))
         except UnsupportedFormError:
-            return self.literal(member, raw)
+            return self.to_literal(member, raw)
 
 
 def as_text(value: object) -> str | None:
@@ -146,12 +146,12 @@ def _check_literal(column: Column, text: str) -> None:
     """
     kind = column.type.name
     if kind == "numeric" and scalars.numeric_scale(column) is not None:
-        raise LossyValueError(f"{scalars.shown(text)} is no decimal number")
+        raise LossyValueError(f"{scalars.quote_value(text)} is no decimal number")
     if kind == "money":
         places = _DECIMALS.search(text)
         if places and len(places[1].rstrip("0")) > _MONEY_DECIMALS:
             raise LossyValueError(
-                f"{scalars.shown(text)} has more than {_MONEY_DECIMALS} decimal places"
+                f"{scalars.quote_value(text)} has more than {_MONEY_DECIMALS} decimal places"
             )
-    if kind in instants.TEMPORAL:
-        instants.check_literal(column, text)
+    if kind in datetimes.TEMPORAL:
+        datetimes.check_literal(column, text)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import re
+import struct
 from typing import TYPE_CHECKING
 
-from restore.decode.scalars import NUMBER, scalar, shown, string
+from restore.decode.scalars import NUMBER, quote_value, scalar, string
 from restore.errors import LossyValueError, UnsupportedFormError
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ _JAVASCRIPT = re.compile(
 _POSIX_ZONE = re.compile(r"(?<![A-Za-z])(?!OCT|SEPT)(?:GMT|UTC|UT|Z|[A-Z]{1,3}T)\s?[+-]\d")
 _YEAR = re.compile(r"\d{4}")
 _WITHOUT_YEAR = re.compile(r"\s*(?:[+-]?infinity|epoch)\s*", re.IGNORECASE)
+# How PostgreSQL writes an interval: the session's IntervalStyle is ``postgres``. Each part has its
+# own sign. The binary form is that of interval_recv in its timestamp.c.
+_INTERVAL = re.compile(
+    r"(?:(?P<years>[+-]?\d{1,9}) years?(?: |\Z))?(?:(?P<months>[+-]?\d{1,9}) mons?(?: |\Z))?"
+    r"(?:(?P<days>[+-]?\d{1,9}) days?(?: |\Z))?"
+    r"(?:(?P<sign>[+-]?)(?P<h>\d{2,7}):(?P<m>[0-5]\d):(?P<s>[0-5]\d)"
+    r"(?:\.(?P<fraction>\d{1,6}))?)?",
+    re.ASCII,
+)
+_pack_interval = struct.Struct("!qii").pack
 _EPOCH_TEXT = re.compile(r"-?(?:\d{10}|\d{13})", re.ASCII)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # Below the first bound a number means seconds (up to the year 5138), below the second milliseconds.
@@ -44,7 +55,7 @@ _SECONDS_BELOW, _MILLISECONDS_BELOW = 10**11, 10**14
 _DATE_LIKE = range(19000101, 22000000)
 
 
-def kept_digits(column: Column) -> int:
+def fractional_digits(column: Column) -> int:
     """Return how many digits of a second a date and time column keeps.
 
     Source: an interval's precision is the lower 16 bits of its modifier, INTERVAL_PRECISION in
@@ -116,7 +127,7 @@ def _from_javascript(written: re.Match[str]) -> dt.datetime:
 
 def _from_epoch(column: Column, text: str, notes: set[str]) -> dt.datetime:
     if not NUMBER.fullmatch(text):
-        raise LossyValueError(f"{shown(text)} is no date and time")
+        raise LossyValueError(f"{quote_value(text)} is no date and time")
     number = decimal.Decimal(text)
     # Not "in", which walks over a range to look for what is no int.
     if _DATE_LIKE.start <= number < _DATE_LIKE.stop and number == number.to_integral_value():
@@ -132,10 +143,12 @@ def _from_epoch(column: Column, text: str, notes: set[str]) -> dt.datetime:
         whole = int(microseconds)
         instant = _EPOCH + dt.timedelta(microseconds=whole)
     except (OverflowError, decimal.DecimalException) as error:
-        raise LossyValueError(f"{shown(text)} is no instant that a timestamp can hold") from error
+        raise LossyValueError(
+            f"{quote_value(text)} is no instant that a timestamp can hold"
+        ) from error
     if microseconds != whole:
-        raise LossyValueError(f"{shown(text)} is finer than a microsecond")
-    step = 10 ** (_MICROSECOND_DIGITS - kept_digits(column))
+        raise LossyValueError(f"{quote_value(text)} is finer than a microsecond")
+    step = 10 ** (_MICROSECOND_DIGITS - fractional_digits(column))
     if instant.microsecond % step:
         raise LossyValueError(_too_fine(column, text))
     notes.add(f"column {column.name}: numbers were read as {unit} since 1970-01-01 UTC")
@@ -152,7 +165,7 @@ def date(column: Column, raw: bytes, zone: dt.tzinfo) -> dt.date:
         LossyValueError: it has a time of day, which would be lost.
     """
     if raw[:1] != b'"':
-        raise LossyValueError(f"{shown(raw.decode())} is no date: write YYYY-MM-DD")
+        raise LossyValueError(f"{quote_value(raw.decode())} is no date: write YYYY-MM-DD")
     text = string(raw)
     if not _ISO.fullmatch(text):
         raise UnsupportedFormError("not an ISO 8601 date")
@@ -180,7 +193,7 @@ def time(column: Column, raw: bytes) -> dt.time:
         LossyValueError: the column cannot hold it as it is.
     """
     if raw[:1] != b'"':
-        raise LossyValueError(f"{shown(raw.decode())} is no time of day: write HH:MM:SS")
+        raise LossyValueError(f"{quote_value(raw.decode())} is no time of day: write HH:MM:SS")
     text = string(raw)
     check_fraction(column, text)
     try:
@@ -190,6 +203,24 @@ def time(column: Column, raw: bytes) -> dt.time:
     if value.tzinfo is not None:
         raise LossyValueError(f"column {column.name} has no zone: {text} would lose its own")
     return value
+
+
+def interval(_: Column, raw: bytes) -> bytes:
+    """Return the binary form of an interval that is written as PostgreSQL writes it.
+
+    Raises:
+        UnsupportedFormError: it is written in another way.
+    """
+    found = _INTERVAL.fullmatch(string(raw)) if len(raw) > len('""') and raw[:1] == b'"' else None
+    if found is None:
+        raise UnsupportedFormError("not an interval as PostgreSQL writes it")
+    years, months, days = (int(found[name] or 0) for name in ("years", "months", "days"))
+    seconds = (int(found["h"] or 0) * 60 + int(found["m"] or 0)) * 60 + int(found["s"] or 0)
+    time = seconds * 1_000_000 + int((found["fraction"] or "").ljust(_MICROSECOND_DIGITS, "0"))
+    try:
+        return _pack_interval(-time if found["sign"] == "-" else time, days, 12 * years + months)
+    except struct.error as error:
+        raise UnsupportedFormError("more months than an interval holds") from error
 
 
 def check_literal(column: Column, text: str) -> None:
@@ -202,18 +233,18 @@ def check_literal(column: Column, text: str) -> None:
     check_fraction(column, text)
     if _NOW.search(text):
         raise LossyValueError(
-            f"{shown(text)} means the time of the restore, and no time that was stored"
+            f"{quote_value(text)} means the time of the restore, and no time that was stored"
         )
     if _POSIX_ZONE.search(text):
         raise LossyValueError(
-            f"{shown(text)} has an offset after a zone's name: write the offset alone"
+            f"{quote_value(text)} has an offset after a zone's name: write the offset alone"
         )
     if kind == "date" and ":" in text:
         raise LossyValueError(
-            f"column {column.name} is a date: {shown(text)} would lose a time of day"
+            f"column {column.name} is a date: {quote_value(text)} would lose a time of day"
         )
     if kind in _DATED and not (_YEAR.search(text) or _WITHOUT_YEAR.fullmatch(text)):
-        raise LossyValueError(f"{shown(text)} names no year of four digits")
+        raise LossyValueError(f"{quote_value(text)} names no year of four digits")
 
 
 def check_fraction(column: Column, text: str) -> None:
@@ -224,12 +255,10 @@ def check_fraction(column: Column, text: str) -> None:
     """
     pattern = _ANY_FRACTION if column.type.name == "interval" else _SECOND_FRACTION
     for digits in pattern.findall(text):
-        if len(digits.rstrip("0")) > kept_digits(column):
+        if len(digits.rstrip("0")) > fractional_digits(column):
             raise LossyValueError(_too_fine(column, text))
 
 
 def _too_fine(column: Column, text: str) -> str:
-    kept = kept_digits(column)
-    return (
-        f"{shown(text)} is finer than column {column.name}, which keeps {kept} digits of a second"
-    )
+    kept = f"which keeps {fractional_digits(column)} digits of a second"
+    return f"{quote_value(text)} is finer than column {column.name}, {kept}"

@@ -1,6 +1,6 @@
 """What is done in C (``native/``), where it is built: packing records, and finding them by keys.
 
-Packing takes the usual forms of values of the types that it knows, and gives the rows that
+PackedBatch takes the usual forms of values of the types that it knows, and gives the rows that
 decoding, packing and psycopg would. What it declines goes their way. Finding leaves out what is
 surely not looked for; the others are looked at as ever.
 """
@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from restore.decode.datetimes import kept_digits
-from restore.decode.rows import Packed
+from restore.decode.datetimes import fractional_digits
+from restore.decode.rows import PackedRows
 from restore.decode.scalars import numeric_precision, numeric_scale, text_limit
-from restore.decode.types import is_wide
+from restore.decode.types import is_binary_array, needs_conversion
 
 try:
     from restore.decode._native import Finder, Packer
@@ -30,50 +30,53 @@ if TYPE_CHECKING:
 
 IS_BUILT = Packer is not None
 
-_KINDS = {
-    **{name: name for name in ("bool", "bytea", "date", "float4", "float8", "int2", "int4")},
-    **{name: name for name in ("int8", "json", "jsonb", "numeric", "text", "time", "timestamp")},
-    **{name: name for name in ("timestamptz", "uuid")},
-    **dict.fromkeys(("bpchar", "citext", "varchar"), "text"),
-}
+# Types that C knows, by name; it knows enums and arrays too.
+_KNOWN = frozenset(
+    {
+        *("bool", "bpchar", "bytea", "cidr", "citext", "date", "float4", "float8", "inet", "int2"),
+        *("int4", "int8", "interval", "json", "jsonb", "numeric", "text", "time", "timestamp"),
+        *("timestamptz", "uuid", "varchar"),
+    }
+)
 MOST_IGNORED = 64  # the bits of a mask
 _NONE = -1
+_MICROSECOND_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Packing:
+class PackedBatch:
     """A batch that was packed: what is in which of its records, by their places.
 
     ``rows`` are those of all records; of those that were ``declined`` they hold nothing.
-    ``hopeless`` are those of them for which a COPY would be refused. ``spans`` says where each
+    ``unloadable`` are those of them for which a COPY would be refused. ``spans`` says where each
     record starts and ends in ``data``.
     """
 
     data: bytes
-    rows: Packed
+    rows: PackedRows
     count: int
     spans: Sequence[int]
     declined: Sequence[int]
-    hopeless: frozenset[int]
+    unloadable: frozenset[int]
 
     def __getitem__(self, place: int) -> bytes:
         """Return a record's bytes."""
         return self.data[self.spans[2 * place] : self.spans[2 * place + 1]]
 
-    def chosen(self, places: Sequence[int]) -> Packing:
+    def chosen(self, places: Sequence[int]) -> PackedBatch:
         """Return what is left without the records at other places, which have no rows."""
         numbers = {place: number for number, place in enumerate(places)}
-        return Packing(
+        return PackedBatch(
             self.data,
             self.rows.chosen(places),
             len(places),
             [self.spans[2 * place + end] for place in places for end in (0, 1)],
             [numbers[place] for place in self.declined if place in numbers],
-            frozenset(numbers[place] for place in self.hopeless if place in numbers),
+            frozenset(numbers[place] for place in self.unloadable if place in numbers),
         )
 
 
-class Native:
+class RecordPacker:
     """Packs records of one shape.
 
     Args:
@@ -83,18 +86,18 @@ class Native:
     def __init__(self, packer: Packer) -> None:
         self._pack = packer.pack
 
-    def pack(self, data: bytes) -> Packing | None:
+    def pack(self, data: bytes) -> PackedBatch | None:
         """Pack the records of a JSON array; None: msgspec decides what it is."""
         found = self._pack(data)
         if found is None:
             return None
         rows, *numbers = found
-        ends, spans, declined, hopeless, ignored, unknown = (
+        ends, spans, declined, unloadable, ignored, unknown = (
             memoryview(n).cast("Q") for n in numbers
         )
         names = _names(data, iter(unknown)) if unknown else {}
-        packed = Packed(rows, ends, ignored, names)
-        return Packing(data, packed, len(ends), spans, declined, frozenset(hopeless))
+        packed = PackedRows(rows, ends, ignored, names)
+        return PackedBatch(data, packed, len(ends), spans, declined, frozenset(unloadable))
 
 
 def _names(data: bytes, found: Iterator[int]) -> dict[int, dict[str, None]]:
@@ -105,7 +108,7 @@ def _names(data: bytes, found: Iterator[int]) -> dict[int, dict[str, None]]:
     return names
 
 
-def native_of(
+def make_packer(
     used: Sequence[Column],
     shape: Shape,
     ignored: Sequence[str],
@@ -113,7 +116,7 @@ def native_of(
     *,
     fills: Sequence[bytes | None],
     others: Sequence[str],
-) -> Native | None:
+) -> RecordPacker | None:
     """Return what packs records of a shape; None: it is not built, or does not know some type.
 
     Args:
@@ -125,7 +128,7 @@ def native_of(
         others: columns that records of this shape do not name.
     """
     fields = [
-        _field(column, converter, fill, wide=is_wide(column, shape))
+        _field(column, converter, fill, wide=needs_conversion(column, shape))
         for column, fill in zip(used, fills, strict=True)
     ]
     if not IS_BUILT or None in fields:
@@ -135,17 +138,17 @@ def native_of(
         for names, declined in ((ignored[:MOST_IGNORED], False), (others, True))
         for name in names
     ]
-    return Native(Packer(tuple(field for field in fields if field is not None)))
+    return RecordPacker(Packer(tuple(field for field in fields if field is not None)))
 
 
 def _field(column: Column, converter: Converter, fill: bytes | None, *, wide: bool) -> Field | None:
     """Describe a column to the packer; None: it does not know its type."""
     type_, limit, digits = column.type, _NONE, _NONE
+    kind = type_.name if type_.name in _KNOWN else None
     labels = tuple(label.encode() for label in type_.labels or ())
-    kind = _KINDS.get(type_.name)
     if type_.element is not None:
-        text = type_.element.name == "text" and column.typmod < 0 and not wide
-        kind = "text[]" if text else None
+        kind = f"{type_.element.name}[]" if is_binary_array(column) and not wide else None
+        limit = _MICROSECOND_DIGITS if type_.element.name == "timestamptz" else _NONE
     elif type_.is_enum:
         kind = "enum" if labels else None
     elif kind == "numeric":
@@ -153,12 +156,12 @@ def _field(column: Column, converter: Converter, fill: bytes | None, *, wide: bo
         if scale is not None and precision is not None:
             limit, digits = scale, precision - scale
             kind = kind if scale >= 0 and digits >= 0 else None
-    elif kind == "text":
-        limit = _NONE if (most := text_limit(column)) is None else most
     elif kind in {"time", "timestamp", "timestamptz"}:
-        limit = kept_digits(column)
+        limit = fractional_digits(column)
     elif kind == "date":
         wide = wide and converter.is_utc  # elsewhere, midnight may be that of another day
+    elif (most := text_limit(column)) is not None:
+        limit = most
     if kind is None:
         return None
     required = column.not_null or column.has_default
@@ -190,7 +193,7 @@ class Candidates:
         return map(Candidate, numbers, numbers, numbers)
 
 
-def finder_of(
+def make_key_finder(
     fields: Sequence[KeyField], keys: Iterable[tuple[int, ...]]
 ) -> Callable[[bytes], Candidates | None]:
     """Return what finds candidates in a JSON array, or None where it is none of records.

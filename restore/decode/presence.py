@@ -12,8 +12,8 @@ from restore.decode.packer import MOST_IGNORED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from restore.decode.absent import Default
-    from restore.decode.packer import Packing
+    from restore.decode.encode import Default
+    from restore.decode.packer import PackedBatch
     from restore.decode.types import Shape
 
 # No more names than this are remembered from records that have a new field each.
@@ -93,7 +93,7 @@ class Presence:
         return named - usual.filled <= shape.named & self._steady <= named
 
 
-def noticing(usual: Shape, found: Packing) -> Shape:
+def noticing(usual: Shape, found: PackedBatch) -> Shape:
     """Return the usual shape with those unknown fields that many of a batch's records have."""
     times = Counter(chain.from_iterable(found.rows.unknown()))
     many = {name for name, records in times.items() if records * _RARE >= found.count}

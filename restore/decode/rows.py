@@ -1,16 +1,12 @@
-"""Rows that are in the form of a binary COPY already: sliced and joined without a copy of them."""
+"""Rows that are in the form of a COPY already: sliced and joined without a copy of them."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
-
-
-# Rows of one codec: decoded, or packed.
-Rows: TypeAlias = "list[Any] | Packed"
 
 
 class _Part(NamedTuple):
@@ -24,7 +20,7 @@ class _Part(NamedTuple):
     unknown: Mapping[int, Collection[str]]
 
 
-class Packed:
+class PackedRows:
     """Rows of one codec, as they are sent.
 
     Args:
@@ -48,7 +44,7 @@ class Packed:
     def __len__(self) -> int:
         return sum(part.last - part.first for part in self._parts)
 
-    def __getitem__(self, wanted: slice) -> Packed:
+    def __getitem__(self, wanted: slice) -> PackedRows:
         start, stop, _ = wanted.indices(len(self))
         parts, passed = [], 0
         for part in self._parts:
@@ -57,21 +53,21 @@ class Packed:
             if first < last:
                 parts.append(part._replace(first=first, last=last))
             passed += part.last - part.first
-        found = Packed(b"", ())
+        found = PackedRows(b"", ())
         found._parts = parts
         return found
 
-    def chosen(self, places: Sequence[int]) -> Packed:
+    def chosen(self, places: Sequence[int]) -> PackedRows:
         """Return the rows at these places, where between them are only empty ones."""
         [(rows, ends, _, _, ignored, unknown)] = self._parts
-        return Packed(
+        return PackedRows(
             rows,
             [ends[n] for n in places],
             [ignored[n] for n in places if ignored],
             {number: unknown[n] for number, n in enumerate(places) if n in unknown},
         )
 
-    def extend(self, others: Packed) -> None:
+    def extend(self, others: PackedRows) -> None:
         """Put others behind these."""
         self._parts += others._parts
 

@@ -15,6 +15,10 @@ from restore.errors import LossyValueError, UnsupportedFormError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+
+    IPInterface = IPv4Interface | IPv6Interface
+    IPNetwork = IPv4Network | IPv6Network
 
     from restore.target.catalog import Column
 
@@ -42,7 +46,7 @@ _exact = decimal.Context(
 )
 
 
-def shown(text: str) -> str:
+def quote_value(text: str) -> str:
     """Return a value, quoted and shortened, for a message."""
     text = text.strip()
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
@@ -82,17 +86,19 @@ def integer(column: Column, raw: bytes) -> int:
         raise UnsupportedFormError("not a decimal number")
     number = _bounded(text)
     if number != number.to_integral_value():
-        raise LossyValueError(f"{shown(text)} is no integer, and rounding it would lose something")
+        raise LossyValueError(
+            f"{quote_value(text)} is no integer, and rounding it would lose something"
+        )
     value, bits = int(number), INTEGER_BITS[column.type.name]
     if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
-        raise LossyValueError(f"{shown(text)} is out of range for type {column.type.name}")
+        raise LossyValueError(f"{quote_value(text)} is out of range for type {column.type.name}")
     return value
 
 
 def _bounded(text: str) -> decimal.Decimal:
     number = decimal.Decimal(text.strip())
     if number and abs(number.adjusted()) > MOST_DIGITS:
-        raise LossyValueError(f"{shown(text)} has more digits than PostgreSQL keeps")
+        raise LossyValueError(f"{quote_value(text)} has more digits than PostgreSQL keeps")
     return number
 
 
@@ -110,9 +116,9 @@ def floating(column: Column, raw: bytes) -> float:
         raise UnsupportedFormError("not a decimal number")
     value, single = float(text), column.type.name == "float4"
     if math.isinf(value) or (single and abs(value) >= _FLOAT4_OVERFLOW):
-        raise LossyValueError(f"{shown(text)} is out of range for type {column.type.name}")
+        raise LossyValueError(f"{quote_value(text)} is out of range for type {column.type.name}")
     if abs(value) <= (_FLOAT4_UNDERFLOW if single else 0.0) and decimal.Decimal(text.strip()):
-        raise LossyValueError(f"{shown(text)} is too small for type {column.type.name}")
+        raise LossyValueError(f"{quote_value(text)} is too small for type {column.type.name}")
     return value
 
 
@@ -149,7 +155,7 @@ def scale_check(scale: int, name: str) -> Callable[[decimal.Decimal], None]:
             quantize(number, last_place)
         except decimal.Inexact as error:
             places = f"more than the {scale} decimal places of column {name}"
-            raise LossyValueError(f"{shown(str(number))} has {places}") from error
+            raise LossyValueError(f"{quote_value(str(number))} has {places}") from error
 
     return check
 
@@ -188,7 +194,7 @@ def text(column: Column, raw: bytes) -> str:
         LossyValueError: it is a document, or the column would cut it off.
     """
     if raw[:1] in (b"{", b"["):
-        raise no_document(column)
+        raise not_a_scalar(column)
     value, kind = scalar(raw), column.type.name
     limit = text_limit(column)
     # PostgreSQL cuts surplus blanks off in silence. In a char(n) they mean nothing.
@@ -222,14 +228,36 @@ def identifier(_: Column, raw: bytes) -> uuid.UUID:
     return uuid.UUID(text)
 
 
-def no_document(column: Column) -> LossyValueError:
+# Without what only one of Python and PostgreSQL reads: masks in dots, scopes, leading zeros.
+_ADDRESS = re.compile(r"[0-9a-fA-F:.]+(?:/(?:0|[1-9]\d{0,2}))?", re.ASCII)
+
+
+def address(column: Column, raw: bytes) -> IPInterface | IPNetwork:
+    """Return an IP address or a network in its usual form.
+
+    Raises:
+        UnsupportedFormError: it is none.
+    """
+    import ipaddress  # noqa: PLC0415 - few tables have any
+
+    text = string(raw) if raw[:1] == b'"' else ""
+    if _ADDRESS.fullmatch(text) is None:
+        raise UnsupportedFormError("no address")
+    try:
+        read = ipaddress.ip_network if column.type.name == "cidr" else ipaddress.ip_interface
+        return read(text)
+    except ValueError as error:
+        raise UnsupportedFormError("no address") from error
+
+
+def not_a_scalar(column: Column) -> LossyValueError:
     """Return the error of a JSON object or array in a column that takes none."""
     return LossyValueError(
         f"a JSON document does not fit column {column.name} of type {column.type.name}"
     )
 
 
-def bytes_from_json(_: Column, raw: bytes) -> bytes | None:
+def decode_bytes(_: Column, raw: bytes) -> bytes | None:
     r"""Return the bytes that a JSON value stands for; None for ``null``.
 
     Base64, PostgreSQL's hex (``"\\x48"``), an array of numbers, and the two forms in which

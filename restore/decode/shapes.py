@@ -8,33 +8,26 @@ common becomes usual; if they are few, they are parted from the rest and loaded 
 from __future__ import annotations
 
 import re
-import uuid
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.decode.codec import make_codec
-from restore.decode.column_forms import EXACT_UUID
-from restore.decode.encode import ENCODE_ERRORS, packed
-from restore.decode.parted import extend
+from restore.decode.codec import ColumnReader, make_codec
 from restore.decode.presence import MOST_UNKNOWN, Presence, noticing, widened
-from restore.decode.segments import Decoded, Segment, joined
+from restore.decode.segments import Decoded, Segment, decode_in_blocks, merge_adjacent
 from restore.decode.turns import Turns
-from restore.decode.types import Shape, is_wide, kind_of, suspect
+from restore.decode.types import BINARY_TEXTS, Shape, needs_conversion, precision_check
 from restore.source.json_values import members_of, values_of
 from restore.source.recovery import DECODE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    # What makes of a codec's decoded rows those of a segment.
-    _Form = Callable[["Codec", list[Any]], "Rows"]
-
     from restore.decode.codec import Codec
     from restore.decode.convert import Converter
-    from restore.decode.packer import Packing
-    from restore.decode.rows import Rows
+    from restore.decode.packer import PackedBatch
+    from restore.decode.rows import PackedRows
     from restore.target.catalog import Column, Table
 
 # Of records that do not fit, so many (one in ...) make their shape worth learning: each that is
@@ -51,7 +44,7 @@ _MOST_CODECS = 100
 _NUL = re.compile(rb"\\u0000")
 
 
-class Shapes:
+class ShapeLearner:
     """Decodes the batches of one table.
 
     Args:
@@ -59,7 +52,7 @@ class Shapes:
         converter: converts what comes in another form than usual.
 
     Attributes:
-        minds_nul: a record that may hold the character NUL, which no text of PostgreSQL's can, is
+        check_nul: a record that may hold the character NUL, which no text of PostgreSQL's can, is
             parted from the others. To look for it takes a tenth of the time of a decoding, so it is
             minded only once a COPY was refused for it.
         presence: knows the values of defaults.
@@ -67,7 +60,7 @@ class Shapes:
     """
 
     def __init__(self, table: Table, converter: Converter) -> None:
-        self.minds_nul = False
+        self.check_nul = False
         self.turns = Turns()
         self._columns = tuple(column for column in table.columns if not column.generated)
         self._by_name = {column.name: column for column in self._columns}
@@ -75,11 +68,11 @@ class Shapes:
         self.presence = Presence(c.name for c in self._columns if c.has_default)
         self._converter = converter
         self._codecs: dict[Shape, Codec] = {}
-        self._plain = {column.name: _plain_decoder(column) for column in self._columns}
+        self._plain = {column.name: _plain_decoder(column, converter) for column in self._columns}
         self._usual = Shape(self.presence.optional, frozenset(), self._generated)
         self._see_usual()
         # The last batch did not decode at once: then the next one is not even tried so.
-        self._troubled = False
+        self._last_batch_failed = False
 
     def decode(self, data: bytes) -> Decoded:
         """Decode a JSON array of records.
@@ -90,12 +83,12 @@ class Shapes:
         decoded = self._decode_packed(data)
         if decoded is not None:
             return decoded
-        nul, usual_takes = self._holds_nul(data), self.turns.takes_named(self._usual.named)
-        if usual_takes and not (nul or self._troubled or self._suspect_at_once(data)):
+        careful = self._may_fail(data)
+        if self.turns.takes_named(self._usual.named) and not (careful or self._last_batch_failed):
             try:
                 codec = self._codec(self._usual)
                 rows = codec.decode(data)
-                return Decoded([Segment(0, codec, rows)] if rows else [], len(rows))
+                return Decoded([Segment(0, codec, rows)] if len(rows) else [], len(rows))
             except DECODE_ERRORS:
                 pass
         views = members_of(data)
@@ -103,8 +96,8 @@ class Shapes:
         if self.turns.names:
             places = [n for n, raw in enumerate(raws) if self.turns.takes(raw)]
             raws = [raws[n] for n in places]
-        segments = self._sort(raws, careful=nul or self._suspect(data))
-        self._troubled = len(segments) > 1
+        segments = self._sort(raws, careful=careful)
+        self._last_batch_failed = len(segments) > 1
         return Decoded(segments, len(views), views, places=places)
 
     def _decode_packed(self, data: bytes) -> Decoded | None:
@@ -123,31 +116,29 @@ class Shapes:
             before, self._usual = self._usual, noticing(self._usual, found)
             learned = self._learn(odd, found.count) or self._usual != before
             if rounds == _MOST_ROUNDS or not learned:
-                segments = self._by_own_shapes(segments, found, _packed, alone=found.hopeless)
+                segments = self._by_own_shapes(segments, found, alone=found.unloadable)
                 return Decoded(segments, size, spans=spans, places=places)
         return None
 
-    def _part_packed(self, codec: Codec, found: Packing) -> list[Segment]:
+    def _part_packed(self, codec: Codec, found: PackedBatch) -> list[Segment]:
         """Part what was packed from what was declined, and does not decode either."""
         segments: list[Segment] = []
         start = 0
         for at in found.declined:
             if start < at:
                 segments.append(Segment(start, codec, found.rows[start:at]))
-            alone = at in found.hopeless or self._is_suspect(found[at])
-            rows = None if alone else _decode_one(codec, found[at], _packed)
-            segments.append(Segment(at, None, []) if rows is None else Segment(at, codec, rows))
+            alone = at in found.unloadable or self._may_fail(found[at])
+            rows = None if alone else _decode_one(codec, found[at])
+            segments.append(Segment.alone(at) if rows is None else Segment(at, codec, rows))
             start = at + 1
         if start < found.count:
             segments.append(Segment(start, codec, found.rows[start:]))
-        return joined(segments)
+        return merge_adjacent(segments)
 
-    def _is_suspect(self, data: bytes) -> bool:
-        """Tell whether bytes may hold what would be rounded, or what a whole COPY would fail on."""
-        return self._suspect(data) or self._holds_nul(data)
-
-    def _holds_nul(self, data: bytes) -> bool:
-        return self.minds_nul and _NUL.search(data) is not None
+    def _may_fail(self, data: bytes) -> bool:
+        """Return whether bytes may hold what would be rounded, or what a COPY would fail on."""
+        holds_nul = self.check_nul and _NUL.search(data) is not None
+        return holds_nul or self._may_lose_precision(data)
 
     def _codec(self, shape: Shape) -> Codec:
         codec = self._codecs.get(shape)
@@ -163,7 +154,7 @@ class Shapes:
             odd = [raws[s.start] for s in segments if s.codec is None]
             if not self._learn(odd, len(raws)):
                 break
-        return self._by_own_shapes(segments, raws, _decoded)
+        return self._by_own_shapes(segments, raws)
 
     def _part(self, raws: list[bytes], *, careful: bool) -> list[Segment]:
         """Part what the usual codec decodes from what it does not, or not surely."""
@@ -171,12 +162,12 @@ class Shapes:
         codec = self._codec(self._usual)
         start = 0
         for at, raw in enumerate(raws if careful else ()):
-            if self._is_suspect(raw):
-                extend(segments, codec, raws, start, at)
-                segments.append(Segment(at, None, []))
+            if self._may_fail(raw):
+                segments += decode_in_blocks(codec, raws, start, at)
+                segments.append(Segment.alone(at))
                 start = at + 1
-        extend(segments, codec, raws, start, len(raws))
-        return segments
+        segments += decode_in_blocks(codec, raws, start, len(raws))
+        return merge_adjacent(segments)
 
     def _learn(self, odd: list[bytes], records: int) -> bool:
         """Make usual what many of a batch's odd records have in common; say if there was any.
@@ -200,8 +191,7 @@ class Shapes:
         return self._usual != before
 
     def _see_usual(self) -> None:
-        self._suspect = suspect(self._columns, self._usual)
-        self._suspect_at_once = suspect(self._columns, self._usual, at_once=True)
+        self._may_lose_precision = precision_check(self._columns, self._usual)
 
     def _shape_of(self, raw: bytes) -> Shape | None:
         """Return the shape of a record beside what is usual; None where it is no object."""
@@ -225,19 +215,20 @@ class Shapes:
 
     def _is_plain(self, column: Column, raw: bytes) -> bool:
         """Tell whether a value is decoded as usual. What cannot be converted either counts so."""
-        if is_wide(column, self._usual):
+        if needs_conversion(column, self._usual):
             return True
-        if raw[:1] == b'"' and not self._converter.reads(column):
+        is_known = self._converter.supports(column) or column.type.name in BINARY_TEXTS
+        if raw[:1] == b'"' and not is_known:
             return True  # only the server knows what its text means
         try:
-            self._plain[column.name].decode(raw)
-        except DECODE_ERRORS:
+            self._plain[column.name](raw)
+        except (*DECODE_ERRORS, ValueError):
             pass
         else:
-            if not self._suspect(b":" + raw + b"}"):
+            if not self._may_lose_precision(b":" + raw + b"}"):
                 return True
         try:
-            self._converter.typed(column, raw)
+            self._converter.to_python(column, raw)
         except ValueError:
             return True
         return False
@@ -245,15 +236,14 @@ class Shapes:
     def _by_own_shapes(
         self,
         segments: list[Segment],
-        raws: list[bytes] | Packing,
-        form: _Form,
+        raws: list[bytes] | PackedBatch,
         alone: frozenset[int] = frozenset(),
     ) -> list[Segment]:
         """Decode the odd records by their own shapes, as far as that goes, but for those alone."""
         for n, segment in enumerate(segments):
             if segment.codec is None and segment.start not in alone:
                 raw = raws[segment.start]
-                shape = None if self._is_suspect(raw) else self._shape_of(raw)
+                shape = None if self._may_fail(raw) else self._shape_of(raw)
                 # A value of another form is converted sooner than a codec is made for it.
                 if shape is None or shape.wide != self._usual.wide:
                     continue
@@ -263,32 +253,25 @@ class Shapes:
                 if len(shape.unknown) > MOST_UNKNOWN or len(self._codecs) > _MOST_CODECS:
                     continue
                 codec = self._codec(shape)
-                rows = _decode_one(codec, raw, form)
+                rows = _decode_one(codec, raw)
                 if rows is not None:
                     segments[n] = Segment(segment.start, codec, rows)
-        return joined(segments)
+        return merge_adjacent(segments)
 
 
-def _decoded(_: Codec, rows: list[Any]) -> Rows:
-    return rows
-
-
-def _packed(codec: Codec, rows: list[Any]) -> Rows:
-    return rows if codec.native is None else packed(codec, rows)
-
-
-def _decode_one(codec: Codec, raw: bytes, form: _Form) -> Rows | None:
+def _decode_one(codec: Codec, raw: bytes) -> PackedRows | None:
     """Decode a record by itself; None: it is not of the codec's shape."""
     try:
-        return form(codec, codec.decode(b"[%b]" % raw))
-    except (*DECODE_ERRORS, *ENCODE_ERRORS):
+        return codec.decode(b"[%b]" % raw)
+    except DECODE_ERRORS:
         return None
 
 
-def _plain_decoder(column: Column) -> msgspec.json.Decoder[Any]:
-    annotation = kind_of(column, wide=False).annotation
-    if annotation is uuid.UUID:
-        annotation = EXACT_UUID
-    if not (column.not_null or annotation is msgspec.Raw):
-        annotation = annotation | None
-    return msgspec.json.Decoder(annotation)
+def _plain_decoder(column: Column, converter: Converter) -> Callable[[bytes], object]:
+    """Return what decodes values in their usual form; it raises if a value has another."""
+    reader = ColumnReader(column, converter, Shape(frozenset(), frozenset(), frozenset()))
+    decode = msgspec.json.Decoder(reader.annotation).decode
+    if reader.convert is None:
+        return decode
+    convert = reader.convert
+    return lambda raw: None if (value := decode(raw)) is None else convert(value)

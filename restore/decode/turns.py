@@ -15,7 +15,7 @@ from restore.source.recovery import DECODE_ERRORS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from restore.decode.packer import Packing
+    from restore.decode.packer import PackedBatch
 
 _ABSENT = msgspec.Raw(b"")
 
@@ -53,7 +53,7 @@ class Turns:
         """Tell whether it is the turn of records that have these fields with a default alone."""
         return not self.names or (not self.names <= named) == self.later
 
-    def places(self, found: Packing, named: frozenset[str]) -> list[int] | None:
+    def places(self, found: PackedBatch, named: frozenset[str]) -> list[int] | None:
         """Return the places of the records whose turn it is; None: of all.
 
         Args:

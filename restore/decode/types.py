@@ -15,22 +15,20 @@ from msgspec import Meta
 from restore.decode.scalars import text_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from restore.target.catalog import Column, Type
+    from restore.target.catalog import Column
 
 # More than six digits of a second (msgspec would round), wherever they stand in a record. What
 # stands before the colon tells "10:00:52.1234567" from a number after its key: "lat":52.1234567.
 _FINE_SECOND = re.compile(rb"\.\d{7}(?<=[^\"\s]:\d\d\.\d{7})")
 # The number -0, whose sign msgspec drops, and numbers that may be too small for a float.
-ODD_FLOAT = re.compile(rb"-(?:(?<=[:\[,\s]-)0|(?<=[eE]-)(?:[4-9]\d|\d{3,}))[,}\]\s]")
-# A float4 keeps all digits of no smaller number than this.
-_TINY = 2.0**-126
+_UNSAFE_FLOAT = re.compile(rb"-(?:(?<=[:\[,\s]-)0|(?<=[eE]-)(?:[4-9]\d|\d{3,}))[,}\]\s]")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How one type is decoded, and the type for which psycopg encodes it."""
+class TypeCodec:
+    """How msgspec decodes values of one type, and the type for which psycopg encodes them."""
 
     annotation: Any
     oid: int
@@ -41,33 +39,37 @@ def _integer(bits: int) -> Any:  # noqa: ANN401 - a type form
     return Annotated[int, Meta(ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)]
 
 
-_TEXT = Kind(str, 25)
-_AS_TEXT = Kind(str, 25, binary=False)
+_TEXT = TypeCodec(str, 25)
+_AS_TEXT = TypeCodec(str, 25, binary=False)
+_RAW_AS_TEXT = TypeCodec(msgspec.Raw, 25, binary=False)
 
-# Types with a binary form in psycopg, or one of ours (see copy.py): by name, since those of
-# extensions have no fixed oid. The oids are PostgreSQL's, from its pg_type.dat.
-_KINDS: dict[str, Kind] = {
-    "bool": Kind(bool, 16),
+# Types with a binary form in psycopg, or one of ours (see target/adapters.py): by name, since those
+# of extensions have no fixed oid. The oids are PostgreSQL's, from its pg_type.dat.
+_CODECS: dict[str, TypeCodec] = {
+    "bool": TypeCodec(bool, 16),
     "bpchar": _TEXT,
-    "bytea": Kind(bytes, 17),
+    "bytea": TypeCodec(bytes, 17),
+    "cidr": TypeCodec(msgspec.Raw, 650),
     "citext": _TEXT,
-    "date": Kind(dt.date, 1082),
-    "float4": Kind(float, 700),
-    "float8": Kind(float, 701),
-    "int2": Kind(_integer(16), 21),
-    "int4": Kind(_integer(32), 23),
-    "int8": Kind(_integer(64), 20),
-    "json": Kind(msgspec.Raw, 114),
-    "jsonb": Kind(msgspec.Raw, 3802),
-    "numeric": Kind(decimal.Decimal, 1700),
+    "date": TypeCodec(dt.date, 1082),
+    "float4": TypeCodec(float, 700),
+    "float8": TypeCodec(float, 701),
+    "inet": TypeCodec(msgspec.Raw, 869),
+    "int2": TypeCodec(_integer(16), 21),
+    "int4": TypeCodec(_integer(32), 23),
+    "int8": TypeCodec(_integer(64), 20),
+    "interval": TypeCodec(msgspec.Raw, 17),  # psycopg knows no months: bytes of its binary form
+    "json": TypeCodec(msgspec.Raw, 114),
+    "jsonb": TypeCodec(msgspec.Raw, 3802),
+    "numeric": TypeCodec(decimal.Decimal, 1700),
     "text": _TEXT,
-    "time": Kind(Annotated[dt.time, Meta(tz=False)], 1083),
-    "timestamp": Kind(dt.datetime, 1114),
-    "timestamptz": Kind(Annotated[dt.datetime, Meta(tz=True)], 1184),
-    "uuid": Kind(uuid.UUID, 2950),
+    "time": TypeCodec(Annotated[dt.time, Meta(tz=False)], 1083),
+    "timestamp": TypeCodec(dt.datetime, 1114),
+    "timestamptz": TypeCodec(Annotated[dt.datetime, Meta(tz=True)], 1184),
+    "uuid": TypeCodec(uuid.UUID, 2950),
     "varchar": _TEXT,
 }
-# Arrays whose members psycopg encodes in binary, by the name of the member's type.
+# Arrays whose elements psycopg encodes in binary, by the name of the element's type.
 _ARRAY_OIDS = {
     "bool": 1000,
     "float4": 1021,
@@ -81,16 +83,18 @@ _ARRAY_OIDS = {
     "uuid": 2951,
     "varchar": 1015,
 }
-# Types whose values are converted whatever they look like.
-# PostgreSQL would round, or cut off, some texts of the others in silence.
-_ALWAYS_WIDE = frozenset({"char", "interval", "money", "name", "timetz"})
+# Types whose values are always converted: PostgreSQL would round, or cut off, some of their texts
+# in silence, and so would msgspec.
+_ALWAYS_CONVERTED = frozenset({"char", "money", "name", "numeric", "timetz"})
+# Types whose usual texts become their binary form; other texts are left to the server.
+BINARY_TEXTS = frozenset({"cidr", "inet", "interval"})
 # Types whose values are sent as they stand in the file.
-AS_IT_IS = frozenset({"json", "jsonb"})
+JSON_TYPES = frozenset({"json", "jsonb"})
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides how records are decoded: see the head of this file.
+    """What decides how records are decoded: see the head of codec.py.
 
     ``named`` are the columns with a default that the records have. A record may lack those of them
     that are ``filled``: the default's value stands in its row then.
@@ -102,65 +106,70 @@ class Shape:
     filled: frozenset[str] = frozenset()
 
 
-def kind_of(column: Column, *, wide: bool) -> Kind:
-    """Return how a column is decoded, and encoded."""
+def type_codec(column: Column, *, wide: bool) -> TypeCodec:
+    """Return how a column is decoded and encoded; ``wide``: its values are converted."""
     type_ = column.type
     if type_.element is not None:
-        return _array_kind(type_.element, column.typmod, wide=wide)
+        return _array_codec(column, wide=wide)
     if type_.is_enum:
         labels = type_.labels or ()
         annotation = Literal[labels] if labels else str
-        return Kind(msgspec.Raw if wide else annotation, _TEXT.oid)
-    kind = _KINDS.get(type_.name, _AS_TEXT)
-    if wide and kind.annotation is not msgspec.Raw:
-        return Kind(msgspec.Raw, kind.oid, kind.binary)
+        return TypeCodec(msgspec.Raw if wide else annotation, _TEXT.oid)
+    codec = _CODECS.get(type_.name, _AS_TEXT)
+    if wide and type_.name in BINARY_TEXTS:
+        return _RAW_AS_TEXT
+    if wide and codec.annotation is not msgspec.Raw:
+        return TypeCodec(msgspec.Raw, codec.oid, codec.binary)
     limit = text_limit(column)
     if limit is not None and not wide:
-        return Kind(Annotated[str, Meta(max_length=limit)], kind.oid)
-    return kind
+        return TypeCodec(Annotated[str, Meta(max_length=limit)], codec.oid)
+    return codec
 
 
-def _array_kind(element: Type, typmod: int, *, wide: bool) -> Kind:
-    oid = _ARRAY_OIDS.get(element.name)
-    if wide or oid is None or typmod >= 0:
-        return Kind(msgspec.Raw, _AS_TEXT.oid, binary=False)
-    return Kind(list[_KINDS[element.name].annotation | None], oid)  # type: ignore[misc]
+def is_binary_array(column: Column) -> bool:
+    """Return whether arrays of a column's type are sent in binary.
 
-
-def is_wide(column: Column, shape: Shape) -> bool:
-    """Tell whether a column's values are converted one by one."""
-    if column.name in shape.wide or column.type.name in _ALWAYS_WIDE:
-        return True
-    array = column.type.element is not None
-    return array and kind_of(column, wide=False).annotation is msgspec.Raw
-
-
-def may_be_odd(column: Column) -> Callable[[Sequence[float | None]], bool]:
-    """Return what tells whether floats of a column may be what ``ODD_FLOAT`` looks for.
-
-    They are zero then, or near it where a column keeps less than was decoded.
+    Those of domains are not: the binary form names the type of the elements.
     """
-    if column.type.name != "float4":
-        return lambda values: 0.0 in values
-    return lambda values: any(isinstance(v, float) and -_TINY < v < _TINY for v in values)
+    type_, element = column.type, column.type.element
+    return (
+        element is not None
+        and element.name in _ARRAY_OIDS
+        and (type_.schema, type_.name) == ("pg_catalog", f"_{element.name}")
+        and column.typmod < 0
+    )
 
 
-def suspect(
-    columns: tuple[Column, ...], shape: Shape, *, at_once: bool = False
-) -> Callable[[bytes], bool]:
+def _array_codec(column: Column, *, wide: bool) -> TypeCodec:
+    element = column.type.element
+    if wide or element is None or not is_binary_array(column):
+        return _RAW_AS_TEXT
+    annotation = list[_CODECS[element.name].annotation | None]  # type: ignore[misc,valid-type]
+    return TypeCodec(annotation, _ARRAY_OIDS[element.name])
+
+
+def needs_conversion(column: Column, shape: Shape) -> bool:
+    """Return whether a column's values are converted one by one."""
+    if column.name in shape.wide or column.type.name in _ALWAYS_CONVERTED:
+        return True
+    if column.type.element is not None:
+        return not is_binary_array(column)
+    # "interval year to month" drops the other fields.
+    return column.type.name == "interval" and column.typmod >= 0
+
+
+def precision_check(columns: tuple[Column, ...], shape: Shape) -> Callable[[bytes], bool]:
     """Return what tells whether bytes may hold a value that msgspec would round.
 
     Args:
         columns: the table's columns, less the generated ones.
-        shape: the shape of the records in these bytes; what is wide is looked at anyway.
-        at_once: leave out what a codec sees by the values.
+        shape: the shape of the records in these bytes; what is converted is checked anyway.
     """
-    plain = [column for column in columns if not is_wide(column, shape)]
-    kinds = {(column.type.element or column.type).name for column in plain}
-    inner = {column.type.element.name for column in plain if column.type.element}
+    plain = [column for column in columns if not needs_conversion(column, shape)]
+    names = {(column.type.element or column.type).name for column in plain}
     patterns = []
-    if kinds & {"timestamp", "timestamptz", "time"}:
+    if names & {"timestamp", "timestamptz", "time"}:
         patterns.append(_FINE_SECOND.search)
-    if (inner if at_once else kinds) & {"float4", "float8"}:
-        patterns.append(ODD_FLOAT.search)
+    if names & {"float4", "float8"}:
+        patterns.append(_UNSAFE_FLOAT.search)
     return lambda data: any(search(data) is not None for search in patterns)

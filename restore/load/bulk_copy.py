@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.decode.encode import ENCODE_ERRORS
 from restore.load.copy import Writer, copy_statement
 from restore.target.relations import with_partitions
 from restore.target.user_code import read_triggers
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from restore.decode.codec import Codec
-    from restore.decode.rows import Rows
+    from restore.decode.rows import PackedRows
     from restore.options import Options
     from restore.target.catalog import Table
 
@@ -109,7 +108,7 @@ class Filling:
         self._cursor = conn.cursor()
         self._sent = 0
 
-    def send(self, codec: Codec, rows: Rows) -> None:
+    def send(self, codec: Codec, rows: PackedRows) -> None:
         """Send a batch's rows.
 
         Raises:
@@ -153,7 +152,7 @@ class Filling:
 def _thawed() -> Iterator[None]:
     try:
         yield
-    except (psycopg.Error, *ENCODE_ERRORS) as error:
+    except psycopg.Error as error:
         raise ThawedError from error
 
 

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.decode.absent import adding
-from restore.decode.encode import ENCODE_ERRORS
-from restore.decode.rows import Packed
 from restore.target.sqlstate import is_transient
 
 if TYPE_CHECKING:
     from restore.decode.codec import Codec
-    from restore.decode.rows import Rows
+    from restore.decode.rows import PackedRows
 
 # What stands before and after the rows of a binary COPY: "File Format" in PostgreSQL's COPY.
 _BINARY_HEAD = b"PGCOPY\n\xff\r\n\0".ljust(19, b"\0")
 _BINARY_END = b"\xff\xff"
-# So much is encoded before it is sent: the server works while the next piece is made. Larger pieces
-# than 128 KiB psycopg cuts up, which copies them.
+# Smaller parts are joined before they are sent. Larger pieces than 128 KiB psycopg cuts up, which
+# copies them.
 _PIECE_BYTES = 1 << 16
 _LARGEST_PIECE_BYTES = 1 << 17
 
@@ -57,46 +54,24 @@ def copy_statement(into: sql.Composable, codec: Codec, *, frozen: bool = False) 
 
 
 class Writer:
-    """Writes rows of one codec into a COPY, as psycopg's ``write_row`` does, a piece at a time.
+    """Writes rows of one codec into a COPY, a piece at a time.
 
     Args:
         copy: the COPY, which was just begun.
-        codec: says how rows are encoded.
-
-    Attributes:
-        at: the place of the row, among those of the last ``write``, that was written last.
+        codec: that of the rows.
     """
 
     def __init__(self, copy: psycopg.Copy, codec: Codec) -> None:
-        self.at = 0
         self._copy = copy
         self._codec = codec
-        copy.set_types(codec.oids)
-        self._types = copy.formatter.transformer
         self._piece = bytearray(_BINARY_HEAD if codec.binary else b"")
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: PackedRows) -> None:
         """Write rows of the codec; what is less than a piece waits for more.
 
         Raises:
             psycopg.Error: the COPY failed.
-            ValueError, OverflowError, TypeError, struct.error: a value does not fit its type.
         """
-        if isinstance(rows, Packed):
-            self._write_packed(rows)
-            return
-        add = adding(self._codec.fills, binary=self._codec.binary)
-        piece, types, at = self._piece, self._types, 0
-        try:
-            for at, row in enumerate(self._codec.values(rows)):  # noqa: B007 - also used below
-                add(row, types, piece)
-                if len(piece) > _PIECE_BYTES:
-                    self._copy.write(piece)
-                    piece = self._piece = bytearray()
-        finally:
-            self.at = at
-
-    def _write_packed(self, rows: Packed) -> None:
         for part in rows.pieces(_LARGEST_PIECE_BYTES):
             if len(self._piece) + len(part) < _PIECE_BYTES:
                 self._piece += part
@@ -115,7 +90,7 @@ def copy_rows(
     conn: psycopg.Connection,
     statement: bytes | sql.Composed,
     codec: Codec,
-    rows: Rows,
+    rows: PackedRows,
     *,
     relation: str,
 ) -> int | CopyFailure:
@@ -135,7 +110,6 @@ def copy_rows(
     Raises:
         psycopg.Error: what went wrong may be right a moment later.
     """
-    writer: Writer | None = None
     try:
         with conn.cursor() as cursor:
             with cursor.copy(statement) as copy:
@@ -144,16 +118,12 @@ def copy_rows(
                 writer.end()
             taken = cursor.rowcount
     except psycopg.Error as error:
-        if error.sqlstate is None and isinstance(error, psycopg.DataError):
-            return CopyFailure(None, str(error), writer.at if writer else None)
         if is_transient(error):
             raise
         # Its traceback would keep the batch alive, in a cycle that is looked for seldom.
         error.__traceback__ = None
         message = error.diag.message_primary or str(error)
         return CopyFailure(error, message, _row_at_fault(error, relation))
-    except ENCODE_ERRORS as error:
-        return CopyFailure(None, str(error), writer.at if writer else None)
     if taken != len(rows):
         return CopyFailure(None, SUPPRESSED, None)
     return taken

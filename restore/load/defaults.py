@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.decode.absent import Default
-from restore.decode.types import kind_of
+from restore.decode.encode import Default
+from restore.decode.types import type_codec
 from restore.target.conflicts import replace_key
 from restore.target.sqlstate import is_lost
 
@@ -91,7 +91,7 @@ def _evaluate(conn: psycopg.Connection, table: Table, columns: Sequence[Column])
         drops = sql.SQL(", ").join(map(_DROP.format, others))
         conn.execute(sql.SQL("ALTER TABLE pg_temp.restore_defaults {}").format(drops))
     texts = _row(conn, columns, binary=False)
-    in_binary = [column for column in columns if kind_of(column, wide=False).binary]
+    in_binary = [column for column in columns if type_codec(column, wide=False).binary]
     forms = iter(_row(conn, in_binary, binary=True) if in_binary else ())
     return [
         Default(text, next(forms) if column in in_binary else None)

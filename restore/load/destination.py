@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restore.decode.codec import Codec
-    from restore.decode.rows import Rows
+    from restore.decode.rows import PackedRows
     from restore.target.catalog import Column, Table
 
 # Each record of a hostile backup may have fields of its own.
@@ -53,7 +53,7 @@ class KeptOutError(Exception):
 class Destination(Protocol):
     """Takes the rows of one table, within a transaction that its caller gives."""
 
-    def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
+    def copy(self, codec: Codec, rows: PackedRows) -> Sent | CopyFailure:
         """Take rows of one codec, by COPY."""
 
     def insert(self, values: Sequence[Value]) -> Sent:
@@ -86,7 +86,7 @@ class Direct:
         self._copies: dict[tuple[str, ...], bytes] = {}
         self._inserts: dict[tuple[tuple[str, Form], ...], bytes] = {}
 
-    def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
+    def copy(self, codec: Codec, rows: PackedRows) -> Sent | CopyFailure:
         """Take rows of one codec, by COPY; without a column, by an INSERT."""
         if not codec.columns:
             return self._make_rows(len(rows))

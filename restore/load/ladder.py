@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from restore.decode.segments import Decoded, Segment, by_codec
+from restore.decode.segments import Decoded, Segment, group_by_codec
 from restore.load.destination import Destination, Direct, Sent
 from restore.load.isolation import Isolation
 from restore.load.missing_ids import Late
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from restore.decode.convert import Converter
-    from restore.decode.shapes import Shapes
+    from restore.decode.shapes import ShapeLearner
     from restore.journal.checkpoints import Log
     from restore.load.bulk_copy import Filling
     from restore.options import Options
@@ -82,7 +82,7 @@ class Ladder:
         *,
         destination: Destination,
         converter: Converter,
-        shapes: Shapes,
+        shapes: ShapeLearner,
         options: Options,
         rejects: RejectFile,
         report: TableReport,
@@ -195,7 +195,7 @@ class Ladder:
         alone = [batch.record(s.start) for s in segments if s.codec is None]
         if waiting is not None and not waiting.fits(sum(len(each.raw) for each in alone)):
             return False
-        for segment in by_codec(segments):
+        for segment in group_by_codec(segments):
             if segment.codec is not None:
                 self._unknown.check_rows(segment.codec, segment.rows)
                 filling.send(segment.codec, segment.rows)
@@ -272,7 +272,7 @@ class Ladder:
         Returns:
             False: some row was refused, or has to be loaded by itself; then none is loaded.
         """
-        groups = by_codec(segments)
+        groups = group_by_codec(segments)
         if any(segment.codec is None for segment in groups):
             return False
         sends = [(group, group.rows) for group in groups]

@@ -151,11 +151,11 @@ class Single:
             text = bytes(raw)
             size += len(text)
             try:
-                value, as_literal = self._converter.typed(column, text), False
+                value, as_literal = self._converter.to_python(column, text), False
                 if isinstance(value, decimal.Decimal):
                     value = str(value)  # of numbers that are too large, the binary form is smaller
             except UnsupportedFormError:
-                value, as_literal = self._converter.literal(column, text), True
+                value, as_literal = self._converter.to_literal(column, text), True
                 level = "literal"
             is_instant = as_literal or getattr(value, "tzinfo", None) is not None
             values.append(Value(column, value, form_of(column, text, is_instant=is_instant)))

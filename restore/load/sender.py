@@ -13,7 +13,7 @@ from restore.target.sqlstate import retry_transient
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from restore.decode.rows import Rows
+    from restore.decode.rows import PackedRows
     from restore.decode.segments import Segment
     from restore.load.destination import Destination, Sent
     from restore.load.tracking import Tracking
@@ -33,7 +33,7 @@ class Sender:
         self._tracking = tracking
 
     def send(
-        self, sends: Sequence[tuple[Segment, Rows]], level: Level, after: int
+        self, sends: Sequence[tuple[Segment, PackedRows]], level: Level, after: int
     ) -> CopyFailure | None:
         """Send rows of segments, in one transaction, and count them, or say what was refused.
 
@@ -52,12 +52,12 @@ class Sender:
             return CopyFailure(error, error.diag.message_primary or str(error), None)
         return None
 
-    def _send(self, sends: Sequence[tuple[Segment, Rows]], level: Level, after: int) -> None:
+    def _send(self, sends: Sequence[tuple[Segment, PackedRows]], level: Level, after: int) -> None:
         with self._tracking.log.step(after):
             for segment, rows in sends:
                 self.send_rows(segment, rows, level)
 
-    def send_rows(self, segment: Segment, rows: Rows, level: Level) -> None:
+    def send_rows(self, segment: Segment, rows: PackedRows, level: Level) -> None:
         """Send rows in the transaction that is open, and count them.
 
         Raises:
@@ -73,7 +73,7 @@ class Sender:
             raise RefusedError(sent)
         self.count(segment, rows, sent, level)
 
-    def count(self, segment: Segment, rows: Rows, sent: Sent, level: Level) -> None:
+    def count(self, segment: Segment, rows: PackedRows, sent: Sent, level: Level) -> None:
         """Count rows that were sent."""
         self._tracking.report.count_loaded(level, sent.loaded)
         self._tracking.report.count_skipped(sent.skipped)

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from restore.decode.convert import Converter
-from restore.decode.shapes import Shapes
+from restore.decode.shapes import ShapeLearner
 from restore.errors import LoadError, RestoreError
 from restore.journal.checkpoints import ShardLog, Unlogged
 from restore.journal.store import waiting
@@ -67,7 +67,7 @@ class TableLoader:
         self._options = options
         self._limits = limits
         self._converter = Converter(options.timezone)
-        self._shapes = Shapes(load.table, self._converter)
+        self._shapes = ShapeLearner(load.table, self._converter)
         self._writes = load.writes
         self._drawn: frozenset[str] | None = None
         self._steady = steady_defaults(conn, load.table, options)
@@ -123,9 +123,9 @@ class TableLoader:
             try:
                 return self._read(context, context.mode)
             except ThawedError as error:
-                if self._shapes.minds_nul or not error.for_nul:
+                if self._shapes.check_nul or not error.for_nul:
                     break
-                self._shapes.minds_nul = True
+                self._shapes.check_nul = True
         return self._read(context, _BY_BATCH)
 
     def ladder(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from restore.decode.codec import Codec
-    from restore.decode.rows import Rows
+    from restore.decode.rows import PackedRows
     from restore.options import UnknownFields
     from restore.report.model import TableReport
     from restore.target.catalog import Table
@@ -50,7 +50,7 @@ class Unknown:
                 " --unknown-fields is error: add the column, or restore with --unknown-fields warn"
             )
 
-    def check_rows(self, codec: Codec, rows: Rows) -> None:
+    def check_rows(self, codec: Codec, rows: PackedRows) -> None:
         """See the same of decoded rows.
 
         Raises:
@@ -63,7 +63,7 @@ class Unknown:
         """Count unknown fields among those of a record; those with a column are generated ones."""
         self._report.count_unknown((n for n in names if n not in self._named), records)
 
-    def count_rows(self, codec: Codec | None, rows: Rows) -> None:
+    def count_rows(self, codec: Codec | None, rows: PackedRows) -> None:
         """Count those of decoded rows."""
         if codec is not None:
             for names in codec.unknown_in(rows):

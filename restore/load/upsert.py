@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restore.decode.codec import Codec
-    from restore.decode.rows import Rows
+    from restore.decode.rows import PackedRows
     from restore.options import OnConflict, Options
     from restore.plan.order import Plan
     from restore.target.catalog import ForeignKey, Table
@@ -102,7 +102,7 @@ class Merged:
                 )
             )
 
-    def copy(self, codec: Codec, rows: Rows) -> Sent | CopyFailure:
+    def copy(self, codec: Codec, rows: PackedRows) -> Sent | CopyFailure:
         """Take rows of one codec, by COPY; after a failure the transaction must end."""
         try:
             # Rows that came in earlier in this transaction are ours.

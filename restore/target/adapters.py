@@ -6,13 +6,13 @@ import datetime as dt
 import struct
 from typing import TYPE_CHECKING
 
-from psycopg.adapt import Buffer, Dumper
+import psycopg
+from psycopg.adapt import AdaptersMap, Buffer, Dumper
 from psycopg.pq import Format
 from psycopg.types.string import BytesBinaryDumper
 
 if TYPE_CHECKING:
     import msgspec
-    import psycopg
 
 # Timestamps are sent as microseconds since 2000-01-01: PostgreSQL's datatype/timestamp.h.
 _EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - for timestamps without a zone
@@ -66,15 +66,34 @@ class _TimestampTextDumper(Dumper):
         return utc.isoformat(" ").encode()
 
 
+class _BytesTextDumper(Dumper):
+    """Sends bytes as hex, which needs no connection to escape them as psycopg's own does."""
+
+    oid, format = 17, Format.TEXT
+
+    def dump(self, obj: bytes) -> Buffer | None:
+        return b"\\x" + obj.hex().encode()
+
+
 _DUMPERS: tuple[type[Dumper], ...] = (
     *(_JsonbDumper, _JsonDumper, _JsonTextDumper, _JsonbTextDumper),
     *(_TimestampDumper, _TimestampTextDumper),
     # psycopg's own choice for this type, by its oid, is in Python.
     BytesBinaryDumper,
+    _BytesTextDumper,
 )
+
+
+def _register(adapters: AdaptersMap) -> AdaptersMap:
+    for dumper in _DUMPERS:
+        adapters.register_dumper(None, dumper)
+    return adapters
+
+
+# For rows that are encoded before they are sent, without a connection.
+ADAPTERS = _register(AdaptersMap(psycopg.adapters))
 
 
 def prepare(conn: psycopg.Connection) -> None:
     """Register a restore's dumpers on a connection."""
-    for dumper in _DUMPERS:
-        conn.adapters.register_dumper(None, dumper)
+    _register(conn.adapters)

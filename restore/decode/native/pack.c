@@ -270,8 +270,8 @@ read_column(Packer *packer, PyObject *item, Label **labels)
     column->not_null = not_null;
     column->required = required;
     column->wide = wide;
-    column->put = kind == NULL ? NULL : put_of(kind);
-    if (kind != NULL && (column->put == NULL || packer->put_count < packer->fields.count)) {
+    if (kind != NULL &&
+        (!choose_put(column, kind) || packer->put_count < packer->fields.count)) {
         PyErr_Format(PyExc_ValueError, "column of kind %s: there is none, or it stands last", kind);
         return false;
     }

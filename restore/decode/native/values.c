@@ -17,7 +17,9 @@
 
 enum {
     LONGEST_NUMBER = 512, /* characters; longer ones are left to Python */
-    TEXT_OID = 25,
+    IPV4_FAMILY = 2, /* PGSQL_AF_INET in utils/inet.h */
+    IPV4_BITS = 32,
+    NO_OID = 0, /* another in each database */
     NUMERIC_NEGATIVE = 0x4000, /* NUMERIC_NEG in numeric.c */
 };
 /* Years 1 to 9999, those of Python, as microseconds since 2000-01-01. */
@@ -239,9 +241,10 @@ put_enum(Out *out, const Column *column, Span value)
     return DECLINED;
 }
 
-/* text[]: array_recv in arrayfuncs.c. */
+/* An array of one dimension: array_recv in arrayfuncs.c. An element is put as a value of a column
+ * of its type would be. */
 static Outcome
-put_texts(Out *out, const Column *Py_UNUSED(column), Span value)
+put_array(Out *out, const Column *column, Span value)
 {
     if (*value.start != '[') {
         return DECLINED;
@@ -253,24 +256,25 @@ put_texts(Out *out, const Column *Py_UNUSED(column), Span value)
     out->at += 24;
     uint32_t count = 0, nulls = 0;
     Text p = skip_white(value.start + 1, value.end);
-    while (*p != ']') {
-        Text from = p;
-        unsigned seen = 0;
-        if (*p == '"') {
-            p = skip_string(p + 1, value.end, &seen);
-            Outcome outcome = put_string(out, from + 1, p - 1, seen);
+    while (*p != ']') { /* the array was scanned, so that it is closed */
+        if (*p == '[' || *p == '{') {
+            return DECLINED;
+        }
+        Span element = {p, p, 0};
+        p = element.end = skip_scalar(p, value.end, &element.seen);
+        if (p == NULL) {
+            return DECLINED;
+        }
+        if (!is_null(element)) {
+            Outcome outcome = column->put_element(out, column, element);
             if (outcome != PACKED) {
                 return outcome;
             }
-        } else if (*p == 'n') {
-            p += 4;
-            nulls = 1;
-            if (!room(out, 4)) {
-                return NO_MEMORY;
-            }
+        } else if (room(out, 4)) {
             put_32(out, UINT32_MAX);
+            nulls = 1;
         } else {
-            return DECLINED;
+            return NO_MEMORY;
         }
         count++;
         p = skip_white(p, value.end);
@@ -285,7 +289,7 @@ put_texts(Out *out, const Column *Py_UNUSED(column), Span value)
     set_32(head, (uint32_t)(out->at - head - 4));
     set_32(head + 4, count != 0); /* dimensions */
     set_32(head + 8, nulls);
-    set_32(head + 12, TEXT_OID);
+    set_32(head + 12, column->element_oid);
     if (count != 0) {
         set_32(head + 16, count);
         set_32(head + 20, 1); /* the first subscript */
@@ -793,31 +797,198 @@ put_time(Out *out, const Column *column, Span value)
     return put_int(out, (uint64_t)us, 8);
 }
 
-/* ---- all kinds ------------------------------------------------------------------------------ */
+/* A number of one to ``most`` digits, with or without a sign; NULL: there is none. */
+static Text
+read_number(Text p, Text end, int most, int64_t *number)
+{
+    bool negative = p < end && *p == '-';
+    p += p < end && (*p == '-' || *p == '+');
+    Text start = p;
+    *number = 0;
+    for (; p < end && is_digit(*p); p++) {
+        if (p - start == most) {
+            return NULL;
+        }
+        *number = *number * 10 + (*p - '0');
+    }
+    *number = negative ? -*number : *number;
+    return p == start ? NULL : p;
+}
 
-Put
-put_of(const char *kind)
+/* Read an interval's HH:MM:SS, of any number of hours up to seven digits, and its sign; NULL: it is
+ * none, or finer than a microsecond. */
+static Text
+read_duration(Text p, Text end, int64_t *us)
+{
+    bool negative = p < end && *p == '-';
+    p += p < end && (*p == '-' || *p == '+');
+    Text colon = p;
+    int64_t hours;
+    if (p == end || !is_digit(*p) || (colon = read_number(p, end, 7, &hours)) == NULL ||
+        colon - p < 2 || end - colon < 6 || colon[3] != ':') {
+        return NULL;
+    }
+    /* The rest is read as that of a time of day. */
+    uint8_t text[16] = "00";
+    size_t rest = (size_t)(end - colon);
+    if (*colon != ':' || rest > sizeof text - 2) {
+        return NULL;
+    }
+    memcpy(text + 2, colon, rest);
+    if (read_time(text, text + 2 + rest, 6, us) != text + 2 + rest) {
+        return NULL;
+    }
+    *us += hours * 3600 * SECOND_US;
+    *us = negative ? -*us : *us;
+    return end;
+}
+
+/* An interval as PostgreSQL writes it, with its parts in their order: interval_recv in
+ * timestamp.c. */
+static Outcome
+put_interval(Out *out, const Column *Py_UNUSED(column), Span value)
 {
     static const struct {
         const char *name;
-        Put put;
-    } kinds[] = {
-        {"bool", put_bool},           {"bytea", put_bytea},
-        {"date", put_date},           {"enum", put_enum},
-        {"float4", put_float4},       {"float8", put_float8},
-        {"int2", put_int2},           {"int4", put_int4},
-        {"int8", put_int8},           {"json", put_json},
-        {"jsonb", put_jsonb},         {"numeric", put_numeric},
-        {"text", put_text},           {"text[]", put_texts},
-        {"time", put_time},           {"timestamp", put_timestamp},
-        {"timestamptz", put_timestamptz}, {"uuid", put_uuid},
-    };
-    for (size_t n = 0; n < sizeof kinds / sizeof *kinds; n++) {
-        if (strcmp(kinds[n].name, kind) == 0) {
-            return kinds[n].put;
+        ptrdiff_t size;
+    } units[] = {{" year", 5}, {" mon", 4}, {" day", 4}};
+    Span text = inside(value);
+    if (!is_string(value) || text.start == text.end) {
+        return DECLINED;
+    }
+    int64_t parts[3] = {0, 0, 0}, us = 0;
+    Text p = text.start;
+    for (int n = 0; n < 3 && p != text.end; n++) {
+        int64_t number;
+        Text behind = read_number(p, text.end, 9, &number);
+        if (behind == NULL || text.end - behind < units[n].size ||
+            memcmp(behind, units[n].name, (size_t)units[n].size) != 0) {
+            continue;
+        }
+        parts[n] = number;
+        p = behind + units[n].size;
+        p += p < text.end && *p == 's';
+        if (p < text.end && (*p != ' ' || ++p == text.end)) {
+            return DECLINED;
         }
     }
-    return NULL;
+    if (p != text.end && read_duration(p, text.end, &us) == NULL) {
+        return DECLINED;
+    }
+    int64_t months = parts[0] * 12 + parts[1];
+    if (months < INT32_MIN || months > INT32_MAX) {
+        return DECLINED;
+    }
+    if (!room(out, 20)) {
+        return NO_MEMORY;
+    }
+    put_32(out, 16);
+    put_64(out, (uint64_t)us);
+    put_32(out, (uint32_t)parts[2]);
+    put_32(out, (uint32_t)months);
+    return PACKED;
+}
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+/* A number without leading zeros, up to ``most``; NULL: there is none. */
+static Text
+read_small(Text p, Text end, unsigned most, unsigned *number)
+{
+    Text start = p;
+    *number = 0;
+    for (; p < end && is_digit(*p) && p - start < 3; p++) {
+        *number = *number * 10 + (unsigned)(*p - '0');
+    }
+    return p == start || *number > most || (p - start > 1 && *start == '0') ? NULL : p;
+}
+
+/* An address of IPv4, with or without its network's bits: network_recv in network.c. */
+static Outcome
+put_address(Out *out, Span value, bool is_cidr)
+{
+    Span text = inside(value);
+    Text p = text.start;
+    unsigned bits = IPV4_BITS, part;
+    uint32_t address = 0;
+    if (!is_string(value)) {
+        return DECLINED;
+    }
+    for (int n = 0; n < 4; n++) {
+        if ((n > 0 && (p == text.end || *p++ != '.')) ||
+            (p = read_small(p, text.end, 255, &part)) == NULL) {
+            return DECLINED;
+        }
+        address = address << 8 | part;
+    }
+    if (p < text.end && (*p != '/' || (p = read_small(p + 1, text.end, IPV4_BITS, &bits)) == NULL)) {
+        return DECLINED;
+    }
+    uint32_t host_bits = bits == 0 ? UINT32_MAX : (UINT32_C(1) << (IPV4_BITS - bits)) - 1;
+    if (p != text.end || (is_cidr && (address & host_bits) != 0)) {
+        return DECLINED;
+    }
+    if (!room(out, 12)) {
+        return NO_MEMORY;
+    }
+    put_32(out, 8);
+    *out->at++ = IPV4_FAMILY;
+    *out->at++ = (uint8_t)bits;
+    *out->at++ = is_cidr;
+    *out->at++ = 4; /* bytes of the address */
+    put_32(out, address);
+    return PACKED;
+}
+
+static Outcome
+put_inet(Out *out, const Column *Py_UNUSED(column), Span value)
+{
+    return put_address(out, value, false);
+}
+
+static Outcome
+put_cidr(Out *out, const Column *Py_UNUSED(column), Span value)
+{
+    return put_address(out, value, true);
+}
+
+/* ---- all kinds ------------------------------------------------------------------------------ */
+
+/* By the name of the kind; the oid, of pg_type.dat, is that in an array of such elements. */
+static const struct {
+    const char *name;
+    Put put;
+    uint32_t oid;
+} kinds[] = {
+    {"bool", put_bool, 16},           {"bpchar", put_text, 1042},
+    {"bytea", put_bytea, 17},         {"cidr", put_cidr, 650},
+    {"citext", put_text, NO_OID},     {"date", put_date, 1082},
+    {"enum", put_enum, NO_OID},       {"float4", put_float4, 700},
+    {"float8", put_float8, 701},      {"inet", put_inet, 869},
+    {"int2", put_int2, 21},           {"int4", put_int4, 23},
+    {"int8", put_int8, 20},           {"interval", put_interval, 1186},
+    {"json", put_json, 114},          {"jsonb", put_jsonb, 3802},
+    {"numeric", put_numeric, 1700},   {"text", put_text, 25},
+    {"time", put_time, 1083},         {"timestamp", put_timestamp, 1114},
+    {"timestamptz", put_timestamptz, 1184}, {"uuid", put_uuid, 2950},
+    {"varchar", put_text, 1043},
+};
+
+bool
+choose_put(Column *column, const char *kind)
+{
+    size_t size = strlen(kind);
+    bool is_array = size > 2 && strcmp(kind + size - 2, "[]") == 0;
+    size -= is_array ? 2 : 0;
+    for (size_t n = 0; n < sizeof kinds / sizeof *kinds; n++) {
+        if (strlen(kinds[n].name) == size && memcmp(kinds[n].name, kind, size) == 0) {
+            column->put = is_array ? put_array : kinds[n].put;
+            column->put_element = kinds[n].put;
+            column->element_oid = kinds[n].oid;
+            return !is_array || kinds[n].oid != NO_OID;
+        }
+    }
+    return false;
 }
 
 bool

@@ -19,6 +19,8 @@ typedef Outcome (*Put)(Out *, const Column *, Span);
 
 struct Column {
     Put put;       /* NULL: no column takes the field */
+    Put put_element; /* of an array */
+    uint32_t element_oid;
     bool not_null; /* null is declined */
     bool required; /* so is a record without the field */
     Text fill;     /* what is put for such a record, behind its size; NULL: nothing */
@@ -30,8 +32,8 @@ struct Column {
     size_t label_count;
 };
 
-/* How values of a kind are put; NULL: there is no such kind. */
-Put put_of(const char *kind);
+/* Set how values of a kind are put; false: there is no such kind. */
+bool choose_put(Column *column, const char *kind);
 
 /* Once, before anything is put; false: no memory. */
 bool prepare_values(void);

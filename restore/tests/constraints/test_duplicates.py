@@ -16,7 +16,7 @@ from restore.constraints import duplicates as module
 from restore.constraints.duplicates import reload_duplicates
 from restore.constraints.lookup import Kept
 from restore.decode.convert import Converter
-from restore.decode.shapes import Shapes
+from restore.decode.shapes import ShapeLearner
 from restore.journal.checkpoints import Unlogged
 from restore.load.bulk_copy import Manner
 from restore.load.ladder import Ladder
@@ -127,7 +127,7 @@ class Table:
             *(self.conn, self.table),
             destination=destination_for(self.conn, self.table, self.options, None),
             converter=kept.converter,
-            shapes=Shapes(self.table, kept.converter),
+            shapes=ShapeLearner(self.table, kept.converter),
             options=self.options,
             rejects=kept.rejects,
             report=kept.report,

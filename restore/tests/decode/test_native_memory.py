@@ -102,13 +102,19 @@ _LONG = "x" * 90
 VALUES: dict[str, Any] = {
     "bool": True,
     "bytea": "QUJD" * 20,
+    "bpchar": _LONG,
+    "cidr": "10.0.0.0/8",
+    "citext": _LONG,
     "date": "2024-02-29",
     "enum": _LONG,
     "float4": 1.5,
     "float8": 1.5,
+    "inet": "10.0.0.1",
     "int2": 1,
     "int4": 1,
+    "int4[]": [None, *range(90), None],
     "int8": 1,
+    "interval": "1 day 00:00:01",
     "json": {"a": [_LONG]},
     "jsonb": {"a": [_LONG]},
     "numeric": 1234567890.125,
@@ -117,6 +123,8 @@ VALUES: dict[str, Any] = {
     "time": "10:00:00",
     "timestamp": "2024-02-29T10:00:00",
     "timestamptz": "2024-02-29T10:00:00Z",
+    "varchar": _LONG,
+    "uuid[]": ["00000000-0000-4000-8000-000000000001"] * 9,
     "uuid": "00000000-0000-4000-8000-000000000001",
 }
 

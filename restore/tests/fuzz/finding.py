@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from restore.decode.packer import finder_of
+from restore.decode.packer import make_key_finder
 from restore.source.json_values import values_of
 from restore.source.recovery import DECODE_ERRORS
 from restore.tests.fuzz.packing import may_be_declined, records_of
@@ -41,7 +41,7 @@ def check_found(fields: tuple[Field, ...], keys: tuple[tuple[int, ...], ...], da
         AssertionError: one with a wanted key is not, or it is not where it is said to be.
     """
     plan = [(f.name.encode(), f.integers, f.null, _as_bytes(f.wanted)) for f in fields]
-    found, raws = finder_of(plan, keys)(data), records_of(data)
+    found, raws = make_key_finder(plan, keys)(data), records_of(data)
     if found is None:
         assert may_be_declined(raws)
         return

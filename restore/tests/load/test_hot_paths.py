@@ -15,8 +15,7 @@ import pytest
 from restore.decode import packer as native
 from restore.decode.codec import Codec, make_codec
 from restore.decode.convert import Converter
-from restore.decode.encode import packed
-from restore.decode.shapes import Shapes
+from restore.decode.shapes import ShapeLearner
 from restore.decode.types import Shape
 from restore.load.copy import copy_rows, copy_statement
 from restore.source.layout import detect_layout
@@ -112,7 +111,7 @@ def test_cut_and_decode(benchmark: BenchmarkFixture, codec: Codec) -> None:
 
 
 @pytest.mark.benchmark(group="decode")
-def test_decode(benchmark: BenchmarkFixture, codec: Codec) -> None:
+def test_decode_and_encode_in_python(benchmark: BenchmarkFixture, codec: Codec) -> None:
     assert len(benchmark(codec.decode, DATA)) == COUNT
 
 
@@ -125,14 +124,9 @@ def test_decode_and_encode_in_c(benchmark: BenchmarkFixture, codec: Codec) -> No
     assert (found.count, len(found.declined)) == (COUNT, 0)
 
 
-@pytest.mark.benchmark(group="encode")
-def test_encode(benchmark: BenchmarkFixture, codec: Codec) -> None:
-    assert len(benchmark(packed, codec, codec.decode(DATA))) == COUNT
-
-
-@pytest.mark.benchmark(group="encode")
+@pytest.mark.benchmark(group="copy")
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "text"])
-def test_encode_and_copy(benchmark: BenchmarkFixture, database: Any, *, binary: bool) -> None:
+def test_copy(benchmark: BenchmarkFixture, database: Any, *, binary: bool) -> None:
     conn = database.connect()
     prepare(conn)
     conn.execute(CREATE)
@@ -156,7 +150,7 @@ def test_isolate_torn_bytes(benchmark: BenchmarkFixture, codec: Codec) -> None:
 @pytest.mark.benchmark(group="isolate")
 @pytest.mark.usefixtures("in_c")
 def test_isolate_a_record_that_does_not_decode(benchmark: BenchmarkFixture) -> None:
-    shapes = Shapes(table(), Converter())
+    shapes = ShapeLearner(table(), Converter())
     segments = benchmark(shapes.decode, ODD).segments
     assert [(each.start, each.codec is None) for each in segments] == [
         (0, False),
