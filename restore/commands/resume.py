@@ -12,7 +12,7 @@ from restore.errors import BackupError, LoadError, SchemaError
 from restore.journal.store import ShardProgress, TableProgress, close_shards, read_progress
 from restore.plan.order import make_plan
 from restore.source.buffer import WHITESPACE
-from restore.source.shards import LATE, PendingRecords, Shard, UnloadedRange
+from restore.source.shards import LATE, Shard, UnloadedRange
 from restore.target import catalog
 
 if TYPE_CHECKING:
@@ -159,17 +159,7 @@ def take_up(conn: psycopg.Connection, work: TableState, loaded: TableProgress) -
     # One that was recorded before anything was decided has nothing to continue from.
     shards = [_closed(shard) for shard in others if shard.report.read or shard.ended]
     for shard in shards:
-        left = None
-        if shard.waited < shard.waiting:
-            left = PendingRecords(
-                waiting=shard.waiting,
-                waited=shard.waited,
-                position=shard.position,
-                holds=shard.holds,
-                hashed=shard.hashed,
-                hash=shard.hash,
-            )
-        whole = Shard(shard.start, shard.stop, left=left)
+        whole = Shard(shard.start, shard.stop)
         work.resume(whole, shard.report, shard.rejects_bytes, holds=shard.holds)
     for shard in late:
         if shard.ended:

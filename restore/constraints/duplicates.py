@@ -260,7 +260,7 @@ class Duplicates:
         report.uncount_loaded(self.count)
         try:
             with users_search_path(self._conn):
-                reload(record for record, _ in self._found)
+                reload(self._found)
         except BaseException:
             report.read = report.accounted
             raise

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from restore.rejects.writer import RejectFile
     from restore.report.model import TableReport
-    from restore.source.shards import PendingRecords, Shard, ShardStream
-    from restore.source.spool import Spool
+    from restore.source.shards import Shard, ShardStream
     from restore.target.own_rows import WriteLog
 
 # That the transaction writes rows of the table is noted with it, which saves a round trip.
@@ -29,15 +28,14 @@ _NOTE = """
         VALUES (%(oid)s::pg_catalog.oid, pg_catalog.pg_current_xact_id()::pg_catalog.xid)
     )
     INSERT INTO restore_journal.shards AS s VALUES (
-        %(oid)s, %(start)s, %(stop)s, %(position)s, %(ended)s, %(holds)s, %(waiting)s, %(waited)s,
+        %(oid)s, %(start)s, %(stop)s, %(position)s, %(ended)s, %(holds)s,
         %(report)s, %(rejects_bytes)s, %(hashed)s, %(hash)s)
     ON CONFLICT (oid, start) DO UPDATE SET (
-        stop, position, ended, holds, waiting, waited, report, rejects_bytes, hashed, hash
+        stop, position, ended, holds, report, rejects_bytes, hashed, hash
     ) = (
-        excluded.stop, excluded.position, excluded.ended, excluded.holds, excluded.waiting,
-        excluded.waited, excluded.report, excluded.rejects_bytes, excluded.hashed, excluded.hash)
+        excluded.stop, excluded.position, excluded.ended, excluded.holds,
+        excluded.report, excluded.rejects_bytes, excluded.hashed, excluded.hash)
 """
-_KEEP = "INSERT INTO restore_journal.waiting VALUES (%s, %s, %s, %s, %s, %s, %s)"
 
 
 class Log(Protocol):
@@ -96,8 +94,6 @@ class ShardLog:
         self._rejects = rejects
         self._hashed = _Hashed()
         self._position = shard.decided or shard.start
-        self._waiting, self._waited = 0, 0
-        self._alone = False
 
     def watch(self, stream: ShardStream) -> ShardStream:
         """Return the stream that the shard is to be read from: what is read is remembered."""
@@ -112,46 +108,20 @@ class ShardLog:
         """
         with self._report.rollback_on_error(), self._conn.transaction():
             yield
-            self._note(self._position if self._alone else after)
-
-    def filled(self, after: int, spool: Spool, *, ended: bool, holds: bool) -> None:
-        """Note, within the transaction of a COPY, that all before a place is in, or waits.
-
-        Args:
-            after: the place.
-            spool: what waits.
-            ended: nothing comes behind it.
-            holds: another shard may begin where this one ends.
-        """
-        rows = [
-            (self._oid, self._shard.key, number, r.offset, r.ordinal, r.raw, reason)
-            for number, (r, reason) in enumerate(spool)
-        ]
-        with self._conn.cursor() as cursor:
-            cursor.executemany(_KEEP, rows)
-        self._waiting = len(rows)
-        self._note(after, ended=ended, holds=holds)
-
-    @contextlib.contextmanager
-    def alone(self, waited: int) -> Iterator[None]:
-        """Decide one of the records that wait; ``waited`` of them are decided before it."""
-        self._alone, self._waited = True, waited + 1
-        try:
-            yield
-        finally:
-            self._alone = False
-
-    def resume(self, left: PendingRecords) -> None:
-        """Go on with what waits, of a shard of which all else is decided."""
-        self._waiting, self._position = left.waiting, left.position
-        self._hashed = _Hashed(None, left.hashed, left.hash)
+            self.note(after)
 
     def end(self, *, holds: bool) -> None:
         """Note that every record of the shard is decided."""
-        self._waited = self._waiting
-        self._note(self._position, ended=True, holds=holds)
+        self.note(self._position, ended=True, holds=holds)
 
-    def _note(self, position: int, *, ended: bool = False, holds: bool = False) -> None:
+    def note(self, position: int, *, ended: bool = False, holds: bool = False) -> None:
+        """Note, within the open transaction, that all records before a place are decided.
+
+        Args:
+            position: the place.
+            ended: nothing comes behind it.
+            holds: another shard may begin where this one ends.
+        """
         self._rejects.sync()
         hashed, digest = self._hashed.so_far()
         # In mid-batch some are decided that are not counted as read yet.
@@ -163,8 +133,6 @@ class ShardLog:
             "position": position,
             "ended": ended,
             "holds": holds,
-            "waiting": self._waiting,
-            "waited": self._waited,
             "report": msgspec.json.encode(report).decode(),
             "rejects_bytes": self._rejects.size,
             "hashed": hashed,

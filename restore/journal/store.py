@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 
 from restore.report.model import TableReport
-from restore.source.records import RawRecord
 from restore.target.catalog import Table
 from restore.target.own_rows import MAKE
 from restore.target.trust import check_journal_trusted, revoke_default_grants, writer_of_all
@@ -31,11 +30,11 @@ Phase = Literal["loading", "ordered", "loaded", "reloaded", "taken", "finished",
 """How far the load of a table is; see ``schedule.table_state``."""
 
 # Notes of another form are not read: then this restore was begun by another version.
-_FORMAT = 2
+_FORMAT = 3
 _MAKE = """
     CREATE SCHEMA IF NOT EXISTS restore_journal;
     DROP TABLE IF EXISTS restore_journal.restore, restore_journal.loads, restore_journal.shards,
-        restore_journal.waiting, restore_journal.restore_writes, restore_journal.orphans;
+        restore_journal.restore_writes, restore_journal.restore_ticks, restore_journal.orphans;
     CREATE TABLE restore_journal.restore (
         format int NOT NULL, begun timestamptz NOT NULL DEFAULT now(), backup text NOT NULL,
         rejects text NOT NULL, options text NOT NULL
@@ -47,13 +46,9 @@ _MAKE = """
     );
     CREATE TABLE restore_journal.shards (
         oid oid, start bigint, stop bigint, position bigint NOT NULL, ended boolean NOT NULL,
-        holds boolean NOT NULL, waiting int NOT NULL, waited int NOT NULL, report text NOT NULL,
+        holds boolean NOT NULL, report text NOT NULL,
         rejects_bytes bigint NOT NULL, hashed bigint NOT NULL, hash text NOT NULL,
         PRIMARY KEY (oid, start)
-    );
-    CREATE TABLE restore_journal.waiting (
-        oid oid, start bigint, number int, place bigint NOT NULL, ordinal bigint NOT NULL,
-        raw bytea NOT NULL, reason text NOT NULL, PRIMARY KEY (oid, start, number)
     );
 """
 _IS_THERE = "SELECT to_regclass('restore_journal.restore') IS NOT NULL"
@@ -70,21 +65,14 @@ _LOADS = """
     FROM restore_journal.loads ORDER BY place
 """
 _SHARDS = """
-    SELECT start, stop, position, ended, holds, waiting, waited, report, rejects_bytes, hashed, hash
+    SELECT start, stop, position, ended, holds, report, rejects_bytes, hashed, hash
     FROM restore_journal.shards WHERE oid = %s ORDER BY start
-"""
-_WAITING = """
-    SELECT raw, place, ordinal, reason FROM restore_journal.waiting
-    WHERE oid OPERATOR(pg_catalog.=) %s::pg_catalog.oid
-      AND start OPERATOR(pg_catalog.=) %s::pg_catalog.int8
-      AND number OPERATOR(pg_catalog.>=) %s::pg_catalog.int8 ORDER BY number
 """
 _MARK = """
     UPDATE restore_journal.loads SET phase = %s, report = %s, rejects_bytes = %s WHERE oid = %s
 """
 _RESET = """
-    WITH waiting AS (DELETE FROM restore_journal.waiting WHERE oid = %(oid)s),
-         shards AS (DELETE FROM restore_journal.shards WHERE oid = %(oid)s)
+    WITH shards AS (DELETE FROM restore_journal.shards WHERE oid = %(oid)s)
     UPDATE restore_journal.loads SET phase = %(phase)s, report = NULL, rejects_bytes = 0
     WHERE oid = %(oid)s
 """
@@ -117,11 +105,9 @@ class ShardProgress(NamedTuple):
     Attributes:
         start: where in the file it begins.
         stop: where it ends; None: where the file does.
-        position: every record before it is decided, or waits.
+        position: every record before it is decided.
         ended: there is none behind it.
         holds: another shard may begin where it ends.
-        waiting: how many records of it were to be loaded by themselves.
-        waited: how many of these are decided.
         report: its counts.
         rejects_bytes: how much of its reject file belongs to them.
         hashed: how many of the file's bytes from ``start`` on ``hash`` stands for.
@@ -133,8 +119,6 @@ class ShardProgress(NamedTuple):
     position: int
     ended: bool
     holds: bool
-    waiting: int
-    waited: int
     report: TableReport
     rejects_bytes: int
     hashed: int
@@ -225,7 +209,7 @@ def read_progress(conn: psycopg.Connection) -> list[TableProgress]:
         _LOADS
     ).fetchall():
         rows = conn.execute(_SHARDS, [oid]).fetchall()
-        shards = [ShardProgress(*row)._replace(report=_report.decode(row[7])) for row in rows]
+        shards = [ShardProgress(*row)._replace(report=_report.decode(row[5])) for row in rows]
         counts = None if report is None else _report.decode(report)
         table = _table.decode(definition)
         tables.append(TableProgress(table, file, size, phase, counts, rejects_bytes, shards))
@@ -240,17 +224,6 @@ def has_progress(conn: psycopg.Connection) -> bool:
         for report in (table.report, *(shard.report for shard in table.shards))
         if report is not None
     )
-
-
-def waiting(
-    conn: psycopg.Connection, oid: int, start: int, waited: int
-) -> Iterable[tuple[RawRecord, str]]:
-    """Return the records of a shard that still wait to be loaded by themselves, in their order.
-
-    Each comes with what is wrong with it; nothing, where it is no damage.
-    """
-    for raw, place, ordinal, reason in conn.execute(_WAITING, [oid, start, waited]).fetchall():
-        yield RawRecord(raw, place, ordinal), reason
 
 
 def set_phase(

@@ -20,15 +20,18 @@ import psycopg
 from psycopg import sql
 
 from restore.load.copy import Writer, copy_statement
+from restore.source.records import Damage
 from restore.target.relations import with_partitions
 from restore.target.user_code import read_triggers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from restore.decode.codec import Codec
     from restore.decode.rows import PackedRows
+    from restore.load.ladder import Ladder
     from restore.options import Options
+    from restore.source.records import RawRecord
     from restore.target.catalog import Table
 
 # Emptying a table with a trigger on TRUNCATE, or one that others refer to, is not ours to do.
@@ -45,6 +48,9 @@ _TELLS_ROWS_APART = """
     SELECT EXISTS (
         SELECT FROM pg_index WHERE indrelid = ANY(%s) AND (indisunique OR indisexclusion))
 """
+
+# So many records are held in memory.
+_MOST_DEFERRED, _MOST_DEFERRED_BYTES = 1_000, 1 << 20
 
 # character_not_in_repertoire of text, untranslatable_character of jsonb.
 _FOR_NUL = frozenset({"22021", "22P05"})
@@ -72,6 +78,44 @@ class Manner:
     fresh: bool = False
     orderless: bool = False
     ordered: bool = False
+
+
+class DeferredRecords:
+    """Records that no COPY takes, loaded in its transaction when it ends.
+
+    Args:
+        copy: the COPY; it ends, and the next one begins, if there are many of them.
+        ladder: loads them.
+    """
+
+    def __init__(self, copy: Filling, ladder: Ladder) -> None:
+        self._copy = copy
+        self._ladder = ladder
+        self._records: list[RawRecord | Damage] = []
+        self._size = 0
+
+    def add(self, records: Sequence[RawRecord | Damage]) -> bool:
+        """Defer records of one batch; return False if they are too large to be held."""
+        size = sum(
+            len(each.record.raw if isinstance(each, Damage) else each.raw) for each in records
+        )
+        if size > _MOST_DEFERRED_BYTES:
+            return False
+        if len(self._records) >= _MOST_DEFERRED or self._size + size > _MOST_DEFERRED_BYTES:
+            self.load()
+        self._records += records
+        self._size += size
+        return True
+
+    def load(self) -> None:
+        """End the COPY and load the records.
+
+        Raises:
+            ThawedError: a row that was sent before was refused.
+        """
+        self._copy.end()
+        self._ladder.load_deferred(self._records)
+        self._records, self._size = [], 0
 
 
 def may_be_fresh(conn: psycopg.Connection, oids: Iterable[int]) -> set[int]:

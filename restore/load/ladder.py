@@ -35,7 +35,7 @@ from restore.load.tracking import Tracking
 from restore.load.unknown_fields import Unknown
 from restore.report.reasons import Reason
 from restore.source.json_values import values_of
-from restore.source.records import RecordSelection
+from restore.source.records import Damage, RecordSelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,14 +43,13 @@ if TYPE_CHECKING:
     from restore.decode.convert import Converter
     from restore.decode.shapes import ShapeLearner
     from restore.journal.checkpoints import Log
-    from restore.load.bulk_copy import Filling
+    from restore.load.bulk_copy import DeferredRecords, Filling
     from restore.options import Options
     from restore.rejects.limits import RejectLimits
     from restore.rejects.writer import RejectFile
     from restore.report.model import TableReport
-    from restore.source.reader import RawRecord
-    from restore.source.records import Damage, Records
-    from restore.source.spool import Spool
+    from restore.source.reader import Batch, RawRecord
+    from restore.source.records import Records
     from restore.target.catalog import Table
 
 # With more stretches of different shapes than this, a batch is sent shape by shape.
@@ -173,40 +172,50 @@ class Ladder:
         chosen = batch if decoded.places is None else RecordSelection(batch, decoded.places)
         return chosen, decoded.segments
 
-    def fill(self, batch: Records, filling: Filling, waiting: Spool | None) -> bool:
-        """Send a batch with others in one COPY, or nothing of it.
+    def fill(self, found: Batch | Damage, copy: Filling, deferred: DeferredRecords | None) -> bool:
+        """Send what was read with more in one COPY, or nothing of it.
 
         Args:
-            batch: the records.
-            filling: the COPY.
-            waiting: takes those that have to be looked at by themselves, to be loaded later; None:
-                if there are any, nothing is sent.
+            found: the records, or damage.
+            copy: the COPY.
+            deferred: takes those that have to be looked at by themselves; None: if there are any,
+                nothing is sent.
+
+        Returns:
+            Whether it was sent.
 
         Raises:
-            ThawedError: it, or one before it, was refused.
+            ThawedError: it, or what was sent before it, was refused.
         """
-        batch, segments = self._chosen(batch)
+        if isinstance(found, Damage):
+            return deferred is not None and deferred.add([found])
+        batch, segments = self._chosen(found)
         if self._options.sent_at_once(batch.count) < batch.count:
             return False
-        if waiting is None and (len(segments) > 1 or any(s.codec is None for s in segments)):
+        if deferred is None and (len(segments) > 1 or any(s.codec is None for s in segments)):
             return False
         if are_many(segments, batch.count):
             return False
         alone = [batch.record(s.start) for s in segments if s.codec is None]
-        if waiting is not None and not waiting.fits(sum(len(each.raw) for each in alone)):
+        if deferred is not None and not deferred.add(alone):
             return False
         for segment in group_by_codec(segments):
             if segment.codec is not None:
                 self._unknown.check_rows(segment.codec, segment.rows)
-                filling.send(segment.codec, segment.rows)
+                copy.send(segment.codec, segment.rows)
                 sent, whole = Sent(len(segment.rows)), len(segments) == 1
                 self._sender.count(segment, segment.rows, sent, "batch" if whole else "split")
                 self._report.read += sent.loaded
-        if waiting is not None:
-            for record in alone:
-                waiting.add(record)
         self._late.end(batch)
         return True
+
+    def load_deferred(self, records: Iterable[RawRecord | Damage]) -> None:
+        """Load records that no COPY takes, and damage, each by itself."""
+        for each in records:
+            if isinstance(each, Damage):
+                self.damage(each)
+            else:
+                self.load_record(each)
 
     def load_record(self, record: RawRecord) -> None:
         """Load a record by itself."""

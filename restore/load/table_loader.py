@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,7 @@ from restore.decode.convert import Converter
 from restore.decode.shapes import ShapeLearner
 from restore.errors import LoadError, RestoreError
 from restore.journal.checkpoints import ShardLog, Unlogged
-from restore.journal.store import waiting
-from restore.load.bulk_copy import Manner, ThawedError, filling
+from restore.load.bulk_copy import DeferredRecords, Manner, ThawedError, filling
 from restore.load.defaults import evaluate, steady_defaults
 from restore.load.destination import Direct
 from restore.load.ladder import Ladder
@@ -21,29 +21,26 @@ from restore.load.record_errors import LONGEST_RUN
 from restore.load.shard_reader import ShardReader
 from restore.load.upsert import destination_for
 from restore.plan.dry_run import writable_session
+from restore.rejects.limits import RejectLimits
 from restore.source.reader import Batch
-from restore.source.records import Damage
-from restore.source.spool import Spool
 from restore.target.connection import users_search_path
 from restore.target.own_rows import temporary_write_log
 from restore.target.sequences import set_sequences
 from restore.text import clip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import psycopg
 
     from restore.journal.checkpoints import Log
-    from restore.load.bulk_copy import Filling
     from restore.load.shard_context import ShardContext
     from restore.options import Options
     from restore.plan.order import Load
-    from restore.rejects.limits import RejectLimits
     from restore.rejects.writer import RejectFile
     from restore.report.model import TableReport
-    from restore.source.records import RawRecord
-    from restore.source.shards import PendingRecords, Shard
+    from restore.source.records import Damage
+    from restore.source.shards import Shard
 
 _BY_BATCH = Manner()
 _OUT_OF_MEMORY = "out of memory: take fewer --jobs, or a smaller --chunk-bytes"
@@ -117,8 +114,6 @@ class TableLoader:
             self._steady = ()
 
     def _run(self, context: ShardContext) -> bool:
-        if context.shard.left is not None:
-            return self._load_left(context, context.shard.left)
         while context.mode != _BY_BATCH and type(self._destination) is Direct:
             try:
                 return self._read(context, context.mode)
@@ -134,6 +129,7 @@ class TableLoader:
         rejects: RejectFile,
         log: Log | None = None,
         *,
+        limits: RejectLimits | None = None,
         longest_run: int | None = LONGEST_RUN,
     ) -> Ladder:
         """Return what loads the table's records, with these counts and rejects.
@@ -142,6 +138,7 @@ class TableLoader:
             report: takes the counts.
             rejects: takes the records that cannot be restored.
             log: writes checkpoints; None: nothing does.
+            limits: others than those of the restore.
             longest_run: as for ``RecordErrors``.
         """
         return Ladder(
@@ -153,7 +150,7 @@ class TableLoader:
             options=self._options,
             rejects=rejects,
             report=report,
-            limits=self._limits,
+            limits=limits or self._limits,
             log=log or Unlogged(self._conn, self._load.table.oid, self._writes),
             longest_run=longest_run,
         )
@@ -161,16 +158,6 @@ class TableLoader:
     def _log(self, context: ShardContext) -> ShardLog:
         oid = self._load.table.oid
         return ShardLog(self._conn, oid, context.shard, context.report, context.rejects)
-
-    def _load_left(self, context: ShardContext, left: PendingRecords) -> bool:
-        """Load the deferred records of a shard of which all others are decided."""
-        log = self._log(context)
-        log.resume(left)
-        records = waiting(self._conn, self._load.table.oid, context.shard.key, left.waited)
-        ladder = self.ladder(context.report, context.rejects, log)
-        self._load_waiting(records, ladder, log, left.waited)
-        log.end(holds=left.holds)
-        return left.holds
 
     def _read(self, context: ShardContext, mode: Manner) -> bool:
         """Read a shard to its end and load what it holds, at first in one COPY if that may be.
@@ -180,13 +167,13 @@ class TableLoader:
         """
         shard, report = context.shard, context.report
         log = self._log(context) if self._load.journaled else None
-        ladder = self.ladder(report, context.rejects, log)
         with contextlib.closing(shard.open(self._load.file)) as opened:
             stream = opened if log is None else log.watch(opened)
-            reader = ShardReader(context, stream, ladder.decode, self._options)
+            reader = ShardReader(context, stream, self._shapes.decode, self._options)
             items = iter(reader)
             if mode != _BY_BATCH:
-                items = self._bulk_copy(items, reader, ladder, mode, report=report, log=log)
+                items = self._bulk_copy(items, reader, context, log)
+            ladder = self.ladder(report, context.rejects, log)
             # Between two COPYs the server is waited for; in one COPY it works all the time.
             with contextlib.closing(ahead(items)) as left:
                 for found in left:
@@ -206,59 +193,41 @@ class TableLoader:
         self,
         items: Iterator[Batch | Damage],
         reader: ShardReader,
-        ladder: Ladder,
-        mode: Manner,
-        *,
-        report: TableReport,
+        context: ShardContext,
         log: ShardLog | None,
     ) -> Iterator[Batch | Damage]:
-        """Load batches in one COPY as long as that goes, and then what had to wait for its end.
+        """Load what is read in one transaction, as long as its COPY takes it.
 
         Returns:
-            What is left to load, once these are committed.
+            What is left to load, once that is committed.
 
         Raises:
-            ThawedError: one was refused; nothing is loaded or counted.
+            ThawedError: some of it was refused; nothing is loaded or counted.
         """
         left, holds = items, None
-        with contextlib.closing(Spool()) as spool:
-            odd = spool if mode.orderless else None
-            try:
-                with filling(self._conn, self._load.table, fresh=mode.fresh) as fill:
-                    for found in items:
-                        if not _filled(found, ladder, fill, odd):
-                            left = chain((found,), items)
-                            break
-                        reader.done_with(found)
-                    else:
-                        holds = reader.end()
-                    fill.end()
-                    if log is not None:
-                        ended = holds is not None
-                        log.filled(reader.position, spool, ended=ended, holds=bool(holds))
-            except BaseException:
-                report.reset()
-                raise
-            self._load_waiting(spool, ladder, log, 0)
-        return left
-
-    @staticmethod
-    def _load_waiting(
-        records: Iterable[tuple[RawRecord, str]], ladder: Ladder, log: ShardLog | None, waited: int
-    ) -> None:
-        for number, (record, reason) in enumerate(records, waited):
-            with contextlib.nullcontext() if log is None else log.alone(number):
-                if reason:
-                    ladder.damage(Damage(record, reason))
+        # Too many rejects stop the restore once the rows are committed.
+        unlimited = RejectLimits(replace(self._options, max_rejects=None), list)
+        ladder = self.ladder(context.report, context.rejects, limits=unlimited)
+        try:
+            with (
+                context.rejects.unless_failed(),
+                filling(self._conn, self._load.table, fresh=context.mode.fresh) as copy,
+            ):
+                deferred = DeferredRecords(copy, ladder) if context.mode.orderless else None
+                for found in items:
+                    if not ladder.fill(found, copy, deferred):
+                        left = chain((found,), items)
+                        break
+                    reader.done_with(found)
                 else:
-                    ladder.load_record(record)
-
-
-def _filled(found: Batch | Damage, ladder: Ladder, fill: Filling, waiting: Spool | None) -> bool:
-    """Send what was read, or have it wait; say whether either could be."""
-    if isinstance(found, Batch):
-        return ladder.fill(found, fill, waiting)
-    if waiting is None or not waiting.fits(len(found.record.raw)):
-        return False
-    waiting.add(found.record, found.reason)
-    return True
+                    holds = reader.end()
+                copy.end()
+                if deferred is not None:
+                    deferred.load()
+                if log is not None:
+                    log.note(reader.position, ended=holds is not None, holds=bool(holds))
+        except BaseException:
+            context.report.reset()
+            raise
+        self._limits.after_batch()
+        return left

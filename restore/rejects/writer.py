@@ -165,6 +165,9 @@ class RejectFile:
             for ordinal in new:
                 self.ordinals.discard(ordinal)
             raise
+        else:
+            if added is not None:
+                added += new
         finally:
             self._added = added
 

@@ -117,7 +117,7 @@ class TaskQueue:
             if not self._ready:
                 return None
             ready = self._waiting.pop(heapq.heappop(self._ready))
-            tasks: Iterator[Task] = chain(ready.unfinished(), map(ready.task, self._cut(ready)))
+            tasks: Iterator[Task] = map(ready.task, self._cut(ready))
             self._open = (ready, tasks)
             self._next = next(tasks, None)
         table, tasks = self._open

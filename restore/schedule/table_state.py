@@ -61,7 +61,6 @@ class TableState:
     started: float | None = None
     _counts: dict[int, ShardCounts] = field(default_factory=dict)
     _tasks: dict[int, Task] = field(default_factory=dict)
-    _left: list[Task] = field(default_factory=list)
     _late: Task | None = None
 
     def task(self, shard: Shard) -> Task:
@@ -85,7 +84,7 @@ class TableState:
         return f"{self.rejects.path.name}.shard{start}"
 
     def resume(self, shard: Shard, report: TableReport, rejects_bytes: int, *, holds: bool) -> None:
-        """Restore the state of a shard that an earlier process loaded, but for ``shard.left``.
+        """Restore the state of a shard that an earlier process loaded.
 
         Raises:
             LoadError: rejects of the shard are gone.
@@ -96,19 +95,12 @@ class TableState:
         self._tasks[shard.key] = task
         self._counts[shard.key] = ShardCounts(report)
         self.phases.take(shard.key, last=False)
-        if shard.left is None:
-            self.phases.end(shard.key, holds=holds or shard.end is None)
-        else:
-            self._left.append(task)
+        self.phases.end(shard.key, holds=holds or shard.end is None)
 
     @property
     def has_tasks(self) -> bool:
         """Tell whether anything is left to load."""
-        return self.phases.next_step == "load" and bool(self.gaps or self._left)
-
-    def unfinished(self) -> list[Task]:
-        """Return the tasks of shards that an earlier process did not finish."""
-        return list(self._left)
+        return self.phases.next_step == "load" and bool(self.gaps)
 
     def begin_late(self) -> Task | None:
         """Begin the task of the records that were left for later; None: there are none."""
@@ -225,7 +217,7 @@ class TableState:
         remove(task.folder / task.part for task in self._tasks.values())
         self.rejects.reset()
         self.report.reset()
-        self.mode, self.gaps, self._left, self._late = Manner(), [WHOLE], [], None
+        self.mode, self.gaps, self._late = Manner(), [WHOLE], None
         self.phases.phase = phase
         self.phases.forget_shards()
         self._end()

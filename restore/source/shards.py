@@ -33,27 +33,6 @@ _HEAD_BYTES = 1 << 16
 _LAST = 1.5
 
 
-@dataclass(frozen=True, slots=True)
-class PendingRecords:
-    """What is left to load of a shard that is decided but for records that wait.
-
-    Args:
-        waiting: how many waited.
-        waited: how many of these are decided.
-        position: where the records end that do not wait.
-        holds: another shard may begin where this one ends.
-        hashed: how many of its bytes were read.
-        hash: what they hash to.
-    """
-
-    waiting: int
-    waited: int
-    position: int
-    holds: bool
-    hashed: int
-    hash: str
-
-
 # What stands for the start of records that are loaded later, wherever they are.
 LATE = -1
 
@@ -69,7 +48,6 @@ class Shard:
         data: its bytes, if the file can only be read from its start; else None.
         disk_bytes: how many of the file's bytes on the disk it stands for.
         fault: why the file ends before its end, as ``TableStream.fault``.
-        left: no more than this is left to load of it; None: all.
         late: it is the records of the whole file that were left for later.
         decided: such records before this place are decided.
     """
@@ -80,7 +58,6 @@ class Shard:
     data: bytes | None = None
     disk_bytes: int = 0
     fault: str | None = None
-    left: PendingRecords | None = None
     late: bool = False
     decided: int = 0
 

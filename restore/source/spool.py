@@ -17,41 +17,33 @@ if TYPE_CHECKING:
 # So much is held in memory; beyond, all of it is in a file.
 _HELD_BYTES = 2 << 20
 _LENGTH_BYTES = 8
-# So many may wait, and so much: what waits is noted in the database too.
-_MOST_RECORDS, _MOST_BYTES = 10_000, 1 << 24
 
-_record = msgspec.msgpack.Decoder(tuple[RawRecord, str])
+_record = msgspec.msgpack.Decoder(RawRecord)
 
 
 class Spool:
     """Keeps records in the order in which they are added, and gives them back in it."""
 
     def __init__(self) -> None:
-        self._size = 0
         self._file = tempfile.SpooledTemporaryFile(max_size=_HELD_BYTES)  # noqa: SIM115 - closed by us
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def fits(self, size: int) -> bool:
-        """Tell if ``size`` bytes more may wait."""
-        return self._count < _MOST_RECORDS and self._size + size <= _MOST_BYTES
-
-    def add(self, record: RawRecord, reason: str = "") -> None:
-        """Keep a record, or damage, with what is wrong with it.
+    def add(self, record: RawRecord) -> None:
+        """Keep a record.
 
         Raises:
             LoadError: there is no room for it.
         """
-        data = msgspec.msgpack.encode((record, reason))
+        data = msgspec.msgpack.encode(record)
         with _room():
             self._file.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
             self._file.write(data)
         self._count += 1
-        self._size += len(data)
 
-    def __iter__(self) -> Iterator[tuple[RawRecord, str]]:
+    def __iter__(self) -> Iterator[RawRecord]:
         with _room():  # what was written last may not be in the file yet
             self._file.seek(0)
         while head := self._file.read(_LENGTH_BYTES):

@@ -28,7 +28,11 @@ class WriteLog:
 
     def record(self, conn: psycopg.Connection, oid: int) -> None:
         """Note that the current transaction, or savepoint, writes rows of a table."""
-        conn.execute(_NOTE_SAVEPOINT if self.schema == _TEMPORARY else _NOTE, [oid])
+        tables = {"store": self._table("writes"), "ticks": self._table("ticks")}
+        conn.execute(_NOTE.format(**tables), [oid])
+
+    def _table(self, name: str) -> sql.Identifier:
+        return sql.Identifier(self.schema, f"restore_{name}")
 
     def is_ours(self, oid: int, row: str) -> sql.Composed:
         """Return what is true of a row of a table if this restore wrote it.
@@ -42,7 +46,7 @@ class WriteLog:
             " WHERE {alias}.oid OPERATOR(pg_catalog.=) {oid}::pg_catalog.oid"
             " AND {alias}.xid OPERATOR(pg_catalog.=) {row}.xmin)"
         ).format(
-            store=sql.Identifier(self.schema, "restore_writes"),
+            store=self._table("writes"),
             alias=sql.Identifier("restore_note" if row != "restore_note" else "restore_note_2"),
             oid=sql.Literal(oid),
             row=sql.Identifier(row),
@@ -55,24 +59,21 @@ JOURNALED = WriteLog("restore_journal")
 MAKE = """
     CREATE TABLE restore_journal.restore_writes (oid oid NOT NULL, xid xid NOT NULL);
     CREATE INDEX ON restore_journal.restore_writes USING hash (xid);
+    CREATE TABLE restore_journal.restore_ticks ();
 """
-_NOTE = """
-    INSERT INTO restore_journal.restore_writes (oid, xid)
-    VALUES (%s::pg_catalog.oid, pg_catalog.pg_current_xact_id()::pg_catalog.xid)
-"""
-# A savepoint has a number of its own, which only a row that was written in it tells.
 _MAKE_TEMPORARY = """
     CREATE TEMP TABLE IF NOT EXISTS restore_ticks ();
     CREATE TEMP TABLE IF NOT EXISTS restore_writes (oid oid NOT NULL, xid xid NOT NULL);
     CREATE INDEX IF NOT EXISTS restore_writes_xid ON pg_temp.restore_writes USING hash (xid)
 """
-_NOTE_SAVEPOINT = """
+# A savepoint has a number of its own, which only a row that was written in it tells.
+_NOTE = sql.SQL("""
     WITH restore_tick AS (
-        INSERT INTO pg_temp.restore_ticks AS t DEFAULT VALUES RETURNING t.xmin AS xid
+        INSERT INTO {ticks} AS t DEFAULT VALUES RETURNING t.xmin AS xid
     )
-    INSERT INTO pg_temp.restore_writes (oid, xid)
+    INSERT INTO {store} (oid, xid)
     SELECT %s::pg_catalog.oid, restore_tick.xid FROM restore_tick
-"""
+""")
 
 
 def temporary_write_log(conn: psycopg.Connection) -> WriteLog:

@@ -75,7 +75,7 @@ _DISTRUSTED = f"""
     UNION ALL
     (SELECT 'unknown', c.relname FROM tables c
      WHERE c.relkind NOT IN ('i', 't') AND c.relname OPERATOR(pg_catalog.!~)
-       '^(aside|restore|loads|shards|waiting|restore_writes|orphans(_(links|gone|left))?'
+       '^(aside|restore|loads|shards|restore_(writes|ticks)|orphans(_(links|gone|left))?'
        '|(taken|twice)_[0-9_]+)$'
      ORDER BY 2 LIMIT 1)
     UNION ALL

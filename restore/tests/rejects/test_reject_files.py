@@ -70,7 +70,7 @@ def test_rejects_are_flushed_before_the_commit_that_counts_them(
 ) -> None:
     """Once for what was written, and not at all if nothing was."""
     steps: list[str] = []
-    fsync, note = os.fsync, ShardLog._note
+    fsync, note = os.fsync, ShardLog.note
 
     def flushed(descriptor: int) -> None:
         steps.append("flush")
@@ -84,7 +84,7 @@ def test_rejects_are_flushed_before_the_commit_that_counts_them(
         assert self._rejects._is_synced
         steps.append(f"note {self._report.rejected}")
 
-    monkeypatch.setattr(ShardLog, "_note", recorded)
+    monkeypatch.setattr(ShardLog, "note", recorded)
     target.conn.execute("CREATE TABLE q (id int NOT NULL)")
     target.write(q=[{"id": n if n != 7 else None} for n in range(100)])
     report = target.load(batch_size=10, keep_indexes=True)

@@ -19,12 +19,10 @@ pytest.importorskip("resource", reason="limits the size of files as POSIX does")
 # The command, with files that may not grow over so many bytes: to a program, a disk that is full.
 LIMITED = """
 import resource, sys
-from restore.schedule import scheduler as loading
 from restore.source import spool
 most = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-if sys.argv[2] == "waiting":
-    loading._WORTH_BYTES, spool._HELD_BYTES = 1_000, 1_000
+spool._HELD_BYTES = int(sys.argv[2])
 from restore.cli.main import main
 sys.exit(main(sys.argv[3:]))
 """
@@ -40,10 +38,10 @@ def write(target: Target, every: int = 3) -> None:
     target.write(thing=records)
 
 
-def limited(target: Target, most: int, way: str) -> str:
+def limited(target: Target, most: int, held: int = 1 << 20) -> str:
     words = ["--dsn", target.dsn, "--rejects", str(target.rejects), "--jobs", "1"]
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(most), way, str(target.backup), *words],
+        [sys.executable, "-c", LIMITED, str(most), str(held), str(target.backup), *words],
         check=False,
         capture_output=True,
         text=True,
@@ -61,7 +59,7 @@ def see_all(target: Target, every: int = 3) -> None:
 
 def test_no_room_for_rejects(target: Target) -> None:
     write(target)
-    said = limited(target, 30_000, "rejects")
+    said = limited(target, 30_000)
     assert "cannot write the reject file" in said
     assert "make room, or choose another folder with --rejects" in said
     assert "--resume" in said
@@ -75,11 +73,14 @@ def test_no_room_for_rejects(target: Target) -> None:
     see_all(target)
 
 
-def test_no_room_for_what_waits(target: Target) -> None:
-    write(target, every=60)  # of more, none would wait
-    said = limited(target, 100_000, "waiting")
+def test_no_room_for_duplicates(target: Target) -> None:
+    target.conn.execute("CREATE TABLE thing (id int PRIMARY KEY, name text NOT NULL)")
+    target.write(thing=[{"id": n // 2, "name": "n" * 90} for n in range(COUNT)])
+    said = limited(target, 30_000, held=1_000)
     assert "cannot keep records in the temporary folder" in said
-    see_all(target, every=60)
+    target.restore("--resume", exit_code=3)
+    counts = target.counts()["thing"]
+    assert (counts["loaded"], counts["duplicates"]) == (COUNT // 2, COUNT // 2)
 
 
 def test_no_memory(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from restore.load import bulk_copy
+from restore.load.ladder import Ladder
 from restore.rejects.encoding import PIECE_BYTES
 from restore.rejects.writer import RejectFile
 from restore.report.reasons import Reason
@@ -20,11 +22,10 @@ from restore.source import reader as read
 from restore.source.lexer import NestingTracker, find_closing
 from restore.source.reader import Batch, Damage, Reader
 from restore.source.records import RawRecord
-from restore.source.spool import Spool
 from restore.tests.support.target import raw_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from restore.tests.support.target import Target
@@ -216,17 +217,18 @@ def test_a_reject_of_any_size_is_kept_as_it_is(raw: bytes, tmp_path: Path) -> No
     again.close()
 
 
-def test_what_is_large_does_not_wait(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_large_is_not_held(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "_WORTH_BYTES", 1_000)
-    monkeypatch.setattr(spool, "_MOST_BYTES", 2_000)
-    kept: list[int] = []
-    add = Spool.add
+    monkeypatch.setattr(bulk_copy, "_MOST_DEFERRED_BYTES", 2_000)
+    held: list[int] = []
+    load = Ladder.load_deferred
 
-    def note(waiting: Spool, record: RawRecord, reason: str = "") -> None:
-        kept.append(len(record.raw))
-        add(waiting, record, reason)
+    def note(ladder: Ladder, records: Sequence[RawRecord | Damage]) -> None:
+        raws = [each.record.raw if isinstance(each, Damage) else each.raw for each in records]
+        held.append(sum(map(len, raws)))
+        load(ladder, records)
 
-    monkeypatch.setattr(Spool, "add", note)
+    monkeypatch.setattr(Ladder, "load_deferred", note)
     sound = [f'{{"id":{number},"name":"n"}}' for number in range(300)]
     for at, text in ((50, '{"id":"x' + "y" * 400), (150, '{"id":"z","name":"%s"}' % ("w" * 3_000))):
         sound[at] = text
@@ -234,5 +236,4 @@ def test_what_is_large_does_not_wait(target: Target, monkeypatch: pytest.MonkeyP
     target.write_raw({"thing": sound})
     [table] = target.load(chunk_bytes=2_048, jobs=1).tables
     assert (table.loaded, table.rejected) == (298, 2)
-    assert kept
-    assert sum(kept) < 2_000
+    assert 0 < max(held) < 2_000
