@@ -129,18 +129,24 @@ class OrphanRows:
     def _take_out_level(self, number: int) -> int:
         """Move the rows that a key forbids now; return how many they were."""
         key = self._keys[number]
-        parent = self._tables[key.parent].sql_only
-        where = sql.SQL("{} AND NOT {}").format(
-            self._concerned(key), key.has_parent(_CHILD, _PARENT, parent)
+        child, parent = self._tables[key.table], self._tables[key.parent].sql_only
+        is_orphan = sql.SQL("({}) AND NOT {}").format(
+            key.present(_CHILD), key.has_parent(_CHILD, _PARENT, parent)
+        )
+        # Whose row it is would be asked of all rows of the table, if not of these alone.
+        where = sql.SQL("{} AND {} AND {}").format(
+            _IS_AMONG.format(child=sql.Identifier(_CHILD), table=child.sql_only, where=is_orphan),
+            self._is_ours(key),
+            is_orphan if child.partitioned else sql.SQL("true"),
         )
         return self._move(key, sql.SQL(""), where)
 
     def _concerned(self, key: ForeignKey) -> sql.Composed:
         """Return what is true of a row that refers to something and may be taken out."""
-        ours: sql.Composable = sql.SQL("true")
-        if self._writes is not None:
-            ours = self._writes.is_ours(key.table, _CHILD)
-        return sql.SQL("({}) AND {}").format(key.present(_CHILD), ours)
+        return sql.SQL("({}) AND {}").format(key.present(_CHILD), self._is_ours(key))
+
+    def _is_ours(self, key: ForeignKey) -> sql.Composable:
+        return sql.SQL("true") if self._writes is None else self._writes.is_ours(key.table, _CHILD)
 
     def _firing(self) -> contextlib.AbstractContextManager[None]:
         """Let triggers that fire for deleted rows find what they name."""
@@ -249,6 +255,11 @@ _MOVE = sql.SQL(
     " INSERT INTO {store} (key_table, key_name, key_values, row_key, taken)"
     " SELECT {key_table}::pg_catalog.oid, {key_name}::pg_catalog.text, restore_taken.key_values,"
     " restore_taken.row_key, restore_taken.taken FROM restore_taken"
+)
+# A partition may have a row of the same place.
+_IS_AMONG = sql.SQL(
+    "{child}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+    "SELECT {child}.ctid FROM {table} AS {child} WHERE {where}))"
 )
 _MAKE_LINKS = sql.SQL(
     "CREATE TABLE {} (child_table oid, child tid, parent_table oid, parent tid, key_number int4)"

@@ -79,15 +79,7 @@ _UNIQUE = """
                            WHERE a.attrelid IN (i.indexrelid, i.indrelid)
                              AND NOT a.attisdropped AND NOT l.collisdeterministic),
            pg_get_expr(i.indpred, i.indrelid),
-           COALESCE((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false),
-           ARRAY(SELECT format('OPERATOR(%%I.%%s)', s.nspname, o.oprname)
-                 FROM unnest(i.indclass::oid[]) WITH ORDINALITY AS u(class, n)
-                 JOIN pg_opclass k ON k.oid = u.class
-                 JOIN pg_amop a ON a.amopfamily = k.opcfamily AND a.amopstrategy = 3
-                      AND a.amoplefttype = k.opcintype AND a.amoprighttype = k.opcintype
-                 JOIN pg_operator o ON o.oid = a.amopopr
-                 JOIN pg_namespace s ON s.oid = o.oprnamespace
-                 WHERE u.n <= i.indnkeyatts ORDER BY u.n)
+           COALESCE((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false)
     FROM pg_index i WHERE i.indexrelid = ANY(%s) AND i.indisunique
 """
 
@@ -104,7 +96,6 @@ class UniqueKeyDefinition:
             compares in another way than with ``=``.
         predicate: SQL; only rows for which it is true are compared. None: all rows.
         nulls_not_distinct: NULL is like NULL; else a row with a NULL in its key is like no other.
-        operators: the equality of each term, qualified: ``OPERATOR(pg_catalog.=)``.
     """
 
     name: str
@@ -112,7 +103,6 @@ class UniqueKeyDefinition:
     terms: tuple[str, ...] | None
     predicate: str | None = None
     nulls_not_distinct: bool = False
-    operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +230,6 @@ def _unique(  # noqa: PLR0917 - a row of the query
     by_equality: bool,  # noqa: FBT001
     predicate: str | None,
     nulls_not_distinct: bool,  # noqa: FBT001
-    operators: list[str],
 ) -> UniqueKeyDefinition:
     plain = tuple(column for column in columns if column is not None)
     return UniqueKeyDefinition(
@@ -249,5 +238,4 @@ def _unique(  # noqa: PLR0917 - a row of the query
         tuple(terms) if by_equality else None,
         predicate,
         nulls_not_distinct,
-        tuple(operators),
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 from hypothesis import strategies as st
-from psycopg import sql
 
 from restore import LoadError, Options
 from restore.constraints import duplicates as module
@@ -30,7 +29,6 @@ from restore.report.model import TableReport
 from restore.source.discovery import TableFile
 from restore.source.shards import Shard
 from restore.target.catalog import read_tables
-from restore.target.conflicts import read_conflicts
 from restore.target.indexes import UniqueKeyDefinition
 from restore.tests.support.examples import examples
 
@@ -137,8 +135,6 @@ class Table:
 
     def _put_aside(self, only: str) -> tuple[list[UniqueKeyDefinition], Callable[[], None]]:
         keys, back = [], []
-        found = read_conflicts(self.conn, sql.Identifier("t"))
-        operators = {conflict.name: tuple(conflict.operators) for conflict in found}
         for (
             name,
             index,
@@ -152,9 +148,7 @@ class Table:
             if only not in {"", name}:
                 continue
             plain = None if expressions else tuple(columns)
-            keys.append(
-                UniqueKeyDefinition(name, plain, tuple(terms), predicate, nulls, operators[name])
-            )
+            keys.append(UniqueKeyDefinition(name, plain, tuple(terms), predicate, nulls))
             made = f"ALTER TABLE t ADD CONSTRAINT {name} {constraint}" if constraint else index
             back.append(made)
             drop = f"ALTER TABLE t DROP CONSTRAINT {name}" if constraint else f"DROP INDEX {name}"
