@@ -9,10 +9,10 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from restore.commands.resume import result_options, take_up
-from restore.constraints.drop import put_keys_aside, put_triggers_aside, quiet_warning
+from restore.constraints.drop import disable_triggers, disabled_triggers_warning, drop_foreign_keys
 from restore.constraints.finalize import count_removed
 from restore.constraints.orphans import Orphans
-from restore.constraints.recreate import bring_back, bring_triggers_back
+from restore.constraints.recreate import enable_triggers, recreate_all
 from restore.errors import LoadError, RestoreError
 from restore.journal.dropped import JOURNAL, dropped_objects
 from restore.journal.store import can_journal, create_journal, drop_journal, has_progress
@@ -191,8 +191,8 @@ class RestoreJob:
             return self._plan.keys
         keys = self._put_keys_aside()
         if not self._options.triggers:
-            quiet = put_triggers_aside(self._conn, self._plan.tables)
-            self._report.warnings += quiet_warning(quiet)
+            quiet = disable_triggers(self._conn, self._plan.tables)
+            self._report.warnings += disabled_triggers_warning(quiet)
         return keys
 
     def _bring_back(self, keys: tuple[ForeignKey, ...]) -> None:
@@ -206,13 +206,13 @@ class RestoreJob:
         # A key that was never validated does not come back validated: nobody else would find out.
         unchecked = any(not key.validated for key in keys)
         missing = any(work.report.rejected for work in self._works.values())
-        if keys and (unchecked or missing or self._orphans(keys, JOURNAL).begun):
+        if keys and (unchecked or missing or self._orphans(keys, JOURNAL).is_unfinished):
             self._reject_orphans(keys, JOURNAL)
         try:
-            bring_back(self._conn, self._options)
+            recreate_all(self._conn, self._options)
         except psycopg.errors.ForeignKeyViolation:
             self._reject_orphans(keys, JOURNAL)
-            bring_back(self._conn, self._options)
+            recreate_all(self._conn, self._options)
 
     def _put_keys_aside(self) -> tuple[ForeignKey, ...]:
         """Put foreign keys aside: all where the tables are empty, else those that must be.
@@ -223,7 +223,7 @@ class RestoreJob:
         keys = keys_to_drop(self._plan, self._options)
         try:
             if keys:
-                put_keys_aside(self._conn, self._plan.tables, keys)
+                drop_foreign_keys(self._conn, self._plan.tables, keys)
         except psycopg.errors.InsufficientPrivilege as error:
             self._may_alter = False
             if not self._plan.deferred_keys:
@@ -291,8 +291,8 @@ class RestoreJob:
                     # What resumes it would drop again what were recreated now.
                     self.needs_repair = bool(dropped_objects(conn))
                     return
-                bring_triggers_back(conn)
-                bring_back(conn, self._options)
+                enable_triggers(conn)
+                recreate_all(conn, self._options)
                 if self.resumable and not is_begun:
                     self.resumable = False
                     drop_journal(conn)

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from restore.commands.unfinished import find_unfinished
-from restore.constraints.recreate import bring_keys_back, make_again
+from restore.constraints.recreate import recreate, recreate_foreign_keys
 from restore.errors import LoadError
 from restore.journal import store as journal
 from restore.journal.dropped import INDEXES, dropped_objects
@@ -92,9 +92,9 @@ def _recreate(
     """
     problems: list[str] = []
 
-    def attempt(recreate: Callable[[], None], objects: list[DroppedObject]) -> None:
+    def attempt(step: Callable[[], None], objects: list[DroppedObject]) -> None:
         try:
-            recreate()
+            step()
         except psycopg.Error as error:
             if not may_be_of_row(error):
                 raise
@@ -109,12 +109,12 @@ def _recreate(
 
     set_maintenance_memory(conn, 1)
     for index in [each for each in dropped if each.kind in INDEXES]:
-        attempt(partial(make_again, conn, [index]), [index])
+        attempt(partial(recreate, conn, [index]), [index])
     keys = [each for each in dropped if each.kind == "foreign key"]
     if keys and not problems:
-        attempt(partial(bring_keys_back, conn, options), keys)
+        attempt(partial(recreate_foreign_keys, conn, options), keys)
     for trigger in [each for each in dropped if each.kind == "trigger"]:
-        attempt(partial(make_again, conn, [trigger]), [trigger])
+        attempt(partial(recreate, conn, [trigger]), [trigger])
     if problems:
         again = repair_command(options, empty=True)
         raise LoadError(

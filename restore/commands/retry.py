@@ -21,9 +21,9 @@ from restore.decode import packer
 from restore.decode.convert import Converter
 from restore.decode.shapes import ShapeLearner
 from restore.errors import LoadError, RestoreError, SchemaError
-from restore.journal.checkpoints import Unlogged
+from restore.journal.checkpoints import NoCheckpoints
 from restore.load.ladder import Ladder
-from restore.load.upsert import destination_for
+from restore.load.upsert import make_destination
 from restore.plan.matching import Match
 from restore.plan.order import make_plan
 from restore.plan.preflight import check_rights, describe_target, read_server
@@ -212,14 +212,14 @@ class _Retry:
         return Ladder(
             self._conn,
             load.table,
-            destination=destination_for(self._conn, load.table, options, self._writes),
+            destination=make_destination(self._conn, load.table, options, self._writes),
             converter=converter,
             shapes=ShapeLearner(load.table, converter),
             options=options,
             rejects=rejects,
             report=report,
             limits=self._limits,
-            log=Unlogged(self._conn, load.table.oid, self._writes),
+            log=NoCheckpoints(self._conn, load.table.oid, self._writes),
         )
 
     def _try_group(

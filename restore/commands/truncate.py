@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from restore.constraints.drop import put_keys_aside
-from restore.constraints.recreate import bring_keys_back
+from restore.constraints.drop import drop_foreign_keys
+from restore.constraints.recreate import recreate_foreign_keys
 from restore.errors import LoadError
 from restore.plan.order import cycles_of
 from restore.target.catalog import read_tables
@@ -180,7 +180,7 @@ def _empty_without_keys(
     keys = [k for table in tables.values() for k in table.foreign_keys if k.parent in tables]
     try:
         try:
-            put_keys_aside(conn, tables, keys)
+            drop_foreign_keys(conn, tables, keys)
         except psycopg.errors.InsufficientPrivilege:
             truncate(parts)
             return
@@ -189,4 +189,4 @@ def _empty_without_keys(
         for portion in _portions([[part] for part in parts], max_locks(conn)):
             truncate(portion)
     finally:
-        bring_keys_back(conn, options)
+        recreate_foreign_keys(conn, options)

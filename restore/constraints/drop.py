@@ -49,7 +49,7 @@ _FREE = """
 """
 
 
-def put_keys_aside(
+def drop_foreign_keys(
     conn: psycopg.Connection, tables: dict[int, Table], keys: Iterable[ForeignKey]
 ) -> None:
     """Drop foreign keys, and note how to make them again in the transaction that drops them.
@@ -106,7 +106,7 @@ def _noted_key(
     )
 
 
-def put_indexes_aside(
+def drop_indexes(
     conn: psycopg.Connection, table: Table, *, unique: bool = True
 ) -> list[UniqueKeyDefinition]:
     """Drop a table's indexes and unique keys, and note how to make them again, at once.
@@ -122,7 +122,7 @@ def put_indexes_aside(
         What nobody sees to as long as they are aside.
 
     Raises:
-        psycopg.errors.InsufficientPrivilege: as for ``put_keys_aside``.
+        psycopg.errors.InsufficientPrivilege: as for ``drop_foreign_keys``.
     """
     wanted = [index for index in table.indexes if unique or index.unique is None]
     if not wanted:
@@ -149,7 +149,7 @@ def _noted_index(conn: psycopg.Connection, table: Table, index: Index) -> Droppe
     return DroppedObject(kind, table.schema, table.name, index.name, index.oid, made)
 
 
-def unique_aside(conn: psycopg.Connection, table: Table) -> list[UniqueKeyDefinition]:
+def dropped_unique_keys(conn: psycopg.Connection, table: Table) -> list[UniqueKeyDefinition]:
     """Return a table's unique keys that are aside, in the order in which PostgreSQL checks them.
 
     A row that violates several is reported for the first of them; they come back in this order.
@@ -158,14 +158,14 @@ def unique_aside(conn: psycopg.Connection, table: Table) -> list[UniqueKeyDefini
     return [i.unique for i in table.indexes if i.unique is not None and i.name in names]
 
 
-def put_triggers_aside(conn: psycopg.Connection, oids: Iterable[int]) -> list[Trigger]:
+def disable_triggers(conn: psycopg.Connection, oids: Iterable[int]) -> list[Trigger]:
     """Disable the users' triggers of tables and their partitions, and note that as they are.
 
     Returns:
         Those that were disabled.
 
     Raises:
-        psycopg.errors.InsufficientPrivilege: as for ``put_keys_aside``.
+        psycopg.errors.InsufficientPrivilege: as for ``drop_foreign_keys``.
     """
     triggers = read_triggers(conn, oids)
     for portion in in_portions(list(enumerate(triggers))):
@@ -181,7 +181,7 @@ def _noted_trigger(conn: psycopg.Connection, place: int, trigger: Trigger) -> Dr
     return DroppedObject("trigger", trigger.schema, trigger.table, trigger.name, place, [back])
 
 
-def quiet_warning(triggers: list[Trigger]) -> list[str]:
+def disabled_triggers_warning(triggers: list[Trigger]) -> list[str]:
     """Return a line that names the triggers that did not fire for the restored rows; none, none."""
     if not triggers:
         return []

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import psycopg
 from psycopg import sql
 
-from restore.constraints.key_scan import is_plain, plain_origins
+from restore.constraints.key_scan import is_plain, lookup_by_text
 from restore.source.spool import Spool
 from restore.target.conflicts import Conflict
 from restore.target.connection import users_search_path
@@ -33,7 +33,7 @@ from restore.target.trust import revoke_default_grants
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from restore.constraints.lookup import Kept, Values
+    from restore.constraints.lookup import LoadedFile, Values
     from restore.source.records import RawRecord
     from restore.target.indexes import UniqueKeyDefinition
 
@@ -51,9 +51,9 @@ class Columns(NamedTuple):
     columns: tuple[str, ...]
 
 
-def reload_duplicates(
+def resolve_duplicates(
     conn: psycopg.Connection,
-    table: Kept,
+    table: LoadedFile,
     keys: Sequence[UniqueKeyDefinition],
     *,
     build: Callable[[], None],
@@ -72,7 +72,7 @@ def reload_duplicates(
         table: the table; all records that are not in it are among its rejects.
         keys: all its unique keys that are aside.
         build: builds them.
-        reload: loads records in their order, and counts them, as ``Ladder.load_again`` does.
+        reload: loads records in their order, and counts them, as ``Ladder.reload_records`` does.
         taken: takes note, in the transaction in which they leave, that rows left the table.
         chunk_bytes: how much of the file is read at a time.
         schema: where what is taken out is noted meanwhile; it exists.
@@ -97,14 +97,14 @@ def reload_duplicates(
             build()
         except psycopg.errors.UniqueViolation:
             return "lost"  # it compares in another way than its catalogue entry lets expect
-        duplicates.load_again(reload)
+        duplicates.reload_records(reload)
         return "done"
     finally:
         duplicates.close()
 
 
 class Duplicates:
-    """The duplicates of one table, in the steps that ``reload_duplicates`` takes.
+    """The duplicates of one table, in the steps that ``resolve_duplicates`` takes.
 
     Its arguments are those of that function. Building the keys and ``find`` wait for ``take_out``
     alone; they may go on side by side.
@@ -113,7 +113,7 @@ class Duplicates:
     def __init__(
         self,
         conn: psycopg.Connection,
-        table: Kept,
+        table: LoadedFile,
         keys: Sequence[UniqueKeyDefinition],
         *,
         chunk_bytes: int,
@@ -228,7 +228,7 @@ class Duplicates:
             LoadError: they cannot be kept for the moment.
         """
         wanted = {key: self._values(key) for key in self._search_by()}
-        for record, _, _ in plain_origins(self._table, wanted, self._chunk_bytes):
+        for record, _, _ in lookup_by_text(self._table, wanted, self._chunk_bytes):
             if len(self._found) == self.count:
                 return False
             self._found.add(record)
@@ -252,7 +252,7 @@ class Duplicates:
         )
         return self._conn.execute(query).fetchall()
 
-    def load_again(self, reload: Callable[[Iterable[RawRecord]], None]) -> None:
+    def reload_records(self, reload: Callable[[Iterable[RawRecord]], None]) -> None:
         """Load again what was found, once the keys are in place; count it anew.
 
         Raises:

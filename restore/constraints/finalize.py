@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import psycopg
 from psycopg import sql
 
-from restore.constraints.recreate import make_again
+from restore.constraints.recreate import recreate
 from restore.journal.dropped import INDEXES, dropped_objects
 from restore.report.reasons import Reason
 from restore.target.connection import users_search_path
@@ -49,7 +49,7 @@ _KEY_COLUMNS = """
 """
 
 
-class Finisher:
+class TableFinalizer:
     """Finishes tables in the background, with as many sessions as there are jobs.
 
     The keys and unique indexes of a table are built by one session, one after the other; its other
@@ -177,7 +177,7 @@ class Finisher:
                 alone = not self._loading and self._building == 1
             try:
                 set_maintenance_workers(conn, self._jobs if alone else 0, 1)
-                make_again(conn, [aside])
+                recreate(conn, [aside])
             finally:
                 with self._lock:
                     self._building -= 1

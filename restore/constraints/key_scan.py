@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
-from restore.constraints.lookup import K, Kept, Key, Values, literal_of
+from restore.constraints.lookup import K, Key, LoadedFile, Values, literal_for
 from restore.decode.codec import can_name_field
 from restore.decode.packer import Candidates, make_key_finder
 from restore.source.json_values import values_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plain:
+class _TextForm:
     """A type whose values stand in most files as the server writes them.
 
     A file may write each of them as any of ``forms``, of the server's text; ``annotation`` decodes
@@ -47,32 +47,32 @@ class _Plain:
         return [None] if value is None else [form(value) for form in self.forms]
 
 
-_INTEGER = _Plain(int | str | None, (int, str))  # too long for JavaScript, it is often a string
-_TEXT = _Plain(str | None, (str,))
+_INTEGER = _TextForm(int | str | None, (int, str))  # too long for JavaScript, it is often a string
+_TEXT = _TextForm(str | None, (str,))
 _PLAIN = {
     **dict.fromkeys(("int2", "int4", "int8"), _INTEGER),
     **dict.fromkeys(("citext", "text", "varchar"), _TEXT),
-    "numeric": _Plain(decimal.Decimal | None, (decimal.Decimal, str), literal=False),
-    "uuid": _Plain(str | None, (str, str.upper)),
+    "numeric": _TextForm(decimal.Decimal | None, (decimal.Decimal, str), literal=False),
+    "uuid": _TextForm(str | None, (str, str.upper)),
 }
 # A key of several columns may be written in any mixture of their forms: so many are looked for.
 _MOST_FORMS = 8
 
 
-def is_plain(table: Kept, key: Key) -> bool:
-    """Tell whether ``plain_origins`` finds records by a key."""
+def is_plain(table: LoadedFile, key: Key) -> bool:
+    """Tell whether ``lookup_by_text`` finds records by a key."""
     columns = {c.name: c for c in table.load.table.columns if not c.generated}
     return all(name in columns and _plain(columns[name]) for name in key.columns)
 
 
-def _plain(column: Column) -> _Plain | None:
+def _plain(column: Column) -> _TextForm | None:
     if not can_name_field(column.name):
         return None
     return _TEXT if column.type.is_enum else _PLAIN.get(column.type.name)
 
 
-def plain_origins(
-    table: Kept, wanted: Mapping[K, Iterable[Values]], chunk_bytes: int
+def lookup_by_text(
+    table: LoadedFile, wanted: Mapping[K, Iterable[Values]], chunk_bytes: int
 ) -> Iterator[tuple[RawRecord, K, Values]]:
     """Yield the records whose keys stand in the file as the server writes them, in file order.
 
@@ -96,7 +96,7 @@ def plain_origins(
 class _Finder(Generic[K]):
     """Finds wanted values among records of which only the keys are decoded."""
 
-    def __init__(self, table: Kept, keys: Mapping[K, Iterable[Values]]) -> None:
+    def __init__(self, table: LoadedFile, keys: Mapping[K, Iterable[Values]]) -> None:
         names = sorted({name for key in keys for name in key.columns})
         self._columns = [c for c in table.load.table.columns if c.name in names]
         self._converter = table.converter
@@ -147,7 +147,9 @@ class _Finder(Generic[K]):
         for index in sorted(found):
             yield (index, *found[index])
 
-    def _literal_finder(self, plain: Mapping[str, _Plain]) -> Callable[[bytes], Candidates | None]:
+    def _literal_finder(
+        self, plain: Mapping[str, _TextForm]
+    ) -> Callable[[bytes], Candidates | None]:
         """Return what finds, in C, the records that may have a wanted value."""
         made: dict[str, set[Any]] = {name: set() for name in self._fields}
         for key, (_, known) in self.wanted.items():
@@ -178,11 +180,11 @@ class _Finder(Generic[K]):
             record = values_of(bytes(raw))
         except DECODE_ERRORS:
             return self._struct()
-        texts = {c.name: literal_of(self._converter, c, record.get(c.name)) for c in self._columns}
+        texts = {c.name: literal_for(self._converter, c, record.get(c.name)) for c in self._columns}
         return self._struct(**{self._fields[name]: text for name, text in texts.items()})
 
 
-def _forms(values: Values, kinds: Sequence[_Plain]) -> Iterator[Any]:
+def _forms(values: Values, kinds: Sequence[_TextForm]) -> Iterator[Any]:
     """Yield what an attrgetter may give of a key's values: one alone is no tuple."""
     forms = [kind.made(value) for value, kind in zip(values, kinds, strict=True)]
     for made in islice(product(*forms), _MOST_FORMS):

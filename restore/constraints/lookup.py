@@ -52,7 +52,7 @@ K = TypeVar("K", bound=Key)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class LoadedFile:
     """What belongs to a table that was loaded: its file, counts, rejects, and how it was read.
 
     ``native``: in C, where that can be done.
@@ -86,7 +86,7 @@ class RowMatcher:
     def __init__(
         self,
         conn: psycopg.Connection,
-        table: Kept,
+        table: LoadedFile,
         keys: Sequence[ForeignKey],
         stored: OrphanRows,
         *,
@@ -194,7 +194,7 @@ class RowMatcher:
 
     def _texts(self, names: Sequence[str], record: dict[str, msgspec.Raw]) -> Values:
         columns = [self._columns[name] for name in names]
-        return tuple(literal_of(self._table.converter, c, record.get(c.name)) for c in columns)
+        return tuple(literal_for(self._table.converter, c, record.get(c.name)) for c in columns)
 
     def _match(
         self, query: sql.SQL, names: Sequence[str], texts: dict[int, Values], *key: str
@@ -223,7 +223,7 @@ class RowMatcher:
         return {places[place - 1]: (name, tuple(values)) for place, name, values in rows}
 
 
-def literal_of(converter: Converter, column: Column, raw: msgspec.Raw | None) -> str | None:
+def literal_for(converter: Converter, column: Column, raw: msgspec.Raw | None) -> str | None:
     """Return a record's value as the text of a literal; None: it has none that was loaded."""
     if raw is None:
         return None

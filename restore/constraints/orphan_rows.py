@@ -88,7 +88,7 @@ class OrphanRows:
         self._circles = _circles(keys)
 
     @property
-    def begun(self) -> bool:
+    def is_unfinished(self) -> bool:
         """Tell whether there is a store, whose rows' records are not all rejected yet."""
         query = "SELECT pg_catalog.to_regclass(%s) IS NOT NULL"
         return self._conn.execute(query, [self.store.as_string(self._conn)]).fetchone() == (True,)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from restore.constraints.key_scan import plain_origins
+from restore.constraints.key_scan import lookup_by_text
 from restore.constraints.lookup import RowMatcher
 from restore.constraints.orphan_rows import OrphanRows
 from restore.rejects.ordinals import OrdinalSet
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from restore.constraints.lookup import Kept, Values
+    from restore.constraints.lookup import LoadedFile, Values
     from restore.rejects.limits import RejectLimits
     from restore.target.catalog import ForeignKey, Table
     from restore.target.own_rows import WriteLog
@@ -72,12 +72,15 @@ class Orphans:
         self._rows = OrphanRows(conn, tables, keys, schema=schema, writes=writes, triggers=triggers)
 
     @property
-    def begun(self) -> bool:
+    def is_unfinished(self) -> bool:
         """Tell whether rows were taken out whose records are not all kept yet."""
-        return self._rows.begun
+        return self._rows.is_unfinished
 
     def reject(
-        self, kept: Iterable[Kept], limits: RejectLimits, settle: Callable[[], None] = lambda: None
+        self,
+        kept: Iterable[LoadedFile],
+        limits: RejectLimits,
+        settle: Callable[[], None] = lambda: None,
     ) -> int:
         """Take the rows out and keep their records.
 
@@ -109,7 +112,7 @@ class Orphans:
             limits.after_orphans()
         return sum(counts.values())
 
-    def _keep_plain(self, tables: Iterable[Kept]) -> dict[int, OrdinalSet]:
+    def _keep_plain(self, tables: Iterable[LoadedFile]) -> dict[int, OrdinalSet]:
         """Keep the records that are found by comparing; return their numbers, by table.
 
         No more values are in memory than those of the files that are read at once.
@@ -133,7 +136,7 @@ class Orphans:
             pool.shutdown(cancel_futures=True)
         return found
 
-    def _wanted(self, table: Kept) -> dict[ForeignKey, list[Values]]:
+    def _wanted(self, table: LoadedFile) -> dict[ForeignKey, list[Values]]:
         """Return the missing values, by key; none if these alone do not tell the records.
 
         A record that was skipped, or whose row a trigger changed, may have such a value and is no
@@ -153,16 +156,16 @@ class Orphans:
         return {key: wanted[key] for key in self._keys[oid].values() if key in wanted}
 
     def _write_plain(
-        self, table: Kept, wanted: dict[ForeignKey, list[Values]], ordinals: OrdinalSet
+        self, table: LoadedFile, wanted: dict[ForeignKey, list[Values]], ordinals: OrdinalSet
     ) -> None:
         """Write the records that are found by comparing; touches no other table, and no server."""
-        for record, key, values in plain_origins(table, wanted, self._chunk_bytes):
+        for record, key, values in lookup_by_text(table, wanted, self._chunk_bytes):
             reason = _reason(key, values, table.load.table)
             table.rejects.add(record, reason)
             table.report.count_reason(reason, record.ordinal, record.offset)
             ordinals.add(record.ordinal)
 
-    def _keep_others(self, table: Kept, found: OrdinalSet) -> None:
+    def _keep_others(self, table: LoadedFile, found: OrdinalSet) -> None:
         """Keep the records that the server finds, and each row that has none.
 
         Args:

@@ -38,7 +38,7 @@ _IS_THERE["key"] = _IS_THERE["index"]
 _SIZE = "SELECT COALESCE(pg_relation_size(to_regclass(%s)), 0)"
 
 
-def bring_indexes_back(conn: psycopg.Connection, table: Table | None = None) -> None:
+def recreate_indexes(conn: psycopg.Connection, table: Table | None = None) -> None:
     """Build every index again that the journal notes, each in a transaction of its own.
 
     Those of one table come in the order in which they were first made: in that order PostgreSQL
@@ -52,20 +52,20 @@ def bring_indexes_back(conn: psycopg.Connection, table: Table | None = None) -> 
         psycopg.Error: an index could not be built; it is still aside, and so are those after it.
     """
     for index in dropped_objects(conn, *INDEXES, table=table):
-        make_again(conn, [index])
+        recreate(conn, [index])
 
 
-def bring_triggers_back(conn: psycopg.Connection) -> None:
+def enable_triggers(conn: psycopg.Connection) -> None:
     """Enable all triggers again that the journal notes, as they were.
 
     Raises:
         psycopg.Error: some are not enabled, and still aside.
     """
     for portion in in_portions(dropped_objects(conn, "trigger")):
-        make_again(conn, portion)
+        recreate(conn, portion)
 
 
-def bring_keys_back(conn: psycopg.Connection, options: Options) -> None:
+def recreate_foreign_keys(conn: psycopg.Connection, options: Options) -> None:
     """Add all foreign keys again that the journal notes, and validate them side by side.
 
     Their notes are struck when all of them hold. Until then they can be dropped again, or be
@@ -95,7 +95,7 @@ def bring_keys_back(conn: psycopg.Connection, options: Options) -> None:
         forget_dropped(conn, keys)
 
 
-def bring_back(conn: psycopg.Connection, options: Options) -> None:
+def recreate_all(conn: psycopg.Connection, options: Options) -> None:
     """Make all again that the journal notes. Foreign keys: all or none.
 
     Triggers come last, so that they do not fire for rows that foreign keys take out. A lock that is
@@ -110,16 +110,16 @@ def bring_back(conn: psycopg.Connection, options: Options) -> None:
         LoadError: something could not be made again for another reason; it is still aside.
     """
     try:
-        bring_indexes_back(conn)
-        bring_keys_back(conn, options)
-        bring_triggers_back(conn)
+        recreate_indexes(conn)
+        recreate_foreign_keys(conn, options)
+        enable_triggers(conn)
     except psycopg.errors.ForeignKeyViolation:
         raise
     except psycopg.Error as error:
         raise LoadError(str(error.diag.message_primary or error)) from error
 
 
-def make_again(conn: psycopg.Connection, asides: Sequence[DroppedObject]) -> None:
+def recreate(conn: psycopg.Connection, asides: Sequence[DroppedObject]) -> None:
     """Make things again and strike their notes, in one transaction.
 
     Where the table is gone since, or somebody has made one again, only the note goes.

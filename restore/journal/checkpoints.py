@@ -45,7 +45,7 @@ class Log(Protocol):
         """Return a transaction for rows; with it, all records before ``after`` are decided."""
 
 
-class Unlogged:
+class NoCheckpoints:
     """Gives transactions and notes no progress: without a journal, or with nothing to resume.
 
     Args:
@@ -68,7 +68,7 @@ class Unlogged:
                 self._writes.record(self._conn, self._oid)
 
 
-class ShardLog:
+class Checkpoints:
     """Notes in the journal how far a shard is.
 
     Args:
@@ -92,12 +92,12 @@ class ShardLog:
         self._shard = shard
         self._report = report
         self._rejects = rejects
-        self._hashed = _Hashed()
+        self._hashed = _HashingStream()
         self._position = shard.decided or shard.start
 
     def watch(self, stream: ShardStream) -> ShardStream:
         """Return the stream that the shard is to be read from: what is read is remembered."""
-        self._hashed = _Hashed(stream)
+        self._hashed = _HashingStream(stream)
         return self._hashed
 
     @contextlib.contextmanager
@@ -142,7 +142,7 @@ class ShardLog:
         self._position = position
 
 
-class _Hashed:
+class _HashingStream:
     """A stream that remembers what was read from it, as a hash.
 
     Args:

@@ -1,13 +1,13 @@
-"""Many batches go in one COPY, so that nobody waits for the server between them.
+"""Loads many batches by one COPY, so that the client does not wait for the server between them.
 
-That lasts as long as the server takes all of them: a COPY that is refused brings nothing in, and
-its batches are loaded again one by one. So what has to be looked at by itself waits until the COPY
-has ended, where the order of rows does not matter; elsewhere it ends the COPY.
+A COPY that is refused brings no rows in: its batches are loaded again one by one. Records that no
+COPY takes are deferred: they are loaded in the same transaction when the COPY ends, if the order of
+rows decides nothing; else the first of them ends the bulk copy.
 
-A table of which the whole file is loaded so may be filled in the transaction that empties it. Its
-rows come frozen (``COPY ... FREEZE``) then, so that nobody has to mark them later, and where the
-server writes no more log than it needs (``wal_level=minimal``) none is written for them: they are
-on disk when the transaction ends. See PostgreSQL's manual, COPY, and "Populating a Database".
+If the COPY takes the whole file, it may run in the transaction that empties the table. Its rows are
+frozen then (``COPY ... FREEZE``), so that no later transaction has to mark them, and a server with
+``wal_level=minimal`` writes no log for them: they are on disk when the transaction ends. See
+PostgreSQL's manual, COPY, and "Populating a Database".
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ _MOST_DEFERRED, _MOST_DEFERRED_BYTES = 1_000, 1 << 20
 _FOR_NUL = frozenset({"22021", "22P05"})
 
 
-class ThawedError(Exception):
-    """Rows were refused, or the table is in use: nothing is loaded that way."""
+class BulkCopyRefusedError(Exception):
+    """The server refused rows, or the table is in use: the bulk copy loaded nothing."""
 
     @property
     def for_nul(self) -> bool:
@@ -66,18 +66,18 @@ class ThawedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How a shard may be filled in one COPY.
+class BulkMode:
+    """How a shard may be loaded by one COPY.
 
     Args:
-        fresh: it is all of its file, and its table is emptied in the same transaction.
-        orderless: nothing depends on the order of its rows: odd records wait for the end.
-        ordered: its rows are numbered in their order: the first odd record ends the COPY.
+        freeze: it is all of its file, and its table is emptied in the same transaction.
+        any_order: the order of its rows decides nothing: records may be deferred.
+        in_order: its rows are numbered in their order: the first odd record ends the COPY.
     """
 
-    fresh: bool = False
-    orderless: bool = False
-    ordered: bool = False
+    freeze: bool = False
+    any_order: bool = False
+    in_order: bool = False
 
 
 class DeferredRecords:
@@ -88,7 +88,7 @@ class DeferredRecords:
         ladder: loads them.
     """
 
-    def __init__(self, copy: Filling, ladder: Ladder) -> None:
+    def __init__(self, copy: BulkCopy, ladder: Ladder) -> None:
         self._copy = copy
         self._ladder = ladder
         self._records: list[RawRecord | Damage] = []
@@ -111,20 +111,20 @@ class DeferredRecords:
         """End the COPY and load the records.
 
         Raises:
-            ThawedError: a row that was sent before was refused.
+            BulkCopyRefusedError: a row that was sent before was refused.
         """
         self._copy.end()
         self._ladder.load_deferred(self._records)
         self._records, self._size = [], 0
 
 
-def may_be_fresh(conn: psycopg.Connection, oids: Iterable[int]) -> set[int]:
-    """Return those of these tables that may be filled so, on a server where it saves the log."""
+def tables_to_freeze(conn: psycopg.Connection, oids: Iterable[int]) -> set[int]:
+    """Return the tables that may be emptied and frozen, if the server then writes no log."""
     return {oid for (oid,) in conn.execute(_MAY_BE_FRESH, [list(oids)]).fetchall()}
 
 
-def is_orderless(conn: psycopg.Connection, oid: int, options: Options) -> bool:
-    """Tell whether the order in which a table's rows arrive decides nothing."""
+def may_load_in_any_order(conn: psycopg.Connection, oid: int, options: Options) -> bool:
+    """Tell whether the order in which a table's rows are loaded decides nothing."""
     # To stop at the first reject, it has to be known which one is the first.
     if options.append or options.on_error == "stop":
         return False
@@ -134,7 +134,7 @@ def is_orderless(conn: psycopg.Connection, oid: int, options: Options) -> bool:
     return not (options.triggers and read_triggers(conn, oids))
 
 
-class Filling:
+class BulkCopy:
     """The COPY under way; one follows another where rows are of another form.
 
     Args:
@@ -156,12 +156,12 @@ class Filling:
         """Send a batch's rows.
 
         Raises:
-            ThawedError: some row does not fit; the transaction is lost.
+            BulkCopyRefusedError: a row was refused; the transaction is lost.
         """
         form = (codec.columns, codec.oids, codec.binary)
         if not codec.columns:  # COPY takes no empty list
-            raise ThawedError
-        with _thawed():
+            raise BulkCopyRefusedError
+        with _errors_as_refusals():
             if self._writer is None or self._form != form:
                 self.end()
                 self._form, self._sent = form, 0
@@ -175,16 +175,17 @@ class Filling:
         """End the COPY, if one is under way, and check that the table took all of its rows.
 
         Raises:
-            ThawedError: some row was refused, or a trigger kept it out; the transaction is lost.
+            BulkCopyRefusedError: a row was refused, or a trigger kept it out; the transaction is
+                lost.
         """
         if self._writer is None:
             return
-        with _thawed():
+        with _errors_as_refusals():
             self._writer.end()
             self._writer = None
             self._open.close()
         if self._cursor.rowcount != self._sent:
-            raise ThawedError
+            raise BulkCopyRefusedError
 
     def give_up(self, error: BaseException) -> None:
         """End the COPY without its rows."""
@@ -193,35 +194,35 @@ class Filling:
 
 
 @contextlib.contextmanager
-def _thawed() -> Iterator[None]:
+def _errors_as_refusals() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise ThawedError from error
+        raise BulkCopyRefusedError from error
 
 
 @contextlib.contextmanager
-def filling(conn: psycopg.Connection, table: Table, *, fresh: bool) -> Iterator[Filling]:
-    """Give what fills a table, and end the transaction when all is done.
+def bulk_copy(conn: psycopg.Connection, table: Table, *, freeze: bool) -> Iterator[BulkCopy]:
+    """Open a bulk copy in a transaction of its own; it ends, and commits, with the context.
 
     Args:
         conn: a connection that commits each statement.
         table: the table.
-        fresh: empty it first; it was found empty, or was emptied, before.
+        freeze: empty it first, and freeze its rows; it was found empty, or was emptied, before.
 
     Raises:
-        ThawedError: rows were refused; or another session uses the table that is to be emptied, or
-            has put rows in since.
+        BulkCopyRefusedError: rows were refused; or another session uses the table that is to be
+            emptied, or has inserted rows since.
     """
     with conn.transaction():
-        if fresh:
+        if freeze:
             _empty(conn, table)
-        fill = Filling(conn, table, frozen=fresh)
+        copy = BulkCopy(conn, table, frozen=freeze)
         try:
-            yield fill
-            fill.end()
+            yield copy
+            copy.end()
         except BaseException as error:
-            fill.give_up(error)
+            copy.give_up(error)
             raise
 
 
@@ -231,7 +232,7 @@ def _empty(conn: psycopg.Connection, table: Table) -> None:
     try:
         conn.execute(lock)
     except psycopg.errors.LockNotAvailable as error:
-        raise ThawedError from error
+        raise BulkCopyRefusedError from error
     if conn.execute(rows).fetchone() == (True,):
-        raise ThawedError
+        raise BulkCopyRefusedError
     conn.execute(sql.SQL("TRUNCATE {}").format(table.sql_only))

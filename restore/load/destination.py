@@ -72,7 +72,7 @@ class Destination(Protocol):
         """
 
 
-class Direct:
+class CopyDestination:
     """Rows go straight into the table.
 
     Args:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from restore.decode.segments import Segment
     from restore.load.destination import Sent
     from restore.load.refusals import Refusals
-    from restore.load.row_insert import Attempt, Rung, Single
+    from restore.load.row_insert import Attempt, RowInserter, RowLevel
     from restore.load.sender import Sender
     from restore.load.tracking import Tracking
     from restore.report.reasons import Reason
@@ -53,7 +53,7 @@ class Isolation:
         conn: psycopg.Connection,
         refusals: Refusals | None,
         *,
-        single: Single,
+        single: RowInserter,
         sender: Sender,
         tracking: Tracking,
     ) -> None:
@@ -132,7 +132,7 @@ class Isolation:
         return found
 
     @contextlib.contextmanager
-    def _savepoint(self, _: Rung) -> Iterator[Callable[[Sent], None]]:
+    def _savepoint(self, _: RowLevel) -> Iterator[Callable[[Sent], None]]:
         with self._conn.transaction():
             yield lambda _: None
 

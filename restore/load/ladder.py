@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from restore.decode.segments import Decoded, Segment, group_by_codec
-from restore.load.destination import Destination, Direct, Sent
+from restore.load.destination import CopyDestination, Destination, Sent
 from restore.load.isolation import Isolation
-from restore.load.missing_ids import Late
+from restore.load.missing_ids import LateCounter
 from restore.load.multi_insert import Inserter, are_many
-from restore.load.one_by_one import OneByOne
+from restore.load.one_by_one import RecordLoader
 from restore.load.record_errors import LONGEST_RUN, RecordErrors
 from restore.load.refusals import Refusals
-from restore.load.row_insert import Single
+from restore.load.row_insert import RowInserter
 from restore.load.sender import Sender
 from restore.load.splitting import Splitter
 from restore.load.tracking import Tracking
-from restore.load.unknown_fields import Unknown
+from restore.load.unknown_fields import UnknownFieldPolicy
 from restore.report.reasons import Reason
 from restore.source.json_values import values_of
 from restore.source.records import Damage, RecordSelection
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from restore.decode.convert import Converter
     from restore.decode.shapes import ShapeLearner
     from restore.journal.checkpoints import Log
-    from restore.load.bulk_copy import DeferredRecords, Filling
+    from restore.load.bulk_copy import BulkCopy, DeferredRecords
     from restore.options import Options
     from restore.rejects.limits import RejectLimits
     from restore.rejects.writer import RejectFile
@@ -91,24 +91,28 @@ class Ladder:
     ) -> None:
         self._options = options
         self._report = report
-        self._late = Late(shapes.turns, report)
+        self._late = LateCounter(shapes.turns, report)
         self._limits = limits
         self._shapes = shapes
-        self._unknown = Unknown(table, options.unknown_fields, report)
-        self._single = single = Single(conn, table, destination, converter, options.timezone)
+        self._unknown = UnknownFieldPolicy(table, options.unknown_fields, report)
+        self._single = single = RowInserter(conn, table, destination, converter, options.timezone)
         tracking = Tracking(report, rejects, limits, self._unknown, log)
         self._sender = Sender(destination, tracking)
         errors = RecordErrors(
             conn, table, destination=destination, tracking=tracking, longest_run=longest_run
         )
-        self._one_by_one = OneByOne(single, errors, tracking)
+        self._one_by_one = RecordLoader(single, errors, tracking)
         self._inserter: Inserter | None = None
         refusals = isolation = None
-        is_direct = type(destination) is Direct
+        is_direct = type(destination) is CopyDestination
         # Times in other zones take several statements. Triggers may do what is not rolled back;
         # limits ask for the first reject that is too many.
         if options.timezone == "UTC" and not (options.triggers or limits.can_stop):
-            if isinstance(destination, Direct) and is_direct and psycopg.Pipeline.is_supported():
+            if (
+                isinstance(destination, CopyDestination)
+                and is_direct
+                and psycopg.Pipeline.is_supported()
+            ):
                 refusals = Refusals(conn, destination)
             isolation = Isolation(
                 conn, refusals, single=single, sender=self._sender, tracking=tracking
@@ -154,7 +158,7 @@ class Ladder:
         if decided and batch.count and batch.record(0).offset < decided:
             self._load_behind(batch, decided)
             return
-        with self._reading(batch.count):
+        with self._count_as_read(batch.count):
             self._load(batch, segments)
         self._late.end(batch)
         self._limits.after_batch()
@@ -172,7 +176,7 @@ class Ladder:
         chosen = batch if decoded.places is None else RecordSelection(batch, decoded.places)
         return chosen, decoded.segments
 
-    def fill(self, found: Batch | Damage, copy: Filling, deferred: DeferredRecords | None) -> bool:
+    def fill(self, found: Batch | Damage, copy: BulkCopy, deferred: DeferredRecords | None) -> bool:
         """Send what was read with more in one COPY, or nothing of it.
 
         Args:
@@ -185,7 +189,7 @@ class Ladder:
             Whether it was sent.
 
         Raises:
-            ThawedError: it, or what was sent before it, was refused.
+            BulkCopyRefusedError: it, or what was sent before it, was refused.
         """
         if isinstance(found, Damage):
             return deferred is not None and deferred.add([found])
@@ -219,11 +223,11 @@ class Ladder:
 
     def load_record(self, record: RawRecord) -> None:
         """Load a record by itself."""
-        with self._reading(1):
+        with self._count_as_read(1):
             self._one_by_one.load(record)
         self._limits.after_batch()
 
-    def load_again(self, records: Iterable[RawRecord]) -> None:
+    def reload_records(self, records: Iterable[RawRecord]) -> None:
         """Load records whose rows were in and have left the table; they are read already."""
         left = iter(records)
         while group := list(islice(left, _LOADED_AGAIN)):
@@ -241,7 +245,7 @@ class Ladder:
         if not self._shapes.turns.takes_fields(fields):
             self._late.leave(1)
             return
-        with self._reading(1):
+        with self._count_as_read(1):
             if fields is None:
                 self._one_by_one.reject(damage.record, Reason(level="read", message=damage.reason))
             else:
@@ -249,7 +253,7 @@ class Ladder:
         self._limits.after_batch()
 
     @contextlib.contextmanager
-    def _reading(self, count: int) -> Iterator[None]:
+    def _count_as_read(self, count: int) -> Iterator[None]:
         """Count records as read; where the load stops among them, those that are decided."""
         before = self._report.accounted
         try:

@@ -32,7 +32,7 @@ _CHUNK_BYTES = 1 << 16
 _records = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
-def drawn_by_some(table: Table, file: TableFile) -> frozenset[str]:
+def sequence_columns_in_file(table: Table, file: TableFile) -> frozenset[str]:
     """Return the columns with a sequence that some record of a file names.
 
     Most files tell by their first records. Of one whose records all leave it to the sequence the
@@ -81,7 +81,7 @@ def _fields_of(raw: bytes | msgspec.Raw) -> Collection[str]:
         return ()
 
 
-class Late:
+class LateCounter:
     """Counts the records that are left for later, each when all before it is decided.
 
     Args:

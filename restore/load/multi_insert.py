@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from restore.decode.expressions import Form
     from restore.decode.segments import Segment
     from restore.load.destination import Value
-    from restore.load.one_by_one import OneByOne
+    from restore.load.one_by_one import RecordLoader
     from restore.load.refusals import Refusals
-    from restore.load.row_insert import Attempt, Single
+    from restore.load.row_insert import Attempt, RowInserter
     from restore.load.tracking import Tracking
     from restore.report.reasons import Reason
     from restore.source.reader import RawRecord
@@ -75,8 +75,8 @@ class Inserter:
         conn: psycopg.Connection,
         table: Table,
         *,
-        single: Single,
-        one_by_one: OneByOne,
+        single: RowInserter,
+        one_by_one: RecordLoader,
         refusals: Refusals | None,
         tracking: Tracking,
     ) -> None:
@@ -99,7 +99,7 @@ class Inserter:
             decide: is called with a record's place before it is decided, and all before it.
 
         Raises:
-            LoadError: as ``OneByOne.load`` does.
+            LoadError: as ``RecordLoader.load`` does.
         """
         self._decide = decide
         for group in self._groups(records):

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from restore.load.destination import Sent
     from restore.load.record_errors import RecordErrors
-    from restore.load.row_insert import Rung, Single
+    from restore.load.row_insert import RowInserter, RowLevel
     from restore.load.tracking import Tracking
     from restore.source.reader import RawRecord
     from restore.source.records import Fields
 
 
-class OneByOne:
+class RecordLoader:
     """Loads records on the last two rungs of the ladder.
 
     Args:
@@ -29,7 +29,7 @@ class OneByOne:
         tracking: tracks the records.
     """
 
-    def __init__(self, single: Single, errors: RecordErrors, tracking: Tracking) -> None:
+    def __init__(self, single: RowInserter, errors: RecordErrors, tracking: Tracking) -> None:
         self._single = single
         self._errors = errors
         self._tracking = tracking
@@ -53,7 +53,7 @@ class OneByOne:
         tracking.unknown.check(fields)
 
         @contextlib.contextmanager
-        def step(rung: Rung) -> Iterator[Callable[[Sent], None]]:
+        def step(rung: RowLevel) -> Iterator[Callable[[Sent], None]]:
             def count(sent: Sent) -> None:
                 tracking.report.count_loaded(rung, sent.loaded)
                 tracking.report.count_skipped(sent.skipped)

@@ -15,7 +15,7 @@ from restore.target.sqlstate import is_data_error
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from restore.load.destination import Direct
+    from restore.load.destination import CopyDestination
     from restore.load.row_insert import Attempt
     from restore.report.reasons import Reason
 
@@ -41,7 +41,7 @@ class Refusals:
         destination: how its rows go in.
     """
 
-    def __init__(self, conn: psycopg.Connection, destination: Direct) -> None:
+    def __init__(self, conn: psycopg.Connection, destination: CopyDestination) -> None:
         self._conn = conn
         self._destination = destination
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from restore.source.records import Fields
     from restore.target.catalog import Table
 
-Rung = Literal["row", "literal"]
-Step = Callable[[Rung], AbstractContextManager[Callable[[Sent], None]]]
+RowLevel = Literal["row", "literal"]
+Step = Callable[[RowLevel], AbstractContextManager[Callable[[Sent], None]]]
 """Gives a transaction for a row that comes in on a rung, and what counts it."""
 
 _UNIQUE_VIOLATION = "23505"
@@ -63,11 +63,11 @@ class Attempt(NamedTuple):
     """The values of a record, the rung on which they are sent, and their bytes in the file."""
 
     values: list[Value]
-    level: Rung
+    level: RowLevel
     size: int
 
 
-class Single:
+class RowInserter:
     """Loads records one by one into one table.
 
     Args:
@@ -129,9 +129,9 @@ class Single:
         except (LossyValueError, *DECODE_ERRORS, *ENCODE_ERRORS) as error:
             return Refused(Reason(level="row", message=" ".join(str(error).split())))
 
-    def _send(self, values: list[Value], level: Rung, step: Step) -> None:
+    def _send(self, values: list[Value], level: RowLevel, step: Step) -> None:
         with step(level) as count:
-            with self._zones(values) as read:
+            with self._in_utc_session(values) as read:
                 sent = self._destination.insert(read)
             count(sent)
 
@@ -142,7 +142,7 @@ class Single:
             LossyValueError: a column cannot hold a value as it is.
         """
         values: list[Value] = []
-        level: Rung = "row"
+        level: RowLevel = "row"
         size = 0
         for name, raw in fields.items():
             column = self._columns.get(name)
@@ -162,7 +162,7 @@ class Single:
         return Attempt(values, level, size)
 
     @contextlib.contextmanager
-    def _zones(self, values: list[Value]) -> Iterator[list[Value]]:
+    def _in_utc_session(self, values: list[Value]) -> Iterator[list[Value]]:
         """Have times of columns without a zone read in UTC, others in the zone asked for.
 
         The session's zone is the one asked for; an offset in a time of a column that has none is
@@ -216,7 +216,7 @@ class Single:
         return fields if found == 0 else None
 
 
-def reason_of(error: psycopg.Error, level: Rung) -> Reason:
+def reason_of(error: psycopg.Error, level: RowLevel) -> Reason:
     """Return an error of the server as the reason of a reject."""
     # Hints of data exceptions tell how to write a statement, not a record.
     is_of_value = isinstance(error, psycopg.DataError)

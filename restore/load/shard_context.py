@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from restore.load.bulk_copy import Manner
+    from restore.load.bulk_copy import BulkMode
     from restore.rejects.writer import RejectFile
     from restore.report.model import TableReport
     from restore.source.shards import Shard
@@ -45,4 +45,4 @@ class ShardContext:
     report: TableReport
     rejects: RejectFile
     on_progress: OnProgress
-    mode: Manner
+    mode: BulkMode

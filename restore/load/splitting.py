@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from restore.decode.segments import Segment
     from restore.load.copy import CopyFailure
     from restore.load.isolation import Isolation
-    from restore.load.missing_ids import Late
-    from restore.load.one_by_one import OneByOne
+    from restore.load.missing_ids import LateCounter
+    from restore.load.one_by_one import RecordLoader
     from restore.load.record_errors import RecordErrors
     from restore.load.sender import Sender
     from restore.report.reasons import Level
@@ -40,9 +40,9 @@ class Splitter:
         sender: Sender,
         *,
         errors: RecordErrors,
-        one_by_one: OneByOne,
+        one_by_one: RecordLoader,
         isolation: Isolation | None,
-        late: Late,
+        late: LateCounter,
         of_itself: bool,
     ) -> None:
         self._sender = sender

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from restore.decode.convert import Converter
 from restore.decode.shapes import ShapeLearner
 from restore.errors import LoadError, RestoreError
-from restore.journal.checkpoints import ShardLog, Unlogged
-from restore.load.bulk_copy import DeferredRecords, Manner, ThawedError, filling
+from restore.journal.checkpoints import Checkpoints, NoCheckpoints
+from restore.load.bulk_copy import BulkCopyRefusedError, BulkMode, DeferredRecords, bulk_copy
 from restore.load.defaults import evaluate, steady_defaults
-from restore.load.destination import Direct
+from restore.load.destination import CopyDestination
 from restore.load.ladder import Ladder
-from restore.load.missing_ids import drawn_by_some
+from restore.load.missing_ids import sequence_columns_in_file
 from restore.load.prefetch import ahead
 from restore.load.record_errors import LONGEST_RUN
 from restore.load.shard_reader import ShardReader
-from restore.load.upsert import destination_for
+from restore.load.upsert import make_destination
 from restore.plan.dry_run import writable_session
 from restore.rejects.limits import RejectLimits
 from restore.source.reader import Batch
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from restore.source.records import Damage
     from restore.source.shards import Shard
 
-_BY_BATCH = Manner()
+_BY_BATCH = BulkMode()
 _OUT_OF_MEMORY = "out of memory: take fewer --jobs, or a smaller --chunk-bytes"
 
 
@@ -71,7 +71,7 @@ class TableLoader:
         with writable_session(conn):
             if options.on_conflict != "reject" and self._writes is None:
                 self._writes = temporary_write_log(conn)
-            self._destination = destination_for(conn, load.table, options, self._writes)
+            self._destination = make_destination(conn, load.table, options, self._writes)
 
     def run(self, context: ShardContext) -> bool:
         """Load a shard; afterwards every record of it is counted.
@@ -101,7 +101,7 @@ class TableLoader:
         """Choose which records are loaded; before late ones, set the sequences past the others."""
         table = self._load.table
         if self._drawn is None:
-            self._drawn = drawn_by_some(table, self._load.file)
+            self._drawn = sequence_columns_in_file(table, self._load.file)
         if shard.late:
             set_sequences(self._conn, table)
         self._shapes.turns.set(self._drawn, later=shard.late)
@@ -114,10 +114,10 @@ class TableLoader:
             self._steady = ()
 
     def _run(self, context: ShardContext) -> bool:
-        while context.mode != _BY_BATCH and type(self._destination) is Direct:
+        while context.mode != _BY_BATCH and type(self._destination) is CopyDestination:
             try:
                 return self._read(context, context.mode)
-            except ThawedError as error:
+            except BulkCopyRefusedError as error:
                 if self._shapes.check_nul or not error.for_nul:
                     break
                 self._shapes.check_nul = True
@@ -151,19 +151,19 @@ class TableLoader:
             rejects=rejects,
             report=report,
             limits=limits or self._limits,
-            log=log or Unlogged(self._conn, self._load.table.oid, self._writes),
+            log=log or NoCheckpoints(self._conn, self._load.table.oid, self._writes),
             longest_run=longest_run,
         )
 
-    def _log(self, context: ShardContext) -> ShardLog:
+    def _log(self, context: ShardContext) -> Checkpoints:
         oid = self._load.table.oid
-        return ShardLog(self._conn, oid, context.shard, context.report, context.rejects)
+        return Checkpoints(self._conn, oid, context.shard, context.report, context.rejects)
 
-    def _read(self, context: ShardContext, mode: Manner) -> bool:
+    def _read(self, context: ShardContext, mode: BulkMode) -> bool:
         """Read a shard to its end and load what it holds, at first in one COPY if that may be.
 
         Raises:
-            ThawedError: some rows were refused there; nothing is loaded or counted.
+            BulkCopyRefusedError: some rows were refused there; nothing is loaded or counted.
         """
         shard, report = context.shard, context.report
         log = self._log(context) if self._load.journaled else None
@@ -194,7 +194,7 @@ class TableLoader:
         items: Iterator[Batch | Damage],
         reader: ShardReader,
         context: ShardContext,
-        log: ShardLog | None,
+        log: Checkpoints | None,
     ) -> Iterator[Batch | Damage]:
         """Load what is read in one transaction, as long as its COPY takes it.
 
@@ -202,7 +202,7 @@ class TableLoader:
             What is left to load, once that is committed.
 
         Raises:
-            ThawedError: some of it was refused; nothing is loaded or counted.
+            BulkCopyRefusedError: some of it was refused; nothing is loaded or counted.
         """
         left, holds = items, None
         # Too many rejects stop the restore once the rows are committed.
@@ -210,10 +210,10 @@ class TableLoader:
         ladder = self.ladder(context.report, context.rejects, limits=unlimited)
         try:
             with (
-                context.rejects.unless_failed(),
-                filling(self._conn, self._load.table, fresh=context.mode.fresh) as copy,
+                context.rejects.rollback_on_error(),
+                bulk_copy(self._conn, self._load.table, freeze=context.mode.freeze) as copy,
             ):
-                deferred = DeferredRecords(copy, ladder) if context.mode.orderless else None
+                deferred = DeferredRecords(copy, ladder) if context.mode.any_order else None
                 for found in items:
                     if not ladder.fill(found, copy, deferred):
                         left = chain((found,), items)

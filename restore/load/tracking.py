@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from restore.journal.checkpoints import Log
-    from restore.load.unknown_fields import Unknown
+    from restore.load.unknown_fields import UnknownFieldPolicy
     from restore.rejects.limits import RejectLimits
     from restore.rejects.writer import RejectFile
     from restore.report.model import TableReport
@@ -33,7 +33,7 @@ class Tracking:
     report: TableReport
     rejects: RejectFile
     limits: RejectLimits
-    unknown: Unknown
+    unknown: UnknownFieldPolicy
     log: Log
 
     def reject(self, record: RawRecord, reason: Reason) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 10
 
 
-class Unknown:
+class UnknownFieldPolicy:
     """What becomes of one table's unknown fields.
 
     Args:

@@ -9,8 +9,8 @@ from psycopg import sql
 
 from restore.load.copy import CopyFailure, copy_rows, copy_statement
 from restore.load.destination import (
+    CopyDestination,
     Destination,
-    Direct,
     KeptOutError,
     Sent,
     Value,
@@ -57,7 +57,7 @@ _PARENTS = """
 """
 
 
-class Merged:
+class UpsertDestination:
     """Rows go beside others that are there; ``skip`` leaves these, ``replace`` overwrites them.
 
     A COPY cannot say ON CONFLICT, so it goes to a temporary table first. Of two records of the
@@ -247,7 +247,7 @@ def _orphan(conn: psycopg.Connection, table: Table) -> sql.Composed | None:
     return sql.SQL(" OR ").join(tests) if tests else None
 
 
-def destination_for(
+def make_destination(
     conn: psycopg.Connection, table: Table, options: Options, writes: WriteLog | None
 ) -> Destination:
     """Return how a table's rows go in.
@@ -262,8 +262,8 @@ def destination_for(
         SchemaError: rows to replace could not be told by a key.
     """
     if options.on_conflict != "reject" and writes is not None:
-        return Merged(conn, table, options.on_conflict, writes)
-    return Direct(conn, table)
+        return UpsertDestination(conn, table, options.on_conflict, writes)
+    return CopyDestination(conn, table)
 
 
 def keys_to_drop(plan: Plan, options: Options) -> tuple[ForeignKey, ...]:

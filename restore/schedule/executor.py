@@ -18,7 +18,7 @@ from restore.report.model import TableReport
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from restore.load.bulk_copy import Manner
+    from restore.load.bulk_copy import BulkMode
     from restore.load.shard_context import ShardCounts
     from restore.plan.order import Load
     from restore.source.shards import Shard
@@ -44,7 +44,7 @@ class Task:
     table: str
     folder: Path
     part: str
-    mode: Manner
+    mode: BulkMode
     counts: bytes | None = None
     rejects_bytes: int | None = None
 

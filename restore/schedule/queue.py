@@ -54,7 +54,7 @@ class Sharding:
         # A boundary that is missed is mended by loading the table from the beginning.
         if (
             self.threads == 1
-            or not (table.mode.orderless and self._is_worth_cutting(load))
+            or not (table.mode.any_order and self._is_worth_cutting(load))
             or not table.phases.may_be_emptied
         ):
             return (whole_range_shard(load.file, gap) for gap in table.gaps)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from restore.constraints.drop import put_indexes_aside, unique_aside
-from restore.constraints.duplicates import reload_duplicates
-from restore.constraints.finalize import Finisher, finish
-from restore.constraints.recreate import bring_indexes_back
+from restore.constraints.drop import drop_indexes, dropped_unique_keys
+from restore.constraints.duplicates import resolve_duplicates
+from restore.constraints.finalize import TableFinalizer, finish
+from restore.constraints.recreate import recreate_indexes
 from restore.journal import store as journal
 from restore.journal.dropped import JOURNAL
-from restore.load.bulk_copy import Manner, is_orderless, may_be_fresh
+from restore.load.bulk_copy import BulkMode, may_load_in_any_order, tables_to_freeze
 from restore.load.table_loader import TableLoader
 from restore.rejects.limits import unlimited
 from restore.schedule.queue import Sharding, TaskQueue
@@ -95,7 +95,7 @@ class Scheduler:
         self._limits = limits
         self._progress = progress
         self._may_alter = may_alter
-        self._finisher: Finisher | None = None
+        self._finisher: TableFinalizer | None = None
         self._finishing: list[tuple[TableState, Future[list[str]]]] = []
         # Held by whichever thread changes a table's state, the queue or the progress.
         self._lock = threading.Lock()
@@ -118,7 +118,7 @@ class Scheduler:
             self._resume_phase(table)
             self._drop_indexes(table)
         self._find_modes()
-        with Finisher(self._options, self._conn) as self._finisher:
+        with TableFinalizer(self._options, self._conn) as self._finisher:
             self.warnings += self._finisher.warnings
             self._run()
         if left := [t.report.table for t in tables if t.phases.next_step != "nothing"]:
@@ -139,11 +139,11 @@ class Scheduler:
         large = [table for table in loading if table.load.file.disk_bytes >= _WORTH_BYTES]
         oids = [table.load.table.oid for table in large]
         in_use = self._options.append or self._options.triggers
-        fresh = set() if in_use else may_be_fresh(self._conn, oids)
+        fresh = set() if in_use else tables_to_freeze(self._conn, oids)
         for table in large:
             oid = table.load.table.oid
-            table.mode = Manner(
-                fresh=oid in fresh, orderless=is_orderless(self._conn, oid, self._options)
+            table.mode = BulkMode(
+                freeze=oid in fresh, any_order=may_load_in_any_order(self._conn, oid, self._options)
             )
 
     def _run(self) -> None:
@@ -275,12 +275,12 @@ class Scheduler:
         loader = TableLoader(
             conn, table.load, options=self._options, limits=unlimited(self._options)
         )
-        return reload_duplicates(
+        return resolve_duplicates(
             conn,
             table.kept(self._options),
-            unique_aside(conn, table.load.table),
+            dropped_unique_keys(conn, table.load.table),
             build=build,
-            reload=loader.ladder(table.report, table.rejects).load_again,
+            reload=loader.ladder(table.report, table.rejects).reload_records,
             taken=partial(table.note, conn, "taken"),
             chunk_bytes=self._options.chunk_bytes,
             schema=JOURNAL,
@@ -297,7 +297,7 @@ class Scheduler:
         self._load_whole(table)
 
     def _build_indexes(self, table: TableState) -> None:
-        build = partial(bring_indexes_back, self._conn, table.load.table)
+        build = partial(recreate_indexes, self._conn, table.load.table)
         retry_transient(build, states=_TOO_LARGE, attempts=10)
 
     def _start_over(self, table: TableState, event: Event) -> None:
@@ -327,6 +327,6 @@ class Scheduler:
             definition = read_tables(self._conn, [definition.oid])[definition.oid]
         try:
             # A trigger that fires may tell rows by a key of a table of the backup.
-            put_indexes_aside(self._conn, definition, unique=not self._options.triggers)
+            drop_indexes(self._conn, definition, unique=not self._options.triggers)
         except psycopg.errors.InsufficientPrivilege:
             self._may_alter = False  # slower, but the same result

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.constraints.lookup import Kept
+from restore.constraints.lookup import LoadedFile
 from restore.decode import packer
 from restore.decode.convert import Converter
 from restore.journal.store import set_phase
-from restore.load.bulk_copy import Manner
+from restore.load.bulk_copy import BulkMode
 from restore.load.shard_context import ShardCounts
 from restore.rejects.writer import RejectFile
 from restore.schedule.executor import Task
@@ -54,7 +54,7 @@ class TableState:
     report: TableReport
     rejects: RejectFile
     folder: Path
-    mode: Manner = field(default_factory=Manner)
+    mode: BulkMode = field(default_factory=BulkMode)
     phases: PhaseTracker = field(default_factory=PhaseTracker)
     gaps: list[UnloadedRange] = field(default_factory=lambda: [WHOLE])
     resumed: bool = False
@@ -66,18 +66,18 @@ class TableState:
     def task(self, shard: Shard) -> Task:
         """Return the task of a shard."""
         names = (self.report.schema, self.report.table)
-        fresh = self.mode.fresh and shard.is_whole and not self.resumed
-        mode = replace(self.mode, fresh=fresh)
+        freeze = self.mode.freeze and shard.is_whole and not self.resumed
+        mode = replace(self.mode, freeze=freeze)
         if shard.late:
-            mode = Manner(ordered=mode.orderless and not shard.decided)
+            mode = BulkMode(in_order=mode.any_order and not shard.decided)
         ours = 0 if self.resumed else None
         part = self.part(shard.key)
         return Task(self.load, shard, *names, self.folder, part, mode, rejects_bytes=ours)
 
-    def kept(self, options: Options) -> Kept:
+    def kept(self, options: Options) -> LoadedFile:
         """Return what it takes to find the records of the table's rows again."""
         converter, native = Converter(options.timezone), packer.IS_BUILT
-        return Kept(self.load, self.report, self.rejects, converter, native=native)
+        return LoadedFile(self.load, self.report, self.rejects, converter, native=native)
 
     def part(self, start: int | str) -> str:
         """Return the name of the reject file of the shard that begins there."""
@@ -217,7 +217,7 @@ class TableState:
         remove(task.folder / task.part for task in self._tasks.values())
         self.rejects.reset()
         self.report.reset()
-        self.mode, self.gaps, self._late = Manner(), [WHOLE], None
+        self.mode, self.gaps, self._late = BulkMode(), [WHOLE], None
         self.phases.phase = phase
         self.phases.forget_shards()
         self._end()

@@ -81,7 +81,7 @@ def test_they_come_back_after_a_load_that_failed(quiet: Target) -> None:
 
 def test_they_come_back_after_a_restore_that_was_killed(quiet: Target) -> None:
     before = states(quiet)
-    quiet.kill("commands.job.bring_back")
+    quiet.kill("commands.job.recreate_all")
     assert states(quiet) != before
     quiet.repair()
     assert states(quiet) == before

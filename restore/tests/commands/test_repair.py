@@ -23,7 +23,7 @@ JOURNAL = "SELECT to_regnamespace('restore_journal')::text"
 
 def test_a_second_restore_is_refused_until_it_is_repaired(target: Target) -> None:
     target.write(company=COMPANIES, User=[user(n) for n in range(3)], post=[])
-    target.kill("commands.job.bring_back")
+    target.kill("commands.job.recreate_all")
     refused: list[dict[str, Any]] = [{}, {"clean": True}, {"append": True}]
     for options in refused:
         line = target.turned_down(**options)
@@ -86,7 +86,7 @@ def test_triggers_come_back_and_their_tables_are_not_emptied(target: Target) -> 
         " EXECUTE FUNCTION suppress_redundant_updates_trigger()"
     )
     target.write(company=[{"id": 1, "name": "x"}])
-    target.kill("commands.job.bring_back")
+    target.kill("commands.job.recreate_all")
     enabled = "SELECT tgenabled FROM pg_trigger WHERE tgname = 'touch'"
     assert target.rows(enabled) == [("D",)]
     said = target.repair("--empty")
@@ -108,7 +108,7 @@ def test_a_retry_is_refused_too(target: Target) -> None:
     target.restore(exit_code=3)
     target.write(company=[], User=[], post=[])
     target.conn.execute("TRUNCATE company CASCADE")
-    target.kill("commands.job.bring_back")
+    target.kill("commands.job.recreate_all")
     with pytest.raises(LoadError, match="left objects dropped or disabled"):
         retry(target.rejects, Options(backup=target.rejects, dsn=target.dsn))
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from restore.constraints.drop import put_indexes_aside
+from restore.constraints.drop import drop_indexes
 from restore.target.catalog import read_tables
 from restore.target.relations import read_relations
 from restore.tests.support.target import COMPANIES, user, uuid
@@ -40,7 +40,7 @@ def test_foreign_keys_come_back_as_they_were(target: Target) -> None:
 def test_foreign_keys_that_a_killed_restore_left_aside_come_back(target: Target) -> None:
     target.write(company=COMPANIES, User=[user(n) for n in range(3)], post=[])
     before = target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'")
-    target.kill("commands.job.bring_back")  # with its keys aside
+    target.kill("commands.job.recreate_all")  # with its keys aside
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") != before
     assert len(target.repair()) == 5
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == before
@@ -132,7 +132,7 @@ def test_notes_of_a_table_that_is_gone_go_as_well(target: Target) -> None:
     target.conn.execute("CREATE TABLE gone (id int); CREATE INDEX i ON gone (id)")
     names = [relation for relation in read_relations(target.conn, None) if relation.name == "gone"]
     [gone] = read_tables(target.conn, [names[0].oid]).values()
-    put_indexes_aside(target.conn, gone)
+    drop_indexes(target.conn, gone)
     target.conn.execute("DROP TABLE gone")
     assert target.repair() == ["recreated index i of gone"]
     assert target.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from restore import LoadError, Options
 from restore.constraints import duplicates as module
-from restore.constraints.duplicates import reload_duplicates
-from restore.constraints.lookup import Kept
+from restore.constraints.duplicates import resolve_duplicates
+from restore.constraints.lookup import LoadedFile
 from restore.decode.convert import Converter
 from restore.decode.shapes import ShapeLearner
-from restore.journal.checkpoints import Unlogged
-from restore.load.bulk_copy import Manner
+from restore.journal.checkpoints import NoCheckpoints
+from restore.load.bulk_copy import BulkMode
 from restore.load.ladder import Ladder
 from restore.load.shard_context import ShardContext
 from restore.load.table_loader import TableLoader
-from restore.load.upsert import destination_for
+from restore.load.upsert import make_destination
 from restore.plan.order import Load
 from restore.rejects.limits import RejectLimits
 from restore.rejects.writer import RejectFile
@@ -98,7 +98,7 @@ class Table:
         """
         keys, build = self._put_aside(aside)
 
-        def isolate(kept: Kept) -> bool:
+        def isolate(kept: LoadedFile) -> bool:
             self.conn.execute("UPDATE t SET at = at WHERE at % 3 = 0")  # they go to the end
             before = kept.report.read
             done = self.isolate(kept, keys, build)
@@ -109,28 +109,28 @@ class Table:
         return outcome if done else None
 
     def isolate(
-        self, kept: Kept, keys: list[UniqueKeyDefinition], build: Callable[[], None]
+        self, kept: LoadedFile, keys: list[UniqueKeyDefinition], build: Callable[[], None]
     ) -> bool:
-        outcome = reload_duplicates(
+        outcome = resolve_duplicates(
             *(self.conn, kept, keys),
             build=build,
-            reload=self.ladder(kept).load_again,
+            reload=self.ladder(kept).reload_records,
             chunk_bytes=CHUNK_BYTES,
             schema="restore_journal",
         )
         return outcome == "done"
 
-    def ladder(self, kept: Kept) -> Ladder:
+    def ladder(self, kept: LoadedFile) -> Ladder:
         return Ladder(
             *(self.conn, self.table),
-            destination=destination_for(self.conn, self.table, self.options, None),
+            destination=make_destination(self.conn, self.table, self.options, None),
             converter=kept.converter,
             shapes=ShapeLearner(self.table, kept.converter),
             options=self.options,
             rejects=kept.rejects,
             report=kept.report,
             limits=RejectLimits(self.options, lambda: [kept.report]),
-            log=Unlogged(self.conn, self.table.oid, None),
+            log=NoCheckpoints(self.conn, self.table.oid, None),
         )
 
     def _put_aside(self, only: str) -> tuple[list[UniqueKeyDefinition], Callable[[], None]]:
@@ -160,7 +160,7 @@ class Table:
 
         return keys, build
 
-    def _load(self, then: Callable[[Kept], bool]) -> tuple[Outcome, bool]:
+    def _load(self, then: Callable[[LoadedFile], bool]) -> tuple[Outcome, bool]:
         self.conn.execute("TRUNCATE t")
         load = Load(TableFile(self.path, "t", None), self.table)
         report = TableReport(table="t", schema="public", file="t.json")
@@ -169,8 +169,8 @@ class Table:
         with RejectFile(self.folder, "public", "t") as rejects:
             limits = RejectLimits(self.options, lambda: [report])
             loader = TableLoader(self.conn, load, options=self.options, limits=limits)
-            loader.run(ShardContext(Shard(), report, rejects, lambda _: None, Manner()))
-            done = then(Kept(load, report, rejects, Converter()))
+            loader.run(ShardContext(Shard(), report, rejects, lambda _: None, BulkMode()))
+            done = then(LoadedFile(load, report, rejects, Converter()))
         rows = self.conn.execute("SELECT * FROM t ORDER BY at").fetchall()
         lines = path.read_text().splitlines() if path.exists() else []
         if done:
@@ -341,9 +341,11 @@ def test_a_load_that_stops_meanwhile_counts_what_is_decided(
     table.write([{"id": n} for n in (1, 2, 1, 3, 2)])
     seen: list[TableReport] = []
 
-    def isolate(kept: Kept, keys: list[UniqueKeyDefinition], build: Callable[[], None]) -> bool:
+    def isolate(
+        kept: LoadedFile, keys: list[UniqueKeyDefinition], build: Callable[[], None]
+    ) -> bool:
         seen.append(kept.report)
-        again = table.ladder(kept).load_again
+        again = table.ladder(kept).reload_records
 
         def reload(records: Iterable[RawRecord]) -> None:
             for record in records:
@@ -351,7 +353,7 @@ def test_a_load_that_stops_meanwhile_counts_what_is_decided(
                     raise LoadError("enough")
                 again([record])
 
-        outcome = reload_duplicates(
+        outcome = resolve_duplicates(
             *(table.conn, kept, keys),
             build=build,
             reload=reload,

@@ -10,8 +10,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from restore.constraints.key_scan import is_plain, plain_origins
-from restore.constraints.lookup import Kept
+from restore.constraints.key_scan import is_plain, lookup_by_text
+from restore.constraints.lookup import LoadedFile
 from restore.decode.convert import Converter
 from restore.decode.packer import IS_BUILT
 from restore.plan.order import Load
@@ -33,20 +33,20 @@ def column(name: str, kind: str, *, generated: bool = False) -> Column:
     return Column(name, Type(0, "pg_catalog", kind, "b"), False, False, generated)  # noqa: FBT003
 
 
-def kept(folder: Path, records: list[Any], *columns: Column) -> Kept:
+def kept(folder: Path, records: list[Any], *columns: Column) -> LoadedFile:
     return kept_of(folder, list(map(json.dumps, records)), *columns)
 
 
-def kept_of(folder: Path, records: list[str], *columns: Column) -> Kept:
+def kept_of(folder: Path, records: list[str], *columns: Column) -> LoadedFile:
     path = folder / "t.json"
     path.write_text("[\n" + ",\n".join(records) + "\n]\n")
     table = Table(1, "public", "t", columns, (), (), ())
     report = TableReport(table="t", schema="public", file="t.json")
     rejects = RejectFile(folder / "rejects", "public", "t")
-    return Kept(Load(TableFile(path, "t", None), table), report, rejects, Converter())
+    return LoadedFile(Load(TableFile(path, "t", None), table), report, rejects, Converter())
 
 
-def find(table: Kept, wanted: dict[UniqueKey, list[Values]]) -> list[tuple[int, str, Values]]:
+def find(table: LoadedFile, wanted: dict[UniqueKey, list[Values]]) -> list[tuple[int, str, Values]]:
     """Find them in Python, and see that C finds the same."""
     found = _find(table, wanted)
     if IS_BUILT:
@@ -54,9 +54,11 @@ def find(table: Kept, wanted: dict[UniqueKey, list[Values]]) -> list[tuple[int, 
     return found
 
 
-def _find(table: Kept, wanted: dict[UniqueKey, list[Values]]) -> list[tuple[int, str, Values]]:
+def _find(
+    table: LoadedFile, wanted: dict[UniqueKey, list[Values]]
+) -> list[tuple[int, str, Values]]:
     found = []
-    for record, key, values in plain_origins(table, wanted, 64):
+    for record, key, values in lookup_by_text(table, wanted, 64):
         data = table.load.file.path.read_bytes()
         assert data[record.offset :].startswith(record.raw)
         found.append((record.ordinal, key.name, values))
@@ -96,7 +98,7 @@ def test_a_record_is_told_once_for_the_first_of_its_keys_and_no_reject_is(tmp_pa
     }
     expected = [(3, "a+b", ("0", "3")), (7, "c", ("7",)), (10, "a+b", ("1", "10"))]
     assert find(table, wanted) == [*expected, (150, "c", ("150",))]
-    record = next(iter(plain_origins(table, wanted, 64)))[0]
+    record = next(iter(lookup_by_text(table, wanted, 64)))[0]
     with table.rejects:
         table.rejects.add(record, Reason(level="row", message="no"))
     assert find(table, wanted) == [*expected[1:], (150, "c", ("150",))]

@@ -134,7 +134,7 @@ def test_without_the_right_to_temporary_tables_it_says_what_to_grant(target: Tar
 
 def test_it_repairs_nothing_and_says_so(target: Target) -> None:
     target.write(company=[], User=[], post=[])
-    target.kill("commands.job.bring_back")
+    target.kill("commands.job.recreate_all")
     before = all_of_it(target)
     [warning] = target.load(dry_run=True).warnings
     assert " left objects dropped or disabled (4 foreign keys): continue with --resume" in warning

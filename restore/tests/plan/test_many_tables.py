@@ -11,7 +11,7 @@ from psycopg import sql
 
 from restore.commands import truncate as emptying
 from restore.errors import LoadError
-from restore.load.upsert import Merged
+from restore.load.upsert import UpsertDestination
 from restore.plan.order import cycles_of
 from restore.report.events import Stage
 from restore.target import locks
@@ -197,13 +197,13 @@ def test_orphans_beside_rows_to_replace_are_not_halved_for(
     children = [{"id": n, "parent": n % 50 or 99} for n in range(1, 2_001)]
     target.write(parent=[{"id": n} for n in range(1, 50)], child=children)
     sent = itertools.count()
-    move = Merged._move
+    move = UpsertDestination._move
 
     def counted(self: Any, columns: Any, count: int) -> Any:
         next(sent)
         return move(self, columns, count)
 
-    monkeypatch.setattr(Merged, "_move", counted)
+    monkeypatch.setattr(UpsertDestination, "_move", counted)
     report = target.load(append=True, on_conflict="replace")
     assert report.lost == 40
     # For each orphan the rows before it, and itself; beside them what comes next, and the parents.

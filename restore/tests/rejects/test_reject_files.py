@@ -11,7 +11,7 @@ import pytest
 
 from restore import LoadError, Options
 from restore.commands import retry as module
-from restore.journal.checkpoints import ShardLog
+from restore.journal.checkpoints import Checkpoints
 from restore.rejects.writer import RejectFile
 from restore.report.reasons import Reason
 from restore.schedule import queue
@@ -70,7 +70,7 @@ def test_rejects_are_flushed_before_the_commit_that_counts_them(
 ) -> None:
     """Once for what was written, and not at all if nothing was."""
     steps: list[str] = []
-    fsync, note = os.fsync, ShardLog.note
+    fsync, note = os.fsync, Checkpoints.note
 
     def flushed(descriptor: int) -> None:
         steps.append("flush")
@@ -78,13 +78,13 @@ def test_rejects_are_flushed_before_the_commit_that_counts_them(
 
     monkeypatch.setattr(os, "fsync", flushed)
 
-    def recorded(self: ShardLog, *words: Any, **named: Any) -> None:
+    def recorded(self: Checkpoints, *words: Any, **named: Any) -> None:
         assert self._rejects._is_synced or self._rejects._file is not None
         note(self, *words, **named)
         assert self._rejects._is_synced
         steps.append(f"note {self._report.rejected}")
 
-    monkeypatch.setattr(ShardLog, "note", recorded)
+    monkeypatch.setattr(Checkpoints, "note", recorded)
     target.conn.execute("CREATE TABLE q (id int NOT NULL)")
     target.write(q=[{"id": n if n != 7 else None} for n in range(100)])
     report = target.load(batch_size=10, keep_indexes=True)

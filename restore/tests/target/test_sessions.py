@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from restore import Options
-from restore.constraints.drop import put_indexes_aside, put_keys_aside, unique_aside
-from restore.constraints.finalize import Finisher
-from restore.constraints.recreate import bring_back, bring_indexes_back
+from restore.constraints.drop import drop_foreign_keys, drop_indexes, dropped_unique_keys
+from restore.constraints.finalize import TableFinalizer
+from restore.constraints.recreate import recreate_all, recreate_indexes
 from restore.plan.dry_run import writable_session
 from restore.target.catalog import read_tables
 from restore.target.pool import ConnectionPool, set_maintenance_memory, set_maintenance_workers
@@ -38,9 +38,9 @@ def tables_of(target: Target) -> dict[str, Table]:
 def put_all_aside(target: Target) -> dict[str, Table]:
     tables = tables_of(target)
     keys = [key for table in tables.values() for key in table.foreign_keys]
-    put_keys_aside(target.conn, {table.oid: table for table in tables.values()}, keys)
+    drop_foreign_keys(target.conn, {table.oid: table for table in tables.values()}, keys)
     for table in tables.values():
-        put_indexes_aside(target.conn, table)
+        drop_indexes(target.conn, table)
     return tables
 
 
@@ -57,10 +57,10 @@ def test_tables_are_finished_and_keys_validated_by_as_many_as_there_are_jobs(
     before = target.rows(KEYS)
     options = options_for(target, jobs)
     tables = put_all_aside(target)
-    with Finisher(options, target.conn) as finisher:
+    with TableFinalizer(options, target.conn) as finisher:
         done = [finisher.submit(table) for table in tables.values()]
         assert [future.result() for future in done] == [[]] * len(tables)
-    bring_back(target.conn, options)
+    recreate_all(target.conn, options)
     assert target.rows(KEYS) == before
 
 
@@ -68,13 +68,13 @@ def test_tables_are_finished_and_keys_validated_by_as_many_as_there_are_jobs(
 def test_an_orphan_puts_all_keys_aside_again(target: Target, jobs: int) -> None:
     before = target.rows(KEYS)
     put_all_aside(target)
-    bring_indexes_back(target.conn)
+    recreate_indexes(target.conn)
     target.conn.execute(f"INSERT INTO post (author) VALUES ('{uuid(1)}')")
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
-        bring_back(target.conn, options_for(target, jobs))
+        recreate_all(target.conn, options_for(target, jobs))
     assert target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == [(0,)]
     target.conn.execute("DELETE FROM post")
-    bring_back(target.conn, options_for(target, jobs))
+    recreate_all(target.conn, options_for(target, jobs))
     assert target.rows(KEYS) == before
 
 
@@ -90,9 +90,9 @@ def test_what_a_unique_key_forbids_while_it_is_aside(target: Target) -> None:
         """
     )
     keyed = tables_of(target)["keyed"]
-    assert unique_aside(target.conn, keyed) == []
-    put = put_indexes_aside(target.conn, keyed)
-    assert unique_aside(target.conn, keyed) == put
+    assert dropped_unique_keys(target.conn, keyed) == []
+    put = drop_indexes(target.conn, keyed)
+    assert dropped_unique_keys(target.conn, keyed) == put
     assert [(u.name, u.columns, u.terms, u.predicate) for u in put] == [
         ("keyed_c_A b_key", ("c", "A b"), ("c", '"A b"'), None),
         ("keyed_pkey", ("A b",), ('"A b"',), None),
@@ -100,8 +100,8 @@ def test_what_a_unique_key_forbids_while_it_is_aside(target: Target) -> None:
         ("folded", None, ("lower(c)", '"A b"'), None),
         ("patterns", None, None, None),
     ]
-    bring_back(target.conn, options_for(target, 1))
-    assert unique_aside(target.conn, keyed) == []
+    recreate_all(target.conn, options_for(target, 1))
+    assert dropped_unique_keys(target.conn, keyed) == []
 
 
 def test_a_key_that_is_not_compared_byte_by_byte(target: Target) -> None:
@@ -112,7 +112,7 @@ def test_a_key_that_is_not_compared_byte_by_byte(target: Target) -> None:
         )
     except psycopg.errors.FeatureNotSupported as error:
         pytest.skip(str(error))
-    [key] = put_indexes_aside(target.conn, tables_of(target)["blinded"])
+    [key] = drop_indexes(target.conn, tables_of(target)["blinded"])
     assert (key.columns, key.terms) == (None, None)
 
 
