@@ -10,6 +10,7 @@ from psycopg import sql
 # The journal holds tables as JSON, and reads them by these classes' annotations.
 from restore.target.foreign_keys import ForeignKey, read_foreign_keys
 from restore.target.indexes import Index, read_indexes
+from restore.target.queries import load_query
 from restore.target.sequences import Sequence, read_sequences
 
 if TYPE_CHECKING:
@@ -25,43 +26,11 @@ _NAMES = """
     WHERE c.oid = ANY(%s)
 """
 
-_COLUMNS = """
-    SELECT attrelid, attname, atttypid, atttypmod, attnotnull,
-           atthasdef OR attidentity <> '' OR t.typdefault IS NOT NULL, attgenerated <> '',
-           attidentity,
-           attgenerated <> '' OR has_column_privilege(attrelid, attnum, 'INSERT')
-    FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
-    WHERE attrelid = ANY(%s) AND attnum > 0 AND NOT attisdropped
-    ORDER BY attrelid, attnum
-"""
+_COLUMNS = load_query("columns")
 
-# Row types of tables are left out: there are many, and no column that we decode has one.
-_TYPES = """
-    SELECT t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typelem, t.typbasetype,
-           t.typnotnull, t.typtypmod,
-           CASE WHEN t.typtype = 'e' THEN ARRAY(
-               SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid
-               ORDER BY e.enumsortorder) END,
-           CASE WHEN t.typtype = 'c' THEN ARRAY(
-               SELECT a.attname::text FROM pg_attribute a
-               WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) END
-    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-    WHERE t.typtype <> 'c' OR EXISTS (
-        SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')
-"""
+_TYPES = load_query("types")
 
-# Keys that an INSERT ... ON CONFLICT can name: whole, immediate, without expressions, and that
-# compare by equality, as those WITHOUT OVERLAPS do not.
-_UNIQUE_KEYS = """
-    SELECT i.indrelid, c.relname, i.indisprimary,
-           ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(num, ord)
-                 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.num
-                 WHERE u.ord <= i.indnkeyatts ORDER BY ord)
-    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-    WHERE i.indrelid = ANY(%s) AND i.indisunique AND i.indisvalid AND i.indimmediate
-      AND NOT i.indisexclusion AND i.indpred IS NULL AND i.indexprs IS NULL
-    ORDER BY i.indrelid, NOT i.indisprimary, c.relname
-"""
+_UNIQUE_KEYS = load_query("unique_keys")
 
 
 @dataclass(frozen=True, slots=True)

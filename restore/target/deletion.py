@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from restore.errors import LoadError
+from restore.target.queries import load_query
 from restore.target.relations import has_rows, with_partitions
 
 if TYPE_CHECKING:
@@ -34,15 +35,7 @@ _KEEPERS = """
       AND t.tgtype & 11 = 11 AND t.tgenabled = ANY(%(enabled)s)
 """
 _ROLE = "SELECT current_setting('session_replication_role')"
-_PUBLISHED = """
-    SELECT DISTINCT c.oid FROM pg_class c
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN LATERAL (SELECT c.oid UNION SELECT relid FROM pg_partition_ancestors(c.oid)
-                        UNION SELECT relid FROM pg_partition_tree(c.oid)) f (oid)
-    JOIN pg_class p ON p.oid = f.oid JOIN pg_namespace m ON m.oid = p.relnamespace
-    JOIN pg_publication_tables t ON (t.schemaname, t.tablename) = (m.nspname, p.relname)
-    WHERE c.oid = ANY(%s)
-"""
+_PUBLISHED = load_query("published")
 _LEAVES = """
     SELECT n.nspname, c.relname, c.relreplident FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -14,6 +14,7 @@ import psycopg
 
 from restore.errors import LoadError
 from restore.target.connection import set_catalog_search_path
+from restore.target.queries import load_query
 from restore.target.relations import with_partitions
 from restore.target.sqlstate import to_load_error
 
@@ -28,17 +29,7 @@ Lock = Literal["ROW EXCLUSIVE", "ACCESS EXCLUSIVE"]
 
 _OFTEN_IN_THE_WAY = ("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock")
 
-# A session of another role shows no state and no query to a role without pg_read_all_stats.
-_HOLDERS = """
-    SELECT DISTINCT ON (l.pid) c.relname, l.mode, l.pid, a.usename,
-           a.application_name, a.state, now() - a.xact_start, a.query_start, a.query
-    FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-    LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-    WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY(%s)
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND l.pid IS DISTINCT FROM pg_backend_pid()
-    ORDER BY l.pid, a.xact_start
-"""
+_HOLDERS = load_query("lock_holders")
 # A foreign key locks two tables and an index.
 _MOST_TABLES = 200
 _ROOM = """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from restore.target.connection import users_schemas
+from restore.target.queries import load_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,26 +17,9 @@ if TYPE_CHECKING:
 
     from restore.target.catalog import Table
 
-# Without a schema of the user's, a bare name means what the search path finds.
-_RELATIONS = """
-    SELECT c.oid, n.nspname, c.relname, c.relkind,
-           n.nspname = ANY(%(schemas)s) AND 1 = rank() OVER (
-               PARTITION BY c.relname ORDER BY array_position(%(schemas)s, n.nspname::text))
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
-      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'restore_journal')
-    ORDER BY n.nspname, c.relname
-"""
+_RELATIONS = load_query("relations")
 
-_ABOVE = """
-    WITH RECURSIVE above (oid, ancestor) AS (
-        SELECT inhrelid, inhparent FROM pg_inherits WHERE inhrelid = ANY(%(oids)s)
-        UNION SELECT a.oid, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.ancestor
-    )
-    SELECT a.oid, a.ancestor, c.relispartition
-    FROM above a JOIN pg_class c ON c.oid = a.oid
-    WHERE a.ancestor = ANY(%(oids)s) ORDER BY 1, 2
-"""
+_ABOVE = load_query("ancestors")
 
 _BELOW = """
     WITH RECURSIVE below (oid) AS (
@@ -46,22 +30,7 @@ _BELOW = """
     SELECT oid FROM below
 """
 
-# All tables that refer to these, directly or over others, and whom each of them refers to.
-_REFERRERS = """
-    WITH RECURSIVE link (child, parent) AS (
-        SELECT conrelid, confrelid FROM pg_constraint
-        WHERE contype = 'f' AND conparentid = 0 AND conrelid <> confrelid
-    ), found (child, parent) AS (
-        SELECT child, parent FROM link WHERE parent = ANY(%(oids)s) AND NOT child = ANY(%(oids)s)
-        UNION SELECT l.child, l.parent FROM found f JOIN link l ON l.parent = f.child
-        WHERE NOT l.child = ANY(%(oids)s)
-    )
-    SELECT f.child, n.nspname, c.relname, c.relkind, n.nspname = ANY(%(schemas)s), f.parent,
-           p.relname
-    FROM found f JOIN pg_class c ON c.oid = f.child JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN pg_class p ON p.oid = f.parent
-    ORDER BY c.relname, p.relname
-"""
+_REFERRERS = load_query("referencing_tables")
 
 _KINDS = {"v": "a view", "m": "a materialised view", "f": "a foreign table"}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from restore.target.queries import load_query
 from restore.target.relations import with_partitions
 
 if TYPE_CHECKING:
@@ -14,48 +15,9 @@ if TYPE_CHECKING:
 
     import psycopg
 
-# Triggers that are the user's own, in tables and their partitions, and that would fire in this
-# session. Those that come from a partitioned table's own have it as their parent; in servers before
-# 15 these count as internal.
-_TRIGGERS = """
-    SELECT n.nspname, c.relname, t.tgname, t.tgenabled, pg_has_role(c.relowner, 'USAGE')
-    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE t.tgrelid = ANY(%s) AND (NOT t.tgisinternal OR t.tgparentid <> 0)
-      AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.oid = t.tgconstraint AND k.contype <> 't')
-      AND t.tgenabled = ANY(CASE current_setting('session_replication_role')
-                            WHEN 'replica' THEN '{A,R}'::"char"[] ELSE '{A,O}'::"char"[] END)
-    ORDER BY 1, 2, 3
-"""
+_TRIGGERS = load_query("triggers")
 
-# Functions of PostgreSQL itself are not in pg_depend: they read no table.
-_CALLS = """
-    WITH RECURSIVE tree (root, oid) AS (
-        SELECT c.oid, c.oid FROM pg_class c WHERE c.oid = ANY(%s)
-        UNION SELECT t.root, i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
-    ), types (root, oid) AS (
-        SELECT t.root, a.atttypid FROM tree t JOIN pg_attribute a ON a.attrelid = t.oid
-        WHERE a.attnum > 0 AND NOT a.attisdropped
-        UNION
-        SELECT u.root, v.oid FROM types u JOIN pg_type w ON w.oid = u.oid
-        JOIN pg_type v ON v.oid IN (w.typbasetype, w.typelem)
-    ), parts (root, class, oid) AS (
-        SELECT t.root, 'pg_constraint'::regclass, k.oid
-        FROM tree t JOIN pg_constraint k ON k.conrelid = t.oid WHERE k.contype = 'c'
-        UNION ALL
-        SELECT t.root, 'pg_constraint'::regclass, k.oid
-        FROM types t JOIN pg_constraint k ON k.contypid = t.oid
-        UNION ALL
-        SELECT t.root, 'pg_attrdef'::regclass, d.oid
-        FROM tree t JOIN pg_attrdef d ON d.adrelid = t.oid
-        UNION ALL
-        SELECT t.root, 'pg_class'::regclass, i.indexrelid
-        FROM tree t JOIN pg_index i ON i.indrelid = t.oid
-    )
-    SELECT DISTINCT p.root FROM parts p
-    JOIN pg_depend d ON d.classid = p.class AND d.objid = p.oid
-    WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
-"""
+_CALLS = load_query("tables_with_code")
 
 
 @dataclass(frozen=True, slots=True)
