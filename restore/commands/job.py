@@ -1,8 +1,9 @@
-"""The part of a restore that writes: tables, one after the other, then what they refer to."""
+"""Runs the part of a restore that writes: drop, load, reject orphans, recreate."""
 
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -30,6 +31,7 @@ from restore.schedule.progress import ProgressTracker
 from restore.schedule.scheduler import Scheduler
 from restore.schedule.second_try import load_rejects
 from restore.schedule.table_state import TableState, remove
+from restore.target.catalog import read_tables
 from restore.target.connection import connect, flush
 from restore.target.deletion import delete_all_rows
 from restore.target.own_rows import JOURNALED, temporary_write_log
@@ -39,7 +41,6 @@ from restore.target.trust import unjournaled_warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from restore.commands.prepare import Prepared
     from restore.options import Options
@@ -50,16 +51,19 @@ if TYPE_CHECKING:
 
 
 class RestoreJob:
-    """Loads what a plan says, and counts what becomes of it in a report.
+    """Executes a plan, and counts the outcome of each record in a report.
 
     Args:
         conn: a connection that commits each statement.
-        options: the bounds.
-        prepared: what is loaded, and what of it was loaded before.
-        report: takes a TableReport for each load.
-        watch: is told of progress.
-        rejects_folder: where records go that cannot be restored.
-        names: schema and name of each table, by oid, as the user knows it.
+        options: the restore's options.
+        prepared: the plan, and what was loaded before.
+        report: receives a TableReport for each load.
+        watch: receives progress.
+        rejects_folder: the folder for reject files.
+
+    Attributes:
+        resumable: the journal has what a resume needs.
+        needs_repair: something is left dropped or disabled.
     """
 
     def __init__(
@@ -69,16 +73,13 @@ class RestoreJob:
         prepared: Prepared,
         report: Report,
         *,
-        backup: str,
         watch: ProgressCallback,
         rejects_folder: Path,
-        names: dict[int, tuple[str, str]],
     ) -> None:
         self._conn = conn
         self._options = options
         self._unfinished = prepared.unfinished
         self._loaded = prepared.loaded
-        self._backup = backup
         self._rejects_folder = rejects_folder
         self._watch = watch
         self.needs_repair = False
@@ -93,11 +94,14 @@ class RestoreJob:
                 self._writes = temporary_write_log(conn)
         self._plan = with_write_log(prepared.plan, self._writes)
         self._works: dict[int, TableState] = {}
-        files = file_names(names[load.table.oid][1] for load in self._plan.loads)
+        # A dry run loads shadows; people know the real tables.
+        tables = read_tables(conn, self._plan.tables)
+        files = file_names(tables[load.table.oid].name for load in self._plan.loads)
         for load, file in zip(self._plan.loads, files, strict=True):
             oid = load.table.oid
-            counts = TableReport(schema=names[oid][0], table=names[oid][1], file=load.file.name)
-            rejects = RejectFile(rejects_folder, *names[oid], file)
+            schema, name = tables[oid].schema, tables[oid].name
+            counts = TableReport(schema=schema, table=name, file=load.file.name)
+            rejects = RejectFile(rejects_folder, schema, name, file)
             phases = PhaseTracker(append=options.append, journaled=load.journaled)
             self._works[oid] = TableState(load, counts, rejects, rejects_folder, phases=phases)
         self._report = report
@@ -110,7 +114,7 @@ class RestoreJob:
         return self._options.triggers and self._mode.writes_target
 
     def run(self) -> None:
-        """Load every table, bring back what was put aside, and see that all of it is on disk.
+        """Load every table, recreate what was dropped for that, and flush all of it to disk.
 
         Raises:
             RestoreError: the load stopped.
@@ -120,20 +124,20 @@ class RestoreJob:
             for work in works:
                 stack.enter_context(work.rejects)
             try:
-                self._begin()
-                aside = self._put_aside()
+                self._open_journal()
+                dropped = self._drop()
                 self._empty()
                 self._advance_sequences()
-                self._load_all(aside)
+                self._load_all(dropped)
                 if self._mode.writes_target:
                     load_rejects(self._conn, works, self._options, self._limits, self._watch)
                 self._watch(Stage("foreign keys"))
-                self._bring_back(aside)
+                self._recreate(dropped)
                 own = self._writes if self._options.append else None
                 for work in works if self._fires_triggers else ():
                     count_removed(self._conn, work.load.table, work.report, own)
             except BaseException as error:
-                self._bring_back_after(error)
+                self._recreate_after(error)
                 raise
             finally:
                 for work in works:
@@ -147,8 +151,8 @@ class RestoreJob:
         self.resumable = False
         self._limits.at_end()
 
-    def _begin(self) -> None:
-        """Begin the journal, or take up what it says."""
+    def _open_journal(self) -> None:
+        """Create the journal, or continue from what it records."""
         if self._unfinished is None:
             for work in self._works.values():  # what is found there later is ours
                 rotate(work.rejects.path)
@@ -161,13 +165,13 @@ class RestoreJob:
         create_journal(
             self._conn,
             self._plan.loads,
-            backup=self._backup,
+            backup=str(Path(self._report.backup).absolute()),
             rejects=str(self._rejects_folder.absolute()),
             options=result_options(self._options),
         )
 
     def _empty(self) -> None:
-        """Empty the tables, where that is part of the transaction that loads them."""
+        """Empty the tables, if that is part of the transaction that loads them."""
         if not self._mode.is_atomic:
             return
         self._conn.execute("SET CONSTRAINTS ALL IMMEDIATE")  # to know which record it is
@@ -175,35 +179,34 @@ class RestoreJob:
             delete_all_rows(self._conn, self._plan.tables.values())
 
     def _advance_sequences(self) -> None:
-        """Set sequences beyond rows that were there before, so that no record gets their keys."""
+        """Set sequences beyond existing rows, so that no record gets the key of one."""
         if self._options.append:
             for table in self._plan.tables.values():
                 set_sequences(self._conn, table)
 
-    def _put_aside(self) -> tuple[ForeignKey, ...]:
-        """Put foreign keys and triggers aside; return the keys. A dry run's shadows have none.
+    def _drop(self) -> tuple[ForeignKey, ...]:
+        """Drop foreign keys and disable triggers; return the keys. A dry run's shadows have none.
 
         Raises:
-            LoadError: the role may not, and some must be.
+            LoadError: some have to be, and the role may not.
             psycopg.errors.LockNotAvailable: another session uses a table.
         """
         if not self._mode.writes_target:
             return self._plan.keys
-        keys = self._put_keys_aside()
+        keys = self._drop_keys()
         if not self._options.triggers:
             quiet = disable_triggers(self._conn, self._plan.tables)
             self._report.warnings += disabled_triggers_warning(quiet)
         return keys
 
-    def _bring_back(self, keys: tuple[ForeignKey, ...]) -> None:
-        """Bring everything back; rows that a foreign key forbids are taken out for that."""
+    def _recreate(self, keys: tuple[ForeignKey, ...]) -> None:
+        """Recreate everything; reject rows that violate a foreign key before."""
         if not self._mode.writes_target:
             with writable_session(self._conn):
                 self._reject_orphans(keys, "pg_temp")
             return
-        # Where records are missing, others will refer to them: that is found sooner than it is
-        # found out by a key that does not come back.
-        # A key that was never validated does not come back validated: nobody else would find out.
+        # If records are missing, others refer to them: to search first is faster than to fail
+        # to recreate a key. No other step notices orphans of a key that was never validated.
         unchecked = any(not key.validated for key in keys)
         missing = any(work.report.rejected for work in self._works.values())
         if keys and (unchecked or missing or self._orphans(keys, JOURNAL).is_unfinished):
@@ -214,11 +217,11 @@ class RestoreJob:
             self._reject_orphans(keys, JOURNAL)
             recreate_all(self._conn, self._options)
 
-    def _put_keys_aside(self) -> tuple[ForeignKey, ...]:
-        """Put foreign keys aside: all where the tables are empty, else those that must be.
+    def _drop_keys(self) -> tuple[ForeignKey, ...]:
+        """Drop foreign keys: all if the tables are empty, else those that cannot hold.
 
         Raises:
-            LoadError: the role may not, and some must be.
+            LoadError: some have to be, and the role may not.
         """
         keys = keys_to_drop(self._plan, self._options)
         try:
@@ -229,17 +232,17 @@ class RestoreJob:
             if not self._plan.deferred_keys:
                 return ()  # slower, but parents are loaded before their children
             raise LoadError(
-                f"{error.diag.message_primary}: tables that refer to each other in a cycle need"
-                " their owner, with the right to create a schema in the database"
+                f"{error.diag.message_primary}: foreign keys in a cycle are dropped for the load,"
+                " for which the role must own the tables and may create a schema in the database"
             ) from error
         return keys
 
-    def _load_all(self, aside: Sequence[ForeignKey]) -> None:
+    def _load_all(self, dropped: Sequence[ForeignKey]) -> None:
         scheduler = Scheduler(
             self._conn,
             self._options,
             list(self._works.values()),
-            in_place=set(self._plan.keys) - set(aside),
+            in_place=set(self._plan.keys) - set(dropped),
             limits=self._limits,
             progress=self._progress,
             may_alter=self._may_alter,
@@ -269,14 +272,14 @@ class RestoreJob:
 
     def _reject_orphans(self, keys: Sequence[ForeignKey], schema: str) -> None:
         kept = [work.kept(self._options) for work in self._works.values()]
-        self._orphans(keys, schema).reject(kept, self._limits, self._settle)
+        self._orphans(keys, schema).reject(kept, self._limits, self._save_counts)
 
-    def _settle(self) -> None:
-        """Note what the tables' counts and rejects are now."""
+    def _save_counts(self) -> None:
+        """Save the tables' present counts and rejects in the journal."""
         for work in self._works.values():
             work.save(self._conn)
 
-    def _bring_back_after(self, error: BaseException) -> None:
+    def _recreate_after(self, error: BaseException) -> None:
         """Recreate what was dropped after a load that failed, unless it is to be resumed."""
         if not self._mode.may_alter:
             return

@@ -21,7 +21,6 @@ from restore.report.events import BackupFound, WarningEvent
 from restore.report.model import Report, peak_bytes
 from restore.report.next_steps import next_steps
 from restore.source.discovery import find_backup
-from restore.target.catalog import read_tables
 from restore.target.connection import connect, connect_for
 from restore.target.diagnostics import checkpoint_warning, forced_checkpoints, stale_views
 from restore.target.dsn import dsn_warnings
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from restore.commands.prepare import Confirm, Prepared
     from restore.journal.store import UnfinishedRestore
     from restore.options import Options
-    from restore.plan.order import Plan
     from restore.report.events import ProgressCallback
 
 
@@ -140,10 +138,8 @@ def _load(
         options,
         prepared,
         report,
-        backup=str(Path(report.backup).absolute()),
         watch=watch,
         rejects_folder=rejects,
-        names=_names(conn, plan),
     )
     try:
         with conn.transaction() if plan.mode.is_atomic else contextlib.nullcontext():
@@ -175,12 +171,6 @@ def _load(
         report.warnings.append(warning)
         watch(WarningEvent(warning))
     return done
-
-
-def _names(conn: psycopg.Connection, plan: Plan) -> dict[int, tuple[str, str]]:
-    """Return schema and name of the real tables, also of a dry run's shadows, by oid."""
-    tables = read_tables(conn, plan.tables)
-    return {oid: (table.schema, table.name) for oid, table in tables.items()}
 
 
 def _rejects_folder(options: Options, backup: Path, unfinished: UnfinishedRestore | None) -> Path:

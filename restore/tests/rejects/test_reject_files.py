@@ -115,7 +115,7 @@ def test_a_reject_file_that_a_power_loss_has_damaged(
     monkeypatch.setattr(queue, "_WORTH_A_CONNECTION_BYTES", 1 << 30)
     target.conn.execute("CREATE TABLE q (id int NOT NULL)")
     target.write(q=[{"id": n if n != 7 else None} for n in range(1, 100)])
-    target.kill("commands.job.RestoreJob._bring_back", "--rejects", str(target.rejects))
+    target.kill("commands.job.RestoreJob._recreate", "--rejects", str(target.rejects))
     [file] = target.rejects.iterdir()
     file.write_bytes(damage(file.read_bytes()))
     line = target.restore("--resume", exit_code=1)
