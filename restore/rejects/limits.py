@@ -1,4 +1,4 @@
-"""Stops a restore with too many rejects."""
+"""Stops a restore that has too many rejects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TABLES_A_CHECK = 64
 
 
 class RejectLimits:
-    """Counts the rejects of all tables and says when they are too many. Any thread may ask.
+    """Counts the rejects of all tables, and raises if there are too many.
 
     Args:
         options: ``on_error`` and ``max_rejects``.
@@ -54,7 +54,7 @@ class RejectLimits:
         self._check(least=None)  # in mid-batch there are rejects that are not counted as read yet
 
     def after_orphans(self) -> None:
-        """Stop after orphans, if at all; their number is judged at the end, like all others.
+        """Stop after orphans if no record may be rejected; their number is checked at the end.
 
         Raises:
             LoadError: no record may be rejected.
@@ -63,7 +63,7 @@ class RejectLimits:
             raise LoadError("--on-error stop, and a foreign key forbids a record")
 
     def after_batch(self) -> None:
-        """Check the limits in the middle of a load; of few records, a share is not judged yet.
+        """Check the limits during a load; a share only if enough records were read.
 
         Raises:
             LoadError: there are too many rejects.
@@ -71,7 +71,7 @@ class RejectLimits:
         self._check(least=_ENOUGH_RECORDS)
 
     def at_end(self) -> None:
-        """Check the limits when every record is decided, however few there are.
+        """Check the limits when every record is accounted for.
 
         Raises:
             LoadError: there are too many rejects.

@@ -1,4 +1,4 @@
-"""Sessions that work side by side on the server: they build indexes and validate foreign keys."""
+"""A pool of connections that create indexes and validate foreign keys side by side."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def interrupt(connections: Collection[psycopg.Connection], wait: Callable[[float
 
 
 def set_maintenance_memory(conn: psycopg.Connection, sessions: int) -> None:
-    """Let a session that builds indexes sort in more memory than it was given, within a bound.
+    """Let a session that creates indexes sort in more memory, within a bound.
 
     Args:
         conn: the session.
@@ -85,7 +85,7 @@ def set_maintenance_memory(conn: psycopg.Connection, sessions: int) -> None:
 
 
 def set_maintenance_workers(conn: psycopg.Connection, jobs: int, sessions: int) -> None:
-    """Let the server build an index of this session's with several processes.
+    """Let the server create an index of this session's with several processes.
 
     Args:
         conn: the session.
@@ -99,7 +99,7 @@ def set_maintenance_workers(conn: psycopg.Connection, jobs: int, sessions: int) 
 
 
 class ConnectionPool:
-    """Up to so many sessions, each opened when there is work that no other one is free for.
+    """Up to a number of connections, each opened when there is work and none is idle.
 
     If the server refuses even one (a role's connection limit), work waits for ``run_deferred``.
 
@@ -144,7 +144,7 @@ class ConnectionPool:
             conn.close()
 
     def submit(self, work: Callable[[psycopg.Connection], T]) -> Future[T]:
-        """Have work done on one of the sessions."""
+        """Run work on one of the connections."""
         if self.warning is None:
             return self._start(partial(self._work, work))
         future: Future[T] = Future()
@@ -159,12 +159,12 @@ class ConnectionPool:
         return future
 
     def run_deferred(self) -> None:
-        """Do the work that waits on the caller's own session, which is idle."""
+        """Run the deferred work on the caller's own connection, which is idle."""
         while self._deferred:
             self._deferred.popleft()()
 
     def submit_if_free(self, work: Callable[[psycopg.Connection], None]) -> Future[None]:
-        """Have work done that whoever waits for it can do as well, if another session can be had.
+        """Run work that the caller can do as well, if another connection can be had.
 
         Who waits may have the last one that the server gives: so nobody waits for a session here.
         """
@@ -192,7 +192,7 @@ class ConnectionPool:
             self._idle.put(conn)
 
     def _take(self) -> psycopg.Connection | None:
-        """Return a session that is free: an open one if there is, else a new one; None: neither."""
+        """Return an idle connection, or a new one; None: the server refuses more."""
         with contextlib.suppress(queue.Empty):
             return self._idle.get_nowait()
         with contextlib.suppress(LoadError):
