@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from restore.source.buffer import ReadBuffer
 
 # These bound what is held in memory. A record that is larger than the first is not read; it, and
-# damage that has no end at the second, is told in parts of that size.
+# damage that does not end within the second, is reported in parts of that size.
 LARGEST_RECORD_BYTES, LARGEST_DAMAGE_BYTES = 1 << 28, 1 << 25
 TOO_LARGE = (
     f"this is part of a record larger than {LARGEST_RECORD_BYTES >> 20} MiB, the most that is read"

@@ -266,7 +266,7 @@ class Reader:
         return Damage(RawRecord(raw, offset, self._ordinal - 1), reason)
 
     def _whole(self, text: bytes, base: int, pieces: list[Piece]) -> Iterator[Batch]:
-        """Make batches of whole records, whatever is between them."""
+        """Make batches of whole records, even if damage is between them."""
         while pieces:
             data, taken = join_records(text, pieces)
             batch = self._batch(data, base + pieces[0].start)

@@ -35,7 +35,7 @@ _SEARCH_PATH = "pg_catalog, pg_temp"
 # The session's search path before it was ours, kept in a setting of our own.
 _USERS_PATH = "restore.search_path"
 # New tables go where they were (the database's default tablespace, unless another is named), values
-# are read and written one way whatever the role's settings, no statement has a time limit, and no
+# are read and written one way despite the role's settings, no statement has a time limit, and no
 # batch's commit waits for the disk (one durable flush stands at the end). With row_security off, a
 # policy that would hide or refuse rows is an error.
 _SESSION = {

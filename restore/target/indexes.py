@@ -126,7 +126,7 @@ class Index:
 
 @contextlib.contextmanager
 def qualified_names(conn: psycopg.Connection) -> Iterator[None]:
-    """Make the server qualify all names in definitions, whatever the search path is.
+    """Make the server qualify all names in definitions.
 
     The session that reads a definition may have another search path than the one that follows it.
     """

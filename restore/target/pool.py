@@ -166,7 +166,7 @@ class ConnectionPool:
     def submit_if_free(self, work: Callable[[psycopg.Connection], None]) -> Future[None]:
         """Run work that the caller can do as well, if another connection can be had.
 
-        Who waits may have the last one that the server gives: so nobody waits for a session here.
+        The caller may hold the last one that the server gives, so this never waits for one.
         """
         return self._start(partial(self._assist, work)) if self.warning is None else Future()
 

@@ -68,7 +68,7 @@ def is_data_error(error: psycopg.Error) -> bool:
 
 
 def is_server_error(error: psycopg.Error) -> bool:
-    """Tell if an error comes from the server or the connection, whatever the record."""
+    """Tell if an error comes from the server or the connection, not from a record."""
     if is_lost(error):
         return True
     return (error.sqlstate or "").startswith(_SERVER) and not _is_raised(error)
@@ -77,7 +77,7 @@ def is_server_error(error: psycopg.Error) -> bool:
 def may_be_of_row(error: psycopg.Error) -> bool:
     """Tell if creating an index or a key may have failed because of a row's values.
 
-    A function of an index expression may raise anything; what it calls is told as the error's
+    A function of an index expression may raise anything; the error then has the call as its
     context. Without one, some errors are of the statement.
     """
     if is_data_error(error):
