@@ -19,16 +19,11 @@ IDLE = "interrupted, but not in the middle of a restore"
 
 def main() -> int:
     """Run the command: what the script ``db-restore-optimized`` calls."""
-    prepare_process()
+    install_early_signal_handlers()
+    skip_ssl_import()
     from restore.cli.main import start  # noqa: PLC0415 - the handlers come first
 
     return start()
-
-
-def prepare_process() -> None:
-    """Prepare this process before its long imports."""
-    install_early_signal_handlers()
-    leave_out_ssl()
 
 
 def install_early_signal_handlers() -> None:
@@ -38,11 +33,11 @@ def install_early_signal_handlers() -> None:
             signal.signal(number, _end)
 
 
-def leave_out_ssl() -> None:
-    """Keep Python's ssl from being imported, which takes 4 MB of memory.
+def skip_ssl_import() -> None:
+    """Skip the import of Python's ssl, which takes 4 MB of memory.
 
-    psycopg imports asyncio for what nobody here uses; that does without, as where Python was built
-    without ssl. A connection's TLS is libpq's own.
+    psycopg imports asyncio, which is not used here and works without ssl, as in a Python built
+    without it. A connection's TLS is libpq's own.
     """
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type] # importing it fails: see import
 
