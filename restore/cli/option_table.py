@@ -60,7 +60,7 @@ class Option:
 
     @property
     def field(self) -> str:
-        """Its field in ``Options``, where seconds have their unit in their name."""
+        """Its field in ``Options``, which names the unit of seconds."""
         return f"{self.name}_s" if self.value is SECONDS else self.name
 
 

@@ -275,7 +275,7 @@ class Report(msgspec.Struct, kw_only=True):
 
 
 def peak_bytes() -> int | None:
-    """Return this process's peak resident memory; None where there is no ``/proc``.
+    """Return this process's peak resident memory; None if there is no ``/proc``.
 
     Source: VmHWM in ``/proc/self/status``, proc(5).
     """
