@@ -11,8 +11,8 @@ import msgspec
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.generate import DatasetSpec
-from harness.generate.pieces import processor_count
 from harness.model.errors import InputError
+from harness.model.machine import processor_count
 from harness.model.manifest import MANIFEST
 from harness.trial import heap, output
 from harness.trial.meter import Limits

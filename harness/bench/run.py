@@ -20,10 +20,11 @@ from harness.generate import cached
 from harness.history import store as history
 from harness.model import manifest
 from harness.model.errors import ExitCode
+from harness.model.machine import processor_count
 from harness.model.record import Run, Server, Status, Trial
 from harness.report import units
 from harness.trial import attempt as trial
-from harness.trial.environment import cores, fingerprint
+from harness.trial.environment import fingerprint
 from harness.trial.stop import StopListener, StopRequested
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def describe_heap(heap: Heap) -> str:
 def _is_noisy(made: Trial) -> bool:
     """Return whether other activity may have changed the figures of a trial."""
     counts = made.status is Status.OK and not made.warmup
-    return counts and bool(noise.disturbances(made.noise, cores()))
+    return counts and bool(noise.disturbances(made.noise, processor_count()))
 
 
 def _was_noisy(made: Trial) -> bool:
@@ -219,8 +220,8 @@ def _subject(options: BenchOptions, announce: Announce) -> Subject:
     if options.dataset is not None:
         backup = options.dataset
     else:
-        told = _GenerationProgress(options.rows, announce)
-        backup = cached(options.spec(), options.cache, progress=told)
+        progress = _GenerationProgress(options.rows, announce)
+        backup = cached(options.spec(), options.cache, progress=progress)
     announce(f"dataset {backup}")
     return Subject(backup, manifest.load(backup))
 

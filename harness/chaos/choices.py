@@ -17,7 +17,7 @@ _SHORTEST_HOLD_S, _LONGEST_HOLD_S = 0.3, 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FaultChoice:
     """One fault.
 
     Attributes:
@@ -35,7 +35,7 @@ class Choice:
     retry_for_s: int
 
 
-def draw(weights: Mapping[str, int], kills: int, seed: int) -> list[Choice]:
+def draw(weights: Mapping[str, int], kills: int, seed: int) -> list[FaultChoice]:
     """Draw the faults of a campaign: the same ones for the same arguments.
 
     Kinds are drawn by weight, but each once before any is repeated. Times are stratified (one in
@@ -56,7 +56,7 @@ def draw(weights: Mapping[str, int], kills: int, seed: int) -> list[Choice]:
     rng.shuffle(kinds)
     rng.shuffle(parts)
     return [
-        Choice(
+        FaultChoice(
             kind=kind,
             fraction=(part + rng.random()) / kills,
             victim=rng.random(),
@@ -67,6 +67,6 @@ def draw(weights: Mapping[str, int], kills: int, seed: int) -> list[Choice]:
     ]
 
 
-def pick(victim: float, among: list[int]) -> int | None:
+def pick_target(victim: float, among: list[int]) -> int | None:
     """Return the element of ``among`` selected by ``victim``; None if there is none."""
     return among[min(int(victim * len(among)), len(among) - 1)] if among else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from harness.chaos.choices import Choice
+    from harness.chaos.choices import FaultChoice
     from harness.chaos.faults import Disks, Hit
     from harness.chaos.proxy import Proxy
     from harness.chaos.restorer import Restorer
@@ -50,7 +50,7 @@ class PlannedFault:
         tried: whether its time came without a target.
     """
 
-    choice: Choice
+    choice: FaultChoice
     fraction: float
     tried: bool = False
     misses: int = 0
@@ -199,7 +199,7 @@ class RestoreCycle:
         if hit.end is not None:
             self._fault_end = (at_s + hit.hold_s, hit.end)
 
-    def _kill(self, choice: Choice, hit: Hit, at_s: float) -> Kill:
+    def _kill(self, choice: FaultChoice, hit: Hit, at_s: float) -> Kill:
         return Kill(
             cycle=self.context.number,
             kind=choice.kind,

@@ -13,19 +13,19 @@ import psutil
 import psycopg
 
 from harness.chaos import restorer
-from harness.chaos.choices import pick
+from harness.chaos.choices import pick_target
+from harness.chaos.proxy import Proxy
 from harness.servers import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.chaos.choices import Choice
+    from harness.chaos.choices import FaultChoice
     from harness.chaos.disk import SmallDisk
-    from harness.chaos.proxy import Proxy
     from harness.chaos.restorer import Restorer
     from harness.chaos.target import Target
 
-    Fault = Callable[["Scene", Choice], "Hit | None"]
+    Fault = Callable[["Scene", FaultChoice], "Hit | None"]
 
 
 # A disk stays full until the restorer gives up, or this long: it need not write at once.
@@ -72,7 +72,7 @@ class FaultKind:
     needs_disks: bool = False
 
 
-def _to_restorer(number: signal.Signals, scene: Scene, _: Choice) -> Hit | None:
+def _to_restorer(number: signal.Signals, scene: Scene, _: FaultChoice) -> Hit | None:
     said, process = restorer.describe(scene.restorer.pid), scene.restorer.process
     if process.poll() is not None:  # it has ended since
         return None
@@ -83,14 +83,14 @@ def _to_restorer(number: signal.Signals, scene: Scene, _: Choice) -> Hit | None:
     return Hit(said)
 
 
-def _session(scene: Scene, choice: Choice) -> int | None:
+def _session(scene: Scene, choice: FaultChoice) -> int | None:
     try:
-        return pick(choice.victim, scene.target.sessions(scene.database))
+        return pick_target(choice.victim, scene.target.sessions(scene.database))
     except (ServerError, psycopg.OperationalError):  # down, because of an earlier fault
         return None
 
 
-def _terminate_session(scene: Scene, choice: Choice) -> Hit | None:
+def _terminate_session(scene: Scene, choice: FaultChoice) -> Hit | None:
     pid = _session(scene, choice)
     if pid is None:
         return None
@@ -101,13 +101,13 @@ def _terminate_session(scene: Scene, choice: Choice) -> Hit | None:
     return Hit(f"session pid {pid}")
 
 
-def _kill_session(scene: Scene, choice: Choice) -> Hit | None:
+def _kill_session(scene: Scene, choice: FaultChoice) -> Hit | None:
     """Kill a session's backend, upon which the server restarts all others."""
     pid = _session(scene, choice)
     return None if pid is None else _kill(pid, "session")
 
 
-def _stop_server(scene: Scene, _: Choice) -> Hit | None:
+def _stop_server(scene: Scene, _: FaultChoice) -> Hit | None:
     """Stop the server immediately, without a checkpoint; its keeper restarts it."""
     for first in scene.target.processes()[:1]:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -116,7 +116,7 @@ def _stop_server(scene: Scene, _: Choice) -> Hit | None:
     return None
 
 
-def _kill_server(scene: Scene, _: Choice) -> Hit | None:
+def _kill_server(scene: Scene, _: FaultChoice) -> Hit | None:
     """Kill the server with all its processes, as a power cut does; its keeper restarts it."""
     processes = scene.target.processes()
     if not processes:
@@ -127,39 +127,31 @@ def _kill_server(scene: Scene, _: Choice) -> Hit | None:
     return Hit(f"server pid {processes[0].pid} and {len(processes) - 1} more")
 
 
-def _stall(scene: Scene, choice: Choice) -> Hit | None:
+def _interrupt(
+    interruption: Callable[[Proxy], object], scene: Scene, choice: FaultChoice
+) -> Hit | None:
+    """Interrupt all connections until the proxy forwards again."""
     connections = scene.proxy.connections
     if not connections:
         return None
-    scene.proxy.stall()
+    interruption(scene.proxy)
     return Hit(f"{_several(connections)}, {choice.hold_s:.1f} s", scene.proxy.flow, choice.hold_s)
 
 
-def _reset(scene: Scene, _: Choice) -> Hit | None:
-    return _cut(scene.proxy.reset())
-
-
-def _network_down(scene: Scene, choice: Choice) -> Hit | None:
-    connections = scene.proxy.connections
-    if not connections:
-        return None
-    scene.proxy.take_down()
-    return Hit(f"{_several(connections)}, {choice.hold_s:.1f} s", scene.proxy.flow, choice.hold_s)
-
-
-def _cut(connections: int) -> Hit | None:
+def _reset(scene: Scene, _: FaultChoice) -> Hit | None:
+    connections = scene.proxy.reset()
     return Hit(_several(connections)) if connections else None
 
 
-def _fill_tables(scene: Scene, choice: Choice) -> Hit | None:
+def _fill_tables(scene: Scene, choice: FaultChoice) -> Hit | None:
     return None if scene.disks is None else _fill(scene.disks.tables, choice)
 
 
-def _fill_rejects(scene: Scene, choice: Choice) -> Hit | None:
+def _fill_rejects(scene: Scene, choice: FaultChoice) -> Hit | None:
     return None if scene.disks is None else _fill(scene.disks.rejects, choice)
 
 
-def _fill(disk: SmallDisk, _: Choice) -> Hit:
+def _fill(disk: SmallDisk, _: FaultChoice) -> Hit:
     disk.fill()
     return Hit(f"disk of the {disk.folder.name}", disk.free, hold_s=FULL_S)
 
@@ -186,9 +178,9 @@ KINDS: dict[str, FaultKind] = {
     "session-sigkill": FaultKind(1, _kill_session),
     "server-stopped": FaultKind(1, _stop_server),
     "server-killed": FaultKind(1, _kill_server),
-    "connection-stalled": FaultKind(1, _stall),
+    "connection-stalled": FaultKind(1, functools.partial(_interrupt, Proxy.stall)),
     "connection-reset": FaultKind(2, _reset),
-    "network-down": FaultKind(1, _network_down),
+    "network-down": FaultKind(1, functools.partial(_interrupt, Proxy.take_down)),
     "disk-full-tables": FaultKind(1, _fill_tables, needs_disks=True),
     "disk-full-rejects": FaultKind(1, _fill_rejects, needs_disks=True),
 }

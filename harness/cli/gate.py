@@ -10,7 +10,7 @@ from harness.cli.output import say, show
 from harness.cli.pytest_files import are_files, gate_files
 from harness.gate import baseline, drift
 from harness.gate.confirm import confirm, make_remeasure, settle
-from harness.gate.limits import ROLLING, Settings, load
+from harness.gate.limits import ROLLING, GateSettings, load
 from harness.gate.report import gate_report
 from harness.gate.verdict import Finding, Judgement, judge
 from harness.history import accepted
@@ -66,7 +66,7 @@ def run(given: argparse.Namespace) -> ExitCode:
     named = given.baseline or settings.baseline
     changes = accepted.load(accepted_folder(given.results))
     head, runs = _head_and_history(given, named, changes)
-    against = baseline.choose(runs, head, changes, named, settings.runs)
+    against = baseline.choose_baseline(runs, head, changes, named, settings.runs)
     found = _judge(head, against, settings)
     confirmed, inconclusive, not_confirmed_because = found.findings, found.inconclusive, None
     if not given.no_confirm:
@@ -83,7 +83,7 @@ def run(given: argparse.Namespace) -> ExitCode:
     return ExitCode.WORSE if confirmed else ExitCode.OK
 
 
-def _judge(head: Run, against: Baseline, settings: Settings) -> Judgement:
+def _judge(head: Run, against: Baseline, settings: GateSettings) -> Judgement:
     """Judge a run by its baseline and by the whole history, each measure reported once."""
     found = judge(head, against, settings)
     reported = {one.key for one in found.findings}

@@ -52,7 +52,7 @@ def candidates(runs: Sequence[Run]) -> tuple[Run, ...]:
     return tuple(run for run in measured if not run.parameters.get(CONFIRMS))
 
 
-def choose(
+def choose_baseline(
     runs: Sequence[Run], head: Run, accepted: Sequence[AcceptedChange], named: str, count: int
 ) -> Baseline:
     """Return the baseline of ``head``.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.gate.baseline import Baseline
-    from harness.gate.limits import Settings
+    from harness.gate.limits import GateSettings
     from harness.model.record import Run
 
     # Repeats a run with these engines, and with this number of rounds or its own.
@@ -34,7 +34,7 @@ def confirm(
     head: Run,
     findings: tuple[Finding, ...],
     baseline: Baseline,
-    settings: Settings,
+    settings: GateSettings,
     remeasure: Remeasure,
 ) -> tuple[Finding, ...]:
     """Return the findings that are found again when their measures are repeated.
@@ -66,7 +66,7 @@ def settle(
     head: Run,
     inconclusive: tuple[InconclusiveMeasure, ...],
     baseline: Baseline,
-    settings: Settings,
+    settings: GateSettings,
     remeasure: Remeasure,
 ) -> Judgement:
     """Judge the measures that may be worse with more rounds, added to those of the run.

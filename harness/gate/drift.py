@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.gate.baseline import Baseline
-    from harness.gate.limits import Settings
+    from harness.gate.limits import GateSettings
     from harness.model.record import Run
 
 # Fewer runs make no level; runs further back than the maximum are not considered.
@@ -54,7 +54,7 @@ def changes(values: Sequence[float]) -> list[int]:
     return ends[:-1]
 
 
-def drift(head: Run, baseline: Baseline, settings: Settings) -> Iterator[Finding]:
+def drift(head: Run, baseline: Baseline, settings: GateSettings) -> Iterator[Finding]:
     """Yield the measures whose level is above their lowest by more than the limit.
 
     Only runs since the last accepted change count: an accepted change is no drift.

@@ -15,7 +15,7 @@ SETTINGS = Path("pyproject.toml")
 TABLE = "tool.harness.gate"
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much each measure may get worse, as shares: 0.05 is 5 %."""
 
     time: float = 0.05
@@ -23,7 +23,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     success: float = 0.0
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The baseline and the limits: of all engines, and overrides for single ones."""
 
     baseline: str = ROLLING
@@ -33,13 +33,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     success: float = 0.0
     engine: dict[str, dict[str, float]] = {}
 
-    def limits(self, engine: str) -> Limits:
+    def limits(self, engine: str) -> GateLimits:
         """Return the limits of one engine."""
         usual = {"time": self.time, "memory": self.memory, "success": self.success}
-        return msgspec.convert({**usual, **self.engine.get(engine, {})}, Limits)
+        return msgspec.convert({**usual, **self.engine.get(engine, {})}, GateLimits)
 
 
-def load(path: Path = SETTINGS) -> Settings:
+def load(path: Path = SETTINGS) -> GateSettings:
     """Read the settings, or return the defaults if there are none.
 
     Raises:
@@ -49,10 +49,10 @@ def load(path: Path = SETTINGS) -> Settings:
         found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
         for key in TABLE.split("."):
             found = found.get(key, {})
-        settings = msgspec.convert(found, Settings)
+        settings = msgspec.convert(found, GateSettings)
         limits = [settings.limits(engine) for engine in ("", *settings.engine)]
     except FileNotFoundError:
-        return Settings()
+        return GateSettings()
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: [{TABLE}] is invalid: {error}") from error
     if settings.runs < 1 or any(min(msgspec.structs.astuple(each)) < 0 for each in limits):

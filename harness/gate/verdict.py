@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.analysis.figures import RunFigures
     from harness.gate.baseline import Baseline
-    from harness.gate.limits import Limits, Settings
+    from harness.gate.limits import GateLimits, GateSettings
     from harness.model.record import Run
 
 
@@ -104,7 +104,7 @@ class Judgement:
     inconclusive: tuple[InconclusiveMeasure, ...] = ()
 
 
-def judge(head: Run, baseline: Baseline, settings: Settings) -> Judgement:
+def judge(head: Run, baseline: Baseline, settings: GateSettings) -> Judgement:
     """Judge each measure of a run against its baseline."""
     found: list[Finding | InconclusiveMeasure | str] = []
     checked = 0
@@ -150,7 +150,7 @@ def _engines(baseline: Baseline, head: Run) -> list[str]:
 
 
 def _measures(
-    engine: str, now: RunFigures, before: Sequence[RunFigures], limits: Limits
+    engine: str, now: RunFigures, before: Sequence[RunFigures], limits: GateLimits
 ) -> Iterator[Finding | InconclusiveMeasure | str]:
     """Judge each measure: a finding, why it is not judged, or an empty text for a pass."""
     timed = [
@@ -202,7 +202,7 @@ def _judge_samples(
 
 
 def _judge_shares(
-    engine: str, now: RunFigures, before: Sequence[RunFigures], limits: Limits
+    engine: str, now: RunFigures, before: Sequence[RunFigures], limits: GateLimits
 ) -> Iterator[Finding | str]:
     """Judge the exact counts, which need no test."""
     for measure in (Measure.SUCCESS, Measure.OK):

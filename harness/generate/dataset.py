@@ -9,12 +9,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.generate.pieces import processor_count
 from harness.generate.plan import make_plan
 from harness.generate.scenario import Scenario, load_scenario
 from harness.generate.writer import Progress, locked, write_dataset
 from harness.model import manifest
 from harness.model.errors import InputError
+from harness.model.machine import processor_count
 
 if TYPE_CHECKING:
     from harness.generate.spec import DatasetSpec

@@ -75,13 +75,6 @@ def blocks_of(plan: Plan, table: Table) -> list[Block]:
     ]
 
 
-def processor_count() -> int:
-    """Return the number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @contextmanager
 def _worker(plan: Plan, index: int, processes: int) -> Iterator[queue.Queue[Piece | None]]:
     """Start a worker; yield the queue of its pieces, which ends with None."""

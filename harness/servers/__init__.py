@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from harness.model.errors import InputError
 from harness.servers import address, lease, running
 from harness.servers.errors import ServerError
-from harness.servers.messages import Order
+from harness.servers.messages import ServerOrder
 from harness.servers.running import RunningServer
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def open_restarting_server(
     Raises:
         ServerError: no server is available.
     """
-    order = Order(kind="embedded", token=_token(), restart_after_s=restart_after_s)
+    order = ServerOrder(kind="embedded", token=_token(), restart_after_s=restart_after_s)
     with contextlib.ExitStack() as stack:
         yield _start(order, "restarted after each crash", stack, announce)
 
@@ -116,7 +116,7 @@ def _open_any(
 
 
 def _start(
-    order: Order, reason: str, stack: contextlib.ExitStack, announce: Callable[[str], None]
+    order: ServerOrder, reason: str, stack: contextlib.ExitStack, announce: Callable[[str], None]
 ) -> RunningServer:
     with contextlib.ExitStack() as attempt:
         serving = attempt.enter_context(lease.hold(order, announce))
@@ -125,8 +125,8 @@ def _start(
     return server
 
 
-def _docker(pull_timeout_s: float, settings: dict[str, str]) -> Order:
-    return Order(
+def _docker(pull_timeout_s: float, settings: dict[str, str]) -> ServerOrder:
+    return ServerOrder(
         kind="docker",
         token=_token(),
         image=os.environ.get("RESTOREBENCH_IMAGE") or DEFAULT_IMAGE,
@@ -143,13 +143,13 @@ def _pull_timeout_s(otherwise: float) -> float:
         raise InputError("RESTOREBENCH_PULL_TIMEOUT_S is not a number; set it to seconds") from None
 
 
-def _embedded(settings: dict[str, str]) -> Order:
-    return Order(kind="embedded", token=_token(), settings=settings)
+def _embedded(settings: dict[str, str]) -> ServerOrder:
+    return ServerOrder(kind="embedded", token=_token(), settings=settings)
 
 
-def _external(url: str) -> Order:
+def _external(url: str) -> ServerOrder:
     where = address.parse(url)
-    return Order(
+    return ServerOrder(
         kind="external",
         token=_token(),
         url=where.url(where.database),

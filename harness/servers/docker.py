@@ -22,7 +22,7 @@ from testcontainers.core.docker_client import DockerClient
 from harness.servers import cgroup, settings
 from harness.servers.address import Address
 from harness.servers.errors import ServerError, one_line
-from harness.servers.messages import Order, ServerReady
+from harness.servers.messages import ServerOrder, ServerReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +68,9 @@ def missing() -> str | None:
 
 
 @contextlib.contextmanager
-def serve(order: Order, lifeline: Lifeline, tell: Callable[[str], None]) -> Iterator[ServerReady]:
+def serve(
+    order: ServerOrder, lifeline: Lifeline, tell: Callable[[str], None]
+) -> Iterator[ServerReady]:
     """Run a container, and remove it and its volume at the end.
 
     Raises:
@@ -99,7 +101,7 @@ def serve(order: Order, lifeline: Lifeline, tell: Callable[[str], None]) -> Iter
 
 
 def _image(
-    order: Order, client: docker.DockerClient, lifeline: Lifeline, tell: Callable[[str], None]
+    order: ServerOrder, client: docker.DockerClient, lifeline: Lifeline, tell: Callable[[str], None]
 ) -> Image:
     """Return the local image, or pull it from its registry."""
     try:
@@ -116,7 +118,7 @@ def _image(
     return client.images.get(order.image)
 
 
-def _pull(order: Order, lifeline: Lifeline) -> str | None:
+def _pull(order: ServerOrder, lifeline: Lifeline) -> str | None:
     """Pull the image; return the error, if any.
 
     A pull has no time limit of its own. This one runs in a thread that ends with the keeper, and
@@ -142,7 +144,7 @@ def _pull(order: Order, lifeline: Lifeline) -> str | None:
 
 
 @contextlib.contextmanager
-def _container(order: Order, client: docker.DockerClient) -> Iterator[tuple[Container, str]]:
+def _container(order: ServerOrder, client: docker.DockerClient) -> Iterator[tuple[Container, str]]:
     """Start a container with a random password, and remove it by name at the end."""
     password = secrets.token_urlsafe(24)
     container = _PostgresContainer(

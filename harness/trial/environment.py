@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from harness.model.machine import processor_count
 from harness.model.record import Environment
 
 PROJECT = "restorebench"
@@ -45,7 +46,7 @@ def fingerprint() -> Environment:
     commit, dirty = checkout_state(_ROOT)
     return Environment(
         cpu=_cpu(),
-        cores=cores(),
+        cores=processor_count(),
         memory_bytes=psutil.virtual_memory().total,
         os=_os(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -113,13 +114,6 @@ def _packages() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def cores() -> int:
-    """Count the cores that this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cpu() -> str:

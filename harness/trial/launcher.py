@@ -47,7 +47,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
-class Order:
+class LaunchOrder:
     """The command to run, and its limits."""
 
     argv: list[str]
@@ -95,7 +95,7 @@ class Meters:
 
 def main(argv: list[str]) -> None:
     """Run the order in ``argv[1]`` and print its outcome."""
-    order = Order(**json.loads(argv[1]))
+    order = LaunchOrder(**json.loads(argv[1]))
     signals = _watch_signals()
     _adopt_orphans()
     ooms = _kernel_oom_kills()
@@ -137,7 +137,9 @@ def _memory(meter: sampling.Meter, whose: str) -> dict[str, object]:
     }
 
 
-def watch(engine: RunningEngine, order: Order, meters: Meters, signals: int) -> tuple[str, Exit]:
+def watch(
+    engine: RunningEngine, order: LaunchOrder, meters: Meters, signals: int
+) -> tuple[str, Exit]:
     """Meter the engine until it ends or reaches a limit, at which it is killed.
 
     Returns:
@@ -164,7 +166,7 @@ def watch(engine: RunningEngine, order: Order, meters: Meters, signals: int) -> 
         return reason, Exit(time.monotonic(), wait_status, usage.ru_utime, usage.ru_stime)
 
 
-def start(order: Order) -> RunningEngine:
+def start(order: LaunchOrder) -> RunningEngine:
     """Fork and exec the engine; it is running when this returns.
 
     Raises:
@@ -186,7 +188,9 @@ def start(order: Order) -> RunningEngine:
     return RunningEngine(pid, float(began))
 
 
-def _exec_engine(order: Order, status_pipe: int, parent: int, libc: ctypes.CDLL | None) -> NoReturn:
+def _exec_engine(
+    order: LaunchOrder, status_pipe: int, parent: int, libc: ctypes.CDLL | None
+) -> NoReturn:
     """Execute the engine in this forked process; its clock starts just before exec."""
     try:
         os.setsid()
@@ -207,7 +211,7 @@ def _exec_engine(order: Order, status_pipe: int, parent: int, libc: ctypes.CDLL 
         os._exit(127)
 
 
-def _redirect(order: Order) -> None:
+def _redirect(order: LaunchOrder) -> None:
     """Give the engine an empty input, and files for its output."""
     write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -103,7 +103,7 @@ def run(
 
 
 def _order(command: Command, limits: Limits, server: ServerProcess = NO_SERVER) -> str:
-    """Write what ``launcher.Order`` reads."""
+    """Write what ``launcher.LaunchOrder`` reads."""
     order = {
         "argv": command.argv,
         "cwd": os.fspath(command.cwd),

@@ -23,7 +23,7 @@ from harness.model.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.gate.limits import Limits, Settings
+    from harness.gate.limits import GateLimits, GateSettings
     from harness.gate.pytest_files.file import Benchmark, BenchmarkFile, Failed, Stats
 
 # The exact rank test of more would take seconds, and decide no better.
@@ -118,7 +118,7 @@ def _fields(fields: dict[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def judge(compared: Sequence[Pair], settings: Settings) -> Judgement:
+def judge(compared: Sequence[Pair], settings: GateSettings) -> Judgement:
     """Judge which benchmarks regressed, are missing or failed."""
     found = [
         item
@@ -165,7 +165,7 @@ def _blocks(times_s: Sequence[float]) -> list[float]:
     return [statistics.median(times_s[start:end]) for start, end in itertools.pairwise(ends)]
 
 
-def _measures(pair: Pair, limits: Limits) -> Iterator[Finding | str]:
+def _measures(pair: Pair, limits: GateLimits) -> Iterator[Finding | str]:
     """Judge each measure: a finding, why it is not judged, or an empty text for a pass."""
     before, after = pair.before, pair.after
     if pair.state in {PairState.MISSING, PairState.FAILED}:
@@ -203,7 +203,7 @@ def _time(pair: Pair, before: Benchmark, after: Benchmark, limit: float) -> Find
     found = time_verdict(pair.time, limit)
     if found is not Verdict.HIGHER:
         may_be = found is Verdict.INCONCLUSIVE and pair.time.value >= 1 + limit
-        seen = f"{pair.fullname}, time: {pair.time.value - 1:+.1%}, which is inconclusive"
+        seen = f"{pair.fullname}, time: {pair.time.value - 1:+.1%}, inconclusive"
         return seen if may_be else ""
     if after.stats.min < before.stats.min * (1 + limit / 2):
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harness.chaos.choices import RETRY_FOR_S, draw, pick
+from harness.chaos.choices import RETRY_FOR_S, draw, pick_target
 from harness.chaos.faults import KINDS
 
 WEIGHTS = {name: kind.weight for name, kind in KINDS.items()}
@@ -36,5 +36,10 @@ def test_a_restorer_reconnects_by_itself_or_not() -> None:
 
 
 def test_a_victim_is_one_of_those_that_are_there() -> None:
-    assert pick(0.5, []) is None
-    assert [pick(victim, [11, 12, 13]) for victim in (0.0, 0.34, 0.99, 1.0)] == [11, 12, 13, 13]
+    assert pick_target(0.5, []) is None
+    assert [pick_target(victim, [11, 12, 13]) for victim in (0.0, 0.34, 0.99, 1.0)] == [
+        11,
+        12,
+        13,
+        13,
+    ]

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from harness.chaos import restorer
-from harness.chaos.choices import Choice
+from harness.chaos.choices import FaultChoice
 from harness.chaos.faults import KINDS, Hit, Scene
 from harness.chaos.proxy import HOST, Proxy
 from harness.tests.processes import ended
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Eventually = Callable[[Callable[[], bool]], bool]
 
 VICTIM = Path(__file__).with_name("victim.py")
-CHOICE = Choice(kind="", fraction=0.0, victim=0.0, hold_s=0.5, retry_for_s=0)
+CHOICE = FaultChoice(kind="", fraction=0.0, victim=0.0, hold_s=0.5, retry_for_s=0)
 
 # In a process of its own: the mounts are that process's.
 DISKS = """

@@ -15,7 +15,7 @@ import pytest
 from pytest_benchmark.stats import Stats as TheirStats
 
 from harness.cli.app import main
-from harness.gate.limits import Settings
+from harness.gate.limits import GateSettings
 from harness.gate.pytest_files import from_run
 from harness.gate.pytest_files.convert import stats
 from harness.gate.pytest_files.file import BenchmarkFile, encode, read
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     MakeRun = Callable[..., Run]
 
 CHECKOUT = Path(__file__).parents[3]
-SETTINGS = Settings()
+SETTINGS = GateSettings()
 SLOW_S = (2.2, 2.22, 2.25, 2.18, 2.21)
 TIMES_S = (2.0, 2.02, 2.05, 1.98, 2.01)
 LOST = TableResult(table="users", expected=1000, found=999, checksum_match=False)
@@ -232,7 +232,7 @@ def test_the_gate_fails_what_got_worse_and_nothing_else(
         assert word in capsys.readouterr().out
     assert main(["compare", before, "renamed.json"]) == 0
     time_verdict = capsys.readouterr().out
-    assert "VANISHED" in time_verdict
+    assert "MISSING" in time_verdict
     assert "New: restorebench::legacy2[" in " ".join(time_verdict.split())
 
 
@@ -245,7 +245,7 @@ def test_other_work_is_another_benchmark(make: Callable[..., Run]) -> None:
 
 def test_a_limit_of_ones_own_is_kept(make: Callable[..., Run]) -> None:
     found = pairs(from_run(make()), from_run(make(SLOW_S)))
-    wide = Settings(engine={name: {"time": 0.2} for name in ("restore", "legacy")})
+    wide = GateSettings(engine={name: {"time": 0.2} for name in ("restore", "legacy")})
     assert judge(found, wide).findings == ()
 
 
@@ -265,7 +265,7 @@ def test_without_single_rounds_quartiles_tell(make: Callable[..., Run]) -> None:
     assert findings(before, after) == {(Measure.TIME, Regression.SLOWER)}
     assert findings(after, before) == set()
     assert findings(before, wide) == set()
-    assert "may be chance" in judge(pairs(before, wide), SETTINGS).not_judged[0]
+    assert "inconclusive" in judge(pairs(before, wide), SETTINGS).not_judged[0]
 
 
 def test_many_rounds_count_by_stretches_and_load_is_no_slowdown(make: Callable[..., Run]) -> None:

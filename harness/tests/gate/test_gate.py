@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from harness.gate.baseline import Baseline, candidates, choose
+from harness.gate.baseline import Baseline, candidates, choose_baseline
 from harness.gate.confirm import MAX_MORE_ROUNDS, confirm, settle
 from harness.gate.drift import changes, drift
-from harness.gate.limits import Settings, load
+from harness.gate.limits import GateSettings, load
 from harness.gate.report import gate_report
 from harness.gate.verdict import Measure, Regression, judge
 from harness.history import accepted
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     MakeRun = Callable[..., Run]
 
 replace = msgspec.structs.replace
-SETTINGS = Settings()
+SETTINGS = GateSettings()
 LOST = TableResult(table="users", expected=1000, found=999, checksum_match=False)
 SECONDS = {"legacy": 8.0, "restore": 2.0, "floor": 1.0}
 
@@ -51,10 +51,12 @@ def run_of(make_run: MakeRun, make_trial: Callable[..., object]) -> Callable[...
 
 
 def against(run: Run, *earlier: Run, accepted: tuple[AcceptedChange, ...] = ()) -> Baseline:
-    return choose([*earlier, run], run, accepted, "rolling", 10)
+    return choose_baseline([*earlier, run], run, accepted, "rolling", 10)
 
 
-def keys(of: Run, baseline: Baseline, settings: Settings = SETTINGS) -> set[tuple[str, Measure]]:
+def keys(
+    of: Run, baseline: Baseline, settings: GateSettings = SETTINGS
+) -> set[tuple[str, Measure]]:
     return {found.key for found in judge(of, baseline, settings).findings}
 
 
@@ -88,7 +90,7 @@ def test_another_machine_that_is_slower_throughout_passes(run_of: Callable[..., 
 
 def test_a_limit_of_ones_own_is_kept(run_of: Callable[..., Run]) -> None:
     slow = run_of(3, seconds={"restore": 2.2})
-    wide = Settings(engine={"restore": {"time": 0.2}})
+    wide = GateSettings(engine={"restore": {"time": 0.2}})
     assert keys(slow, against(slow, run_of(1), run_of(2)), wide) == set()
 
 
@@ -170,7 +172,7 @@ def test_a_baseline_is_of_the_same_work_and_none_that_was_cut_off(
     cut_off = replace(run_of(2), finished_at=None)
     confirming = replace(run_of(3), parameters={"confirms": "run00002"})
     good = run_of(4)
-    found = choose([other, cut_off, confirming, good, run], run, (), "rolling", 10)
+    found = choose_baseline([other, cut_off, confirming, good, run], run, (), "rolling", 10)
     assert [each.id for each in found.runs] == ["run00004"]
     assert [each.id for each in candidates([confirming, good])] == ["run00004"]
 
@@ -182,13 +184,13 @@ def test_a_baseline_can_be_named_by_name_id_or_commit(run_of: Callable[..., Run]
         run="run00002", started_at=third.started_at, at="x", why="y", name="v1", engines=[]
     )
     for name, expected in (("feedfe", "run00001"), ("run00001", "run00001"), ("v1", "run00002")):
-        found = choose([other, third, run], run, (named,), name, 10)
+        found = choose_baseline([other, third, run], run, (named,), name, 10)
         assert [each.id for each in found.runs] == [expected]
     with pytest.raises(InputError, match="no other finished run has that name"):
-        choose([other, run], run, (), "v2", 10)
+        choose_baseline([other, run], run, (), "v2", 10)
     alien = replace(other, dataset=replace(other.dataset, rows=5))
     with pytest.raises(InputError, match="another dataset"):
-        choose([alien, run], run, (), "feed", 10)
+        choose_baseline([alien, run], run, (), "feed", 10)
 
 
 def meant(run: Run, engines: list[str] | None = None) -> AcceptedChange:
@@ -227,14 +229,14 @@ def test_what_creeps_past_the_rolling_baseline_is_found_by_the_history(
     steps = [1.0] * 8 + [1.035] * 6 + [1.07] * 6
     runs = [run_of(n, seconds={"restore": 2 * step}) for n, step in enumerate(steps)]
     newest = runs[-1]
-    baseline = choose(runs, newest, (), "rolling", 5)
+    baseline = choose_baseline(runs, newest, (), "rolling", 5)
     assert keys(newest, baseline) == set()
     found = {each.key: each for each in drift(newest, baseline, SETTINGS)}
     floor = found["restore", Measure.FLOOR]
     assert floor.since in {"run00007", "run00008", "run00009"}
     assert floor.ratio is not None
     assert floor.ratio.value == pytest.approx(1.07, abs=0.02)
-    told = choose(runs, newest, (meant(runs[14]),), "rolling", 5)
+    told = choose_baseline(runs, newest, (meant(runs[14]),), "rolling", 5)
     assert list(drift(newest, told, SETTINGS)) == []
 
 
@@ -305,7 +307,7 @@ def test_what_looks_worse_and_may_be_chance_gets_more_rounds(run_of: Callable[..
 
 def test_settings_are_read_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "pyproject.toml"
-    assert load(path) == Settings()
+    assert load(path) == GateSettings()
     path.write_text("[tool.harness.gate]\ntime = 0.2\n[tool.harness.gate.engine.floor]\ntime = 1")
     assert load(path).limits("floor").time == 1
     assert load(path).limits("restore").time == 0.2
