@@ -63,7 +63,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def gate(session: nox.Session) -> None:
-    """Fail where an engine got slower, fatter or lossier than in earlier runs."""
+    """Fail if an engine regressed in time, memory or completeness."""
     install(session, extras=("legacy", "harness"))
     build(session)
     session.run("python", "-m", "harness", "gate", *session.posargs)
