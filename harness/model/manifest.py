@@ -48,11 +48,6 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     field: str | None = None
     restorable: bool
 
-    @property
-    def is_duplicate(self) -> bool:
-        """Return whether the record is intact, but a duplicate of another."""
-        return self.damage.startswith("duplicate")
-
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A dataset's arguments, its tables (parents first), and every damaged record."""
