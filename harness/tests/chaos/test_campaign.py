@@ -117,7 +117,7 @@ def test_what_is_said_of_a_campaign() -> None:
     assert "| restorer-sigkill | 1 | 0 | 1 | 0.250 s |" in said
     assert "| connection-reset | 1 | 1 | 0 | - |" in said
     assert "1 of 2 faults survived" in said
-    assert "3 records lost" in said
+    assert "3 lost records" in said
     assert "disk-full-tables: no right to mount" in said
     assert "cycle 2, lost: users: 3 of 10 rows missing" in said
     assert "1 of 2 faults survived; 3 lost records, 0 duplicate records" in chaos_cell(chaos)[0]

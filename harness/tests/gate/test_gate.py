@@ -189,7 +189,7 @@ def test_a_baseline_can_be_named_by_name_id_or_commit(run_of: Callable[..., Run]
     with pytest.raises(InputError, match="no other finished run has that name"):
         choose_baseline([other, run], run, (), "v2", 10)
     alien = replace(other, dataset=replace(other.dataset, rows=5))
-    with pytest.raises(InputError, match="another dataset"):
+    with pytest.raises(InputError, match="differ from run"):
         choose_baseline([alien, run], run, (), "feed", 10)
 
 

@@ -232,7 +232,7 @@ def test_worker_that_dies_is_one_line_and_leaves_nothing(tmp_path: Path) -> None
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     [line] = errors.splitlines()
-    assert "has died" in line
+    assert "exited early" in line
     assert list(tmp_path.iterdir()) == []
     assert not any(worker.is_running() for worker in workers)
 

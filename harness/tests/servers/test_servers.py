@@ -129,7 +129,7 @@ def test_a_schema_that_does_not_apply_is_one_line_and_leaves_no_database(
 ) -> None:
     before = databases(server)
     with (
-        pytest.raises(ServerError, match=r"schema does not apply .*nonsense") as caught,
+        pytest.raises(ServerError, match=r"schema cannot be applied .*nonsense") as caught,
         server.database("CREATE TABLE t (a nonsense)"),
     ):
         pass

@@ -163,7 +163,7 @@ def test_a_pull_that_takes_too_long_is_abandoned(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("RESTOREBENCH_IMAGE", "restorebench-no-such-image:0")
     monkeypatch.setenv("RESTOREBENCH_PULL_TIMEOUT_S", "0")
     with open_server("auto", announce=print) as server:
-        assert server.record.reason.endswith("(it did not arrive within 0 s)")
+        assert server.record.reason.endswith("(not finished after 0 s)")
 
 
 def test_an_image_that_is_no_postgres_is_one_clear_line(

@@ -81,7 +81,7 @@ def test_a_users_server_is_used_and_left_alone(user_url: str, server: RunningSer
             psycopg.connect(dsn, password=visited.env["PGPASSWORD"]).close()
             assert len(databases(server) - before) == 1
     assert databases(server) == before
-    assert said[0].endswith("external: as named; its settings are left alone")
+    assert said[0].endswith("external: as named; its settings are unchanged")
 
 
 def test_a_password_shows_nowhere(user_url: str) -> None:
@@ -122,7 +122,7 @@ def test_a_server_that_does_not_answer_is_one_line_without_the_password() -> Non
     with pytest.raises(ServerError) as caught, open_server(url, announce=print):
         pass
     text = str(caught.value)
-    assert "no connection to PostgreSQL at 127.0.0.1:1" in text
+    assert "cannot connect to PostgreSQL at 127.0.0.1:1" in text
     assert "Connection refused" in text
     assert "sesame" not in text
     assert "\n" not in text

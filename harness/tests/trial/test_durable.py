@@ -46,7 +46,7 @@ def test_an_engine_that_returns_before_its_rows_are_on_disk_is_wrong(
 ) -> None:
     status, detail = came_out(context, small_engine("unflushed"))
     assert status is Status.WRONG_RESULT
-    assert "rows not on the server's disk when it ended" in detail
+    assert "rows not on the server's disk when the engine ended" in detail
 
 
 def test_one_that_waits_for_the_disk_in_the_end_is_right(
@@ -62,7 +62,7 @@ def test_a_table_without_log_is_wrong(
 ) -> None:
     status, detail = came_out(context, small_engine("sql=ALTER TABLE pets SET UNLOGGED"))
     assert status is Status.WRONG_RESULT
-    assert detail == "pets: it is unlogged, so that a crash of the server empties it"
+    assert detail == "pets: unlogged, so that a crash of the server empties it"
 
 
 def test_a_server_that_was_told_not_to_wait_for_its_disk_is_wrong(database: Database) -> None:
@@ -79,7 +79,7 @@ def test_a_server_that_was_told_not_to_wait_for_its_disk_is_wrong(database: Data
         target.execute(says.format("'SELECT $$off$$'"))
         (wrong,) = check_durability(target, [right], transactions=(), settings=guards)
         assert wrong == msgspec.structs.replace(
-            right, error="fsync was turned off on the server, which a crash may damage"
+            right, error="fsync was turned off on the server, so that a crash may damage it"
         )
         was_off = check_durability(
             target, [right], transactions=(), settings=dict.fromkeys(guards, "off")

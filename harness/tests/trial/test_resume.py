@@ -108,7 +108,7 @@ def test_without_a_run_that_was_cut_off_there_is_nothing_to_resume(
 def test_a_record_that_does_not_say_how_it_was_made_is_refused(
     make_run: Callable[..., Run],
 ) -> None:
-    with pytest.raises(InputError, match="does not record how it was made"):
+    with pytest.raises(InputError, match="does not record its options"):
         options_from_run(make_run())
     usual = {"engines": [A], "rounds": 1, "warmup": 0, "jobs": 1, "timeout_s": 9.0}
     with pytest.raises(InputError, match="--server"):

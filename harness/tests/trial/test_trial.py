@@ -67,7 +67,7 @@ def test_making_the_database_and_verifying_are_not_in_the_time(
 @pytest.mark.parametrize(
     ("sql", "says"),
     [
-        ("UPDATE pets SET price = 11 WHERE id = 1", "pets: the right number of rows, but not"),
+        ("UPDATE pets SET price = 11 WHERE id = 1", "pets: the number of rows is right, but"),
         ("DELETE FROM pets WHERE id = 2", "pets: 1 of 3 rows missing"),
         ("INSERT INTO journal VALUES ('x')", "public.journal: rows in a table that"),
         ("DROP TABLE pets", 'relation "pets" does not exist'),
