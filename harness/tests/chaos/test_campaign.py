@@ -46,6 +46,7 @@ def campaign(
     return done.returncode, done.stdout + done.stderr, history.History(results).find()
 
 
+@pytest.mark.slow
 def test_a_tiny_campaign_that_all_survive(tmp_path: Path) -> None:
     kinds = ("restorer-sigkill", "server-killed", "connection-reset")
     arguments = ("--kills=3", f"--kinds={','.join(kinds)}", "--seed=4")
@@ -65,6 +66,7 @@ def test_a_tiny_campaign_that_all_survive(tmp_path: Path) -> None:
     assert "chaos: 3 of 3 faults survived; 0 lost records, 0 duplicate records" in listed.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "what"),
     [("loses", "lost"), ("doubles", "twice"), ("leaves", "leftover"), ("gives-up", "stuck")],

@@ -233,6 +233,7 @@ def test_a_role_without_rights_gets_one_clear_line(target: Target) -> None:
     assert len(output.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(target: Target) -> None:
     peaks = []
     for count in (20_000, 80_000):

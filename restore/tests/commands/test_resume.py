@@ -134,6 +134,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @needs_posix
 @pytest.mark.parametrize("way", WAYS)
 def test_who_is_killed_anywhere_goes_on_there(runs: Runs, way: str) -> None:

@@ -360,6 +360,7 @@ def peak_of_orphans(target: Target, count: int, path: Path) -> int:
     return recorded_peak(path)
 
 
+@pytest.mark.slow
 def test_peak_is_the_same_for_ten_times_the_orphans(
     target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

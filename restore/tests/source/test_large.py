@@ -157,6 +157,7 @@ def test_what_is_checked_is_found_damaged(text: bytes) -> None:
     assert unchecked.sound
 
 
+@pytest.mark.slow
 def test_a_text_larger_than_the_cap_is_kept_in_bounded_memory(target: Target) -> None:
     size = 260 * MIB
     with gzip.open(target.backup / "company.json.gz", "wb", compresslevel=1) as file:
@@ -179,6 +180,7 @@ def test_a_text_larger_than_the_cap_is_kept_in_bounded_memory(target: Target) ->
     assert json.loads(target.report.read_bytes())["peak_bytes"] < (256 + 80 + 4 * 32) * MIB
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", [b"\0", b"["])
 def test_a_bomb_is_rejected_in_bounded_memory_and_room(target: Target, what: bytes) -> None:
     with gzip.open(target.backup / "company.json.gz", "wb", compresslevel=1) as file:
