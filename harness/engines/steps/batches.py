@@ -1,14 +1,16 @@
 """Chunked batches: inserts of 1,000 records, in place of one of all.
 
-The naive restorer hands all records of a table to one insert. SQLAlchemy and the driver then hold
-them once more, as parameters. Here 1,000 records at a time are converted and inserted, so that
-what is made of a record lives no longer than its batch. The file is still parsed as a whole.
+The naive restorer hands all records of a table to one insert, so all of them have to be there. Here
+1,000 records at a time are converted and inserted. By itself that gives little: the driver sends an
+insert of any size in pieces, and memory peaks where a file is parsed as a whole, as it still is. But
+only what is inserted in batches can be read in batches, which is the next step.
 """
 
 from __future__ import annotations
 
 import base64
 import datetime as dt
+import io
 import json
 import sys
 from itertools import islice
@@ -33,7 +35,14 @@ BATCH = 1_000
 
 def restore(dsn: str, files: Files, read: dict[str, int]) -> None:
     """Parse each file as a whole, and insert its records in batches."""
-    insert_all(dsn, files, read, json.load)
+    insert_all(dsn, files, read, records)
+
+
+def records(stream: BinaryIO) -> list[Record]:
+    """Parse a whole file."""
+    with io.TextIOWrapper(stream, encoding="utf-8") as text:
+        found: list[Record] = json.load(text)
+    return found
 
 
 def insert_all(
