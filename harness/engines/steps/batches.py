@@ -2,8 +2,8 @@
 
 The naive restorer hands all records of a table to one insert, so all of them have to be there. Here
 1,000 records at a time are converted and inserted. By itself that gives little: the driver sends an
-insert of any size in pieces, and memory peaks where a file is parsed as a whole, as it still is. But
-only what is inserted in batches can be read in batches, which is the next step.
+insert of any size in pieces, and memory peaks where a file is parsed as a whole, as it still is.
+But only what is inserted in batches can be read in batches, which is the next step.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 With its indexes in place, each row of a load is put into every one of them, at a place of its own:
 that is much of what the server does. To sort all keys once and write the index from end to end is
-faster, the more so the larger the table. Foreign keys likewise: one query over the whole table, in place of a lookup
-for each row. All of it is in the transaction of the load, so a failure leaves the tables as they
-were. The load is that of ``copy_binary``.
+faster, the more so the larger the table. Foreign keys likewise: one query over the whole table, in
+place of a lookup for each row. All of it is in the transaction of the load, so a failure leaves the
+tables as they were. The load is that of ``copy_binary``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Streaming parse: records are parsed as the file is read, in place of the file as a whole.
 
-``json.load`` holds the text of a file and all of its records at once, several times the file's size.
-``ijson`` reads the file piece by piece and hands over one record after the other, so that no more
-than a batch is in memory, however large the file. It costs time: an event for each value, in
+``json.load`` holds the text of a file and all of its records at once, several times the file's
+size. ``ijson`` reads the file piece by piece and hands over one record after the other, so that no
+more than a batch is in memory, however large the file. It costs time: an event for each value, in
 place of one call for all. The inserts are those of ``batches``.
 """
 

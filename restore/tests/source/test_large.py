@@ -17,7 +17,7 @@ from restore.rejects.encoding import PIECE_BYTES
 from restore.rejects.writer import RejectFile
 from restore.report.reasons import Reason
 from restore.schedule import scheduler as loading
-from restore.source import oversized, spool
+from restore.source import oversized
 from restore.source import reader as read
 from restore.source.lexer import NestingTracker, find_closing
 from restore.source.reader import Batch, Damage, Reader
