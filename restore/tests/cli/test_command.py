@@ -18,6 +18,7 @@ import pytest
 
 from restore.cli.run import report_schema
 from restore.report.model import Report
+from restore.tests.support import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).parents[3]
 SECRET = "s3cret"
 PATIENCE_S = 60
+# What the names of variables that a restore reads begin with.
+SETTINGS = ("PG", "RESTORE", "DATABASE")
 
 
 def run(
     folder: Path, *words: str, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a folder, with an environment that says nothing of where to."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "RESTORE", "DATABASE"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
     return subprocess.run(
         [sys.executable, "-m", "restore", *words],
         cwd=folder,
@@ -92,11 +95,17 @@ URL = f"postgresql://me:{SECRET}@127.0.0.1:1/nowhere"
         (["backup", "--dsn", f"postgresql://me:{SECRET}/x@h/d"], "--dsn is no connection string"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(tmp_path: Path, words: list[str], message: str) -> None:
-    done = run(tmp_path, *words)
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    [line] = done.stderr.splitlines()
+def test_what_makes_no_sense_is_one_line(
+    tmp_path: Path, words: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith(SETTINGS):
+            monkeypatch.delenv(name)
+    done = command.run(*words)
+    assert done.exit_code == 2, done.errors
+    assert done.output == ""
+    [line] = done.errors.splitlines()
     assert line.startswith("restore: ")
     assert message in line
     assert SECRET not in line

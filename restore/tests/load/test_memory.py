@@ -123,6 +123,7 @@ def test_peak_of_a_large_damaged_record_is_a_small_multiple(tmp_path: Path) -> N
     assert peak < 3.5 * count * MIB
 
 
+@pytest.mark.slow
 def test_peak_of_damage_without_end_is_that_of_a_part_of_it(tmp_path: Path) -> None:
     stream = _OneLarge(b"\0" * MIB, 80, b"")
     peak, found = peak_of_one_large(stream, tmp_path / "endless.memray")

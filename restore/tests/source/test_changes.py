@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 from pathlib import Path
@@ -53,9 +54,18 @@ def load(target: Target, path: Path, change: Callable[[Path], Any], **options: A
     return target.load(watch=watch, **options)
 
 
-@pytest.mark.parametrize("options", [{}, {"jobs": 2}, {"atomic": True}, {"dry_run": True}], ids=str)
-@pytest.mark.parametrize("name", DATA)
-@pytest.mark.parametrize("change", [halve, grow, replace, os.unlink])
+CHANGES = (halve, grow, replace, os.unlink)
+OPTIONS: tuple[dict[str, Any], ...] = ({"jobs": 2}, {"atomic": True}, {"dry_run": True})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "change"),
+    [
+        *itertools.product(DATA, [{}], CHANGES),
+        *itertools.product(["company.jsonl"], OPTIONS, CHANGES),
+    ],
+    ids=str,
+)
 def test_a_change_is_no_success(
     target: Target, name: str, change: Callable[[Path], Any], options: dict[str, Any]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import sys
@@ -40,8 +41,11 @@ BAD: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("at", [0, 500, 999])
-@pytest.mark.parametrize("damage", BAD)
+@pytest.mark.parametrize(
+    ("damage", "at"),
+    # In what place matters to how it is isolated, not to what each level makes of it.
+    [*((damage, 500) for damage in BAD), *itertools.product(("enum", "NUL", "orphan"), (0, 999))],
+)
 def test_one_bad_record_is_rejected_and_no_other(target: Target, damage: str, at: int) -> None:
     users = [user(n) for n in range(1000)]
     users[at] = user(at, **BAD[damage])

@@ -38,8 +38,13 @@ SEQUENCES = {
 }
 
 
-@pytest.mark.parametrize("name", ["t.json-seq", "t.json", "t.jsonl", "t.json-seq.gz"])
-@pytest.mark.parametrize("form", SEQUENCES)
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        *((form, "t.json-seq") for form in SEQUENCES),
+        *(("as RFC 7464 says", name) for name in ("t.json", "t.jsonl", "t.json-seq.gz")),
+    ],
+)
 def test_a_sequence_is_restored(*, table: Target, form: str, name: str, in_c: bool) -> None:
     data = SEQUENCES[form]
     (table.backup / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
@@ -69,8 +74,9 @@ JOINED = {
 }
 
 
-@pytest.mark.parametrize("name", ["t.json", "t.jsonl"])
-@pytest.mark.parametrize("form", JOINED)
+@pytest.mark.parametrize(
+    ("form", "name"), [*((form, "t.json") for form in JOINED), ("lines", "t.jsonl")]
+)
 def test_joined_files_are_restored_without_their_marks(
     *, table: Target, form: str, name: str, in_c: bool
 ) -> None:

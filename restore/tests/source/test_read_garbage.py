@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -88,10 +89,16 @@ def test_a_large_array_after_text_is_not_held(tmp_path: Path) -> None:
         assert reader.metadata.peak_memory < len(data)
 
 
-@pytest.mark.parametrize("chunk_bytes", [7, 64, *CHUNKS])
-@pytest.mark.parametrize("between", [b"\n", b",", b"", b",\n", b"\r\n\r\n", b" [] \n"])
-@pytest.mark.parametrize("first", ARRAYS)
-@pytest.mark.parametrize("second", ARRAYS)
+BETWEEN = (b"\n", b",", b"", b",\n", b"\r\n\r\n", b" [] \n")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "between", "chunk_bytes"),
+    [
+        *itertools.product(ARRAYS, ARRAYS, BETWEEN, [64]),
+        *itertools.product([compact], [pretty], BETWEEN, [7, *CHUNKS]),
+    ],
+)
 def test_all_arrays_of_a_file_are_read(
     first: Any, second: Any, between: bytes, chunk_bytes: int
 ) -> None:
