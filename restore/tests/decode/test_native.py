@@ -197,7 +197,7 @@ ODD = st.sampled_from(
 )
 
 
-@hypothesis.settings(max_examples=examples(300))
+@hypothesis.settings(max_examples=examples(1_500))
 @hypothesis.given(name=BY_NAME, value=ODD | MARKS | MARKS.map(json.dumps), wide=st.booleans())
 def test_no_value_is_packed_that_python_refuses_or_packs_otherwise(
     *, name: str, value: str, wide: bool
@@ -233,7 +233,7 @@ def mutated(parts: list[tuple[int, int, bytes]]) -> bytes:
     return data
 
 
-@hypothesis.settings(max_examples=examples(300))
+@hypothesis.settings(max_examples=examples(1_500))
 @hypothesis.given(
     data=st.lists(
         st.tuples(
@@ -412,7 +412,7 @@ PIECES = st.sampled_from(
 )
 
 
-@hypothesis.settings(max_examples=examples(150))
+@hypothesis.settings(max_examples=examples(500))
 @hypothesis.given(
     head=st.integers(0, 255).filter(lambda bits: bits != ord("\n")),
     wanted=st.lists(st.sampled_from(["1", "-10", "x", "é", "0", ""]), max_size=4),
