@@ -6,6 +6,7 @@ import binascii
 import decimal
 import math
 import re
+import socket
 import uuid
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,6 @@ from restore.errors import LossyValueError, UnsupportedFormError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
-
-    IPInterface = IPv4Interface | IPv6Interface
-    IPNetwork = IPv4Network | IPv6Network
 
     from restore.target.catalog import Column
 
@@ -228,26 +225,33 @@ def identifier(_: Column, raw: bytes) -> uuid.UUID:
     return uuid.UUID(text)
 
 
-# Without what only one of Python and PostgreSQL reads: masks in dots, scopes, leading zeros.
-_ADDRESS = re.compile(r"[0-9a-fA-F:.]+(?:/(?:0|[1-9]\d{0,2}))?", re.ASCII)
+# Without leading zeros, and the scopes of IPv6, which only one of Python and PostgreSQL reads.
+_ADDRESS = re.compile(r"(?P<host>[0-9a-fA-F:.]+)(?:/(?P<bits>0|[1-9]\d{0,2}))?", re.ASCII)
+# PGSQL_AF_INET and PGSQL_AF_INET6 in PostgreSQL's utils/inet.h.
+_IPV4_FAMILY, _IPV6_FAMILY = 2, 3
 
 
-def address(column: Column, raw: bytes) -> IPInterface | IPNetwork:
-    """Return an IP address or a network in its usual form.
+def address(column: Column, raw: bytes) -> bytes:
+    """Return the binary form of an inet or cidr value in its usual form: network_recv.
 
     Raises:
-        UnsupportedFormError: it is none.
+        UnsupportedFormError: it has another form.
     """
-    import ipaddress  # noqa: PLC0415 - few tables have any
-
-    text = string(raw) if raw[:1] == b'"' else ""
-    if _ADDRESS.fullmatch(text) is None:
+    found = _ADDRESS.fullmatch(string(raw)) if raw[:1] == b'"' else None
+    if found is None:
         raise UnsupportedFormError("no address")
+    is_ipv6 = ":" in found["host"]
     try:
-        read = ipaddress.ip_network if column.type.name == "cidr" else ipaddress.ip_interface
-        return read(text)
-    except ValueError as error:
+        packed = socket.inet_pton(socket.AF_INET6 if is_ipv6 else socket.AF_INET, found["host"])
+    except OSError as error:
         raise UnsupportedFormError("no address") from error
+    most = 8 * len(packed)
+    bits = int(found["bits"] or most)
+    is_cidr = column.type.name == "cidr"
+    if bits > most or (is_cidr and int.from_bytes(packed) & ((1 << (most - bits)) - 1)):
+        raise UnsupportedFormError("no network")
+    family = _IPV6_FAMILY if is_ipv6 else _IPV4_FAMILY
+    return bytes((family, bits, is_cidr, len(packed))) + packed
 
 
 def not_a_scalar(column: Column) -> LossyValueError:

@@ -41,6 +41,8 @@ def _integer(bits: int) -> Any:  # noqa: ANN401 - a type form
 
 _TEXT = TypeCodec(str, 25)
 _AS_TEXT = TypeCodec(str, 25, binary=False)
+# Of these the binary form is made here, and sent as bytes.
+_BINARY_FORM = TypeCodec(msgspec.Raw, 17)
 _RAW_AS_TEXT = TypeCodec(msgspec.Raw, 25, binary=False)
 
 # Types with a binary form in psycopg, or one of ours (see target/adapters.py): by name, since those
@@ -49,16 +51,16 @@ _CODECS: dict[str, TypeCodec] = {
     "bool": TypeCodec(bool, 16),
     "bpchar": _TEXT,
     "bytea": TypeCodec(bytes, 17),
-    "cidr": TypeCodec(msgspec.Raw, 650),
+    "cidr": _BINARY_FORM,
     "citext": _TEXT,
     "date": TypeCodec(dt.date, 1082),
     "float4": TypeCodec(float, 700),
     "float8": TypeCodec(float, 701),
-    "inet": TypeCodec(msgspec.Raw, 869),
+    "inet": _BINARY_FORM,
     "int2": TypeCodec(_integer(16), 21),
     "int4": TypeCodec(_integer(32), 23),
     "int8": TypeCodec(_integer(64), 20),
-    "interval": TypeCodec(msgspec.Raw, 17),  # psycopg knows no months: bytes of its binary form
+    "interval": _BINARY_FORM,
     "json": TypeCodec(msgspec.Raw, 114),
     "jsonb": TypeCodec(msgspec.Raw, 3802),
     "numeric": TypeCodec(decimal.Decimal, 1700),

@@ -37,7 +37,7 @@ typedef struct {
     Out rows;
     Numbers ends;        /* of each record's row in rows; that of a declined one has no bytes */
     Numbers spans;       /* of each record in the batch: its start and its end */
-    Numbers declined, hopeless; /* the places of these records; hopeless ones are in both */
+    Numbers declined, unloadable; /* the places of these records; unloadable ones are in both */
     Numbers ignored;     /* for each record which of the ignored fields it has, as bits */
     Numbers unknown;     /* for each other field that no column takes: the record, start and end */
     bool no_memory;
@@ -100,7 +100,7 @@ put_row(Out *out, const Packer *packer, const Record *record)
         } else if (!there && column->fill != NULL) {
             outcome = put_fill(out, column);
         } else if (there ? column->not_null : column->required) {
-            outcome = there ? HOPELESS : DECLINED;
+            outcome = there ? UNLOADABLE : DECLINED;
         } else if (room(out, 4)) {
             put_32(out, UINT32_MAX);
         } else {
@@ -113,7 +113,7 @@ put_row(Out *out, const Packer *packer, const Record *record)
     /* A record of which no field is a column is no row. */
     bool others = ignored_fields(packer, record) != 0 ||
                   notes_any(record->unknown, record->number - 1);
-    return any || !others ? PACKED : HOPELESS;
+    return any || !others ? PACKED : UNLOADABLE;
 }
 
 /* Forget the fields that were noted of the last record. */
@@ -136,7 +136,7 @@ take_record(Batch *batch, const Packer *packer, const Record *record, Text data)
         batch->rows.at = batch->rows.base + before;
         drop_unknown(&batch->unknown, place);
         if (outcome == NO_MEMORY || !append(&batch->declined, place) ||
-            (outcome == HOPELESS && !append(&batch->hopeless, place))) {
+            (outcome == UNLOADABLE && !append(&batch->unloadable, place))) {
             return false;
         }
     }
@@ -227,7 +227,7 @@ Packer_pack(PyObject *self, PyObject *data)
     if (packed || rows == NULL) {
         /* N gives up what is new; where one is NULL the others are released, and it fails. */
         result = Py_BuildValue("(NNNNNNN)", rows, bytes_of(batch.ends), bytes_of(batch.spans),
-                               bytes_of(batch.declined), bytes_of(batch.hopeless),
+                               bytes_of(batch.declined), bytes_of(batch.unloadable),
                                bytes_of(batch.ignored), bytes_of(batch.unknown));
         rows = NULL;
     } else if (batch.no_memory) {
@@ -239,7 +239,7 @@ Packer_pack(PyObject *self, PyObject *data)
     PyMem_RawFree(batch.ends.items);
     PyMem_RawFree(batch.spans.items);
     PyMem_RawFree(batch.declined.items);
-    PyMem_RawFree(batch.hopeless.items);
+    PyMem_RawFree(batch.unloadable.items);
     PyMem_RawFree(batch.ignored.items);
     PyMem_RawFree(batch.unknown.items);
     return result;

@@ -17,8 +17,10 @@
 
 enum {
     LONGEST_NUMBER = 512, /* characters; longer ones are left to Python */
-    IPV4_FAMILY = 2, /* PGSQL_AF_INET in utils/inet.h */
-    IPV4_BITS = 32,
+    IPV4_FAMILY = 2, /* PGSQL_AF_INET in utils/inet.h, and PGSQL_AF_INET6 */
+    IPV6_FAMILY = 3,
+    IPV4_BYTES = 4,
+    IPV6_BYTES = 16,
     NO_OID = 0, /* another in each database */
     NUMERIC_NEGATIVE = 0x4000, /* NUMERIC_NEG in numeric.c */
 };
@@ -160,7 +162,7 @@ static Outcome
 put_string(Out *out, Text p, Text end, unsigned seen)
 {
     if (seen & NUL) {
-        return HOPELESS;
+        return UNLOADABLE;
     }
     if ((seen & HIGH) && !is_utf8(p, end)) {
         return DECLINED;
@@ -301,7 +303,7 @@ static Outcome
 put_json(Out *out, const Column *Py_UNUSED(column), Span value)
 {
     if ((value.seen & HIGH) && !is_utf8(value.start, value.end)) {
-        return HOPELESS;
+        return UNLOADABLE;
     }
     return put_bytes(out, value.start, (size_t)(value.end - value.start));
 }
@@ -310,7 +312,7 @@ static Outcome
 put_jsonb(Out *out, const Column *Py_UNUSED(column), Span value)
 {
     if ((value.seen & NUL) || ((value.seen & HIGH) && !is_utf8(value.start, value.end))) {
-        return HOPELESS;
+        return UNLOADABLE;
     }
     size_t size = (size_t)(value.end - value.start);
     if (!room(out, 5 + size)) {
@@ -541,7 +543,7 @@ read_double(Span value, bool *zero)
     return nearest(text);
 }
 
-/* A number, but not one whose sign or size msgspec would lose (ODD_FLOAT in kinds.py). */
+/* A number, but not one whose sign or size msgspec would lose (_UNSAFE_FLOAT in types.py). */
 static Outcome
 put_float(Out *out, Span value, bool single)
 {
@@ -619,7 +621,7 @@ put_numeric(Out *out, const Column *column, Span value)
         return DECLINED;
     }
     if (column->digits >= 0 && (*whole == '0' ? 0 : before) > column->digits) {
-        return HOPELESS;
+        return UNLOADABLE;
     }
     long heads = (before + 3) / 4, tails = (after + 3) / 4;
     if (!room(out, 12 + 2 * (size_t)(heads + tails))) {
@@ -903,40 +905,105 @@ read_small(Text p, Text end, unsigned most, unsigned *number)
     return p == start || *number > most || (p - start > 1 && *start == '0') ? NULL : p;
 }
 
-/* An address of IPv4, with or without its network's bits: network_recv in network.c. */
+static Text
+read_ipv4(Text p, Text end, uint8_t *address)
+{
+    unsigned part;
+    for (int n = 0; n < IPV4_BYTES; n++) {
+        if ((n > 0 && (p == end || *p++ != '.')) || (p = read_small(p, end, 255, &part)) == NULL) {
+            return NULL;
+        }
+        address[n] = (uint8_t)part;
+    }
+    return p;
+}
+
+/* Without a dotted end, which is left to Python. */
+static Text
+read_ipv6(Text p, Text end, uint8_t *address)
+{
+    uint8_t groups[IPV6_BYTES];
+    size_t count = 0, gap = SIZE_MAX; /* bytes so far; those before "::" */
+    if (end - p >= 2 && p[0] == ':' && p[1] == ':') {
+        gap = 0;
+        p += 2;
+    }
+    while (p < end && hex_digit(*p) >= 0) {
+        Text start = p;
+        unsigned group = 0;
+        for (; p < end && p - start < 4 && hex_digit(*p) >= 0; p++) {
+            group = group << 4 | (unsigned)hex_digit(*p);
+        }
+        if (count == IPV6_BYTES) {
+            return NULL;
+        }
+        groups[count++] = (uint8_t)(group >> 8);
+        groups[count++] = (uint8_t)group;
+        if (p == end || *p != ':') {
+            break;
+        }
+        p++;
+        if (p < end && *p == ':') {
+            if (gap != SIZE_MAX) {
+                return NULL;
+            }
+            gap = count;
+            p++;
+        } else if (p == end || hex_digit(*p) < 0) {
+            return NULL;
+        }
+    }
+    if ((count == IPV6_BYTES) != (gap == SIZE_MAX)) {
+        return NULL;
+    }
+    size_t head = gap == SIZE_MAX ? count : gap;
+    memset(address, 0, IPV6_BYTES);
+    memcpy(address, groups, head);
+    memcpy(address + IPV6_BYTES - (count - head), groups + head, count - head);
+    return p;
+}
+
+static bool
+has_host_bits(const uint8_t *address, unsigned size, unsigned bits)
+{
+    for (unsigned n = 0; n < size; n++) {
+        unsigned kept = bits <= 8 * n ? 0 : bits - 8 * n > 8 ? 8 : bits - 8 * n;
+        if (address[n] & (0xFF >> kept)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An address with or without its network's bits: network_recv in network.c. */
 static Outcome
 put_address(Out *out, Span value, bool is_cidr)
 {
     Span text = inside(value);
-    Text p = text.start;
-    unsigned bits = IPV4_BITS, part;
-    uint32_t address = 0;
+    uint8_t address[IPV6_BYTES];
     if (!is_string(value)) {
         return DECLINED;
     }
-    for (int n = 0; n < 4; n++) {
-        if ((n > 0 && (p == text.end || *p++ != '.')) ||
-            (p = read_small(p, text.end, 255, &part)) == NULL) {
-            return DECLINED;
-        }
-        address = address << 8 | part;
+    bool is_ipv6 = memchr(text.start, ':', (size_t)(text.end - text.start)) != NULL;
+    unsigned size = is_ipv6 ? IPV6_BYTES : IPV4_BYTES, bits = 8 * size;
+    Text p = is_ipv6 ? read_ipv6(text.start, text.end, address)
+                     : read_ipv4(text.start, text.end, address);
+    if (p != NULL && p < text.end) {
+        p = *p == '/' ? read_small(p + 1, text.end, 8 * size, &bits) : NULL;
     }
-    if (p < text.end && (*p != '/' || (p = read_small(p + 1, text.end, IPV4_BITS, &bits)) == NULL)) {
+    if (p != text.end || (is_cidr && has_host_bits(address, size, bits))) {
         return DECLINED;
     }
-    uint32_t host_bits = bits == 0 ? UINT32_MAX : (UINT32_C(1) << (IPV4_BITS - bits)) - 1;
-    if (p != text.end || (is_cidr && (address & host_bits) != 0)) {
-        return DECLINED;
-    }
-    if (!room(out, 12)) {
+    if (!room(out, 8 + size)) {
         return NO_MEMORY;
     }
-    put_32(out, 8);
-    *out->at++ = IPV4_FAMILY;
+    put_32(out, 4 + size);
+    *out->at++ = is_ipv6 ? IPV6_FAMILY : IPV4_FAMILY;
     *out->at++ = (uint8_t)bits;
     *out->at++ = is_cidr;
-    *out->at++ = 4; /* bytes of the address */
-    put_32(out, address);
+    *out->at++ = (uint8_t)size;
+    memcpy(out->at, address, size);
+    out->at += size;
     return PACKED;
 }
 

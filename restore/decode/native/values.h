@@ -5,8 +5,8 @@
 
 #include "record.h"
 
-/* What comes of a value, or of a record. HOPELESS: declined, and a COPY would be refused for it. */
-typedef enum { PACKED, DECLINED, HOPELESS, NO_MEMORY } Outcome;
+/* What comes of a value, or of a record. UNLOADABLE: declined, and a COPY would be refused for it. */
+typedef enum { PACKED, DECLINED, UNLOADABLE, NO_MEMORY } Outcome;
 
 /* What is written, in memory of PyMem_RawMalloc, or, while that is enough, in what was lent. */
 typedef struct {
@@ -25,7 +25,7 @@ struct Column {
     bool required; /* so is a record without the field */
     Text fill;     /* what is put for such a record, behind its size; NULL: nothing */
     size_t fill_size;
-    bool wide;     /* a value may come in another form than usual: see kinds.py */
+    bool wide;     /* a value may come in another form than usual: see codec.py */
     long limit;    /* characters, decimal places or digits of a second; -1: any number */
     long digits;   /* a number's before the point; -1: any number */
     const Label *labels; /* an enum's */

@@ -95,8 +95,8 @@ USUAL: dict[str, st.SearchStrategy[str]] = {
     ),
     "mood": st.sampled_from(ENUM.labels or ()).map(json.dumps),
     **{f"{name}[]": arrays(values) for name, values in ELEMENTS.items()},
-    "cidr": st.ip_addresses(v=4).map(lambda address: f'"{address}/32"'),
-    "inet": st.builds('"{}/{}"'.format, st.ip_addresses(v=4), st.integers(0, 32)),
+    "cidr": st.ip_addresses().map(lambda address: f'"{address}/{address.max_prefixlen}"'),
+    "inet": st.builds('"{}/{}"'.format, st.ip_addresses(), st.integers(0, 32)),
     "interval": st.builds(
         '"{} years {} mons {:+} days {}{}:{}"'.format,
         *(st.integers(-9999, 9999), st.integers(-11, 11), st.integers(-999_999_999, 999_999_999)),

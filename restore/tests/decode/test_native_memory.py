@@ -109,7 +109,7 @@ VALUES: dict[str, Any] = {
     "enum": _LONG,
     "float4": 1.5,
     "float8": 1.5,
-    "inet": "10.0.0.1",
+    "inet": "2001:db8::1",
     "int2": 1,
     "int4": 1,
     "int4[]": [None, *range(90), None],

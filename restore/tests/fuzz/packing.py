@@ -207,16 +207,16 @@ def check(data: bytes) -> None:
 def seeds() -> Iterator[bytes]:
     """Yield a record of each plan, to start from."""
     for n, (_, of) in enumerate(_PLANS):
-        fields = b",".join(b'"%b":%b' % (c.name.encode(), _SEEDS[c.type.name]) for c in of)
+        fields = b",".join(b'"%b":%b' % (c.name.encode(), SEEDS[c.type.name]) for c in of)
         yield bytes([n]) + b"[{%b}]" % fields
 
 
-_SEEDS = {
+SEEDS = {
     "_bool": b"[true,null]",
     "_float4": b"[1.5, -2e3]",
     "_float8": b"[0.1]",
     "_int2": b"[-12, 32767]",
-    "_int4": b"[]",
+    "_int4": b"[-12,null,2147483647]",
     "_int8": b"[null,9007199254740993]",
     "_numeric": b'[-12.50,"0.10"]',
     "_text": b'["a",null,"\\u00e9"]',

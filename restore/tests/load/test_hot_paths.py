@@ -15,6 +15,8 @@ import pytest
 from restore.decode import packer as native
 from restore.decode.codec import Codec, make_codec
 from restore.decode.convert import Converter
+from restore.decode.packer import PackedBatch
+from restore.decode.rows import PackedRows
 from restore.decode.shapes import ShapeLearner
 from restore.decode.types import Shape
 from restore.load.copy import copy_rows, copy_statement
@@ -23,6 +25,7 @@ from restore.source.reader import Batch, Damage, Reader
 from restore.source.recovery import scan
 from restore.target.adapters import prepare
 from restore.target.catalog import Column, Table, Type
+from restore.tests.load import type_rates
 from restore.tests.support.records import records_of
 
 if TYPE_CHECKING:
@@ -122,6 +125,24 @@ def test_decode_and_encode_in_c(benchmark: BenchmarkFixture, codec: Codec) -> No
     found = benchmark(codec.native.pack, DATA)
     assert found is not None
     assert (found.count, len(found.declined)) == (COUNT, 0)
+
+
+@native_only
+@pytest.mark.benchmark(group="types")
+@pytest.mark.parametrize("name", type_rates.NAMES)
+def test_each_type_in_c(benchmark: BenchmarkFixture, name: str) -> None:
+    found = benchmark(type_rates.ways_of(name)["C"])
+    assert isinstance(found, PackedBatch)
+    assert (found.count, len(found.declined)) == (type_rates.COUNT, 0)
+
+
+@native_only
+@pytest.mark.benchmark(group="types")
+@pytest.mark.parametrize("name", type_rates.NAMES)
+def test_each_type_by_the_general_path(benchmark: BenchmarkFixture, name: str) -> None:
+    rows = benchmark(type_rates.ways_of(name)["general path"])
+    assert isinstance(rows, PackedRows)
+    assert len(rows) == type_rates.COUNT
 
 
 @pytest.mark.benchmark(group="copy")
