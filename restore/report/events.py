@@ -67,7 +67,7 @@ Event = BackupFound | Progress | TableDone | Stage | WarningEvent
 
 
 class ProgressCallback(Protocol):
-    """Receives events, after every batch, in the thread that restores; must be quick."""
+    """Receives events, after every batch; any thread calls it, one at a time; must be quick."""
 
     def __call__(self, event: Event, /) -> None:
         """Handle an event."""

@@ -40,7 +40,7 @@ def half(target: Target) -> Target:
     target.conn.execute("ALTER TABLE company ADD CONSTRAINT names UNIQUE (name)")
     companies = [{"id": n, "name": f"{n // 2 if n < 2 else n}" * 700} for n in range(2000)]
     target.write(company=companies, User=[], post=[])
-    target.kill("constraints.finalize.dropped_objects")
+    target.kill("constraints.finalize.dropped_objects", "--jobs", "1")
     target.conn.execute(f"""INSERT INTO "User" (id, email, "companyId", "createdAt")
                             VALUES ('{uuid(1)}', '', 5000, now())""")
     return target
