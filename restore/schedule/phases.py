@@ -1,11 +1,11 @@
-"""How far the load of one table is: what comes next, and whether the table may be emptied.
+"""Phases of one table's load: what comes next, and whether the table may be emptied.
 
 The journal keeps the phase; everything else follows from what this process has loaded.
 
 - ``loading``: indexes may be dropped, and shards of the file are loaded in any order;
 - ``ordered``: indexes are in place, and the file is loaded from its start to its end;
-- ``loaded``: all records are decided, but for what an index says that is not built yet;
-- ``reloaded``: the same, after ``ordered``: the indexes have had their say;
+- ``loaded``: all records are decided, except by indexes that are not built yet;
+- ``reloaded``: the same, after ``ordered``: the indexes were in place;
 - ``taken``: rows with duplicate keys were taken out, and not all of them are decided again;
 - ``finished``: all indexes are in place;
 - ``retried``: rejects that only the order of the load kept out are loaded, too.
@@ -45,13 +45,13 @@ _EMPTYING: frozenset[Event] = frozenset({"interrupted", "misread", "refused"})
 
 @dataclass(slots=True)
 class PhaseTracker:
-    """The state of one table's load.
+    """Tracks the phase of one table's load, and which of its shards are loaded.
 
     Args:
-        append: rows were there before, which are the user's.
-        journaled: it is noted which transactions wrote the table's rows, so it can be told whether
-            all of them are this restore's.
-        phase: where the load begins, or goes on.
+        append: the table held rows before, which are the user's.
+        journaled: the journal lists the transactions that wrote the table's rows, so it is known
+            whether all of them are this restore's.
+        phase: where the load begins, or is resumed.
     """
 
     append: bool = False
@@ -72,7 +72,7 @@ class PhaseTracker:
 
     @property
     def next_step(self) -> Step:
-        """What is to be done next."""
+        """The next step of the load."""
         if self.phase in {"finished", "retried"}:
             return "nothing"
         if self.phase not in {"loading", "ordered"}:

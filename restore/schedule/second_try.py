@@ -122,7 +122,7 @@ class _SecondTry:
                 work.report.warnings += set_sequences(self._conn, work.load.table)
 
     def _try_all(self, on_exit: contextlib.ExitStack) -> dict[int, RejectFile]:
-        """Return the files of the rejects that are left, by the places of tables that got rows."""
+        """Return the files of the remaining rejects, by the places of tables that got rows."""
         left: dict[int, RejectFile] = {}
         for passes in range(_MOST_PASSES):
             before = sum(work.report.loaded for work in self._works)

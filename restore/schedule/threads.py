@@ -20,6 +20,8 @@ from restore.target.connection import connect_for
 from restore.target.pool import interrupt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psycopg
 
     from restore.options import Options
@@ -131,10 +133,10 @@ class ThreadExecutor:
         for conn in self._connections[1:]:
             conn.close()
 
-    def _start(self, target: object, *arguments: object) -> None:
+    def _start(self, target: Callable[..., None], *arguments: psycopg.Connection) -> None:
         name = f"load-{len(self._threads)}"
         # A daemon: one that hangs in a system call must not keep the process from ending.
-        thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)  # type: ignore[arg-type]
+        thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -150,6 +152,9 @@ class ThreadExecutor:
             conn = connect_for(self._options, is_worker=True)
         except RestoreError as error:
             self.warnings.append(f"a connection fewer than --jobs loaded: {error}")
+            return
+        except BaseException as error:  # noqa: BLE001 - as below
+            self._outcomes.put(error)
             return
         self._connections.append(conn)
         self._serve(conn)
