@@ -16,8 +16,8 @@ import pytest
 
 from harness.chaos.proxy import HOST, Proxy
 from harness.tests.processes import comes_true
+from restore.decode.shapes import ShapeLearner
 from restore.errors import Interrupted
-from restore.load.ladder import Ladder
 from restore.report.events import Progress
 from restore.schedule import queue
 from restore.schedule import scheduler as loading
@@ -260,7 +260,7 @@ def test_a_thread_without_memory_stops_the_restore_and_it_goes_on(
 ) -> None:
     write_events(target)
     with monkeypatch.context() as patch:
-        patch.setattr(Ladder, "decode", lambda *_: bytes(1 << 62))
+        patch.setattr(ShapeLearner, "decode", lambda *_: bytes(1 << 62))
         error = target.load(jobs=2, chunk_bytes=4_096).error
     assert error is not None
     assert "out of memory" in error
