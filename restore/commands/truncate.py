@@ -21,6 +21,7 @@ from restore.errors import LoadError
 from restore.plan.order import cycles_of
 from restore.target.catalog import read_tables
 from restore.target.locks import lock_error, max_locks
+from restore.target.queries import load_query
 from restore.target.relations import Relation
 from restore.target.sqlstate import describe, retry_transient
 
@@ -29,18 +30,7 @@ if TYPE_CHECKING:
 
     from restore.options import Options
 
-# A table's indexes are locked with it, and its TOAST table with its own index.
-_PARTS = """
-    WITH RECURSIVE tree (root, oid) AS (
-        SELECT u.oid, u.oid FROM unnest(%s::oid[]) AS u(oid)
-        UNION ALL SELECT t.root, i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
-        JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relispartition
-    )
-    SELECT t.root, c.oid, n.nspname, c.relname, c.relkind,
-           1 + (SELECT count(*) FROM pg_index x WHERE x.indrelid = c.oid)
-           + CASE WHEN c.reltoastrelid = 0 THEN 0 ELSE 2 END
-    FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-"""
+_PARTS = load_query("table_locks")
 _LINKS = """
     SELECT DISTINCT k.confrelid, k.conrelid FROM pg_constraint k
     WHERE k.contype = 'f' AND k.confrelid = ANY(%(oids)s) AND k.conrelid = ANY(%(oids)s)

@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 from restore.plan.order import make_plan
 from restore.target import catalog
 from restore.target.connection import users_search_path
+from restore.target.queries import load_query
 from restore.target.sequences import read_sequences
 from restore.target.user_code import read_triggers
 
@@ -31,29 +32,9 @@ _TEMPORARY = "pg_temp"
 # Rows of temporary tables may be written all the same; nothing else may be, not even made.
 _READ_ONLY = sql.SQL("SET default_transaction_read_only = {}")
 
-# Defaults that draw from a sequence, and how the sequence stands in them.
-_DEFAULTS = """
-    SELECT DISTINCT ad.adrelid, a.attname, pg_get_expr(ad.adbin, ad.adrelid), d.refobjid,
-           quote_literal(d.refobjid::regclass) || '::regclass'
-    FROM pg_attrdef ad JOIN pg_attribute a ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum
-    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
-                    AND d.refclassid = 'pg_class'::regclass
-    JOIN pg_sequence s ON s.seqrelid = d.refobjid
-    WHERE ad.adrelid = ANY(%s)
-"""
+_DEFAULTS = load_query("sequence_defaults")
 
-# Defaults that call a function which may write. Those of PostgreSQL itself are in no pg_depend, and
-# those of extensions make values, such as uuid_generate_v4().
-_CALLS = """
-    SELECT DISTINCT ad.adrelid, a.attname, p.proname
-    FROM pg_attrdef ad JOIN pg_attribute a ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum
-    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
-                    AND d.refclassid = 'pg_proc'::regclass
-    JOIN pg_proc p ON p.oid = d.refobjid AND p.provolatile = 'v'
-    WHERE ad.adrelid = ANY(%s) AND a.attgenerated = ''
-      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass
-                        AND e.objid = p.oid AND e.deptype = 'e')
-"""
+_CALLS = load_query("volatile_defaults")
 
 # A partitioned table takes the rows that one of its partitions takes; its shadow has none.
 _PARTITIONS = """

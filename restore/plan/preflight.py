@@ -15,6 +15,7 @@ from restore.errors import LoadError, SchemaError
 from restore.plan.dry_run import writable_session
 from restore.target.conflicts import read_conflicts, replace_key
 from restore.target.deletion import update_refusal
+from restore.target.queries import load_query
 from restore.target.sqlstate import describe, is_lost
 from restore.target.trust import writer_of_all
 from restore.target.user_code import read_triggers
@@ -34,28 +35,9 @@ _SERVER = """
            to_regnamespace('restore_journal') IS NOT NULL
 """
 
-# Rights on some columns may be enough: which ones, the records tell.
-_RIGHTS = """
-    SELECT c.oid, n.nspname, c.relname, pg_has_role(c.relowner, 'USAGE'),
-           c.relrowsecurity AND row_security_active(c.oid), c.relforcerowsecurity,
-           has_schema_privilege(n.oid, 'USAGE'),
-           has_table_privilege(c.oid, 'SELECT'),
-           has_any_column_privilege(c.oid, 'SELECT'), has_any_column_privilege(c.oid, 'INSERT'),
-           has_table_privilege(c.oid, 'TRUNCATE'), has_table_privilege(c.oid, 'UPDATE')
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = ANY(%s) ORDER BY n.nspname, c.relname
-"""
+_RIGHTS = load_query("rights")
 
-# ON UPDATE is event 2, ON INSERT 3. Rules that do not apply in this session are in the way of an
-# ON CONFLICT all the same.
-_RULES = """
-    SELECT c.relname, r.rulename, CASE r.ev_type WHEN '3' THEN 'INSERT' ELSE 'UPDATE' END
-    FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
-    WHERE r.ev_class = ANY(%(oids)s) AND r.ev_type = ANY(%(events)s)
-      AND (%(all)s OR r.ev_enabled = ANY(CASE current_setting('session_replication_role')
-                             WHEN 'replica' THEN '{A,R}'::"char"[] ELSE '{A,O}'::"char"[] END))
-    ORDER BY 1, 2
-"""
+_RULES = load_query("rules")
 
 # A login trigger, which PostgreSQL 17 brought, has fired by now.
 _EVENT_TRIGGERS = """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from restore.errors import LoadError
+from restore.target.queries import load_query
 
 if TYPE_CHECKING:
     import psycopg
@@ -84,16 +85,7 @@ _DISTRUSTED = f"""
         OR EXISTS (SELECT FROM tables c WHERE c.relkind = 'r'
                    AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')))
 """  # noqa: S608 - made of constants
-_GRANTEES = """
-    SELECT NULL, pg_catalog.pg_get_userbyid(x.grantee), x.grantee = 0
-    FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) x
-    WHERE n.nspname = 'restore_journal' AND x.grantee <> n.nspowner
-    UNION
-    SELECT c.relname, pg_catalog.pg_get_userbyid(x.grantee), x.grantee = 0
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,
-         pg_catalog.aclexplode(c.relacl) x
-    WHERE n.nspname = 'restore_journal' AND x.grantee <> c.relowner
-"""
+_GRANTEES = load_query("journal_grants")
 _RUNS = "SQL in it would run with your rights"
 _ELSE = "read what restore_journal.aside holds, and run this again; or drop the schema"
 _STOPPED = (
