@@ -1,8 +1,8 @@
-"""What is aside is written down in the database, in the same transaction that drops it.
+"""Records dropped objects in the database, in the transactions that drop them.
 
-The notes are in schema ``restore_journal``, beside those of how far the restore is (``journal``).
-They hold all that it takes, so that a crash at any point leaves nothing that cannot be repaired.
-What is in them is executed with the role's rights: ``trust`` says when.
+The list is in schema ``restore_journal``, beside the restore's progress (``store``). It holds all
+that is needed to recreate them, so that a crash at any point leaves nothing that cannot be
+repaired. Its statements are executed with the role's rights, if ``target.trust`` allows that.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ INDEXES: tuple[Kind, ...] = ("index", "key")
 
 
 class DroppedObject(NamedTuple):
-    """Something that is put aside, as the journal notes it: what it is, and how to make it again.
+    """A dropped index or key, or a disabled trigger, with the statements that recreate it.
 
     The statements are PostgreSQL's own (``pg_get_indexdef``, ``pg_get_constraintdef``) and quoted
     names; nothing of a backup goes into them.
@@ -78,17 +78,17 @@ class DroppedObject(NamedTuple):
 
     @property
     def identifier(self) -> sql.Identifier:
-        """The qualified name of its table, for use in SQL."""
+        """The qualified name of its table, in SQL."""
         return sql.Identifier(self.schema, self.table)
 
     @property
     def display_name(self) -> str:
-        """What it is, in words."""
+        """Its kind, name and table, in words."""
         return f"{self.kind} {self.name} of {self.table}"
 
 
 def record_dropped(conn: psycopg.Connection, asides: Iterable[DroppedObject]) -> None:
-    """Note what is put aside in this transaction.
+    """Record what this transaction drops.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: the role may not make the journal's schema, or another
@@ -109,7 +109,7 @@ def record_dropped(conn: psycopg.Connection, asides: Iterable[DroppedObject]) ->
 def dropped_objects(
     conn: psycopg.Connection, *kinds: Kind, table: Table | None = None
 ) -> list[DroppedObject]:
-    """Return what the journal says is aside; nothing where there is no journal.
+    """Return the dropped objects in the journal; none if there is no journal.
 
     Args:
         conn: a connection to the target.
@@ -131,6 +131,6 @@ def dropped_objects(
 
 
 def forget_dropped(conn: psycopg.Connection, asides: Iterable[DroppedObject]) -> None:
-    """Strike the notes of what is back."""
+    """Remove objects from the journal that were recreated."""
     for aside in asides:
         conn.execute(_STRIKE, aside[:4])

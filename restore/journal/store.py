@@ -1,9 +1,9 @@
-"""How far a restore is, noted in the target database by the transactions that bring its rows in.
+"""Records a restore's progress in the target, in the transactions that load its rows.
 
-Whatever ends a restore, the journal says of every record before a place in its file that it is in
-its table or among the rejects: the note of it is committed with the row, or not at all. So another
-process can go on from there. The journal is in schema ``restore_journal``, beside the notes of what
-is aside, and goes when all is done.
+However a restore ends, the journal guarantees that every record before a place in its file is in
+its table or among the rejects: this is committed with the rows, or not at all. So another process
+can continue from there. The journal is in schema ``restore_journal``, beside the list of dropped
+objects, and is dropped when the restore has finished.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _table = msgspec.json.Decoder(Table)
 
 
 class UnfinishedRestore(NamedTuple):
-    """A restore that was begun: what of, where its rejects are, and what it was told."""
+    """A restore that has not finished: its backup, rejects folder and options."""
 
     begun: dt.datetime
     backup: str
@@ -100,7 +100,7 @@ class UnfinishedRestore(NamedTuple):
 
 
 class ShardProgress(NamedTuple):
-    """How far the load of a shard is.
+    """Progress of a shard's load.
 
     Attributes:
         start: where in the file it begins.
@@ -127,7 +127,7 @@ class ShardProgress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TableProgress:
-    """How far the load of a table is; ``table`` is as it was before anything was put aside."""
+    """Progress of a table's load; ``table`` is its definition before anything was dropped."""
 
     table: Table
     file: str
@@ -139,7 +139,7 @@ class TableProgress:
 
 
 def can_journal(conn: psycopg.Connection) -> bool:
-    """Tell if the role may make the journal, or has it already, and trusts who may write."""
+    """Tell if the role may create or write the journal, and trusts all who may write there."""
     query = """
         SELECT CASE WHEN to_regnamespace('restore_journal') IS NULL
             THEN has_database_privilege(current_database(), 'CREATE')
@@ -156,7 +156,7 @@ def create_journal(
     rejects: str,
     options: dict[str, Any],
 ) -> None:
-    """Begin a journal anew: nothing is loaded yet.
+    """Create a journal in which nothing is loaded.
 
     Args:
         conn: a connection that commits each statement.
@@ -184,7 +184,7 @@ def create_journal(
 
 
 def read_unfinished(conn: psycopg.Connection) -> UnfinishedRestore | None:
-    """Return the restore that was begun and did not end; None: there is none.
+    """Return the unfinished restore; None: there is none.
 
     Raises:
         LoadError: the journal is another role's.
@@ -203,7 +203,7 @@ def read_unfinished(conn: psycopg.Connection) -> UnfinishedRestore | None:
 
 
 def read_progress(conn: psycopg.Connection) -> list[TableProgress]:
-    """Return how far the tables are, in the order in which they are planned."""
+    """Return the progress of the tables, in the order of the plan."""
     tables = []
     for oid, file, size, definition, phase, report, rejects_bytes in conn.execute(
         _LOADS
@@ -217,7 +217,7 @@ def read_progress(conn: psycopg.Connection) -> list[TableProgress]:
 
 
 def has_progress(conn: psycopg.Connection) -> bool:
-    """Tell whether any record is loaded or rejected already, as far as is committed."""
+    """Tell if any record is loaded or rejected already, as far as is committed."""
     return any(
         report.read
         for table in read_progress(conn)
@@ -229,7 +229,7 @@ def has_progress(conn: psycopg.Connection) -> bool:
 def set_phase(
     conn: psycopg.Connection, oid: int, phase: Phase, report: TableReport, rejects_bytes: int
 ) -> None:
-    """Note a table's phase, its counts and how long its reject file is; durably.
+    """Record a table's phase, its counts and the size of its reject file; durably.
 
     Where the connection is in a transaction, the note is part of that.
     """
@@ -240,17 +240,17 @@ def set_phase(
 
 
 def reset(conn: psycopg.Connection, oid: int, phase: Phase) -> None:
-    """Note, in the transaction that empties a table, that it is loaded from its beginning."""
+    """Record, in the transaction that empties a table, that its load starts over."""
     conn.execute(_RESET, {"oid": oid, "phase": phase})
 
 
 def close_shards(conn: psycopg.Connection, oid: int, shards: Iterable[ShardProgress]) -> None:
-    """Note of shards that were left in the middle that they end there: others take the rest."""
+    """Record that unfinished shards end where they were left: other shards take the rest."""
     with conn.transaction():
         for shard in shards:
             conn.execute(_CLOSE, [oid, shard.start])
 
 
 def drop_journal(conn: psycopg.Connection) -> None:
-    """Drop the journal, with all that is in its schema: the restore is done, or given up."""
+    """Drop the journal's schema: the restore is finished, or given up."""
     conn.execute("DROP SCHEMA IF EXISTS restore_journal CASCADE")

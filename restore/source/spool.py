@@ -22,7 +22,7 @@ _record = msgspec.msgpack.Decoder(RawRecord)
 
 
 class Spool:
-    """Keeps records in the order in which they are added, and gives them back in it."""
+    """Keeps records in order."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_HELD_BYTES)  # noqa: SIM115 - closed by us
@@ -50,7 +50,7 @@ class Spool:
             yield _record.decode(self._file.read(int.from_bytes(head, "big")))
 
     def close(self) -> None:
-        """Forget them all."""
+        """Remove all records."""
         with contextlib.suppress(OSError):  # there was no room for the last of them
             self._file.close()
 

@@ -1,4 +1,4 @@
-"""Tells the rows that this restore wrote from those of others, by the transactions that wrote them.
+"""Identifies the rows that this restore wrote, by the transactions that wrote them.
 
 Each transaction that writes rows of a table also writes its number down, in the same transaction.
 A row is ours if its ``xmin`` is among these numbers. That holds whatever others write meanwhile,
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WriteLog:
-    """Where the numbers of the transactions that wrote rows stand.
+    """A table of the transactions that wrote rows.
 
     Args:
         schema: ``restore_journal``, or ``pg_temp`` for the rows of one session.
@@ -27,7 +27,7 @@ class WriteLog:
     schema: str
 
     def record(self, conn: psycopg.Connection, oid: int) -> None:
-        """Note that the current transaction, or savepoint, writes rows of a table."""
+        """Record that the current transaction, or savepoint, writes rows of a table."""
         tables = {"store": self._table("writes"), "ticks": self._table("ticks")}
         conn.execute(_NOTE.format(**tables), [oid])
 
@@ -35,7 +35,7 @@ class WriteLog:
         return sql.Identifier(self.schema, f"restore_{name}")
 
     def is_ours(self, oid: int, row: str) -> sql.Composed:
-        """Return what is true of a row of a table if this restore wrote it.
+        """Return the condition on which this restore wrote a row of a table.
 
         Args:
             oid: the table's.
@@ -77,6 +77,6 @@ _NOTE = sql.SQL("""
 
 
 def temporary_write_log(conn: psycopg.Connection) -> WriteLog:
-    """Return where one session writes down what it wrote, for a restore without a journal."""
+    """Create a write log for one session, for a restore without a journal."""
     conn.execute(_MAKE_TEMPORARY)
     return WriteLog(_TEMPORARY)
