@@ -121,7 +121,7 @@ def test_a_reject_file_that_a_power_loss_has_damaged(
     line = target.restore("--resume", exit_code=1)
     assert "cannot resume with the reject file" in line
     assert said in line
-    assert "restore from the beginning with --clean" in line
+    assert "start over with --clean" in line
 
 
 def test_a_line_that_its_writer_did_not_end_is_none(tmp_path: Path) -> None:
