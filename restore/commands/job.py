@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from restore.commands.resume import result_options, take_up
+from restore.commands.resume import result_options, resume_table
 from restore.constraints.drop import disable_triggers, disabled_triggers_warning, drop_foreign_keys
 from restore.constraints.finalize import count_removed
 from restore.constraints.orphans import Orphans
@@ -160,7 +160,7 @@ class RestoreJob:
             return
         if self._unfinished is not None:
             for oid, loaded in self._loaded.items():
-                take_up(self._conn, self._works[oid], loaded)
+                resume_table(self._conn, self._works[oid], loaded)
             return
         create_journal(
             self._conn,

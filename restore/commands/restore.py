@@ -14,7 +14,7 @@ from psycopg.pq import TransactionStatus
 
 from restore.commands.job import RestoreJob
 from restore.commands.prepare import prepare
-from restore.commands.resume import folder_of
+from restore.commands.resume import rejects_folder_of
 from restore.decode import packer
 from restore.errors import ConnectionLostError, Interrupted, RestoreError
 from restore.report.events import BackupFound, WarningEvent
@@ -176,7 +176,7 @@ def _load(
 def _rejects_folder(options: Options, backup: Path, unfinished: UnfinishedRestore | None) -> Path:
     """Return the folder for rejects; never one that may hold those of another restore."""
     if unfinished is not None:
-        return folder_of(unfinished, options)
+        return rejects_folder_of(unfinished, options)
     if options.rejects is not None:
         return options.rejects
     now = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")

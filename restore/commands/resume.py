@@ -127,7 +127,7 @@ def _check_unchanged(file: TableFile, loaded: TableProgress) -> None:
         raise changed
 
 
-def take_up(conn: psycopg.Connection, work: TableState, loaded: TableProgress) -> None:
+def resume_table(conn: psycopg.Connection, work: TableState, loaded: TableProgress) -> None:
     """Continue a table's load from its recorded progress.
 
     Args:
@@ -147,17 +147,17 @@ def take_up(conn: psycopg.Connection, work: TableState, loaded: TableProgress) -
             work.use_retried(loaded.rejects_bytes)
         else:
             work.rejects.truncate_to(loaded.rejects_bytes)
-        _remove_strays(work, [])
+        _remove_stray_rejects(work, [])
         work.gaps = []
         return
     work.rejects.truncate_to(0)
-    _remove_strays(work, loaded.shards)
+    _remove_stray_rejects(work, loaded.shards)
     late = [shard for shard in loaded.shards if shard.start == LATE]
     others = [shard for shard in loaded.shards if shard.start != LATE]
     open_shards = [shard for shard in others if not shard.ended]
     close_shards(conn, loaded.table.oid, open_shards)
     # One that was recorded before anything was decided has nothing to continue from.
-    shards = [_closed(shard) for shard in others if shard.report.read or shard.ended]
+    shards = [_as_closed(shard) for shard in others if shard.report.read or shard.ended]
     for shard in shards:
         whole = Shard(shard.start, shard.stop)
         work.resume(whole, shard.report, shard.rejects_bytes, holds=shard.holds)
@@ -167,15 +167,15 @@ def take_up(conn: psycopg.Connection, work: TableState, loaded: TableProgress) -
             work.resume(whole, shard.report, shard.rejects_bytes, holds=True)
         elif shard.report.read:
             work.resume_late(shard.report, shard.rejects_bytes, shard.position)
-    work.gaps = list(_gaps(work.load.file, shards))
+    work.gaps = list(_unloaded_ranges(work.load.file, shards))
 
 
-def _closed(shard: ShardProgress) -> ShardProgress:
+def _as_closed(shard: ShardProgress) -> ShardProgress:
     """Return an unfinished shard as one that ends where it was left."""
     return shard if shard.ended else shard._replace(stop=shard.position, ended=True, holds=True)
 
 
-def _remove_strays(work: TableState, shards: Iterable[ShardProgress]) -> None:
+def _remove_stray_rejects(work: TableState, shards: Iterable[ShardProgress]) -> None:
     """Remove reject files of other shards than these: they are loaded anew, or in the table's.
 
     Raises:
@@ -192,7 +192,7 @@ def _remove_strays(work: TableState, shards: Iterable[ShardProgress]) -> None:
         raise LoadError(f"cannot tidy {work.folder}: {error.strerror}") from error
 
 
-def _gaps(file: TableFile, shards: Iterable[ShardProgress]) -> Iterator[UnloadedRange]:
+def _unloaded_ranges(file: TableFile, shards: Iterable[ShardProgress]) -> Iterator[UnloadedRange]:
     """Yield the ranges of a file that are in no shard."""
     first = file.span.start if file.span else 0
     place: int | None = first
@@ -218,7 +218,7 @@ def _next_record(file: TableFile, place: int, end: int | None) -> int:
     return place
 
 
-def folder_of(unfinished: UnfinishedRestore, options: Options) -> Path:
+def rejects_folder_of(unfinished: UnfinishedRestore, options: Options) -> Path:
     """Return the folder of a restore's rejects.
 
     Raises:
