@@ -1,7 +1,7 @@
 """The table of ways to restore: how each is called, and what it is known not to do.
 
 An engine is a command line. The harness imports none of them: it passes a backup and a DSN, reads
-an exit code, and counts in the database what came of it.
+an exit code, and counts the rows in the database.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key of a table. ``validate`` is None where it was not valid before."""
+    """A foreign key of a table. ``validate`` is None if it was not valid before."""
 
     table: int
     drop: sql.Composed
@@ -65,8 +65,8 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
-    """What was dropped."""
+class DroppedKeys:
+    """The indexes and foreign keys that were dropped, to be recreated."""
 
     indexes: tuple[Index, ...]
     foreign_keys: tuple[ForeignKey, ...]
@@ -76,7 +76,7 @@ class Aside:
         return [index for index in self.indexes if index.table == table]
 
 
-def put_aside(connection: Connection, oids: Sequence[int]) -> Aside:
+def drop_keys(connection: Connection, oids: Sequence[int]) -> DroppedKeys:
     """Drop the indexes and keys of these tables and the foreign keys from and to them.
 
     Raises:
@@ -88,7 +88,7 @@ def put_aside(connection: Connection, oids: Sequence[int]) -> Aside:
         indexes = tuple(_index(*row) for row in connection.execute(_INDEXES, given))
         for statement in (*(key.drop for key in keys), *(index.drop for index in indexes)):
             connection.execute(statement)
-    return Aside(indexes, keys)
+    return DroppedKeys(indexes, keys)
 
 
 def attach_keys(connection: Connection, indexes: Iterable[Index]) -> None:

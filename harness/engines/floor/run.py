@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from harness.engines.floor.constraints import Aside
+    from harness.engines.floor.constraints import DroppedKeys
     from harness.engines.floor.encoded import Part, Table
     from harness.engines.floor.sessions import Connection, Work
 
@@ -80,20 +80,22 @@ class Floor:
             tables = encoded.load(self._folder).tables
             self._rows = dict.fromkeys((table.table for table in tables), 0)
             oids = {oid(connection, table): table for table in tables}
-            aside = constraints.put_aside(connection, list(oids))
-            self._ended("aside")
+            dropped = constraints.drop_keys(connection, list(oids))
+            self._ended("aside")  # as recorded runs call it
             count = max(self._jobs, _FEWEST_BUILDERS)
             # Where there is an index for each session, workers would only be in each other's way.
-            alone = {"max_parallel_maintenance_workers": "0"} if len(aside.indexes) >= count else {}
+            alone = (
+                {"max_parallel_maintenance_workers": "0"} if len(dropped.indexes) >= count else {}
+            )
             with (
                 Sessions(self._dsn, self._jobs) as senders,
                 Sessions(self._dsn, count, alone) as builders,
             ):
-                self._fill(senders, builders, oids, aside)
+                self._fill(senders, builders, oids, dropped)
                 self._tasks.finish()
                 self._ended("indexes")
-                constraints.add_foreign_keys(connection, aside.foreign_keys)
-                for keys in self._by_table(aside, oids):
+                constraints.add_foreign_keys(connection, dropped.foreign_keys)
+                for keys in self._by_table(dropped, oids):
                     self._tasks.start(builders, [partial(constraints.validate, keys=keys)])
                 self._tasks.finish()
                 self._ended("foreign keys")
@@ -102,7 +104,7 @@ class Floor:
         return Loaded(self._rows, self._phases_s)
 
     def _fill(
-        self, senders: Sessions, builders: Sessions, oids: dict[int, Table], aside: Aside
+        self, senders: Sessions, builders: Sessions, oids: dict[int, Table], dropped: DroppedKeys
     ) -> None:
         """Start everything that ends with each table having its rows, indexes and keys."""
         whole = sum(table.bytes for table in oids.values())
@@ -112,15 +114,15 @@ class Floor:
             # One that would keep a sender busy after the others are done is shared among them. Its
             # rows then go through the log, which costs the server 3% more in all.
             shared = table.bytes * self._jobs > whole
-            then = partial(self._loaded, builders, number, table, aside)
+            then = partial(self._loaded, builders, number, table, dropped)
             self._tasks.start(senders, self._sending(table, shared=shared), then)
 
-    def _loaded(self, builders: Sessions, number: int, table: Table, aside: Aside) -> None:
+    def _loaded(self, builders: Sessions, number: int, table: Table, dropped: DroppedKeys) -> None:
         """Have a table's indexes built, and then the rest."""
         self._loading -= 1
         if not self._loading:
             self._ended("load")
-        indexes = aside.of(number)
+        indexes = dropped.of(number)
         rest: Work = partial(finish, oid=number, table=table, indexes=indexes)
         builds = [partial(_build, statement=index.build) for index in indexes]
         self._tasks.start(builders, builds, partial(self._tasks.start, builders, [rest]))
@@ -137,8 +139,8 @@ class Floor:
     def _send_whole(self, connection: Connection, table: Table) -> None:
         """Send a table in the transaction that empties it.
 
-        So its rows come frozen, which saves whoever reads them next from marking them, and where
-        the server keeps no more log than it needs (``wal_level=minimal``), they need none.
+        So its rows are frozen, which saves the next reader from marking them; with
+        ``wal_level=minimal`` they need no log.
         """
         with connection.transaction():
             connection.execute(sql.SQL("TRUNCATE ONLY {}").format(identifier(table)))
@@ -164,10 +166,12 @@ class Floor:
                     self._rows[table.table] += cursor.rowcount
 
     @staticmethod
-    def _by_table(aside: Aside, oids: dict[int, Table]) -> list[list[constraints.ForeignKey]]:
+    def _by_table(
+        dropped: DroppedKeys, oids: dict[int, Table]
+    ) -> list[list[constraints.ForeignKey]]:
         """Return the foreign keys of each table, which cannot be looked through at once."""
         keys: dict[int, list[constraints.ForeignKey]] = {}
-        for key in aside.foreign_keys:
+        for key in dropped.foreign_keys:
             keys.setdefault(key.table, []).append(key)
         return [
             keys[number]

@@ -35,7 +35,7 @@ def connect(dsn: str, settings: Mapping[str, str] | None = None) -> Connection:
         settings: of the session, beside the usual ones.
 
     Raises:
-        psycopg.OperationalError: nobody answers.
+        psycopg.OperationalError: the server does not answer.
     """
     connection = psycopg.connect(dsn, autocommit=True, application_name="floor")
     for name, value in {**_SETTINGS, **(settings or {})}.items():

@@ -52,7 +52,7 @@ def main(restore: Restore, arguments: Sequence[str] | None = None) -> int:
         error, code = str(problem), ExitCode.USAGE
     except KeyboardInterrupt:
         error, code = "stopped; nothing was restored", ExitCode.FAILED
-    except Exception as problem:  # noqa: BLE001 - whatever it is, nothing is restored
+    except Exception as problem:  # noqa: BLE001 - after any error nothing is restored
         error, code = _one_line(problem), ExitCode.FAILED
     if error is not None:
         print(f"{parser.prog}: {error}", file=sys.stderr)

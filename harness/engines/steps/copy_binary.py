@@ -1,4 +1,4 @@
-"""Typed decoding and binary COPY: each value gets its column's type once, where it is parsed.
+"""Typed decoding and binary COPY: each value gets its column's type as it is parsed.
 
 ``ijson`` makes a dictionary of strings of each record, which are converted in Python, written as
 text and read again by the server. ``msgspec`` decodes a record straight into a ``Struct`` whose

@@ -21,7 +21,7 @@ _PARENTS = """
     JOIN pg_catalog.pg_class parent ON parent.oid = c.confrelid
     WHERE c.contype = 'f' AND NOT c.condeferred AND c.conrelid <> c.confrelid
 """
-# The labels of an enum are text to whoever sends them.
+# The labels of an enum are sent as text.
 _COLUMNS = """
     SELECT a.attname, CASE t.typtype WHEN 'e' THEN 'text' ELSE t.typname END
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid

@@ -270,7 +270,7 @@ def test_while_it_loads_nothing_is_indexed_or_checked(business: Path, database: 
         "SELECT oid::bigint FROM pg_class WHERE relkind = 'r' AND"
         " relnamespace = 'public'::regnamespace",
     )
-    aside = constraints.put_aside(connection, [number for (number,) in tables])
+    dropped = constraints.drop_keys(connection, [number for (number,) in tables])
     left = rows(
         database,
         "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class c ON c.oid = indrelid"
@@ -278,10 +278,10 @@ def test_while_it_loads_nothing_is_indexed_or_checked(business: Path, database: 
         " WHERE contype IN ('p', 'u', 'f') AND connamespace = 'public'::regnamespace",
     )
     assert left == []
-    assert len(aside.foreign_keys) == (business / manifest.SCHEMA_SQL).read_text().count(
+    assert len(dropped.foreign_keys) == (business / manifest.SCHEMA_SQL).read_text().count(
         " REFERENCES "
     )
-    assert len(aside.indexes) > 20
+    assert len(dropped.indexes) > 20
 
 
 def test_a_target_that_differs_is_an_error_and_ends(
