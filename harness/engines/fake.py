@@ -61,7 +61,7 @@ class FakeEngine:
     tries: int = 0
 
     def __call__(self) -> Attempt:
-        """Say what the name says."""
+        """Return the attempt that the name describes."""
         wall_s = self.walls_s[self.tries % len(self.walls_s)]
         peak_bytes = self.peaks_bytes[self.tries % len(self.peaks_bytes)]
         other_cores = self.others[self.tries % len(self.others)]

@@ -46,7 +46,7 @@ class Limitation:
     skip: bool = False
 
     def applies(self, manifest: Manifest) -> bool:
-        """Say whether a dataset is of this kind."""
+        """Return whether a dataset is of this kind."""
         return str(getattr(manifest, self.key)) == self.value
 
 
@@ -68,12 +68,12 @@ class Engine:
 
     @property
     def is_fake(self) -> bool:
-        """Say whether it only tells figures, and needs no server (``fake.py``)."""
+        """Return whether it only reports figures, and needs no server (``fake.py``)."""
         return not self.template
 
     @property
     def needs_encoded(self) -> bool:
-        """Say whether it takes the encoded dataset, which has to be made first."""
+        """Return whether it takes the encoded dataset, which has to be made first."""
         return any("{floor}" in part for part in self.template)
 
     def argv(self, values: Mapping[str, str]) -> tuple[str, ...]:

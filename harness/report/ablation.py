@@ -1,4 +1,4 @@
-"""What each step of the ablation gives, as a table and a chart."""
+"""Reports the gain of each step of the ablation, as a table and a chart."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEGEND = (
 
 
 def ablate_report(of: RunFigures) -> tuple[Block, ...]:
-    """Say what each step gives, in a table and in a chart."""
+    """Lay out the gain of each step, in a table and in a chart."""
     return (headline(of.run), _table(of), LEGEND, _chart(of), *heap_report(of.run))
 
 
@@ -84,7 +84,7 @@ def _chart(of: RunFigures) -> Grid:
 
 
 def bar(value: float | None, all_of: list[float | None]) -> str:
-    """Draw a value as long as its share of the largest; none where it is not known."""
+    """Draw a bar in proportion to the largest value; ``-`` if the value is unknown."""
     largest = max((v for v in all_of if v is not None), default=0.0)
     if value is None or largest <= 0:
         return NONE
