@@ -140,7 +140,10 @@ def test_a_bad_manifest_is_one_clear_line(tmp_path: Path, content: str | None, s
 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
-    [('"schema": 1', '"schema": 9', "has schema 9"), ('"records": 3', '"records": 4', "itself")],
+    [
+        ('"schema": 1', '"schema": 9', "has schema 9"),
+        ('"records": 3', '"records": 4', "inconsistent"),
+    ],
 )
 def test_a_manifest_that_lies_is_refused(dataset: Path, old: str, new: str, says: str) -> None:
     path = dataset / "manifest.json"
