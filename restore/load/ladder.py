@@ -22,17 +22,13 @@ import psycopg
 
 from restore.decode.segments import Decoded, Segment, group_by_codec
 from restore.load.destination import CopyDestination, Destination, Sent
-from restore.load.isolation import Isolation
+from restore.load.isolation import Isolation, Refusals
 from restore.load.missing_ids import LateCounter
 from restore.load.multi_insert import Inserter, are_many
-from restore.load.one_by_one import RecordLoader
 from restore.load.record_errors import LONGEST_RUN, RecordErrors
-from restore.load.refusals import Refusals
-from restore.load.row_insert import RowInserter
-from restore.load.sender import Sender
+from restore.load.row_insert import RecordLoader, RowInserter
+from restore.load.sender import Sender, Tracking, UnknownFieldPolicy
 from restore.load.splitting import Splitter
-from restore.load.tracking import Tracking
-from restore.load.unknown_fields import UnknownFieldPolicy
 from restore.report.reasons import Reason
 from restore.source.json_values import values_of
 from restore.source.records import Damage, RecordSelection

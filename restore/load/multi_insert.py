@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from restore.decode.expressions import quoted
-from restore.load.refusals import UndecidedError
+from restore.load.isolation import UndecidedError
 from restore.load.row_insert import Refused
 from restore.source.json_values import values_of
 from restore.source.recovery import DECODE_ERRORS
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from restore.decode.expressions import Form
     from restore.decode.segments import Segment
     from restore.load.destination import Value
-    from restore.load.one_by_one import RecordLoader
-    from restore.load.refusals import Refusals
-    from restore.load.row_insert import Attempt, RowInserter
-    from restore.load.tracking import Tracking
+    from restore.load.isolation import Refusals
+    from restore.load.row_insert import Attempt, RecordLoader, RowInserter
+    from restore.load.sender import Tracking
     from restore.report.reasons import Reason
     from restore.source.reader import RawRecord
     from restore.source.records import Fields

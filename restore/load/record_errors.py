@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from restore.errors import LoadError
     from restore.load.destination import Destination, Value
-    from restore.load.tracking import Tracking
+    from restore.load.sender import Tracking
     from restore.report.reasons import Reason
     from restore.source.records import RawRecord
     from restore.target.catalog import Table

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 from restore.decode.segments import Decoded
 from restore.load.shard_context import ShardCounts
 from restore.source.reader import Batch, Damage, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from restore.load.shard_context import ShardContext
     from restore.options import Options
     from restore.source.shards import ShardStream
+
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterable[T]) -> Generator[T, None, None]:
+    """Yield the items; each is made in another thread while the one before it is in use.
+
+    No more than one is made ahead. What making an item raises is raised in its place.
+    """
+    iterator = iter(items)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read") as thread:
+        future = thread.submit(next, iterator, None)
+        while (item := future.result()) is not None:
+            future = thread.submit(next, iterator, None)
+            yield item
+
 
 # To learn how large records are, if batches are counted in records.
 _SAMPLE_BYTES = 1 << 16

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from restore.load.copy import CopyFailure
     from restore.load.isolation import Isolation
     from restore.load.missing_ids import LateCounter
-    from restore.load.one_by_one import RecordLoader
     from restore.load.record_errors import RecordErrors
+    from restore.load.row_insert import RecordLoader
     from restore.load.sender import Sender
     from restore.report.reasons import Level
     from restore.source.records import Records

@@ -16,9 +16,8 @@ from restore.load.defaults import evaluate, steady_defaults
 from restore.load.destination import CopyDestination
 from restore.load.ladder import Ladder
 from restore.load.missing_ids import sequence_columns_in_file
-from restore.load.prefetch import ahead
 from restore.load.record_errors import LONGEST_RUN
-from restore.load.shard_reader import ShardReader
+from restore.load.shard_reader import ShardReader, ahead
 from restore.load.upsert import make_destination
 from restore.plan.dry_run import writable_session
 from restore.rejects.limits import RejectLimits
