@@ -130,7 +130,7 @@ def test_what_stops_between_portions_leaves_keys_that_hold(
 
 def test_a_restore_killed_between_portions_is_repaired(target: Target) -> None:
     make(target, SHAPES["star"], rows=True)
-    target.kill("commands.truncate.most_locks = lambda _: 16; truncate._truncate", "--clean")
+    target.kill("commands.truncate.max_locks = lambda _: 16; truncate._truncate", "--clean")
     assert "foreign keys" in target.turned_down(clean=True)
     target.repair()
     assert target.rows(VALID) == [(TABLES - 1 + 4,)]
