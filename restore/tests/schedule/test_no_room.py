@@ -19,10 +19,13 @@ pytest.importorskip("resource", reason="limits the size of files as POSIX does")
 # The command, with files that may not grow over so many bytes: to a program, a disk that is full.
 LIMITED = """
 import resource, sys
+from restore.schedule import scheduler
 from restore.source import spool
 most = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 spool._HELD_BYTES = int(sys.argv[2])
+if spool._HELD_BYTES < 1 << 20:  # duplicates are looked for once all rows are in
+    scheduler._WORTH_BYTES = 1_000
 from restore.cli.main import main
 sys.exit(main(sys.argv[3:]))
 """
