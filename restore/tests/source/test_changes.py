@@ -64,7 +64,7 @@ OPTIONS: tuple[dict[str, Any], ...] = ({"jobs": 2}, {"atomic": True}, {"dry_run"
         *itertools.product(DATA, [{}], CHANGES),
         *itertools.product(["company.jsonl"], OPTIONS, CHANGES),
     ],
-    ids=str,
+    ids=lambda one: getattr(one, "__name__", None) or str(one),
 )
 def test_a_change_is_no_success(
     target: Target, name: str, change: Callable[[Path], Any], options: dict[str, Any]
