@@ -130,7 +130,7 @@ def test_a_folder_name_too_long_for_a_socket_works(
 
 def test_a_keeper_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.servers.lease.KEEPER", "harness.servers.no_such_keeper")
-    expected = "the process that keeps the server ended before it started one; try again"
+    expected = "the keeper of the server exited before the server started"
     with pytest.raises(ServerError, match=expected), open_server("embedded", announce=print):
         pass
 
@@ -138,7 +138,7 @@ def test_a_keeper_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_server_that_does_not_start_shows_the_last_line_of_its_log(
     temporary: Path,
 ) -> None:
-    expected = "the embedded server ended while it started .*unrecognized configuration parameter"
+    expected = "the embedded server exited during start .*unrecognized configuration parameter"
     wrong = {"no_such_setting": "1"}
     with (
         pytest.raises(ServerError, match=expected),

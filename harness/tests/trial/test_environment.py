@@ -13,7 +13,7 @@ import pytest
 
 from harness.trial.environment import checkout_state, fingerprint, version
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -242,7 +242,7 @@ def test_a_harness_that_is_killed_takes_everything_with_it(tmp_path: Path) -> No
         f"argv = (sys.executable, '-c', {engine!r})\n"
         "run(Command(argv, here, dict(os.environ), here / 'stdout', here / 'stderr'), Limits(600))"
     )
-    with subprocess.Popen([sys.executable, "-c", harness], cwd=LAUNCHER.parents[1]) as started:
+    with subprocess.Popen([sys.executable, "-c", harness], cwd=LAUNCHER.parents[2]) as started:
         pids = [int(pid) for pid in read_soon(tmp_path / "stdout").split()]
         started.kill()
     assert len(pids) == 2

@@ -78,7 +78,7 @@ meter = ProcMeter(root.pid)
 for number in range(SAMPLES_PER_SEARCH + 1):
     meter.sample(number / 100)
 seen = [one.memory_info().rss for one in psutil.Process().children(recursive=True)]
-print(json.dumps([meter.peak_bytes, meter.peak_source, max(meter.curve.told()["bytes"]), seen]))
+print(json.dumps([meter.peak_bytes, meter.peak_source, max(meter.curve.to_dict()["bytes"]), seen]))
 """)
     peak_bytes, source, highest_bytes, seen = to_dict
     assert len(seen) == 3

@@ -211,16 +211,18 @@ def test_nothing_is_left_of_a_trial(
     context = context_of(dataset)
     processes = set(psutil.Process().children(recursive=True))
     files = set(tmp_path.iterdir())
+    databases = names_of_databases(context)
     run(small_engine(), context)
     assert set(tmp_path.iterdir()) == files
     left = set(psutil.Process().children(recursive=True)) - processes
     kinds = {one.info["name"] for one in psutil.process_iter(["name"]) if one in left}
     assert kinds <= {"postgres"}  # the server has its own helpers
+    assert names_of_databases(context) == databases
+
+
+def names_of_databases(context: TrialContext) -> set[str]:
     with context.server.connect("postgres") as connection:
-        names = connection.execute(
-            "SELECT datname FROM pg_database WHERE datname !~ '^(postgres|template)'"
-        )
-        assert names.fetchall() == []
+        return {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
 
 
 @pytest.mark.parametrize(

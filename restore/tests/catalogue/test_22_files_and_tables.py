@@ -76,7 +76,7 @@ def test_a_map_that_cannot_be(tables: Target, mapped: dict[str, str], message: s
 
 
 def test_only_the_tables_that_were_chosen(tables: Target) -> None:
-    tables.write(Thing=[{"id": 1}], thing=[{"id": 2}], RowInserter=[{"id": 3}], nothing=[{"id": 4}])
+    tables.write(Thing=[{"id": 1}], thing=[{"id": 2}], Single=[{"id": 3}], nothing=[{"id": 4}])
     report = tables.load(tables=frozenset({"thing", "single"}))
     assert {table.table for table in report.tables} == {"Single", "thing"}
     assert report.left_out == [
@@ -89,7 +89,7 @@ def test_only_the_tables_that_were_chosen(tables: Target) -> None:
 
 
 def test_tables_are_chosen_and_left_out_by_file_or_by_table(tables: Target) -> None:
-    tables.write(u=[{"id": 1}], thing=[{"id": 2}], RowInserter=[{"id": 3}])
+    tables.write(u=[{"id": 1}], thing=[{"id": 2}], Single=[{"id": 3}])
     chosen = frozenset({"app.users", "thing"})
     mapped = {"u": "app.users"}
     report = tables.load(map=mapped, tables=chosen, exclude=frozenset({"thing.json", "gone"}))

@@ -386,7 +386,7 @@ def test_on_a_terminal_bars_are_drawn_and_taken_away(large: Target) -> None:
 def test_the_last_bars_are_those_of_the_last_table(large: Target) -> None:
     large.conn.execute("CREATE TABLE zebra (id int PRIMARY KEY)")
     (large.backup / "zebra.json").write_text("[]", encoding="utf-8")
-    terminal = Terminal(restoring(large), width=80)
+    terminal = Terminal(restoring(large, "--jobs", "1"), width=80)
     terminal.end()
     (large.backup / "zebra.json").unlink()
     assert terminal.process.returncode == 0, terminal.seen

@@ -162,6 +162,6 @@ def test_white_space_without_end_is_read_in_the_memory_of_a_chunk(target: Target
         for _ in range(128):
             file.write(b" " * (1 << 20))
         file.write(b'{"id":2,"name":"n"}]')
-    target.restore("--jobs", "1")
+    target.restore("--jobs", "1", is_alone=True)
     assert target.counts()["company"]["loaded"] == 2
     assert json.loads(target.report.read_bytes())["peak_bytes"] < 100 << 20
