@@ -1,12 +1,21 @@
-"""``python -m restore``: the command ``db-restore-optimized``."""
+"""``python -m restore``, and what the script ``db-restore-optimized`` calls."""
 
 from __future__ import annotations
+
+
+def main() -> int:
+    """Run the command; signals are handled before anything else is imported."""
+    from restore.startup import install_early_signal_handlers, skip_ssl_import  # noqa: PLC0415
+
+    install_early_signal_handlers()
+    skip_ssl_import()
+    from restore.cli.main import start  # noqa: PLC0415 - the handlers come first
+
+    return start()
+
 
 if __name__ == "__main__":
     from restore.safe_path import leave_out_current_folder
 
     leave_out_current_folder()
-
-    from restore.startup import main
-
     raise SystemExit(main())

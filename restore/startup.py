@@ -1,4 +1,4 @@
-"""Starts the command: handles signals during the imports, and skips an import that costs memory."""
+"""First steps of the command: signals during the imports, and an import that costs memory."""
 
 from __future__ import annotations
 
@@ -15,15 +15,6 @@ SIGNALS = tuple(
 )
 EXIT_FAILED = 1
 IDLE = "interrupted, but not in the middle of a restore"
-
-
-def main() -> int:
-    """Run the command: what the script ``db-restore-optimized`` calls."""
-    install_early_signal_handlers()
-    skip_ssl_import()
-    from restore.cli.main import start  # noqa: PLC0415 - the handlers come first
-
-    return start()
 
 
 def install_early_signal_handlers() -> None:

@@ -121,7 +121,7 @@ class Signal:
 sys.meta_path.insert(0, Signal())
 signal.signal({int(number)}, signal.default_int_handler)
 sys.argv[1:] = ["no-backup", "--dsn", "service=none"]
-from restore.startup import main
+from restore.__main__ import main
 sys.exit(main())
 """
     done = run([sys.executable, "-c", program], tmp_path)
@@ -138,7 +138,7 @@ def test_the_script_hides_a_password(scripts: Path, tmp_path: Path) -> None:
         " env['PGPASSWORD'], flush=True) or os._exit(0)\n"
         f"sys.argv = sys.orig_argv = [{str(scripts / 'db-restore-optimized')!r}, 'b', '--dsn',"
         f" {dsn!r}]\n"
-        "from restore.startup import main\nmain()\n"
+        "from restore.__main__ import main\nmain()\n"
     )
     done = run([sys.executable, "-c", program], tmp_path)
     assert done.stdout == "False s3cret\n"

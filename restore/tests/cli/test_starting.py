@@ -76,6 +76,7 @@ def modules_after(statement: str) -> set[str]:
 # What `--help` answers with: Python's own, and of the command the files that describe it.
 HELP = {
     "restore",
+    "restore.__main__",
     "restore.cli",
     "restore.cli.arguments",
     "restore.cli.help_texts",
@@ -93,7 +94,7 @@ HELP = {
 @pytest.mark.parametrize("words", [["--help"], ["retry", "--help"], ["--version"], ["--no-such"]])
 def test_help_imports_no_package_and_little_of_ours(words: list[str]) -> None:
     imported = modules_after(
-        f"sys.argv[1:] = {words}; from restore.startup import main\n"
+        f"sys.argv[1:] = {words}; from restore.__main__ import main\n"
         "try: main()\nexcept SystemExit: pass\n"
     )
     assert {name for name in imported if name.partition(".")[0] == "restore"} <= HELP
