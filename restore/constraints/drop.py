@@ -1,9 +1,9 @@
-"""Foreign keys, indexes, unique keys and triggers are put aside for the load.
+"""Drops foreign keys, indexes and unique keys for the load, and disables triggers.
 
 Checked or built as one set they cost a fraction of what they cost row by row, and tables that refer
-to each other in a cycle can be loaded at all. A user's triggers would do once more what was done
-when the rows were made: they are disabled. What is aside is noted (``notes``), and comes back
-(``back``).
+to each other in a cycle can be loaded at all. Users' triggers would do again what was done when the
+rows were created. The journal lists what is dropped or disabled (``journal.dropped``), and
+``recreate`` undoes it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _FOREIGN_KEYS = """
     WHERE k.contype = 'f' AND k.conrelid = ANY(%s)
 """
 
-# Indexes on which nothing hangs but what goes and comes with them: not a foreign key that holds
-# now, and not a view or a function that was made while a key told its rows apart.
+# Indexes on which nothing depends but what is dropped with them: no foreign key in place, and no
+# view or function that relies on a primary key (GROUP BY).
 _FREE = """
     SELECT i.indexrelid FROM pg_index i
     LEFT JOIN pg_constraint k ON k.conrelid = i.indrelid AND k.conindid = i.indexrelid
@@ -52,40 +52,40 @@ _FREE = """
 def drop_foreign_keys(
     conn: psycopg.Connection, tables: dict[int, Table], keys: Iterable[ForeignKey]
 ) -> None:
-    """Drop foreign keys, and note how to make them again in the transaction that drops them.
+    """Drop foreign keys, and record in the same transaction how to recreate them.
 
-    Those that are aside already, since a restore that is resumed put them there, stay so.
+    Those that the restore dropped before it was resumed stay dropped.
 
     Raises:
-        psycopg.errors.InsufficientPrivilege: the role may not change the tables, or may not make
+        psycopg.errors.InsufficientPrivilege: the role may not change the tables, or may not create
             the journal's schema; nothing was changed.
     """
     rows = conn.execute(_FOREIGN_KEYS, [list(tables)]).fetchall()
     owned = {(oid, name): is_owner for oid, name, is_owner in rows}
-    asides = [
-        (owned[key.table, key.name], _noted_key(conn, tables[key.table], key, place))
+    dropped = [
+        (owned[key.table, key.name], _recorded_key(conn, tables[key.table], key, place))
         for place, key in enumerate(keys)
         if (key.table, key.name) in owned
     ]
-    # What the role may not drop comes first, and stops it before anything is dropped.
-    asides.sort(key=lambda each: each[0])
-    for portion in in_portions([aside for _, aside in asides]):
+    # A key that the role may not drop comes first, and stops this before anything is dropped.
+    dropped.sort(key=lambda each: each[0])
+    for portion in in_portions([key for _, key in dropped]):
         with conn.transaction():
             record_dropped(conn, portion)
-            for aside in portion:
+            for key_to_drop in portion:
                 conn.execute(
                     sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
-                        aside.identifier, sql.Identifier(aside.name)
+                        key_to_drop.identifier, sql.Identifier(key_to_drop.name)
                     )
                 )
 
 
-def _noted_key(
+def _recorded_key(
     conn: psycopg.Connection, table: Table, key: ForeignKey, place: int
 ) -> DroppedObject:
-    """Note a foreign key: added without a look at the rows, and validated later.
+    """Return how to recreate a foreign key: added without a scan of the rows, and validated later.
 
-    Before PostgreSQL 18 a partitioned table takes none that is not valid.
+    Before PostgreSQL 18 a partitioned table cannot have one that is not valid.
     """
     parts = {"table": table.identifier, "name": sql.Identifier(key.name)}
     add = sql.SQL("ALTER TABLE {table} ADD CONSTRAINT {name} ").format(**parts).as_string(conn)
@@ -109,17 +109,17 @@ def _noted_key(
 def drop_indexes(
     conn: psycopg.Connection, table: Table, *, unique: bool = True
 ) -> list[UniqueKeyDefinition]:
-    """Drop a table's indexes and unique keys, and note how to make them again, at once.
+    """Drop a table's indexes and unique keys, and record in one transaction how to recreate them.
 
-    What something else depends on stays: so foreign keys are put aside before.
+    Those that other objects depend on stay, so foreign keys are dropped first.
 
     Args:
         conn: a connection that commits each statement.
         table: the table.
-        unique: also those that let no row in twice.
+        unique: drop unique keys and unique indexes too.
 
     Returns:
-        What nobody sees to as long as they are aside.
+        The unique keys that the server does not check meanwhile.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: as for ``drop_foreign_keys``.
@@ -128,7 +128,7 @@ def drop_indexes(
     if not wanted:
         return []
     with conn.transaction():
-        # Nothing is made to depend on them from now on.
+        # From now on nothing new can depend on them.
         conn.execute(
             sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(table.identifier)
         )
@@ -136,30 +136,30 @@ def drop_indexes(
         free = {oid for (oid,) in rows}
         dropped = [index for index in wanted if index.oid in free]
         if dropped:
-            record_dropped(conn, [_noted_index(conn, table, index) for index in dropped])
+            record_dropped(conn, [_recorded_index(conn, table, index) for index in dropped])
         for index in dropped:
             conn.execute(index.drop_statement(table.schema, table.name))
     return [index.unique for index in dropped if index.unique is not None]
 
 
-def _noted_index(conn: psycopg.Connection, table: Table, index: Index) -> DroppedObject:
-    """Note an index: PostgreSQL numbers them as they are made, and that is their place."""
+def _recorded_index(conn: psycopg.Connection, table: Table, index: Index) -> DroppedObject:
+    """Return how to recreate an index; its place is its oid, which grows in order of creation."""
     kind: Kind = "index" if index.constraint is None else "key"
     made = [part.as_string(conn) for part in index.create_statements(table.schema, table.name)]
     return DroppedObject(kind, table.schema, table.name, index.name, index.oid, made)
 
 
 def dropped_unique_keys(conn: psycopg.Connection, table: Table) -> list[UniqueKeyDefinition]:
-    """Return a table's unique keys that are aside, in the order in which PostgreSQL checks them.
+    """Return a table's dropped unique keys, in the order in which PostgreSQL checks them.
 
-    A row that violates several is reported for the first of them; they come back in this order.
+    A row that violates several is reported for the first; they are recreated in this order.
     """
-    names = {aside.name for aside in dropped_objects(conn, *INDEXES, table=table)}
+    names = {each.name for each in dropped_objects(conn, *INDEXES, table=table)}
     return [i.unique for i in table.indexes if i.unique is not None and i.name in names]
 
 
 def disable_triggers(conn: psycopg.Connection, oids: Iterable[int]) -> list[Trigger]:
-    """Disable the users' triggers of tables and their partitions, and note that as they are.
+    """Disable the users' triggers of tables and their partitions, and record how they were enabled.
 
     Returns:
         Those that were disabled.
@@ -170,19 +170,19 @@ def disable_triggers(conn: psycopg.Connection, oids: Iterable[int]) -> list[Trig
     triggers = read_triggers(conn, oids)
     for portion in in_portions(list(enumerate(triggers))):
         with conn.transaction():
-            record_dropped(conn, [_noted_trigger(conn, *each) for each in portion])
+            record_dropped(conn, [_recorded_trigger(conn, *each) for each in portion])
             for _, trigger in portion:
                 conn.execute(trigger.alter("DISABLE"))
     return triggers
 
 
-def _noted_trigger(conn: psycopg.Connection, place: int, trigger: Trigger) -> DroppedObject:
+def _recorded_trigger(conn: psycopg.Connection, place: int, trigger: Trigger) -> DroppedObject:
     back = trigger.alter(_ENABLE[trigger.enabled]).as_string(conn)
     return DroppedObject("trigger", trigger.schema, trigger.table, trigger.name, place, [back])
 
 
 def disabled_triggers_warning(triggers: list[Trigger]) -> list[str]:
-    """Return a line that names the triggers that did not fire for the restored rows; none, none."""
+    """Return a line that names the triggers that did not fire, if there are any."""
     if not triggers:
         return []
     names = ", ".join(f"{trigger.name} of {trigger.table}" for trigger in triggers)

@@ -52,8 +52,8 @@ _KEY_COLUMNS = """
 class TableFinalizer:
     """Finishes tables in the background, with as many sessions as there are jobs.
 
-    The keys and unique indexes of a table are built by one session, one after the other; its other
-    indexes by whichever sessions are free.
+    One session builds the keys and unique indexes of a table, one after the other; free sessions
+    share its other indexes.
 
     Args:
         options: the target, how its sessions are set up, and how many there may be.
@@ -81,11 +81,11 @@ class TableFinalizer:
 
     @property
     def warnings(self) -> list[str]:
-        """Why tables are finished one after the other, if they are."""
+        """Why tables are finished one after the other, if there are not enough sessions."""
         return [self._sessions.warning] if self._sessions.warning else []
 
     def run_deferred(self) -> None:
-        """Finish tables on the session that loads, which is idle, if there is no other."""
+        """Finish tables on the idle session that loads, if there is no other."""
         self._sessions.run_deferred()
 
     def loads_are_done(self) -> None:
@@ -97,28 +97,28 @@ class TableFinalizer:
         table: Table,
         isolate: Isolate | None = None,
         *,
-        suspect: bool = False,
+        expect_duplicates: bool = False,
         before: Note = lambda _: None,
         after: Note = lambda _: None,
     ) -> Future[list[str]]:
-        """Have a table finished.
+        """Finish a loaded table in a session that is free.
 
         Args:
-            table: the table, loaded.
-            isolate: takes duplicates out of it.
-            suspect: there may well be some: they are looked for before a key is built in vain.
-            before: takes note that it is loaded.
-            after: takes note that it is finished.
+            table: the table.
+            isolate: resolves its duplicates.
+            expect_duplicates: search for duplicates before building a key that they may break.
+            before: records that the table is loaded.
+            after: records that it is finished.
 
         Returns:
-            A future: warnings. It raises psycopg.Error where the server refuses, UniqueViolation
-            where duplicates have to be told in another way. With a data error, a row does not fit
-            an index; that one, and maybe others of the table's, are still aside.
+            A future of warnings. It raises psycopg.Error if the server refuses, UniqueViolation if
+            duplicates remain. After a data error, a row does not fit an index; that index, and
+            maybe others of the table, are still dropped.
         """
 
         def work(conn: psycopg.Connection) -> list[str]:
             before(conn)
-            warnings = self._finish(table, isolate, suspect, conn)
+            warnings = self._finish(table, isolate, expect_duplicates, conn)
             after(conn)
             return warnings
 
@@ -128,29 +128,34 @@ class TableFinalizer:
         self,
         table: Table,
         isolate: Isolate | None,
-        suspect: bool,  # noqa: FBT001 - a thread's call
+        expect_duplicates: bool,  # noqa: FBT001 - a thread's call
         conn: psycopg.Connection,
     ) -> list[str]:
         unique = {index.name for index in table.indexes if index.unique is not None}
 
         def build_unique() -> None:
-            asides = dropped_objects(conn, *INDEXES, table=table)
-            self._build(deque(aside for aside in asides if aside.name in unique), conn)
+            dropped = dropped_objects(conn, *INDEXES, table=table)
+            self._build(deque(each for each in dropped if each.name in unique), conn)
 
-        found = isolate(conn, build_unique) if isolate and suspect and unique else "kept"
-        if found == "kept":
+        is_worthwhile = isolate and expect_duplicates and unique
+        found = isolate(conn, build_unique) if isolate and is_worthwhile else "unchanged"
+        if found == "unchanged":
             try:
                 build_unique()
             except psycopg.errors.UniqueViolation:
-                if isolate is None or suspect or isolate(conn, build_unique) != "done":
+                if (
+                    isolate is None
+                    or expect_duplicates
+                    or isolate(conn, build_unique) != "resolved"
+                ):
                     raise
-        elif found == "lost":
+        elif found == "reload_table":
             raise psycopg.errors.UniqueViolation("duplicates that are not found in the file")
         self._build_others(table, conn)
         return finish(conn, table)
 
     def _build_others(self, table: Table, conn: psycopg.Connection) -> None:
-        """Build the indexes that are left, with whoever is free."""
+        """Build the remaining indexes, shared with the sessions that are free."""
         others = deque(dropped_objects(conn, *INDEXES, table=table))
         helpers = [
             self._sessions.submit_if_free(partial(self._build, others))
@@ -159,17 +164,17 @@ class TableFinalizer:
         try:
             self._build(others, conn)
         finally:
-            # Those that have not begun find nothing to do; none goes on after the table is done.
+            # Those that have not started find nothing to do; none runs after the table is finished.
             errors = [each.exception() for each in helpers if not each.cancel()]
         for error in errors:
             if error is not None:
                 raise error
 
-    def _build(self, asides: deque[DroppedObject], conn: psycopg.Connection) -> None:
-        """Build indexes until none is left to take; others may take of them too."""
-        while asides:
+    def _build(self, indexes: deque[DroppedObject], conn: psycopg.Connection) -> None:
+        """Build indexes until none is left; other sessions may take from the queue too."""
+        while indexes:
             try:
-                aside = asides.popleft()
+                index = indexes.popleft()
             except IndexError:
                 return
             with self._lock:
@@ -177,17 +182,17 @@ class TableFinalizer:
                 alone = not self._loading and self._building == 1
             try:
                 set_maintenance_workers(conn, self._jobs if alone else 0, 1)
-                recreate(conn, [aside])
+                recreate(conn, [index])
             finally:
                 with self._lock:
                     self._building -= 1
 
 
 def finish(conn: psycopg.Connection, table: Table) -> list[str]:
-    """Set a table's sequences and gather its statistics, once its indexes are all in place.
+    """Set a table's sequences and gather its statistics, once its indexes are in place.
 
     Returns:
-        Warnings: sequences that cannot go on after the table's values.
+        Warnings about sequences that cannot continue after the table's values.
 
     Raises:
         psycopg.Error: the server refused.
@@ -200,7 +205,7 @@ def finish(conn: psycopg.Connection, table: Table) -> list[str]:
     except psycopg.Error as error:
         if is_lost(error):
             raise
-        # An expression that statistics are kept of may not bear some row.
+        # An expression with extended statistics may fail for some row.
         why = " ".join((error.diag.message_primary or str(error)).split())
         warnings.append(f"no statistics were gathered ({why}): ANALYZE the table yourself")
     return warnings
@@ -209,8 +214,8 @@ def finish(conn: psycopg.Connection, table: Table) -> list[str]:
 def _analyze_statement(conn: psycopg.Connection, table: Table) -> sql.Composed:
     """Return an ANALYZE of the columns that queries compare.
 
-    Documents and bytes cost the most to sort and are hardly ever compared whole. Since this is no
-    ANALYZE of the whole table, autovacuum will still do that in its own time.
+    Documents and bytes are the most expensive to sort and rarely compared as a whole. Autovacuum
+    still analyzes the whole table later.
     """
     names = [column.name for column in table.columns if column.type.name not in _NOT_COMPARED]
     if len(names) > _MOST_ANALYZED:
@@ -223,13 +228,13 @@ def _analyze_statement(conn: psycopg.Connection, table: Table) -> sql.Composed:
 def count_removed(
     conn: psycopg.Connection, table: Table, report: TableReport, writes: WriteLog | None
 ) -> None:
-    """Count the rows of a table that triggers removed again after they were loaded as rejected.
+    """Count loaded rows that triggers removed again as rejected.
 
     Args:
         conn: a connection to the target.
         table: the table.
         report: its counts.
-        writes: tells the rows that this restore wrote; None: there were no others.
+        writes: identifies rows that this restore wrote; None: all rows are.
     """
     ours = sql.SQL("true") if writes is None else writes.is_ours(table.oid, "restore_row")
     query = sql.SQL("SELECT count(*) FROM {} AS restore_row WHERE {}").format(table.sql_only, ours)

@@ -1,8 +1,8 @@
-"""Takes the rows out of the tables that foreign keys forbid, and stores them, by sets.
+"""Deletes orphans with set-based SQL, and keeps the deleted rows in a table.
 
-Taking a row out may orphan others, so keys are looked at until none forbids a row. A key takes one
-level of descendants out at a time. Where keys lead in a circle, levels may be as many as rows: from
-the ninth on, all descendants are found by one recursive query over the links between rows.
+Deleting a row may orphan others, so all keys are checked until no row violates one. A key deletes
+one level of descendants at a time. In a cycle of keys there may be as many levels as rows: from the
+ninth on, one recursive query over the links between rows finds all descendants.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class OrphanRows:
         query = "SELECT pg_catalog.to_regclass(%s) IS NOT NULL"
         return self._conn.execute(query, [self.store.as_string(self._conn)]).fetchone() == (True,)
 
-    def take_out(self) -> dict[int, int]:
+    def delete_orphans(self) -> dict[int, int]:
         """Move rows to the store until no key forbids any.
 
         Returns:
@@ -112,7 +112,7 @@ class OrphanRows:
             circle = self._circles.get(number, ()) if levels[number] >= _MOST_LEVELS else ()
             for each in circle or (number,):
                 levels[each] = 0 if circle else levels[each] + 1
-            taken = self._take_out_circle(circle) if circle else self._take_out_level(number)
+            taken = self._delete_circle(circle) if circle else self._delete_level(number)
             for table in {self._keys[each].table for each in circle or (number,)} if taken else ():
                 for child in self._by_parent[table]:
                     if child not in queued:
@@ -126,7 +126,7 @@ class OrphanRows:
         for each in (self.store, self.left):
             self._conn.execute(_DROP.format(each))
 
-    def _take_out_level(self, number: int) -> int:
+    def _delete_level(self, number: int) -> int:
         """Move the rows that a key forbids now; return how many they were."""
         key = self._keys[number]
         child, parent = self._tables[key.table], self._tables[key.parent].sql_only
@@ -172,7 +172,7 @@ class OrphanRows:
 
         return with_replica_identity(self._conn, key.table, move)
 
-    def _take_out_circle(self, circle: Sequence[int]) -> int:
+    def _delete_circle(self, circle: Sequence[int]) -> int:
         """Move the rows that keys in a circle forbid, and all their descendants within it."""
         with self._conn.transaction():
             self._conn.execute(_MAKE_LINKS.format(self._links))

@@ -1,10 +1,9 @@
-"""Rows that a foreign key forbids leave the table, and their records go to the rejects.
+"""Deletes rows that violate a foreign key, and rejects their records.
 
-The rows are moved to a store by sets (``orphan_rows``); their records are found by reading the
-table's file again. If few values are missing, records are found by comparing (``plain``). What is
-not found so is matched by the server, row by row (``origins``), so that memory holds no more than
-a batch. A row without a record is rejected as the database gave it. The store stays until its
-records are among the rejects.
+``orphan_rows`` moves the rows to a table of the journal. A second pass over the file finds their
+records: by the texts of their keys if few values are missing (``key_scan``), else the server matches
+records with rows (``lookup``), so that memory holds no more than a batch. A row whose record is not
+found is rejected as the database returns it. The table stays until all records are in the rejects.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ class Orphans:
             LoadError: a reject file cannot be written, or there are too many rejects.
             psycopg.Error: the server refused.
         """
-        counts = self._rows.take_out()
+        counts = self._rows.delete_orphans()
         tables = [table for table in kept if table.load.table.oid in counts]
         for table in tables:
             table.report.count_taken_out(counts[table.load.table.oid])

@@ -1,7 +1,7 @@
-"""What was put aside comes back: indexes and unique keys, foreign keys, triggers.
+"""Recreates dropped indexes, unique keys and foreign keys, and enables triggers.
 
-Each step is a transaction that strikes its note as well, or that may be done once more: whatever
-ends the process, what is left can be brought back by the notes.
+Each step is a transaction that removes its objects from the journal as well, or that can be
+repeated: if the process ends at any point, the journal lists what is still to be recreated.
 """
 
 from __future__ import annotations
@@ -39,46 +39,46 @@ _SIZE = "SELECT COALESCE(pg_relation_size(to_regclass(%s)), 0)"
 
 
 def recreate_indexes(conn: psycopg.Connection, table: Table | None = None) -> None:
-    """Build every index again that the journal notes, each in a transaction of its own.
+    """Recreate every index in the journal, each in a transaction of its own.
 
-    Those of one table come in the order in which they were first made: in that order PostgreSQL
-    checks a row, so that what it says of one that violates several does not change.
+    Those of one table come in the order of their first creation: PostgreSQL checks a row in that
+    order, so that its error for a row that violates several does not change.
 
     Args:
         conn: a connection to the target.
-        table: the table whose indexes are meant; None: all.
+        table: the table whose indexes are recreated; None: all tables.
 
     Raises:
-        psycopg.Error: an index could not be built; it is still aside, and so are those after it.
+        psycopg.Error: an index could not be built; it and those after it are still dropped.
     """
     for index in dropped_objects(conn, *INDEXES, table=table):
         recreate(conn, [index])
 
 
 def enable_triggers(conn: psycopg.Connection) -> None:
-    """Enable all triggers again that the journal notes, as they were.
+    """Enable all triggers in the journal, as they were enabled before.
 
     Raises:
-        psycopg.Error: some are not enabled, and still aside.
+        psycopg.Error: some are still disabled.
     """
     for portion in in_portions(dropped_objects(conn, "trigger")):
         recreate(conn, portion)
 
 
 def recreate_foreign_keys(conn: psycopg.Connection, options: Options) -> None:
-    """Add all foreign keys again that the journal notes, and validate them side by side.
+    """Add all foreign keys in the journal, and validate them in parallel.
 
-    Their notes are struck when all of them hold. Until then they can be dropped again, or be
-    validated by whoever finds the notes.
+    They are removed from the journal once all of them are valid. Until then a resumed restore or a
+    repair can drop them again, or validate them.
 
     Args:
         conn: a connection to the target.
         options: the target, and how many sessions may work.
 
     Raises:
-        psycopg.errors.ForeignKeyViolation: there are orphans; all keys are aside again, so that
-            none of them acts when rows are taken out.
-        psycopg.Error: something else was in the way; some keys may hold, and all are noted.
+        psycopg.errors.ForeignKeyViolation: there are orphans; all keys are dropped again, so that
+            none of them acts when rows are deleted.
+        psycopg.Error: another failure; some keys may be valid, and all are in the journal.
     """
     keys = dropped_objects(conn, "foreign key")
     if not keys:
@@ -96,18 +96,18 @@ def recreate_foreign_keys(conn: psycopg.Connection, options: Options) -> None:
 
 
 def recreate_all(conn: psycopg.Connection, options: Options) -> None:
-    """Make all again that the journal notes. Foreign keys: all or none.
+    """Recreate everything in the journal; of the foreign keys all or none.
 
-    Triggers come last, so that they do not fire for rows that foreign keys take out. A lock that is
-    not to be had is waited for again and again, within bounds.
+    Triggers come last, so that they do not fire for orphans that are deleted. Locks that are not
+    available are requested again, a bounded number of times.
 
     Args:
         conn: a connection to the target.
         options: the target, and how many sessions may work.
 
     Raises:
-        psycopg.errors.ForeignKeyViolation: there are orphans; all foreign keys are still aside.
-        LoadError: something could not be made again for another reason; it is still aside.
+        psycopg.errors.ForeignKeyViolation: there are orphans; all foreign keys are still dropped.
+        LoadError: something could not be recreated for another reason; it is still dropped.
     """
     try:
         recreate_indexes(conn)
@@ -119,41 +119,41 @@ def recreate_all(conn: psycopg.Connection, options: Options) -> None:
         raise LoadError(str(error.diag.message_primary or error)) from error
 
 
-def recreate(conn: psycopg.Connection, asides: Sequence[DroppedObject]) -> None:
-    """Make things again and strike their notes, in one transaction.
+def recreate(conn: psycopg.Connection, objects: Sequence[DroppedObject]) -> None:
+    """Recreate objects and remove them from the journal, in one transaction.
 
-    Where the table is gone since, or somebody has made one again, only the note goes.
+    If an object's table was dropped since, or the object exists, it is only removed.
 
     Raises:
-        psycopg.Error: none of them is made; they are still aside.
+        psycopg.Error: none of them is recreated.
     """
 
-    def make() -> None:
+    def run() -> None:
         with conn.transaction():
-            for aside in asides:
-                _make(conn, aside)
-            forget_dropped(conn, asides)
+            for each in objects:
+                _create(conn, each)
+            forget_dropped(conn, objects)
 
-    retry_transient(make, states=LOCK_ERRORS)
+    retry_transient(run, states=LOCK_ERRORS)
 
 
-def _make(conn: psycopg.Connection, aside: DroppedObject) -> None:
-    table = aside.identifier.as_string(conn)
+def _create(conn: psycopg.Connection, dropped: DroppedObject) -> None:
+    table = dropped.identifier.as_string(conn)
     if conn.execute(_TABLE, [table]).fetchone() != (True,):
         return
-    relation = sql.Identifier(aside.schema, aside.name).as_string(conn)
-    names = {"table": table, "relation": relation, "name": aside.name}
-    if conn.execute(_IS_THERE[aside.kind], names).fetchone() == (True,):
+    relation = sql.Identifier(dropped.schema, dropped.name).as_string(conn)
+    names = {"table": table, "relation": relation, "name": dropped.name}
+    if conn.execute(_IS_THERE[dropped.kind], names).fetchone() == (True,):
         return
-    for statement in aside.statements:
+    for statement in dropped.statements:
         conn.execute(sql.SQL(statement))
 
 
 def _add(conn: psycopg.Connection, keys: Sequence[DroppedObject]) -> None:
-    """Add foreign keys, all or none; what is there already stays."""
+    """Add foreign keys, all or none; those that exist stay."""
     with conn.transaction():
         for key in keys:
-            _make(conn, key)
+            _create(conn, key)
 
 
 def _drop_again(conn: psycopg.Connection, keys: Sequence[DroppedObject]) -> None:
@@ -167,16 +167,16 @@ def _drop_again(conn: psycopg.Connection, keys: Sequence[DroppedObject]) -> None
 
 
 def _validate(conn: psycopg.Connection, keys: Sequence[DroppedObject], options: Options) -> None:
-    """Validate foreign keys: those of one table after one another, which their lock asks for.
+    """Validate foreign keys; those of one table one after the other, since they lock it.
 
     Raises:
-        psycopg.Error: the first that was met; others may be valid, or not yet.
+        psycopg.Error: the first failure; other keys may be valid or not.
     """
     tables: dict[str, list[DroppedObject]] = defaultdict(list)
     for key in keys:
         tables[key.identifier.as_string(conn)].append(key)
     sizes = {name: conn.execute(_SIZE, [name]).fetchall()[0][0] for name in tables}
-    # The largest first, so that little is left to wait for at the end.
+    # The largest table first, so that little remains for one session at the end.
     work = [tables[name] for name in sorted(sizes, key=lambda name: -sizes[name])]
     sessions = min(options.processes, len(work))
     if sessions <= 1:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from restore.target.catalog import Table
 
-# Where they are, and what rows are taken out is kept in for a moment.
+# Also holds rows that were deleted, until their records are decided.
 JOURNAL = "restore_journal"
 _MAKE_JOURNAL = """
     CREATE SCHEMA IF NOT EXISTS restore_journal;
@@ -30,23 +30,23 @@ _MAKE_JOURNAL = """
     )
 """
 _JOURNAL = "SELECT to_regclass('restore_journal.aside') IS NOT NULL"
-_NOTE = """
+_RECORD = """
     INSERT INTO restore_journal.aside VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
-_NOTED = """
+_DROPPED = """
     SELECT kind, schema_name, table_name, name, place, statements, check_statement
     FROM restore_journal.aside
     WHERE kind = ANY(%s)
     ORDER BY schema_name, table_name, place, name
 """
-# By the primary key: as many tables ask as have notes.
-_NOTED_OF_TABLE = """
+# By the primary key: each table with dropped objects asks.
+_DROPPED_OF_TABLE = """
     SELECT kind, schema_name, table_name, name, place, statements, check_statement
     FROM restore_journal.aside
     WHERE kind = ANY(%s) AND schema_name = %s AND table_name = %s
     ORDER BY place, name
 """
-_STRIKE = """
+_FORGET = """
     DELETE FROM restore_journal.aside
     WHERE (kind, schema_name, table_name, name) = (%s, %s, %s, %s)
 """
@@ -63,9 +63,9 @@ class DroppedObject(NamedTuple):
     names; nothing of a backup goes into them.
 
     Attributes:
-        place: those of one table come back in this order.
-        statements: make it again, in one transaction.
-        check: what is to be done later where it takes long: a foreign key's validation.
+        place: those of one table are recreated in this order.
+        statements: recreate it, in one transaction.
+        check: a slow statement that is executed later: a foreign key's validation.
     """
 
     kind: Kind
@@ -87,11 +87,11 @@ class DroppedObject(NamedTuple):
         return f"{self.kind} {self.name} of {self.table}"
 
 
-def record_dropped(conn: psycopg.Connection, asides: Iterable[DroppedObject]) -> None:
+def record_dropped(conn: psycopg.Connection, objects: Iterable[DroppedObject]) -> None:
     """Record what this transaction drops.
 
     Raises:
-        psycopg.errors.InsufficientPrivilege: the role may not make the journal's schema, or another
+        psycopg.errors.InsufficientPrivilege: the role may not create the journal, or another
             role may write to every table.
         LoadError: another role may write to the journal.
     """
@@ -102,8 +102,8 @@ def record_dropped(conn: psycopg.Connection, asides: Iterable[DroppedObject]) ->
     conn.execute(_MAKE_JOURNAL)
     revoke_default_grants(conn)
     check_journal_trusted(conn)
-    for aside in asides:
-        conn.execute(_NOTE, aside)
+    for each in objects:
+        conn.execute(_RECORD, each)
 
 
 def dropped_objects(
@@ -113,7 +113,7 @@ def dropped_objects(
 
     Args:
         conn: a connection to the target.
-        kinds: what of it; none: all.
+        kinds: the kinds of objects; none: all.
         table: the table that it belongs to; None: any.
 
     Raises:
@@ -124,13 +124,13 @@ def dropped_objects(
         return []
     wanted = list(kinds or get_args(Kind))
     if table is None:
-        rows = conn.execute(_NOTED, [wanted]).fetchall()
+        rows = conn.execute(_DROPPED, [wanted]).fetchall()
     else:
-        rows = conn.execute(_NOTED_OF_TABLE, [wanted, table.schema, table.name]).fetchall()
+        rows = conn.execute(_DROPPED_OF_TABLE, [wanted, table.schema, table.name]).fetchall()
     return [DroppedObject(*row) for row in rows]
 
 
-def forget_dropped(conn: psycopg.Connection, asides: Iterable[DroppedObject]) -> None:
+def forget_dropped(conn: psycopg.Connection, objects: Iterable[DroppedObject]) -> None:
     """Remove objects from the journal that were recreated."""
-    for aside in asides:
-        conn.execute(_STRIKE, aside[:4])
+    for each in objects:
+        conn.execute(_FORGET, each[:4])

@@ -255,7 +255,7 @@ class Scheduler:
         future = self._finisher.submit(
             table.load.table,
             partial(self._isolate_duplicates, table),
-            suspect=bool(table.report.rejected),
+            expect_duplicates=bool(table.report.rejected),
             before=partial(table.note_loaded, parts),
             after=partial(table.note, event="finished"),
         )

@@ -118,7 +118,7 @@ class Table:
             chunk_bytes=CHUNK_BYTES,
             schema="restore_journal",
         )
-        return outcome == "done"
+        return outcome == "resolved"
 
     def ladder(self, kept: LoadedFile) -> Ladder:
         return Ladder(
@@ -360,7 +360,7 @@ def test_a_load_that_stops_meanwhile_counts_what_is_decided(
             chunk_bytes=CHUNK_BYTES,
             schema="restore_journal",
         )
-        return outcome == "done"
+        return outcome == "resolved"
 
     monkeypatch.setattr(table, "isolate", isolate)
     with pytest.raises(LoadError, match="enough"):

@@ -194,7 +194,9 @@ def test_tables_of_duplicates_and_orphans_are_private_too(
         return called
 
     monkeypatch.setattr(duplicates.Duplicates, "find", spy(duplicates.Duplicates.find))
-    monkeypatch.setattr(orphan_rows.OrphanRows, "take_out", spy(orphan_rows.OrphanRows.take_out))
+    monkeypatch.setattr(
+        orphan_rows.OrphanRows, "delete_orphans", spy(orphan_rows.OrphanRows.delete_orphans)
+    )
     try:
         users = [user(n) for n in (0, 1, 1)]
         target.write(company=COMPANIES, User=users, post=[{"id": 1, "author": uuid(9)}])
