@@ -1,7 +1,7 @@
-"""Finds the records that rows came from by keys that stand in the file as the server writes them.
+"""Finds the records that rows were loaded from, by keys written as the server writes them.
 
-Most keys are numbers, UUIDs or texts that do. In C, records are left out that have surely none of
-those that are looked for, at a fifth of the time of decoding the keys of all.
+Most keys are numbers, UUIDs or texts of that form. C skips the records that cannot have one of the
+wanted keys, in a fifth of the time of decoding the keys of all records.
 """
 
 from __future__ import annotations

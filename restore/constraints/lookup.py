@@ -1,8 +1,8 @@
-"""Finds the records of a table file that rows came from, by asking the server.
+"""Finds the records that rows were loaded from, by asking the server.
 
-Most stand in the file as the server writes them: these are found by comparing (``plain``). For the
-others, the server turns the values of each batch of records into the texts of its own types. Texts
-are compared by their bytes, so no operator of a user's decides.
+Most keys are written in the file as the server writes them, and are found by their text
+(``key_scan``). For the others, the server converts the values of each batch of records to the texts
+of its own types. Texts are compared by their bytes, so that no operator of a user decides.
 """
 
 from __future__ import annotations

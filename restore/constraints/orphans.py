@@ -1,9 +1,10 @@
 """Deletes rows that violate a foreign key, and rejects their records.
 
 ``orphan_rows`` moves the rows to a table of the journal. A second pass over the file finds their
-records: by the texts of their keys if few values are missing (``key_scan``), else the server matches
-records with rows (``lookup``), so that memory holds no more than a batch. A row whose record is not
-found is rejected as the database returns it. The table stays until all records are in the rejects.
+records: by the texts of their keys if few values are missing (``key_scan``), else by the server,
+which matches records with rows (``lookup``), so that memory holds no more than a batch. A row whose
+record is not found is rejected as the database returns it. The table stays until all records are in
+the rejects.
 """
 
 from __future__ import annotations
