@@ -154,7 +154,7 @@ def test_auto_does_without_an_image_that_cannot_be_had(monkeypatch: pytest.Monke
     said: list[str] = []
     with open_server("auto", announce=said.append) as server:
         assert server.record.kind == "embedded"
-        expected = "the image restorebench-no-such-image:0 is not here and cannot be pulled ("
+        expected = "the image restorebench-no-such-image:0 cannot be pulled ("
         assert server.record.reason.startswith(expected)
     assert said[0] == "pulling the image restorebench-no-such-image:0 (at most 60 s)"
 
