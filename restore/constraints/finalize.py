@@ -137,8 +137,9 @@ class TableFinalizer:
             dropped = dropped_objects(conn, *INDEXES, table=table)
             self._build(deque(each for each in dropped if each.name in unique), conn)
 
-        is_worthwhile = isolate and expect_duplicates and unique
-        found = isolate(conn, build_unique) if isolate and is_worthwhile else "unchanged"
+        found: Outcome = "unchanged"
+        if isolate is not None and expect_duplicates and unique:
+            found = isolate(conn, build_unique)
         if found == "unchanged":
             try:
                 build_unique()

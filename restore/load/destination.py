@@ -1,4 +1,4 @@
-"""Where rows go: straight into the table here, by way of a staging table in ``merged``."""
+"""Where rows go: straight into the table here, by way of a staging table in ``upsert``."""
 
 from __future__ import annotations
 

@@ -3,10 +3,11 @@
 A JSON array is cut at record boundaries without a byte-by-byte scan: the last ``}`` that is
 followed by a comma and a ``{`` ends a prefix; the prefix starts on a record boundary, so if ``[`` +
 prefix + ``]`` parses, the cut was at depth one and outside a string. If it does not, earlier
-candidates are tried, then the stretch is walked record by record (``scan``), and what is damaged is
-isolated. Files with one record a line are cut at the last line end in the same way. A record larger
-than a chunk is read on to its end, which is looked for only in what is new (``large``). Text before
-an array is damage; several arrays in a row are read as one: the walk passes from each to the next.
+candidates are tried, then the stretch is walked record by record (``recovery``), and what is
+damaged is isolated. Files with one record a line are cut at the last line end in the same way. A
+record larger than a chunk is read on to its end, which is looked for only in what is new
+(``large``). Text before an array is damage; several arrays in a row are read as one: the walk
+passes from each to the next.
 """
 
 from __future__ import annotations

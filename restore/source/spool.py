@@ -1,4 +1,4 @@
-"""Keeps deferred records: a few in memory, many in a temporary file."""
+"""Keeps records for later: a few in memory, many in a temporary file."""
 
 from __future__ import annotations
 

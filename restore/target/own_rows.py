@@ -54,7 +54,7 @@ class WriteLog:
 
 
 _TEMPORARY = "pg_temp"
-# The journal makes its table, see ``journal``.
+# The journal creates its table: see ``journal.store``.
 JOURNALED = WriteLog("restore_journal")
 MAKE = """
     CREATE TABLE restore_journal.restore_writes (oid oid NOT NULL, xid xid NOT NULL);
