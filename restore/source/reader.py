@@ -6,7 +6,7 @@ prefix + ``]`` parses, the cut was at depth one and outside a string. If it does
 candidates are tried, then the stretch is walked record by record (``recovery``), and what is
 damaged is isolated. Files with one record a line are cut at the last line end in the same way. A
 record larger than a chunk is read on to its end, which is looked for only in what is new
-(``large``). Text before an array is damage; several arrays in a row are read as one: the walk
+(``oversized``). Text before an array is damage; several arrays in a row are read as one: the walk
 passes from each to the next.
 """
 
