@@ -13,7 +13,7 @@ from psycopg import sql
 from restore.errors import BackupError, LoadError, SchemaError
 from restore.plan.matching import display_name
 from restore.source.buffer import UTF8_BOM
-from restore.source.formats import known_export, unlike_records
+from restore.source.foreign import known_export, unlike_records
 from restore.source.json_values import DECODE_ERRORS, members_of, values_of
 from restore.source.reader import Reader
 from restore.source.records import Damage

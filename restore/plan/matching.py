@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from restore.errors import BackupError, SchemaError
 from restore.source.discovery import duplicate_key_message
-from restore.source.formats import foreign_format
+from restore.source.foreign import foreign_format
 from restore.source.unread import check_unread, is_hidden, lowered, names_of
 from restore.text import first_few, shell_option
 

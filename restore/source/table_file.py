@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from restore.errors import BackupError
 from restore.source.buffer import UTF8_BOM
-from restore.source.formats import START_BYTES
+from restore.source.foreign import START_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
-from restore.source.formats import START_BYTES, foreign_format
+from restore.source.foreign import START_BYTES, foreign_format
 from restore.text import escape_controls, first_few, shell_option
 
 if TYPE_CHECKING:

@@ -1,0 +1,181 @@
+"""A cursor in a stream of JSON: goes into objects and lists, and past values, with offsets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restore.source.buffer import ReadBuffer
+from restore.source.formats.format import FormatError
+from restore.source.json_values import members_of, value_end
+from restore.source.reader import Reader
+from restore.source.records import Batch, RawRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restore.source.buffer import ByteSource
+
+CHUNK_BYTES = 1 << 18
+LARGEST_VALUE_BYTES = 1 << 26
+_text = msgspec.json.Decoder(str).decode
+
+
+class Cursor:
+    """Reads one JSON value of any size from a stream, part by part.
+
+    >>> cursor = Cursor(io.BytesIO(b'{"name": "users", "data": [{"id": 1}, {"id": 2}]}'))
+    >>> for key in cursor.members():
+    ...     if key == "data":
+    ...         rows = [(record.raw, record.offset) for record in cursor.records()]
+    >>> rows
+    [(b'{"id": 1}', 27), (b'{"id": 2}', 38)]
+    """
+
+    def __init__(self, stream: ByteSource, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._stream = stream
+        self._chunk_bytes = chunk_bytes
+        self._buffer = ReadBuffer(stream, getattr(stream, "start", 0))
+        self._buffer.skip_bom()
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the next byte stands."""
+        return self._buffer.offset
+
+    def peek(self) -> bytes:
+        """Return the next byte that is no white space, without passing it; none at the end."""
+        self._buffer.skip_whitespace(self._chunk_bytes)
+        return self._buffer.data[:1]
+
+    def members(self) -> Iterator[str | None]:
+        """Go into the next value, an object or a list, and yield each key; None in a list.
+
+        A member that the caller has not read when it asks for the next one is passed. After the
+        last one the cursor stands behind the value.
+
+        Raises:
+            FormatError: it is neither, or damaged, or cut off.
+        """
+        opening = self.peek()
+        if opening not in (b"{", b"["):
+            raise self._error("an object or a list is expected")
+        self._buffer.consume(1)
+        closing = b"}" if opening == b"{" else b"]"
+        while self.peek() != closing:
+            key = None
+            if opening == b"{":
+                key = self._key()
+            self.peek()
+            start = self.offset
+            yield key
+            if self.offset == start:
+                self.skip()
+            if self.peek() == b",":
+                self._buffer.consume(1)
+            elif self.peek() != closing:
+                raise self._error("a comma or a closing bracket is expected")
+        self._buffer.consume(1)
+
+    def value(self) -> bytes:
+        """Read the next value whole; return its bytes.
+
+        Raises:
+            FormatError: it is damaged or cut off, or larger than 64 MiB.
+        """
+        self.peek()
+        buffer, wanted = self._buffer, self._chunk_bytes
+        while True:
+            data = buffer.data
+            end = value_end(data, 0, len(data)) if data else None
+            if end is None and buffer.ended and data and data[0] not in b'{["':
+                end = len(data)
+            if end is not None:
+                break
+            if buffer.ended:
+                raise self._error("this value is cut off")
+            if len(data) > LARGEST_VALUE_BYTES:
+                raise self._error("this value is larger than 64 MiB")
+            buffer.fill(wanted)
+            wanted *= 2
+        if end == 0:
+            raise self._error("a value is expected")
+        buffer.consume(end)
+        return data[:end]
+
+    def skip(self) -> None:
+        """Pass the next value.
+
+        Raises:
+            FormatError: as by ``value``.
+        """
+        if self.peek() in (b"{", b"["):
+            for _ in self.members():
+                pass
+        else:
+            self.value()
+
+    def records(self) -> Iterator[RawRecord]:
+        """Yield the members of the next value, a list of objects, whole or damaged.
+
+        Raises:
+            FormatError: it is no list.
+        """
+        if self.peek() != b"[":
+            raise self._error("a list is expected")
+        start = self.offset
+        held, self._buffer.data = self._buffer.data, b""
+        reader = Reader(_Rest(held, self._stream), self._chunk_bytes, members_of, more_follows=True)
+        for found in reader:
+            if isinstance(found, Batch):
+                yield from (_moved(found.record(n), start) for n in range(found.count))
+            else:
+                yield _moved(found.record, start)
+        if reader.stop is None:
+            raise FormatError("the file is cut off: its list is not closed")
+        self._buffer.data, self._buffer.offset = reader.rest, start + reader.stop
+
+    def _key(self) -> str:
+        data = self.value()
+        if not data.startswith(b'"'):
+            raise self._error("a key is expected")
+        if self.peek() != b":":
+            raise self._error("a colon is expected")
+        self._buffer.consume(1)
+        return _text(data)
+
+    def _error(self, what: str) -> FormatError:
+        return FormatError(f"the file is damaged at byte {self.offset:,}: {what}")
+
+
+class _Rest:
+    """A stream with bytes that were read already put back in front."""
+
+    def __init__(self, held: bytes, stream: ByteSource) -> None:
+        self._held = held
+        self._stream = stream
+
+    def read(self, size: int, /) -> bytes:
+        part, self._held = self._held[:size], self._held[size:]
+        return part or self._stream.read(size)
+
+
+def _moved(record: RawRecord, start: int) -> RawRecord:
+    return RawRecord(record.raw, record.offset + start, record.ordinal)
+
+
+def top_records(stream: ByteSource) -> Iterator[RawRecord]:
+    """Yield the objects of a file that is a list of them, or holds one a line; whole or damaged.
+
+    Raises:
+        FormatError: the file is cut off. All whole records before that have been yielded.
+    """
+    reader = Reader(stream, CHUNK_BYTES, members_of)
+    for found in reader:
+        if isinstance(found, Batch):
+            yield from (found.record(n) for n in range(found.count))
+        else:
+            yield found.record
+    if reader.cut_off_at is not None:
+        raise FormatError(f"the file is cut off at byte {reader.cut_off_at:,}")

@@ -1,0 +1,173 @@
+"""Files as export tools write them: restored exactly, or refused before anything is written.
+
+``cases/NAME/`` holds the schema, the export, how the command is called and what is right.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restore.tests.support import command
+
+CASES = Path(__file__).parent / "cases"
+# What is not restored, but refused before anything is written.
+REFUSED = frozenset(
+    {
+        "bigquery-extract-jsonl-wrongname",
+        "bigquery-extract-shards",
+        "bigquery-extract-shards-map",
+        "clean-elasticdump",
+        "clean-utf16",
+        "clickhouse-json",
+        "dbeaver-query",
+        "django-dump-map",
+        "django-dumpdata",
+        "django-dumpdata-folder",
+        "django-dumpdata-jsonl",
+        "django-dumpdata-onemodel",
+        "django-dumpdata-onemodel-map",
+        "django-dumpdata-tag",
+        "django-jsonl-wrongname",
+        "django-onemodel-nullable",
+        "dynamodb-s3-export",
+        "elasticdump",
+        "empty-list-object",
+        "error-body",
+        "firebase-rtdb-folder",
+        "json5-unquoted",
+        "jsonl-dropped-json-same",
+        "jsonl-dropped-strict",
+        "mongo-compass-array",
+        "name-Pascal",
+        "name-app-prefix",
+        "name-backup-prefix",
+        "name-copy1",
+        "name-date-prefix",
+        "name-date-suffix",
+        "name-db-dot",
+        "name-dbeaver-ts",
+        "name-dbo",
+        "name-export-suffix",
+        "name-hidden",
+        "name-mac-resource",
+        "name-quoted",
+        "name-single-object-json",
+        "name-singular",
+        "name-singular-jsonl",
+        "name-singular-ndjson-in-folder",
+        "pandas-split",
+        "phpmyadmin",
+        "phpmyadmin-file",
+        "phpmyadmin-onetable",
+        "phpmyadmin-pretty",
+        "prisma",
+        "prisma-models",
+        "prisma-one",
+        "prisma-plural",
+        "prisma-user-key",
+        "psql-copy-csv",
+        "snowflake-unload",
+        "snowflake-unload-name",
+        "spark-json-dir",
+        "sqlite-utils-arrays",
+        "targz",
+        "utf16-envelope",
+        "utf16le-bom-jsonl",
+        "utf16le-bom-powershell",
+        "zip",
+        "zip-in-folder",
+    }
+)
+# What is neither yet.
+NOT_YET = frozenset(
+    {
+        "bigquery-extract-one",
+        "bigquery-json-string",
+        "camel-clean-hint",
+        "camel-dryrun",
+        "camel-posts-only",
+        "camel-posts-strict",
+        "dbeaver",
+        "dynamodb-scan",
+        "interval-number",
+        "jq-stream",
+        "json5-comments",
+        "json5-trailing-commas",
+        "mongo-jsonb-only",
+        "mongo-relaxed-noid",
+        "mongoexport-canonical",
+        "mongoexport-relaxed",
+        "pandas-columns",
+        "pandas-epoch-ms-1972",
+        "pandas-epoch-ms-1972-only",
+        "phpmyadmin-extracted",
+        "prisma-default",
+        "prisma-default-include",
+        "prisma-include",
+        "prisma-models-map",
+        "prisma-tables",
+        "psql-copy-json_agg-silent",
+        "psql-copy-row_to_json",
+        "psql-copy-row_to_json-json",
+        "psql-copy-silent",
+        "sqlite-mode-json",
+        "sqlite-utils",
+        "sqlite-utils-jsoncols",
+        "sqlite-utils-nl",
+    }
+)
+
+
+def rows_of(conn: Any, tables: list[str]) -> dict[str, list[str]]:
+    conn.execute("SET TimeZone = 'UTC'")
+    return {t: sorted(r[0] for r in conn.execute(f"SELECT t::text FROM {t} t")) for t in tables}
+
+
+def judge(name: str, database: Any, folder: Path) -> tuple[str, str]:
+    """Restore a case; return the verdict, and the output.
+
+    The verdict is ``exact``, ``refused`` if nothing was written, ``partial``, or what is wrong.
+    """
+    case = json.loads((CASES / name / "case.json").read_text(encoding="utf-8"))
+    conn = database.connect()
+    conn.execute((CASES / name / "schema.sql").read_text(encoding="utf-8"))
+    conn.execute("SET search_path = public")
+    tables = [
+        f"{schema}.{table}"
+        for schema, table in conn.execute(
+            "SELECT quote_ident(schemaname), quote_ident(tablename) FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2"
+        )
+    ]
+    before = rows_of(conn, tables)
+    words = [str(CASES / name / case["backup"]), "--dsn", database.dsn]
+    done = command.run(*words, "--rejects", str(folder / "rejects"), *case["args"])
+    output = done.output + done.errors
+    after = rows_of(conn, tables)
+    if "Traceback" in output:
+        return "traceback", output
+    right = {table: sorted(rows) for table, rows in case.get("rows", {}).items()}
+    is_right = "rows" in case and all(after.get(t) == rows for t, rows in right.items())
+    if done.exit_code == 0 and is_right:
+        return "exact", output
+    if done.exit_code == 2 and after == before:
+        return "refused", output
+    if done.exit_code == 3:
+        return "right rows, exit 3" if is_right else "partial", output
+    changed = {t: r for t, r in after.items() if r != before[t]}
+    worth = "wrong" if "rows" in case else "unknown"
+    return f"exit {done.exit_code}, {worth} rows: {changed}", output
+
+
+@pytest.mark.parametrize("name", sorted(os.listdir(CASES)))
+def test_case(name: str, database: Any, tmp_path: Path) -> None:
+    verdict, output = judge(name, database, tmp_path)
+    if name in NOT_YET:
+        assert verdict not in {"exact", "refused"}, output
+    else:
+        assert verdict == ("refused" if name in REFUSED else "exact"), output
