@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +163,7 @@ def judge(name: str, database: Any, folder: Path) -> tuple[str, str]:
     return f"exit {done.exit_code}, {worth} rows: {changed}", output
 
 
-@pytest.mark.parametrize("name", sorted(os.listdir(CASES)))
+@pytest.mark.parametrize("name", sorted(path.name for path in CASES.iterdir()))
 def test_case(name: str, database: Any, tmp_path: Path) -> None:
     verdict, output = judge(name, database, tmp_path)
     if name in NOT_YET:
