@@ -107,7 +107,7 @@ def _check_unchanged(file: TableFile, loaded: TableProgress) -> None:
     changed = BackupError(
         f"cannot resume: {file.name} changed since the restore began; start over with --clean"
     )
-    if file.path.stat().st_size != loaded.file_bytes:
+    if file.file_bytes != loaded.file_bytes:
         raise changed
     shards = [shard for shard in loaded.shards if shard.hashed]
     if not shards:
@@ -194,7 +194,7 @@ def _remove_stray_rejects(work: TableState, shards: Iterable[ShardProgress]) -> 
 
 def _unloaded_ranges(file: TableFile, shards: Iterable[ShardProgress]) -> Iterator[UnloadedRange]:
     """Yield the ranges of a file that are in no shard."""
-    first = file.span.start if file.span else 0
+    first = file.start
     place: int | None = first
     for shard in shards:
         if place is not None and shard.start > place:

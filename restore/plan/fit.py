@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from restore.plan.order import Plan
     from restore.source.discovery import TableFile
-    from restore.source.table_file import TableStream
+    from restore.source.table_file import TableBytes
     from restore.target.catalog import Table
 
 # Whole records are looked for in so much of a file, and names of columns, if there are none, in so
@@ -65,7 +65,7 @@ def check_fit(plan: Plan, left_out: Sequence[str]) -> None:
 class _Head:
     """A stream's first bytes, as a stream that keeps them."""
 
-    def __init__(self, stream: TableStream) -> None:
+    def __init__(self, stream: TableBytes) -> None:
         self.span, self.start = stream.span, stream.start
         self.data = b""
         self._stream = stream
@@ -129,7 +129,7 @@ class _Check:
                 f" that {display_name(self._file)} has; {grant.as_string()} to it"
             )
 
-    def _finds_column(self, stream: TableStream) -> bool:
+    def _finds_column(self, stream: TableBytes) -> bool:
         """Search the rest of the file for the name of a column."""
         left, held = _SEARCHED_BYTES, b""
         while left > 0 and (part := stream.read(_HEAD_BYTES)):

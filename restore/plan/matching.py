@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
+import fnmatch
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError, SchemaError
 from restore.source.discovery import duplicate_key_message
 from restore.source.foreign import foreign_format
+from restore.source.listing import join_files
 from restore.source.unread import check_unread, is_hidden, lowered, names_of
 from restore.text import first_few, shell_option
 
@@ -47,18 +49,22 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Matches by the table's oid; a line for each file left out; and warnings."""
+    """Matches by the table's oid; a line for each file left out; and warnings.
+
+    ``joinable``: the tables for which another file may be named with ``--map``.
+    """
 
     by_oid: dict[int, Match]
     left_out: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    joinable: set[int] = field(default_factory=set)
 
 
 def display_name(file: TableFile) -> str:
     """Return the name to show for a table file: its name, or its key and the name."""
-    if file.path.name.startswith(f"{file.table}."):
-        return file.path.name
-    return f"{file.table} in {file.path.name}"
+    if file.parts or not file.is_part or file.file_name.startswith(f"{file.table}."):
+        return file.name
+    return f"{file.table} in {file.file_name}"
 
 
 def match_files(backup: Backup, relations: list[Relation], options: Options) -> Matches:
@@ -89,7 +95,7 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
     matches = Matches({}, left_out, warnings)
     held = {files[n].path for n in chosen if found[n]}
     missing = []
-    for number in chosen:
+    for number in filter(lambda n: found[n] or not _is_optional(files[n]), chosen):
         file, candidates = files[number], found[number]
         if len(candidates) > 1:
             raise SchemaError(_ambiguous(file, candidates))
@@ -103,7 +109,7 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
             left_out.append(f"{display_name(file)}: {relation.unsupported_kind} in the database")
         elif relation is not None:
             _check_format(file)
-            _take(matches, file, relation)
+            _take(matches, file, relation, may_join=number in mapped)
         elif is_hidden(file.path) and file.path != backup.path:
             left_out.append(f"{display_name(file)}: hidden")
         elif file.table in MIGRATION_TABLES:
@@ -121,8 +127,12 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
     return matches
 
 
+def _is_optional(file: TableFile) -> bool:
+    return file.translation is not None and file.translation.is_optional
+
+
 def _is_companion(file: TableFile) -> bool:
-    return file.is_object and file.path.name.lower() in _COMPANIONS
+    return file.is_object and file.file_name.lower() in _COMPANIONS
 
 
 def _check_format(file: TableFile) -> None:
@@ -140,8 +150,14 @@ def _check_format(file: TableFile) -> None:
         )
 
 
-def _take(matches: Matches, file: TableFile, relation: Relation) -> None:
+def _take(matches: Matches, file: TableFile, relation: Relation, *, may_join: bool) -> None:
     other = matches.by_oid.get(relation.oid)
+    if other is not None and may_join and relation.oid in matches.joinable:
+        parts = other.file.parts or (other.file,)
+        matches.by_oid[relation.oid] = Match(join_files([*parts, file], file.table), relation)
+        return
+    if may_join and not file.is_part:
+        matches.joinable.add(relation.oid)
     if other is not None and (other.file.path, other.file.table) == (file.path, file.table):
         raise SchemaError(duplicate_key_message(file))
     if other is not None:
@@ -178,10 +194,12 @@ class _Names:
 
 def _names_of(file: TableFile) -> set[str]:
     """Return the names that may mean a file: with and without its endings, or its key."""
-    name = file.path.name
-    if not name.startswith(f"{file.table}."):
+    name = file.file_name
+    shared = file.is_part and not (file.translation and file.translation.is_only)
+    if file.parts or (shared and not name.startswith(f"{file.table}.")):
         return {file.table}
-    return {file.table, name, name[: -len(file.compression) - 1] if file.compression else name}
+    whole = name[: -len(file.compression) - 1] if file.compression else name
+    return {file.table, name, whole, whole.rpartition(".")[0]}
 
 
 def _unpacked(
@@ -197,13 +215,31 @@ def _unpacked(
     files: list[TableFile] = []
     left_out: list[str] = []
     for file in backup.files:
+        if file.nested and not file.is_object:
+            files += _parts_or_whole(file, names, options)
+            continue
         named = names.find(file.table) or options.map.keys() & _names_of(file)
         if named or not any(names.find(x.table) or x.table in options.map for x in file.nested):
             files.append(file)
             continue
         files += file.nested
-        left_out += [f"{file.path.name}: {key} holds no list of records" for key in file.others]
+        left_out += [f"{file.file_name}: {key} holds no list of records" for key in file.others]
     return tuple(files), left_out
+
+
+def _parts_or_whole(file: TableFile, names: _Names, options: Options) -> tuple[TableFile, ...]:
+    """Return part files one by one if one of them has a table of its own name, else as one."""
+    own = any(
+        part.table in names.exact or any(_means(given, part) for given in options.map)
+        for part in file.nested
+    )
+    return file.nested if own else (replace(file, nested=()),)
+
+
+def _means(given: str, file: TableFile) -> bool:
+    """Tell if the name or the pattern of ``--map`` means a file."""
+    called = _names_of(file)
+    return given in called or ("*" in given and bool(fnmatch.filter(called, given)))
 
 
 def _mapped(
@@ -212,7 +248,7 @@ def _mapped(
     """Return the relations that ``--map`` names, by the file's place in the backup."""
     mapped: dict[int, list[Relation]] = {}
     for given, table in options.map.items():
-        places = [n for n, file in enumerate(files) if given in _names_of(file)]
+        places = [n for n, file in enumerate(files) if _means(given, file)]
         if not places:
             raise SchemaError(f"--map {given}={table}: the backup has no file of that name")
         found = names.find(table)

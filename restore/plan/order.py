@@ -7,6 +7,7 @@ import graphlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from restore.source.formats.format import TableColumns
 from restore.target.own_rows import JOURNALED
 
 if TYPE_CHECKING:
@@ -124,8 +125,45 @@ def make_plan(
     risky = (k for k in keys if k.parent in at_risk and cycles[k.table] != cycles[k.parent])
     # A row that others refer to by a key that holds cannot be deleted either.
     held = frozenset(_reachable(fixed, parents))
+    files = _told_of_tables(files, tables)
     loads = tuple(Load(files[oid], tables[oid], fixed=oid in held) for oid in sorter.static_order())
     return Plan(loads, tuple(keys), (*in_cycle, *risky), fixed=held, mode=mode)
+
+
+def _told_of_tables(
+    files: Mapping[int, TableFile], tables: Mapping[int, Table]
+) -> dict[int, TableFile]:
+    """Tell the formats of exports what columns the tables have, which some need to know.
+
+    A file in which what its format wraps records in are columns of its table holds plain records.
+    """
+    columns = {oid: tuple(column.name for column in table.columns) for oid, table in tables.items()}
+    keys = {
+        oid: next((key.columns for key in table.unique_keys if key.primary), ())
+        for oid, table in tables.items()
+    }
+    named = {
+        (file.path, file.member, file.translation.table or file.table): TableColumns(
+            columns[oid], keys[oid]
+        )
+        for oid, file in files.items()
+        if file.translation is not None
+    }
+    told = dict(files)
+    for oid, file in files.items():
+        if file.translation is None:
+            continue
+        wrapper = file.translation.format.wrapper
+        if file.translation.table is None and wrapper and wrapper <= {*columns[oid]}:
+            told[oid] = replace(file, translation=None)
+            continue
+        known = {
+            name: each
+            for (path, member, name), each in named.items()
+            if (path, member) == (file.path, file.member)
+        }
+        told[oid] = replace(file, translation=file.translation._replace(tables=known))
+    return told
 
 
 def cycles_of(links: Mapping[int, Collection[int]]) -> dict[int, int]:

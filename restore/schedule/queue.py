@@ -59,7 +59,7 @@ class Sharding:
         ):
             return (whole_range_shard(load.file, gap) for gap in table.gaps)
         size = min(max(self._shard_bytes, _SMALLEST_SHARD_BYTES), _LARGEST_SHARD_BYTES)
-        if load.file.compression:
+        if not load.file.is_seekable:
             size = _HELD_SHARD_BYTES
         # A value that a sequence gives depends on which record asks first.
         drawn = frozenset(sequence.column for sequence in load.table.sequences)

@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
-from restore.source.table_file import FileState, TableFile
+from restore.source.archive import is_archive
+from restore.source.export import tables_of_export
+from restore.source.listing import list_archive, list_folder, table_file
+from restore.source.table_file import TableFile
 from restore.source.unread import describe, is_hidden
 
 if TYPE_CHECKING:
@@ -20,10 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Backup", "TableFile", "find_backup"]
 
 _TIMESTAMPED = re.compile(r"\d{8}_\d{6}$")
-_TABLE_FILE = re.compile(
-    r"(?P<table>.+)\.(?:json|jsonl|ndjson|json-seq)(?:\.(?P<compression>gz|zst))?",
-    re.DOTALL | re.IGNORECASE,
-)
 _MAY_BE_ENVELOPE = re.compile(r"\.json(\.\w+)?$", re.IGNORECASE)
 _MOST_NAMED = 5
 # Keys that name no table: the list under one of them holds the records of the file's own table.
@@ -54,45 +53,51 @@ class Backup:
     unread: tuple[Path, ...] = ()
 
 
-def find_backup(path: Path) -> Backup:
+def find_backup(path: Path, forced: str | None = None) -> Backup:
     """Find the backup at ``path``.
 
-    A file that holds one object is read through once, to find the lists in it.
+    A file that holds one object, or an export of several tables, is read through once.
 
     Args:
-        path: a backup folder, a root of timestamped ones (the newest is taken), a table file, or a
-            file that holds several tables under keys.
+        path: a backup folder, a root of timestamped ones (the newest is taken), a table file, a
+            file that holds several tables, or an archive; ``-``: standard input.
+        forced: the name of the files' format; None: it is recognised.
 
     Raises:
         BackupError: there is none, or it holds no table file, or holds a table twice.
     """
     try:
-        return _find(path)
+        return _find(path, forced)
     except OSError as error:
         raise BackupError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
-def _find(path: Path) -> Backup:
+def _find(path: Path, forced: str | None) -> Backup:
+    if path.is_file() and is_archive(path):
+        inside = list_archive(path)
+        if not inside.files:
+            raise BackupError(f"no table files in {path}: expected files such as users.json")
+        return _unpack(path, inside.files, inside.unread, forced)
     if path.is_file():
-        single = _table_file(path)
+        single = table_file(path)
         if single is None:
             kind, advice = describe(path)
             raise BackupError(
                 f"{path} is no table file, whose name should end in .json or .jsonl: it is {kind};"
                 f" {advice}"
             )
-        return _unpack(path, [single])
+        return _unpack(path, [single], (), forced)
     if not path.is_dir():
         raise BackupError(f"no backup at {path}: give a folder of table files, such as users.json")
     folder = _newest(path)
-    files, unread = _table_files(folder)
+    files, unread = list_folder(folder)
     if not files:
         found = [f"{each.name} is {describe(each)[0]}" for each in unread if not is_hidden(each)]
         raise BackupError(
             f"no table files in {folder}: expected files such as users.json"
             + "".join(f"; {line}" for line in found[:_MOST_NAMED])
         )
-    backup = _unpack(folder, files, unread)
+    backup = _unpack(folder, files, unread, forced)
     if folder == path:
         return backup
     beside = [each.name for each in sorted(path.iterdir()) if not _is_stamped(each)]
@@ -100,13 +105,19 @@ def _find(path: Path) -> Backup:
     return replace(backup, newest=True, left_out=(*lines, *backup.left_out))
 
 
-def _unpack(path: Path, found: list[TableFile], unread: Iterable[Path] = ()) -> Backup:
-    """Replace each envelope by the lists in it."""
+def _unpack(
+    path: Path, found: list[TableFile], unread: Iterable[Path], forced: str | None
+) -> Backup:
+    """Replace each export and each envelope by the tables in it."""
     files: list[TableFile] = []
     left_out: list[str] = []
     warnings: list[str] = []
     for file in found:
         hidden = is_hidden(file.path) and file.path != path
+        exported = () if hidden else tables_of_export(file, forced)
+        if exported:
+            files += exported
+            continue
         envelope = None if hidden else _envelope(file)
         if envelope is None:
             files.append(file)
@@ -115,7 +126,7 @@ def _unpack(path: Path, found: list[TableFile], unread: Iterable[Path] = ()) -> 
         if not envelope.sections:
             files.append(whole)
             continue
-        taken = _choose_sections(whole, envelope, alone=file.path == path)
+        taken = _choose_sections(whole, envelope, alone=len(found) == 1 and path.is_file())
         others = [_section(whole, s, s.key) for s in envelope.sections]
         if taken is None:
             files.append(replace(whole, nested=tuple(others), others=envelope.others))
@@ -123,11 +134,11 @@ def _unpack(path: Path, found: list[TableFile], unread: Iterable[Path] = ()) -> 
         files += taken
         spans = {one.span for one in taken}
         left_out += [
-            f"{file.path.name}: {key} holds no list of records"
+            f"{file.file_name}: {key} holds no list of records"
             for key in [o.table for o in others if o.span not in spans] + list(envelope.others)
         ]
         if envelope.fault is not None:
-            warnings.append(f"{file.path.name} {envelope.fault}")
+            warnings.append(f"{file.file_name} {envelope.fault}")
     _check_no_duplicates(files, path)
     return Backup(
         path,
@@ -144,7 +155,7 @@ def _section(file: TableFile, section: Section, table: str) -> TableFile:
 
 def _envelope(file: TableFile) -> Envelope | None:
     """Find the lists in a file that starts as an object; return None if it is no envelope."""
-    if not _MAY_BE_ENVELOPE.search(file.path.name):
+    if file.parts or not _MAY_BE_ENVELOPE.search(file.file_name):
         return None
     try:
         if not file.first_bytes().startswith(b"{"):
@@ -178,7 +189,7 @@ def _check_no_duplicates(files: Iterable[TableFile], path: Path) -> None:
     seen: dict[str, TableFile] = {}
     for file in files:
         other = seen.setdefault(file.table, file)
-        if other.path != file.path:
+        if (other.path, other.member) != (file.path, file.member):
             raise BackupError(
                 f"{file.name} and {other.name} in {path} both hold table {file.table}: move one of"
                 " them away"
@@ -189,7 +200,7 @@ def _check_no_duplicates(files: Iterable[TableFile], path: Path) -> None:
 
 def duplicate_key_message(file: TableFile) -> str:
     """Return the message for a file with two lists under one key."""
-    return f"{file.path.name} holds the key {file.table!r} twice: join the two lists under one key"
+    return f"{file.file_name} holds the key {file.table!r} twice: join the two lists under one key"
 
 
 def _is_stamped(path: Path) -> bool:
@@ -199,31 +210,3 @@ def _is_stamped(path: Path) -> bool:
 def _newest(root: Path) -> Path:
     """Return the newest timestamped folder in ``root``; ``root`` itself if it has none."""
     return max(filter(_is_stamped, root.iterdir()), key=lambda p: p.name, default=root)
-
-
-def _table_files(folder: Path) -> tuple[list[TableFile], list[Path]]:
-    """Return the table files of a folder, and the other paths in it."""
-    files, unread = [], []
-    for path in sorted(folder.iterdir()):
-        named = _TABLE_FILE.fullmatch(path.name) is not None
-        if named and not path.is_file() and not is_hidden(path):
-            raise BackupError(f"{path} is named as a table file, but is none: restore or remove it")
-        file = _table_file(path) if named and path.is_file() else None
-        if file is None:
-            unread.append(path)
-        else:
-            files.append(file)
-    return files, unread
-
-
-def _table_file(path: Path) -> TableFile | None:
-    match = _TABLE_FILE.fullmatch(path.name)
-    if match is None:
-        return None
-    compression = match["compression"]
-    return TableFile(
-        path,
-        match["table"],
-        compression and compression.lower(),
-        state=FileState.of(path),
-    )

@@ -17,10 +17,10 @@ from restore.source.buffer import UTF8_BOM, WHITESPACE
 from restore.source.json_values import members_of
 from restore.source.lexer import TEXT
 from restore.source.reader import Reader
-from restore.source.table_file import Span
+from restore.source.table_stream import Span
 
 if TYPE_CHECKING:
-    from restore.source.table_file import TableStream
+    from restore.source.table_file import TableBytes
 
 # An object under one of these keys may hold the lists, in place of the outer one.
 WRAPPERS = frozenset({"data", "tables"})
@@ -71,7 +71,7 @@ class Envelope:
     fault: str | None
 
 
-def read_envelope(stream: TableStream, chunk_bytes: int = _CHUNK_BYTES) -> Envelope | None:
+def read_envelope(stream: TableBytes, chunk_bytes: int = _CHUNK_BYTES) -> Envelope | None:
     """Find the lists in one object; return None if the bytes are not a single object.
 
     Args:
@@ -89,7 +89,7 @@ class _Rest:
     """A stream with bytes that were read already put back in front."""
 
     held: bytes
-    stream: TableStream
+    stream: TableBytes
 
     def read(self, size: int, /) -> bytes:
         part, self.held = self.held[:size], self.held[size:]
@@ -107,7 +107,7 @@ class _Level:
 class _EnvelopeParser:
     """Parses an object from its start, in pieces that end after each ``[``."""
 
-    def __init__(self, stream: TableStream, chunk_bytes: int) -> None:
+    def __init__(self, stream: TableBytes, chunk_bytes: int) -> None:
         self._chunk_bytes = chunk_bytes
         self._stream = stream
         self._buffer = b""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-START_BYTES = 1 << 10
 _DECOMPRESS = "decompress it first"
 _AGAIN = "export the table again, as JSON"
 # First bytes, what they are of, and what to do.
@@ -16,12 +15,12 @@ _MAGIC = (
     (b"\xfe\xff", "UTF-16 text", "convert it with `iconv -f UTF-16 -t UTF-8`"),
     (b"\x1f\x8b", "compressed by gzip", "rename it to end in .json.gz or .jsonl.gz"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd", "rename it to end in .json.zst or .jsonl.zst"),
-    (b"\xfd7zXZ\0", "compressed by xz", _DECOMPRESS),
-    (b"BZh", "compressed by bzip2", _DECOMPRESS),
+    (b"\xfd7zXZ\0", "compressed by xz", "rename it to end in .json.xz or .jsonl.xz"),
+    (b"BZh", "compressed by bzip2", "rename it to end in .json.bz2 or .jsonl.bz2"),
     (b"\x04\x22\x4d\x18", "compressed by lz4", _DECOMPRESS),
     (b"\xff\x06\0\0sNaPpY", "compressed by snappy", _DECOMPRESS),
     (b"LZIP", "compressed by lzip", _DECOMPRESS),
-    (b"PK\x03\x04", "a zip archive", "unpack it first"),
+    (b"PK\x03\x04", "a zip archive", "rename it to end in .zip"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
     (b"\0\x05\x16\x07", "an AppleDouble file of macOS", "remove it"),
     (b"PGDMP", "a dump of pg_dump", "restore it with pg_restore"),
@@ -94,7 +93,7 @@ def foreign_format(start: bytes) -> tuple[str, str] | None:
         if len(zeros) > 1 and not any(zeros) and all(text):
             return "UTF-16 text", f"convert it with `iconv -f UTF-16{order} -t UTF-8`"
     if start[_TAR_AT : _TAR_AT + 5] == b"ustar":
-        return "a tar archive", "unpack it first"
+        return "a tar archive", "rename it to end in .tar"
     if _MARKUP.match(start):
         return "an HTML or XML page", _AGAIN
     return None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Callable, Iterator, Sized
 
-    from restore.source.table_file import Span
+    from restore.source.table_stream import Span
 
 __all__ = ["LARGEST_RECORD_BYTES", "Batch", "ByteSource", "Damage", "RawRecord", "Reader"]
 

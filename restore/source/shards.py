@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from restore.source.discovery import TableFile
     from restore.source.layout import Layout
-    from restore.source.table_file import Span
+    from restore.source.table_stream import Span
 
 # A boundary is looked for in so much; in text that has none, it is read in vain.
 _SEARCH_BYTES = 1 << 20
@@ -157,10 +157,10 @@ def cut_into_shards(
     Raises:
         BackupError: the file cannot be read.
     """
-    head = None if file.disk_bytes < shard_bytes and not file.compression else _Head.of(file)
+    head = None if file.disk_bytes < shard_bytes and file.is_seekable else _Head.of(file)
     if head is None or not required_fields <= head.always:
         yield whole_range_shard(file, unloaded)
-    elif file.compression:
+    elif not file.is_seekable:
         yield from _cut_stream(file, head, shard_bytes, unloaded)
     else:
         yield from _cut_file(file, head, shard_bytes, unloaded)

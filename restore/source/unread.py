@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
-from restore.source.foreign import START_BYTES, foreign_format
+from restore.source.foreign import foreign_format
+from restore.source.table_file import START_BYTES
 from restore.text import escape_controls, first_few, shell_option
 
 if TYPE_CHECKING:

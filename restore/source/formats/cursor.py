@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restore.source.buffer import ReadBuffer
-from restore.source.formats.format import FormatError
+from restore.source.formats.format import DamagedError
 from restore.source.json_values import members_of, value_end
 from restore.source.reader import Reader
 from restore.source.records import Batch, RawRecord
@@ -56,7 +56,7 @@ class Cursor:
         last one the cursor stands behind the value.
 
         Raises:
-            FormatError: it is neither, or damaged, or cut off.
+            DamagedError: it is neither, or damaged, or cut off.
         """
         opening = self.peek()
         if opening not in (b"{", b"["):
@@ -82,7 +82,7 @@ class Cursor:
         """Read the next value whole; return its bytes.
 
         Raises:
-            FormatError: it is damaged or cut off, or larger than 64 MiB.
+            DamagedError: it is damaged or cut off, or larger than 64 MiB.
         """
         self.peek()
         buffer, wanted = self._buffer, self._chunk_bytes
@@ -108,7 +108,7 @@ class Cursor:
         """Pass the next value.
 
         Raises:
-            FormatError: as by ``value``.
+            DamagedError: as by ``value``.
         """
         if self.peek() in (b"{", b"["):
             for _ in self.members():
@@ -120,7 +120,7 @@ class Cursor:
         """Yield the members of the next value, a list of objects, whole or damaged.
 
         Raises:
-            FormatError: it is no list.
+            DamagedError: it is no list.
         """
         if self.peek() != b"[":
             raise self._error("a list is expected")
@@ -133,7 +133,7 @@ class Cursor:
             else:
                 yield _moved(found.record, start)
         if reader.stop is None:
-            raise FormatError("the file is cut off: its list is not closed")
+            raise DamagedError("the file is cut off: its list is not closed")
         self._buffer.data, self._buffer.offset = reader.rest, start + reader.stop
 
     def _key(self) -> str:
@@ -145,8 +145,8 @@ class Cursor:
         self._buffer.consume(1)
         return _text(data)
 
-    def _error(self, what: str) -> FormatError:
-        return FormatError(f"the file is damaged at byte {self.offset:,}: {what}")
+    def _error(self, what: str) -> DamagedError:
+        return DamagedError(f"the file is damaged at byte {self.offset:,}: {what}")
 
 
 class _Rest:
@@ -169,7 +169,7 @@ def top_records(stream: ByteSource) -> Iterator[RawRecord]:
     """Yield the objects of a file that is a list of them, or holds one a line; whole or damaged.
 
     Raises:
-        FormatError: the file is cut off. All whole records before that have been yielded.
+        DamagedError: the file is cut off. All whole records before that have been yielded.
     """
     reader = Reader(stream, CHUNK_BYTES, members_of)
     for found in reader:
@@ -178,4 +178,4 @@ def top_records(stream: ByteSource) -> Iterator[RawRecord]:
         else:
             yield found.record
     if reader.cut_off_at is not None:
-        raise FormatError(f"the file is cut off at byte {reader.cut_off_at:,}")
+        raise DamagedError(f"the file is cut off at byte {reader.cut_off_at:,}")

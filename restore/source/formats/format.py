@@ -23,6 +23,9 @@ class FoundRecord(NamedTuple):
     table: str | None
     data: bytes
     offset: int
+    # Without such a table in the target the record is left out: the one that it is taken from
+    # shows the field, as one without a column.
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,14 @@ class Format(Protocol):
                 not known yet, and only ``FoundRecord.table`` is used.
 
         Raises:
-            FormatError: what the file holds cannot be restored faithfully, or it is damaged where
-                no record can be found after it.
+            FormatError: what the file holds cannot be restored faithfully.
+            DamagedError: it is damaged where no record can be found after it.
         """
 
 
 class FormatError(Exception):
-    """An export cannot be read on: why, and what the user can do. No path in it."""
+    """An export cannot be restored: why, and what the user can do. No path in it."""
+
+
+class DamagedError(FormatError):
+    """An export cannot be read on: it is cut off, or damaged where no record is."""

@@ -12,7 +12,7 @@ from restore import Options, SchemaError
 from restore.plan.matching import match_files
 from restore.report.events import BackupFound
 from restore.source.discovery import Backup, TableFile
-from restore.source.table_file import Span
+from restore.source.table_stream import Span
 from restore.target.relations import read_relations
 
 if TYPE_CHECKING:
@@ -131,11 +131,11 @@ def test_a_few_of_many_files_without_a_table_are_named(
         return close(name, *arguments, **options)
 
     monkeypatch.setattr(difflib, "get_close_matches", counted)
-    tables.write(**{f"gone{n:02}": [] for n in range(40)}, things=[])
+    tables.write(**{f"gone{n:02}x": [] for n in range(40)}, things=[])
     message = tables.turned_down()
-    assert "for gone00, gone01, gone02, gone03, gone04, and 36 more: " in message
-    assert message.endswith("--exclude gone04 and 36 more")
-    assert compared == [f"gone{n:02}" for n in range(5)]
+    assert "for gone00x, gone01x, gone02x, gone03x, gone04x, and 36 more: " in message
+    assert message.endswith("--exclude gone04x and 36 more")
+    assert compared == [f"gone{n:02}x" for n in range(5)]
 
 
 def test_advice_is_quoted_for_a_shell(tables: Target) -> None:
@@ -213,7 +213,7 @@ def test_the_keys_of_a_file_that_holds_several_tables_are_names(tables: Target) 
 
 def test_a_file_that_may_be_one_object_or_several_tables(tables: Target) -> None:
     lists = envelope(tables, "thing", "nothing")
-    undecided = TableFile(tables.backup / "dump.json", "dump", None, nested=lists)
+    undecided = TableFile(tables.backup / "dump.json", "dump", None, nested=lists, is_object=True)
     with pytest.raises(SchemaError, match=r"no table in the database for nothing: "):
         match(tables, undecided)
     assert match(tables, undecided, exclude=frozenset({"nothing"})) == {"thing": "thing"}

@@ -17,9 +17,6 @@ CASES = Path(__file__).parent / "cases"
 # What is not restored, but refused before anything is written.
 REFUSED = frozenset(
     {
-        "bigquery-extract-jsonl-wrongname",
-        "bigquery-extract-shards",
-        "bigquery-extract-shards-map",
         "clean-elasticdump",
         "clean-utf16",
         "clickhouse-json",
@@ -72,19 +69,18 @@ REFUSED = frozenset(
         "psql-copy-csv",
         "snowflake-unload",
         "snowflake-unload-name",
-        "spark-json-dir",
         "sqlite-utils-arrays",
-        "targz",
         "utf16-envelope",
         "utf16le-bom-jsonl",
         "utf16le-bom-powershell",
-        "zip",
-        "zip-in-folder",
     }
 )
 # What is neither yet.
 NOT_YET = frozenset(
     {
+        "bigquery-extract-jsonl-wrongname",
+        "bigquery-extract-shards",
+        "bigquery-extract-shards-map",
         "bigquery-extract-one",
         "bigquery-json-string",
         "camel-clean-hint",

@@ -15,7 +15,7 @@ from restore.source.discovery import TableFile
 from restore.source.envelope import read_envelope
 from restore.source.reader import Reader
 from restore.source.shards import Shard, cut_into_shards
-from restore.source.table_file import TableStream
+from restore.source.table_stream import TableStream
 from restore.tests.fuzz.backups import TOKENS, File, files, packed_by
 from restore.tests.fuzz.corpus import FINDINGS
 from restore.tests.fuzz.oracle import Piece, check, decode, pieces_of, read_checked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import json
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 RECORDS = [{"id": n, "text": f"{n * 7919**5:x}"} for n in range(5_000)]
 DATA = json.dumps(RECORDS).encode()
-ENCODERS: dict[str, Any] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
+ENCODERS: dict[str, Any] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".zst": zstd.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+}
 
 
 def read(file: TableFile) -> tuple[list[Any], str | None]:
@@ -103,8 +110,8 @@ def test_what_is_no_backup_says_what_would_be(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_bytes(b"[]")
     with pytest.raises(BackupError, match=r"should end in .json or .jsonl: .* rename it"):
         find_backup(tmp_path / "notes.txt")
-    (tmp_path / "users.json.xz").write_bytes(lzma.compress(b"[]"))
-    with pytest.raises(BackupError, match=r"no table files in .*users.json.xz is compressed by xz"):
+    (tmp_path / "users.json.lz4").write_bytes(b"\x04\x22\x4d\x18")
+    with pytest.raises(BackupError, match=r"no table files in .*users.json.lz4 is compressed by"):
         find_backup(tmp_path)
 
 
@@ -124,14 +131,14 @@ def test_what_else_stands_in_the_folder_is_known(tmp_path: Path) -> None:
     newest = tmp_path / "20240101_000000"
     for folder in (tmp_path / "20230101_000000", newest, newest / "old", tmp_path / "zz"):
         folder.mkdir()
-    for name in ("users.json", ".DS_Store", "README", "t.json.xz"):
+    for name in ("users.json", ".DS_Store", "README", "t.json.lz4"):
         (newest / name).write_bytes(b"[]")
     (newest / ".#users.json").symlink_to("me@nowhere")  # as Emacs locks a file
     (tmp_path / "users.json").write_bytes(b"[]")
     backup = find_backup(tmp_path)
     assert [file.path.name for file in backup.files] == ["users.json"]
     unread = {path.name for path in backup.unread}
-    assert unread == {".#users.json", ".DS_Store", "README", "old", "t.json.xz"}
+    assert unread == {".#users.json", ".DS_Store", "README", "old", "t.json.lz4"}
     assert backup.left_out == (
         "users.json: beside the timestamped folders",
         "zz: beside the timestamped folders",

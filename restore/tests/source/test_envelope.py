@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from restore.source.discovery import Backup, find_backup
 from restore.source.envelope import Envelope, read_envelope
 from restore.source.reader import Batch, Damage, Reader
-from restore.source.table_file import TableStream
+from restore.source.table_stream import TableStream
 from restore.tests.support.records import records_of
 
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restore.source.reader import Reader
-from restore.source.table_file import Span
+from restore.source.table_stream import Span
 from restore.tests.source.test_read import (
     RECORDS,
     _decode,

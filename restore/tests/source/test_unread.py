@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 # Names of files that may hold users, the start of what they hold, and what the line says of them.
 SUSPECT = {
-    "users.json.xz": (lzma.compress(b"[]"), "compressed by xz; decompress it first"),
-    "users.json.bz2": (b"BZh91AY", "compressed by bzip2; decompress it first"),
+    "users.json.lz4": (b"\x04\x22\x4d\x18", "compressed by lz4; decompress it first"),
+    "users.xz": (lzma.compress(b"[]"), "compressed by xz; rename it to end in .json.xz"),
+    "users.bz2": (b"BZh91AY", "compressed by bzip2; rename it to end in .json.bz2"),
     "users.json.zstd": (b"\x28\xb5\x2f\xfd", "zstd; rename it to end in .json.zst"),
     "users.json.gz.part": (b"\x1f\x8b", "gzip; rename it to end in .json.gz"),
     "users.json.gpg": (b"\x85\x02", "a .gpg file; export the table again, as JSON"),
@@ -47,17 +48,17 @@ def test_a_file_that_may_hold_a_table_stops_the_restore(users: Target, name: str
     assert users.rows("SELECT (SELECT count(*) FROM users), count(*) FROM side") == [(1, 0)]
 
 
-@pytest.mark.parametrize("excluded", ["users", "users.json.xz", "USERS.JSON.xz"])
+@pytest.mark.parametrize("excluded", ["users", "users.json.lz4", "USERS.JSON.lz4"])
 def test_what_is_excluded_or_not_chosen_is_left_out(users: Target, excluded: str) -> None:
-    (users.backup / "users.json.xz").write_bytes(b"")
+    (users.backup / "users.json.lz4").write_bytes(b"")
     report = users.load(exclude=frozenset({excluded}))
     assert report.complete
     assert report.warnings == []
-    assert report.left_out == ["users.json.xz: excluded"]
+    assert report.left_out == ["users.json.lz4: excluded"]
     report = users.load(tables=frozenset({"side"}), clean=True)
-    assert report.left_out == ["users.json.xz: not among --tables"]
+    assert report.left_out == ["users.json.lz4: not among --tables"]
     message = users.turned_down(tables=frozenset({"users", "side"}), clean=True)
-    assert message.startswith("2: cannot restore users.json.xz")
+    assert message.startswith("2: cannot restore users.json.lz4")
 
 
 def test_all_that_is_not_read_is_named(users: Target) -> None:
@@ -89,12 +90,12 @@ def test_a_folder_of_a_table_s_name_stops_the_restore(users: Target) -> None:
 
 def test_several_are_named_together(users: Target) -> None:
     for n in range(8):
-        (users.backup / f"part {n}.json.xz").write_bytes(b"\xfd7zXZ\0")
+        (users.backup / f"part {n}.json.lz4").write_bytes(b"\x04\x22\x4d\x18")
     [line] = users.restore(exit_code=2).splitlines()
-    assert "cannot restore part 0.json.xz, nor part 1.json.xz," in line
-    assert "part 5.json.xz, and 2 more: it is compressed by xz" in line
-    assert "leave them out with --exclude 'part 0.json.xz' --exclude 'part 1.json.xz'" in line
-    assert line.endswith("--exclude 'part 5.json.xz' and 2 more")
+    assert "cannot restore part 0.json.lz4, nor part 1.json.lz4," in line
+    assert "part 5.json.lz4, and 2 more: it is compressed by lz4" in line
+    assert "leave them out with --exclude 'part 0.json.lz4' --exclude 'part 1.json.lz4'" in line
+    assert line.endswith("--exclude 'part 5.json.lz4' and 2 more")
 
 
 def test_hidden_files_alone_are_no_backup(users: Target) -> None:

@@ -1,0 +1,86 @@
+"""Recognises exports of other formats than JSON records, and finds the tables in them."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from restore.errors import BackupError
+from restore.source.formats.format import DamagedError, FormatError
+from restore.source.made_stream import Translation
+
+if TYPE_CHECKING:
+    from restore.source.formats.format import Format
+    from restore.source.table_file import TableFile
+
+PLAIN = "records"
+"""The name of the format that needs no translation: a list of objects, or one a line."""
+# Of an export of one table so much is looked at before anything is written.
+_HEAD_BYTES = 1 << 20
+
+
+def tables_of_export(file: TableFile, forced: str | None = None) -> tuple[TableFile, ...]:
+    """Return the tables in a file that is an export of another format; none: it is not.
+
+    A file that holds several tables is read through once.
+
+    Args:
+        file: the file.
+        forced: the name of its format; None: it is recognised by its first bytes.
+
+    Raises:
+        BackupError: it is recognised, but cannot be restored.
+    """
+    export = _format_of(file, forced)
+    if export is None:
+        return ()
+    found: dict[str | None, tuple[int, int]] = {}
+    optional: dict[str | None, bool] = {}
+    try:
+        with contextlib.closing(file.open()) as stream:
+            for record in export.records(stream, None):
+                start, _ = found.setdefault(record.table, (record.offset, 0))
+                found[record.table] = start, record.offset
+                optional.setdefault(record.table, record.optional)
+                if found.keys() == {None} and record.offset > _HEAD_BYTES:
+                    break
+    except FormatError as error:
+        # What is whole before damage is restored, and the damage is in the report.
+        if not (found and isinstance(error, DamagedError)):
+            raise BackupError(
+                f"cannot restore {file.name}: it is {export.title}; {error}"
+            ) from None
+    names = [name for name in found if name is not None]
+    if not names:
+        return (replace(file, translation=Translation(export)),)
+    return tuple(
+        replace(
+            file,
+            table=name,
+            disk=found[name] if file.is_seekable else None,
+            translation=Translation(
+                export,
+                name,
+                start=found[name][0],
+                is_first=name == names[0],
+                is_only=len(names) == 1,
+                is_optional=optional[name],
+            ),
+        )
+        for name in names
+    )
+
+
+def _format_of(file: TableFile, forced: str | None) -> Format | None:
+    if forced == PLAIN:
+        return None
+    from restore.source.formats.registry import FORMATS, format_named  # noqa: PLC0415 - see below
+
+    if forced is not None:
+        return format_named(forced)
+    try:
+        start = file.first_bytes()
+    except BackupError:
+        return None  # reported when it is opened, if it is not left out
+    return next((each for each in FORMATS if each.detect(start)), None)
