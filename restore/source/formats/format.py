@@ -30,10 +30,14 @@ class FoundRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TableColumns:
-    """The columns of a table of the target, in order, and those of its primary key."""
+    """The columns of a table of the target, in order, and those of its primary key.
+
+    ``types``: PostgreSQL's names of the columns' types, in the same order; empty: unknown.
+    """
 
     names: tuple[str, ...]
     key: tuple[str, ...]
+    types: tuple[str, ...] = ()
 
 
 class Format(Protocol):

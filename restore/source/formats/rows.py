@@ -1,0 +1,105 @@
+"""Rows made of an export's records: their keys, and times as PostgreSQL reads them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restore.source.formats.cursor import top_records
+from restore.source.formats.format import FoundRecord
+from restore.source.json_values import DECODE_ERRORS, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from restore.source.buffer import ByteSource
+    from restore.source.formats.format import TableColumns
+    from restore.source.records import RawRecord
+
+Fields = dict[str, msgspec.Raw]
+
+_NUMBER_TYPES = frozenset({"smallint", "integer", "bigint", "numeric"})
+_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The Gregorian calendar repeats itself after so many years, which have so many days.
+_CYCLE_YEARS = 400
+_CYCLE = timedelta(days=146_097)
+_MICROSECOND = timedelta(microseconds=1)
+
+encode = msgspec.json.encode
+
+
+def one_line(data: bytes) -> bytes:
+    """Return a whole JSON value on one line: line ends can only be white space in it."""
+    return data.translate(_LINE_ENDS) if b"\n" in data or b"\r" in data else data
+
+
+def converted(
+    found: Iterable[RawRecord], convert: Callable[[Fields], Mapping[str, object] | None]
+) -> Iterator[FoundRecord]:
+    """Yield records as rows of the file's own table; damaged ones as they are.
+
+    Args:
+        found: the records.
+        convert: returns the row of a record's fields; None: the record is damaged, or no record of
+            this format.
+    """
+    for record in found:
+        try:
+            row = convert(values_of(record.raw))
+        except DECODE_ERRORS:
+            row = None
+        yield FoundRecord(None, record.raw if row is None else one_line(encode(row)), record.offset)
+
+
+def top_rows(
+    stream: ByteSource, convert: Callable[[Fields], Mapping[str, object] | None]
+) -> Iterator[FoundRecord]:
+    """Yield the rows of a file that is a list of records, or holds one a line."""
+    return converted(top_records(stream), convert)
+
+
+def columns_of(
+    tables: Mapping[str, TableColumns] | None, name: str | None = None
+) -> TableColumns | None:
+    """Return the columns of a table; of the only one, if the records do not name theirs."""
+    if not tables:
+        return None
+    if name is None:
+        return next(iter(tables.values())) if len(tables) == 1 else None
+    return tables.get(name)
+
+
+def with_key(
+    row: Fields, own: str, columns: TableColumns | None, *, is_text: bool = False
+) -> Fields:
+    """Return a row with its document's identifier in the column for it.
+
+    Args:
+        row: the row, with the identifier.
+        own: the identifier's field. It stays there if that is a column, or if no other column may
+            take it: ``id``, or the only one of the primary key, if the row does not fill that.
+        columns: the table's columns, if they are known.
+        is_text: the identifier is a text, which a column of numbers cannot take.
+    """
+    if columns is None or own in columns.names or own not in row:
+        return row
+    types = dict(zip(columns.names, columns.types, strict=False))
+    for column in ("id", *(columns.key if len(columns.key) == 1 else ())):
+        fits = not (is_text and types.get(column) in _NUMBER_TYPES)
+        if column in columns.names and column not in row and fits:
+            return {column if name == own else name: value for name, value in row.items()}
+    return row
+
+
+def iso_timestamp(microseconds: int) -> str:
+    """Return a time since 1970 in UTC as PostgreSQL reads it, in any year."""
+    cycles, rest = divmod(microseconds, _CYCLE // _MICROSECOND)
+    moment = (_EPOCH + timedelta(microseconds=rest)).replace(tzinfo=None)
+    year = moment.year + _CYCLE_YEARS * cycles
+    text = moment.isoformat()[4:]
+    if moment.microsecond:
+        text = text.rstrip("0")
+    return f"{year:04}{text}Z" if year > 0 else f"{1 - year:04}{text}Z BC"
