@@ -62,8 +62,8 @@ class Options:
     """Input, target and bounds of a restore.
 
     Args:
-        backup: a backup folder, a root of timestamped ones, one table file, or one file that holds
-            several tables under keys.
+        backup: a backup folder, a root of timestamped ones, one table file, one file that holds
+            several tables, an archive, or ``-`` for standard input.
         dsn: a libpq connection string or URL; empty: libpq's own variables and files.
         rejects: the folder for records that could not be restored; None: a new one under
             ``rejects/``, named for the backup and the time.
@@ -72,6 +72,7 @@ class Options:
         exclude: tables whose files are left out.
         map: table names (``app_users``, ``public.app_users``) by the name of a file, with or
             without its endings, or by the key of a file that holds several tables.
+        format: the format of the files; None: it is recognised by what they hold.
         clean: empty the backup's tables first, and no others.
         cascade: with ``clean``, empty also the tables that refer to them.
         append: load beside existing rows.
@@ -107,6 +108,7 @@ class Options:
     tables: frozenset[str] = frozenset()
     exclude: frozenset[str] = frozenset()
     map: Mapping[str, str] = field(default_factory=dict)
+    format: str | None = None
     clean: bool = False
     cascade: bool = False
     append: bool = False

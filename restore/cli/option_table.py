@@ -107,6 +107,14 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "the table of the file's name",
             RESTORE,
         ),
+        Option(
+            "format",
+            TEXT,
+            "NAME",
+            "read the files as this format, of those in docs/formats.md; records: JSON records",
+            "recognised by what the files hold",
+            RESTORE,
+        ),
     ),
     "existing rows": (
         _flag("clean", "empty the backup's tables first, and no others"),

@@ -16,11 +16,12 @@ from restore.commands.job import RestoreJob
 from restore.commands.prepare import prepare
 from restore.commands.resume import rejects_folder_of
 from restore.decode import packer
-from restore.errors import ConnectionLostError, Interrupted, RestoreError
+from restore.errors import BackupError, ConnectionLostError, Interrupted, RestoreError
 from restore.report.events import BackupFound, WarningEvent
 from restore.report.model import Report, peak_bytes
 from restore.report.next_steps import next_steps
 from restore.source.discovery import find_backup
+from restore.source.standard_input import STANDARD_INPUT, kept_standard_input
 from restore.target.connection import connect, connect_for
 from restore.target.diagnostics import checkpoint_warning, forced_checkpoints, stale_views
 from restore.target.dsn import dsn_warnings
@@ -65,6 +66,15 @@ def restore(
     Raises:
         RestoreError: nothing was written: the backup, the database or both do not fit.
     """
+    if options.backup != STANDARD_INPUT:
+        return _restore(options, watch, confirm)
+    if options.resume:
+        raise BackupError("--resume needs a backup on disk: what came by standard input is gone")
+    with kept_standard_input() as path:
+        return _restore(replace(options, backup=path), watch, confirm)
+
+
+def _restore(options: Options, watch: ProgressCallback, confirm: Confirm | None) -> Report:
     started = time.monotonic()
     done = _attempt(options, watch, confirm)
     outages = 0
@@ -98,7 +108,7 @@ def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None)
     Raises:
         RestoreError: nothing was written.
     """
-    backup = find_backup(options.backup)
+    backup = find_backup(options.backup, options.format)
     report = Report(
         backup=str(backup.path),
         dry_run=options.dry_run,

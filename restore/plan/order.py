@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from restore.options import Options
     from restore.source.discovery import TableFile
-    from restore.target.catalog import ForeignKey, Table
+    from restore.target.catalog import Column, ForeignKey, Table
     from restore.target.own_rows import WriteLog
+
+_SQL_NAMES = {"int2": "smallint", "int4": "integer", "int8": "bigint"}
 
 
 class LoadMode(enum.Enum):
@@ -138,13 +140,14 @@ def _told_of_tables(
     A file in which what its format wraps records in are columns of its table holds plain records.
     """
     columns = {oid: tuple(column.name for column in table.columns) for oid, table in tables.items()}
+    types = {oid: tuple(_type_name(column) for column in t.columns) for oid, t in tables.items()}
     keys = {
         oid: next((key.columns for key in table.unique_keys if key.primary), ())
         for oid, table in tables.items()
     }
     named = {
         (file.path, file.member, file.translation.table or file.table): TableColumns(
-            columns[oid], keys[oid]
+            columns[oid], keys[oid], types[oid]
         )
         for oid, file in files.items()
         if file.translation is not None
@@ -164,6 +167,12 @@ def _told_of_tables(
         }
         told[oid] = replace(file, translation=file.translation._replace(tables=known))
     return told
+
+
+def _type_name(column: Column) -> str:
+    """Return a type's name in SQL, where that differs from the one in the catalog."""
+    name = column.type.name
+    return _SQL_NAMES.get(name, name)
 
 
 def cycles_of(links: Mapping[int, Collection[int]]) -> dict[int, int]:

@@ -40,4 +40,4 @@ class Refused:
         tables: Mapping[str, TableColumns] | None,  # noqa: ARG002
     ) -> Iterator[FoundRecord]:
         """Raise FormatError, always."""
-        raise FormatError(f"this is {self.title}, which is not restored; {self.advice}")
+        raise FormatError(self.advice)

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restore.errors import BackupError
+from restore.source.formats import mongo
+
 if TYPE_CHECKING:
     from restore.source.formats.format import Format
 
-FORMATS: tuple[Format, ...] = ()
+FORMATS: tuple[Format, ...] = (
+    mongo.BSON,
+    mongo.SHELL,
+    mongo.FORMAT,
+)
 
 
 def format_named(name: str) -> Format:
     """Return the format of a name that ``--format`` takes.
 
     Raises:
-        KeyError: there is none.
+        BackupError: there is none.
     """
-    return {each.name: each for each in FORMATS}[name]
+    for each in FORMATS:
+        if each.name == name:
+            return each
+    names = ", ".join(sorted({each.name for each in FORMATS}))
+    raise BackupError(f"--format {name}: the formats are records, {names}", options=("format",))

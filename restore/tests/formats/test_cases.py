@@ -95,8 +95,6 @@ NOT_YET = frozenset(
         "json5-trailing-commas",
         "mongo-jsonb-only",
         "mongo-relaxed-noid",
-        "mongoexport-canonical",
-        "mongoexport-relaxed",
         "pandas-columns",
         "pandas-epoch-ms-1972",
         "pandas-epoch-ms-1972-only",

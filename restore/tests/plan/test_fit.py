@@ -63,9 +63,9 @@ UNFIT: dict[str, tuple[bytes, str]] = {
     "SQL": (b"-- dump\nINSERT INTO users (id) VALUES (1);\n", "it is SQL"),
     "gzip": (gzip.compress(SOUND), "compressed by gzip; rename it to end in .json.gz"),
     "zstd": (zstd.compress(SOUND), "compressed by zstd; rename it to end in .json.zst"),
-    "xz": (lzma.compress(SOUND), "compressed by xz; decompress it first"),
-    "bzip2": (bz2.compress(SOUND), "compressed by bzip2; decompress it first"),
-    "zip": (zipped(SOUND), "it is a zip archive; unpack it first"),
+    "xz": (lzma.compress(SOUND), "compressed by xz; rename it to end in .json.xz"),
+    "bzip2": (bz2.compress(SOUND), "compressed by bzip2; rename it to end in .json.bz2"),
+    "zip": (zipped(SOUND), "it is a zip archive; rename it to end in .zip"),
 }
 # Whatever is read of these, they are backups of the table.
 FIT: dict[str, tuple[bytes, int]] = {
