@@ -1,0 +1,161 @@
+"""Django's ``dumpdata``, as a list or as lines: each record names its model, key and fields."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restore.source.formats.cursor import top_records
+from restore.source.formats.format import FormatError, FoundRecord
+from restore.source.formats.paths import first_object
+from restore.source.formats.rows import encode, one_line
+from restore.source.json_values import DECODE_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from restore.source.buffer import ByteSource
+    from restore.source.formats.format import TableColumns
+
+_MODEL = re.compile(rb'"\w+\.\w+"\s*')
+_FIELDS = frozenset({"model", "pk", "fields"})
+# PostgreSQL's limit, and the length of the hash that Django ends a name with that is longer.
+_NAME_LENGTH, _HASH_LENGTH = 63, 4
+_ANOTHER_DUMP = "dump it again without --natural-primary and --natural-foreign"
+_COLUMNS_OF_JOIN = 2
+
+_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class _Object(msgspec.Struct):
+    """A record of a dump; ``pk`` is empty if it has none."""
+
+    model: str
+    fields: dict[str, msgspec.Raw]
+    pk: msgspec.Raw = msgspec.Raw()
+
+
+_object = msgspec.json.Decoder(_Object).decode
+
+
+class _Django:
+    """A list field that is no column goes to the join table MODEL_FIELD, if there is one.
+
+    As long as the tables are not known, every list field is named as if it had a join table.
+    """
+
+    name = "django"
+    title = "Django's dumpdata"
+    recognised_by = "objects of just `model`, `pk` and `fields`, in a list or one a line"
+    wrapper = _FIELDS
+
+    def detect(self, start: bytes) -> bool:
+        fields = first_object(start)
+        return (
+            _FIELDS >= fields.keys() >= {"model", "fields"}
+            and _MODEL.fullmatch(fields["model"]) is not None
+            and fields["fields"].startswith(b"{")
+        )
+
+    def records(
+        self, stream: ByteSource, tables: Mapping[str, TableColumns] | None
+    ) -> Iterator[FoundRecord]:
+        names: dict[str, str] = {}
+        for record in top_records(stream):
+            try:
+                found = _object(record.raw)
+            except DECODE_ERRORS:
+                yield FoundRecord(None, record.raw, record.offset)
+                continue
+            table = names.get(found.model)
+            if table is None:
+                table = names[found.model] = _table_name(*found.model.partition(".")[::2])
+            if not found.pk:
+                raise FormatError(f"a record of {found.model} has no pk: {_ANOTHER_DUMP}")
+            rows = _listed(table, found) if tables is None else _rows(table, found, tables)
+            for name, row in rows:
+                yield FoundRecord(name, row, record.offset)
+
+
+FORMAT = _Django()
+
+
+def _table_name(app: str, model: str) -> str:
+    """Return the name that Django gives to a table: long ones are cut, and end with a hash."""
+    name = f"{app}_{model}"
+    if len(name) <= _NAME_LENGTH:
+        return name
+    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    return name[: _NAME_LENGTH - _HASH_LENGTH] + digest[:_HASH_LENGTH]
+
+
+def _listed(table: str, found: _Object) -> Iterator[tuple[str, bytes]]:
+    yield table, b""
+    for field, value in found.fields.items():
+        if bytes(value).startswith(b"["):
+            yield _table_name(table, field), b""
+
+
+def _rows(
+    table: str, found: _Object, tables: Mapping[str, TableColumns]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the row of a record, and then those of its join tables."""
+    columns = tables.get(table)
+    if columns is None:  # a table that is left out
+        yield table, one_line(encode(found.fields))
+        return
+    row = _key(found, columns)
+    joins: list[tuple[str, bytes]] = []
+    for field, value in found.fields.items():
+        if field in columns.names:
+            row[field] = value
+        elif f"{field}_id" in columns.names:
+            if bytes(value).startswith((b"[", b"{")):
+                raise FormatError(
+                    f"{found.model} refers to {field} by a natural key: {_ANOTHER_DUMP}"
+                )
+            row[f"{field}_id"] = value
+        else:
+            joined = _table_name(table, field)
+            sides = _sides(tables.get(joined), found.model)
+            if sides is None or not bytes(value).startswith(b"["):
+                row[field] = value
+            else:
+                joins.extend((joined, line) for line in _join_rows(found, field, sides))
+    yield table, one_line(encode(row))
+    yield from joins
+
+
+def _key(found: _Object, columns: TableColumns) -> dict[str, msgspec.Raw]:
+    """Return the columns of the primary key with their values."""
+    if len(columns.key) == 1:
+        return {columns.key[0]: found.pk}
+    values = _list(found.pk) if bytes(found.pk).startswith(b"[") else []
+    if columns.key and len(values) == len(columns.key):
+        return dict(zip(columns.key, values, strict=True))
+    return {"id": found.pk}
+
+
+def _sides(join: TableColumns | None, model: str) -> tuple[str, str] | None:
+    """Return a join table's columns for the record and for the other; None: it is none."""
+    if join is None:
+        return None
+    names = [name for name in join.names if name != "id"]
+    if len(names) != _COLUMNS_OF_JOIN:
+        return None
+    name = model.partition(".")[2]
+    for own in (f"from_{name}_id", f"{name}_id"):
+        if own in names:
+            names.remove(own)
+            return own, names[0]
+    return names[0], names[1]
+
+
+def _join_rows(found: _Object, field: str, sides: tuple[str, str]) -> Iterator[bytes]:
+    for other in _list(found.fields[field]):
+        if bytes(other).startswith((b"[", b"{")):
+            raise FormatError(f"{found.model} refers to {field} by natural keys: {_ANOTHER_DUMP}")
+        yield one_line(encode({sides[0]: found.pk, sides[1]: other}))
