@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from restore.source.buffer import ReadBuffer
 from restore.source.formats.format import DamagedError
-from restore.source.json_values import members_of, value_end
+from restore.source.json_values import DECODE_ERRORS, members_of, value_end
 from restore.source.reader import Reader
 from restore.source.records import Batch, RawRecord
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 18
 LARGEST_VALUE_BYTES = 1 << 26
+# Lists are cut off together at one of the last places in the buffer where one may end: a list in a
+# list looks alike. If that fails, so many items are cut off alone, which costs more.
+_BETWEEN_LISTS = re.compile(rb"\]\s*,\s*(?=\[)")
+_TAIL_BYTES, _MOST_CUTS, _ITEMS_ALONE = 1 << 14, 16, 200
 _text = msgspec.json.Decoder(str).decode
 
 
@@ -135,6 +141,51 @@ class Cursor:
         if reader.stop is None:
             raise DamagedError("the file is cut off: its list is not closed")
         self._buffer.data, self._buffer.offset = reader.rest, start + reader.stop
+
+    def items(self) -> Iterator[RawRecord]:
+        """Yield the items of the next value, a list, whatever they are.
+
+        Objects are as by ``records``, other items are not checked.
+
+        Raises:
+            DamagedError: it is no list, or damaged between its items, or cut off.
+        """
+        if self.peek() != b"[":
+            raise self._error("a list is expected")
+        self._buffer.consume(1)
+        if self.peek() == b"{":
+            self._buffer.data, self._buffer.offset = b"[" + self._buffer.data, self.offset - 1
+            yield from self.records()
+            return
+        while self.peek() != b"]":
+            batch = self._cut_lists()
+            if batch is not None:
+                yield from (batch.record(n) for n in range(batch.count))
+                continue
+            for _ in range(_ITEMS_ALONE):
+                offset = self.offset
+                yield RawRecord(self.value(), offset, 0)
+                if self.peek() == b"]":
+                    break
+                if self.peek() != b",":
+                    raise self._error("a comma or a closing bracket is expected")
+                self._buffer.consume(1)
+                self.peek()
+        self._buffer.consume(1)
+
+    def _cut_lists(self) -> Batch | None:
+        """Cut lists off the buffer's start as far as the last of them; None: it is not found."""
+        buffer = self._buffer
+        buffer.fill(self._chunk_bytes - len(buffer.data))
+        data = buffer.data
+        ends = list(_BETWEEN_LISTS.finditer(data, max(0, len(data) - _TAIL_BYTES)))
+        for found in reversed(ends[-_MOST_CUTS:]):
+            array = b"".join((b"[", memoryview(data)[: found.start() + 1], b"]"))
+            with contextlib.suppress(*DECODE_ERRORS):
+                batch = Batch(array, buffer.offset, 0, len(members_of(array)), None)
+                buffer.consume(found.end())
+                return batch
+        return None
 
     def _key(self) -> str:
         data = self.value()
