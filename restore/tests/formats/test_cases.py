@@ -19,17 +19,12 @@ REFUSED = frozenset(
     {
         "clean-elasticdump",
         "clean-utf16",
-        "clickhouse-json",
         "dbeaver-query",
         "django-dump-map",
         "django-dumpdata",
         "django-dumpdata-folder",
         "django-dumpdata-jsonl",
-        "django-dumpdata-onemodel",
         "django-dumpdata-onemodel-map",
-        "django-dumpdata-tag",
-        "django-jsonl-wrongname",
-        "django-onemodel-nullable",
         "dynamodb-s3-export",
         "elasticdump",
         "empty-list-object",
@@ -78,6 +73,7 @@ REFUSED = frozenset(
 # What is neither yet.
 NOT_YET = frozenset(
     {
+        "django-dumpdata-onemodel",
         "bigquery-extract-jsonl-wrongname",
         "bigquery-extract-shards",
         "bigquery-extract-shards-map",
