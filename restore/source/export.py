@@ -11,7 +11,7 @@ from restore.source.formats.format import DamagedError, FormatError
 from restore.source.made_stream import Translation
 
 if TYPE_CHECKING:
-    from restore.source.formats.format import Format
+    from restore.source.formats.format import Format, FoundRecord
     from restore.source.table_file import TableFile
 
 PLAIN = "records"
@@ -35,14 +35,14 @@ def tables_of_export(file: TableFile, forced: str | None = None) -> tuple[TableF
     export = _format_of(file, forced)
     if export is None:
         return ()
-    found: dict[str | None, tuple[int, int]] = {}
-    optional: dict[str | None, bool] = {}
+    found: dict[str | None, _Extent] = {}
     try:
         with contextlib.closing(file.open()) as stream:
             for record in export.records(stream, None):
-                start, _ = found.setdefault(record.table, (record.offset, 0))
-                found[record.table] = start, record.offset
-                optional.setdefault(record.table, record.optional)
+                extent = found.get(record.table)
+                if extent is None:
+                    extent = found[record.table] = _Extent(record)
+                extent.last = record.offset
                 if found.keys() == {None} and record.offset > _HEAD_BYTES:
                     break
     except FormatError as error:
@@ -54,22 +54,34 @@ def tables_of_export(file: TableFile, forced: str | None = None) -> tuple[TableF
     names = [name for name in found if name is not None]
     if not names:
         return (replace(file, translation=Translation(export)),)
+    is_list = file.first_bytes().startswith(b"[")
     return tuple(
         replace(
             file,
             table=name,
-            disk=found[name] if file.is_seekable else None,
+            disk=(found[name].first.offset, found[name].last) if file.is_seekable else None,
             translation=Translation(
                 export,
                 name,
-                start=found[name][0],
+                start=found[name].first.offset,
+                last=found[name].last,
+                section=found[name].first.section,
+                is_list=is_list,
                 is_first=name == names[0],
                 is_only=len(names) == 1,
-                is_optional=optional[name],
+                is_optional=found[name].first.optional,
             ),
         )
         for name in names
     )
+
+
+class _Extent:
+    """The first record of a table in a file, and the place of the last."""
+
+    def __init__(self, first: FoundRecord) -> None:
+        self.first = first
+        self.last = first.offset
 
 
 def _format_of(file: TableFile, forced: str | None) -> Format | None:

@@ -10,6 +10,7 @@ from restore.source.formats.format import Format, FormatError, TableColumns
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
+    from restore.source.buffer import ByteSource
     from restore.source.table_file import TableBytes, TableFile
     from restore.source.table_stream import Span
 
@@ -24,6 +25,9 @@ class Translation(NamedTuple):
         table: the name that its records give the table; None: they give none.
         tables: the target's tables by the names that the records give them; None: not known yet.
         start: where the table's first record begins in the file.
+        last: where its last one does; None: not known.
+        section: where reading may begin, if not only at the file's start.
+        is_list: then, the file is a list and not lines.
         is_first: it is the first table in the file, and damage before any record is its.
         is_only: there is no other table in the file.
         is_optional: the target may lack it.
@@ -33,6 +37,9 @@ class Translation(NamedTuple):
     table: str | None = None
     tables: Mapping[str, TableColumns] | None = None
     start: int = 0
+    last: int | None = None
+    section: int | None = None
+    is_list: bool = False
     is_first: bool = True
     is_only: bool = True
     is_optional: bool = False
@@ -138,7 +145,7 @@ class TranslatedStream(MadeStream):
         translation: Translation,
         part: tuple[int, int | None] | None,
     ) -> None:
-        self._stream = file.open()
+        self._stream = file.open((translation.section, None) if translation.section else None)
         self._name = file.name
         self._translation = translation
         super().__init__(translation.start, part, self._stream.disk_bytes)
@@ -180,8 +187,28 @@ class TranslatedStream(MadeStream):
 
     def _records(self) -> Iterator[tuple[str | None, bytes, int]]:
         translation = self._translation
-        for found in translation.format.records(self._stream, translation.tables):
+        source: ByteSource = self._stream
+        if translation.section and translation.is_list:
+            source = _Listed(source, translation.section)
+        for found in translation.format.records(source, translation.tables):
+            if translation.last is not None and found.offset > translation.last:
+                return
             yield found.table, found.data, found.offset
+
+
+class _Listed:
+    """The rest of a list from one of its members on, as a list."""
+
+    span = None
+
+    def __init__(self, stream: ByteSource, start: int) -> None:
+        self.start = start - 1
+        self._opening = b"["
+        self._stream = stream
+
+    def read(self, size: int, /) -> bytes:
+        opening, self._opening = self._opening, b""
+        return opening or self._stream.read(size)
 
 
 def _flush(lines: list[bytes], place: int, size: int) -> Generator[bytes, None, tuple[int, int]]:

@@ -77,7 +77,7 @@ class _Django:
                 raise FormatError(f"a record of {found.model} has no pk: {_ANOTHER_DUMP}")
             rows = _listed(table, found) if tables is None else _rows(table, found, tables)
             for name, row in rows:
-                yield FoundRecord(name, row, record.offset)
+                yield FoundRecord(name, row, record.offset, name != table, record.offset)
 
 
 FORMAT = _Django()

@@ -18,14 +18,18 @@ class FoundRecord(NamedTuple):
         table: the table that the export names; None: the one that its file is named after.
         data: the row as a JSON object; or, of a record that cannot be read, its bytes as they are.
         offset: where the record begins in the file, decompressed.
+        optional: the target may lack the table: then the record that this one is taken from shows
+            the field, as one without a column.
+        section: where the member of the file's list, or the line, begins that holds the record, if
+            each of these can be read without those before it; else None. Spares a file of many
+            tables being read from its start for each of them.
     """
 
     table: str | None
     data: bytes
     offset: int
-    # Without such a table in the target the record is left out: the one that it is taken from
-    # shows the field, as one without a column.
     optional: bool = False
+    section: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
