@@ -28,7 +28,7 @@ _SMALLEST_SHARD_BYTES = 4 << 20
 _LARGE_SHARE = 2
 _LARGEST_SHARD_BYTES = 64 << 20
 # Shards of a compressed file are held in memory, twice for a moment.
-_HELD_SHARD_BYTES = 4 << 20
+_HELD_SHARD_BYTES = 1 << 20
 
 
 class Sharding:

@@ -125,7 +125,8 @@ class TableState:
         """Note that a task is handed out; ``last``: it is the table's last."""
         if self.started is None:
             self.started = time.monotonic()
-        self._tasks[task.shard.key] = task
+        # The bytes of a compressed file's shard are kept no longer than they are loaded.
+        self._tasks[task.shard.key] = replace(task, shard=replace(task.shard, data=None))
         self.phases.take(task.shard.key, last=last)
 
     def mark_empty(self) -> None:
