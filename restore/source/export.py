@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
-from restore.source.formats.format import DamagedError, FormatError
+from restore.source.formats.format import ConfirmedFormat, DamagedError, FormatError
 from restore.source.made_stream import Translation
 
 if TYPE_CHECKING:
@@ -95,4 +95,16 @@ def _format_of(file: TableFile, forced: str | None) -> Format | None:
         start = file.first_bytes()
     except BackupError:
         return None  # reported when it is opened, if it is not left out
-    return next((each for each in FORMATS if each.detect(start)), None)
+    return next((each for each in FORMATS if _is_of(each, file, start)), None)
+
+
+def _is_of(export: Format, file: TableFile, start: bytes) -> bool:
+    if not export.detect(start):
+        return False
+    if not isinstance(export, ConfirmedFormat):
+        return True
+    try:
+        with contextlib.closing(file.open()) as stream:
+            return export.confirm(stream)
+    except FormatError as error:
+        raise BackupError(f"cannot restore {file.name}: {error}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,6 +81,18 @@ class Format(Protocol):
         Raises:
             FormatError: what the file holds cannot be restored faithfully.
             DamagedError: it is damaged where no record can be found after it.
+        """
+
+
+@runtime_checkable
+class ConfirmedFormat(Format, Protocol):
+    """A format that the start of a file suggests, and only the whole file shows."""
+
+    def confirm(self, stream: ByteSource) -> bool:
+        """Tell if a whole file is of this format, after ``detect`` said so.
+
+        Raises:
+            FormatError: the file does not show it.
         """
 
 

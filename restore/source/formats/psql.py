@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from restore.source.formats.cursor import top_records
-from restore.source.formats.format import FormatError, FoundRecord
+from restore.source.formats.format import DamagedError, FormatError, FoundRecord
 from restore.source.formats.refused import Refused
 from restore.source.formats.rows import one_line
 from restore.source.json_values import DECODE_ERRORS, check_value, value_end
@@ -99,8 +99,8 @@ class _CopyText:
         is_copy = _is_copy_text(stream)
         if is_copy is None:
             raise FormatError(
-                "each backslash of this file may have been doubled by COPY, or not;"
-                f" {_AGAIN}, or say by --format {self.name} that COPY wrote it"
+                "COPY may have doubled each of its backslashes, or they are as they were;"
+                f" {_AGAIN}, or pass --format {self.name} if COPY wrote it, --format records if not"
             )
         return is_copy
 
@@ -232,7 +232,7 @@ class _Table:
             count += 1
             yield FoundRecord(None, one_line(record.raw), record.offset)
         if source.has_heading and (source.rows is None or count < source.rows):
-            raise FormatError("the file is cut off: rows that its last line tells of are missing")
+            raise DamagedError("the file is cut off: rows that its last line tells of are missing")
 
 
 FORMAT = _CopyText()

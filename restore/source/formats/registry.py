@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
-from restore.source.formats import clickhouse, datasette, django, mongo
+from restore.source.formats import clickhouse, datasette, django, mongo, psql
 
 if TYPE_CHECKING:
     from restore.source.formats.format import Format
@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 FORMATS: tuple[Format, ...] = (
     mongo.BSON,
     mongo.SHELL,
+    psql.FRAMED,
+    psql.CSV,
+    psql.TABLE,
     django.FORMAT,
     clickhouse.FORMAT,
     datasette.FORMAT,
     mongo.FORMAT,
+    psql.FORMAT,
 )
 
 

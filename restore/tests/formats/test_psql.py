@@ -6,13 +6,15 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from restore.source.formats.cursor import top_records
 from restore.source.formats.format import FormatError
 from restore.source.formats.psql import CSV, FORMAT, FRAMED, TABLE
+from restore.source.formats.registry import FORMATS
 from restore.tests.formats.reading import found_in, rows_of
+from restore.tests.support import command
 
 CASES = Path(__file__).parent / "cases"
 NOTES = [
@@ -108,7 +110,7 @@ def test_pretty_rows_were_not_written_by_copy() -> None:
 def test_what_may_be_either_is_refused(text: bytes) -> None:
     data = b'{"id":1,"text":"%b"}\n' % text
     assert FORMAT.detect(data)
-    with pytest.raises(FormatError, match=r"may have been doubled.*psql -At.*--format psql-copy"):
+    with pytest.raises(FormatError, match=r"may have doubled.*psql -At.*--format psql-copy"):
         FORMAT.confirm(io.BytesIO(data))
 
 
@@ -158,14 +160,14 @@ def test_a_table_that_lacks_rows() -> None:
 @pytest.mark.parametrize("name", ["expanded", "border2", "wrapped"])
 def test_frames_are_refused(name: str) -> None:
     assert FRAMED.detect(WRITTEN[name].lstrip())
-    with pytest.raises(FormatError, match=r"expanded, wrapped or with borders.*psql -At"):
+    with pytest.raises(FormatError, match="psql -At"):
         found_in(FRAMED, WRITTEN[name])
 
 
 @pytest.mark.parametrize("name", ["csv", "copy_csv"])
 def test_json_as_csv_is_refused(name: str) -> None:
     assert CSV.detect(WRITTEN[name])
-    with pytest.raises(FormatError, match=r"quoted as CSV.*psql -At"):
+    with pytest.raises(FormatError, match="psql -At"):
         found_in(CSV, WRITTEN[name])
 
 
@@ -175,8 +177,13 @@ LINES = "".join(
 
 
 @pytest.mark.parametrize("data", [LINES, b"[\n " + LINES[:-1].replace(b"\n", b"\n,") + b"\n]\n"])
-def test_copy_of_postgresql_19_is_plain(data: bytes) -> None:
+def test_copy_of_postgresql_19_is_plain(data: bytes, database: Any, tmp_path: Path) -> None:
     """``COPY ... TO ... (FORMAT json)`` and the same with ``FORCE_ARRAY``, byte by byte."""
-    assert not FORMAT.detect(data)
-    assert not TABLE.detect(data)
-    assert [json.loads(record.raw) for record in top_records(io.BytesIO(data))] == NOTES
+    assert not any(form.detect(data) for form in FORMATS)
+    (tmp_path / "notes.json").write_bytes(data)
+    conn = database.connect()
+    conn.execute("CREATE TABLE notes (id int, body text, path text, doc jsonb)")
+    done = command.run(str(tmp_path), "--dsn", database.dsn, "--rejects", str(tmp_path / "no"))
+    assert done.exit_code == 0, done.output + done.errors
+    rows = conn.execute("SELECT * FROM notes ORDER BY id").fetchall()
+    assert rows == [tuple(note.values()) for note in NOTES]
