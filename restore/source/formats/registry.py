@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
-from restore.source.formats import clickhouse, datasette, django, mongo, psql
+from restore.source.formats import clickhouse, datasette, django, dynamodb, mongo, psql
 
 if TYPE_CHECKING:
     from restore.source.formats.format import Format
@@ -19,6 +19,8 @@ FORMATS: tuple[Format, ...] = (
     django.FORMAT,
     clickhouse.FORMAT,
     datasette.FORMAT,
+    dynamodb.SCAN,
+    dynamodb.FORMAT,
     mongo.FORMAT,
     psql.FORMAT,
 )

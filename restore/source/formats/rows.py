@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import binascii
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.source.formats.cursor import top_records
-from restore.source.formats.format import FoundRecord
+from restore.source.formats.format import FormatError, FoundRecord
 from restore.source.json_values import DECODE_ERRORS, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from restore.source.buffer import ByteSource
     from restore.source.formats.format import TableColumns
     from restore.source.records import RawRecord
 
@@ -37,28 +36,33 @@ def one_line(data: bytes) -> bytes:
 
 
 def converted(
-    found: Iterable[RawRecord], convert: Callable[[Fields], Mapping[str, object] | None]
+    found: Iterable[RawRecord],
+    convert: Callable[[Fields], Mapping[str, object] | None],
+    table: str | None = None,
 ) -> Iterator[FoundRecord]:
-    """Yield records as rows of the file's own table; damaged ones as they are.
+    """Yield records as rows of a table; damaged ones as they are.
 
     Args:
         found: the records.
-        convert: returns the row of a record's fields; None: the record is damaged, or no record of
-            this format.
+        convert: returns the row of a record's fields; None: it is left out. A ValueError says why
+            that cannot be done.
+        table: as in ``FoundRecord``.
+
+    Raises:
+        FormatError: a sound record is none of this format.
     """
     for record in found:
         try:
-            row = convert(values_of(record.raw))
+            fields = values_of(record.raw)
         except DECODE_ERRORS:
-            row = None
-        yield FoundRecord(None, record.raw if row is None else one_line(encode(row)), record.offset)
-
-
-def top_rows(
-    stream: ByteSource, convert: Callable[[Fields], Mapping[str, object] | None]
-) -> Iterator[FoundRecord]:
-    """Yield the rows of a file that is a list of records, or holds one a line."""
-    return converted(top_records(stream), convert)
+            yield FoundRecord(table, record.raw, record.offset)
+            continue
+        try:
+            row = convert(fields)
+        except ValueError as error:
+            raise FormatError(f"the record at byte {record.offset:,} {error}") from None
+        if row is not None:
+            yield FoundRecord(table, one_line(encode(row)), record.offset)
 
 
 def columns_of(
@@ -92,6 +96,19 @@ def with_key(
         if column in columns.names and column not in row and fits:
             return {column if name == own else name: value for name, value in row.items()}
     return row
+
+
+def hex_text(base64: msgspec.Raw) -> str:
+    """Return bytes as PostgreSQL writes them, of their base64 in JSON.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        text = msgspec.json.decode(base64, type=str)
+        return "\\x" + binascii.a2b_base64(text, strict_mode=True).hex()
+    except ValueError:
+        raise ValueError("has bytes that are not in base64") from None
 
 
 def iso_timestamp(microseconds: int) -> str:
