@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
-from restore.source.formats import clickhouse, datasette, django, dynamodb, mongo, psql
+from restore.source.formats import (
+    clickhouse,
+    couchdb,
+    datasette,
+    django,
+    dynamodb,
+    elasticsearch,
+    mongo,
+    psql,
+)
 
 if TYPE_CHECKING:
     from restore.source.formats.format import Format
@@ -21,6 +30,11 @@ FORMATS: tuple[Format, ...] = (
     datasette.FORMAT,
     dynamodb.SCAN,
     dynamodb.FORMAT,
+    elasticsearch.SEARCH,
+    elasticsearch.BULK,
+    elasticsearch.FORMAT,
+    couchdb.FORMAT,
+    couchdb.DOCUMENTS,
     mongo.FORMAT,
     psql.FORMAT,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Fields = dict[str, msgspec.Raw]
 
 _NUMBER_TYPES = frozenset({"smallint", "integer", "bigint", "numeric"})
+_DIGITS = re.compile(rb'"?-?\d+"?')
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The Gregorian calendar repeats itself after so many years, which have so many days.
@@ -95,6 +97,21 @@ def with_key(
         fits = not (is_text and types.get(column) in _NUMBER_TYPES)
         if column in columns.names and column not in row and fits:
             return {column if name == own else name: value for name, value in row.items()}
+    return row
+
+
+def document_row(key: msgspec.Raw | None, fields: Fields, columns: TableColumns | None) -> Fields:
+    """Return the row of a document whose store keeps its identifier beside the fields.
+
+    The identifier goes where ``with_key`` puts it. It is left out if the row has one of its own.
+    """
+    if key is None or "_id" in fields:
+        return with_key(fields, "_id", columns)
+    is_text = _DIGITS.fullmatch(key) is None
+    row = with_key({"_id": key, **fields}, "_id", columns, is_text=is_text)
+    if columns is not None and "_id" in row and "_id" not in columns.names:
+        own = {"id", *columns.key} & fields.keys()
+        return fields if own else row
     return row
 
 

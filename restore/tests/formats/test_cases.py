@@ -17,7 +17,6 @@ CASES = Path(__file__).parent / "cases"
 # What is not restored, but refused before anything is written.
 REFUSED = frozenset(
     {
-        "clean-elasticdump",
         "clean-utf16",
         "dbeaver-query",
         "django-dump-map",
@@ -25,7 +24,6 @@ REFUSED = frozenset(
         "django-dumpdata-folder",
         "django-dumpdata-jsonl",
         "django-dumpdata-onemodel-map",
-        "elasticdump",
         "empty-list-object",
         "error-body",
         "firebase-rtdb-folder",
