@@ -12,7 +12,9 @@ from restore.source.formats import (
     django,
     dynamodb,
     elasticsearch,
+    json5,
     mongo,
+    phpmyadmin,
     psql,
 )
 
@@ -25,6 +27,10 @@ FORMATS: tuple[Format, ...] = (
     psql.FRAMED,
     psql.CSV,
     psql.TABLE,
+    phpmyadmin.OLD,
+    json5.FORMAT,
+    json5.JQ_STREAM,
+    phpmyadmin.FORMAT,
     django.FORMAT,
     clickhouse.FORMAT,
     datasette.FORMAT,
