@@ -110,7 +110,7 @@ def named_row(data: bytes, names: Sequence[str]) -> bytes:
     return one_line(encode(dict(zip(names, values, strict=True))))
 
 
-def column_names(data: bytes) -> list[str]:
+def column_names(data: bytes | msgspec.Raw) -> list[str]:
     """Return the names in a list of them, or of objects that have a ``name``.
 
     Raises:
