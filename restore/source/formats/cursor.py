@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.source.buffer import ReadBuffer
+from restore.source.buffer import UTF8_BOM, ReadBuffer
 from restore.source.formats.format import DamagedError
 from restore.source.json_values import DECODE_ERRORS, members_of, value_end
 from restore.source.reader import Reader
@@ -210,6 +210,14 @@ class _Rest:
     def read(self, size: int, /) -> bytes:
         part, self._held = self._held[:size], self._held[size:]
         return part or self._stream.read(size)
+
+
+def peek_head(stream: ByteSource, size: int = 1 << 16) -> tuple[bytes, ByteSource]:
+    """Return the first bytes of a stream without white space before them, and all of it again."""
+    buffer = ReadBuffer(stream, 0)
+    buffer.fill(size)
+    held = buffer.data
+    return held.removeprefix(UTF8_BOM).lstrip(), _Rest(held, stream)
 
 
 def _moved(record: RawRecord, start: int) -> RawRecord:
