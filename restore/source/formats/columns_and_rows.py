@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from restore.source.formats.cursor import Cursor
 from restore.source.formats.format import FormatError, FoundRecord
-from restore.source.formats.paths import column_names, first_object, named_row, plain_row, visit
+from restore.source.formats.paths import (
+    ITEM,
+    column_names,
+    first_object,
+    named_row,
+    plain_row,
+    visit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +38,6 @@ class ColumnsAndRows:
         columns: where the list of names, or of objects with a ``name``, is.
         rows: where the list of rows is: objects, or lists of values.
         others: the keys that may be at the top beside these; None: any.
-        signs: keys of which the top has at least one, if there are any.
     """
 
     name: str
@@ -40,7 +46,6 @@ class ColumnsAndRows:
     columns: Path
     rows: Path
     others: frozenset[str] | None = None
-    signs: frozenset[str] = frozenset()
     wrapper: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,8 +57,6 @@ class ColumnsAndRows:
             return False
         fields = first_object(start)
         if self.others is not None and not fields.keys() <= self.wrapper | self.others:
-            return False
-        if self.signs and not self.signs & fields.keys():
             return False
         names, rows = _at(fields, self.columns), _at(fields, self.rows)
         if names is None or rows is None:
@@ -74,7 +77,9 @@ class ColumnsAndRows:
         size = 0
         for path in visit(cursor, (self.columns, self.rows)):
             if path == self.columns:
-                names = column_names(cursor.value())
+                others, names = names, column_names(cursor.value())
+                if others not in (None, names):
+                    raise FormatError("it holds results of several queries: export each to a file")
                 continue
             for item in cursor.items():
                 data, offset = item.raw, item.offset
@@ -100,7 +105,8 @@ def _at(fields: Mapping[str, bytes], path: Path) -> bytes | None:
     """Return what is known of the value at a path; None: it is not there."""
     value = fields.get(path[0])
     for key in path[1:]:
-        value = first_object(value).get(key) if value and value.startswith(b"{") else None
+        if key != ITEM:
+            value = first_object(value).get(key) if value else None
     return value
 
 

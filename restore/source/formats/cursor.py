@@ -152,11 +152,14 @@ class Cursor:
         """
         if self.peek() != b"[":
             raise self._error("a list is expected")
-        self._buffer.consume(1)
-        if self.peek() == b"{":
-            self._buffer.data, self._buffer.offset = b"[" + self._buffer.data, self.offset - 1
+        buffer = self._buffer
+        # The white space before a first object tells the reader where others may begin.
+        while not buffer.data[1:].lstrip() and not buffer.ended:
+            buffer.fill(self._chunk_bytes)
+        if buffer.data[1:].lstrip().startswith(b"{"):
             yield from self.records()
             return
+        buffer.consume(1)
         while self.peek() != b"]":
             batch = self._cut_lists()
             if batch is not None:

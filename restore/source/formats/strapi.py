@@ -113,7 +113,7 @@ class _Export:
 
 def _is_link(start: bytes) -> bool:
     fields = first_object(start)
-    return _LINK <= fields.keys() and fields["kind"].startswith(b'"relation.')
+    return fields.keys() >= _LINK and fields["kind"].startswith(b'"relation.')
 
 
 _LINK = frozenset({"kind", "relation", "left", "right"})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from restore.source.formats import clickhouse, datasette
+from restore.source.formats import clickhouse, datasette, result_sets
 from restore.source.formats.format import FormatError
 from restore.tests.formats.reading import ByteByByte, found_in
 from restore.tests.formats.tables import rows
@@ -55,6 +55,13 @@ DATASETTE = (
     b'{"database": "shop", "table": "users", "is_view": false, "rows": [[1, 1.10], [2, null]],'
     b' "truncated": false, "columns": ["id", "price"], "primary_keys": ["id"], "query_ms": 3.1}'
 )
+ORACLE = b"""{"results":[{"columns":[{"name":"ID","type":"NUMBER"},{"name":"PRICE","type":""}],
+"items":
+[
+{"id":1,"price":1.10}
+,{"id":2}
+]}]}
+"""
 
 
 @pytest.mark.parametrize(
@@ -73,6 +80,12 @@ DATASETTE = (
             [{"id": 1}, {"id": 2}],
         ),
         (datasette.FORMAT, b'{"rows": [], "columns": ["id"]}', []),
+        (result_sets.ORACLE, ORACLE, [{"id": 1, "price": Decimal("1.10")}, {"id": 2}]),
+        (
+            result_sets.RQLITE,
+            b'{"results":[{"columns":["id"],"types":["integer"],"values":[[1],[2]]}],"time":0.1}',
+            [{"id": 1}, {"id": 2}],
+        ),
     ],
 )
 def test_rows_have_the_names_of_the_columns(
@@ -117,7 +130,17 @@ def test_the_start_of_a_file_is_enough() -> None:
     assert not clickhouse.FORMAT.detect(JSON[:40])
 
 
-@pytest.mark.parametrize("reader", [clickhouse.FORMAT, datasette.FORMAT])
+def test_results_of_several_queries_are_refused() -> None:
+    first = ORACLE[ORACLE.index(b"[") + 1 : ORACLE.rindex(b"]")]
+    data = b'{"results":[%b,%b]}' % (first, first.replace(b"PRICE", b"NAME"))
+
+    with pytest.raises(FormatError, match="several queries"):
+        found_in(result_sets.ORACLE, data)
+
+
+@pytest.mark.parametrize(
+    "reader", [clickhouse.FORMAT, datasette.FORMAT, result_sets.ORACLE, result_sets.RQLITE]
+)
 @pytest.mark.parametrize(
     "start",
     [
