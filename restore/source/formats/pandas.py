@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -62,7 +63,10 @@ class _Split:
             if key == "columns":
                 names = column_names(cursor.value())
             elif key == "index":
-                index = members_of(cursor.value())
+                try:
+                    index = members_of(cursor.value())
+                except DECODE_ERRORS:
+                    raise FormatError("its index is damaged") from None
                 column = _index_column(bytes(index[0]) if index else b"", names, tables)
                 if column is not None:
                     labels = (b"[" + label + b", " for label in map(bytes, index))
@@ -95,14 +99,24 @@ class _Table:
         names: list[str] = []
         for (key,) in visit(cursor, (("schema",), ("data",))):
             if key == "schema":
-                schema = values_of(cursor.value())
-                names = column_names(schema["fields"])
-                if "primaryKey" not in schema or column_names(schema["primaryKey"]) != ["index"]:
-                    names = []
+                names = _names_beside_index(cursor.value())
                 continue
             for record in cursor.records():
                 row = _without_index(record.raw, names, tables) if names else None
                 yield FoundRecord(None, row or plain_row(record.raw), record.offset)
+
+
+def _names_beside_index(schema: bytes) -> list[str]:
+    """Return the columns of a frame whose index has no name; none: it has one."""
+    try:
+        fields = values_of(schema)
+        if column_names(fields["primaryKey"]) != ["index"]:
+            return []
+        return [name for name in column_names(fields["fields"]) if name != "index"]
+    except KeyError:
+        return []
+    except DECODE_ERRORS:
+        raise FormatError("its schema is damaged") from None
 
 
 def _without_index(
@@ -116,7 +130,7 @@ def _without_index(
         return None
     if columns is None or "index" not in columns.names:
         label = fields.pop("index", msgspec.Raw())
-        column = _index_column(bytes(label), [n for n in names if n != "index"], tables)
+        column = _index_column(bytes(label), names, tables)
         if column is not None:
             fields[column] = label
     return one_line(encode(fields))
@@ -186,7 +200,7 @@ class _ByColumn:
                 raise FormatError(f"it is {self.title}, and too large to be held; {_RECORDS}")
         names, column = list(columns), None
         readers = [_members(value) for value in columns.values()]
-        for n, cells in enumerate(zip(*readers, strict=True)):
+        for n, cells in enumerate(zip_longest(*readers, fillvalue=(None, b"", 0))):
             label = cells[0][0]
             if any(cell[0] != label for cell in cells):
                 raise FormatError(f"the columns do not have the same index; {_RECORDS}")

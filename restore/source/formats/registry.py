@@ -6,16 +6,25 @@ from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
 from restore.source.formats import (
+    airtable,
     clickhouse,
     couchdb,
     datasette,
     django,
+    dotnet,
     dynamodb,
     elasticsearch,
+    geojson,
     json5,
+    jsonapi,
     mongo,
+    pages,
+    pandas,
     phpmyadmin,
     psql,
+    result_sets,
+    strapi,
+    unnamed,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +41,15 @@ FORMATS: tuple[Format, ...] = (
     json5.JQ_STREAM,
     phpmyadmin.FORMAT,
     django.FORMAT,
+    geojson.FORMAT,
+    jsonapi.FORMAT,
+    *strapi.FORMATS,
+    airtable.FORMAT,
+    dotnet.FORMAT,
     clickhouse.FORMAT,
+    *pandas.FORMATS,
+    result_sets.ORACLE,
+    result_sets.RQLITE,
     datasette.FORMAT,
     dynamodb.SCAN,
     dynamodb.FORMAT,
@@ -41,6 +58,8 @@ FORMATS: tuple[Format, ...] = (
     elasticsearch.FORMAT,
     couchdb.FORMAT,
     couchdb.DOCUMENTS,
+    pages.FORMAT,
+    unnamed.FORMAT,
     mongo.FORMAT,
     psql.FORMAT,
 )
