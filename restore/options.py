@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 OnConflict = Literal["reject", "skip", "replace"]
 UnknownFields = Literal["error", "ignore", "warn"]
+NameMatch = Literal["loose", "exact"]
 OnError = Literal["continue", "stop"]
 
 # A batch is the whole records of one chunk: this bounds memory, and what one bad record costs its
@@ -73,6 +74,9 @@ class Options:
         map: table names (``app_users``, ``public.app_users``) by the name of a file, with or
             without its endings, or by the key of a file that holds several tables.
         format: the format of the files; None: it is recognised by what they hold.
+        map_column: columns by ``TABLE.FIELD``, for fields of other names.
+        match: match files to tables and fields to columns by similar names too, or by exact ones
+            alone.
         clean: empty the backup's tables first, and no others.
         cascade: with ``clean``, empty also the tables that refer to them.
         append: load beside existing rows.
@@ -109,6 +113,8 @@ class Options:
     exclude: frozenset[str] = frozenset()
     map: Mapping[str, str] = field(default_factory=dict)
     format: str | None = None
+    map_column: Mapping[str, str] = field(default_factory=dict)
+    match: NameMatch = "loose"
     clean: bool = False
     cascade: bool = False
     append: bool = False
@@ -180,6 +186,7 @@ class Options:
 
     def _check_choices(self) -> None:
         for name, allowed in (
+            ("match", NameMatch),
             ("on_conflict", OnConflict),
             ("unknown_fields", UnknownFields),
             ("on_error", OnError),

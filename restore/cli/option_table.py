@@ -11,6 +11,7 @@ from restore.cli.option_values import (
     COUNT,
     FLAG,
     MAP,
+    MAP_COLUMN,
     MAX_REJECTS,
     NAMES,
     PATH,
@@ -19,7 +20,7 @@ from restore.cli.option_values import (
     ValueType,
     choice,
 )
-from restore.options import DEFAULT_CHUNK_BYTES, OnConflict, OnError, UnknownFields
+from restore.options import DEFAULT_CHUNK_BYTES, NameMatch, OnConflict, OnError, UnknownFields
 
 Command = Literal["restore", "retry", "repair"]
 ProgressForm = Literal["auto", "bar", "plain", "none"]
@@ -114,6 +115,20 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "read the files as this format, of those in docs/formats.md; records: JSON records",
             "recognised by what the files hold",
             RESTORE,
+        ),
+        Option(
+            "map_column",
+            MAP_COLUMN,
+            "TABLE.FIELD=COLUMN",
+            "load a field of a table's records into this column: users.isActive=is_active",
+            "the column of the field's name",
+        ),
+        _choice(
+            "match",
+            get_args(NameMatch),
+            "how names of files and fields find tables and columns: also without regard to case,"
+            " snake_case, plurals and what tools add to names, or as they are",
+            "loose",
         ),
     ),
     "existing rows": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,7 @@ MAP = ValueType(
     lambda tables: {file: _nonempty(table) for file, table in tables.items()},
     is_repeatable=True,
 )
+MAP_COLUMN = replace(MAP, form="fields and their columns: TABLE.FIELD=COLUMN")
 COUNT = ValueType("a whole number", int, (int,))
 SECONDS = ValueType("a number of seconds", float, (int, float))
 BATCH_SIZE = ValueType(

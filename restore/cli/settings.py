@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from restore.cli.option_table import OPTIONS
-from restore.cli.option_values import MAP
+from restore.cli.option_values import MAP, MAP_COLUMN
 from restore.errors import BackupError, UsageError
 from restore.options import Options
 from restore.target import dsn as connection
@@ -195,6 +195,6 @@ def _read(name: str, read: Callable[[Any], object], value: object, origin: str) 
 def _wrong(name: str, value: object, origin: str) -> str:
     """Say what a value should be; what it is may be a password that slipped into a wrong place."""
     value_type = OPTIONS[name].value
-    shown = repr(value) if value_type is not MAP or isinstance(value, str) else "that"
+    shown = repr(value) if value_type not in {MAP, MAP_COLUMN} or isinstance(value, str) else "that"
     shown = "that" if name == "dsn" or len(shown) > _SHOWN else hide_secrets(shown)
     return f"{origin} takes {value_type.form}, not {shown}"

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
+from restore.commands.fields import with_fields
 from restore.commands.resume import resumed_plan
 from restore.commands.truncate import empty
 from restore.commands.unfinished import check_no_unfinished_restore, find_unfinished
 from restore.errors import BackupError, SchemaError
+from restore.plan.columns import check_map_column
 from restore.plan.dry_run import shadow_plan
 from restore.plan.fit import check_fit
 from restore.plan.matching import MIGRATION_TABLES, display_name, match_files
-from restore.plan.order import LoadMode, make_plan
+from restore.plan.order import LoadMode, make_plan, tell_formats
 from restore.plan.preflight import (
     Server,
     check_deletable,
@@ -30,6 +32,7 @@ from restore.plan.preflight import (
     describe_target,
     read_server,
 )
+from restore.plan.sample import Samples
 from restore.report.events import Stage
 from restore.target import catalog
 from restore.target.connection import acquire_restore_lock
@@ -107,15 +110,22 @@ def prepare(
         report.warnings += check_no_unfinished_restore(conn, options)
         if options.resume:
             report.warnings.append("no unfinished restore to resume: starting a new one")
-    matches = match_files(backup, read_relations(conn, options.schema), options)
+    samples = Samples(conn)
+    matches = match_files(backup, read_relations(conn, options.schema), options, samples)
     found = matches.by_oid
     report.left_out += [*backup.left_out, *matches.left_out]
     report.warnings += [*backup.warnings, *matches.warnings]
+    report.loose_matches |= matches.loose
     report.warnings += _check_inheritance(conn, found)
     check_rights(conn, server, found, options)
     check_event_triggers(conn, options)
     if unfinished is None:
-        plan = _plan_new(conn, server, found, options, report, watch=watch, confirm=confirm)
+        plan = _plan_new(
+            *(conn, server, found, options, report),
+            samples=samples,
+            watch=watch,
+            confirm=confirm,
+        )
         return Prepared(plan, None, {})
     if unfinished.backup != str(backup.path.absolute()):
         raise BackupError(
@@ -124,7 +134,7 @@ def prepare(
         )
     kept = undeletable_tables(conn, found, triggers=options.triggers)
     plan, loaded = resumed_plan(conn, unfinished, found, options, fixed=kept.keys())
-    check_fit(plan, report.left_out)
+    check_fit(plan, report.left_out, samples, options)
     check_ownership(conn, server, plan, options)
     return Prepared(plan, unfinished, loaded)
 
@@ -136,6 +146,7 @@ def _plan_new(
     options: Options,
     report: Report,
     *,
+    samples: Samples,
     watch: ProgressCallback,
     confirm: Confirm | None,
 ) -> Plan:
@@ -146,9 +157,14 @@ def _plan_new(
     if room.filled and (options.clean or confirm is not None):
         check_truncate_rights(conn, server, [*found, *(r.oid for r in room.others)])
     kept = undeletable_tables(conn, found, triggers=options.triggers)
-    files = {oid: match.file for oid, match in found.items()}
-    plan = make_plan(files, catalog.read_tables(conn, files), fixed=kept.keys(), mode=mode)
-    check_fit(plan, report.left_out)
+    tables = catalog.read_tables(conn, found)
+    files = tell_formats({oid: match.file for oid, match in found.items()}, tables)
+    check_map_column(tables.values(), options)
+    for oid, file in files.items():
+        sample = samples.of(file)
+        tables[oid] = with_fields(tables[oid], sample, options, report, file=display_name(file))
+    plan = make_plan(files, tables, fixed=kept.keys(), mode=mode)
+    check_fit(plan, report.left_out, samples, options)
     check_ownership(conn, server, plan, options)
     check_deletable(plan, kept, {r.oid for r in room.filled})
     if options.on_conflict != "reject":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import xxhash
 
 from restore.errors import BackupError, LoadError, SchemaError
 from restore.journal.store import ShardProgress, TableProgress, close_shards, read_progress
-from restore.plan.order import make_plan
+from restore.plan.order import make_plan, tell_formats
 from restore.source.buffer import WHITESPACE
 from restore.source.shards import LATE, Shard, UnloadedRange
 from restore.target import catalog
@@ -31,8 +32,8 @@ _BETWEEN = WHITESPACE + b","
 _READ_BYTES = 1 << 20
 # What decides about the result.
 _DECIDING = (
-    *("append", "exclude", "map", "on_conflict", "schema", "tables", "timezone", "triggers"),
-    "unknown_fields",
+    *("append", "exclude", "map", "map_column", "match", "on_conflict", "schema", "tables"),
+    *("timezone", "triggers", "unknown_fields"),
 )
 
 
@@ -42,7 +43,7 @@ def result_options(options: Options) -> dict[str, Any]:
     for name in _DECIDING:
         value = getattr(options, name)
         found[name] = sorted(value) if isinstance(value, frozenset) else value
-    return found | {"map": dict(options.map)}
+    return found | {"map": dict(options.map), "map_column": dict(options.map_column)}
 
 
 def resumed_plan(
@@ -73,7 +74,8 @@ def resumed_plan(
     now = catalog.read_tables(conn, loaded)
     files = {}
     for oid, each in loaded.items():
-        if oid not in now or now[oid].columns != each.table.columns:
+        began = tuple(replace(column, alias=None) for column in each.table.columns)
+        if oid not in now or now[oid].columns != began:
             raise SchemaError(
                 f"cannot resume: the columns of table {each.table.name} changed since the restore"
                 " began; start over with --clean"
@@ -85,8 +87,8 @@ def resumed_plan(
         files[oid] = found[oid].file
         _check_unchanged(files[oid], each)
     # Dropped objects are known from the journal, all others from the catalogue.
-    plan = make_plan(files, {oid: each.table for oid, each in loaded.items()}, fixed=fixed)
-    return plan, loaded
+    tables = {oid: each.table for oid, each in loaded.items()}
+    return make_plan(tell_formats(files, tables), tables, fixed=fixed), loaded
 
 
 def _check_options(unfinished: UnfinishedRestore, options: Options) -> None:

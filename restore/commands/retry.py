@@ -11,10 +11,12 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from dataclasses import replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import psycopg
 
+from restore.commands.fields import with_fields
 from restore.commands.unfinished import check_no_unfinished_restore
 from restore.constraints.finalize import finish
 from restore.decode import packer
@@ -24,9 +26,11 @@ from restore.errors import LoadError, RestoreError, SchemaError
 from restore.journal.checkpoints import NoCheckpoints
 from restore.load.ladder import Ladder
 from restore.load.upsert import make_destination
+from restore.plan.columns import check_map_column
 from restore.plan.matching import Match
 from restore.plan.order import make_plan
 from restore.plan.preflight import check_rights, describe_target, read_server
+from restore.plan.sample import sample_of
 from restore.rejects.limits import RejectLimits
 from restore.rejects.reader import (
     RejectEntry,
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
 _FOREIGN_KEY_VIOLATION = "23503"
 # The file that a try writes, until it takes the place of the one that it reads.
 _NEW = ".retry"
+_SAMPLED = 1_000
 
 
 def retry(path: Path, options: Options, watch: ProgressCallback = lambda _: None) -> Report:
@@ -124,7 +129,13 @@ def _match(
     acquire_restore_lock(conn)
     check_no_unfinished_restore(conn, options)
     matched = {oid: match.file for oid, match in found.items()}
-    return make_plan(matched, catalog.read_tables(conn, matched)).loads
+    tables = catalog.read_tables(conn, matched)
+    check_map_column(tables.values(), options)
+    for oid, file in matched.items():
+        entries = islice(chain.from_iterable(read_entries(file.path)), _SAMPLED)
+        sample = sample_of(entry.record.raw for entry in entries)
+        tables[oid] = with_fields(tables[oid], sample, options, report, file=file.name)
+    return make_plan(matched, tables).loads
 
 
 class _Retry:

@@ -66,7 +66,7 @@ def is_plain(table: LoadedFile, key: Key) -> bool:
 
 
 def _plain(column: Column) -> _TextForm | None:
-    if not can_name_field(column.name):
+    if not can_name_field(column.field):
         return None
     return _TEXT if column.type.is_enum else _PLAIN.get(column.type.name)
 
@@ -105,7 +105,7 @@ class _Finder(Generic[K]):
         self._struct = msgspec.defstruct(
             "Keys",
             [(self._fields[name], plain[name].annotation, None) for name in names],
-            rename={field: name for name, field in self._fields.items()},
+            rename={self._fields[c.name]: c.field for c in self._columns},
             gc=False,
         )
         self._decode = msgspec.json.Decoder(list[self._struct]).decode  # type: ignore[name-defined]
@@ -158,14 +158,14 @@ class _Finder(Generic[K]):
                     made[name].update(plain[name].made(value))
         fields = [
             (
-                name.encode(),
-                plain[name] is _INTEGER,
-                None in made[name],
-                tuple({str(form).encode() for form in made[name] if form is not None}),
+                c.field.encode(),
+                plain[c.name] is _INTEGER,
+                None in made[c.name],
+                tuple({str(form).encode() for form in made[c.name] if form is not None}),
             )
-            for name in self._fields
+            for c in self._columns
         ]
-        places = {name: place for place, name in enumerate(self._fields)}
+        places = {c.name: place for place, c in enumerate(self._columns)}
         return make_key_finder(
             fields, [tuple(places[n] for n in key.columns) for key in self.wanted]
         )
@@ -180,7 +180,9 @@ class _Finder(Generic[K]):
             record = values_of(bytes(raw))
         except DECODE_ERRORS:
             return self._struct()
-        texts = {c.name: literal_for(self._converter, c, record.get(c.name)) for c in self._columns}
+        texts = {
+            c.name: literal_for(self._converter, c, record.get(c.field)) for c in self._columns
+        }
         return self._struct(**{self._fields[name]: text for name, text in texts.items()})
 
 

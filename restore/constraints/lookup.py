@@ -194,7 +194,7 @@ class RowMatcher:
 
     def _texts(self, names: Sequence[str], record: dict[str, msgspec.Raw]) -> Values:
         columns = [self._columns[name] for name in names]
-        return tuple(literal_for(self._table.converter, c, record.get(c.name)) for c in columns)
+        return tuple(literal_for(self._table.converter, c, record.get(c.field)) for c in columns)
 
     def _match(
         self, query: sql.SQL, names: Sequence[str], texts: dict[int, Values], *key: str

@@ -83,7 +83,7 @@ class Codec:
 
 
 def can_name_field(name: str) -> bool:
-    """Return whether msgspec takes a column's name as the name of a Struct's field."""
+    """Return whether msgspec takes a name as that of a Struct's field."""
     return _ESCAPED.search(name) is None
 
 
@@ -99,11 +99,11 @@ def make_codec(
         columns: the table's columns, less the generated ones.
         shape: the records' shape.
         converter: converts what is wide.
-        defaults: those of the columns that are filled.
+        defaults: those of the columns that are filled, by their fields.
     """
-    used = tuple(c for c in columns if not c.has_default or c.name in shape.named)
+    used = tuple(c for c in columns if not c.has_default or c.field in shape.named)
     ignored = tuple(sorted(shape.unknown))
-    names = [column.name for column in used] + list(ignored)
+    names = [column.field for column in used] + list(ignored)
     nameable = all(map(can_name_field, names))
     many = len(names) > _MOST_FIELDS or len(ignored) > _MOST_IGNORED
     by_name = many or not nameable
@@ -111,14 +111,14 @@ def make_codec(
     binary = all(reader.codec.binary for reader in readers)
     if not binary:
         readers = [ColumnReader(c, converter, shape, by_name=by_name, binary=False) for c in used]
-    filled = [defaults[column.name] if column.name in shape.filled else None for column in used]
+    filled = [defaults[column.field] if column.field in shape.filled else None for column in used]
     fills = tuple(d and (d.in_binary if binary else d.in_text) for d in filled)
     read = _read_by_name(readers, shape, columns) if by_name else _read_by_struct(readers, shape)
     oids = tuple(reader.codec.oid for reader in readers)
     encoder = RowEncoder(oids, fills if shape.filled else (), binary=binary)
     native = None
     if binary and nameable:
-        others = [c.name for c in columns if c.has_default and c.name not in shape.named]
+        others = [c.field for c in columns if c.has_default and c.field not in shape.named]
         native = make_packer(used, shape, ignored, converter, fills=fills, others=others)
     return Codec(
         shape=shape,
@@ -222,9 +222,9 @@ def _check_fraction(name: str, step: int, value: Any) -> Any:  # noqa: ANN401 - 
 def _read_by_struct(readers: Sequence[ColumnReader], shape: Shape) -> _Read:
     """Return what decodes records by a Struct whose fields are the columns in their order."""
     ignored = sorted(shape.unknown)
-    names = [reader.column.name for reader in readers] + ignored
+    names = [reader.column.field for reader in readers] + ignored
     fields = [
-        reader.field(n, filled=reader.column.name in shape.filled)
+        reader.field(n, filled=reader.column.field in shape.filled)
         for n, reader in enumerate(readers)
     ]
     fields += [(f"f{n}", msgspec.Raw, _ABSENT) for n in range(len(readers), len(names))]
@@ -263,8 +263,8 @@ def _read_by_name(
 ) -> _Read:
     """Return what decodes records as dictionaries, whatever the names of their fields."""
     decode_all = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
-    optional = {c.name for c in columns if c.has_default}
-    named = {column.name for column in columns}
+    optional = {c.field for c in columns if c.has_default}
+    named = {column.field for column in columns}
     required = shape.named - shape.filled
 
     def make(record: dict[str, msgspec.Raw]) -> tuple[Sequence[Any], Collection[str]]:
@@ -275,7 +275,7 @@ def _read_by_name(
         return [value_of(reader, record) for reader in readers], record.keys() - named
 
     def value_of(reader: ColumnReader, record: dict[str, msgspec.Raw]) -> Any:  # noqa: ANN401
-        name = reader.column.name
+        name = reader.column.field
         raw = record.get(name)
         if raw is None and name in shape.filled:
             return ABSENT

@@ -125,7 +125,7 @@ def make_packer(
         ignored: fields that are left out; others too, which takes longer.
         converter: converts what is wide.
         fills: for each of the columns what is put where the field is absent, if anything.
-        others: columns that records of this shape do not name.
+        others: fields of columns that records of this shape do not have.
     """
     fields = [
         _field(column, converter, fill, wide=needs_conversion(column, shape))
@@ -165,7 +165,7 @@ def _field(column: Column, converter: Converter, fill: bytes | None, *, wide: bo
     if kind is None:
         return None
     required = column.not_null or column.has_default
-    return column.name.encode(), kind, column.not_null, required, fill, wide, limit, digits, labels
+    return column.field.encode(), kind, column.not_null, required, fill, wide, limit, digits, labels
 
 
 class Candidate(NamedTuple):

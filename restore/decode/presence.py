@@ -32,10 +32,10 @@ class Presence:
     (``gen_random_uuid()``) are named as records have them.
 
     Args:
-        optional: the columns with a default.
+        optional: the fields of the columns with a default.
 
     Attributes:
-        defaults: values of defaults, by column.
+        defaults: values of defaults, by field.
     """
 
     def __init__(self, optional: Iterable[str]) -> None:

@@ -63,12 +63,12 @@ class ShapeLearner:
         self.check_nul = False
         self.turns = Turns()
         self._columns = tuple(column for column in table.columns if not column.generated)
-        self._by_name = {column.name: column for column in self._columns}
-        self._generated = frozenset(c.name for c in table.columns if c.generated)
-        self.presence = Presence(c.name for c in self._columns if c.has_default)
+        self._by_field = {column.field: column for column in self._columns}
+        self._generated = frozenset(c.field for c in table.columns if c.generated)
+        self.presence = Presence(c.field for c in self._columns if c.has_default)
         self._converter = converter
         self._codecs: dict[Shape, Codec] = {}
-        self._plain = {column.name: _plain_decoder(column, converter) for column in self._columns}
+        self._plain = {c.field: _plain_decoder(c, converter) for c in self._columns}
         self._usual = Shape(self.presence.optional, frozenset(), self._generated)
         self._see_usual()
         # The last batch did not decode at once: then the next one is not even tried so.
@@ -200,17 +200,17 @@ class ShapeLearner:
         except DECODE_ERRORS:
             return None
         names = record.keys()
-        if names and names.isdisjoint(self._by_name):
+        if names and names.isdisjoint(self._by_field):
             return None
         wide = {
             name
-            for name in names & self._by_name.keys() - self._usual.wide
-            if not self._is_plain(self._by_name[name], bytes(record[name]))
+            for name in names & self._by_field.keys() - self._usual.wide
+            if not self._is_plain(self._by_field[name], bytes(record[name]))
         }
         return Shape(
             frozenset(names & self.presence.optional),
             self._usual.wide | wide,
-            self._usual.unknown | (names - self._by_name.keys()),
+            self._usual.unknown | (names - self._by_field.keys()),
         )
 
     def _is_plain(self, column: Column, raw: bytes) -> bool:
@@ -221,7 +221,7 @@ class ShapeLearner:
         if raw[:1] == b'"' and not is_known:
             return True  # only the server knows what its text means
         try:
-            self._plain[column.name](raw)
+            self._plain[column.field](raw)
         except (*DECODE_ERRORS, ValueError):
             pass
         else:

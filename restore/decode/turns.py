@@ -24,7 +24,7 @@ class Turns:
     """Tells which records are taken now, and which before or after.
 
     Attributes:
-        names: columns with a sequence; records that lack one are taken later.
+        names: fields of columns with a sequence; records that lack one are taken later.
         later: the others are in.
     """
 
@@ -58,7 +58,7 @@ class Turns:
 
         Args:
             found: what was packed of them.
-            named: the columns with a default that what was packed has.
+            named: the fields of columns with a default that what was packed has.
         """
         if not self.names:
             return None

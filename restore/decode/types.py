@@ -96,10 +96,10 @@ JSON_TYPES = frozenset({"json", "jsonb"})
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides how records are decoded: see the head of codec.py.
+    """What decides how records are decoded: see the head of codec.py. All are names of fields.
 
-    ``named`` are the columns with a default that the records have. A record may lack those of them
-    that are ``filled``: the default's value stands in its row then.
+    ``named`` are those of the columns with a default that the records have. A record may lack those
+    of them that are ``filled``: the default's value stands in its row then.
     """
 
     named: frozenset[str]
@@ -152,7 +152,7 @@ def _array_codec(column: Column, *, wide: bool) -> TypeCodec:
 
 def needs_conversion(column: Column, shape: Shape) -> bool:
     """Return whether a column's values are converted one by one."""
-    if column.name in shape.wide or column.type.name in _ALWAYS_CONVERTED:
+    if column.field in shape.wide or column.type.name in _ALWAYS_CONVERTED:
         return True
     if column.type.element is not None:
         return not is_binary_array(column)

@@ -59,7 +59,7 @@ def steady_defaults(conn: psycopg.Connection, table: Table, options: Options) ->
 def evaluate(
     conn: psycopg.Connection, table: Table, columns: Sequence[Column]
 ) -> dict[str, Default]:
-    """Return the values of columns' defaults; those are left out that the server does not give.
+    """Return the values of defaults by field; those are left out that the server does not give.
 
     An empty table with the same defaults gives them as the target would: no expression is read
     again in another search path. Nothing is left of it.
@@ -77,7 +77,7 @@ def evaluate(
         half = len(columns) // 2
         return evaluate(conn, table, columns[:half]) | evaluate(conn, table, columns[half:])
     return {
-        column.name: default
+        column.field: default
         for column, default in zip(columns, found, strict=True)
         if len(default.text or b"") <= _LARGEST_BYTES
     }

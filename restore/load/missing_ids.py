@@ -33,7 +33,7 @@ _records = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
 def sequence_columns_in_file(table: Table, file: TableFile) -> frozenset[str]:
-    """Return the columns with a sequence that some record of a file names.
+    """Return the fields of columns with a sequence that some record of a file has.
 
     Most files tell by their first records. Of one whose records all leave it to the sequence the
     bytes are searched for the name, which takes a fraction of the time of decoding them.
@@ -41,7 +41,8 @@ def sequence_columns_in_file(table: Table, file: TableFile) -> frozenset[str]:
     Raises:
         BackupError: the file cannot be read.
     """
-    names = {sequence.column for sequence in table.sequences}
+    numbered = {sequence.column for sequence in table.sequences}
+    names = {column.field for column in table.columns if column.name in numbered}
     found = {name for name in names if _may_name(file, name)} if names else set()
     return frozenset(_named(file, found) if found else ())
 

@@ -91,8 +91,8 @@ class RowInserter:
         zone: str,
     ) -> None:
         self._conn = conn
-        self._columns = {c.name: c for c in table.columns if not c.generated}
-        self._all_columns = frozenset(c.name for c in table.columns)
+        self._columns = {c.field: c for c in table.columns if not c.generated}
+        self._all_fields = frozenset(c.field for c in table.columns)
         self._destination = destination
         self._converter = converter
         self._zone = zone
@@ -125,7 +125,7 @@ class RowInserter:
 
     def read(self, fields: Fields) -> Attempt | Refused:
         """Return a record's values, or why it is no row, or a column cannot hold one as it is."""
-        if fields and self._all_columns.isdisjoint(fields):
+        if fields and self._all_fields.isdisjoint(fields):
             named = ", ".join(map(repr, islice(fields, _MOST_NAMED)))
             return Refused(Reason(level="read", message="no field is a column", detail=named))
         try:

@@ -48,7 +48,7 @@ class UnknownFieldPolicy:
         self._table = table
         self._stops = meaning == "error"
         self._report = report
-        self._named = {column.name for column in table.columns}
+        self._named = {column.field for column in table.columns}
 
     def check(self, names: Iterable[str]) -> None:
         """See that the restore need not stop at fields of these names.

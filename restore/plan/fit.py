@@ -14,24 +14,20 @@ from restore.errors import BackupError, LoadError, SchemaError
 from restore.plan.matching import display_name
 from restore.source.buffer import UTF8_BOM
 from restore.source.foreign import known_export, unlike_records
-from restore.source.json_values import DECODE_ERRORS, members_of, values_of
-from restore.source.reader import Reader
-from restore.source.records import Damage
 from restore.text import shell_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from restore.options import Options
     from restore.plan.order import Plan
+    from restore.plan.sample import Sample, Samples
     from restore.source.discovery import TableFile
-    from restore.source.table_file import TableBytes
     from restore.target.catalog import Table
 
-# Whole records are looked for in so much of a file, and names of columns, if there are none, in so
-# much more: a record may be large, or the start of a file damaged.
-_HEAD_BYTES = 1 << 20
+# Names of columns are looked for in so much of a file that starts with no whole record.
 _SEARCHED_BYTES = 1 << 26
-_READ_BYTES = 1 << 16
+_PART_BYTES = 1 << 20
 _OVERLAP_BYTES = 1 << 10
 _MOST_NAMED, _LONGEST_NAME = 6, 60
 _NO_RECORDS = ("no list of JSON objects", "export the table again, as JSON")
@@ -41,16 +37,18 @@ _BARELY_BEGUN = re.compile(rb'\[?\s*(?:\{\s*(?:"[^"]*"?\s*)?)?')
 _encode = msgspec.json.encode
 
 
-def check_fit(plan: Plan, left_out: Sequence[str]) -> None:
+def check_fit(plan: Plan, left_out: Sequence[str], samples: Samples, options: Options) -> None:
     """Raise unless each file of a plan holds records of its table, or no records.
 
     Args:
-        plan: what is to be loaded.
+        plan: what is to be loaded; its columns know their fields.
         left_out: a line for each file that is not.
+        samples: the first records of the files.
+        options: what unknown fields mean.
 
     Raises:
         BackupError: a file holds something else, or there is no file.
-        SchemaError: no field of a file's first records is a column.
+        SchemaError: no field of a file's first records is a column, or few of them are.
     """
     if not plan.loads:
         why = f": {_listed(left_out, '; ')}" if left_out else ""
@@ -59,68 +57,86 @@ def check_fit(plan: Plan, left_out: Sequence[str]) -> None:
             " --exclude and --map"
         )
     for load in plan.loads:
-        _Check(load.file, load.table).run()
-
-
-class _Head:
-    """A stream's first bytes, as a stream that keeps them."""
-
-    def __init__(self, stream: TableBytes) -> None:
-        self.span, self.start = stream.span, stream.start
-        self.data = b""
-        self._stream = stream
-
-    def read(self, size: int, /) -> bytes:
-        part = self._stream.read(min(size, _HEAD_BYTES - len(self.data)))
-        self.data += part
-        return part
+        _Check(load.file, load.table, samples.of(load.file), options).run()
 
 
 class _Check:
     """Checks one file against its table."""
 
-    def __init__(self, file: TableFile, table: Table) -> None:
+    def __init__(self, file: TableFile, table: Table, sample: Sample, options: Options) -> None:
         self._file = file
         self._table = table
-        self._columns = {c.name: None for c in table.columns if not c.generated}
-        self._column = _pattern(self._columns)
+        self._sample = sample
+        self._options = options
+        self._columns = {c.field: c.name for c in table.columns if not c.generated}
 
     def run(self) -> None:
-        """Read the file until a field is a column.
+        """Check what the file's first records are.
 
         Raises:
-            RestoreError: no field has.
+            RestoreError: they are no rows of the table.
         """
         if not self._columns:
             return
-        fields: dict[str, None] = {}
-        is_whole = is_damaged = False
-        with contextlib.closing(self._file.open()) as stream:
-            head = _Head(stream)
-            for record, named in _found(Reader(head, _READ_BYTES, members_of)):
-                if named is None:
-                    is_damaged = True
-                    if self._column.search(record):
-                        return
-                    continue
-                is_whole = True
-                self._check_may_insert(named)
-                if not fields:
-                    self._check_export(record, frozenset(named))
-                if not self._columns.keys().isdisjoint(named):
-                    return
-                fields |= dict.fromkeys(named)
-            if is_damaged and self._finds_column(stream):
-                return
-        if is_whole:
-            raise SchemaError(self._no_field(fields))
-        start = head.data.removeprefix(UTF8_BOM).strip()
-        if is_damaged and not _BARELY_BEGUN.fullmatch(start):
+        sample = self._sample
+        if sample.records:
+            self._check_may_insert(sample.fields)
+            self._check_export(sample.first, next(iter(sample.shapes)))
+        if not self._columns.keys().isdisjoint(sample.fields):
+            self._check_share()
+            return
+        if sample.is_damaged and self._finds_column():
+            return
+        if sample.records:
+            raise SchemaError(self._no_field(sample.fields))
+        start = sample.start.removeprefix(UTF8_BOM).strip()
+        if sample.is_damaged and not _BARELY_BEGUN.fullmatch(start):
             kind, advice = unlike_records(start) or _NO_RECORDS
             raise BackupError(self._refusal(kind, advice))
 
+    def _check_share(self) -> None:
+        """Check that the records' columns are many of their fields, and all that is wanted.
+
+        Raises:
+            SchemaError: they are not.
+        """
+        sample = self._sample
+        known = {column.field for column in self._table.columns}
+        unknown = [name for name in sample.fields if name not in known]
+        if unknown and self._options.unknown_fields == "error":
+            raise SchemaError(
+                f"table {self._table.name} has no column for {_listed(map(repr, unknown))} of"
+                f" {display_name(self._file)}, and --unknown-fields is error: add the column, name"
+                f" it with {self._map_column(unknown[0])}, or restore with --unknown-fields warn"
+            )
+        missing = {c for f, c in self._columns.items() if f not in sample.fields}
+        if not missing or self._options.unknown_fields == "ignore":
+            return
+        for name in unknown:
+            inner = sample.nested.get(name, frozenset())
+            fitting = inner & self._columns.keys()
+            if fitting & missing and len(fitting) * 2 >= len(inner):
+                raise SchemaError(
+                    f"{display_name(self._file)} does not fit table {self._table.name}: its"
+                    f" columns {_listed(sorted(fitting))} are within field {name!r}; make it a list"
+                    f" of rows, each an object with the columns as fields, or {self._leave_out()}"
+                )
+        plain = sample.fields.keys() - sample.nested.keys()
+        if not any(len(s & known) * 2 >= len(s & plain | s & known) for s in sample.shapes):
+            raise SchemaError(
+                f"{display_name(self._file)} does not seem to hold rows of table"
+                f" {self._table.name}, whose columns are {_listed(self._columns.values())}: few of"
+                f" its fields ({_listed(sample.fields)}) are columns; name others with"
+                f" {self._map_column(unknown[0])}, ignore them with --unknown-fields ignore, or"
+                f" {self._leave_out()}"
+            )
+
+    def _map_column(self, field: str) -> str:
+        return shell_option("--map-column", f"{self._table.name}.{field}=COLUMN")
+
     def _check_may_insert(self, fields: Iterable[str]) -> None:
-        wanted = {c.name for c in self._table.columns if not c.may_insert}.intersection(fields)
+        given = frozenset(fields)
+        wanted = {c.name for c in self._table.columns if not c.may_insert and c.field in given}
         if wanted:
             columns = sql.SQL(", ").join(map(sql.Identifier, sorted(wanted)))
             grant = sql.SQL("GRANT INSERT ({}) ON TABLE {}").format(columns, self._table.identifier)
@@ -129,15 +145,17 @@ class _Check:
                 f" that {display_name(self._file)} has; {grant.as_string()} to it"
             )
 
-    def _finds_column(self, stream: TableBytes) -> bool:
-        """Search the rest of the file for the name of a column."""
+    def _finds_column(self) -> bool:
+        """Search the start of the file for the name of a column."""
+        column = _pattern(self._columns)
         left, held = _SEARCHED_BYTES, b""
-        while left > 0 and (part := stream.read(_HEAD_BYTES)):
-            held += part
-            if self._column.search(held):
-                return True
-            held = held[-_OVERLAP_BYTES:]
-            left -= len(part)
+        with contextlib.closing(self._file.open()) as stream:
+            while left > 0 and (part := stream.read(_PART_BYTES)):
+                held += part
+                if column.search(held):
+                    return True
+                held = held[-_OVERLAP_BYTES:]
+                left -= len(part)
         return False
 
     def _check_export(self, record: bytes, fields: frozenset[str]) -> None:
@@ -151,32 +169,18 @@ class _Check:
         why = f"no field ({names}) is a column" if names else "its records are empty"
         return (
             f"{display_name(self._file)} does not fit table {self._table.name}, whose columns are"
-            f" {_listed(self._columns)}: {why}; name the right table with"
-            f" {shell_option('--map', f'{self._file.table}=TABLE')}, or leave the file out with"
-            f" {self._exclude()}"
+            f" {_listed(self._columns.values())}: {why}; name the right table with"
+            f" {shell_option('--map', f'{self._file.table}=TABLE')}, or {self._leave_out()}"
         )
 
     def _refusal(self, kind: str, advice: str) -> str:
         return (
-            f"cannot restore {display_name(self._file)}: it is {kind}; {advice}, or leave it out"
-            f" with {self._exclude()}"
+            f"cannot restore {display_name(self._file)}: it is {kind}; {advice}, or"
+            f" {self._leave_out()}"
         )
 
-    def _exclude(self) -> str:
-        return shell_option("--exclude", self._file.table)
-
-
-def _found(reader: Reader) -> Iterator[tuple[bytes, tuple[str, ...] | None]]:
-    """Yield each record with its fields; None: it is damaged."""
-    for found in reader:
-        if isinstance(found, Damage):
-            yield found.record.raw, None
-            continue
-        for raw in found.raws():
-            try:
-                yield bytes(raw), tuple(values_of(raw))
-            except DECODE_ERRORS:
-                yield bytes(raw), None
+    def _leave_out(self) -> str:
+        return f"leave it out with {shell_option('--exclude', self._file.table)}"
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[bytes]:

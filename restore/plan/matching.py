@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError, SchemaError
+from restore.plan.names import TableNames
 from restore.source.discovery import duplicate_key_message
 from restore.source.foreign import foreign_format
 from restore.source.listing import join_files
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from restore.options import Options
+    from restore.plan.sample import Samples
     from restore.source.discovery import Backup, TableFile
     from restore.target.relations import Relation
 
@@ -51,13 +53,15 @@ class Match:
 class Matches:
     """Matches by the table's oid; a line for each file left out; and warnings.
 
-    ``joinable``: the tables for which another file may be named with ``--map``.
+    ``joinable``: the tables for which another file may be named with ``--map``. ``loose``: the
+    tables of files of similar names.
     """
 
     by_oid: dict[int, Match]
     left_out: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     joinable: set[int] = field(default_factory=set)
+    loose: dict[str, str] = field(default_factory=dict)
 
 
 def display_name(file: TableFile) -> str:
@@ -67,26 +71,31 @@ def display_name(file: TableFile) -> str:
     return f"{file.table} in {file.file_name}"
 
 
-def match_files(backup: Backup, relations: list[Relation], options: Options) -> Matches:
+def match_files(
+    backup: Backup, relations: list[Relation], options: Options, samples: Samples
+) -> Matches:
     """Match each file to its table.
 
     Args:
         backup: what was found.
         relations: the target's relations.
         options: maps, and the tables and files that were chosen or left out.
+        samples: the first records of files, by which similar names are judged.
 
     Raises:
         BackupError: a file holds no JSON, or one that is not read seems to hold a table.
         SchemaError: a file is for no table or may be for several, two are for the same, or a name
             that was given means nothing.
     """
-    names = _Names.of(relations)
-    files, left_out = _unpacked(backup, names, options)
+    names = TableNames.of(relations)
+    files, left_out = _unpacked(backup, names, options, samples)
     mapped = _mapped(files, names, options)
-    found = {n: mapped.get(n) or names.find(file.table) for n, file in enumerate(files)}
+    found = {n: mapped.get(n) or _find(names, file, options) for n, file in enumerate(files)}
     unread = frozenset().union(*map(names_of, backup.unread))
     chosen, not_chosen, warnings = _choose(files, found, options, unread)
     left_out += not_chosen
+    loose = [n for n in chosen if n not in mapped and found[n] and not names.find(files[n].table)]
+    found |= {n: _fitting(names, files[n], found[n], samples) for n in loose}
     tables = {
         r.name.lower(): r.display_name for r in relations if r.visible and not r.unsupported_kind
     }
@@ -96,10 +105,7 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
     held = {files[n].path for n in chosen if found[n]}
     missing = []
     for number in filter(lambda n: found[n] or not _is_optional(files[n]), chosen):
-        file, candidates = files[number], found[number]
-        if len(candidates) > 1:
-            raise SchemaError(_ambiguous(file, candidates))
-        relation = candidates[0] if candidates else None
+        file, relation = files[number], _only(files[number], found[number])
         if relation is not None and relation.unsupported_kind:
             if number in mapped:
                 raise SchemaError(
@@ -110,6 +116,8 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
         elif relation is not None:
             _check_format(file)
             _take(matches, file, relation, may_join=number in mapped)
+            if number in loose:
+                matches.loose[display_name(file)] = relation.display_name
         elif is_hidden(file.path) and file.path != backup.path:
             left_out.append(f"{display_name(file)}: hidden")
         elif file.table in MIGRATION_TABLES:
@@ -127,8 +135,43 @@ def match_files(backup: Backup, relations: list[Relation], options: Options) -> 
     return matches
 
 
+def _only(file: TableFile, found: list[Relation]) -> Relation | None:
+    """Return the one table that was found for a file, if any.
+
+    Raises:
+        SchemaError: there are several.
+    """
+    if len(found) > 1:
+        raise SchemaError(_ambiguous(file, found))
+    return found[0] if found else None
+
+
 def _is_optional(file: TableFile) -> bool:
     return file.translation is not None and file.translation.is_optional
+
+
+def _find(names: TableNames, file: TableFile, options: Options) -> list[Relation]:
+    """Return the tables that a file's name may mean; one that is no table's is taken as it is."""
+    if options.match == "exact":
+        return names.find(file.table)
+    found = names.find_similar(file.table)
+    if found or file.table in MIGRATION_TABLES or _is_companion(file) or is_hidden(file.path):
+        return found
+    return [table for table in names.find_loosely(file.table) if not table.unsupported_kind]
+
+
+def _fitting(
+    names: TableNames, file: TableFile, found: list[Relation], samples: Samples
+) -> list[Relation]:
+    """Return the table of a file of a similar name, if its first records may be of it.
+
+    Raises:
+        BackupError: the file holds no JSON.
+    """
+    if names.find_similar(file.table) or len(found) > 1:
+        return found
+    _check_format(file)
+    return [table for table in found if samples.may_be_rows(file, table)]
 
 
 def _is_companion(file: TableFile) -> bool:
@@ -169,29 +212,6 @@ def _take(matches: Matches, file: TableFile, relation: Relation, *, may_join: bo
     matches.by_oid[relation.oid] = Match(file, relation)
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """The relations by the names that may mean them, exact and in lower case."""
-
-    exact: dict[str, Relation]
-    lowered: dict[str, list[Relation]]
-
-    @classmethod
-    def of(cls, relations: list[Relation]) -> _Names:
-        exact = {relation.qualified: relation for relation in relations}
-        exact |= {relation.name: relation for relation in relations if relation.visible}
-        lowered: dict[str, list[Relation]] = {}
-        for name, relation in exact.items():
-            lowered.setdefault(name.lower(), []).append(relation)
-        return cls(exact, lowered)
-
-    def find(self, name: str) -> list[Relation]:
-        """Return the relation of exactly this name, else all that match it ignoring case."""
-        if name in self.exact:
-            return [self.exact[name]]
-        return self.lowered.get(name.lower(), [])
-
-
 def _names_of(file: TableFile) -> set[str]:
     """Return the names that may mean a file: with and without its endings, or its key."""
     name = file.file_name
@@ -203,11 +223,12 @@ def _names_of(file: TableFile) -> set[str]:
 
 
 def _unpacked(
-    backup: Backup, names: _Names, options: Options
+    backup: Backup, names: TableNames, options: Options, samples: Samples
 ) -> tuple[tuple[TableFile, ...], list[str]]:
     """Replace files that hold one object by the lists in it, if one of these is a table.
 
-    A file whose own name means a table is one record of it, even if it holds lists.
+    A file whose own name means a table is one record of it, even if it holds lists, unless none of
+    its keys is a column.
 
     Returns:
         The files, and a line for each key beside such lists.
@@ -218,8 +239,11 @@ def _unpacked(
         if file.nested and not file.is_object:
             files += _parts_or_whole(file, names, options)
             continue
-        named = names.find(file.table) or options.map.keys() & _names_of(file)
-        if named or not any(names.find(x.table) or x.table in options.map for x in file.nested):
+        keys = {*file.others, *(each.table for each in file.nested)}
+        own = _find(names, file, options)
+        is_table = any(_find(names, x, options) or x.table in options.map for x in file.nested)
+        is_record = any(samples.may_have(keys, table) for table in own)
+        if not is_table or is_record or options.map.keys() & _names_of(file):
             files.append(file)
             continue
         files += file.nested
@@ -227,7 +251,7 @@ def _unpacked(
     return tuple(files), left_out
 
 
-def _parts_or_whole(file: TableFile, names: _Names, options: Options) -> tuple[TableFile, ...]:
+def _parts_or_whole(file: TableFile, names: TableNames, options: Options) -> tuple[TableFile, ...]:
     """Return part files one by one if one of them has a table of its own name, else as one."""
     own = any(
         part.table in names.exact or any(_means(given, part) for given in options.map)
@@ -243,7 +267,7 @@ def _means(given: str, file: TableFile) -> bool:
 
 
 def _mapped(
-    files: tuple[TableFile, ...], names: _Names, options: Options
+    files: tuple[TableFile, ...], names: TableNames, options: Options
 ) -> dict[int, list[Relation]]:
     """Return the relations that ``--map`` names, by the file's place in the backup."""
     mapped: dict[int, list[Relation]] = {}
@@ -251,7 +275,7 @@ def _mapped(
         places = [n for n, file in enumerate(files) if _means(given, file)]
         if not places:
             raise SchemaError(f"--map {given}={table}: the backup has no file of that name")
-        found = names.find(table)
+        found = names.find_similar(table)
         if not found:
             raise SchemaError(f"--map {given}={table}: the database has no table of that name")
         if len(found) > 1:

@@ -127,12 +127,11 @@ def make_plan(
     risky = (k for k in keys if k.parent in at_risk and cycles[k.table] != cycles[k.parent])
     # A row that others refer to by a key that holds cannot be deleted either.
     held = frozenset(_reachable(fixed, parents))
-    files = _told_of_tables(files, tables)
     loads = tuple(Load(files[oid], tables[oid], fixed=oid in held) for oid in sorter.static_order())
     return Plan(loads, tuple(keys), (*in_cycle, *risky), fixed=held, mode=mode)
 
 
-def _told_of_tables(
+def tell_formats(
     files: Mapping[int, TableFile], tables: Mapping[int, Table]
 ) -> dict[int, TableFile]:
     """Tell the formats of exports what columns the tables have, which some need to know.

@@ -238,7 +238,9 @@ class Report(msgspec.Struct, kw_only=True):
     """A whole restore.
 
     ``target`` names the database, its host and the role, never a password. ``stale``: materialized
-    views over the restored tables. ``next_steps``: what to type now. ``native``: C packed the
+    views over the restored tables. ``loose_matches``: files whose tables, and fields whose columns,
+    have similar names, not the same. ``nested_relations``: fields that hold objects and have no
+    column; they are left out. ``next_steps``: what to type now. ``native``: C packed the
     records if their columns' types allow it. ``resumable``: the restore stopped, and --resume
     continues it. ``needs_repair``: it stopped, and indexes, keys or triggers are dropped, which
     ``repair`` recreates.
@@ -256,6 +258,8 @@ class Report(msgspec.Struct, kw_only=True):
     tables: list[TableReport] = []
     left_out: list[str] = []
     stale: list[str] = []
+    loose_matches: dict[str, str] = {}
+    nested_relations: list[str] = []
     warnings: list[str] = []
     rejects: str | None = None
     next_steps: list[str] = []

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _MOST = 5
 _NAME_BYTES = 63  # PostgreSQL truncates longer names
 # Options that a retry must repeat so that it reads a record in the same way.
-_RETRIED_ALIKE = frozenset({"timezone", "triggers", "unknown_fields", "lock_timeout_s"})
+_RETRIED_ALIKE = frozenset(
+    {"lock_timeout_s", "map_column", "match", "timezone", "triggers", "unknown_fields"}
+)
 
 
 def next_steps(report: Report, options: Options, *, retry: bool = False) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restore.text import clip, duration, escape_controls, pluralize
+from restore.text import clip, duration, escape_controls, first_few, pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ _HEADER = ("table", "read", "loaded", "duplicates", "rejected", "success", "time
 # Shown of one table's reasons, the most frequent first.
 _MOST_REASONS = 5
 _MOST_FIELDS = 10
+_MOST_NAMED, _MOST_MATCHES = 5, 50
 _LONGEST_NAME = 80
 _LONGEST_READ = 10_000  # each of its characters may become ten
 _LONGEST_MESSAGE = 300
@@ -70,6 +71,9 @@ def _headline(report: Report) -> str:
         state = "All restored"
     else:
         state = "NOT all restored"
+    if report.nested_relations:
+        fields = first_few([*map(escape_controls, report.nested_relations)], _MOST_NAMED)
+        state += f", but nested relations were left out ({fields})"
     records = f"{loaded:,} of {pluralize(read, 'record')} of {escape_controls(report.backup)}"
     return f"{state}: {records}{target} in {duration(report.wall_s)}"
 
@@ -239,6 +243,9 @@ def _table_notes(table: TableReport, *, with_fields: bool) -> Iterator[str]:
 
 
 def _notes(report: Report) -> Iterator[str]:
+    if report.loose_matches:
+        pairs = [escape_controls(f"{name} -> {to}") for name, to in report.loose_matches.items()]
+        yield f"matched by similar names: {first_few(pairs, _MOST_MATCHES)}"
     yield from map(_short, report.warnings)
     yield from (f"left out: {_short(line)}" for line in report.left_out)
     if report.stale:

@@ -62,7 +62,8 @@ class Sharding:
         if not load.file.is_seekable:
             size = _HELD_SHARD_BYTES
         # A value that a sequence gives depends on which record asks first.
-        drawn = frozenset(sequence.column for sequence in load.table.sequences)
+        numbered = {sequence.column for sequence in load.table.sequences}
+        drawn = frozenset(c.field for c in load.table.columns if c.name in numbered)
         return chain.from_iterable(
             cut_into_shards(load.file, size, gap, required_fields=drawn) for gap in table.gaps
         )

@@ -63,7 +63,8 @@ class Column:
     has one. ``typmod`` is pg_attribute's atttypmod, or that of the column's domain: a length, or
     precision and scale; -1: none. ``identity`` is attidentity: ``a`` for ALWAYS, ``d`` for BY
     DEFAULT. One that the role may not insert into counts as one with a default: a row may leave it
-    out, and has to.
+    out, and has to. ``alias`` is the field of a record that it is read from, if that has another
+    name.
     """
 
     name: str
@@ -74,6 +75,12 @@ class Column:
     typmod: int = -1
     identity: str = ""
     may_insert: bool = True
+    alias: str | None = None
+
+    @property
+    def field(self) -> str:
+        """The field of a record that the column is read from."""
+        return self.name if self.alias is None else self.alias
 
 
 @dataclass(frozen=True, slots=True)

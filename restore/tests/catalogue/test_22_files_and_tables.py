@@ -10,6 +10,7 @@ import pytest
 
 from restore import Options, SchemaError
 from restore.plan.matching import match_files
+from restore.plan.sample import Samples
 from restore.report.events import BackupFound
 from restore.source.discovery import Backup, TableFile
 from restore.source.table_stream import Span
@@ -131,7 +132,7 @@ def test_a_few_of_many_files_without_a_table_are_named(
         return close(name, *arguments, **options)
 
     monkeypatch.setattr(difflib, "get_close_matches", counted)
-    tables.write(**{f"gone{n:02}x": [] for n in range(40)}, things=[])
+    tables.write(**{f"gone{n:02}x": [] for n in range(40)}, unlike=[])
     message = tables.turned_down()
     assert "for gone00x, gone01x, gone02x, gone03x, gone04x, and 36 more: " in message
     assert message.endswith("--exclude gone04x and 36 more")
@@ -139,10 +140,10 @@ def test_a_few_of_many_files_without_a_table_are_named(
 
 
 def test_advice_is_quoted_for_a_shell(tables: Target) -> None:
-    tables.write(**{"thing": [], "thing (1)": [{"id": 1}], "it's": [{"id": 1}]})
+    tables.write(**{"thing": [], "other (1)": [{"id": 1}], "it's": [{"id": 1}]})
     message = tables.turned_down()
     assert "--map 'it'\"'\"'s=TABLE'" in message
-    assert "--exclude 'it'\"'\"'s' --exclude 'thing (1)'" in message
+    assert "--exclude 'it'\"'\"'s' --exclude 'other (1)'" in message
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "metadata.json"])
@@ -193,7 +194,10 @@ def envelope(target: Target, *inside: str) -> tuple[TableFile, ...]:
 def match(target: Target, *files: TableFile, **options: Any) -> Any:
     given = Options(backup=target.backup, dsn=target.dsn, **options)
     matches = match_files(
-        Backup(target.backup, files), read_relations(target.conn, given.schema), given
+        Backup(target.backup, files),
+        read_relations(target.conn, given.schema),
+        given,
+        Samples(target.conn),
     )
     return {match.relation.display_name: match.file.table for match in matches.by_oid.values()}
 

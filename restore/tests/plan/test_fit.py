@@ -42,8 +42,8 @@ UNFIT: dict[str, tuple[bytes, str]] = {
     "strings": (b'["a", "b"]', "a list whose items are strings, not objects"),
     "numbers": (b"[1, 2]", "a list whose items are numbers, not objects"),
     "other fields": (
-        b'[{"name": "a", "Id": 1}, {"title": 1}]',
-        "are id, email, made, model, data, name_of: no field (name, Id, title) is a column",
+        b'[{"name": "a", "no": 1}, {"title": 1}]',
+        "are id, email, made, model, data, name_of: no field (name, no, title) is a column",
     ),
     "generated": (b'[{"generated": 1}]', "no field (generated) is a column"),
     "empty objects": (b"[{}, {}, {}]", "its records are empty"),

@@ -1,0 +1,47 @@
+"""Tells a table's columns which fields they are read from, and reports how these were matched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restore.plan.columns import match_fields
+from restore.text import first_few, shell_option
+
+if TYPE_CHECKING:
+    from restore.options import Options
+    from restore.plan.sample import Sample
+    from restore.report.model import Report
+    from restore.target.catalog import Table
+
+_MOST_NAMED = 6
+
+
+def with_fields(
+    table: Table, sample: Sample, options: Options, report: Report, *, file: str
+) -> Table:
+    """Return a table whose columns know their fields.
+
+    Args:
+        table: the table, as the catalog has it.
+        sample: the first records of its file.
+        options: maps, and if similar names match.
+        report: receives what was matched by similar names, and what was not matched.
+        file: the file's name to show.
+
+    Raises:
+        SchemaError: a field may be for several columns, or a column for several fields.
+    """
+    found = match_fields(table, sample, options)
+    name = table.name
+    report.loose_matches |= {f"{name}.{field}": column for field, column in found.loose.items()}
+    if options.unknown_fields == "ignore":
+        return found.table
+    report.nested_relations += [f"{name}.{field}" for field in found.nested]
+    if found.unmatched and found.unfilled:
+        option = shell_option("--map-column", f"{name}.{found.unmatched[0]}={found.unfilled[0]}")
+        report.warnings.append(
+            f"{file}: no column fits {first_few(found.unmatched, _MOST_NAMED)}, and no field fills"
+            f" {first_few(found.unfilled, _MOST_NAMED)} of table {name}: if they belong together,"
+            f" name them with {option}"
+        )
+    return found.table
