@@ -66,7 +66,8 @@ class Matches:
 
 def display_name(file: TableFile) -> str:
     """Return the name to show for a table file: its name, or its key and the name."""
-    if file.parts or not file.is_part or file.file_name.startswith(f"{file.table}."):
+    own = file.parts or not file.is_part or file.file_name.startswith(f"{file.table}.")
+    if own or (file.translation is not None and file.translation.is_only):
         return file.name
     return f"{file.table} in {file.file_name}"
 
@@ -184,11 +185,13 @@ def _check_format(file: TableFile) -> None:
     Raises:
         BackupError: it does not, or cannot be read.
     """
-    foreign = foreign_format(file.first_bytes())
-    if foreign is not None:
+    refusal = file.refusal
+    if refusal is None and (foreign := foreign_format(file.first_bytes())) is not None:
         kind, advice = foreign
+        refusal = f"it is {kind}; {advice}"
+    if refusal is not None:
         raise BackupError(
-            f"cannot restore {display_name(file)}: it is {kind}; {advice}, or leave it out with"
+            f"cannot restore {display_name(file)}: {refusal}, or leave it out with"
             f" {shell_option('--exclude', file.table)}"
         )
 
@@ -236,6 +239,9 @@ def _unpacked(
     files: list[TableFile] = []
     left_out: list[str] = []
     for file in backup.files:
+        if _is_plain(file, names, samples):
+            files += [_as_plain(file)] if file.translation and file.translation.is_first else []
+            continue
         if file.nested and not file.is_object:
             files += _parts_or_whole(file, names, options)
             continue
@@ -249,6 +255,18 @@ def _unpacked(
         files += file.nested
         left_out += [f"{file.file_name}: {key} holds no list of records" for key in file.others]
     return tuple(files), left_out
+
+
+def _is_plain(file: TableFile, names: TableNames, samples: Samples) -> bool:
+    """Tell if what an export's format wraps records in are columns of the table of its name."""
+    wrapper = file.translation.format.wrapper if file.translation else frozenset()
+    own = names.find(file.translation.file_table) if file.translation and wrapper else []
+    return any(wrapper <= samples.columns(table) for table in own)
+
+
+def _as_plain(file: TableFile) -> TableFile:
+    table = file.translation.file_table if file.translation else file.table
+    return replace(file, table=table, disk=None, translation=None)
 
 
 def _parts_or_whole(file: TableFile, names: TableNames, options: Options) -> tuple[TableFile, ...]:

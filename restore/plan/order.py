@@ -134,10 +134,7 @@ def make_plan(
 def tell_formats(
     files: Mapping[int, TableFile], tables: Mapping[int, Table]
 ) -> dict[int, TableFile]:
-    """Tell the formats of exports what columns the tables have, which some need to know.
-
-    A file in which what its format wraps records in are columns of its table holds plain records.
-    """
+    """Tell the formats of exports what columns the tables have, which some need to know."""
     columns = {oid: tuple(column.name for column in table.columns) for oid, table in tables.items()}
     types = {oid: tuple(_type_name(column) for column in t.columns) for oid, t in tables.items()}
     keys = {
@@ -154,10 +151,6 @@ def tell_formats(
     told = dict(files)
     for oid, file in files.items():
         if file.translation is None:
-            continue
-        wrapper = file.translation.format.wrapper
-        if file.translation.table is None and wrapper and wrapper <= {*columns[oid]}:
-            told[oid] = replace(file, translation=None)
             continue
         known = {
             name: each

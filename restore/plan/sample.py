@@ -163,6 +163,11 @@ class Samples:
             not sample.records or self.may_have(sample.fields, relation)
         )
 
+    def columns(self, relation: Relation) -> frozenset[str]:
+        """Return the names of a table's columns."""
+        found = self._conn.execute(_COLUMNS, [relation.oid]).fetchall()
+        return frozenset(name for name, _ in found)
+
     def may_have(self, fields: Collection[str], relation: Relation) -> bool:
         """Tell if half of some fields are columns of a table, and all that it needs among them."""
         found = self._conn.execute(_COLUMNS, [relation.oid]).fetchall()

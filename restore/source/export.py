@@ -29,12 +29,19 @@ def tables_of_export(file: TableFile, forced: str | None = None) -> tuple[TableF
         file: the file.
         forced: the name of its format; None: it is recognised by its first bytes.
 
+    What cannot be restored is returned with the reason: it may be left out.
+
     Raises:
-        BackupError: it is recognised, but cannot be restored.
+        BackupError: there is no such format.
     """
-    export = _format_of(file, forced)
-    if export is None:
-        return ()
+    try:
+        export = _format_of(file, forced)
+        return () if export is None else _find_tables(file, export)
+    except FormatError as error:
+        return (replace(file, refusal=str(error)),)
+
+
+def _find_tables(file: TableFile, export: Format) -> tuple[TableFile, ...]:
     found: dict[str | None, _Extent] = {}
     try:
         with contextlib.closing(file.open()) as stream:
@@ -48,12 +55,10 @@ def tables_of_export(file: TableFile, forced: str | None = None) -> tuple[TableF
     except FormatError as error:
         # What is whole before damage is restored, and the damage is in the report.
         if not (found and isinstance(error, DamagedError)):
-            raise BackupError(
-                f"cannot restore {file.name}: it is {export.title}; {error}"
-            ) from None
+            raise FormatError(f"it is {export.title}; {error}") from None
     names = [name for name in found if name is not None]
     if not names:
-        return (replace(file, translation=Translation(export)),)
+        return (replace(file, translation=Translation(export, file_table=file.table)),)
     is_list = file.first_bytes().startswith(b"[")
     return tuple(
         replace(
@@ -63,6 +68,7 @@ def tables_of_export(file: TableFile, forced: str | None = None) -> tuple[TableF
             translation=Translation(
                 export,
                 name,
+                file_table=file.table,
                 start=found[name].first.offset,
                 last=found[name].last,
                 section=found[name].first.section,
@@ -103,8 +109,5 @@ def _is_of(export: Format, file: TableFile, start: bytes) -> bool:
         return False
     if not isinstance(export, ConfirmedFormat):
         return True
-    try:
-        with contextlib.closing(file.open()) as stream:
-            return export.confirm(stream)
-    except FormatError as error:
-        raise BackupError(f"cannot restore {file.name}: {error}") from None
+    with contextlib.closing(file.open()) as stream:
+        return export.confirm(stream)

@@ -24,6 +24,7 @@ class Translation(NamedTuple):
         format: the export's format.
         table: the name that its records give the table; None: they give none.
         tables: the target's tables by the names that the records give them; None: not known yet.
+        file_table: the table that the file is named after.
         start: where the table's first record begins in the file.
         last: where its last one does; None: not known.
         section: where reading may begin, if not only at the file's start.
@@ -36,6 +37,7 @@ class Translation(NamedTuple):
     format: Format
     table: str | None = None
     tables: Mapping[str, TableColumns] | None = None
+    file_table: str = ""
     start: int = 0
     last: int | None = None
     section: int | None = None
@@ -190,7 +192,7 @@ class TranslatedStream(MadeStream):
         source: ByteSource = self._stream
         if translation.section and translation.is_list:
             source = _Listed(source, translation.section)
-        for found in translation.format.records(source, translation.tables):
+        for found in translation.format.records(source, translation.tables or {}):
             if translation.last is not None and found.offset > translation.last:
                 return
             yield found.table, found.data, found.offset

@@ -77,6 +77,7 @@ class TableFile:
         member: the file in the archive; None: it is in none.
         parts: the files that hold the table's records one after the other; empty: it is one file.
         translation: how its rows are got, if it is an export of another format.
+        refusal: why it cannot be restored, and what to do; None: nothing is known against it.
     """
 
     path: Path
@@ -91,6 +92,7 @@ class TableFile:
     member: Member | None = None
     parts: tuple[TableFile, ...] = ()
     translation: Translation | None = None
+    refusal: str | None = None
 
     @property
     def file_name(self) -> str:
@@ -108,7 +110,8 @@ class TableFile:
         """The name to show: ``users.json``, or ``dump.json: users``."""
         if self.parts:
             return f"{self.parts[0].file_name} and {len(self.parts) - 1} more"
-        own = not self.is_part or self.file_name.startswith(f"{self.table}.")
+        only = self.translation is not None and self.translation.is_only
+        own = only or not self.is_part or self.file_name.startswith(f"{self.table}.")
         return self.file_name if own else f"{self.file_name}: {self.table}"
 
     @property

@@ -133,11 +133,15 @@ def _is_copy_text(stream: ByteSource) -> bool | None:
             is_plain = _is_sound(_escaped(data))
             if is_copy is not is_plain:
                 return is_copy
-            is_damaged = is_damaged or not is_copy
+            if not is_copy:
+                is_damaged = True
+                continue
             has_letters = has_letters or _ODD_RUN.search(data) is not None
             has_pairs = has_pairs or _PAIR_IN_TEXT.search(data) is not None
     except FormatError:
         is_damaged = True
+    if is_damaged and not (has_letters or has_pairs):
+        return False
     # White space that is escaped between sound records: json_agg breaks the line there.
     is_copy = not is_damaged and (source.has_white or (has_letters and has_pairs))
     return is_copy or None

@@ -15,7 +15,8 @@ def _is_list_of_values(start: bytes) -> bool:
         return False
     cursor = Cursor(io.BytesIO(start))
     try:
-        next(cursor.members(), None)
+        if next(cursor.members(), "") == "":
+            return False  # an empty list
         inner = cursor.peek()
         if inner == b"[":
             return not start[cursor.offset + 1 :].lstrip().startswith(b"{")
