@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 OnConflict = Literal["reject", "skip", "replace"]
 UnknownFields = Literal["error", "ignore", "warn"]
 NameMatch = Literal["loose", "exact"]
+AbsentFields = Literal["auto", "default", "null"]
 OnError = Literal["continue", "stop"]
 
 # A batch is the whole records of one chunk: this bounds memory, and what one bad record costs its
@@ -90,6 +91,8 @@ class Options:
             stops; once the server answers, the restore continues.
         unknown_fields: what to do with a field that has no column: stop, or leave it out, with or
             without a warning.
+        absent_fields: what a column that has a default and may be NULL holds if a record lacks its
+            field: the default, or NULL; by itself NULL if the file seems to leave out all nulls.
         max_rejects: stop if there are more rejects; None: never.
         on_error: continue after a reject, or stop at the first.
         triggers: let the tables' own triggers fire during the load.
@@ -124,6 +127,7 @@ class Options:
     resume: bool = False
     retry_for_s: float = 60.0
     unknown_fields: UnknownFields = "warn"
+    absent_fields: AbsentFields = "auto"
     max_rejects: MaxRejects | None = None
     on_error: OnError = "continue"
     triggers: bool = False
@@ -186,6 +190,7 @@ class Options:
 
     def _check_choices(self) -> None:
         for name, allowed in (
+            ("absent_fields", AbsentFields),
             ("match", NameMatch),
             ("on_conflict", OnConflict),
             ("unknown_fields", UnknownFields),

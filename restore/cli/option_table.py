@@ -20,7 +20,14 @@ from restore.cli.option_values import (
     ValueType,
     choice,
 )
-from restore.options import DEFAULT_CHUNK_BYTES, NameMatch, OnConflict, OnError, UnknownFields
+from restore.options import (
+    DEFAULT_CHUNK_BYTES,
+    AbsentFields,
+    NameMatch,
+    OnConflict,
+    OnError,
+    UnknownFields,
+)
 
 Command = Literal["restore", "retry", "repair"]
 ProgressForm = Literal["auto", "bar", "plain", "none"]
@@ -162,6 +169,12 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "what to do with a field that has no column: stop, or leave it out without or with a"
             " warning",
             "warn",
+        ),
+        _choice(
+            "absent_fields",
+            get_args(AbsentFields),
+            "what a column that has a default and may be NULL holds if a record lacks its field",
+            "auto, NULL if the file seems to leave out all nulls, else the default",
         ),
         Option("timezone", TEXT, "ZONE", "the zone of times that have none", "UTC"),
     ),

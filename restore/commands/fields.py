@@ -34,6 +34,13 @@ def with_fields(
     found = match_fields(table, sample, options)
     name = table.name
     report.loose_matches |= {f"{name}.{field}": column for field, column in found.loose.items()}
+    if found.omitted:
+        report.null_columns += [f"{name}.{column}" for column in found.omitted]
+        report.warnings.append(
+            f"{file} seems to leave out nulls, so {first_few(found.omitted, _MOST_NAMED)} of table"
+            f" {name} hold NULL, not their defaults, in records without them: --absent-fields"
+            " default or null decides"
+        )
     if options.unknown_fields == "ignore":
         return found.table
     report.nested_relations += [f"{name}.{field}" for field in found.nested]

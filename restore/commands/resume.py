@@ -32,8 +32,8 @@ _BETWEEN = WHITESPACE + b","
 _READ_BYTES = 1 << 20
 # What decides about the result.
 _DECIDING = (
-    *("append", "exclude", "map", "map_column", "match", "on_conflict", "schema", "tables"),
-    *("timezone", "triggers", "unknown_fields"),
+    *("absent_fields", "append", "exclude", "map", "map_column", "match", "on_conflict"),
+    *("schema", "tables", "timezone", "triggers", "unknown_fields"),
 )
 
 
@@ -74,7 +74,7 @@ def resumed_plan(
     now = catalog.read_tables(conn, loaded)
     files = {}
     for oid, each in loaded.items():
-        began = tuple(replace(column, alias=None) for column in each.table.columns)
+        began = tuple(replace(c, alias=None, null_if_absent=False) for c in each.table.columns)
         if oid not in now or now[oid].columns != began:
             raise SchemaError(
                 f"cannot resume: the columns of table {each.table.name} changed since the restore"

@@ -101,7 +101,7 @@ def make_codec(
         converter: converts what is wide.
         defaults: those of the columns that are filled, by their fields.
     """
-    used = tuple(c for c in columns if not c.has_default or c.field in shape.named)
+    used = tuple(c for c in columns if not c.takes_default or c.field in shape.named)
     ignored = tuple(sorted(shape.unknown))
     names = [column.field for column in used] + list(ignored)
     nameable = all(map(can_name_field, names))
@@ -118,7 +118,7 @@ def make_codec(
     encoder = RowEncoder(oids, fills if shape.filled else (), binary=binary)
     native = None
     if binary and nameable:
-        others = [c.field for c in columns if c.has_default and c.field not in shape.named]
+        others = [c.field for c in columns if c.takes_default and c.field not in shape.named]
         native = make_packer(used, shape, ignored, converter, fills=fills, others=others)
     return Codec(
         shape=shape,
@@ -186,7 +186,7 @@ class ColumnReader:
         name = f"f{number}"
         if filled:
             return (name, self.annotation, ABSENT)
-        if self.column.not_null or self.column.has_default:
+        if self.column.not_null or self.column.takes_default:
             return (name, self.annotation)
         return (name, self.annotation, _NULL if self.codec.annotation is msgspec.Raw else None)
 
@@ -263,7 +263,7 @@ def _read_by_name(
 ) -> _Read:
     """Return what decodes records as dictionaries, whatever the names of their fields."""
     decode_all = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
-    optional = {c.field for c in columns if c.has_default}
+    optional = {c.field for c in columns if c.takes_default}
     named = {column.field for column in columns}
     required = shape.named - shape.filled
 

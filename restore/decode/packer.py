@@ -164,7 +164,7 @@ def _field(column: Column, converter: Converter, fill: bytes | None, *, wide: bo
         limit = most
     if kind is None:
         return None
-    required = column.not_null or column.has_default
+    required = column.not_null or column.takes_default
     return column.field.encode(), kind, column.not_null, required, fill, wide, limit, digits, labels
 
 

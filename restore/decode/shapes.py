@@ -65,7 +65,7 @@ class ShapeLearner:
         self._columns = tuple(column for column in table.columns if not column.generated)
         self._by_field = {column.field: column for column in self._columns}
         self._generated = frozenset(c.field for c in table.columns if c.generated)
-        self.presence = Presence(c.field for c in self._columns if c.has_default)
+        self.presence = Presence(c.field for c in self._columns if c.takes_default)
         self._converter = converter
         self._codecs: dict[Shape, Codec] = {}
         self._plain = {c.field: _plain_decoder(c, converter) for c in self._columns}

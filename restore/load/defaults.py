@@ -47,13 +47,14 @@ def steady_defaults(conn: psycopg.Connection, table: Table, options: Options) ->
 
     A record that lacks the key by which rows are replaced has no row to replace, so that is none.
     """
-    optional = any(column.has_default and not column.generated for column in table.columns)
+    optional = any(column.takes_default and not column.generated for column in table.columns)
     if not optional:
         return ()
     key = replace_key(table).columns if options.on_conflict == "replace" else ()
     rows = conn.execute(_STEADY, [table.identifier.as_string(conn)]).fetchall()
     steady = {name for (name,) in rows}
-    return tuple(column for column in table.columns if column.name in steady.difference(key))
+    wanted = steady.difference(key)
+    return tuple(c for c in table.columns if c.takes_default and c.name in wanted)
 
 
 def evaluate(

@@ -92,6 +92,7 @@ class RowInserter:
     ) -> None:
         self._conn = conn
         self._columns = {c.field: c for c in table.columns if not c.generated}
+        self._null_if_absent = [c for c in self._columns.values() if c.null_if_absent]
         self._all_fields = frozenset(c.field for c in table.columns)
         self._destination = destination
         self._converter = converter
@@ -163,6 +164,7 @@ class RowInserter:
                 level = "literal"
             is_instant = as_literal or getattr(value, "tzinfo", None) is not None
             values.append(Value(column, value, form_of(column, text, is_instant=is_instant)))
+        values += [Value(c, None) for c in self._null_if_absent if c.field not in fields]
         return Attempt(values, level, size)
 
     @contextlib.contextmanager

@@ -37,6 +37,8 @@ class FieldMatches:
         nested: fields that hold objects and have no column.
         unmatched: all other fields without a column.
         unfilled: columns that may not be NULL or have a default, and have no field.
+        omitted: columns that hold NULL in records without their field, as nulls seem to be left
+            out.
     """
 
     table: Table
@@ -44,6 +46,7 @@ class FieldMatches:
     nested: list[str] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
     unfilled: list[str] = field(default_factory=list)
+    omitted: list[str] = field(default_factory=list)
 
 
 def check_map_column(tables: Iterable[Table], options: Options) -> None:
@@ -97,12 +100,19 @@ def match_fields(table: Table, sample: Sample, options: Options) -> FieldMatches
     unfilled = [c.name for c in table.columns if c.name not in field_of and _is_missed(c)]
     taken_fields = {*field_of.values(), *sample.fields, *names}
     field_of |= _written_alike(loose, [n for n in names if n not in field_of], taken_fields)
+    matched = [_with_field(column, field_of) for column in table.columns]
+    omitted = _omitted(matched, sample) if options.absent_fields == "auto" else []
+    if options.absent_fields == "null":
+        matched = [replace(c, null_if_absent=_may_be_null(c) and c.has_default) for c in matched]
+    else:
+        matched = [replace(c, null_if_absent=c.name in omitted) for c in matched]
     return FieldMatches(
-        replace(table, columns=tuple(_with_field(c, field_of) for c in table.columns)),
+        replace(table, columns=tuple(matched)),
         loose,
         [name for name in others if name in sample.nested],
         [name for name in others if name not in sample.nested],
         unfilled,
+        omitted,
     )
 
 
@@ -169,6 +179,28 @@ def _written_alike(
             taken.add(name)
             found[column] = name
     return found
+
+
+def _omitted(columns: Iterable[Column], sample: Sample) -> list[str]:
+    """Return the columns with a default of which nulls seem to be left out.
+
+    Snowflake, Spark and BigQuery write no nulls. A file is like theirs if it has none, and some of
+    its records lack fields of columns without a default, which others have.
+    """
+    if sample.has_null:
+        return []
+    lacked = [
+        column
+        for column in columns
+        if 0 < sample.fields.get(column.field, 0) < sample.records and not column.generated
+    ]
+    if not all(map(_may_be_null, lacked)) or all(column.has_default for column in lacked):
+        return []
+    return [column.name for column in lacked if column.has_default]
+
+
+def _may_be_null(column: Column) -> bool:
+    return column.may_insert and not (column.not_null or column.generated or column.identity)
 
 
 def _is_missed(column: Column) -> bool:

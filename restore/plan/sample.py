@@ -42,18 +42,20 @@ class Sample:
         start: the file's first bytes.
         first: the first whole record, if it is not large.
         records: how many whole records were read.
-        fields: their fields, in their order.
+        fields: their fields, in their order, each with its number of records.
         nested: those that hold an object, or a list of objects, with the fields of the first.
         shapes: the sets of fields of the first records that differ in them.
+        has_null: some field is null.
         is_damaged: something is no record.
     """
 
     start: bytes = b""
     first: bytes = b""
     records: int = 0
-    fields: dict[str, None] = field(default_factory=dict)
+    fields: dict[str, int] = field(default_factory=dict)
     nested: dict[str, frozenset[str]] = field(default_factory=dict)
     shapes: dict[frozenset[str], None] = field(default_factory=dict)
+    has_null: bool = False
     is_damaged: bool = False
 
     def add(self, record: dict[str, msgspec.Raw]) -> None:
@@ -63,7 +65,8 @@ class Sample:
             self.shapes[frozenset(record)] = None
         for name, value in record.items():
             if name in self.fields or len(self.fields) < _MOST_FIELDS:
-                self.fields[name] = None
+                self.fields[name] = self.fields.get(name, 0) + 1
+                self.has_null = self.has_null or bytes(value) == b"null"
                 if name not in self.nested and (text := bytes(value))[:1] in {b"{", b"["}:
                     self._add_nested(name, text)
 

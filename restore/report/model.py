@@ -240,10 +240,11 @@ class Report(msgspec.Struct, kw_only=True):
     ``target`` names the database, its host and the role, never a password. ``stale``: materialized
     views over the restored tables. ``loose_matches``: files whose tables, and fields whose columns,
     have similar names, not the same. ``nested_relations``: fields that hold objects and have no
-    column; they are left out. ``next_steps``: what to type now. ``native``: C packed the
-    records if their columns' types allow it. ``resumable``: the restore stopped, and --resume
-    continues it. ``needs_repair``: it stopped, and indexes, keys or triggers are dropped, which
-    ``repair`` recreates.
+    column; they are left out. ``null_columns``: those that hold NULL, not their defaults, in
+    records without them, as the file seems to leave out nulls. ``next_steps``: what to type now.
+    ``native``: C packed the records if their columns' types allow it. ``resumable``: the restore
+    stopped, and --resume continues it. ``needs_repair``: it stopped, and indexes, keys or triggers
+    are dropped, which ``repair`` recreates.
     """
 
     schema: int = SCHEMA
@@ -260,6 +261,7 @@ class Report(msgspec.Struct, kw_only=True):
     stale: list[str] = []
     loose_matches: dict[str, str] = {}
     nested_relations: list[str] = []
+    null_columns: list[str] = []
     warnings: list[str] = []
     rejects: str | None = None
     next_steps: list[str] = []

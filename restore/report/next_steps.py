@@ -18,7 +18,10 @@ _MOST = 5
 _NAME_BYTES = 63  # PostgreSQL truncates longer names
 # Options that a retry must repeat so that it reads a record in the same way.
 _RETRIED_ALIKE = frozenset(
-    {"lock_timeout_s", "map_column", "match", "timezone", "triggers", "unknown_fields"}
+    {
+        *("absent_fields", "lock_timeout_s", "map_column", "match", "timezone", "triggers"),
+        "unknown_fields",
+    }
 )
 
 
@@ -130,6 +133,8 @@ def _after_retry(report: Report, options: Options) -> list[str]:
 
 def _retry(report: Report, options: Options) -> str:
     path = quote_word(report.rejects or report.backup)
+    if report.null_columns:  # the rejects alone may not show that
+        options = dataclasses.replace(options, absent_fields="null")
     words = [*_dsn(options), *_options(options, only=_RETRIED_ALIKE)]
     return " ".join([program(), "retry", path, *words])
 

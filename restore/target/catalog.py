@@ -64,7 +64,7 @@ class Column:
     precision and scale; -1: none. ``identity`` is attidentity: ``a`` for ALWAYS, ``d`` for BY
     DEFAULT. One that the role may not insert into counts as one with a default: a row may leave it
     out, and has to. ``alias`` is the field of a record that it is read from, if that has another
-    name.
+    name. ``null_if_absent``: it holds NULL, not its default, if a record lacks the field.
     """
 
     name: str
@@ -76,11 +76,17 @@ class Column:
     identity: str = ""
     may_insert: bool = True
     alias: str | None = None
+    null_if_absent: bool = False
 
     @property
     def field(self) -> str:
         """The field of a record that the column is read from."""
         return self.name if self.alias is None else self.alias
+
+    @property
+    def takes_default(self) -> bool:
+        """Tell if it holds its default if a record lacks the field."""
+        return self.has_default and not self.null_if_absent
 
 
 @dataclass(frozen=True, slots=True)
