@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from restore.source.formats.format import Format, FormatError, TableColumns
+from restore.errors import BackupError
+from restore.source.formats.format import DamagedError, Format, FormatError, TableColumns
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -167,8 +168,10 @@ class TranslatedStream(MadeStream):
         wanted, is_ours = self._translation.table, self._translation.is_first
         place, size = self._translation.start, 0
         lines: list[bytes] = []
+        is_begun = False
         try:
             for table, data, offset in self._records():
+                is_begun = True
                 if table is not None:
                     is_ours = table == wanted or wanted is None
                 if not is_ours:
@@ -182,6 +185,9 @@ class TranslatedStream(MadeStream):
                 if size >= _CHUNK_BYTES:
                     place, size = yield from _flush(lines, place, size)
         except FormatError as error:
+            if not (is_begun or isinstance(error, DamagedError)):
+                title = self._translation.format.title
+                raise BackupError(f"cannot restore {self._name}: it is {title}; {error}") from None
             self.fault = f"{self._name}: {error}"
         if self._stream.fault is not None:
             self.fault = self._stream.fault

@@ -14,6 +14,8 @@ from restore.source.formats import (
     dotnet,
     dynamodb,
     elasticsearch,
+    firebase,
+    firestore,
     geojson,
     json5,
     jsonapi,
@@ -58,9 +60,13 @@ FORMATS: tuple[Format, ...] = (
     elasticsearch.FORMAT,
     couchdb.FORMAT,
     couchdb.DOCUMENTS,
+    firestore.FORMAT,
+    firestore.DOCUMENTS,
     pages.FORMAT,
     unnamed.FORMAT,
     mongo.FORMAT,
+    firebase.FORMAT,
+    firebase.TABLES,
     psql.FORMAT,
 )
 
