@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restore.source.formats.cursor import top_records
+from restore.source.formats.django_values import reader_of
 from restore.source.formats.format import FormatError, FoundRecord
 from restore.source.formats.paths import first_object
 from restore.source.formats.rows import encode, one_line
 from restore.source.json_values import DECODE_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from restore.source.buffer import ByteSource
     from restore.source.formats.format import TableColumns
@@ -26,6 +27,16 @@ _FIELDS = frozenset({"model", "pk", "fields"})
 _NAME_LENGTH, _HASH_LENGTH = 63, 4
 _ANOTHER_DUMP = "dump it again without --natural-primary and --natural-foreign"
 _COLUMNS_OF_JOIN = 2
+
+# The tables of Django's own models that are not named after them.
+_OWN_TABLES = {
+    "admin.logentry": "django_admin_log",
+    "contenttypes.contenttype": "django_content_type",
+    "flatpages.flatpage": "django_flatpage",
+    "redirects.redirect": "django_redirect",
+    "sessions.session": "django_session",
+    "sites.site": "django_site",
+}
 
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -44,7 +55,8 @@ _object = msgspec.json.Decoder(_Object).decode
 class _Django:
     """A list field that is no column goes to the join table MODEL_FIELD, if there is one.
 
-    As long as the tables are not known, every list field is named as if it had a join table.
+    As long as the tables are not known, every list field is named as if it had a join table, which
+    the target may lack.
     """
 
     name = "django"
@@ -64,6 +76,7 @@ class _Django:
         self, stream: ByteSource, tables: Mapping[str, TableColumns] | None
     ) -> Iterator[FoundRecord]:
         names: dict[str, str] = {}
+        readers = {name: _readers(columns) for name, columns in (tables or {}).items()}
         for record in top_records(stream):
             try:
                 found = _object(record.raw)
@@ -72,9 +85,14 @@ class _Django:
                 continue
             table = names.get(found.model)
             if table is None:
-                table = names[found.model] = _table_name(*found.model.partition(".")[::2])
+                own = _OWN_TABLES.get(found.model)
+                table = own or _table_name(*found.model.partition(".")[::2])
+                names[found.model] = table
             if not found.pk:
                 raise FormatError(f"a record of {found.model} has no pk: {_ANOTHER_DUMP}")
+            for name, read in readers.get(table, ()):
+                if name in found.fields:
+                    found.fields[name] = read(found.fields[name])
             rows = _listed(table, found) if tables is None else _rows(table, found, tables)
             for name, row in rows:
                 yield FoundRecord(name, row, record.offset, name != table, record.offset)
@@ -90,6 +108,14 @@ def _table_name(app: str, model: str) -> str:
         return name
     digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
     return name[: _NAME_LENGTH - _HASH_LENGTH] + digest[:_HASH_LENGTH]
+
+
+def _readers(
+    columns: TableColumns,
+) -> tuple[tuple[str, Callable[[msgspec.Raw], msgspec.Raw]], ...]:
+    """Return the columns whose values are dumped as JSON in a string, with what reads them."""
+    found = ((name, reader_of(kind)) for name, kind in zip(columns.names, columns.types, strict=False))
+    return tuple((name, read) for name, read in found if read is not None)
 
 
 def _listed(table: str, found: _Object) -> Iterator[tuple[str, bytes]]:
