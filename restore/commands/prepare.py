@@ -34,6 +34,7 @@ from restore.plan.preflight import (
 )
 from restore.plan.sample import Samples
 from restore.report.events import Stage
+from restore.source.export import check_exports
 from restore.target import catalog
 from restore.target.connection import acquire_restore_lock
 from restore.target.deletion import undeletable_tables
@@ -159,6 +160,7 @@ def _plan_new(
     kept = undeletable_tables(conn, found, triggers=options.triggers)
     tables = catalog.read_tables(conn, found)
     files = tell_formats({oid: match.file for oid, match in found.items()}, tables)
+    check_exports(files.values())
     check_map_column(tables.values(), options)
     for oid, file in files.items():
         sample = samples.of(file)

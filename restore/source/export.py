@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from restore.errors import BackupError
-from restore.source.formats.format import ConfirmedFormat, DamagedError, FormatError
+from restore.source.formats.format import CheckedFormat, ConfirmedFormat, DamagedError, FormatError
 from restore.source.made_stream import Translation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from restore.source.formats.format import Format, FoundRecord
     from restore.source.table_file import TableFile
 
@@ -80,6 +82,25 @@ def _find_tables(file: TableFile, export: Format) -> tuple[TableFile, ...]:
         )
         for name in names
     )
+
+
+def check_exports(files: Iterable[TableFile]) -> None:
+    """Raise BackupError if a file is an export that cannot be restored into the tables chosen."""
+    seen: set[object] = set()
+    for file in files:
+        made, place = file.translation, (file.path, file.member)
+        if made is None or not isinstance(made.format, CheckedFormat) or place in seen:
+            continue
+        seen.add(place)
+        try:
+            with contextlib.closing(replace(file, translation=None).open()) as stream:
+                made.format.check(stream, made.tables or {})
+        except DamagedError:
+            continue  # in the report, after what is whole before it
+        except FormatError as error:
+            raise BackupError(
+                f"cannot restore {file.path.name}: it is {made.format.title}; {error}"
+            ) from None
 
 
 class _Extent:

@@ -97,6 +97,11 @@ class _Django:
             for name, row in rows:
                 yield FoundRecord(name, row, record.offset, name != table, record.offset)
 
+    def check(self, stream: ByteSource, tables: Mapping[str, TableColumns]) -> None:
+        """Raise FormatError if a record refers to others by natural keys."""
+        for _ in self.records(stream, tables):
+            pass
+
 
 FORMAT = _Django()
 
@@ -114,7 +119,9 @@ def _readers(
     columns: TableColumns,
 ) -> tuple[tuple[str, Callable[[msgspec.Raw], msgspec.Raw]], ...]:
     """Return the columns whose values are dumped as JSON in a string, with what reads them."""
-    found = ((name, reader_of(kind)) for name, kind in zip(columns.names, columns.types, strict=False))
+    found = (
+        (name, reader_of(kind)) for name, kind in zip(columns.names, columns.types, strict=False)
+    )
     return tuple((name, read) for name, read in found if read is not None)
 
 

@@ -1,4 +1,4 @@
-"""Values of ``django.contrib.postgres``: dumped as JSON in a string, read by PostgreSQL otherwise."""
+"""Values of ``django.contrib.postgres``, which are dumped as JSON in a string."""
 
 from __future__ import annotations
 

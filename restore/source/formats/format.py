@@ -96,6 +96,18 @@ class ConfirmedFormat(Format, Protocol):
         """
 
 
+@runtime_checkable
+class CheckedFormat(Format, Protocol):
+    """A format that cannot restore some files, which only shows once the tables are known."""
+
+    def check(self, stream: ByteSource, tables: Mapping[str, TableColumns]) -> None:
+        """Read a whole file before anything is written.
+
+        Raises:
+            FormatError: as by ``records``.
+        """
+
+
 class FormatError(Exception):
     """An export cannot be restored: why, and what the user can do. No path in it."""
 

@@ -5,6 +5,6 @@ from __future__ import annotations
 from django.apps import AppConfig
 
 
-class Blog(AppConfig):
-    name = "django_project"
+class Blog(AppConfig):  # type: ignore[misc] # Django ships no types
+    name = "restore.tests.formats.django_project"
     label = "blog"

@@ -36,14 +36,14 @@ def database(dsn: str) -> dict[str, Any]:
 
 
 def configure() -> None:
-    sys.path.insert(0, str(Path(__file__).parent.parent))
+    sys.path.insert(0, str(Path(__file__).parents[4]))
     settings.configure(
         DATABASES=dict(zip(NAMES, map(database, sys.argv[2:]), strict=True)),
         INSTALLED_APPS=[
             "django.contrib.auth",
             "django.contrib.contenttypes",
             "django.contrib.postgres",
-            "django_project.apps.Blog",
+            "restore.tests.formats.django_project.apps.Blog",
         ],
         MIGRATION_MODULES=dict.fromkeys(APPS),
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
@@ -56,7 +56,8 @@ def configure() -> None:
 
 def fill() -> None:
     from django.contrib.auth.models import Group, Permission, User
-    from django_project import models as m
+
+    from restore.tests.formats.django_project import models as m
 
     users = [User.objects.create_user(f"user{n}", f"u{n}@example.org", "x") for n in range(3)]
     groups = [Group.objects.create(name=name) for name in ("eds", "all")]

@@ -11,28 +11,28 @@ from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, Integ
 from django.db import models
 
 
-class Country(models.Model):
+class Country(models.Model):  # type: ignore[misc]
     """A key that is a text, and one that others refer to besides."""
 
     code = models.CharField(max_length=2, primary_key=True)
     number = models.IntegerField(unique=True)
 
 
-class Tag(models.Model):
+class Tag(models.Model):  # type: ignore[misc]
     name = models.CharField(max_length=20, unique=True)
 
 
-class Author(models.Model):
+class Author(models.Model):  # type: ignore[misc]
     user = models.OneToOneField(User, models.CASCADE)
     uid = models.UUIDField(unique=True)
     mentor = models.ForeignKey("self", models.SET_NULL, null=True)
-    home = models.ForeignKey(Country, models.CASCADE, null=True)
+    home = models.ForeignKey(Country, models.CASCADE, null=True, db_column="lives_in")
     born_in = models.ForeignKey(Country, models.CASCADE, null=True, to_field="number")
     friends = models.ManyToManyField("self")
     follows = models.ManyToManyField("self", symmetrical=False, related_name="followers")
 
 
-class Post(models.Model):
+class Post(models.Model):  # type: ignore[misc]
     author = models.ForeignKey(Author, models.CASCADE)
     parent = models.ForeignKey("self", models.CASCADE, null=True)
     tags = models.ManyToManyField(Tag)
@@ -55,18 +55,18 @@ class Post(models.Model):
     valid = DateTimeRangeField(null=True)
 
 
-class Team(models.Model):
+class Team(models.Model):  # type: ignore[misc]
     name = models.CharField(max_length=20)
     members = models.ManyToManyField(Author, through="Membership")
 
 
-class Membership(models.Model):
+class Membership(models.Model):  # type: ignore[misc]
     team = models.ForeignKey(Team, models.CASCADE)
     author = models.ForeignKey(Author, models.CASCADE)
     since = models.DateField()
 
 
-class Place(models.Model):
+class Place(models.Model):  # type: ignore[misc]
     name = models.CharField(max_length=20)
 
 
@@ -78,7 +78,7 @@ class Bar(Restaurant):
     beers = models.IntegerField()
 
 
-class Note(models.Model):
+class Note(models.Model):  # type: ignore[misc]
     """A note on anything."""
 
     content_type = models.ForeignKey(ContentType, models.CASCADE)
@@ -87,14 +87,14 @@ class Note(models.Model):
     text = models.TextField()
 
 
-class Invoice(models.Model):
+class Invoice(models.Model):  # type: ignore[misc]
     tags = models.ManyToManyField(Tag)
 
     class Meta:
         db_table = "billing"
 
 
-class OrderLine(models.Model):
+class OrderLine(models.Model):  # type: ignore[misc]
     pk = models.CompositePrimaryKey("order", "line")
     order = models.IntegerField()
     line = models.IntegerField()
