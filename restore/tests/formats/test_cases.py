@@ -47,10 +47,7 @@ REFUSED = frozenset(
 # What is neither yet.
 NOT_YET = frozenset(
     {
-        "bigquery-extract-jsonl-wrongname",
         "bigquery-extract-one",
-        "bigquery-extract-shards",
-        "bigquery-extract-shards-map",
         "bigquery-json-string",
         "camel-clean-hint",
         "camel-dryrun",
@@ -69,13 +66,10 @@ NOT_YET = frozenset(
         "phpmyadmin-file",
         "phpmyadmin-onetable",
         "phpmyadmin-pretty",
-        "prisma",
         "prisma-default",
         "prisma-default-include",
         "prisma-include",
-        "prisma-models",
         "prisma-models-map",
-        "prisma-one",
         "prisma-plural",
         "prisma-tables",
         "sqlite-mode-json",
