@@ -34,7 +34,7 @@ from restore.source.json_values import values_of
 from restore.source.records import Damage, RecordSelection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from restore.decode.convert import Converter
     from restore.decode.shapes import ShapeLearner
@@ -209,13 +209,27 @@ class Ladder:
         self._late.end(batch)
         return True
 
-    def load_deferred(self, records: Iterable[RawRecord | Damage]) -> None:
-        """Load records that no COPY takes, and damage, each by itself."""
-        for each in records:
+    def load_deferred(self, found: Iterable[RawRecord | Damage]) -> None:
+        """Load records that no COPY takes, and damage, in their order."""
+        records: list[RawRecord] = []
+        for each in found:
             if isinstance(each, Damage):
+                self._load_alone(records)
+                records = []
                 self.damage(each)
             else:
-                self.load_record(each)
+                records.append(each)
+        self._load_alone(records)
+
+    def _load_alone(self, records: Sequence[RawRecord]) -> None:
+        """Load records that are not sent with others, many by one INSERT if that can be done."""
+        if self._inserter is None:
+            for record in records:
+                self.load_record(record)
+            return
+        with self._count_as_read(len(records)):
+            self._inserter.load(records)
+        self._limits.after_batch()
 
     def load_record(self, record: RawRecord) -> None:
         """Load a record by itself."""

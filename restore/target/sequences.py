@@ -31,7 +31,8 @@ _SET_SEQUENCE = sql.SQL(
     " WHERE {column} BETWEEN {least} AND {most}) AS v (last)) AS w (step, ahead)"
     " WHERE ahead >= 0"
 )
-_BEYOND = sql.SQL("SELECT EXISTS (SELECT FROM {table} WHERE {column} {beyond} {end})")
+# Without statistics, EXISTS would read the whole table; the last value is found in an index.
+_BEYOND = sql.SQL("SELECT {last}({column}) {beyond} {end} FROM {table}")
 
 
 @dataclass(frozen=True, slots=True)
