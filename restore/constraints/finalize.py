@@ -131,11 +131,12 @@ class TableFinalizer:
         expect_duplicates: bool,  # noqa: FBT001 - a thread's call
         conn: psycopg.Connection,
     ) -> list[str]:
-        unique = {index.name for index in table.indexes if index.unique is not None}
+        names = {index.name for index in table.indexes if index.unique is not None}
+        dropped = dropped_objects(conn, *INDEXES, table=table)
+        unique = [each for each in dropped if each.name in names]
 
         def build_unique() -> None:
-            dropped = dropped_objects(conn, *INDEXES, table=table)
-            self._build(deque(each for each in dropped if each.name in unique), conn)
+            self._build(deque(unique), conn)
 
         found: Outcome = "unchanged"
         if isolate is not None and expect_duplicates and unique:
@@ -152,12 +153,11 @@ class TableFinalizer:
                     raise
         elif found == "reload_table":
             raise psycopg.errors.UniqueViolation("duplicates that are not found in the file")
-        self._build_others(table, conn)
+        self._build_others(deque(each for each in dropped if each.name not in names), conn)
         return finish(conn, table)
 
-    def _build_others(self, table: Table, conn: psycopg.Connection) -> None:
+    def _build_others(self, others: deque[DroppedObject], conn: psycopg.Connection) -> None:
         """Build the remaining indexes, shared with the sessions that are free."""
-        others = deque(dropped_objects(conn, *INDEXES, table=table))
         helpers = [
             self._sessions.submit_if_free(partial(self._build, others))
             for _ in range(len(others) - 1)

@@ -102,15 +102,9 @@ make_record(Record *record, const Texts *fields)
         .fields = fields,
         .values = PyMem_RawMalloc(count * sizeof *record->values),
         .seen_in = PyMem_RawCalloc(count, sizeof *record->seen_in),
-        .order = PyMem_RawMalloc(MOST_FIELDS * sizeof *record->order),
+        .order = PyMem_RawCalloc(MOST_FIELDS, sizeof *record->order),
     };
-    if (record->values == NULL || record->seen_in == NULL || record->order == NULL) {
-        return false;
-    }
-    for (int n = 0; n < MOST_FIELDS; n++) {
-        record->order[n] = NOT_THERE;
-    }
-    return true;
+    return record->values != NULL && record->seen_in != NULL && record->order != NULL;
 }
 
 void
@@ -138,15 +132,14 @@ note_unknown(Record *record, Text start, Text end, unsigned seen)
 static Text
 scan_name(Record *record, int place, Text p, Text end, int *found)
 {
-    const Texts *fields = record->fields;
-    int guess = place < MOST_FIELDS ? record->order[place] : NOT_THERE;
-    if (guess != NOT_THERE) {
-        const Label *name = &fields->items[guess];
-        size_t size = name->size;
-        if ((size_t)(end - p) > size && p[size] == '"' && memcmp(p, name->start, size) == 0) {
-            *found = guess;
-            return p + size + 1;
+    Name *guess = place < MOST_FIELDS ? &record->order[place] : NULL;
+    if (guess != NULL && guess->start != NULL && (size_t)(end - p) > guess->size &&
+        p[guess->size] == '"' && memcmp(p, guess->start, guess->size) == 0) {
+        *found = guess->field;
+        if (*found == NOT_THERE) {
+            note_unknown(record, p, p + guess->size, guess->seen);
         }
+        return p + guess->size + 1;
     }
     unsigned seen = 0;
     Text behind = skip_string(p, end, &seen);
@@ -158,11 +151,12 @@ scan_name(Record *record, int place, Text p, Text end, int *found)
         *found = NOT_THERE;
         return behind;
     }
-    *found = find_text(fields, p, (size_t)(behind - 1 - p));
+    *found = find_text(record->fields, p, (size_t)(behind - 1 - p));
     if (*found == NOT_THERE) {
         note_unknown(record, p, behind - 1, seen);
-    } else if (place < MOST_FIELDS) {
-        record->order[place] = (int16_t)*found;
+    }
+    if (guess != NULL) {
+        *guess = (Name){p, (size_t)(behind - 1 - p), *found, seen};
     }
     return behind;
 }

@@ -54,14 +54,21 @@ typedef struct {
  * of these twice; a name with an escape, which may be that of any. */
 enum { UNKNOWN = 1, TWICE = 2, ESCAPED_NAME = 4 };
 
+/* A name in a record before, without escapes, and which field it is. NULL: none. */
+typedef struct {
+    Text start;
+    size_t size;
+    int32_t field;
+    unsigned seen;
+} Name;
+
 /* A record: where it starts and ends, where its fields' values are. */
 typedef struct {
     const Texts *fields;
     Text start, end;
     Span *values;        /* by field */
     uint64_t *seen_in;   /* by field: the number of the last record that had it, from 1 */
-    int16_t *order;      /* the field that the n-th one was, in a record before: a name that JSON
-                          * would escape is never among them, since it was found by a scan */
+    Name *order;         /* the n-th field's name in a record before: the next record's, mostly */
     uint64_t number;
     unsigned odd;
     Text data;           /* what it stands in; needed only with unknown */
