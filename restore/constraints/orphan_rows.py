@@ -133,13 +133,18 @@ class OrphanRows:
         is_orphan = sql.SQL("({}) AND NOT {}").format(
             key.present(_CHILD), key.has_parent(_CHILD, _PARENT, parent)
         )
+        parts = {"gone": self._gone, "child": sql.Identifier(_CHILD)}
         # Whose row it is would be asked of all rows of the table, if not of these alone.
         where = sql.SQL("{} AND {} AND {}").format(
-            _IS_AMONG.format(child=sql.Identifier(_CHILD), table=child.sql_only, where=is_orphan),
+            _IS_AMONG.format(**parts),
             self._is_ours(key),
             is_orphan if child.partitioned else sql.SQL("true"),
         )
-        return self._move(key, sql.SQL(""), where)
+        with self._conn.transaction():
+            self._conn.execute(_FIND.format(**parts, table=child.sql_only, where=is_orphan))
+            taken = self._move(key, sql.SQL(""), where)
+            self._conn.execute(_DROP.format(self._gone))
+        return taken
 
     def _concerned(self, key: ForeignKey) -> sql.Composed:
         """Return what is true of a row that refers to something and may be taken out."""
@@ -256,10 +261,16 @@ _MOVE = sql.SQL(
     " SELECT {key_table}::pg_catalog.oid, {key_name}::pg_catalog.text, restore_taken.key_values,"
     " restore_taken.row_key, restore_taken.taken FROM restore_taken"
 )
+# By several processes, which a DELETE may not use. The transaction has a number before it looks at
+# rows, so that no other row takes the place of one that it finds.
+_FIND = sql.SQL(
+    "SELECT pg_catalog.pg_current_xact_id();"
+    " CREATE TABLE {gone} AS SELECT {child}.ctid AS row_id FROM {table} AS {child} WHERE {where}"
+)
 # A partition may have a row of the same place.
 _IS_AMONG = sql.SQL(
     "{child}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
-    "SELECT {child}.ctid FROM {table} AS {child} WHERE {where}))"
+    "SELECT restore_gone.row_id FROM {gone} AS restore_gone))"
 )
 _MAKE_LINKS = sql.SQL(
     "CREATE TABLE {} (child_table oid, child tid, parent_table oid, parent tid, key_number int4)"

@@ -121,7 +121,8 @@ class Orphans:
         waiting: set[Future[None]] = set()
         pool = ThreadPoolExecutor(self._jobs)
         try:
-            for table in tables:
+            # The largest file first, so that no thread is left with it at the end.
+            for table in sorted(tables, key=lambda each: -each.load.file.disk_bytes):
                 wanted = self._wanted(table)
                 if wanted:
                     ordinals = found[table.load.table.oid] = OrdinalSet()

@@ -11,6 +11,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 typedef const uint8_t *Text;
 
 enum { USUAL_DEPTH = 512 }; /* deeper nesting takes memory of its own, a bit for each level */
@@ -109,45 +113,58 @@ skip_escape(Text p, Text end, unsigned *seen)
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* How many bytes of a word come before the first that is marked in its highest bit; 0 will do. */
-static inline unsigned
-before_mark(uint64_t marks)
+/* Pass a block of a string up to the first quote, backslash or control character; false: there is
+ * none. The highest bit of what was passed is added to high. */
+#ifdef __SSE2__
+enum { BLOCK = 16 };
+
+static inline bool
+pass_block(Text *p, unsigned *high)
 {
-#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return (unsigned)__builtin_ctzll(marks) / 8;
-#else
-    (void)marks;
-    return 0;
-#endif
+    __m128i block = _mm_loadu_si128((const __m128i *)*p);
+    __m128i quotes = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+    __m128i backslashes = _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'));
+    __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block);
+    __m128i ends = _mm_or_si128(_mm_or_si128(quotes, backslashes), controls);
+    unsigned found = (unsigned)_mm_movemask_epi8(ends), highs = (unsigned)_mm_movemask_epi8(block);
+    unsigned before = found ? (unsigned)__builtin_ctz(found) : BLOCK;
+    *high |= highs & ((1U << before) - 1) ? 0x80 : 0;
+    *p += before;
+    return found != 0;
 }
+#else
+enum { BLOCK = 8 };
+
+/* "Determine if a word has a zero byte", Bit Twiddling Hacks. */
+static inline bool
+pass_block(Text *p, unsigned *high)
+{
+    uint64_t word;
+    memcpy(&word, *p, BLOCK);
+    uint64_t quote = word ^ EACH('"'), backslash = word ^ EACH('\\');
+    uint64_t found = ((quote - EACH(1)) & ~quote) | ((backslash - EACH(1)) & ~backslash) |
+                     ((word - EACH(0x20)) & ~word);
+    if ((found & EACH(0x80)) != 0) {
+        return true; /* from here on byte by byte */
+    }
+    *high |= word & EACH(0x80) ? 0x80 : 0;
+    *p += BLOCK;
+    return false;
+}
+#endif
 
 /* From behind the opening quote to behind the closing one; NULL: it is no string. */
 static inline Text
 skip_string(Text p, Text end, unsigned *seen)
 {
-    uint64_t high = 0; /* all bytes that were passed */
+    unsigned high = 0; /* all bytes that were passed */
     while (p < end) {
-        if (end - p >= 8) {
-            /* Eight bytes at a time as long as none of them is a quote, a backslash or a control
-             * character: "Determine if a word has a zero byte", Bit Twiddling Hacks. */
-            uint64_t word;
-            memcpy(&word, p, 8);
-            uint64_t quote = word ^ EACH('"'), backslash = word ^ EACH('\\');
-            uint64_t found = ((quote - EACH(1)) & ~quote) | ((backslash - EACH(1)) & ~backslash) |
-                             ((word - EACH(0x20)) & ~word);
-            found &= EACH(0x80);
-            if (found == 0) {
-                high |= word;
-                p += 8;
-                continue;
-            }
-            unsigned before = before_mark(found);
-            high |= word & ((UINT64_C(1) << 8 * before) - 1);
-            p += before;
+        if (end - p >= BLOCK && !pass_block(&p, &high)) {
+            continue;
         }
         uint8_t c = *p++;
         if (c == '"') {
-            *seen |= high & EACH(0x80) ? HIGH : 0;
+            *seen |= high & 0x80 ? HIGH : 0;
             return p;
         }
         if (c < 0x20) {
