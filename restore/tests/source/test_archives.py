@@ -1,0 +1,125 @@
+"""Archives are read as the folders that they hold."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from backports import zstd
+
+from restore.errors import BackupError
+from restore.source.discovery import find_backup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from restore.source.table_file import TableFile
+
+USERS = b'[{"id": 1}, {"id": 2}]'
+MANY = json.dumps([{"id": n, "text": "x" * 100} for n in range(20_000)]).encode()
+FILES = {"users.json": USERS, "posts.json": MANY, "notes.txt": b"none"}
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+ARCHIVES: dict[str, Callable[[dict[str, bytes]], bytes]] = {
+    "b.zip": zipped,
+    "b.tar": tarred,
+    "b.tar.gz": lambda files: gzip.compress(tarred(files)),
+    "b.TGZ": lambda files: gzip.compress(tarred(files)),
+    "b.tar.zst": lambda files: zstd.compress(tarred(files)),
+}
+
+
+def content(file: TableFile, size: int = 1 << 16) -> bytes:
+    with contextlib.closing(file.open()) as stream:
+        data = b"".join(iter(lambda: stream.read(size), b""))
+        assert stream.fault is None
+        assert stream.disk_bytes_read <= file.disk_bytes
+        return data
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_its_files_are_tables(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(ARCHIVES[name](FILES))
+    backup = find_backup(tmp_path / name)
+    assert {file.table: content(file) for file in backup.files} == {"users": USERS, "posts": MANY}
+    assert [path.name for path in backup.unread] == ["notes.txt"]
+    assert not any(file.is_seekable for file in backup.files)
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_a_part_of_a_file_is_read_from_its_place(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(ARCHIVES[name](FILES))
+    [posts] = [file for file in find_backup(tmp_path / name).files if file.table == "posts"]
+    with contextlib.closing(posts.open((1_000_000, 1_000_050))) as stream:
+        assert stream.read(1 << 20) == MANY[1_000_000:1_000_050]
+        assert stream.read(1) == b""
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_folders_in_it_are_left_aside(name: str, tmp_path: Path) -> None:
+    files = {
+        "backup/users.json": USERS,
+        "__MACOSX/backup/._users.json": b"\0\5\x16\7",
+        "backup/posts/part-00001.json": b'{"id": 2}\n',
+        "backup/posts/part-00000.json": b'{"id": 1}',
+        "backup/all.json.gz": gzip.compress(USERS),
+    }
+    (tmp_path / name).write_bytes(ARCHIVES[name](files))
+    found = {file.table: content(file) for file in find_backup(tmp_path / name).files}
+    assert found == {"users": USERS, "posts": b'{"id": 1}\n{"id": 2}\n', "all": USERS}
+
+
+def test_an_archive_in_a_folder_is_part_of_the_backup(tmp_path: Path) -> None:
+    (tmp_path / "users.json.zip").write_bytes(zipped({"users.json": USERS}))
+    (tmp_path / "posts.json").write_bytes(MANY)
+    found = {file.table: content(file) for file in find_backup(tmp_path).files}
+    assert found == {"users": USERS, "posts": MANY}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_what_is_damaged_is_said(name: str, tmp_path: Path) -> None:
+    data = ARCHIVES[name](FILES)
+    (tmp_path / name).write_bytes(data[: len(data) // 2])
+    try:
+        backup = find_backup(tmp_path / name)
+        with contextlib.closing(backup.files[-1].open()) as stream:
+            while stream.read(1 << 16):
+                pass
+            assert stream.fault is not None
+    except BackupError as error:
+        assert "damaged" in str(error)  # noqa: PT017 - either says so
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    data = bytearray(zipped({"users.json": USERS}))
+    place = data.index(b"PK\x01\x02") + 8
+    data[place] |= 1
+    (tmp_path / "b.zip").write_bytes(data)
+    with pytest.raises(BackupError, match="encrypted; unpack it first"):
+        find_backup(tmp_path / "b.zip")
