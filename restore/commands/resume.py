@@ -85,10 +85,12 @@ def resumed_plan(
                 f"cannot resume: {each.file} is not in the backup any more; put it back"
             )
         files[oid] = found[oid].file
-        _check_unchanged(files[oid], each)
     # Dropped objects are known from the journal, all others from the catalogue.
     tables = {oid: each.table for oid, each in loaded.items()}
-    return make_plan(tell_formats(files, tables), tables, fixed=fixed), loaded
+    files = tell_formats(files, tables)
+    for oid, each in loaded.items():
+        _check_unchanged(files[oid], each)
+    return make_plan(files, tables, fixed=fixed), loaded
 
 
 def _check_options(unfinished: UnfinishedRestore, options: Options) -> None:
