@@ -117,7 +117,8 @@ def _check_unchanged(file: TableFile, loaded: TableProgress) -> None:
     if not shards:
         return
     with contextlib.closing(file.open()) as stream:
-        first, end = stream.start, max(s.start + s.hashed for s in shards)
+        first = stream.start
+        end = max(max(s.start, first) + s.hashed for s in shards)
         place = first
         hashes = {shard.start: (xxhash.xxh3_128(), max(shard.start, first)) for shard in shards}
         while place < end and (part := stream.read(min(_READ_BYTES, end - place))):
