@@ -135,6 +135,9 @@ def prepare(
         )
     kept = undeletable_tables(conn, found, triggers=options.triggers)
     plan, loaded = resumed_plan(conn, unfinished, found, options, fixed=kept.keys())
+    for load in plan.loads:  # matched as in the beginning, and reported again
+        sample, file = samples.of(load.file), display_name(load.file)
+        with_fields(load.table, sample, options, report, file=file)
     check_fit(plan, report.left_out, samples, options)
     check_ownership(conn, server, plan, options)
     return Prepared(plan, unfinished, loaded)

@@ -95,6 +95,9 @@ def match_fields(table: Table, sample: Sample, options: Options) -> FieldMatches
         taken = mapped.keys() | names.keys()
         fields = [name for name in sample.fields if name not in taken]
         loose = _match_loosely(table, fields, [n for n in names if n not in field_of])
+        left = [n for n in names if n not in field_of and n not in loose.values()]
+        plain = [name for name in fields if name not in loose and name not in sample.nested]
+        loose |= _match_keys(table, plain, left)
         field_of |= {column: name for name, column in loose.items()}
     others = [name for name in sample.fields if name not in {*field_of.values(), *names}]
     unfilled = [c.name for c in table.columns if c.name not in field_of and _is_missed(c)]
@@ -145,6 +148,20 @@ def _match_loosely(table: Table, fields: list[str], columns: list[str]) -> dict[
     return found
 
 
+def _match_keys(table: Table, fields: list[str], columns: list[str]) -> dict[str, str]:
+    """Return the columns of ``_id``, and of fields named after what a foreign key refers to."""
+    keys = {key.columns[0] for key in table.foreign_keys if len(key.columns) == 1}
+    found: dict[str, str] = {}
+    for column in columns:
+        name = squash(column)
+        alike = [f for f in fields if squash(f) == f"_{name}" == "_id"]
+        if column in keys and name.endswith("id"):
+            alike += [f for f in fields if f"{squash(f)}id" == name]
+        if len(alike) == 1 and alike[0] not in found:
+            found[alike[0]] = column
+    return found
+
+
 def _groups(names: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
@@ -169,7 +186,8 @@ def _written_alike(
     loose: Mapping[str, str], columns: Iterable[str], taken: set[str]
 ) -> dict[str, str]:
     """Return fields of columns that no record has yet, written like those that were found."""
-    style = next((s for s in STYLES if loose and all(s(c) == f for f, c in loose.items())), None)
+    alike = {f: c for f, c in loose.items() if squash(f) == squash(c)}
+    style = next((s for s in STYLES if alike and all(s(c) == f for f, c in alike.items())), None)
     if style is None:
         return {}
     found: dict[str, str] = {}

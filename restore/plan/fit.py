@@ -12,6 +12,7 @@ from psycopg import sql
 
 from restore.errors import BackupError, LoadError, SchemaError
 from restore.plan.matching import display_name
+from restore.plan.names import squash
 from restore.source.buffer import UTF8_BOM
 from restore.source.foreign import known_export, unlike_records
 from restore.text import shell_option
@@ -30,6 +31,22 @@ _SEARCHED_BYTES = 1 << 26
 _PART_BYTES = 1 << 20
 _OVERLAP_BYTES = 1 << 10
 _MOST_NAMED, _LONGEST_NAME = 6, 60
+# What APIs answer instead of rows, if there are other fields than columns among them.
+_ERROR_FIELDS = frozenset(
+    {
+        *(
+            "code",
+            "detail",
+            "details",
+            "documentationurl",
+            "error",
+            "errorcode",
+            "errordescription",
+        ),
+        *("errors", "exception", "hint", "instance", "message", "msg", "path", "requestid"),
+        *("status", "statuscode", "success", "timestamp", "title", "trace", "type"),
+    }
+)
 _NO_RECORDS = ("no list of JSON objects", "export the table again, as JSON")
 # A file that was cut off before its first field.
 _BARELY_BEGUN = re.compile(rb'\[?\s*(?:\{\s*(?:"[^"]*"?\s*)?)?')
@@ -109,18 +126,12 @@ class _Check:
                 f" {display_name(self._file)}, and --unknown-fields is error: add the column, name"
                 f" it with {self._map_column(unknown[0])}, or restore with --unknown-fields warn"
             )
-        missing = {c for f, c in self._columns.items() if f not in sample.fields}
-        if not missing or self._options.unknown_fields == "ignore":
+        missing = {f for f in self._columns if f not in sample.fields}
+        if not (unknown and missing) or self._options.unknown_fields == "ignore":
             return
-        for name in unknown:
-            inner = sample.nested.get(name, frozenset())
-            fitting = inner & self._columns.keys()
-            if fitting & missing and len(fitting) * 2 >= len(inner):
-                raise SchemaError(
-                    f"{display_name(self._file)} does not fit table {self._table.name}: its"
-                    f" columns {_listed(sorted(fitting))} are within field {name!r}; make it a list"
-                    f" of rows, each an object with the columns as fields, or {self._leave_out()}"
-                )
+        if sample.records == 1 and _ERROR_FIELDS.issuperset(map(squash, sample.fields)):
+            raise BackupError(self._refusal("an API's error message", "export the table again"))
+        self._check_nested(unknown, missing)
         plain = sample.fields.keys() - sample.nested.keys()
         if not any(len(s & known) * 2 >= len(s & plain | s & known) for s in sample.shapes):
             raise SchemaError(
@@ -130,6 +141,31 @@ class _Check:
                 f" {self._map_column(unknown[0])}, ignore them with --unknown-fields ignore, or"
                 f" {self._leave_out()}"
             )
+
+    def _check_nested(self, unknown: list[str], missing: set[str]) -> None:
+        """Check that no columns, nor the only values of foreign keys, are within other fields.
+
+        Raises:
+            SchemaError: they are.
+        """
+        sample = self._sample
+        keys = {name for key in self._table.foreign_keys for name in key.columns}
+        lost = {squash(self._columns[f]): f for f in missing if self._columns[f] in keys}
+        for name in unknown:
+            inner = sample.nested.get(name, frozenset())
+            fitting = inner & self._columns.keys()
+            if fitting & missing and len(fitting) * 2 >= len(inner):
+                raise SchemaError(
+                    f"{display_name(self._file)} does not fit table {self._table.name}: its"
+                    f" columns {_listed(sorted(fitting))} are within field {name!r}; make it a list"
+                    f" of rows, each an object with the columns as fields, or {self._leave_out()}"
+                )
+            if (key := lost.get(f"{squash(name)}id")) and inner:
+                raise SchemaError(
+                    f"{display_name(self._file)} has the values of column {self._columns[key]} of"
+                    f" table {self._table.name} only within field {name!r}: export the column as"
+                    " well, or restore without it, --unknown-fields ignore"
+                )
 
     def _map_column(self, field: str) -> str:
         return shell_option("--map-column", f"{self._table.name}.{field}=COLUMN")

@@ -174,7 +174,7 @@ class Samples:
     def may_have(self, fields: Collection[str], relation: Relation) -> bool:
         """Tell if half of some fields are columns of a table, and all that it needs among them."""
         found = self._conn.execute(_COLUMNS, [relation.oid]).fetchall()
-        names = {squash(name) for name in fields}
+        names = {"id" if name == "_id" else squash(name) for name in fields}
         columns = {squash(name) for name, _ in found}
         needed = {squash(name) for name, is_needed in found if is_needed}
         return needed <= names and len(names & columns) * 2 >= len(names)

@@ -25,6 +25,7 @@ _NOT_OF_COPY = re.compile(rb"(?<!\\)(?:\\\\)*\\[^\\btnvfrN]")
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 # As long as they are in the file, to keep offsets; outside strings they are white space.
 _UNESCAPED = {b"\\": b"\\", b"n": b" \n", b"t": b" \t", b"r": b" \r", b"N": b"  "}
+_UNESCAPED_BYTE = re.compile(rb"[\\\n\t\r]")
 _PAIR_IN_TEXT = re.compile(rb'(?<![\\"])(?:\\\\)+(?!\\)')
 _FOOTER = re.compile(rb"^\((\d+) [^()\r\n]+\)[ \r\n]*\Z", re.MULTILINE)
 _FOOTER_BYTES = 200
@@ -127,7 +128,7 @@ def _is_copy_text(stream: ByteSource) -> bool | None:
     try:
         for record in top_records(source):
             data = record.raw
-            if b"\\" not in data and b"\n" not in data:
+            if _UNESCAPED_BYTE.search(data) is None:
                 continue
             is_copy = _is_sound(data)
             is_plain = _is_sound(_escaped(data))

@@ -81,6 +81,7 @@ PLAIN = [
     [{"id": 1, "name": "Ångström"}],
     [{"id": 1, "doc": '{"a": "x\\ny"}'}],
     [{"id": 1, "name": "none"}],
+    [{"id": 1, "body": "a\tb"}, {"id": 2}],
 ]
 
 

@@ -342,3 +342,36 @@ def test_a_record_loaded_by_itself_holds_null_too(target: Target) -> None:
     target.write(t=rows)
     target.restore()
     assert target.rows("SELECT id, ok FROM t ORDER BY 1") == [(1, False), (2, None)]
+
+
+def test_a_field_is_for_the_key_that_it_is_named_after(target: Target) -> None:
+    target.conn.execute(
+        "CREATE TABLE people (id text PRIMARY KEY);"
+        " CREATE TABLE posts (id int, author_id text REFERENCES people, state_id int, state text)"
+    )
+    target.write(person=[{"_id": "x"}], posts=[{"id": 1, "author": "x", "state": "new"}])
+    output = target.restore()
+    assert "people._id -> id" in output
+    assert "posts.author -> author_id" in output
+    assert target.rows("SELECT * FROM posts") == [(1, "x", None, "new")]
+
+
+def test_a_key_that_is_only_within_a_nested_relation_stops_the_restore(target: Target) -> None:
+    target.conn.execute(
+        "CREATE TABLE people (id int PRIMARY KEY, name text);"
+        " CREATE TABLE posts (id int, body text, author_id int REFERENCES people)"
+    )
+    person = {"id": 7, "name": "a"}
+    target.write(people=[person], posts=[{"id": 1, "body": "b", "author": person}])
+    message = "posts.json has the values of column author_id of table posts only within field"
+    assert message in target.restore(exit_code=2)
+    target.write(posts=[{"id": 1, "body": "b", "author": person, "authorId": 7}])
+    assert "nested relations were left out (posts.author)" in target.restore()
+    assert target.rows("SELECT * FROM posts") == [(1, "b", 7)]
+
+
+def test_an_api_s_error_message_is_no_record(target: Target) -> None:
+    target.conn.execute("CREATE TABLE logs (id serial, message text)")
+    (target.backup / "logs.json").write_text('{"message": "permission denied", "code": "42501"}')
+    assert "logs.json: it is an API's error message" in target.restore(exit_code=2)
+    assert target.rows("SELECT * FROM logs") == []
