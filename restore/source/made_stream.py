@@ -171,11 +171,11 @@ class TranslatedStream(MadeStream):
         is_begun = False
         try:
             for table, data, offset in self._records():
-                is_begun = True
                 if table is not None:
                     is_ours = table == wanted or wanted is None
                 if not is_ours:
                     continue
+                is_begun = True
                 while offset - place - size > _CHUNK_BYTES:  # records of other tables lie between
                     lines.append(b" " * (_CHUNK_BYTES - 1) + b"\n")
                     size += _CHUNK_BYTES
