@@ -23,6 +23,7 @@ _EVENT = frozenset({"op", "after", "source"})
 _WHOLE_ROWS = frozenset({"r", "c"})
 _WITH_SCHEMAS = "write the events with value.converter.schemas.enable=true"
 _NOT_SENT = b'"__debezium_unavailable_value"'
+_MOST_SCHEMAS = 100
 # Numbers for columns of these types tell no unit, and digits for a numeric may be bytes of it.
 _TIMES = ("date", "time", "interval")
 
@@ -63,6 +64,8 @@ class _Debezium:
                 continue
             schema = bytes(fields.get("schema", b"null"))
             if schema not in schemas:
+                if len(schemas) == _MOST_SCHEMAS:
+                    schemas.clear()
                 schemas[schema] = converters_of(schema)
             try:
                 table, row = _row_of(event, schemas[schema])

@@ -57,8 +57,6 @@ NOT_YET = frozenset(
         "django-dumpdata-onemodel",
         "interval-number",
         "jq-stream",
-        "mongo-jsonb-only",
-        "mongo-relaxed-noid",
         "pandas-epoch-ms-1972",
         "pandas-epoch-ms-1972-only",
         "phpmyadmin",
