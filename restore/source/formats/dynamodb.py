@@ -122,17 +122,17 @@ def _item_of(fields: Fields) -> Fields:
 
 
 def _is_typed(item: Fields) -> bool:
-    return bool(item) and all(map(_type_of, item.values()))
+    return bool(item) and all(map(_typed, item.values()))
 
 
-def _type_of(value: msgspec.Raw) -> str | None:
-    """Return the type that a value has around it; None: it is not typed."""
+def _typed(value: msgspec.Raw) -> tuple[str, msgspec.Raw] | None:
+    """Return a value and the type that it has around it; None: it is not typed."""
     try:
         ((kind, inner),) = values_of(value).items()
     except ValueError:
         return None
     kind = _OLD_TYPES.get(kind, kind)
-    return kind if bytes(inner)[:1] in _FIRST.get(kind, ()) else None
+    return (kind, inner) if bytes(inner)[:1] in _FIRST.get(kind, ()) else None
 
 
 def _row(item: Fields) -> dict[str, object]:
@@ -145,11 +145,11 @@ def _plain(value: msgspec.Raw, *, is_column: bool = False) -> object:
     Raises:
         ValueError: it has no type, or is none of it.
     """
-    kind = _type_of(value)
-    (inner,) = values_of(value).values() if kind else (value,)
+    typed = _typed(value)
+    if typed is None:
+        raise ValueError("has a value that is not typed as DynamoDB does")
+    kind, inner = typed
     match kind:
-        case None:
-            raise ValueError("has a value that is not typed as DynamoDB does")
         case "N":
             return _number(inner)
         case "NULL":

@@ -24,6 +24,8 @@ _IDENTIFIER = re.compile(
     r"-[\w-]{5,}|\d+|(?=\D*\d)[A-Za-z0-9]{20,36}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     re.ASCII,
 )
+# A cursor moves what it holds for each value: less is faster.
+_CHUNK_BYTES = 1 << 14
 # Of objects under other keys so many have to be alike, in so many fields.
 _ALIKE_OBJECTS, _ALIKE_FIELDS = 3, 2
 
@@ -46,7 +48,7 @@ class _Keyed:
         Raises:
             FormatError: a value is no object, or the keys fit no column.
         """
-        return _rows_at(Cursor(stream), None, columns_of(tables))
+        return _rows_at(Cursor(stream, _CHUNK_BYTES), None, columns_of(tables))
 
 
 class _Tables:
@@ -71,7 +73,7 @@ class _Tables:
         Raises:
             FormatError: a value is no object, or the keys fit no column.
         """
-        cursor = Cursor(stream)
+        cursor = Cursor(stream, _CHUNK_BYTES)
         for name in cursor.members():
             yield from _rows_at(cursor, name, columns_of(tables, name))
 

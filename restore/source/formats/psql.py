@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from restore.source.formats.format import TableColumns
 
 _AGAIN = 'export it with psql -At -c "SELECT row_to_json(t) FROM table_name t"'
-_ODD_RUN = re.compile(rb"(?<!\\)(?:\\\\)*\\(?!\\)")
-# Escapes that COPY does not write: the backslash is JSON's.
-_NOT_OF_COPY = re.compile(rb"(?<!\\)(?:\\\\)*\\[^\\btnvfrN]")
+# Escapes that COPY does not write: the backslash is JSON's. Pairs of backslashes are taken out.
+_NOT_OF_COPY = re.compile(rb"\\[^btnvfrN]")
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 # As long as they are in the file, to keep offsets; outside strings they are white space.
 _UNESCAPED = {b"\\": b"\\", b"n": b" \n", b"t": b" \t", b"r": b" \r", b"N": b"  "}
@@ -63,14 +62,23 @@ class _Unescaped:
             kept = len(part) - (len(part) - len(part.rstrip(b"\\"))) % 2
             self._held = part[kept:]
             if kept:
-                self.has_white = self.has_white or _ODD_RUN.search(part, 0, kept) is not None
+                self.has_white = self.has_white or _has_odd_run(part[:kept])
                 return _unescaped(part[:kept])
         rest, self._held = self._held, b""
         return rest
 
 
+def _without_pairs(text: bytes) -> bytes:
+    return text.replace(b"\\\\", b"")
+
+
+def _has_odd_run(text: bytes) -> bool:
+    """Tell if a run of backslashes is odd; to replace them is faster than any search."""
+    return b"\\" in _without_pairs(text)
+
+
 def _unescaped(text: bytes) -> bytes:
-    if _ODD_RUN.search(text) is None:
+    if not _has_odd_run(text):
         return text.replace(b"\\\\", b"\\")
     return _ESCAPE.sub(lambda found: _UNESCAPED.get(found[1], found[0]), text)
 
@@ -83,7 +91,11 @@ class _CopyText:
 
     def detect(self, start: bytes) -> bool:
         """Tell if a file may be of this format; ``confirm`` reads it whole."""
-        if b"\\" not in start or start[:1] not in (b"{", b"[") or _NOT_OF_COPY.search(start):
+        if (
+            b"\\" not in start
+            or start[:1] not in (b"{", b"[")
+            or _NOT_OF_COPY.search(_without_pairs(start))
+        ):
             return False
         line, line_end, _ = start.partition(b"\n")
         text = _unescaped(line)
@@ -137,7 +149,7 @@ def _is_copy_text(stream: ByteSource) -> bool | None:
             if not is_copy:
                 is_damaged = True
                 continue
-            has_letters = has_letters or _ODD_RUN.search(data) is not None
+            has_letters = has_letters or _has_odd_run(data)
             has_pairs = has_pairs or _PAIR_IN_TEXT.search(data) is not None
     except FormatError:
         is_damaged = True
