@@ -10,10 +10,13 @@ from restore.source.formats.cursor import top_records
 from restore.source.formats.format import DamagedError, FormatError, FoundRecord
 from restore.source.formats.refused import Refused
 from restore.source.formats.rows import one_line
+from restore.source.formats.start import whole_members
 from restore.source.json_values import DECODE_ERRORS, check_value, value_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import msgspec
 
     from restore.source.buffer import ByteSource
     from restore.source.formats.format import TableColumns
@@ -68,6 +71,10 @@ class _Unescaped:
         return rest
 
 
+def _is_no_list(value: msgspec.Raw) -> bool:
+    return not bytes(value).startswith(b"[")
+
+
 def _without_pairs(text: bytes) -> bytes:
     return text.replace(b"\\\\", b"")
 
@@ -86,7 +93,7 @@ def _unescaped(text: bytes) -> bytes:
 class _CopyText:
     name = "psql-copy"
     title = "JSON in COPY's text format, which doubles every backslash"
-    recognised_by = "records on one line that are sound only if each `\\\\\\\\` is read as `\\\\`"
+    recognised_by = "records on one line that are sound only if each `\\\\` is read as `\\`"
     wrapper: frozenset[str] = frozenset()
 
     def detect(self, start: bytes) -> bool:
@@ -101,6 +108,8 @@ class _CopyText:
         text = _unescaped(line)
         if line_end and value_end(text, 0, len(text)) is None:
             return False
+        if line.startswith(b"{") and not any(map(_is_no_list, whole_members(text).values())):
+            return False  # an object of lists: no row is that
         return _is_copy_text(io.BytesIO(start)) is not False
 
     def confirm(self, stream: ByteSource) -> bool:

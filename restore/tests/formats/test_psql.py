@@ -101,6 +101,13 @@ def test_a_text_that_ends_with_a_backslash_is_plain() -> None:
     assert not FORMAT.detect(data)
 
 
+def test_an_object_of_tables_is_plain() -> None:
+    rows = [{"id": 1, "path": "C:\\temp"}] * 3000
+    for tables in ({"users": rows[:1], "posts": []}, {"users": rows}):
+        data = json.dumps(tables, separators=(",", ":")).encode()
+        assert not FORMAT.detect(data[: 1 << 16])
+
+
 def test_pretty_rows_were_not_written_by_copy() -> None:
     assert not FORMAT.detect(json.dumps([{"path": "C:\\temp\\new"}], indent=2).encode())
     assert not FORMAT.detect(json.dumps({"path": "C:\\temp\\new"}, indent=2).encode())
