@@ -9,7 +9,7 @@ import msgspec
 from restore.source.formats.connect import Converter, converters_of
 from restore.source.formats.cursor import top_records
 from restore.source.formats.format import FormatError, FoundRecord
-from restore.source.formats.rows import Fields, encode, one_line
+from restore.source.formats.rows import Fields, columns_of, converted, encode, one_line
 from restore.source.formats.start import first_objects
 from restore.source.json_values import DECODE_ERRORS, values_of
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from restore.source.formats.format import TableColumns
 
 _EVENT = frozenset({"op", "after", "source"})
+_FLAT = frozenset({"__deleted", "__op"})
 _WHOLE_ROWS = frozenset({"r", "c"})
 _WITH_SCHEMAS = "write the events with value.converter.schemas.enable=true"
 _NOT_SENT = b'"__debezium_unavailable_value"'
@@ -76,6 +77,39 @@ class _Debezium:
             yield FoundRecord(table, one_line(encode(row)), record.offset)
 
 
+class _Flattened:
+    name = "debezium-flat"
+    title = "rows that Debezium has taken out of its events"
+    recognised_by = "records with `__deleted` or `__op`"
+    wrapper: frozenset[str] = frozenset()
+
+    def detect(self, start: bytes) -> bool:
+        """Tell if a file is of this format."""
+        found = first_objects(start)
+        return bool(found) and all(_FLAT & fields.keys() for fields in found)
+
+    def records(
+        self, stream: ByteSource, tables: Mapping[str, TableColumns] | None
+    ) -> Iterator[FoundRecord]:
+        """Yield the rows without what Debezium added to them.
+
+        Raises:
+            FormatError: a row is changed or deleted, or its values cannot be told for certain.
+        """
+        columns = columns_of(tables)
+
+        def row(fields: Fields) -> Fields:
+            is_deleted = bytes(fields.get("__deleted", b"false")).strip(b'"') != b"false"
+            operation = bytes(fields.get("__op", b'"r"')).strip(b'"').decode()
+            if is_deleted or operation not in _WHOLE_ROWS:
+                raise ValueError("changes or deletes a row; take a snapshot instead")
+            if columns is not None:
+                _check_unambiguous(fields, columns)
+            return {name: value for name, value in fields.items() if name not in _FLAT}
+
+        return converted(top_records(stream), row)
+
+
 def _event_of(fields: Fields) -> Fields:
     """Return the event in a message: its payload, if it has a schema beside it."""
     if "payload" not in fields:
@@ -114,3 +148,4 @@ def _check_unambiguous(row: Fields, columns: TableColumns) -> None:
 
 
 FORMAT = _Debezium()
+FLAT = _Flattened()

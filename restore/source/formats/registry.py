@@ -63,6 +63,7 @@ FORMATS: tuple[Format, ...] = (
     couchdb.FORMAT,
     couchdb.DOCUMENTS,
     debezium.FORMAT,
+    debezium.FLAT,
     dms.FORMAT,
     firestore.FORMAT,
     firestore.DOCUMENTS,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from restore.source.formats.debezium import FORMAT
+from restore.source.formats.debezium import FLAT, FORMAT
 from restore.source.formats.format import FormatError, TableColumns
 from restore.tests.formats.reading import found_in, rows_of
 
@@ -122,7 +122,18 @@ def test_values_of_unknown_units_are_refused(kind: str, value: object) -> None:
     assert rows_of(FORMAT, sure, tables) == [{"v": "12.50"}]
 
 
+def test_flattened_rows() -> None:
+    rows = [{"id": 1, "__op": "r", "__deleted": "false"}, {"id": 2, "__deleted": "false"}]
+    data = json.dumps(rows).encode()
+    assert rows_of(FLAT, data) == [{"id": 1}, {"id": 2}]
+    assert not FORMAT.detect(data)
+    for changed in ({"__op": "u"}, {"__deleted": "true"}):
+        with pytest.raises(FormatError, match="changes or deletes a row"):
+            found_in(FLAT, json.dumps([*rows, {"id": 3, **changed}]).encode())
+
+
 @pytest.mark.parametrize("row", [{"op": "r", "after": {}}, {"payload": {"a": 1}}, {"payload": 5}])
 def test_plain_rows(row: dict[str, object]) -> None:
     assert not FORMAT.detect(json.dumps(row).encode())
     assert not FORMAT.detect(json.dumps([row]).encode())
+    assert not FLAT.detect(json.dumps([row]).encode())
