@@ -158,7 +158,10 @@ def _find(names: TableNames, file: TableFile, options: Options) -> list[Relation
     found = names.find_similar(file.table)
     if found or file.table in MIGRATION_TABLES or _is_companion(file) or is_hidden(file.path):
         return found
-    return [table for table in names.find_loosely(file.table) if not table.unsupported_kind]
+    found = [table for table in names.find_loosely(file.table) if not table.unsupported_kind]
+    if not found and file.translation and file.translation.is_only:
+        return names.find_similar(_stem(file))
+    return found
 
 
 def _fitting(
@@ -222,7 +225,14 @@ def _names_of(file: TableFile) -> set[str]:
     if file.parts or (shared and not name.startswith(f"{file.table}.")):
         return {file.table}
     whole = name[: -len(file.compression) - 1] if file.compression else name
-    return {file.table, name, whole, whole.rpartition(".")[0]}
+    return {file.table, name, whole, _stem(file)}
+
+
+def _stem(file: TableFile) -> str:
+    """Return the name of a file without its endings."""
+    name = file.file_name
+    whole = name[: -len(file.compression) - 1] if file.compression else name
+    return whole.rpartition(".")[0]
 
 
 def _unpacked(

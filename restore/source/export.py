@@ -62,6 +62,7 @@ def _find_tables(file: TableFile, export: Format) -> tuple[TableFile, ...]:
     if not names:
         return (replace(file, translation=Translation(export, file_table=file.table)),)
     is_list = file.first_bytes().startswith(b"[")
+    sure = [name for name in names if not found[name].first.optional]
     return tuple(
         replace(
             file,
@@ -76,7 +77,7 @@ def _find_tables(file: TableFile, export: Format) -> tuple[TableFile, ...]:
                 section=found[name].first.section,
                 is_list=is_list,
                 is_first=name == names[0],
-                is_only=len(names) == 1,
+                is_only=sure == [name],
                 is_optional=found[name].first.optional,
             ),
         )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TABLE_FILE = re.compile(
-    r"(?P<table>.+)\.(?:json|jsonl|ndjson|json-seq)(?:\.(?P<compression>gz|zst|xz|bz2))?",
+    r"(?P<table>.+)\.(?:json|jsonl|ndjson|json-seq|geojson|geojsonl)(?:\.(?P<compression>gz|zst|xz|bz2))?",
     re.DOTALL | re.IGNORECASE,
 )
 # Amazon Redshift's UNLOAD writes its parts without an ending: users_0001_part_00.gz.

@@ -31,7 +31,7 @@ class Translation(NamedTuple):
         section: where reading may begin, if not only at the file's start.
         is_list: then, the file is a list and not lines.
         is_first: it is the first table in the file, and damage before any record is its.
-        is_only: there is no other table in the file.
+        is_only: there is no other table in the file that the target has to have.
         is_optional: the target may lack it.
     """
 

@@ -11,7 +11,7 @@ from restore.source.formats.refused import Refused
 
 def _is_list_of_values(start: bytes) -> bool:
     """Tell if lists stand in a list, or one a line, and no object is among their first values."""
-    if not start.startswith(b"["):
+    if not start.startswith(b"[") or start[1:].lstrip().startswith(b"]"):
         return False
     cursor = Cursor(io.BytesIO(start))
     try:

@@ -21,6 +21,7 @@ ARRAYS = Path(__file__).parent / "cases" / "sqlite-utils-arrays" / "files" / "us
         (b"[\n [1", True),
         (b"", False),
         (b"[]", False),
+        (b"[][]", False),
         (b"[1, 2]", False),
         (b'[{"id": 1}]', False),
         (b'[[{"id": 1}]]', False),
