@@ -18,6 +18,12 @@ UnknownFields = Literal["error", "ignore", "warn"]
 NameMatch = Literal["loose", "exact"]
 AbsentFields = Literal["auto", "default", "null"]
 OnError = Literal["continue", "stop"]
+JsonStrings = Literal["auto", "parse", "keep"]
+Bytea = Literal["auto", "hex", "base64"]
+Nul = Literal["reject", "remove", "replace"]
+NullOrReject = Literal["reject", "null"]
+Fraction = Literal["reject", "round"]
+EpochUnit = Literal["s", "ms", "us", "ns"]
 
 # A batch is the whole records of one chunk: this bounds memory, and what one bad record costs its
 # batch. Neither half nor twice of it changed the time of a clean restore beyond noise; it is not
@@ -29,6 +35,11 @@ _LARGEST_BATCH = 1_000_000
 _MOST_JOBS = 64
 # Each takes a connection and some 45 MB, and from here on the server rather than we sets the pace.
 _MOST_JOBS_BY_DEFAULT = 8
+# Day, month and year, each once, with the same separator between them or none.
+DATE_FORMAT = re.compile(
+    r"(?!.*(DD|MM|YYYY).*\1)(?P<first>DD|MM|YYYY)(?P<separator>[-/. ]?)(?P<second>DD|MM|YYYY)"
+    r"(?P=separator)(?P<third>DD|MM|YYYY)"
+)
 _MAX_REJECTS = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<percent>%?)")
 
 
@@ -98,6 +109,16 @@ class Options:
         triggers: let the tables' own triggers fire during the load.
         keep_indexes: leave indexes and unique keys in place during the load.
         timezone: the zone of times that have none.
+        epoch: the unit of numbers that are instants or intervals, by ``table.column``, or for all
+            columns under an empty name; without one it is inferred, or asked for.
+        date_format: how dates are written that are not in the order of ISO 8601: DD/MM/YYYY.
+        json_strings: parse strings in json and jsonb columns, or keep them as strings; ``auto``:
+            parse a column's if all of its first ones hold an object or an array.
+        bytea: how text is read in bytea columns that may be hex or base64.
+        nul: what to do with the character NUL in a text, which PostgreSQL has no room for.
+        empty_string: load empty strings in columns that are no text as NULL.
+        zero_date: load MySQL's dates 0000-00-00 as NULL.
+        fraction: round digits of a second that a column has no room for.
         batch_size: records sent as one COPY; None: as many as ``chunk_bytes`` holds.
         chunk_bytes: how much of a file is decoded, and sent as one COPY, at a time.
         lock_timeout_s: seconds to wait for a lock that another session holds.
@@ -133,6 +154,14 @@ class Options:
     triggers: bool = False
     keep_indexes: bool = False
     timezone: str = "UTC"
+    epoch: Mapping[str, str] = field(default_factory=dict)
+    date_format: str | None = None
+    json_strings: JsonStrings = "auto"
+    bytea: Bytea = "auto"
+    nul: Nul = "reject"
+    empty_string: NullOrReject = "reject"
+    zero_date: NullOrReject = "reject"
+    fraction: Fraction = "reject"
     batch_size: int | None = None
     chunk_bytes: int = DEFAULT_CHUNK_BYTES
     lock_timeout_s: float = 60.0
@@ -187,6 +216,19 @@ class Options:
         _check_bounds("--retry-for", self.retry_for_s, 0, 86_400)
         _check_bounds("--lock-timeout", self.lock_timeout_s, 0, 86_400)
         _check_timezone(self.timezone)
+        self._check_times()
+
+    def _check_times(self) -> None:
+        if not set(self.epoch.values()) <= set(get_args(EpochUnit)):
+            raise BackupError(
+                "--epoch takes s, ms, us or ns, or TABLE.COLUMN=UNIT", options=("epoch",)
+            )
+        if self.date_format is not None and not DATE_FORMAT.fullmatch(self.date_format):
+            raise BackupError(
+                f"--date-format {self.date_format!r}: write day, month and year as DD, MM and YYYY,"
+                " DD/MM/YYYY",
+                options=("date_format",),
+            )
 
     def _check_choices(self) -> None:
         for name, allowed in (
@@ -195,6 +237,12 @@ class Options:
             ("on_conflict", OnConflict),
             ("unknown_fields", UnknownFields),
             ("on_error", OnError),
+            ("json_strings", JsonStrings),
+            ("bytea", Bytea),
+            ("nul", Nul),
+            ("empty_string", NullOrReject),
+            ("zero_date", NullOrReject),
+            ("fraction", Fraction),
         ):
             if getattr(self, name) not in get_args(allowed):
                 choices = ", ".join(get_args(allowed))

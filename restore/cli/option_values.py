@@ -71,6 +71,15 @@ def _pairs(text: str) -> dict[str, str]:
     return {_nonempty(file.strip()): _nonempty(table.strip()) for file, _, table in pairs}
 
 
+def _units(text: str) -> dict[str, str]:
+    """Read a unit for all columns, ``ms``, or for some, ``users.born=ms``."""
+    pairs = [pair.rpartition("=") for pair in text.split(",")]
+    return {
+        (_nonempty(column.strip()) if sign else ""): _nonempty(unit.strip())
+        for column, sign, unit in pairs
+    }
+
+
 def _max_rejects(value: object) -> MaxRejects:
     try:
         return MaxRejects.parse(str(value))
@@ -108,6 +117,13 @@ MAP = ValueType(
     is_repeatable=True,
 )
 MAP_COLUMN = replace(MAP, form="fields and their columns: TABLE.FIELD=COLUMN")
+UNITS = ValueType(
+    "s, ms, us or ns, or columns and their units: TABLE.COLUMN=UNIT",
+    _units,
+    (str, dict),
+    lambda units: {column: _nonempty(unit) for column, unit in units.items()},
+    is_repeatable=True,
+)
 COUNT = ValueType("a whole number", int, (int,))
 SECONDS = ValueType("a number of seconds", float, (int, float))
 BATCH_SIZE = ValueType(

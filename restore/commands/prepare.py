@@ -20,7 +20,7 @@ from restore.plan.columns import check_map_column
 from restore.plan.dry_run import shadow_plan
 from restore.plan.fit import check_fit
 from restore.plan.matching import MIGRATION_TABLES, display_name, match_files
-from restore.plan.order import LoadMode, make_plan, tell_formats
+from restore.plan.order import LoadMode, make_plan, tell_formats, with_policies
 from restore.plan.preflight import (
     Server,
     check_deletable,
@@ -33,6 +33,7 @@ from restore.plan.preflight import (
     read_server,
 )
 from restore.plan.sample import Samples
+from restore.plan.values import read_policies
 from restore.report.events import Stage
 from restore.source.export import check_exports
 from restore.target import catalog
@@ -140,6 +141,7 @@ def prepare(
         with_fields(load.table, sample, options, report, file=file)
     check_fit(plan, report.left_out, samples, options)
     check_ownership(conn, server, plan, options)
+    plan = with_policies(plan, read_policies(plan, options))
     return Prepared(plan, unfinished, loaded)
 
 
@@ -170,6 +172,7 @@ def _plan_new(
         tables[oid] = with_fields(tables[oid], sample, options, report, file=display_name(file))
     plan = make_plan(files, tables, fixed=kept.keys(), mode=mode)
     check_fit(plan, report.left_out, samples, options)
+    policies = read_policies(plan, options)
     check_ownership(conn, server, plan, options)
     check_deletable(plan, kept, {r.oid for r in room.filled})
     if options.on_conflict != "reject":
@@ -186,7 +189,7 @@ def _plan_new(
         report.warnings += [f"--cascade emptied {line}" for line in _counted(conn, room.others)]
         relations = [*(match.relation for match in found.values()), *room.others]
         empty(conn, relations, options, lambda line: watch(Stage(line)))
-    return plan
+    return with_policies(plan, policies)
 
 
 def _check_inheritance(conn: psycopg.Connection, found: dict[int, Match]) -> list[str]:

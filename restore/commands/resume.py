@@ -34,6 +34,8 @@ _READ_BYTES = 1 << 20
 _DECIDING = (
     *("absent_fields", "append", "exclude", "map", "map_column", "match", "on_conflict"),
     *("schema", "tables", "timezone", "triggers", "unknown_fields"),
+    *("epoch", "date_format", "json_strings", "bytea", "nul", "empty_string", "zero_date"),
+    "fraction",
 )
 
 
@@ -43,7 +45,8 @@ def result_options(options: Options) -> dict[str, Any]:
     for name in _DECIDING:
         value = getattr(options, name)
         found[name] = sorted(value) if isinstance(value, frozenset) else value
-    return found | {"map": dict(options.map), "map_column": dict(options.map_column)}
+    maps = ("map", "map_column", "epoch")
+    return found | {name: dict(getattr(options, name)) for name in maps}
 
 
 def resumed_plan(

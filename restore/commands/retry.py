@@ -28,9 +28,10 @@ from restore.load.ladder import Ladder
 from restore.load.upsert import make_destination
 from restore.plan.columns import check_map_column
 from restore.plan.matching import Match
-from restore.plan.order import make_plan
+from restore.plan.order import make_plan, with_policies
 from restore.plan.preflight import check_rights, describe_target, read_server
 from restore.plan.sample import sample_of
+from restore.plan.values import decide
 from restore.rejects.limits import RejectLimits
 from restore.rejects.reader import (
     RejectEntry,
@@ -131,11 +132,13 @@ def _match(
     matched = {oid: match.file for oid, match in found.items()}
     tables = catalog.read_tables(conn, matched)
     check_map_column(tables.values(), options)
+    policies = {}
     for oid, file in matched.items():
         entries = islice(chain.from_iterable(read_entries(file.path)), _SAMPLED)
-        sample = sample_of(entry.record.raw for entry in entries)
-        tables[oid] = with_fields(tables[oid], sample, options, report, file=file.name)
-    return make_plan(matched, tables).loads
+        raws = [entry.record.raw for entry in entries]
+        tables[oid] = with_fields(tables[oid], sample_of(raws), options, report, file=file.name)
+        policies[oid] = decide(tables[oid], raws, options, may_infer=False)
+    return with_policies(make_plan(matched, tables), policies).loads
 
 
 class _Retry:
@@ -219,7 +222,8 @@ class _Retry:
         return True
 
     def _ladder(self, load: Load, report: TableReport, rejects: RejectFile) -> Ladder:
-        options, converter = self._options, Converter(self._options.timezone)
+        options = self._options
+        converter = Converter(options.timezone, load.policies)
         return Ladder(
             self._conn,
             load.table,
@@ -271,4 +275,6 @@ def _add(total: TableReport, tried: TableReport) -> None:
     total.reasons = tried.reasons
     total.unknown_fields |= tried.unknown_fields
     total.other_unknown_fields = max(total.other_unknown_fields, tried.other_unknown_fields)
+    for change, count in tried.changed.items():
+        total.count_changes([change], count)
     total.warnings = sorted({*total.warnings, *tried.warnings})

@@ -4,10 +4,10 @@ from typing import Self, TypeAlias
 
 # A field's name, its kind (``kinds`` in values.c, of an array with [] behind that of its elements;
 # None: it is not put), whether null is declined, whether its absence is (of one without a kind: its
-# presence), what is put instead of an absent one, with its size before it (None: nothing), whether
-# it is wide, the column's limit and digits (-1: none) and an enum's labels.
+# presence), what is put instead of an absent one, with its size before it (None: nothing), its
+# rules (bits: values.h), the column's limit and digits (-1: none) and an enum's labels.
 Field: TypeAlias = tuple[
-    bytes, str | None, bool, bool, bytes | None, bool, int, int, tuple[bytes, ...]
+    bytes, str | None, bool, bool, bytes | None, int, int, int, tuple[bytes, ...]
 ]
 
 # Of the records of one shape: the columns in the order of the COPY, then the fields that are left
@@ -18,11 +18,13 @@ class Packer:
     # The rows of a JSON array; and as 64-bit numbers: where each record's row ends there, where
     # each record starts and ends in ``data``, which records were declined (they have no row), which
     # of these a COPY would be refused for, and, where some fields are left out, which of them each
-    # record has, as bits; at last three numbers for each field that is none of the plan's: its
-    # record, where the name starts and ends in ``data``. None: ``data`` is no array of records.
+    # record has, as bits; three numbers for each field that is none of the plan's: its record,
+    # where the name starts and ends in ``data``; at last two for each value that a rule changed:
+    # its record, and the column's place above 16 bits of the rule. None: ``data`` is no array of
+    # records.
     def pack(
         self, data: bytes, /
-    ) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes] | None: ...
+    ) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes] | None: ...
 
 # A field of a key: its name, whether its numbers are integers, whether null or no value is looked
 # for, and the values that are, as they stand in the file: in quotes or, of integers, without.

@@ -23,11 +23,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import astuple
 
-from restore.decode.datetimes import fractional_digits, interval
-from restore.decode.encode import ABSENT, RowEncoder
+from restore.decode.datetimes import fractional_digits
+from restore.decode.encode import ABSENT, DecodedRow, RowEncoder
 from restore.decode.packer import RecordPacker, make_packer
-from restore.decode.scalars import address
-from restore.decode.types import JSON_TYPES, Shape, needs_conversion, type_codec
+from restore.decode.types import BINARY_TEXTS, JSON_TYPES, Shape, needs_conversion, type_codec
 from restore.errors import LossyValueError, UnsupportedFormError
 
 if TYPE_CHECKING:
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
     from restore.decode.rows import PackedRows
     from restore.target.catalog import Column
 
-    # Decodes a JSON array into rows, each with the names of its fields that no column takes.
-    _Read = Callable[[bytes], Iterable[tuple[Sequence[Any], Collection[str]]]]
+    # Decodes a JSON array into rows.
+    _Read = Callable[[bytes], Iterable[DecodedRow]]
 
 # A name that JSON has to escape, which msgspec refuses as the name of a field.
 _ESCAPED = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
@@ -113,7 +112,10 @@ def make_codec(
         readers = [ColumnReader(c, converter, shape, by_name=by_name, binary=False) for c in used]
     filled = [defaults[column.field] if column.field in shape.filled else None for column in used]
     fills = tuple(d and (d.in_binary if binary else d.in_text) for d in filled)
-    read = _read_by_name(readers, shape, columns) if by_name else _read_by_struct(readers, shape)
+    if by_name:
+        read = _read_by_name(readers, shape, columns, converter)
+    else:
+        read = _read_by_struct(readers, shape, converter)
     oids = tuple(reader.codec.oid for reader in readers)
     encoder = RowEncoder(oids, fills if shape.filled else (), binary=binary)
     native = None
@@ -158,18 +160,20 @@ class ColumnReader:
         name = column.type.name
         wide = by_name or needs_conversion(column, shape)
         codec = type_codec(column, wide=wide)
-        special = _BINARY_FORMS.get(name)
-        if special is not None and not binary:
+        is_special = name in BINARY_TEXTS
+        if is_special and not binary:
             codec, wide = type_codec(column, wide=True), True
         self.column = column
         self.codec = codec
         self.convert: Callable[[Any], Any] | None = None
         if name in JSON_TYPES:
             self.codec = type_codec(column, wide=False)
+            if column.field in shape.wide:
+                self.convert = _documents(column, converter)
         elif wide:
             self.convert = _nullable(column, converter.to_python)
-        elif special is not None:
-            self.convert = _nullable(column, special)
+        elif is_special:
+            self.convert = _nullable(column, converter.to_binary)
         elif (step := 10 ** (6 - fractional_digits(column))) > 1 and name in _WITH_FRACTION:
             self.convert = functools.partial(_check_fraction, column.name, step)
 
@@ -191,11 +195,6 @@ class ColumnReader:
         return (name, self.annotation, _NULL if self.codec.annotation is msgspec.Raw else None)
 
 
-_BINARY_FORMS: dict[str, Callable[[Column, bytes], Any]] = {
-    "cidr": address,
-    "inet": address,
-    "interval": interval,
-}
 _WITH_FRACTION = frozenset({"time", "timestamp", "timestamptz"})
 
 
@@ -204,11 +203,27 @@ def _nullable(column: Column, convert: Callable[[Column, bytes], Any]) -> Callab
 
     def convert_value(value: msgspec.Raw) -> Any:  # noqa: ANN401 - a value
         raw = b"" + value
-        if raw != b"null":
-            return convert(column, raw)
+        value_or_null = None if raw == b"null" else convert(column, raw)
+        if value_or_null is not None:
+            return value_or_null
         if column.not_null:
             raise UnsupportedFormError("null in a column that must not be NULL")
         return None
+
+    return convert_value
+
+
+def _documents(column: Column, converter: Converter) -> Callable[[Any], Any]:
+    """Return what makes a document of a value; null stays what it is."""
+
+    def convert_value(value: msgspec.Raw) -> Any:  # noqa: ANN401 - a value
+        raw = b"" + value
+        text = converter.to_literal(column, raw)
+        if text == "null" and raw != b"null":
+            raise UnsupportedFormError(
+                "JSON's own null, which a row of a COPY does not tell from NULL"
+            )
+        return None if text is None else msgspec.Raw(text.encode())
 
     return convert_value
 
@@ -219,7 +234,7 @@ def _check_fraction(name: str, step: int, value: Any) -> Any:  # noqa: ANN401 - 
     return value
 
 
-def _read_by_struct(readers: Sequence[ColumnReader], shape: Shape) -> _Read:
+def _read_by_struct(readers: Sequence[ColumnReader], shape: Shape, converter: Converter) -> _Read:
     """Return what decodes records by a Struct whose fields are the columns in their order."""
     ignored = sorted(shape.unknown)
     names = [reader.column.field for reader in readers] + ignored
@@ -238,9 +253,10 @@ def _read_by_struct(readers: Sequence[ColumnReader], shape: Shape) -> _Read:
     )
     decode_all = msgspec.json.Decoder(list[struct]).decode  # type: ignore[valid-type]
     converts = [(n, r.convert) for n, r in enumerate(readers) if r.convert is not None]
-    width = len(readers)
+    width, take_changes = len(readers), converter.take_changes
 
-    def make(row: Any) -> tuple[Sequence[Any], Collection[str]]:  # noqa: ANN401 - a Struct
+    def make(row: Any) -> DecodedRow:  # noqa: ANN401 - a Struct
+        take_changes()  # those of a record that was refused
         values = list(astuple(row))
         unknown: Collection[str] = ()
         if ignored:
@@ -253,13 +269,16 @@ def _read_by_struct(readers: Sequence[ColumnReader], shape: Shape) -> _Read:
             value = values[n]
             if value is not None and value is not ABSENT:
                 values[n] = convert(value)
-        return values, unknown
+        return DecodedRow(values, unknown, take_changes())
 
     return lambda data: map(make, decode_all(data))
 
 
 def _read_by_name(
-    readers: Sequence[ColumnReader], shape: Shape, columns: tuple[Column, ...]
+    readers: Sequence[ColumnReader],
+    shape: Shape,
+    columns: tuple[Column, ...],
+    converter: Converter,
 ) -> _Read:
     """Return what decodes records as dictionaries, whatever the names of their fields."""
     decode_all = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
@@ -267,12 +286,14 @@ def _read_by_name(
     named = {column.field for column in columns}
     required = shape.named - shape.filled
 
-    def make(record: dict[str, msgspec.Raw]) -> tuple[Sequence[Any], Collection[str]]:
+    def make(record: dict[str, msgspec.Raw]) -> DecodedRow:
         if not required <= record.keys() & optional <= shape.named:
             raise UnsupportedFormError("a record of another shape")
         if record and named.isdisjoint(record):
             raise UnsupportedFormError("no field is a column")
-        return [value_of(reader, record) for reader in readers], record.keys() - named
+        converter.take_changes()  # those of a record that was refused
+        values = [value_of(reader, record) for reader in readers]
+        return DecodedRow(values, record.keys() - named, converter.take_changes())
 
     def value_of(reader: ColumnReader, record: dict[str, msgspec.Raw]) -> Any:  # noqa: ANN401
         name = reader.column.field

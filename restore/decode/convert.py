@@ -15,10 +15,14 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from restore.decode import datetimes, scalars
 from restore.decode.composites import array_literal, composite_literal, holds_objects
 from restore.decode.expressions import form_of
+from restore.decode.policies import DATED, NO_POLICIES, PolicyLog, ValuePolicies
 from restore.errors import LossyValueError, UnsupportedFormError
+from restore.source.recovery import DECODE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,14 +39,16 @@ class Converter:
 
     Args:
         timezone: the zone of instants that are written without one.
+        policies: what is done with values that may be refused, or mean several things.
 
     Attributes:
-        notes: what a person should know of how values were read, a line each.
+        log: notes the values that policies change.
         is_utc: the zone is UTC.
     """
 
-    def __init__(self, timezone: str = "UTC") -> None:
-        self.notes: set[str] = set()
+    def __init__(self, timezone: str = "UTC", policies: ValuePolicies = NO_POLICIES) -> None:
+        self.log = log = PolicyLog(policies)
+        self._timezone = timezone
         self.is_utc = timezone == "UTC"
         zone: dt.tzinfo = dt.UTC
         if not self.is_utc:
@@ -51,18 +57,30 @@ class Converter:
             zone = ZoneInfo(timezone)
         self._by_type: dict[str, Callable[[Column, bytes], Any]] = {
             "bool": scalars.boolean,
-            "bytea": scalars.decode_bytes,
-            "date": lambda column, raw: datetimes.date(column, raw, zone),
+            "bytea": lambda column, raw: scalars.decode_bytes(raw, policies.reading(column).bytea),
+            "date": lambda column, raw: datetimes.date(column, raw, zone, log),
             "float4": scalars.floating,
             "float8": scalars.floating,
             "numeric": scalars.numeric,
-            "time": datetimes.time,
+            "time": lambda column, raw: datetimes.time(column, raw, log),
             "uuid": scalars.identifier,
-            "timestamp": lambda column, raw: datetimes.timestamp(column, raw, self.notes),
-            "timestamptz": lambda column, raw: datetimes.timestamptz(column, raw, zone, self.notes),
+            "timestamp": lambda column, raw: datetimes.timestamp(column, raw, log),
+            "timestamptz": lambda column, raw: datetimes.timestamptz(column, raw, zone, log),
             **dict.fromkeys(scalars.INTEGER_BITS, scalars.integer),
-            **dict.fromkeys(scalars.TEXTS, scalars.text),
+            **dict.fromkeys(scalars.TEXTS, lambda column, raw: scalars.text(column, raw, log)),
         }
+
+    def another(self) -> Converter:
+        """Return one that converts alike, with a log of its own."""
+        return Converter(self._timezone, self.log.policies)
+
+    def take_changes(self) -> tuple[str, ...]:
+        """Return what policies changed since the last call."""
+        if not self.log.changes:
+            return ()
+        changes = tuple(self.log.changes)
+        self.log.changes.clear()
+        return changes
 
     def to_python(self, column: Column, raw: bytes) -> Any:  # noqa: ANN401 - any type of PostgreSQL's
         """Return the Python value of the column's type that a JSON value stands for, without loss.
@@ -73,12 +91,28 @@ class Converter:
             UnsupportedFormError: PostgreSQL may read it, we do not.
             LossyValueError: the column cannot hold it as it is.
         """
+        if self.log.becomes_null(column, raw):
+            return None
         convert = self._by_type.get(column.type.name)
         if convert is None:
             if form_of(column, raw, is_instant=False) != "plain":
                 raise UnsupportedFormError("the server makes a composite value of a document")
             return self.to_literal(column, raw)
         return None if raw == b"null" else convert(column, raw)
+
+    def to_binary(self, column: Column, raw: bytes) -> bytes | None:
+        """Return the binary form of an address or an interval in a usual form.
+
+        Raises:
+            UnsupportedFormError: it has another form.
+            LossyValueError: it is a number whose unit is not known.
+        """
+        if self.log.becomes_null(column, raw):
+            return None
+        if column.type.name != "interval":
+            return scalars.address(column, raw)
+        number = datetimes.number_interval(column, raw, self.log)
+        return datetimes.interval(column, raw) if number is None else number
 
     def supports(self, column: Column) -> bool:
         """Tell whether ``to_python`` reads values of a column's type itself, strings too."""
@@ -90,36 +124,79 @@ class Converter:
         Raises:
             LossyValueError: it cannot, or what it would make is a guess.
         """
-        if column.type.name in _DOCUMENTS:
-            # A document that must not be NULL can only mean JSON's own null.
-            return None if raw == b"null" and not column.not_null else raw.decode()
-        if raw == b"null":
+        if self.log.becomes_null(column, raw):
             return None
+        is_document = column.type.name in _DOCUMENTS
+        if raw == b"null" and not (is_document and column.not_null):
+            return None  # a document that must not be NULL can only mean JSON's own null
+        if is_document:
+            return self.document(column, raw).decode()
+        return self._composite(column, raw) if raw[:1] in b"{[" else self._text(column, raw)
+
+    def _composite(self, column: Column, raw: bytes) -> str:
+        """Return the literal of an array or of a composite value, from a JSON array or object."""
         element = column.type.element
-        if (
-            element is not None
-            and raw[:1] == b"["
-            and not (element.kind == "c" and holds_objects(raw))
-        ):
-            member = dataclasses.replace(column, type=element, not_null=False)
-            documents = element.name in _DOCUMENTS
-            return array_literal(
-                raw, lambda data: self._member(member, data), of_documents=documents
-            )
-        if raw[:1] in (b"{", b"["):
+        if element is None or raw[:1] != b"[" or (element.kind == "c" and holds_objects(raw)):
             return composite_literal(column, raw)
+        member = dataclasses.replace(column, type=element, not_null=False)
+        documents = element.name in _DOCUMENTS
+        return array_literal(raw, lambda data: self._member(member, data), of_documents=documents)
+
+    def _text(self, column: Column, raw: bytes) -> str:
+        """Return the literal of a string, a number or a boolean."""
         text = scalars.scalar(raw)
-        _check_literal(column, text)
+        if column.type.name in DATED:
+            text = datetimes.as_iso(text, self.log)
+        if column.type.name == "interval" and scalars.NUMBER.fullmatch(text):
+            return f"{datetimes.microseconds(column, text, self.log)} microseconds"
+        self._check_literal(column, text)
         return text
+
+    def document(self, column: Column, raw: bytes) -> bytes:
+        """Return the JSON document that a value of a json or jsonb column stands for.
+
+        Raises:
+            LossyValueError: the column's strings are parsed, and this one holds no document.
+        """
+        if raw[:1] == b'"' and self.log.policies.reading(column).parses_strings:
+            text = scalars.string(raw).encode()
+            try:
+                msgspec.json.decode(text, type=msgspec.Raw)
+            except DECODE_ERRORS as error:
+                raise LossyValueError(
+                    f"{scalars.quote_value(text.decode())} in column {column.name} is no JSON:"
+                    " --json-strings keep loads strings as they are"
+                ) from error
+            raw = text.strip()
+        of = column.type.element or column.type
+        return self.log.document_without_nul(column, raw) if of.name == "jsonb" else raw
 
     def _member(self, member: Column, raw: bytes) -> str | None:
         """Return an array's member as the text of a literal."""
         if member.type.name in _DOCUMENTS:
-            return None if raw == b"null" else raw.decode()
+            return None if raw == b"null" else self.document(member, raw).decode()
         try:
             return as_text(self.to_python(member, raw))
         except UnsupportedFormError:
             return self.to_literal(member, raw)
+
+    def _check_literal(self, column: Column, text: str) -> None:
+        """Refuse what PostgreSQL would round, cut off or interpret.
+
+        Raises:
+            LossyValueError: the reason.
+        """
+        kind = column.type.name
+        if kind == "numeric" and scalars.numeric_scale(column) is not None:
+            raise LossyValueError(f"{scalars.quote_value(text)} is no decimal number")
+        if kind == "money":
+            places = _DECIMALS.search(text)
+            if places and len(places[1].rstrip("0")) > _MONEY_DECIMALS:
+                raise LossyValueError(
+                    f"{scalars.quote_value(text)} has more than {_MONEY_DECIMALS} decimal places"
+                )
+        if kind in datetimes.TEMPORAL:
+            datetimes.check_literal(column, text, self.log)
 
 
 def as_text(value: object) -> str | None:
@@ -136,22 +213,3 @@ def as_text(value: object) -> str | None:
         case dt.datetime():
             return value.isoformat(" ")
     return str(value)
-
-
-def _check_literal(column: Column, text: str) -> None:
-    """Refuse what PostgreSQL would round, cut off or interpret.
-
-    Raises:
-        LossyValueError: the reason.
-    """
-    kind = column.type.name
-    if kind == "numeric" and scalars.numeric_scale(column) is not None:
-        raise LossyValueError(f"{scalars.quote_value(text)} is no decimal number")
-    if kind == "money":
-        places = _DECIMALS.search(text)
-        if places and len(places[1].rstrip("0")) > _MONEY_DECIMALS:
-            raise LossyValueError(
-                f"{scalars.quote_value(text)} has more than {_MONEY_DECIMALS} decimal places"
-            )
-    if kind in datetimes.TEMPORAL:
-        datetimes.check_literal(column, text)

@@ -8,6 +8,13 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
+from restore.decode.policies import (
+    DATED,
+    UNIT_NAMES,
+    UNIT_NS,
+    PolicyLog,
+    looks_like_another_unit,
+)
 from restore.decode.scalars import NUMBER, quote_value, scalar, string
 from restore.errors import LossyValueError, UnsupportedFormError
 
@@ -15,12 +22,12 @@ if TYPE_CHECKING:
     from restore.target.catalog import Column
 
 TEMPORAL = frozenset({"date", "timestamp", "timestamptz", "time", "timetz", "interval"})
-_DATED = frozenset({"date", "timestamp", "timestamptz"})
 _MICROSECOND_DIGITS = 6
 
 _SECOND_FRACTION = re.compile(r":\d\d[.,](\d+)")
+_UTC = re.compile(r"\s?(?:UTC|\+00:?00 UTC)\Z")
 _ANY_FRACTION = re.compile(r"[.,](\d+)")
-_OFFSET = r"\s?(?:Z|[+-]\d\d(?::?\d\d)?)"
+_OFFSET = r"\s?(?:Z|UTC|[+-]\d\d(?::?\d\d)?|\+00:?00 UTC)"
 _ISO = re.compile(
     rf"\d{{4}}-\d\d-\d\d(?:[T ]\d\d(?::?\d\d(?::?\d\d(?:[.,]\d+)?)?)?(?:{_OFFSET})?)?", re.ASCII
 )
@@ -46,13 +53,13 @@ _INTERVAL = re.compile(
     r"(?:\.(?P<fraction>\d{1,6}))?)?",
     re.ASCII,
 )
+_ALL_FIELDS = 0x7FFF  # INTERVAL_FULL_RANGE
+# As microseconds they are less than 64 bits.
+_MOST_SECONDS = 9 * 10**12
 _pack_interval = struct.Struct("!qii").pack
-_EPOCH_TEXT = re.compile(r"-?(?:\d{10}|\d{13})", re.ASCII)
+# Seconds, milliseconds, microseconds or nanoseconds since 1970, in this century.
+EPOCH_TEXT = re.compile(r"-?(?:\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d+)?", re.ASCII)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-# Below the first bound a number means seconds (up to the year 5138), below the second milliseconds.
-_SECONDS_BELOW, _MILLISECONDS_BELOW = 10**11, 10**14
-# 20240131 is a date to people, and a day of August 1970 as seconds.
-_DATE_LIKE = range(19000101, 22000000)
 
 
 def fractional_digits(column: Column) -> int:
@@ -67,14 +74,14 @@ def fractional_digits(column: Column) -> int:
     return min(precision, _MICROSECOND_DIGITS)
 
 
-def timestamptz(column: Column, raw: bytes, zone: dt.tzinfo, notes: set[str]) -> dt.datetime:
+def timestamptz(column: Column, raw: bytes, zone: dt.tzinfo, log: PolicyLog) -> dt.datetime:
     """Return the instant that a JSON value stands for; ``zone`` is that of times without one.
 
     Raises:
         UnsupportedFormError: it is of no form that we read.
         LossyValueError: the column cannot hold it as it is.
     """
-    instant = _instant(column, raw, notes)
+    instant = _instant(column, raw, log)
     if instant.tzinfo is not None:
         return instant
     if zone is not dt.UTC:
@@ -84,14 +91,14 @@ def timestamptz(column: Column, raw: bytes, zone: dt.tzinfo, notes: set[str]) ->
     return instant.replace(tzinfo=zone)
 
 
-def timestamp(column: Column, raw: bytes, notes: set[str]) -> dt.datetime:
+def timestamp(column: Column, raw: bytes, log: PolicyLog) -> dt.datetime:
     """Return a time without a zone; an offset is converted to UTC, never dropped.
 
     Raises:
         UnsupportedFormError: it is of no form that we read.
         LossyValueError: the column cannot hold it as it is.
     """
-    instant = _instant(column, raw, notes)
+    instant = _instant(column, raw, log)
     if instant.tzinfo is None:
         return instant
     try:
@@ -100,20 +107,56 @@ def timestamp(column: Column, raw: bytes, notes: set[str]) -> dt.datetime:
         raise UnsupportedFormError("beyond the years that Python knows") from error
 
 
-def _instant(column: Column, raw: bytes, notes: set[str]) -> dt.datetime:
-    text = scalar(raw)
-    if raw[:1] != b'"' or _EPOCH_TEXT.fullmatch(text):
-        return _from_epoch(column, text, notes)
+def _instant(column: Column, raw: bytes, log: PolicyLog) -> dt.datetime:
+    text = as_iso(scalar(raw), log)
+    if is_epoch(raw, text):
+        return _from_epoch(column, text, log)
     written = _JAVASCRIPT.fullmatch(text)
     if written is not None:
         return _from_javascript(written)
     if not _ISO.fullmatch(text):
         raise UnsupportedFormError("not an ISO 8601 date and time")
-    check_fraction(column, text)
+    text, more = _split_fraction(column, text, log)
     try:
-        return dt.datetime.fromisoformat(text)
-    except ValueError as error:
+        return dt.datetime.fromisoformat(_UTC.sub("Z", text)) + more
+    except (ValueError, OverflowError) as error:
         raise UnsupportedFormError(str(error)) from error
+
+
+def as_iso(text: str, log: PolicyLog) -> str:
+    """Return a date that is written as --date-format says in the form of ISO 8601."""
+    date_format = log.policies.date_format
+    return text if date_format is None else date_format.to_iso(text) or text
+
+
+def is_epoch(raw: bytes, text: str) -> bool:
+    """Return whether a value of a column of times is a number, or a string that can only be one.
+
+    Args:
+        raw: the value.
+        text: what it says, after ``as_iso``.
+    """
+    if raw[:1] != b'"':
+        return raw.decode() == text
+    return EPOCH_TEXT.fullmatch(text) is not None
+
+
+def _split_fraction(column: Column, text: str, log: PolicyLog) -> tuple[str, dt.timedelta]:
+    """Cut digits of a second off that a column has no room for; return what to add for them.
+
+    Raises:
+        LossyValueError: there are such digits, and they may not be rounded.
+    """
+    if log.policies.fraction == "reject":
+        check_fraction(column, text)
+        return text, dt.timedelta()
+    found = _SECOND_FRACTION.search(text)
+    if found is None or len(found[1].rstrip("0")) <= fractional_digits(column):
+        return text, dt.timedelta()
+    fraction = decimal.Decimal(f"0.{found[1]}")
+    seconds = log.rounded(column, fraction, fractional_digits(column))
+    rest = text[: found.start(1) - 1] + text[found.end(1) :]
+    return rest, dt.timedelta(microseconds=int(seconds * 1_000_000))
 
 
 def _from_javascript(written: re.Match[str]) -> dt.datetime:
@@ -125,37 +168,57 @@ def _from_javascript(written: re.Match[str]) -> dt.datetime:
         raise UnsupportedFormError(str(error)) from error
 
 
-def _from_epoch(column: Column, text: str, notes: set[str]) -> dt.datetime:
-    if not NUMBER.fullmatch(text):
-        raise LossyValueError(f"{quote_value(text)} is no date and time")
-    number = decimal.Decimal(text)
-    # Not "in", which walks over a range to look for what is no int.
-    if _DATE_LIKE.start <= number < _DATE_LIKE.stop and number == number.to_integral_value():
-        raise LossyValueError(f"{text} may mean a date or seconds since 1970: write it as a string")
-    if abs(number) < _SECONDS_BELOW:
-        unit, factor = "seconds", 1_000_000
-    elif abs(number) < _MILLISECONDS_BELOW:
-        unit, factor = "milliseconds", 1_000
-    else:
-        unit, factor = "microseconds", 1
+def _from_epoch(column: Column, text: str, log: PolicyLog) -> dt.datetime:
     try:
-        microseconds = number * factor
-        whole = int(microseconds)
-        instant = _EPOCH + dt.timedelta(microseconds=whole)
-    except (OverflowError, decimal.DecimalException) as error:
+        return _EPOCH + dt.timedelta(microseconds=microseconds(column, text, log))
+    except OverflowError as error:
         raise LossyValueError(
             f"{quote_value(text)} is no instant that a timestamp can hold"
         ) from error
-    if microseconds != whole:
-        raise LossyValueError(f"{quote_value(text)} is finer than a microsecond")
-    step = 10 ** (_MICROSECOND_DIGITS - fractional_digits(column))
-    if instant.microsecond % step:
+
+
+def microseconds(column: Column, text: str, log: PolicyLog) -> int:
+    """Return what a number says in microseconds, by its column's unit.
+
+    Raises:
+        LossyValueError: its unit is not known, or the column cannot hold it as it is.
+    """
+    reading = log.policies.reading(column)
+    if not NUMBER.fullmatch(text):
+        raise LossyValueError(f"{quote_value(text)} is no {column.type.name}")
+    if reading.unit is None:
+        raise LossyValueError(
+            f"{quote_value(text)} in column {column.name} has no unit: name it with --epoch"
+        )
+    if column.type.name == "interval" and column.typmod >= 0 and _is_partial(column.typmod):
+        raise LossyValueError(f"column {column.name} does not keep all parts of an interval")
+    number = decimal.Decimal(text)
+    if reading.is_inferred and looks_like_another_unit(number, reading.unit):
+        raise LossyValueError(
+            f"{quote_value(text)} does not look like {UNIT_NAMES[reading.unit]} as column"
+            f" {column.name} has them: confirm the unit with --epoch"
+        )
+    try:
+        seconds = number.scaleb(-9) * UNIT_NS[reading.unit]
+        if abs(seconds) > _MOST_SECONDS:
+            raise LossyValueError(f"{quote_value(text)} is beyond what column {column.name} holds")
+        digits = fractional_digits(column)
+        if log.policies.fraction == "round":
+            seconds = log.rounded(column, seconds, digits)
+    except decimal.DecimalException as error:
+        raise LossyValueError(f"{quote_value(text)} is no {column.type.name}") from error
+    scaled = seconds.scaleb(digits)
+    if scaled != int(scaled):
         raise LossyValueError(_too_fine(column, text))
-    notes.add(f"column {column.name}: numbers were read as {unit} since 1970-01-01 UTC")
-    return instant
+    return int(seconds.scaleb(_MICROSECOND_DIGITS))
 
 
-def date(column: Column, raw: bytes, zone: dt.tzinfo) -> dt.date:
+def _is_partial(typmod: int) -> bool:
+    """Return whether an interval keeps some fields alone: INTERVAL_RANGE in utils/timestamp.h."""
+    return typmod >> 16 & _ALL_FIELDS != _ALL_FIELDS
+
+
+def date(column: Column, raw: bytes, zone: dt.tzinfo, log: PolicyLog) -> dt.date:
     """Return a date, also when written as midnight, as JavaScript does.
 
     Midnight at any offset counts; in UTC it may also be midnight in ``zone``.
@@ -164,15 +227,17 @@ def date(column: Column, raw: bytes, zone: dt.tzinfo) -> dt.date:
         UnsupportedFormError: it is of no form that we read.
         LossyValueError: it has a time of day, which would be lost.
     """
-    if raw[:1] != b'"':
-        raise LossyValueError(f"{quote_value(raw.decode())} is no date: write YYYY-MM-DD")
-    text = string(raw)
-    if not _ISO.fullmatch(text):
+    text = as_iso(scalar(raw), log)
+    if is_epoch(raw, text):
+        local = _from_epoch(column, text, log)
+        text = local.isoformat()
+    elif not _ISO.fullmatch(text):
         raise UnsupportedFormError("not an ISO 8601 date")
-    try:
-        local = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UnsupportedFormError(str(error)) from error
+    else:
+        try:
+            local = dt.datetime.fromisoformat(_UTC.sub("Z", text))
+        except ValueError as error:
+            raise UnsupportedFormError(str(error)) from error
     if local.tzinfo is not None and zone is not dt.UTC:
         elsewhere = local.astimezone(zone)
         if elsewhere.time() == dt.time():
@@ -185,7 +250,7 @@ def date(column: Column, raw: bytes, zone: dt.tzinfo) -> dt.date:
     )
 
 
-def time(column: Column, raw: bytes) -> dt.time:
+def time(column: Column, raw: bytes, log: PolicyLog) -> dt.time:
     """Return a time of day without a zone.
 
     Raises:
@@ -194,15 +259,29 @@ def time(column: Column, raw: bytes) -> dt.time:
     """
     if raw[:1] != b'"':
         raise LossyValueError(f"{quote_value(raw.decode())} is no time of day: write HH:MM:SS")
-    text = string(raw)
-    check_fraction(column, text)
+    text, more = _split_fraction(column, string(raw), log)
     try:
         value = dt.time.fromisoformat(text)
     except ValueError as error:
         raise UnsupportedFormError(str(error)) from error
     if value.tzinfo is not None:
         raise LossyValueError(f"column {column.name} has no zone: {text} would lose its own")
-    return value
+    rounded = dt.datetime.combine(dt.date.min, value) + more
+    if rounded.date() != dt.date.min:
+        raise LossyValueError(f"{quote_value(string(raw))} would be rounded to another day")
+    return rounded.time()
+
+
+def number_interval(column: Column, raw: bytes, log: PolicyLog) -> bytes | None:
+    """Return the binary form of an interval that is given as a number; None: it is not.
+
+    Raises:
+        LossyValueError: the number's unit is not known, or the column cannot hold it as it is.
+    """
+    text = scalar(raw) if raw[:1] not in b"{[tfn" else ""
+    if not NUMBER.fullmatch(text):
+        return None
+    return _pack_interval(microseconds(column, text, log), 0, 0)
 
 
 def interval(_: Column, raw: bytes) -> bytes:
@@ -223,14 +302,19 @@ def interval(_: Column, raw: bytes) -> bytes:
         raise UnsupportedFormError("more months than an interval holds") from error
 
 
-def check_literal(column: Column, text: str) -> None:
-    """Refuse what PostgreSQL would round, cut off, or read by the time of the restore.
+def check_literal(column: Column, text: str, log: PolicyLog) -> None:
+    """Refuse what PostgreSQL would cut off, or read by the time of the restore, or round unasked.
 
     Raises:
         LossyValueError: the reason.
     """
     kind = column.type.name
-    check_fraction(column, text)
+    try:
+        check_fraction(column, text)
+    except LossyValueError:
+        if log.policies.fraction == "reject":
+            raise
+        log.note(column, "--fraction round")
     if _NOW.search(text):
         raise LossyValueError(
             f"{quote_value(text)} means the time of the restore, and no time that was stored"
@@ -239,11 +323,13 @@ def check_literal(column: Column, text: str) -> None:
         raise LossyValueError(
             f"{quote_value(text)} has an offset after a zone's name: write the offset alone"
         )
+    if text.startswith("0000-00-00"):
+        raise LossyValueError(f"{quote_value(text)} is no date: --zero-date null loads it as NULL")
     if kind == "date" and ":" in text:
         raise LossyValueError(
             f"column {column.name} is a date: {quote_value(text)} would lose a time of day"
         )
-    if kind in _DATED and not (_YEAR.search(text) or _WITHOUT_YEAR.fullmatch(text)):
+    if kind in DATED and not (_YEAR.search(text) or _WITHOUT_YEAR.fullmatch(text)):
         raise LossyValueError(f"{quote_value(text)} names no year of four digits")
 
 

@@ -45,6 +45,14 @@ class RecordError(msgspec.ValidationError):
         self.place = place
 
 
+class DecodedRow(NamedTuple):
+    """A row's values, the names of fields that no column takes, and what policies changed."""
+
+    values: Sequence[Any]
+    unknown: Collection[str] = ()
+    changes: Sequence[str] = ()
+
+
 class _Absent:
     """Stands in a decoded row for a field that its record lacks."""
 
@@ -95,23 +103,26 @@ class RowEncoder:
         self._types.set_dumper_types(oids, Format.BINARY if binary else Format.TEXT)
         self._add = _adder(fills, binary=binary)
 
-    def encode(self, rows: Iterable[tuple[Sequence[Any], Collection[str]]]) -> PackedRows:
-        """Encode rows, each with the names of its fields that no column takes.
+    def encode(self, rows: Iterable[DecodedRow]) -> PackedRows:
+        """Encode rows.
 
         Raises:
             RecordError: a value does not fit its type.
         """
         form, ends, unknown = bytearray(), array("Q"), dict[int, "Collection[str]"]()
+        changes: dict[int, Sequence[str]] = {}
         add, types = self._add, self._types
         try:
-            for values, names in rows:
+            for values, names, changed in rows:
                 add(values, types, form)
                 if names:
                     unknown[len(ends)] = names
+                if changed:
+                    changes[len(ends)] = changed
                 ends.append(len(form))
         except ENCODE_ERRORS as error:
             raise RecordError(str(error), len(ends)) from error
-        return PackedRows(form, ends, unknown=unknown)
+        return PackedRows(form, ends, unknown=unknown, changes=changes)
 
 
 def _adder(fills: tuple[bytes | None, ...], *, binary: bool) -> _AddRow:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from restore.decode.datetimes import fractional_digits
+from restore.decode.policies import DATED
 from restore.decode.rows import PackedRows
 from restore.decode.scalars import numeric_precision, numeric_scale, text_limit
 from restore.decode.types import is_binary_array, needs_conversion
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from restore.decode._native import Field, KeyField
     from restore.decode.convert import Converter
+    from restore.decode.policies import ValuePolicies
     from restore.decode.types import Shape
     from restore.target.catalog import Column
 
@@ -40,6 +42,13 @@ _KNOWN = frozenset(
 )
 MOST_IGNORED = 64  # the bits of a mask
 _NONE = -1
+# A field's rules, as bits: values.h says what they mean.
+_WIDE, _EMPTY_NULL, _ZERO_NULL, _ROUND, _HEX, _BASE64, _INFERRED, _UTC, _PARSES = (
+    1 << n for n in range(9)
+)
+_UNIT_SHIFT, _ORDER_SHIFT, _SEPARATOR_SHIFT = 9, 12, 16
+_UNITS = ("s", "ms", "us", "ns")
+_ORDERS = ("DMY", "DYM", "MDY", "MYD", "YDM", "YMD")
 _MICROSECOND_DIGITS = 6
 
 
@@ -81,10 +90,18 @@ class RecordPacker:
 
     Args:
         packer: what does it.
+        names: the columns' names, in the order of the COPY.
+        policies: what was done with values that a rule changed.
     """
 
-    def __init__(self, packer: Packer) -> None:
+    def __init__(self, packer: Packer, names: Sequence[str], policies: ValuePolicies) -> None:
         self._pack = packer.pack
+        self._names = names
+        self._options = {
+            _EMPTY_NULL: "--empty-string null",
+            _ZERO_NULL: "--zero-date null",
+            _ROUND: f"--fraction {policies.fraction}",
+        }
 
     def pack(self, data: bytes) -> PackedBatch | None:
         """Pack the records of a JSON array; None: msgspec decides what it is."""
@@ -92,12 +109,21 @@ class RecordPacker:
         if found is None:
             return None
         rows, *numbers = found
-        ends, spans, declined, unloadable, ignored, unknown = (
+        ends, spans, declined, unloadable, ignored, unknown, changed = (
             memoryview(n).cast("Q") for n in numbers
         )
         names = _names(data, iter(unknown)) if unknown else {}
-        packed = PackedRows(rows, ends, ignored, names)
+        changes = self._changes(iter(changed)) if changed else {}
+        packed = PackedRows(rows, ends, ignored, names, changes)
         return PackedBatch(data, packed, len(ends), spans, declined, frozenset(unloadable))
+
+    def _changes(self, found: Iterator[int]) -> dict[int, list[str]]:
+        """Return what rules changed, by the record's place."""
+        changes: dict[int, list[str]] = {}
+        for place, change in zip(found, found, strict=True):
+            column, rule = divmod(change, 1 << 16)
+            changes.setdefault(place, []).append(f"{self._names[column]}: {self._options[rule]}")
+        return changes
 
 
 def _names(data: bytes, found: Iterator[int]) -> dict[int, dict[str, None]]:
@@ -134,11 +160,12 @@ def make_packer(
     if not IS_BUILT or None in fields:
         return None
     fields += [
-        (name.encode(), None, False, declined, None, False, _NONE, _NONE, ())
+        (name.encode(), None, False, declined, None, 0, _NONE, _NONE, ())
         for names, declined in ((ignored[:MOST_IGNORED], False), (others, True))
         for name in names
     ]
-    return RecordPacker(Packer(tuple(field for field in fields if field is not None)))
+    packer = Packer(tuple(field for field in fields if field is not None))
+    return RecordPacker(packer, [column.name for column in used], converter.log.policies)
 
 
 def _field(column: Column, converter: Converter, fill: bytes | None, *, wide: bool) -> Field | None:
@@ -165,7 +192,32 @@ def _field(column: Column, converter: Converter, fill: bytes | None, *, wide: bo
     if kind is None:
         return None
     required = column.not_null or column.takes_default
-    return column.field.encode(), kind, column.not_null, required, fill, wide, limit, digits, labels
+    rules = _rules(column, converter) | (_WIDE if wide else 0)
+    name = column.field.encode()
+    return name, kind, column.not_null, required, fill, rules, limit, digits, labels
+
+
+def _rules(column: Column, converter: Converter) -> int:
+    """Return how a column's values are read, as bits."""
+    if column.type.element is not None:
+        return 0
+    policies, reading = converter.log.policies, converter.log.policies.reading(column)
+    rules = (
+        (_EMPTY_NULL if policies.empties(column) else 0)
+        | (_ZERO_NULL if policies.zero_date == "null" and column.type.name in DATED else 0)
+        | (_ROUND if policies.fraction == "round" else 0)
+        | {"auto": 0, "hex": _HEX, "base64": _BASE64}[reading.bytea]
+        | (_INFERRED if reading.is_inferred else 0)
+        | (_UTC if converter.is_utc else 0)
+        | (_PARSES if reading.parses_strings else 0)
+    )
+    if reading.unit is not None:
+        rules |= _UNITS.index(reading.unit) + 1 << _UNIT_SHIFT
+    if policies.date_format is not None and column.type.name in DATED:
+        rules |= _ORDERS.index(policies.date_format.order) + 1 << _ORDER_SHIFT
+        separator = policies.date_format.separator
+        rules |= (ord(separator) if separator else 0) << _SEPARATOR_SHIFT
+    return rules
 
 
 class Candidate(NamedTuple):

@@ -18,6 +18,7 @@ class _Part(NamedTuple):
     last: int
     ignored: Sequence[int]
     unknown: Mapping[int, Collection[str]]
+    changes: Mapping[int, Sequence[str]]
 
 
 class PackedRows:
@@ -28,6 +29,7 @@ class PackedRows:
         ends: where each of them ends.
         ignored: for each of them which fields are left out, as bits; empty: of none are any.
         unknown: the names of other fields that are left out, by the row's place.
+        changes: what policies changed, by the row's place.
     """
 
     __slots__ = ("_parts",)
@@ -38,8 +40,9 @@ class PackedRows:
         ends: Sequence[int],
         ignored: Sequence[int] = (),
         unknown: Mapping[int, Collection[str]] = MappingProxyType({}),
+        changes: Mapping[int, Sequence[str]] = MappingProxyType({}),
     ) -> None:
-        self._parts = [_Part(rows, ends, 0, len(ends), ignored, unknown)]
+        self._parts = [_Part(rows, ends, 0, len(ends), ignored, unknown, changes)]
 
     def __len__(self) -> int:
         return sum(part.last - part.first for part in self._parts)
@@ -59,12 +62,13 @@ class PackedRows:
 
     def chosen(self, places: Sequence[int]) -> PackedRows:
         """Return the rows at these places, where between them are only empty ones."""
-        [(rows, ends, _, _, ignored, unknown)] = self._parts
+        [(rows, ends, _, _, ignored, unknown, changes)] = self._parts
         return PackedRows(
             rows,
             [ends[n] for n in places],
             [ignored[n] for n in places if ignored],
             {number: unknown[n] for number, n in enumerate(places) if n in unknown},
+            {number: changes[n] for number, n in enumerate(places) if n in changes},
         )
 
     def extend(self, others: PackedRows) -> None:
@@ -89,3 +93,9 @@ class PackedRows:
         for part in self._parts:
             places = range(part.first, part.last) if part.unknown else ()
             yield from (part.unknown[n] for n in places if n in part.unknown)
+
+    def changes(self) -> Iterator[Sequence[str]]:
+        """Yield for each row what policies changed; not for rows without changes."""
+        for part in self._parts:
+            places = range(part.first, part.last) if part.changes else ()
+            yield from (part.changes[n] for n in places if n in part.changes)

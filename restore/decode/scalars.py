@@ -17,6 +17,8 @@ from restore.errors import LossyValueError, UnsupportedFormError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from restore.decode.policies import PolicyLog
+    from restore.options import Bytea
     from restore.target.catalog import Column
 
 INTEGER_BITS = {"int2": 16, "int4": 32, "int8": 64}
@@ -27,13 +29,18 @@ NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?\s*", re.A
 MOST_DIGITS = 131_072
 
 _SPECIAL_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
-_BOOLEANS = {b"true": True, b"false": False, b"1": True, b"0": False}
+_BOOLEANS = {
+    **dict.fromkeys((b"true", b"1", b'"true"', b'"t"', b'"1"', b'"True"', b'"TRUE"'), True),
+    **dict.fromkeys((b"false", b"0", b'"false"', b'"f"', b'"0"', b'"False"', b'"FALSE"'), False),
+}
 # A type's modifier counts the four bytes of a value's header: VARHDRSZ in PostgreSQL's c.h.
 _HEADER_BYTES = 4
 _NAME_BYTES = 63
 # From half of the last step on, a float4 rounds up to infinity; up to half of the first, to zero.
 _FLOAT4_OVERFLOW, _FLOAT4_UNDERFLOW = 2.0**128 - 2.0**103, 2.0**-150
 _SHOWN = 60
+# MySQL writes 0x before it.
+HEX = re.compile(r"(?:0x)?(?:[0-9a-fA-F]{2})+", re.ASCII)
 _EXPECTED_BYTES = "expected base64, hex or a buffer"
 # PostgreSQL's encode breaks lines by LF, MIME by CR and LF, and some tools indent them.
 _NO_LINE_BREAKS = str.maketrans("", "", "\r\n\t ")
@@ -60,7 +67,7 @@ def scalar(raw: bytes) -> str:
 
 
 def boolean(_: Column, raw: bytes) -> bool:
-    """Return a boolean, also from 1 and 0.
+    """Return a boolean, also from 1 and 0, and from the usual texts.
 
     Raises:
         UnsupportedFormError: it is neither.
@@ -184,7 +191,7 @@ def text_limit(column: Column) -> int | None:
     return column.typmod - _HEADER_BYTES
 
 
-def text(column: Column, raw: bytes) -> str:
+def text(column: Column, raw: bytes, log: PolicyLog) -> str:
     """Return a text, also from a number or a boolean, as it is written.
 
     Raises:
@@ -192,7 +199,7 @@ def text(column: Column, raw: bytes) -> str:
     """
     if raw[:1] in (b"{", b"["):
         raise not_a_scalar(column)
-    value, kind = scalar(raw), column.type.name
+    value, kind = log.without_nul(column, scalar(raw)), column.type.name
     limit = text_limit(column)
     # PostgreSQL cuts surplus blanks off in silence. In a char(n) they mean nothing.
     if kind == "varchar" and limit is not None and len(value) > limit:
@@ -261,30 +268,61 @@ def not_a_scalar(column: Column) -> LossyValueError:
     )
 
 
-def decode_bytes(_: Column, raw: bytes) -> bytes | None:
+def decode_bytes(raw: bytes, form: Bytea = "auto") -> bytes | None:
     r"""Return the bytes that a JSON value stands for; None for ``null``.
 
-    Base64, PostgreSQL's hex (``"\\x48"``), an array of numbers, and the two forms in which
-    JavaScript writes a buffer: ``{"type":"Buffer","data":[72]}`` and ``{"0":72}``.
+    Base64, PostgreSQL's hex (``"\\x48"``), MySQL's (``"0x48"``), an array of numbers, the two forms
+    in which JavaScript writes a buffer, ``{"type":"Buffer","data":[72]}`` and ``{"0":72}``, and
+    that of Datasette, ``{"$base64":true,"encoded":"SA=="}``.
+
+    Args:
+        raw: the value.
+        form: of text that may be hex or base64; ``auto``: none is more likely.
 
     Raises:
-        LossyValueError: it is none of these.
+        LossyValueError: it is none of these, or may be two.
     """
     try:
         if raw[:1] == b'"' and b"\\" not in raw:
-            return _base64(raw[1:-1].decode())
+            return _bytes_of_text(raw[1:-1].decode(), form)
         match msgspec.json.decode(raw):
-            case str(value) if value.startswith("\\x"):
-                return bytes.fromhex(value[2:])
             case str(value):
-                return _base64(value)
+                return _bytes_of_text(value, form)
             case {"type": "Buffer", "data": list(numbers)} | list(numbers):
                 return bytes(numbers)
+            case {"$base64": True, "encoded": str(value)} | {"$base64": str(value)}:
+                return _base64(value)
             case dict(items) if list(items) == [str(n) for n in range(len(items))]:
                 return bytes(items.values())
     except (ValueError, TypeError, RecursionError) as error:
         raise LossyValueError(f"these are no bytes ({error}): {_EXPECTED_BYTES}") from error
     raise LossyValueError(f"these are no bytes: {_EXPECTED_BYTES}")
+
+
+def _bytes_of_text(text: str, form: Bytea) -> bytes:
+    """Decode hex or base64.
+
+    Raises:
+        ValueError: it is neither, or may be both.
+    """
+    if text.startswith("\\x"):
+        return bytes.fromhex(text[2:])
+    if text and form != "base64" and HEX.fullmatch(text):
+        if form == "hex" or not is_base64(text):
+            return bytes.fromhex(text.removeprefix("0x"))
+        raise ValueError("both hex and base64: --bytea hex or --bytea base64 says which")
+    if form == "hex" and text:
+        raise ValueError("no hex, as the column's other values are: see --bytea")
+    return _base64(text)
+
+
+def is_base64(text: str) -> bool:
+    """Return whether a text can be read as base64."""
+    try:
+        _base64(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _base64(text: str) -> bytes:

@@ -69,7 +69,9 @@ class ShapeLearner:
         self._converter = converter
         self._codecs: dict[Shape, Codec] = {}
         self._plain = {c.field: _plain_decoder(c, converter) for c in self._columns}
-        self._usual = Shape(self.presence.optional, frozenset(), self._generated)
+        is_wide = converter.log.policies.is_wide
+        wide = frozenset(column.field for column in self._columns if is_wide(column))
+        self._usual = Shape(self.presence.optional, wide, self._generated)
         self._see_usual()
         # The last batch did not decode at once: then the next one is not even tried so.
         self._last_batch_failed = False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from restore.decode.segments import Segment
     from restore.load.destination import CopyDestination, Sent
-    from restore.load.row_insert import Attempt, RowInserter, RowLevel
+    from restore.load.row_insert import Attempt, RowInserter
     from restore.load.sender import Sender, Tracking
     from restore.report.reasons import Reason
     from restore.source.records import Records
@@ -89,7 +89,7 @@ class Refusals:
         error = None
         try:
             try:
-                for values, _, _ in attempts:
+                for values, *_ in attempts:
                     statement = self._destination.insert_of(values)
                     parameters = [value.value for value in values]
                     # Of what is prepared behind an error, psycopg believes that it is.
@@ -223,7 +223,7 @@ class Isolation:
         return found
 
     @contextlib.contextmanager
-    def _savepoint(self, _: RowLevel) -> Iterator[Callable[[Sent], None]]:
+    def _savepoint(self, *_: object) -> Iterator[Callable[[Sent], None]]:
         with self._conn.transaction():
             yield lambda _: None
 

@@ -242,7 +242,9 @@ class Ladder:
         left = iter(records)
         while group := list(islice(left, _LOADED_AGAIN)):
             for record in group:
-                self._unknown.count(values_of(record.raw), -1)
+                fields = values_of(record.raw)
+                self._unknown.count(fields, -1)
+                self._report.count_changes(self._single.changes_of(fields), -1)
             if self._inserter is not None:
                 self._inserter.load(group)
                 continue

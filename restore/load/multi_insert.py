@@ -183,6 +183,7 @@ class Inserter:
         for entry in group:
             self._tracking.report.count_loaded(entry.attempt.level, 1)
             self._tracking.unknown.count(entry.fields)
+            self._tracking.report.count_changes(entry.attempt.changes)
 
     def _row(self, values: Sequence[Value], columns: Sequence[str], parameters: list[Any]) -> bytes:
         """Return a row of VALUES, and append its parameters; what a record lacks is the default."""

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 
 RowLevel = Literal["row", "literal"]
-Step = Callable[[RowLevel], AbstractContextManager[Callable[[Sent], None]]]
-"""Gives a transaction for a row that comes in on a rung, and what counts it."""
+Step = Callable[[RowLevel, Sequence[str]], AbstractContextManager[Callable[[Sent], None]]]
+"""Gives a transaction for a row that comes in on a rung with changed values, and what counts it."""
 
 _UNIQUE_VIOLATION = "23505"
 # Tokens of Python's json.dumps that no JSON has, and the strings among which to look for them.
@@ -64,11 +64,15 @@ class Refused:
 
 
 class Attempt(NamedTuple):
-    """The values of a record, the rung on which they are sent, and their bytes in the file."""
+    """The values of a record, the rung on which they are sent, and their bytes in the file.
+
+    ``changes``: what policies changed.
+    """
 
     values: list[Value]
     level: RowLevel
     size: int
+    changes: tuple[str, ...] = ()
 
 
 class RowInserter:
@@ -95,7 +99,7 @@ class RowInserter:
         self._null_if_absent = [c for c in self._columns.values() if c.null_if_absent]
         self._all_fields = frozenset(c.field for c in table.columns)
         self._destination = destination
-        self._converter = converter
+        self._converter = converter.another()  # another thread decodes with the given one
         self._zone = zone
 
     def insert(self, fields: Fields, step: Step) -> Refused | None:
@@ -111,9 +115,9 @@ class RowInserter:
         attempt = self.read(fields)
         if isinstance(attempt, Refused):
             return attempt
-        values, level, _ = attempt
+        values, level = attempt.values, attempt.level
         try:
-            retry_transient(partial(self._send, values, level, step))
+            retry_transient(partial(self._send, attempt, step))
         except KeptOutError as error:
             return Refused(Reason(level=level, message=str(error)))
         except psycopg.Error as error:
@@ -134,9 +138,14 @@ class RowInserter:
         except (LossyValueError, *DECODE_ERRORS, *ENCODE_ERRORS) as error:
             return Refused(Reason(level="row", message=" ".join(str(error).split())))
 
-    def _send(self, values: list[Value], level: RowLevel, step: Step) -> None:
-        with step(level) as count:
-            with self._in_utc_session(values) as read:
+    def changes_of(self, fields: Fields) -> tuple[str, ...]:
+        """Return what policies change in a record."""
+        attempt = self.read(fields)
+        return () if isinstance(attempt, Refused) else attempt.changes
+
+    def _send(self, attempt: Attempt, step: Step) -> None:
+        with step(attempt.level, attempt.changes) as count:
+            with self._in_utc_session(attempt.values) as read:
                 sent = self._destination.insert(read)
             count(sent)
 
@@ -146,6 +155,7 @@ class RowInserter:
         Raises:
             LossyValueError: a column cannot hold a value as it is.
         """
+        self._converter.take_changes()  # those of a record that was refused
         values: list[Value] = []
         level: RowLevel = "row"
         size = 0
@@ -165,7 +175,7 @@ class RowInserter:
             is_instant = as_literal or getattr(value, "tzinfo", None) is not None
             values.append(Value(column, value, form_of(column, text, is_instant=is_instant)))
         values += [Value(c, None) for c in self._null_if_absent if c.field not in fields]
-        return Attempt(values, level, size)
+        return Attempt(values, level, size, self._converter.take_changes())
 
     @contextlib.contextmanager
     def _in_utc_session(self, values: list[Value]) -> Iterator[list[Value]]:
@@ -270,12 +280,13 @@ class RecordLoader:
         tracking.unknown.check(fields)
 
         @contextlib.contextmanager
-        def step(rung: RowLevel) -> Iterator[Callable[[Sent], None]]:
+        def step(rung: RowLevel, changes: Sequence[str]) -> Iterator[Callable[[Sent], None]]:
             def count(sent: Sent) -> None:
                 tracking.report.count_loaded(rung, sent.loaded)
                 tracking.report.count_skipped(sent.skipped)
                 tracking.report.replaced += sent.replaced
                 tracking.unknown.count(fields)
+                tracking.report.count_changes(changes)
 
             with tracking.log.step(record.offset + len(record.raw)):
                 yield count

@@ -79,10 +79,12 @@ class UnknownFieldPolicy:
         self._report.count_unknown((n for n in names if n not in self._named), records)
 
     def count_rows(self, codec: Codec | None, rows: PackedRows) -> None:
-        """Count those of decoded rows."""
+        """Count those of decoded rows, and the values that options changed."""
         if codec is not None:
             for names in codec.unknown_in(rows):
                 self.count(names)
+            for changes in rows.changes():
+                self._report.count_changes(changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class TableLoader:
         self._load = load
         self._options = options
         self._limits = limits
-        self._converter = Converter(options.timezone)
+        self._converter = Converter(options.timezone, load.policies)
         self._shapes = ShapeLearner(load.table, self._converter)
         self._writes = load.writes
         self._drawn: frozenset[str] | None = None
@@ -81,7 +81,6 @@ class TableLoader:
         Raises:
             RestoreError: the load stopped.
         """
-        self._converter.notes.clear()
         try:
             self._set_turn(context.shard)
             with users_search_path(self._conn):
@@ -94,7 +93,7 @@ class TableLoader:
             context.report.error = _OUT_OF_MEMORY
             raise LoadError(_OUT_OF_MEMORY) from error
         finally:
-            context.report.warnings += sorted(self._converter.notes)
+            context.report.warnings += self._load.policies.notes
 
     def _set_turn(self, shard: Shard) -> None:
         """Choose which records are loaded; before late ones, set the sequences past the others."""

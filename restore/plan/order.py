@@ -7,6 +7,7 @@ import graphlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from restore.decode.policies import NO_POLICIES, ValuePolicies
 from restore.source.formats.format import TableColumns
 from restore.target.own_rows import JOURNALED
 
@@ -55,7 +56,7 @@ class Load:
 
     ``journaled``: the journal records its progress. ``writes``: records the transactions that write
     its rows; None: they are not needed. ``fixed``: its rows may not be deleted again, so its keys
-    and indexes stay in place.
+    and indexes stay in place. ``policies``: how its values are read.
     """
 
     file: TableFile
@@ -63,6 +64,7 @@ class Load:
     journaled: bool = False
     writes: WriteLog | None = None
     fixed: bool = False
+    policies: ValuePolicies = NO_POLICIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,4 +221,10 @@ def with_write_log(plan: Plan, writes: WriteLog | None) -> Plan:
     """Return a plan whose loads record the transactions that write their rows."""
     journaled = writes == JOURNALED
     loads = tuple(replace(load, journaled=journaled, writes=writes) for load in plan.loads)
+    return replace(plan, loads=loads)
+
+
+def with_policies(plan: Plan, policies: Mapping[int, ValuePolicies]) -> Plan:
+    """Return a plan whose loads read values by these policies, given by the table's oid."""
+    loads = tuple(replace(load, policies=policies[load.table.oid]) for load in plan.loads)
     return replace(plan, loads=loads)

@@ -20,7 +20,7 @@ from restore.source.records import Damage, RawRecord
 from restore.source.recovery import DECODE_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 _BATCH_RECORDS = 500
@@ -138,7 +138,7 @@ def _raw_of(line: RejectLine) -> bytes:
     return raw
 
 
-def read_entries(path: Path) -> Iterator[list[RejectEntry]]:
+def read_entries(path: Path) -> Generator[list[RejectEntry]]:
     """Yield a reject file's entries in groups of a batch's size."""
     group: list[RejectEntry] = []
     size = 0

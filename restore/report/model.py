@@ -66,8 +66,9 @@ class TableReport(msgspec.Struct, kw_only=True):
     duplicates were skipped by --on-conflict skip and are not in the rejects. ``late``: records that
     lack a value of a sequence and are loaded last; they count as read then. ``unknown_fields``: the
     first fields without a column, each with its number of records; ``other_unknown_fields``: the
-    occurrences of all others. ``cut_off``: the file is truncated, so records may be missing that
-    cannot be counted. ``error``: why the table's load stopped.
+    occurrences of all others. ``changed``: values that an option changed, by ``column: option``.
+    ``cut_off``: the file is truncated, so records may be missing that cannot be counted.
+    ``error``: why the table's load stopped.
     """
 
     table: str
@@ -89,6 +90,7 @@ class TableReport(msgspec.Struct, kw_only=True):
     warnings: list[str] = []
     unknown_fields: dict[str, int] = {}
     other_unknown_fields: int = 0
+    changed: dict[str, int] = {}
     reasons: list[ReasonCount] = []
 
     def count_loaded(self, level: Level, rows: int) -> None:
@@ -145,6 +147,15 @@ class TableReport(msgspec.Struct, kw_only=True):
             else:
                 known.pop(field, None)
 
+    def count_changes(self, changes: Iterable[str], records: int = 1) -> None:
+        """Count values that an option changed, each ``column: option``."""
+        for change in changes:
+            count = self.changed.get(change, 0) + records
+            if count:
+                self.changed[change] = count
+            else:
+                self.changed.pop(change, None)
+
     def count_skipped(self, rows: int) -> None:
         """Count records that were skipped because their keys exist."""
         self.skipped += rows
@@ -195,6 +206,8 @@ class TableReport(msgspec.Struct, kw_only=True):
             self.count_loaded(level, getattr(other.levels, level))
         for field, count in other.unknown_fields.items():
             self.count_unknown([field], count)
+        for change, count in other.changed.items():
+            self.count_changes([change], count)
 
     def note_change(self, change: str | None) -> None:
         """Record how the file changed while it was read, if it did."""

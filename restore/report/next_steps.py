@@ -21,6 +21,8 @@ _RETRIED_ALIKE = frozenset(
     {
         *("absent_fields", "lock_timeout_s", "map_column", "match", "timezone", "triggers"),
         "unknown_fields",
+        *("epoch", "date_format", "json_strings", "bytea", "nul", "empty_string", "zero_date"),
+        "fraction",
     }
 )
 
@@ -92,7 +94,8 @@ def _options(options: Options, only: frozenset[str] | None = None) -> list[str]:
         elif isinstance(value, frozenset):
             words += [shell_option(flag, name) for name in sorted(value)]
         elif isinstance(value, dict):
-            words += [shell_option(flag, f"{file}={table}") for file, table in value.items()]
+            pairs = [f"{name}={of}" if name else of for name, of in value.items()]
+            words += [shell_option(flag, pair) for pair in pairs]
         elif isinstance(value, MaxRejects):
             words.append(f"{flag} {str(value).replace(',', '')}")
         else:

@@ -76,7 +76,10 @@ class TableState:
 
     def kept(self, options: Options) -> LoadedFile:
         """Return what it takes to find the records of the table's rows again."""
-        converter, native = Converter(options.timezone), packer.IS_BUILT
+        policies, native = self.load.policies, packer.IS_BUILT
+        converter = Converter(options.timezone, policies)
+        # What is found in C does not know empty strings that are NULL.
+        native = native and policies.empty_string == "reject"
         return LoadedFile(self.load, self.report, self.rejects, converter, native=native)
 
     def part(self, start: int | str) -> str:

@@ -40,6 +40,8 @@ typedef struct {
     Numbers declined, unloadable; /* the places of these records; unloadable ones are in both */
     Numbers ignored;     /* for each record which of the ignored fields it has, as bits */
     Numbers unknown;     /* for each other field that no column takes: the record, start and end */
+    Numbers changes;     /* for each value that a rule changed: the record, and the column's place with
+                          * the rule in its lowest 16 bits */
     bool no_memory;
 } Batch;
 
@@ -73,9 +75,40 @@ notes_any(const Numbers *unknown, uint64_t place)
     return unknown->count > 0 && unknown->items[unknown->count - 3] == place;
 }
 
+/* Note that a rule changed the value of a column; false: no memory. */
+static bool
+note_change(Numbers *changes, const Record *record, int column, unsigned rule)
+{
+    return append(changes, record->number - 1) &&
+           append(changes, (uint64_t)column << 16 | (uint64_t)rule);
+}
+
+/* Put a value that is not null, or NULL if a rule says so. */
+static Outcome
+put_value(Out *out, Numbers *changes, const Packer *packer, const Record *record, int n)
+{
+    const Column *column = &packer->columns[n];
+    unsigned rule = stands_for_null(column, record->values[n]);
+    Outcome outcome = PACKED;
+    if (rule == 0) {
+        outcome = column->put(out, column, record->values[n]);
+        rule = outcome == ROUNDED ? ROUND : 0;
+    } else if (column->not_null) {
+        return DECLINED;
+    } else if (room(out, 4)) {
+        put_32(out, UINT32_MAX);
+    } else {
+        return NO_MEMORY;
+    }
+    if (rule != 0) {
+        return note_change(changes, record, n, rule) ? PACKED : NO_MEMORY;
+    }
+    return outcome;
+}
+
 /* Put a record's row: how many values, then each with its size (COPY's manual, "Binary Format"). */
 static Outcome
-put_row(Out *out, const Packer *packer, const Record *record)
+put_row(Out *out, Numbers *changes, const Packer *packer, const Record *record)
 {
     if (record->odd) {
         return DECLINED;
@@ -96,7 +129,7 @@ put_row(Out *out, const Packer *packer, const Record *record)
         Outcome outcome = PACKED;
         any |= there;
         if (there && !is_null(record->values[n])) {
-            outcome = column->put(out, column, record->values[n]);
+            outcome = put_value(out, changes, packer, record, n);
         } else if (!there && column->fill != NULL) {
             outcome = put_fill(out, column);
         } else if (there ? column->not_null : column->required) {
@@ -130,10 +163,12 @@ static bool
 take_record(Batch *batch, const Packer *packer, const Record *record, Text data)
 {
     size_t before = (size_t)(batch->rows.at - batch->rows.base);
-    Outcome outcome = put_row(&batch->rows, packer, record);
+    size_t changes = batch->changes.count;
+    Outcome outcome = put_row(&batch->rows, &batch->changes, packer, record);
     uint64_t place = record->number - 1;
     if (outcome != PACKED) {
         batch->rows.at = batch->rows.base + before;
+        batch->changes.count = changes;
         drop_unknown(&batch->unknown, place);
         if (outcome == NO_MEMORY || !append(&batch->declined, place) ||
             (outcome == UNLOADABLE && !append(&batch->unloadable, place))) {
@@ -226,9 +261,10 @@ Packer_pack(PyObject *self, PyObject *data)
     rows = taken_back(&batch.rows, rows);
     if (packed || rows == NULL) {
         /* N gives up what is new; where one is NULL the others are released, and it fails. */
-        result = Py_BuildValue("(NNNNNNN)", rows, bytes_of(batch.ends), bytes_of(batch.spans),
+        result = Py_BuildValue("(NNNNNNNN)", rows, bytes_of(batch.ends), bytes_of(batch.spans),
                                bytes_of(batch.declined), bytes_of(batch.unloadable),
-                               bytes_of(batch.ignored), bytes_of(batch.unknown));
+                               bytes_of(batch.ignored), bytes_of(batch.unknown),
+                               bytes_of(batch.changes));
         rows = NULL;
     } else if (batch.no_memory) {
         PyErr_NoMemory();
@@ -242,6 +278,7 @@ Packer_pack(PyObject *self, PyObject *data)
     PyMem_RawFree(batch.unloadable.items);
     PyMem_RawFree(batch.ignored.items);
     PyMem_RawFree(batch.unknown.items);
+    PyMem_RawFree(batch.changes.items);
     return result;
 }
 
@@ -254,8 +291,9 @@ read_column(Packer *packer, PyObject *item, Label **labels)
     Column *column = &packer->columns[packer->fields.count];
     const char *kind;
     PyObject *name, *fill, *of_enum;
-    int not_null, required, wide;
-    if (!PyArg_ParseTuple(item, "SzppOpllO!", &name, &kind, &not_null, &required, &fill, &wide,
+    int not_null, required;
+    unsigned rules;
+    if (!PyArg_ParseTuple(item, "SzppOIllO!", &name, &kind, &not_null, &required, &fill, &rules,
                           &column->limit, &column->digits, &PyTuple_Type, &of_enum)) {
         return false;
     }
@@ -269,7 +307,8 @@ read_column(Packer *packer, PyObject *item, Label **labels)
     }
     column->not_null = not_null;
     column->required = required;
-    column->wide = wide;
+    column->wide = rules & WIDE;
+    column->rules = rules;
     if (kind != NULL &&
         (!choose_put(column, kind) || packer->put_count < packer->fields.count)) {
         PyErr_Format(PyExc_ValueError, "column of kind %s: there is none, or it stands last", kind);

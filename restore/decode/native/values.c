@@ -252,6 +252,7 @@ put_array(Out *out, const Column *column, Span value)
         return DECLINED;
     }
     ptrdiff_t start = out->at - out->base;
+    bool rounded = false;
     if (!room(out, 24)) {
         return NO_MEMORY;
     }
@@ -269,9 +270,10 @@ put_array(Out *out, const Column *column, Span value)
         }
         if (!is_null(element)) {
             Outcome outcome = column->put_element(out, column, element);
-            if (outcome != PACKED) {
+            if (outcome != PACKED && outcome != ROUNDED) {
                 return outcome;
             }
+            rounded |= outcome == ROUNDED;
         } else if (room(out, 4)) {
             put_32(out, UINT32_MAX);
             nulls = 1;
@@ -296,12 +298,52 @@ put_array(Out *out, const Column *column, Span value)
         set_32(head + 16, count);
         set_32(head + 20, 1); /* the first subscript */
     }
+    return rounded ? ROUNDED : PACKED;
+}
+
+/* A string that holds a JSON document, as that; ``before``: a byte that stands before it, or -1. */
+static Outcome
+put_parsed(Out *out, Span value, int before)
+{
+    ptrdiff_t size_at = out->at - out->base;
+    size_t size = 0;
+    unsigned seen = 0;
+    Outcome outcome = put_string(out, value.start + 1, value.end - 1, value.seen);
+    if (outcome != PACKED) {
+        return outcome;
+    }
+    if (!room(out, 1)) {
+        return NO_MEMORY;
+    }
+    uint8_t *text = out->base + size_at + 4;
+    Text start = skip_white(text, out->at), end = out->at;
+    while (end > start && (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t')) {
+        end--;
+    }
+    /* JSON's null is left to Python: it is not NULL. */
+    if (start == end || *start == 'n' || skip_value(start, end, &seen) != end) {
+        return DECLINED;
+    }
+    if (before >= 0 && (seen & NUL)) {
+        return UNLOADABLE;
+    }
+    size = (size_t)(end - start);
+    memmove(text + (before >= 0), start, size);
+    if (before >= 0) {
+        *text = (uint8_t)before;
+        size++;
+    }
+    out->at = text + size;
+    set_32(out->base + size_at, (uint32_t)size);
     return PACKED;
 }
 
 static Outcome
-put_json(Out *out, const Column *Py_UNUSED(column), Span value)
+put_json(Out *out, const Column *column, Span value)
 {
+    if ((column->rules & PARSES) && is_string(value)) {
+        return put_parsed(out, value, -1);
+    }
     if ((value.seen & HIGH) && !is_utf8(value.start, value.end)) {
         return UNLOADABLE;
     }
@@ -309,8 +351,11 @@ put_json(Out *out, const Column *Py_UNUSED(column), Span value)
 }
 
 static Outcome
-put_jsonb(Out *out, const Column *Py_UNUSED(column), Span value)
+put_jsonb(Out *out, const Column *column, Span value)
 {
+    if ((column->rules & PARSES) && is_string(value)) {
+        return put_parsed(out, value, 1 /* the version of this form */);
+    }
     if ((value.seen & NUL) || ((value.seen & HIGH) && !is_utf8(value.start, value.end))) {
         return UNLOADABLE;
     }
@@ -383,13 +428,51 @@ skip_line_breaks(Text p, Text end)
     return p;
 }
 
-/* Base64 with its padding, and no bits that are left over: RFC 4648. */
+/* Whether a text is pairs of hexadecimal digits. */
+static bool
+is_hex(Text p, Text end)
+{
+    bool even = (end - p) % 2 == 0;
+    while (p < end && hex_digit(*p) >= 0) {
+        p++;
+    }
+    return even && p == end;
+}
+
 static Outcome
-put_bytea(Out *out, const Column *Py_UNUSED(column), Span value)
+put_hex(Out *out, Text p, Text end)
+{
+    if (!room(out, 4 + (size_t)(end - p) / 2)) {
+        return NO_MEMORY;
+    }
+    put_32(out, (uint32_t)((end - p) / 2));
+    for (; p < end; p += 2) {
+        *out->at++ = (uint8_t)(hex_digit(p[0]) << 4 | hex_digit(p[1]));
+    }
+    return PACKED;
+}
+
+/* Base64 with its padding, and no bits that are left over: RFC 4648. In a wide column also hex as
+ * PostgreSQL writes it, and, if the column's text is known to be that, other hex. */
+static Outcome
+put_bytea(Out *out, const Column *column, Span value)
 {
     Span text = inside(value);
     if (!is_string(value)) {
         return DECLINED;
+    }
+    if (column->wide && text.start < text.end) {
+        Text start = text.start;
+        if (text.end - start >= 3 && memcmp(start, "\\\\x", 3) == 0) {
+            return is_hex(start + 3, text.end) ? put_hex(out, start + 3, text.end) : DECLINED;
+        }
+        start += 2 * (text.end - start > 2 && memcmp(start, "0x", 2) == 0);
+        if (column->rules & HEX) {
+            return is_hex(start, text.end) ? put_hex(out, start, text.end) : DECLINED;
+        }
+        if (!(column->rules & BASE64) && is_hex(start, text.end)) {
+            return DECLINED;
+        }
     }
     size_t size = (size_t)(text.end - text.start) / 4 * 3;
     if (!room(out, 4 + size)) {
@@ -436,16 +519,26 @@ put_bytea(Out *out, const Column *Py_UNUSED(column), Span value)
 /* ---- numbers -------------------------------------------------------------------------------- */
 
 static Outcome
-put_bool(Out *out, const Column *Py_UNUSED(column), Span value)
+put_bool(Out *out, const Column *column, Span value)
 {
-    if (*value.start != 't' && *value.start != 'f') {
-        return DECLINED;
+    bool is_true = *value.start == 't';
+    if (!is_true && *value.start != 'f') {
+        static const char *const words[] = {"1", "0", "t", "f", "true", "false"};
+        Span text = is_string(value) ? inside(value) : value;
+        size_t size = (size_t)(text.end - text.start), n = 0;
+        while (n < 6 && (strlen(words[n]) != size || memcmp(words[n], text.start, size) != 0)) {
+            n++;
+        }
+        if (!column->wide || n == 6) {
+            return DECLINED;
+        }
+        is_true = n % 2 == 0;
     }
     if (!room(out, 5)) {
         return NO_MEMORY;
     }
     put_32(out, 1);
-    *out->at++ = *value.start == 't';
+    *out->at++ = is_true;
     return PACKED;
 }
 
@@ -545,9 +638,16 @@ read_double(Span value, bool *zero)
 
 /* A number, but not one whose sign or size msgspec would lose (_UNSAFE_FLOAT in types.py). */
 static Outcome
-put_float(Out *out, Span value, bool single)
+put_float(Out *out, const Column *column, Span value, bool single)
 {
     bool zero;
+    if (is_string(value)) {
+        value = inside(value);
+        if (!column->wide || value.start == value.end ||
+            skip_number(value.start, value.end) != value.end) {
+            return DECLINED;
+        }
+    }
     if ((*value.start != '-' && !is_digit(*value.start)) ||
         value.end - value.start > LONGEST_NUMBER) {
         return DECLINED;
@@ -569,15 +669,15 @@ put_float(Out *out, Span value, bool single)
 }
 
 static Outcome
-put_float4(Out *out, const Column *Py_UNUSED(column), Span value)
+put_float4(Out *out, const Column *column, Span value)
 {
-    return put_float(out, value, true);
+    return put_float(out, column, value, true);
 }
 
 static Outcome
-put_float8(Out *out, const Column *Py_UNUSED(column), Span value)
+put_float8(Out *out, const Column *column, Span value)
 {
-    return put_float(out, value, false);
+    return put_float(out, column, value, false);
 }
 
 /* A digit to the base 10,000, of which those beyond the text's ends are zeros. */
@@ -681,9 +781,41 @@ read_date(Text p, int64_t *days)
     return true;
 }
 
+/* Read the digits of a second as microseconds, of which ``kept`` are kept. In a wide column others
+ * may follow: zeros, or, by its rules, what is rounded half to even. */
+static Text
+read_fraction(Text p, Text end, const Column *column, long kept, int64_t *us, bool *rounded)
+{
+    int digits = 0;
+    int64_t number = 0;
+    int next = 0;      /* the first digit that is not kept */
+    bool rest = false; /* whether others behind it are not zero */
+    for (; p < end && is_digit(*p); p++, digits++) {
+        if (digits < kept) {
+            number = number * 10 + (*p - '0');
+        } else if (digits == kept) {
+            next = *p - '0';
+        } else {
+            rest |= *p != '0';
+        }
+    }
+    bool inexact = next != 0 || rest;
+    if (digits == 0 || (digits > 6 && !column->wide) ||
+        (inexact && !(column->wide && (column->rules & ROUND)))) {
+        return NULL;
+    }
+    number += next > 5 || (next == 5 && (rest || number % 2 == 1));
+    for (int n = digits < kept ? digits : (int)kept; n < 6; n++) {
+        number *= 10;
+    }
+    *us = number;
+    *rounded |= inexact;
+    return p;
+}
+
 /* Read HH:MM:SS, and behind a point up to so many digits that are not zero, six in all. */
 static Text
-read_time(Text p, Text end, long kept, int64_t *us)
+read_time(Text p, Text end, const Column *column, long kept, int64_t *us, bool *rounded)
 {
     if (end - p < 8 || p[2] != ':' || p[5] != ':') {
         return NULL;
@@ -694,66 +826,199 @@ read_time(Text p, Text end, long kept, int64_t *us)
     }
     int64_t fraction = 0;
     p += 8;
-    if (p < end && *p == '.') {
-        int digits = 0;
-        for (p++; p < end && is_digit(*p); p++, digits++) {
-            if (digits == 6 || (digits >= kept && *p != '0')) {
-                return NULL;
-            }
-            fraction = fraction * 10 + (*p - '0');
-        }
-        if (digits == 0) {
-            return NULL;
-        }
-        for (; digits < 6; digits++) {
-            fraction *= 10;
-        }
+    if (p < end && *p == '.' &&
+        (p = read_fraction(p + 1, end, column, kept, &fraction, rounded)) == NULL) {
+        return NULL;
     }
     *us = (hour * 3600 + minute * 60 + second) * SECOND_US + fraction;
     return p;
 }
 
-/* Read Z or +HH:MM. */
+/* Read Z, +HH:MM or +HHMM; in a wide column also +HH, UTC, and a blank before it. */
 static Text
-read_offset(Text p, Text end, int64_t *us)
+read_offset(Text p, Text end, const Column *column, int64_t *us)
 {
     *us = 0;
-    if (p < end && *p == 'Z') {
+    bool wide = column->wide;
+    p += wide && p < end && *p == ' ';
+    ptrdiff_t left = end - p;
+    if (left >= 1 && *p == 'Z') {
         return p + 1;
     }
-    if (end - p < 6 || (*p != '+' && *p != '-') || p[3] != ':') {
+    if (wide && left == 3 && memcmp(p, "UTC", 3) == 0) {
+        return end;
+    }
+    if (left < 3 || (*p != '+' && *p != '-')) {
         return NULL;
     }
-    int hours = digits_at(p + 1, 2), minutes = digits_at(p + 4, 2);
+    int hours = digits_at(p + 1, 2), minutes = 0;
+    Text behind = p + 3;
+    if (left >= 6 && p[3] == ':') {
+        minutes = digits_at(p + 4, 2);
+        behind = p + 6;
+    } else if (left >= 5 && is_digit(p[3])) {
+        minutes = digits_at(p + 3, 2);
+        behind = p + 5;
+    } else if (!wide || left != 3) {
+        return NULL;
+    }
     if (hours < 0 || hours > 15 || minutes < 0 || minutes > 59) {
         return NULL;
     }
     *us = (hours * 60 + minutes) * 60 * SECOND_US * (*p == '-' ? -1 : 1);
-    return p + 6;
+    return behind;
 }
 
-/* RFC 3339, as microseconds since 2000-01-01 (datatype/timestamp.h). */
+/* Microseconds of 2000-01-01 since 1970, and of a year or more: in policies.py, _NEAR_NS. */
+#define FROM_1970_US (INT64_C(946684800) * SECOND_US)
+#define NEAR_US (366 * DAY_S * SECOND_US)
+
+enum { LONGEST_EPOCH = 19 };
+
+/* Read a number by its column's unit, in microseconds, if they are whole and kept as they are. */
+static bool
+read_epoch(const Column *column, Span text, int64_t *us)
+{
+    static const int places[] = {0, 6, 3, 0, -3}; /* digits of a number that are microseconds */
+    int unit = (int)(column->rules >> UNIT_SHIFT & 7);
+    Text p = text.start;
+    bool negative = p < text.end && *p == '-', point = false;
+    p += negative;
+    if (unit == 0 || p == text.end || text.end - p > LONGEST_EPOCH || !is_digit(*p)) {
+        return false;
+    }
+    uint64_t number = 0; /* 19 digits fit */
+    int after = 0;
+    for (; p < text.end; p++) {
+        if (*p == '.' && !point && p + 1 < text.end) {
+            point = true;
+            continue;
+        }
+        if (!is_digit(*p)) {
+            return false;
+        }
+        number = number * 10 + (uint64_t)(*p - '0');
+        after += point;
+    }
+    for (int n = places[unit] - after; n > 0; n--) {
+        if (number > (uint64_t)INT64_MAX / 10) {
+            return false;
+        }
+        number *= 10;
+    }
+    for (int n = places[unit] - after; n < 0; n++) {
+        if (number % 10 != 0) {
+            return false;
+        }
+        number /= 10;
+    }
+    uint64_t step = 1;
+    for (long n = column->limit; n >= 0 && n < 6; n++) {
+        step *= 10;
+    }
+    if (number % step != 0 || number > (uint64_t)INT64_MAX / 2) {
+        return false;
+    }
+    if ((column->rules & INFERRED) && number != 0 && number < (uint64_t)NEAR_US) {
+        return false;
+    }
+    *us = negative ? -(int64_t)number : (int64_t)number;
+    return true;
+}
+
+/* Whether a value of a wide column is a number since 1970; a string may be one of its usual length. */
+static bool
+is_epoch(const Column *column, Span value, Span text)
+{
+    if (!column->wide || text.start == text.end) {
+        return false;
+    }
+    ptrdiff_t size = text.end - text.start - (*text.start == '-');
+    bool usual = size == 10 || size == 13 || size == 16 || size == 19;
+    if (is_string(value) && !usual) {
+        return false;
+    }
+    for (Text p = text.start + (*text.start == '-'); p < text.end; p++) {
+        if (!is_digit(*p) && (is_string(value) || *p != '.')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum { LONGEST_TIME = 64 };
+
+/* Write a date that has its column's format as YYYY-MM-DD, with what follows it, into ``iso``; a text
+ * of another form is returned as it is. */
+static Span
+as_iso(const Column *column, Span text, uint8_t *iso)
+{
+    static const char orders[][4] = {"", "DMY", "DYM", "MDY", "MYD", "YDM", "YMD"};
+    unsigned order = column->rules >> ORDER_SHIFT & 7;
+    uint8_t separator = (uint8_t)(column->rules >> SEPARATOR_SHIFT);
+    if (!column->wide || order == 0 || order > 6 || text.end - text.start > LONGEST_TIME) {
+        return text;
+    }
+    Text p = text.start;
+    memcpy(iso, "YYYY-MM-DD", 10);
+    for (int n = 0; n < 3; n++) {
+        char part = orders[order][n];
+        int size = part == 'Y' ? 4 : 2;
+        if (n > 0 && separator != 0 && (p == text.end || *p++ != separator)) {
+            return text;
+        }
+        if (text.end - p < size || digits_at(p, size) < 0) {
+            return text;
+        }
+        memcpy(iso + (part == 'Y' ? 0 : part == 'M' ? 5 : 8), p, (size_t)size);
+        p += size;
+    }
+    if (p < text.end && *p != 'T' && *p != ' ') {
+        return text;
+    }
+    memcpy(iso + 10, p, (size_t)(text.end - p));
+    return (Span){iso, iso + 10 + (text.end - p), text.seen};
+}
+
+/* RFC 3339, as microseconds since 2000-01-01 (datatype/timestamp.h); in a wide column also a number
+ * since 1970, and a date alone. */
 static Outcome
 put_instant(Out *out, const Column *column, Span value, bool needs_offset)
 {
-    Span text = inside(value);
-    int64_t days, us, offset = 0;
-    if (!is_string(value) || text.end - text.start < 19 || !read_date(text.start, &days) ||
-        (text.start[10] != 'T' && text.start[10] != ' ')) {
-        return DECLINED;
+    uint8_t iso[LONGEST_TIME + 16];
+    Span text = as_iso(column, is_string(value) ? inside(value) : value, iso);
+    int64_t days, us = 0, offset = 0, instant;
+    bool rounded = false;
+    if (text.start != iso && is_epoch(column, value, text)) {
+        if (!read_epoch(column, text, &instant)) {
+            return DECLINED;
+        }
+        instant -= FROM_1970_US;
+    } else {
+        if ((!is_string(value) && text.start != iso) || text.end - text.start < 10 ||
+            !read_date(text.start, &days)) {
+            return DECLINED;
+        }
+        needs_offset = needs_offset && !(column->wide && (column->rules & UTC));
+        Text p = text.start + 10;
+        if (p < text.end && (*p == 'T' || *p == ' ')) {
+            p = read_time(p + 1, text.end, column, column->limit, &us, &rounded);
+            if (p != NULL && (p < text.end || needs_offset)) {
+                p = read_offset(p, text.end, column, &offset);
+            }
+        } else if (!column->wide || needs_offset) {
+            return DECLINED;
+        }
+        if (p != text.end) {
+            return DECLINED;
+        }
+        instant = days * DAY_S * SECOND_US + us - offset;
     }
-    Text p = read_time(text.start + 11, text.end, column->limit, &us);
-    if (p != NULL && (p < text.end || needs_offset)) {
-        p = read_offset(p, text.end, &offset);
-    }
-    if (p != text.end) {
-        return DECLINED;
-    }
-    int64_t instant = days * DAY_S * SECOND_US + us - offset;
     if (instant < FIRST_INSTANT || instant >= END_OF_INSTANTS) {
         return DECLINED;
     }
-    return put_int(out, (uint64_t)instant, 8);
+    Outcome outcome = put_int(out, (uint64_t)instant, 8);
+    return outcome == PACKED && rounded ? ROUNDED : outcome;
 }
 
 static Outcome
@@ -772,15 +1037,30 @@ put_timestamp(Out *out, const Column *column, Span value)
 static Outcome
 put_date(Out *out, const Column *column, Span value)
 {
-    Span text = inside(value);
+    uint8_t iso[LONGEST_TIME + 16];
+    Span text = as_iso(column, is_string(value) ? inside(value) : value, iso);
     int64_t days, us, offset;
-    if (!is_string(value) || text.end - text.start < 10 || !read_date(text.start, &days)) {
+    bool rounded = false;
+    if (text.start != iso && is_epoch(column, value, text)) {
+        if (!read_epoch(column, text, &us) || us % (DAY_S * SECOND_US) != 0) {
+            return DECLINED;
+        }
+        days = us / (DAY_S * SECOND_US) - FROM_1970_US / (DAY_S * SECOND_US);
+        if (days * DAY_S * SECOND_US < FIRST_INSTANT ||
+            days * DAY_S * SECOND_US >= END_OF_INSTANTS) {
+            return DECLINED;
+        }
+        return put_int(out, (uint64_t)days, 4);
+    }
+    if ((!is_string(value) && text.start != iso) || text.end - text.start < 10 ||
+        !read_date(text.start, &days)) {
         return DECLINED;
     }
     Text p = text.start + 10;
     if (p < text.end) {
-        if (!column->wide || *p != 'T' || (p = read_time(p + 1, text.end, 0, &us)) == NULL ||
-            us != 0 || read_offset(p, text.end, &offset) != text.end) {
+        if (!column->wide || (*p != 'T' && *p != ' ') ||
+            (p = read_time(p + 1, text.end, column, 6, &us, &rounded)) == NULL || us != 0 ||
+            rounded || (p < text.end && read_offset(p, text.end, column, &offset) != text.end)) {
             return DECLINED;
         }
     }
@@ -792,11 +1072,14 @@ put_time(Out *out, const Column *column, Span value)
 {
     Span text = inside(value);
     int64_t us;
+    bool rounded = false;
     if (!is_string(value) ||
-        read_time(text.start, text.end, column->limit, &us) != text.end) {
+        read_time(text.start, text.end, column, column->limit, &us, &rounded) != text.end ||
+        us >= DAY_S * SECOND_US) {
         return DECLINED;
     }
-    return put_int(out, (uint64_t)us, 8);
+    Outcome outcome = put_int(out, (uint64_t)us, 8);
+    return outcome == PACKED && rounded ? ROUNDED : outcome;
 }
 
 /* A number of one to ``most`` digits, with or without a sign; NULL: there is none. */
@@ -820,8 +1103,9 @@ read_number(Text p, Text end, int most, int64_t *number)
 /* Read an interval's HH:MM:SS, of any number of hours up to seven digits, and its sign; NULL: it is
  * none, or finer than a microsecond. */
 static Text
-read_duration(Text p, Text end, int64_t *us)
+read_duration(Text p, Text end, const Column *column, int64_t *us)
 {
+    bool rounded = false;
     bool negative = p < end && *p == '-';
     p += p < end && (*p == '-' || *p == '+');
     Text colon = p;
@@ -837,7 +1121,7 @@ read_duration(Text p, Text end, int64_t *us)
         return NULL;
     }
     memcpy(text + 2, colon, rest);
-    if (read_time(text, text + 2 + rest, 6, us) != text + 2 + rest) {
+    if (read_time(text, text + 2 + rest, column, 6, us, &rounded) != text + 2 + rest || rounded) {
         return NULL;
     }
     *us += hours * 3600 * SECOND_US;
@@ -845,20 +1129,36 @@ read_duration(Text p, Text end, int64_t *us)
     return end;
 }
 
-/* An interval as PostgreSQL writes it, with its parts in their order: interval_recv in
- * timestamp.c. */
 static Outcome
-put_interval(Out *out, const Column *Py_UNUSED(column), Span value)
+put_parts(Out *out, int64_t us, int64_t days, int64_t months)
+{
+    if (!room(out, 20)) {
+        return NO_MEMORY;
+    }
+    put_32(out, 16);
+    put_64(out, (uint64_t)us);
+    put_32(out, (uint32_t)days);
+    put_32(out, (uint32_t)months);
+    return PACKED;
+}
+
+/* An interval as PostgreSQL writes it, with its parts in their order: interval_recv in
+ * timestamp.c. Or a number, if its unit is known. */
+static Outcome
+put_interval(Out *out, const Column *column, Span value)
 {
     static const struct {
         const char *name;
         ptrdiff_t size;
     } units[] = {{" year", 5}, {" mon", 4}, {" day", 4}};
-    Span text = inside(value);
+    Span text = is_string(value) ? inside(value) : value;
+    int64_t parts[3] = {0, 0, 0}, us = 0;
+    if (read_epoch(column, text, &us)) {
+        return put_parts(out, us, 0, 0);
+    }
     if (!is_string(value) || text.start == text.end) {
         return DECLINED;
     }
-    int64_t parts[3] = {0, 0, 0}, us = 0;
     Text p = text.start;
     for (int n = 0; n < 3 && p != text.end; n++) {
         int64_t number;
@@ -874,21 +1174,31 @@ put_interval(Out *out, const Column *Py_UNUSED(column), Span value)
             return DECLINED;
         }
     }
-    if (p != text.end && read_duration(p, text.end, &us) == NULL) {
+    if (p != text.end && read_duration(p, text.end, column, &us) == NULL) {
         return DECLINED;
     }
     int64_t months = parts[0] * 12 + parts[1];
     if (months < INT32_MIN || months > INT32_MAX) {
         return DECLINED;
     }
-    if (!room(out, 20)) {
-        return NO_MEMORY;
+    return put_parts(out, us, parts[2], months);
+}
+
+unsigned
+stands_for_null(const Column *column, Span value)
+{
+    Span text = inside(value);
+    if (!(column->rules & (EMPTY_NULL | ZERO_NULL)) || !is_string(value)) {
+        return 0;
     }
-    put_32(out, 16);
-    put_64(out, (uint64_t)us);
-    put_32(out, (uint32_t)parts[2]);
-    put_32(out, (uint32_t)months);
-    return PACKED;
+    if (text.start == text.end) {
+        return column->rules & EMPTY_NULL;
+    }
+    ptrdiff_t size = text.end - text.start;
+    bool is_zero = size >= 10 && memcmp(text.start, "0000-00-00", 10) == 0 &&
+                   (size == 10 || (size == 19 && memcmp(text.start + 11, "00:00:00", 8) == 0 &&
+                                   (text.start[10] == ' ' || text.start[10] == 'T')));
+    return is_zero ? column->rules & ZERO_NULL : 0;
 }
 
 /* ---- addresses ------------------------------------------------------------------------------ */

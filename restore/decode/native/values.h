@@ -5,8 +5,25 @@
 
 #include "record.h"
 
-/* What comes of a value, or of a record. UNLOADABLE: declined, and a COPY would be refused for it. */
-typedef enum { PACKED, DECLINED, UNLOADABLE, NO_MEMORY } Outcome;
+/* What comes of a value, or of a record. UNLOADABLE: declined, and a COPY would be refused for it;
+ * ROUNDED: packed, and a policy changed it. */
+typedef enum { PACKED, DECLINED, UNLOADABLE, NO_MEMORY, ROUNDED } Outcome;
+
+/* How a column's values are read: the bits of a field's rules (see rules_of in packer.py). */
+enum {
+    WIDE = 1,          /* a value may come in another form than usual: see codec.py */
+    EMPTY_NULL = 2,    /* an empty string is NULL */
+    ZERO_NULL = 4,     /* the date 0000-00-00 is NULL */
+    ROUND = 8,         /* digits of a second are rounded */
+    HEX = 16,          /* text that may be hex or base64 is hex */
+    BASE64 = 32,       /* it is base64 */
+    INFERRED = 64,     /* numbers close to 1970 are declined */
+    UTC = 128,         /* times without a zone are in UTC */
+    PARSES = 256,      /* strings are JSON documents */
+    UNIT_SHIFT = 9,    /* three bits: 0, no unit; 1 to 4, seconds to nanoseconds */
+    ORDER_SHIFT = 12,  /* three bits: 0, no format of dates; 1 to 6, DMY, DYM, MDY, MYD, YDM, YMD */
+    SEPARATOR_SHIFT = 16, /* eight bits: what stands between day, month and year; 0: nothing */
+};
 
 /* What is written, in memory of PyMem_RawMalloc, or, while that is enough, in what was lent. */
 typedef struct {
@@ -25,12 +42,16 @@ struct Column {
     bool required; /* so is a record without the field */
     Text fill;     /* what is put for such a record, behind its size; NULL: nothing */
     size_t fill_size;
-    bool wide;     /* a value may come in another form than usual: see codec.py */
+    bool wide;     /* one of the rules */
+    unsigned rules;
     long limit;    /* characters, decimal places or digits of a second; -1: any number */
     long digits;   /* a number's before the point; -1: any number */
     const Label *labels; /* an enum's */
     size_t label_count;
 };
+
+/* Whether a value that is not null stands for NULL by the column's rules; the rule, or 0. */
+unsigned stands_for_null(const Column *column, Span value);
 
 /* Set how values of a kind are put; false: there is no such kind. */
 bool choose_put(Column *column, const char *kind);
