@@ -88,7 +88,9 @@ static Outcome
 put_value(Out *out, Numbers *changes, const Packer *packer, const Record *record, int n)
 {
     const Column *column = &packer->columns[n];
-    unsigned rule = stands_for_null(column, record->values[n]);
+    unsigned rule = column->rules & (EMPTY_NULL | ZERO_NULL)
+                        ? stands_for_null(column, record->values[n])
+                        : 0;
     Outcome outcome = PACKED;
     if (rule == 0) {
         outcome = column->put(out, column, record->values[n]);

@@ -928,9 +928,9 @@ read_epoch(const Column *column, Span text, int64_t *us)
 
 /* Whether a value of a wide column is a number since 1970; a string may be one of its usual length. */
 static bool
-is_epoch(const Column *column, Span value, Span text)
+is_epoch(Span value, Span text)
 {
-    if (!column->wide || text.start == text.end) {
+    if (text.start == text.end) {
         return false;
     }
     ptrdiff_t size = text.end - text.start - (*text.start == '-');
@@ -956,7 +956,7 @@ as_iso(const Column *column, Span text, uint8_t *iso)
     static const char orders[][4] = {"", "DMY", "DYM", "MDY", "MYD", "YDM", "YMD"};
     unsigned order = column->rules >> ORDER_SHIFT & 7;
     uint8_t separator = (uint8_t)(column->rules >> SEPARATOR_SHIFT);
-    if (!column->wide || order == 0 || order > 6 || text.end - text.start > LONGEST_TIME) {
+    if (order == 0 || order > 6 || text.end - text.start > LONGEST_TIME) {
         return text;
     }
     Text p = text.start;
@@ -986,17 +986,20 @@ static Outcome
 put_instant(Out *out, const Column *column, Span value, bool needs_offset)
 {
     uint8_t iso[LONGEST_TIME + 16];
-    Span text = as_iso(column, is_string(value) ? inside(value) : value, iso);
+    Span text = is_string(value) ? inside(value) : value;
     int64_t days, us = 0, offset = 0, instant;
-    bool rounded = false;
-    if (text.start != iso && is_epoch(column, value, text)) {
+    bool rounded = false, is_text = is_string(value);
+    if (column->wide) {
+        text = as_iso(column, text, iso);
+        is_text |= text.start == iso;
+    }
+    if (column->wide && text.start != iso && is_epoch(value, text)) {
         if (!read_epoch(column, text, &instant)) {
             return DECLINED;
         }
         instant -= FROM_1970_US;
     } else {
-        if ((!is_string(value) && text.start != iso) || text.end - text.start < 10 ||
-            !read_date(text.start, &days)) {
+        if (!is_text || text.end - text.start < 10 || !read_date(text.start, &days)) {
             return DECLINED;
         }
         needs_offset = needs_offset && !(column->wide && (column->rules & UTC));
@@ -1038,10 +1041,14 @@ static Outcome
 put_date(Out *out, const Column *column, Span value)
 {
     uint8_t iso[LONGEST_TIME + 16];
-    Span text = as_iso(column, is_string(value) ? inside(value) : value, iso);
+    Span text = is_string(value) ? inside(value) : value;
     int64_t days, us, offset;
-    bool rounded = false;
-    if (text.start != iso && is_epoch(column, value, text)) {
+    bool rounded = false, is_text = is_string(value);
+    if (column->wide) {
+        text = as_iso(column, text, iso);
+        is_text |= text.start == iso;
+    }
+    if (column->wide && text.start != iso && is_epoch(value, text)) {
         if (!read_epoch(column, text, &us) || us % (DAY_S * SECOND_US) != 0) {
             return DECLINED;
         }
@@ -1052,8 +1059,7 @@ put_date(Out *out, const Column *column, Span value)
         }
         return put_int(out, (uint64_t)days, 4);
     }
-    if ((!is_string(value) && text.start != iso) || text.end - text.start < 10 ||
-        !read_date(text.start, &days)) {
+    if (!is_text || text.end - text.start < 10 || !read_date(text.start, &days)) {
         return DECLINED;
     }
     Text p = text.start + 10;
