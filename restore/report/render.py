@@ -238,6 +238,10 @@ def _table_notes(table: TableReport, *, with_fields: bool) -> Iterator[str]:
     if len(fields) > _MOST_FIELDS:
         more = "more than " if table.other_unknown_fields else ""
         yield f"no column for {more}{len(fields) - _MOST_FIELDS:,} other fields"
+    for change, count in table.changed.items():
+        column, _, option = change.rpartition(": ")
+        values = pluralize(count, "value")
+        yield f"{escape_controls(option)} changed {values} of column {_quoted(column)}"
     if table.replaced:
         yield f"{pluralize(table.replaced, 'row')} replaced"
 
