@@ -2,19 +2,107 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from restore import Options
 from restore.commands.retry import retry
+from restore.decode.codec import Codec, make_codec
+from restore.decode.convert import Converter
+from restore.decode.packer import IS_BUILT
+from restore.decode.policies import UNIT_NS, ColumnReading, DateFormat, ValuePolicies
+from restore.decode.types import Shape
 from restore.errors import SchemaError
+from restore.tests.fuzz.packing import CODECS, COLUMNS, as_read, bytes_of, pack
 from restore.tests.support.cells import LOST, Case, check
 
 if TYPE_CHECKING:
+    from restore.decode.rows import PackedRows
     from restore.tests.support.target import Target
+
+
+RULES = ValuePolicies(
+    empty_string="null",
+    zero_date="null",
+    fraction="round",
+    date_format=DateFormat("DMY", "/"),
+)
+READINGS = [
+    ColumnReading(),
+    *(ColumnReading(unit=unit, is_inferred=bool(n % 2)) for n, unit in enumerate(UNIT_NS)),
+    ColumnReading(parses_strings=True),
+    ColumnReading(bytea="hex"),
+    ColumnReading(bytea="base64"),
+]
+ODD = st.sampled_from(
+    [
+        *('""', '"0000-00-00"', '"0000-00-00 00:00:00"', '"31/01/2024"', '"31/01/2024 10:00:00Z"'),
+        *('"31/01/2024 00:00:00"', '"32/01/2024"', "1706704496", "1706704496.5", "0", "-86400"),
+        *("1706704496789", '"1706704496789"', "1706704496789012", "1706704496789012345"),
+        *(
+            '"2024-01-31T23:59:59.9999995Z"',
+            '"2024-01-31 10:00:00.1234565+05"',
+            '"23:59:59.9999999"',
+        ),
+        *('"10:00:00.1234565"', '"{\\"a\\": [1]}"', '" [1]\\n"', '"null"', '"{"', '"\\\\x00fF"'),
+        *(
+            '"0x00ff"',
+            '"deadbeef"',
+            '"QUJD"',
+            "1.5",
+            '"1.5"',
+            "true",
+            '"t"',
+            '"f"',
+            "99999999999999",
+        ),
+        *("9999999999999999999", '"9999-12-31T23:59:59.9999999Z"', '"1 day 00:00:01.1234567"'),
+    ]
+)
+
+
+@functools.cache
+def codec_of(name: str, reading: ColumnReading, *, wide: bool) -> Codec | None:
+    """Return the codec of a column by the rules; None: records of that shape are not packed."""
+    column = COLUMNS[name]
+    converter = Converter("UTC", replace(RULES, columns={name: reading}))
+    if converter.log.policies.is_wide(column) > wide:
+        return None
+    names = frozenset({name} if wide else ())
+    codec = make_codec((column,), Shape(frozenset(), names, frozenset()), converter)
+    return codec if codec.native is not None else None
+
+
+@pytest.mark.skipif(not IS_BUILT, reason="restore.decode._native is not built")
+@pytest.mark.parametrize("name", [name for name, wide in CODECS if wide and "[" not in name])
+@hypothesis.given(values=st.lists(ODD | st.text("0123456789.-:/ TZ", max_size=30).map(json.dumps)))
+def test_c_applies_policies_as_python_does(name: str, values: list[str]) -> None:
+    records = [b'{"%b": %b}' % (name.encode(), value.encode()) for value in values]
+    for reading, is_wide in itertools.product(READINGS, (False, True)):
+        codec = codec_of(name, reading, wide=is_wide)
+        converted = codec_of(name, reading, wide=True) or codec
+        if codec is None or converted is None:
+            continue
+        found = pack(codec, b"[%b]" % b",".join(records))
+        assert found is not None
+        for place in set(range(found.count)) - set(found.declined):
+            expected = converted.decode(b"[%b]" % records[place])
+            row = found.rows[place : place + 1]
+            assert as_read(name, bytes_of(found, place)) == as_read(name, form_of(expected))
+            assert list(row.changes()) == [list(c) for c in expected.changes()], records[place]
+
+
+def form_of(rows: PackedRows) -> bytes:
+    """Return rows as a COPY sends them."""
+    return b"".join(rows.pieces(1 << 30))
 
 
 def changed(target: Target, table: str) -> dict[str, int]:
