@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import decimal
-import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import msgspec
 import psycopg
 from psycopg import sql
 
@@ -24,8 +22,8 @@ from restore.decode.expressions import form_of
 from restore.errors import LossyValueError, UnsupportedFormError
 from restore.load.destination import Destination, KeptOutError, Sent, Value
 from restore.report.reasons import Reason
+from restore.source.bare_numbers import with_bare_numbers
 from restore.source.json_values import values_of
-from restore.source.lexer import TEXT
 from restore.source.recovery import DECODE_ERRORS
 from restore.target.sqlstate import retry_transient
 
@@ -45,8 +43,6 @@ Step = Callable[[RowLevel, Sequence[str]], AbstractContextManager[Callable[[Sent
 """Gives a transaction for a row that comes in on a rung with changed values, and what counts it."""
 
 _UNIQUE_VIOLATION = "23505"
-# Tokens of Python's json.dumps that no JSON has, and the strings among which to look for them.
-_BARE_NUMBER = re.compile(rb'"' + TEXT + rb'"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)', re.DOTALL)
 _MOST_NAMED = 6
 _FLOATS = frozenset({"float4", "float8", "numeric"})
 
@@ -208,28 +204,12 @@ class RowInserter:
         Returns:
             None where it is none, or where a column could not hold such a number.
         """
-        if b"NaN" not in raw and b"Infinity" not in raw:
+        found = with_bare_numbers(raw)
+        if found is None or len(found.names) != found.total:
             return None
-        found = 0
-
-        def quote(match: re.Match[bytes]) -> bytes:
-            nonlocal found
-            token = match.group()
-            if token.startswith(b'"'):
-                return token
-            found += 1
-            return b'{"":"%b"}' % token
-
-        try:
-            fields = values_of(_BARE_NUMBER.sub(quote, raw))
-        except DECODE_ERRORS:
-            return None
-        for name, field in fields.items():
-            column, value = self._columns.get(name), bytes(field)
-            if value.startswith(b'{"":"') and column and column.type.name in _FLOATS:
-                fields[name] = msgspec.Raw(value[4:-1])
-                found -= 1
-        return fields if found == 0 else None
+        columns = [self._columns.get(name) for name in found.names]
+        fit = all(column is not None and column.type.name in _FLOATS for column in columns)
+        return found.fields if fit else None
 
 
 def reason_of(error: psycopg.Error, level: RowLevel) -> Reason:
