@@ -93,7 +93,7 @@ def match_files(
     mapped = _mapped(files, names, options)
     found = {n: mapped.get(n) or _find(names, file, options) for n, file in enumerate(files)}
     unread = frozenset().union(*map(names_of, backup.unread))
-    chosen, not_chosen, warnings = _choose(files, found, options, unread)
+    chosen, not_chosen, warnings = choose_files(files, found, options, unread)
     left_out += not_chosen
     loose = [n for n in chosen if n not in mapped and found[n] and not names.find(files[n].table)]
     found |= {n: _fitting(names, files[n], found[n], samples) for n in loose}
@@ -105,7 +105,7 @@ def match_files(
     matches = Matches({}, left_out, warnings)
     held = {files[n].path for n in chosen if found[n]}
     missing = []
-    for number in filter(lambda n: found[n] or not _is_optional(files[n]), chosen):
+    for number in filter(lambda n: found[n] or not is_optional(files[n]), chosen):
         file, relation = files[number], _only(files[number], found[number])
         if relation is not None and relation.unsupported_kind:
             if number in mapped:
@@ -125,7 +125,7 @@ def match_files(
             left_out.append(
                 f"{display_name(file)}: a migration tool's own table, not in the database"
             )
-        elif _is_companion(file) and file.path not in held:
+        elif is_companion(file) and file.path not in held:
             left_out.append(f"{display_name(file)}: holds one object that describes the backup")
         else:
             _check_format(file)
@@ -147,7 +147,8 @@ def _only(file: TableFile, found: list[Relation]) -> Relation | None:
     return found[0] if found else None
 
 
-def _is_optional(file: TableFile) -> bool:
+def is_optional(file: TableFile) -> bool:
+    """Tell if a table of an export is only there if the target has it."""
     return file.translation is not None and file.translation.is_optional
 
 
@@ -156,7 +157,7 @@ def _find(names: TableNames, file: TableFile, options: Options) -> list[Relation
     if options.match == "exact":
         return names.find(file.table)
     found = names.find_similar(file.table)
-    if found or file.table in MIGRATION_TABLES or _is_companion(file) or is_hidden(file.path):
+    if found or file.table in MIGRATION_TABLES or is_companion(file) or is_hidden(file.path):
         return found
     found = [table for table in names.find_loosely(file.table) if not table.unsupported_kind]
     if not found and file.translation and file.translation.is_only:
@@ -178,7 +179,8 @@ def _fitting(
     return [table for table in found if samples.may_be_rows(file, table)]
 
 
-def _is_companion(file: TableFile) -> bool:
+def is_companion(file: TableFile) -> bool:
+    """Tell if a file describes its backup."""
     return file.is_object and file.file_name.lower() in _COMPANIONS
 
 
@@ -218,7 +220,7 @@ def _take(matches: Matches, file: TableFile, relation: Relation, *, may_join: bo
     matches.by_oid[relation.oid] = Match(file, relation)
 
 
-def _names_of(file: TableFile) -> set[str]:
+def names_of_file(file: TableFile) -> set[str]:
     """Return the names that may mean a file: with and without its endings, or its key."""
     name = file.file_name
     shared = file.is_part and not (file.translation and file.translation.is_only)
@@ -259,7 +261,7 @@ def _unpacked(
         own = _find(names, file, options)
         is_table = any(_find(names, x, options) or x.table in options.map for x in file.nested)
         is_record = any(samples.may_have(keys, table) for table in own)
-        if not is_table or is_record or options.map.keys() & _names_of(file):
+        if not is_table or is_record or options.map.keys() & names_of_file(file):
             files.append(file)
             continue
         files += file.nested
@@ -290,7 +292,7 @@ def _parts_or_whole(file: TableFile, names: TableNames, options: Options) -> tup
 
 def _means(given: str, file: TableFile) -> bool:
     """Tell if the name or the pattern of ``--map`` means a file."""
-    called = _names_of(file)
+    called = names_of_file(file)
     return given in called or ("*" in given and bool(fnmatch.filter(called, given)))
 
 
@@ -312,7 +314,7 @@ def _mapped(
     return mapped
 
 
-def _choose(
+def choose_files(
     files: tuple[TableFile, ...],
     found: dict[int, list[Relation]],
     options: Options,
@@ -323,7 +325,7 @@ def _choose(
     Returns:
         The places of the files that are restored, a line for each other one, and warnings.
     """
-    called = {n: _names_of(file) | _names_of_all(found[n]) for n, file in enumerate(files)}
+    called = {n: names_of_file(file) | _names_of_all(found[n]) for n, file in enumerate(files)}
     chosen = set(called)
     left_out: list[str] = []
     warnings: list[str] = []
