@@ -98,6 +98,7 @@ class Options:
         atomic: all or nothing, in one transaction and connection: others see what was there before
             until it is done, and what was there stays if it fails.
         resume: continue an unfinished restore.
+        create: create the backup's tables, none of which exists, by a schema inferred from it.
         retry_for_s: seconds to wait for the server after a lost connection, before the restore
             stops; once the server answers, the restore continues.
         unknown_fields: what to do with a field that has no column: stop, or leave it out, with or
@@ -146,6 +147,7 @@ class Options:
     dry_run: bool = False
     atomic: bool = False
     resume: bool = False
+    create: bool = False
     retry_for_s: float = 60.0
     unknown_fields: UnknownFields = "warn"
     absent_fields: AbsentFields = "auto"
@@ -208,6 +210,11 @@ class Options:
             raise BackupError(
                 "--dry-run writes nothing: give it without --resume and --atomic",
                 options=("dry_run", "resume", "atomic"),
+            )
+        if self.dry_run and self.create:
+            raise BackupError(
+                "--dry-run writes nothing, and --create creates tables: see them with `infer`",
+                options=("dry_run", "create"),
             )
         if self.atomic and self.resume:
             raise BackupError(

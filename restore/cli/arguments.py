@@ -23,7 +23,7 @@ Given = bool | str | list[str]
 class Arguments:
     """A parsed command line. ``given`` holds the options that stand on it and no others."""
 
-    task: Literal["restore", "retry", "repair", "schema"]
+    task: Literal["restore", "retry", "repair", "infer", "schema"]
     path: Path
     given: dict[str, Given]
 
@@ -51,7 +51,7 @@ def parse(words: Sequence[str]) -> Arguments:
     Raises:
         UsageError: it is not valid.
     """
-    named = words[0] if words and words[0] in {"retry", "repair"} else ""
+    named = words[0] if words and words[0] in {"retry", "repair", "infer"} else ""
     command = cast("Command", named or "restore")
     parser = _parser(command)
     namespace, surplus = parser.parse_known_args(words[1:] if named else words)
@@ -65,7 +65,8 @@ def parse(words: Sequence[str]) -> Arguments:
     path = given.pop("path", None)
     name = help_texts.PATHS[command]
     if path is None:
-        raise UsageError(f"{name} is missing: type {parser.prog} {name} --dsn URL, or --help")
+        target = "" if command == "infer" else " --dsn URL"
+        raise UsageError(f"{name} is missing: type {parser.prog} {name}{target}, or --help")
     if looks_like_dsn(path):
         raise UsageError(f"{name} is a connection string: write it after --dsn")
     return Arguments(command, Path(path), given)
@@ -100,7 +101,7 @@ def _parser(command: Command) -> _Parser:
         text = "print the JSON Schema of the report"
         parser.add_argument("--report-schema", action="store_true", help=text)
     if path:
-        parser.add_argument("path", nargs="?", metavar=path, help="what to restore")
+        parser.add_argument("path", nargs="?", metavar=path, help=help_texts.PATH_HELP[command])
     for title, options in GROUPS.items():
         group = parser.add_argument_group(title)
         for option in options:

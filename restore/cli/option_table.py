@@ -35,12 +35,13 @@ from restore.options import (
     UnknownFields,
 )
 
-Command = Literal["restore", "retry", "repair"]
+Command = Literal["restore", "retry", "repair", "infer"]
 ProgressForm = Literal["auto", "bar", "plain", "none"]
 
 RESTORE: frozenset[Command] = frozenset({"restore"})
 LOADING: frozenset[Command] = frozenset({"restore", "retry"})
 REPAIR: frozenset[Command] = frozenset({"repair"})
+INFER: frozenset[Command] = frozenset({"infer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +104,15 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "FILE",
             "a TOML file with a table [tool.restore]",
             "restore.toml or pyproject.toml in the current folder",
-            LOADING | REPAIR,
+            LOADING | REPAIR | INFER,
             is_setting=False,
             is_for_command=True,
         ),
-        Option("schema", TEXT, "S", "the schema of the tables", "the search path"),
+        Option("schema", TEXT, "S", "the schema of the tables", "the search path", LOADING | INFER),
     ),
     "tables (separate several by commas, or repeat the option)": (
-        Option("tables", NAMES, "T", "restore only these tables", "all"),
-        Option("exclude", NAMES, "T", "leave these tables out", "none"),
+        Option("tables", NAMES, "T", "restore only these tables", "all", LOADING | INFER),
+        Option("exclude", NAMES, "T", "leave these tables out", "none", LOADING | INFER),
         Option(
             "map",
             MAP,
@@ -119,7 +120,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "load a file, or a key of a file with several tables, into this table:"
             " users.json=public.app_users",
             "the table of the file's name",
-            RESTORE,
+            RESTORE | INFER,
         ),
         Option(
             "format",
@@ -127,7 +128,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "NAME",
             "read the files as this format, of those in docs/exports.md; records: JSON records",
             "recognised by what the files hold",
-            RESTORE,
+            RESTORE | INFER,
         ),
         Option(
             "map_column",
@@ -135,6 +136,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "TABLE.FIELD=COLUMN",
             "load a field of a table's records into this column: users.isActive=is_active",
             "the column of the field's name",
+            LOADING | INFER,
         ),
         _choice(
             "match",
@@ -247,6 +249,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "N",
             "bytes of a file decoded at a time, which bounds memory",
             f"{DEFAULT_CHUNK_BYTES:,}",
+            LOADING | INFER,
         ),
         Option(
             "retry_for",
@@ -290,6 +293,30 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "|".join(get_args(ProgressForm)),
             "show bars, plain lines or nothing",
             "auto, bars on a terminal and lines elsewhere",
+            LOADING | INFER,
+            is_for_command=True,
+        ),
+    ),
+    "no schema yet": (
+        _flag("create", "create the backup's tables, none of which exists, as infer shows them"),
+        Option(
+            "out",
+            PATH,
+            "FILE",
+            "write the schema to this file",
+            "standard output",
+            INFER,
+            is_setting=False,
+            is_for_command=True,
+        ),
+        Option(
+            "sample",
+            COUNT,
+            "N",
+            "look at the first N records of each table only",
+            "at all",
+            INFER,
+            is_setting=False,
             is_for_command=True,
         ),
     ),

@@ -22,7 +22,7 @@ from restore.errors import Interrupted, LoadError, UsageError
 from restore.report.model import Report
 from restore.report.render import render
 from restore.startup import EXIT_FAILED
-from restore.text import escape_controls
+from restore.text import escape_controls, pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +68,8 @@ def run(arguments: Arguments, print_line: Callable[[str], None]) -> Outcome:
                 return Outcome(_EXIT_OK, report_schema())
             if arguments.task == "repair":
                 return _repair(arguments, print_line)
+            if arguments.task == "infer":
+                return _infer(arguments)
             return _load(arguments)
         except psycopg.Error as error:
             # None should come here; a traceback would tell a user less.
@@ -89,6 +91,50 @@ def _repair(arguments: Arguments, print_line: Callable[[str], None]) -> Outcome:
     return Outcome(_EXIT_OK)
 
 
+def _infer(arguments: Arguments) -> Outcome:
+    """Infer the schema of a backup.
+
+    Raises:
+        RestoreError: the backup cannot be read, or the schema cannot be written.
+    """
+    from restore.commands.infer import infer  # noqa: PLC0415 - few need it
+
+    settings = resolve(arguments, os.environ)
+    _check_writable(settings.out, "the schema")
+    try:
+        with open_display(settings.progress, sys.stderr) as display:
+            done = infer(settings.options, display, settings.sample)
+    except KeyboardInterrupt:
+        return Outcome(EXIT_FAILED, messages=("interrupted: nothing was written",))
+    messages = [f"left out: {line}" for line in done.left_out] + done.warnings
+    if done.unreadable:
+        one = done.unreadable == 1
+        are = f"{pluralize(done.unreadable, 'damaged piece')} {'is' if one else 'are'}"
+        messages.append(f"{are} in no table of the schema")
+    output = done.text.rstrip("\n")
+    if settings.out is not None:
+        _write(settings.out, done.text.encode())
+        output = f"{pluralize(done.tables, 'table')} in {escape_controls(str(settings.out))}"
+    elif not _can_print(done.text):
+        raise UsageError("standard output is not in UTF-8, and names in the schema are: give --out")
+    return Outcome(_EXIT_REJECTS if done.unreadable else _EXIT_OK, output, tuple(messages))
+
+
+def _can_print(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write the schema {path}: {error.strerror}") from error
+
+
 def _load(arguments: Arguments) -> Outcome:
     """Restore a backup, or rejects.
 
@@ -97,7 +143,7 @@ def _load(arguments: Arguments) -> Outcome:
     """
     is_retry = arguments.task == "retry"
     settings = resolve(arguments, os.environ)
-    _check_writable(settings.report)
+    _check_writable(settings.report, "the report")
     recorder, report = _show_progress(settings, is_retry=is_retry)
     if report is None:
         return Outcome(EXIT_FAILED, messages=(recorder.state(settings.options, is_retry=is_retry),))
@@ -150,8 +196,8 @@ def _write_report(path: Path | None, report: Report) -> tuple[str, ...]:
     return ()
 
 
-def _check_writable(path: Path | None) -> None:
-    """Raise before a long restore if its report cannot be written after it.
+def _check_writable(path: Path | None, what: str) -> None:
+    """Raise before a long run if its result cannot be written to a file after it.
 
     Raises:
         UsageError: the file cannot be written.
@@ -164,4 +210,4 @@ def _check_writable(path: Path | None) -> None:
         if is_new:
             path.unlink()
     except OSError as error:
-        raise UsageError(f"cannot write the report {path}: {error.strerror}") from error
+        raise UsageError(f"cannot write {what} {path}: {error.strerror}") from error

@@ -28,6 +28,7 @@ _DSN_VARIABLE = "DATABASE_URL"  # what web applications call it
 # One of these tells libpq where to connect; PGPASSWORD alone, say, does not.
 LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE", "PGSERVICEFILE")
 SETTINGS = {name: option for name, option in OPTIONS.items() if option.is_setting}
+_OF_INFER = ("out", "sample")
 _SHOWN = 40
 
 
@@ -41,11 +42,17 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of one run. ``report`` is the file to write the report to, if any."""
+    """The settings of one run.
+
+    ``report`` is the file to write the report to, ``out`` that for an inferred schema, and
+    ``sample`` how many records of each table are looked at for that; None: all.
+    """
 
     options: Options
     report: Path | None = None
     progress: ProgressForm = "auto"
+    out: Path | None = None
+    sample: int | None = None
 
 
 def resolve(arguments: Arguments, environment: Mapping[str, str]) -> Settings:
@@ -58,12 +65,15 @@ def resolve(arguments: Arguments, environment: Mapping[str, str]) -> Settings:
     config = arguments.given.get("config") or environment.get(_ENVIRONMENT + "CONFIG")
     settings = dict(_from_toml(Path(str(config)) if config else None))
     settings |= _from_environment(environment)
-    given = {name: value for name, value in arguments.given.items() if name in SETTINGS}
+    given = {n: value for n, value in arguments.given.items() if n in {*SETTINGS, *_OF_INFER}}
     settings |= _from_command_line(given)
     settings = {n: s for n, s in settings.items() if arguments.task in OPTIONS[n].commands}
     if arguments.task == "retry":
         settings["append"] = Setting(value=True, origin="retry")
-    _resolve_target(settings, environment)
+    if arguments.task == "infer":
+        _check_sample(settings)
+    else:
+        _resolve_target(settings, environment)
     command = {name: s.value for name, s in settings.items() if OPTIONS[name].is_for_command}
     return Settings(options=_options(arguments.path, settings), **cast("dict[str, Any]", command))
 
@@ -86,6 +96,12 @@ def _options(path: Path, settings: Mapping[str, Setting]) -> Options:
         elsewhere = [origin for origin in origins if not origin.startswith("--")]
         note = f" (it says {', '.join(elsewhere)})" if elsewhere else ""
         raise BackupError(f"{error}{note}", options=error.options) from error
+
+
+def _check_sample(settings: Mapping[str, Setting]) -> None:
+    sample = settings.get("sample")
+    if sample is not None and int(str(sample.value)) < 1:
+        raise UsageError(f"--sample {sample.value} is out of bounds: choose at least 1")
 
 
 def _resolve_target(settings: dict[str, Setting], environment: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from restore.commands.create import create_tables
 from restore.commands.job import RestoreJob
 from restore.commands.prepare import prepare
 from restore.commands.resume import rejects_folder_of
@@ -42,10 +43,14 @@ _MOST_OUTAGES = 3
 
 
 class _Attempt(NamedTuple):
-    """Outcome of one attempt; ``lost``: it stopped because the connection was lost."""
+    """Outcome of one attempt, and the options for the next.
+
+    ``lost``: it stopped because the connection was lost.
+    """
 
     report: Report
     lost: bool
+    options: Options
 
 
 def restore(
@@ -84,7 +89,7 @@ def _restore(options: Options, watch: ProgressCallback, confirm: Confirm | None)
             break
         watch(WarningEvent(f"{before.error}; the database answers again: the restore goes on"))
         try:
-            done = _attempt(replace(options, resume=True), watch, None)
+            done = _attempt(replace(done.options, resume=True), watch, None)
         except ConnectionLostError:
             outages += 1
             continue
@@ -94,7 +99,7 @@ def _restore(options: Options, watch: ProgressCallback, confirm: Confirm | None)
     report = done.report
     report.wall_s = time.monotonic() - started
     report.peak_bytes = peak_bytes()
-    report.next_steps = next_steps(report, options)
+    report.next_steps = next_steps(report, replace(done.options, resume=options.resume))
     return report
 
 
@@ -115,15 +120,25 @@ def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None)
         native=packer.IS_BUILT,
     )
     report.warnings += dsn_warnings(options.dsn)
+    given = options
     with connect_for(options) as conn:
         try:
-            prepared = prepare(conn, backup, options, report, watch=watch, confirm=confirm)
-            rejects = _rejects_folder(options, backup.path, prepared.unfinished)
-            tables = len(prepared.plan.loads)
-            watch(BackupFound(path=str(backup.path), newest=backup.newest, tables=tables))
-            for warning in report.warnings:
-                watch(WarningEvent(warning))
-            done = _load(conn, options, prepared, report, watch=watch, rejects=rejects)
+            with contextlib.ExitStack() as undo:
+                if options.create:
+                    options = create_tables(conn, backup, options, watch, undo)
+                prepared = prepare(conn, backup, options, report, watch=watch, confirm=confirm)
+                rejects = _rejects_folder(options, backup.path, prepared.unfinished)
+                tables = len(prepared.plan.loads)
+                watch(BackupFound(path=str(backup.path), newest=backup.newest, tables=tables))
+                for warning in report.warnings:
+                    watch(WarningEvent(warning))
+                if not options.atomic:
+                    undo.pop_all()
+                done = _load(conn, options, prepared, report, watch=watch, rejects=rejects)
+                if report.error is None:
+                    undo.pop_all()
+                elif options.atomic:  # the tables are dropped, and made again by the next attempt
+                    done = done._replace(options=given)
         except psycopg.Error as error:
             raise to_load_error(error) from error
     if report.lost:
@@ -165,7 +180,7 @@ def _load(
         report.error, lost = clip(describe(error)), is_lost(error)
     report.resumable = report.error is not None and job.resumable
     report.needs_repair = job.needs_repair
-    done = _Attempt(report, lost)
+    done = _Attempt(report, lost, options)
     is_idle = not conn.closed and conn.info.transaction_status is TransactionStatus.IDLE
     if not (plan.mode.writes_target and is_idle):
         return done

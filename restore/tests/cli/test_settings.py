@@ -326,11 +326,16 @@ def test_the_reference_has_the_table_of_options(title: str) -> None:
 def test_the_reference_says_which_options_retry_and_repair_take() -> None:
     reference = (CHECKOUT / "docs" / "restore.md").read_text(encoding="utf-8")
     sentence = reference.partition("`retry` takes all of these but ")[2].partition(":")[0]
-    only_restore = {o.flag for o in OPTIONS.values() if o.commands == RESTORE}
+    only_restore = {
+        o.flag for o in OPTIONS.values() if o.commands & {"restore", "retry"} == RESTORE
+    }
     assert set(re.findall("--[a-z-]+", sentence)) == only_restore | {"--report-schema"}
     sentence = reference.partition("`repair` takes ")[2].partition(",\nand an option")[0]
     of_repair = {o.flag for o in OPTIONS.values() if "repair" in o.commands} - {"--empty"}
     assert set(re.findall("--[a-z-]+", sentence)) == of_repair
+    sentence = reference.partition("`infer` takes ")[2].partition(".\n")[0]
+    of_infer = {o.flag for o in OPTIONS.values() if "infer" in o.commands}
+    assert set(re.findall("--[a-z-]+", sentence)) == of_infer
 
 
 def test_the_reference_names_every_variable() -> None:
