@@ -9,13 +9,13 @@ from restore.errors import BackupError, SchemaError
 from restore.infer.naming import LONGEST_NAME_BYTES, is_name
 from restore.plan.matching import (
     MIGRATION_TABLES,
+    check_format,
     choose_files,
     display_name,
     is_companion,
     is_optional,
-    names_of_file,
+    means_file,
 )
-from restore.source.foreign import foreign_format
 from restore.source.formats.format import TableColumns
 from restore.source.unread import check_unread, is_hidden, names_of
 from restore.text import shell_option
@@ -53,12 +53,17 @@ def choose_table_files(backup: Backup, options: Options) -> tuple[list[NamedFile
         SchemaError: a name cannot be a table's, or an option names a file that is not there.
     """
     unread = frozenset().union(*map(names_of, backup.unread))
-    files = backup.files
-    chosen, left_out, _ = choose_files(files, {n: [] for n in range(len(files))}, options, unread)
+    files = [file for each in backup.files for file in _parts_or_whole(each, options)]
+    for given in options.map:
+        if not any(means_file(given, file) for file in files):
+            raise SchemaError(f"--map {given}: the backup has no file of that name")
+    chosen, left_out, _ = choose_files(
+        tuple(files), {n: [] for n in range(len(files))}, options, unread
+    )
     left_out += check_unread(backup.unread, frozenset(), frozenset(), options)
     found = []
     for file in [files[n] for n in chosen if not is_optional(files[n])]:
-        why = None if options.map.keys() & names_of_file(file) else _unlike_table(file, backup)
+        why = None if _mapped(file, options) else _unlike_table(file, backup)
         if why is None:
             found.append(_named(_with_unknown_columns(file, files), options))
         else:
@@ -67,6 +72,18 @@ def choose_table_files(backup: Backup, options: Options) -> tuple[list[NamedFile
         why = f": {'; '.join(left_out)}" if left_out else ""
         raise BackupError(f"nothing to infer a schema from, all files are left out{why}")
     return found, left_out
+
+
+def _parts_or_whole(file: TableFile, options: Options) -> tuple[TableFile, ...]:
+    """Return part files one by one if a map names one of them, else as one."""
+    if any(means_file(given, part) for part in file.nested for given in options.map):
+        return (file,) if file.is_object else file.nested
+    return (file if file.is_object else replace(file, nested=()),)
+
+
+def _mapped(file: TableFile, options: Options) -> str | None:
+    """Return the table that a map gives a file."""
+    return next((t for given, t in options.map.items() if means_file(given, file)), None)
 
 
 def _with_unknown_columns(file: TableFile, files: Sequence[TableFile]) -> TableFile:
@@ -96,15 +113,9 @@ def _unlike_table(file: TableFile, backup: Backup) -> str | None:
 
 
 def _named(file: TableFile, options: Options) -> NamedFile:
-    foreign = foreign_format(file.first_bytes())
+    check_format(file)
     exclude = shell_option("--exclude", file.table)
-    if foreign is not None:
-        kind, advice = foreign
-        raise BackupError(
-            f"cannot read {display_name(file)}: it is {kind}; {advice}, or leave it out with"
-            f" {exclude}"
-        )
-    mapped = next((options.map[name] for name in names_of_file(file) if name in options.map), None)
+    mapped = _mapped(file, options)
     if file.is_object and file.span is None and mapped is None:
         raise BackupError(
             f"{display_name(file)} holds one object, not a list of records; make it a table of one"

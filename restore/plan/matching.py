@@ -115,7 +115,7 @@ def match_files(
                 )
             left_out.append(f"{display_name(file)}: {relation.unsupported_kind} in the database")
         elif relation is not None:
-            _check_format(file)
+            check_format(file)
             _take(matches, file, relation, may_join=number in mapped)
             if number in loose:
                 matches.loose[display_name(file)] = relation.display_name
@@ -128,7 +128,7 @@ def match_files(
         elif is_companion(file) and file.path not in held:
             left_out.append(f"{display_name(file)}: holds one object that describes the backup")
         else:
-            _check_format(file)
+            check_format(file)
             missing.append(file.table)
     if missing:
         free = {name: table for name, table in tables.items() if name not in taken}
@@ -175,7 +175,7 @@ def _fitting(
     """
     if names.find_similar(file.table) or len(found) > 1:
         return found
-    _check_format(file)
+    check_format(file)
     return [table for table in found if samples.may_be_rows(file, table)]
 
 
@@ -184,7 +184,7 @@ def is_companion(file: TableFile) -> bool:
     return file.is_object and file.file_name.lower() in _COMPANIONS
 
 
-def _check_format(file: TableFile) -> None:
+def check_format(file: TableFile) -> None:
     """Raise if a file cannot hold JSON.
 
     Raises:
@@ -284,13 +284,13 @@ def _as_plain(file: TableFile) -> TableFile:
 def _parts_or_whole(file: TableFile, names: TableNames, options: Options) -> tuple[TableFile, ...]:
     """Return part files one by one if one of them has a table of its own name, else as one."""
     own = any(
-        part.table in names.exact or any(_means(given, part) for given in options.map)
+        part.table in names.exact or any(means_file(given, part) for given in options.map)
         for part in file.nested
     )
     return file.nested if own else (replace(file, nested=()),)
 
 
-def _means(given: str, file: TableFile) -> bool:
+def means_file(given: str, file: TableFile) -> bool:
     """Tell if the name or the pattern of ``--map`` means a file."""
     called = names_of_file(file)
     return given in called or ("*" in given and bool(fnmatch.filter(called, given)))
@@ -302,7 +302,7 @@ def _mapped(
     """Return the relations that ``--map`` names, by the file's place in the backup."""
     mapped: dict[int, list[Relation]] = {}
     for given, table in options.map.items():
-        places = [n for n, file in enumerate(files) if _means(given, file)]
+        places = [n for n, file in enumerate(files) if means_file(given, file)]
         if not places:
             raise SchemaError(f"--map {given}={table}: the backup has no file of that name")
         found = names.find_similar(table)

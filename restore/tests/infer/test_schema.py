@@ -160,6 +160,18 @@ def test_files_are_chosen_and_named_as_a_restore_does(tmp_path: Path) -> None:
     assert 'CREATE TABLE "app"."people" (' in script(found, "b")
 
 
+def test_part_files_of_one_table(tmp_path: Path) -> None:
+    for part in (0, 1):
+        records = [{"id": part * 10 + n} for n in range(10)]
+        write(tmp_path, **{f"users-00000000000{part}": records})
+    [table] = inferred(tmp_path).tables
+    assert (table.name.name, table.records, table.key) == ("users", 20, "id")
+    [table] = inferred(tmp_path, map={"users-*.json": "people"}).tables
+    assert (table.name.name, table.records, table.key) == ("people", 20, "id")
+    with pytest.raises(RestoreError, match="--map x: the backup has no file of that name"):
+        inferred(tmp_path, map={"x": "people"})
+
+
 def test_compressed_files_and_several_tables_in_one(tmp_path: Path) -> None:
     tables = {"users": [{"id": 1}, {"id": 2}], "posts": [{"id": 5, "userId": 2}]}
     path = tmp_path / "dump.json.gz"
