@@ -149,14 +149,11 @@ def _match_loosely(table: Table, fields: list[str], columns: list[str]) -> dict[
 
 
 def _match_keys(table: Table, fields: list[str], columns: list[str]) -> dict[str, str]:
-    """Return the columns of ``_id``, and of fields named after what a foreign key refers to."""
+    """Return the columns of fields that are named after what a foreign key refers to."""
     keys = {key.columns[0] for key in table.foreign_keys if len(key.columns) == 1}
     found: dict[str, str] = {}
-    for column in columns:
-        name = squash(column)
-        alike = [f for f in fields if squash(f) == f"_{name}" == "_id"]
-        if column in keys and name.endswith("id"):
-            alike += [f for f in fields if f"{squash(f)}id" == name]
+    for column in keys.intersection(columns):
+        alike = [f for f in fields if f"{squash(f)}id" == squash(column)]
         if len(alike) == 1 and alike[0] not in found:
             found[alike[0]] = column
     return found

@@ -97,8 +97,8 @@ class _Documents:
         columns = columns_of(tables)
 
         def row(fields: Fields) -> Fields | None:
-            is_heading = bytes(fields.get("name", b"")) == _COUCHBACKUP and "_id" not in fields
-            return None if is_heading else _row(fields, columns)
+            is_heading = bytes(fields.get("name", b"")) == _COUCHBACKUP
+            return None if is_heading or "_id" not in fields else _row(fields, columns)
 
         return converted(_each(top_records(stream)), row)
 

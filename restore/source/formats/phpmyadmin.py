@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restore.source.formats.cursor import Cursor
-from restore.source.formats.format import FormatError, FoundRecord
+from restore.source.formats.format import DamagedError, FormatError, FoundRecord
 from restore.source.formats.paths import plain_row
 from restore.source.formats.refused import Refused
 from restore.source.formats.start import first_objects
+from restore.source.json_values import DECODE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,7 +64,10 @@ class _PhpMyAdmin:
 
 
 def _text(value: bytes) -> str:
-    found = msgspec.json.decode(value)
+    try:
+        found = msgspec.json.decode(value)
+    except DECODE_ERRORS as error:
+        raise DamagedError(f"the file is damaged: {error}") from error
     return found if isinstance(found, str) else ""
 
 

@@ -49,7 +49,6 @@ REFUSED = frozenset(
 NOT_YET = frozenset(
     {
         "bigquery-extract-one",
-        "bigquery-json-string",
         "camel-clean-hint",
         "camel-dryrun",
         "camel-posts-only",
