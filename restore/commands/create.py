@@ -23,7 +23,7 @@ from restore.text import first_few, pluralize, shell_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from restore.options import Options
+    from restore.options import JsonStrings, Options
     from restore.report.events import ProgressCallback
     from restore.source.discovery import Backup
 
@@ -54,7 +54,9 @@ def create_tables(
     Raises:
         SchemaError: a table exists, or the role may not create it.
     """
-    done = replace(options, create=False)
+    # A field of texts alone has a column of type text: in one of type json a text is a text.
+    strings: JsonStrings = "keep" if options.json_strings == "auto" else options.json_strings
+    done = replace(options, create=False, json_strings=strings)
     if options.resume and find_unfinished(conn) is not None:
         return done
     check_no_unfinished_restore(conn, options)

@@ -52,6 +52,13 @@ def test_create_makes_the_tables_and_restores(target: Target) -> None:
     assert target.rows("SELECT count(*) FROM empty") == [(0,)]
 
 
+def test_texts_beside_documents_stay_texts(target: Target) -> None:
+    records = [{"id": n, "v": '{"a": 1}'} for n in range(5_000)] + [{"id": 5_000, "v": {"b": 1}}]
+    write(target.backup, users=records)
+    target.restore("--create")
+    check_same(target.conn, "users", loads(json.dumps(records)))
+
+
 def test_the_script_and_a_restore_do_the_same(target: Target) -> None:
     write(target.backup, users=USERS, posts=POSTS)
     done = command.run("infer", str(target.backup), "--progress", "none")
@@ -125,7 +132,9 @@ def test_a_restore_that_stopped_is_resumed_into_its_tables(target: Target) -> No
     assert "--resume" in continued
     assert "--create" not in continued
     assert "--map-column users.xmin=xmin_" in continued
-    target.restore("--resume", "--map-column", "users.xmin=xmin_", exit_code=3)
+    assert "--json-strings keep" in continued
+    words = ("--map-column", "users.xmin=xmin_", "--json-strings", "keep")
+    target.restore("--resume", *words, exit_code=3)
     assert target.rows("SELECT id, xmin_ FROM users ORDER BY 1") == [(1, 2), (3, 4)]
 
 
