@@ -39,6 +39,8 @@ def whole_members(data: bytes) -> dict[str, msgspec.Raw]:
     """Return the fields of the object that ``data`` starts with, as far as they are whole."""
     cursor, found = Cursor(io.BytesIO(data)), dict[str, msgspec.Raw]()
     try:
+        if cursor.peek() != b"{":  # the members of a list have no names
+            return found
         for key in cursor.members():
             found[key or ""] = msgspec.Raw(cursor.value())
     except (FormatError, *DECODE_ERRORS):
@@ -51,6 +53,8 @@ def value_at(start: bytes, *keys: str) -> bytes:
     cursor = Cursor(io.BytesIO(start))
     try:
         for wanted in keys:
+            if cursor.peek() != b"{":  # no member of a list has a name
+                return b""
             for key in cursor.members():
                 if key == wanted:
                     break
