@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from restore.target.catalog import Column, Table
 
 _MOST_NAMED = 6
+_NUMBERS = frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"})
 # A noncharacter of Unicode, before the name of a column whose field was given to another one.
 _NO_FIELD = "\ufdd0"
 
@@ -149,11 +150,18 @@ def _match_loosely(table: Table, fields: list[str], columns: list[str]) -> dict[
 
 
 def _match_keys(table: Table, fields: list[str], columns: list[str]) -> dict[str, str]:
-    """Return the columns of fields that are named after what a foreign key refers to."""
+    """Return the columns of ``_id``, and of fields named after what a foreign key refers to.
+
+    MongoDB's identifiers are no numbers: a column of these takes none.
+    """
     keys = {key.columns[0] for key in table.foreign_keys if len(key.columns) == 1}
     found: dict[str, str] = {}
-    for column in keys.intersection(columns):
-        alike = [f for f in fields if f"{squash(f)}id" == squash(column)]
+    numbers = {column.name for column in table.columns if column.type.name in _NUMBERS}
+    for column in columns:
+        name = squash(column)
+        alike = [f for f in fields if squash(f) == f"_{name}" == "_id" and column not in numbers]
+        if column in keys and name.endswith("id"):
+            alike += [f for f in fields if f"{squash(f)}id" == name]
         if len(alike) == 1 and alike[0] not in found:
             found[alike[0]] = column
     return found

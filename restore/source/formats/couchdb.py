@@ -97,8 +97,8 @@ class _Documents:
         columns = columns_of(tables)
 
         def row(fields: Fields) -> Fields | None:
-            is_heading = bytes(fields.get("name", b"")) == _COUCHBACKUP
-            return None if is_heading or "_id" not in fields else _row(fields, columns)
+            is_heading = bytes(fields.get("name", b"")) == _COUCHBACKUP and "_id" not in fields
+            return None if is_heading else _row(fields, columns)
 
         return converted(_each(top_records(stream)), row)
 
@@ -138,6 +138,8 @@ def _is_document(fields: Fields) -> bool:
 
 
 def _row(document: Fields, columns: TableColumns | None) -> Fields | None:
+    if "_id" not in document:
+        return None
     is_design = bytes(document["_id"]).startswith(b'"_design/')
     if is_design or bytes(document.get("_deleted", b"")) == b"true":
         return None

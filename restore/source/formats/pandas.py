@@ -212,7 +212,7 @@ class _ByColumn:
             yield FoundRecord(None, one_line(encode(row)), offsets[0] + cells[0][2])
 
 
-FORMATS = (_Split(), _Table(), _ByIndex(), _ByColumn())
+SPLIT, TABLE, BY_INDEX, BY_COLUMN = FORMATS = (_Split(), _Table(), _ByIndex(), _ByColumn())
 
 
 def _members(value: bytes) -> Iterator[tuple[str | None, bytes, int]]:

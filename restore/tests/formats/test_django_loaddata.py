@@ -86,7 +86,7 @@ def test_a_dump_is_restored_as_loaddata_does(
         assert done.exit_code == 0, done.output + done.errors
         assert contents(dsn) == right
 
-    for name in ("primary.json", "foreign.json"):
-        done = command.run(str(folder / name), "--dsn", dsn, "--clean", *RENAMED)
+    for name, words in (("primary.json", ()), ("foreign.json", RENAMED)):
+        done = command.run(str(folder / name), "--dsn", dsn, "--clean", *words)
         assert (done.exit_code, "--natural-" in done.errors) == (2, True), done.output + done.errors
         assert contents(dsn) == right
