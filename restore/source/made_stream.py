@@ -180,7 +180,8 @@ class TranslatedStream(MadeStream):
                     lines.append(b" " * (_CHUNK_BYTES - 1) + b"\n")
                     size += _CHUNK_BYTES
                     place, size = yield from _flush(lines, place, size)
-                lines.append(b" " * (offset - place - size) + data.replace(b"\n", b" ") + b"\n")
+                # A line end is left only in what is damaged, and has to stay so.
+                lines.append(b" " * (offset - place - size) + data.replace(b"\n", b"\0") + b"\n")
                 size += len(lines[-1])
                 if size >= _CHUNK_BYTES:
                     place, size = yield from _flush(lines, place, size)

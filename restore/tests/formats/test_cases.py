@@ -45,31 +45,21 @@ REFUSED = frozenset(
         "utf16le-bom-powershell",
     }
 )
-# What is neither yet.
-NOT_YET = frozenset(
-    {
-        "django-dumpdata-onemodel-map",
-        "bigquery-extract-one",
-        "camel-clean-hint",
-        "camel-dryrun",
-        "camel-posts-only",
-        "camel-posts-strict",
-        "django-dumpdata-onemodel",
-        "jq-stream",
-        "phpmyadmin",
-        "phpmyadmin-extracted",
-        "phpmyadmin-file",
-        "phpmyadmin-onetable",
-        "phpmyadmin-pretty",
-        "prisma-default",
-        "prisma-default-include",
-        "prisma-include",
-        "prisma-models-map",
-        "prisma-plural",
-        "prisma-tables",
-        "sqlite-mode-json",
-    }
-)
+# What is restored in part, with exit code 3, and what the report says of the rest.
+IN_PART = {
+    "django-dumpdata-onemodel": 'Key (author_id)=(1) is not present in table "blog_author"',
+    "django-dumpdata-onemodel-map": 'Key (author_id)=(1) is not present in table "blog_author"',
+    "jq-stream": "'9223372036854776000' is out of range for type int8",
+    "phpmyadmin": "'0000-00-00' is no date: --zero-date null loads it as NULL",
+    "phpmyadmin-extracted": "'0000-00-00' is no date: --zero-date null loads it as NULL",
+    "phpmyadmin-file": "'0000-00-00' is no date: --zero-date null loads it as NULL",
+    "phpmyadmin-pretty": "'0000-00-00' is no date: --zero-date null loads it as NULL",
+    "sqlite-mode-json": "has more than the 2 decimal places of column balance",
+}
+# What is complete but for nested relations, which the first line of the report names.
+WITHOUT_RELATIONS = {
+    "prisma-default-include": "but nested relations were left out (Post.author, Post.categories)",
+}
 
 
 def rows_of(conn: Any, tables: list[str]) -> dict[str, list[str]]:
@@ -116,7 +106,10 @@ def judge(name: str, database: Any, folder: Path) -> tuple[str, str]:
 @pytest.mark.parametrize("name", sorted(path.name for path in CASES.iterdir()))
 def test_case(name: str, database: Any, tmp_path: Path) -> None:
     verdict, output = judge(name, database, tmp_path)
-    if name in NOT_YET:
-        assert verdict not in {"exact", "refused"}, output
+    if name in IN_PART:
+        assert verdict == "partial"
+        assert IN_PART[name] in " ".join(output.split())
+    elif name in WITHOUT_RELATIONS:
+        assert WITHOUT_RELATIONS[name] in " ".join(output.split())
     else:
         assert verdict == ("refused" if name in REFUSED else "exact"), output
