@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from restore.source.table_file import TableBytes
     from restore.target.relations import Relation
 
-# So much of a file is read: a record may be large, or the start of a file damaged.
+# So much of a file is read, and more if there is no record in it: one may be large, or the start of
+# a file damaged.
+_ENOUGH_BYTES = 1 << 18
 _HEAD_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
 _KEPT_BYTES = 1 << 16
@@ -86,7 +88,8 @@ def read_sample(file: TableFile) -> Sample:
     """
     sample = Sample()
     with contextlib.closing(file.open()) as stream:
-        for found in Reader(_Head(stream, sample), _READ_BYTES, members_of):
+        head = _Head(stream, sample)
+        for found in Reader(head, _READ_BYTES, members_of):
             for raw in _raws(found):
                 try:
                     record = None if raw is None else values_of(raw)
@@ -98,6 +101,8 @@ def read_sample(file: TableFile) -> Sample:
                 if not sample.records and len(raw) <= _KEPT_BYTES:
                     sample.first = bytes(raw)
                 sample.add(record)
+            if sample.records and head.bytes_read > _ENOUGH_BYTES:
+                break
     return sample
 
 
@@ -123,13 +128,13 @@ class _Head:
 
     def __init__(self, stream: TableBytes, sample: Sample) -> None:
         self.span, self.start = stream.span, stream.start
-        self._left = _HEAD_BYTES
+        self.bytes_read = 0
         self._stream = stream
         self._sample = sample
 
     def read(self, size: int, /) -> bytes:
-        part = self._stream.read(min(size, self._left))
-        self._left -= len(part)
+        part = self._stream.read(min(size, _HEAD_BYTES - self.bytes_read))
+        self.bytes_read += len(part)
         self._sample.start += part[: _KEPT_BYTES - len(self._sample.start)]
         return part
 

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from restore.target.catalog import Column, Table
 
 # So much of a file is looked at.
-_HEAD_BYTES = 1 << 20
-_READ_BYTES = 1 << 18
+_HEAD_BYTES = 1 << 18
+_READ_BYTES = 1 << 16
 _KINDS = DATED | JSON_TYPES | {"bytea", "interval"}
 _DAY_NS = 86_400 * 10**9
 _LONGEST_SHOWN = 40
@@ -85,7 +85,7 @@ def _first_records(file: TableFile, table: Table) -> Iterator[bytes]:
             else:
                 yield _BARE_NUMBER.sub(_null_for, found.record.raw)
                 end = found.record.offset + len(found.record.raw)
-            if end > _HEAD_BYTES:
+            if end - stream.start > _HEAD_BYTES:
                 return
 
 
@@ -163,6 +163,9 @@ def _look(table: Table, records: Iterable[bytes], *, has_format: bool) -> Mappin
 def _add(values: _Values, kind: str, raw: bytes, *, has_format: bool) -> None:
     if raw in {b"null", b'""'}:
         return
+    if _is_usual(kind, raw):
+        values.others += 1
+        return
     text = msgspec.json.decode(raw, type=str) if raw[:1] == b'"' else None
     if kind in JSON_TYPES:
         if text is not None and _is_document(text):
@@ -178,6 +181,13 @@ def _add(values: _Values, kind: str, raw: bytes, *, has_format: bool) -> None:
         values.example = values.example or clip(str(number), _LONGEST_SHOWN)
     else:
         values.others += 1
+
+
+def _is_usual(kind: str, raw: bytes) -> bool:
+    """Return whether a value's first bytes tell that it can mean one thing only."""
+    if kind in JSON_TYPES:
+        return raw[:1] != b'"'
+    return kind in DATED and raw[:1] == b'"' and raw[5:6] == b"-"
 
 
 def _is_document(text: str) -> bool:

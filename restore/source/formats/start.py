@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 
@@ -15,6 +16,7 @@ _BETWEEN = re.compile(rb"[ \t\r\n,]*")
 _MOST_OBJECTS = 100
 
 
+@functools.lru_cache(maxsize=2)  # each format asks for them
 def first_objects(start: bytes) -> list[dict[str, msgspec.Raw]]:
     """Return the fields of the first objects, in a list or one after the other.
 
