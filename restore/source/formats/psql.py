@@ -50,11 +50,12 @@ _FRAMED = re.compile(
 class _Unescaped:
     """A stream without the escapes of COPY's text format; only pairs of backslashes get shorter.
 
-    ``has_white``: some of the escapes are of white space.
+    ``has_white``: some of the escapes are of white space. ``is_list``: it begins with a bracket.
     """
 
     def __init__(self, stream: ByteSource) -> None:
         self.has_white = False
+        self.is_list: bool | None = None
         self._stream = stream
         self._held = b""
 
@@ -62,6 +63,8 @@ class _Unescaped:
         """Read the next part, of up to ``size`` bytes."""
         while part := self._stream.read(size):
             part = self._held + part
+            if self.is_list is None:
+                self.is_list = part.lstrip().startswith(b"[")
             kept = len(part) - (len(part) - len(part.rstrip(b"\\"))) % 2
             self._held = part[kept:]
             if kept:
@@ -110,7 +113,7 @@ class _CopyText:
             return False
         if line.startswith(b"{") and not any(map(_is_no_list, whole_members(text).values())):
             return False  # an object of lists: no row is that
-        return _is_copy_text(io.BytesIO(start)) is not False
+        return _is_copy_text(_Unescaped(io.BytesIO(start))) is not False
 
     def confirm(self, stream: ByteSource) -> bool:
         """Tell if a whole file is of this format, after ``detect`` said so.
@@ -118,7 +121,10 @@ class _CopyText:
         Raises:
             FormatError: each of its records is sound with and without its backslashes halved.
         """
-        is_copy = _is_copy_text(stream)
+        source = _Unescaped(stream)
+        is_copy = _is_copy_text(source)
+        if is_copy is None and source.is_list:
+            return False  # COPY breaks the lines of a list, and so escapes the breaks
         if is_copy is None:
             raise FormatError(
                 "COPY may have doubled each of its backslashes, or they are as they were;"
@@ -138,13 +144,12 @@ class _CopyText:
             halved += record.raw.count(b"\\")
 
 
-def _is_copy_text(stream: ByteSource) -> bool | None:
+def _is_copy_text(source: _Unescaped) -> bool | None:
     """Tell if COPY wrote these records; None: it may have, or not.
 
     A record that is sound in one reading only decides. If there is none, escapes within texts of
     which some are escaped backslashes, and all others JSON's, are no accident.
     """
-    source = _Unescaped(stream)
     has_letters = has_pairs = is_damaged = False
     try:
         for record in top_records(source):

@@ -232,7 +232,7 @@ def test_of_records_with_and_without_a_field_each_is_rejected_once(target: Targe
         c=[{"id": 1, "k": 5}, {"id": 2}, {"id": 3, "k": 1}, {"id": 4}, {"id": 5, "k": 1, "z": 5}],
         d=[{"k": 5, "t": "a"}, {"t": "b"}, {"k": 1, "t": "c"}],
     )
-    target.restore(exit_code=3)
+    target.restore("--absent-fields", "default", exit_code=3)
     assert sorted(target.refused("c")) == [0, 1, 3, 4]
     assert target.rows("SELECT id FROM c") == [(3,)]
     assert target.counts()["d"]["rejected"] == len(lines(target, "d")) == 2

@@ -56,6 +56,6 @@ def test_values_names_and_messages_are_clipped(target: Target) -> None:
 def test_an_error_is_clipped(target: Target) -> None:
     target.conn.execute("CREATE TABLE t (id int)")
     target.write(t=[{"id": 1, BIG: 1}])
-    output = target.restore("--unknown-fields", "error", exit_code=1)
+    output = target.restore("--unknown-fields", "error", exit_code=2)
     assert len(output) < 10_000
     assert "has no column for 'xxx" in output

@@ -33,18 +33,17 @@ def test_the_aligned_output_of_psql(users: Target) -> None:
         " json_agg \n----------\n"
         ' [{"id":1,"v":"a"}, +\n  {"id":2,"v":"b +"}, +\n  {"id":3,"v":"c"}]\n(1 row)\n\n',
     )
-    users.restore(exit_code=3)
+    users.restore()
     assert rows(users) == [(1, "a"), (2, "b +"), (3, "c")]
 
 
 def test_line_ends_that_copy_has_escaped(users: Target) -> None:
     r"""dba.stackexchange.com/questions/318996: COPY writes \n between the records of json_agg."""
     write(users, r'[{"id":1,"v":"a"}, \n {"id":2,"v":"b"}, \n {"id":3,"v":"c"}]')
-    users.restore(exit_code=3)
+    users.restore()
     assert rows(users) == [(1, "a"), (2, "b"), (3, "c")]
 
 
-@pytest.mark.xfail(strict=True, reason="a doubled backslash is read as one that was meant")
 def test_backslashes_that_copy_has_doubled(users: Target) -> None:
     """pgweekly.github.io/en/2026/06/copy-to-json-format.html: COPY escapes JSON once more."""
     lines = [
@@ -53,8 +52,8 @@ def test_backslashes_that_copy_has_doubled(users: Target) -> None:
         r'{"id":3,"v":"line\\nbreak"}',  # JSON, of another text than the one that was exported
     ]
     write(users, "\n".join(lines), "users.jsonl")
-    said = users.restore(exit_code=None)
-    assert (3, "line\\nbreak") not in rows(users) or "COPY" in said
+    users.restore()
+    assert rows(users) == [(1, "a"), (2, 'say "hi"'), (3, "line\nbreak")]
 
 
 def test_a_comma_that_is_missing(users: Target) -> None:
@@ -95,12 +94,12 @@ def test_lines_that_are_no_rows_between_those_that_are(users: Target) -> None:
 def test_documents_of_elasticdump(users: Target) -> None:
     """elasticsearch-dump/elasticsearch-dump#196: each row lies in _source."""
     users.write(users=[{"_index": "u", "_id": "1", "_source": {"id": 1, "v": "a"}}])
-    [line] = users.restore(exit_code=2).splitlines()
-    assert "Elasticsearch" in line
+    users.restore()
+    assert rows(users) == [(1, "a")]
 
 
 def test_extended_json_of_mongodb(users: Target) -> None:
-    """mongo-express/mongo-express#653: $oid and $date are no values."""
+    """mongo-express/mongo-express#653: $oid and $date stand for values."""
     users.conn.execute("CREATE TABLE sent (_id text PRIMARY KEY, at timestamptz, n bigint)")
     users.write(
         sent=[
@@ -109,9 +108,13 @@ def test_extended_json_of_mongodb(users: Target) -> None:
             {"_id": "3", "n": 5},
         ]
     )
-    users.restore(exit_code=3)
-    assert users.rows("SELECT _id, n FROM sent") == [("3", 5)]
-    assert [*users.refused("sent")] == [0, 1]
+    users.restore()
+    table = users.rows("SELECT _id, at::date::text, n FROM sent ORDER BY _id DESC")
+    assert table == [
+        ("5fda28190d4b6097afba6340", "2020-12-12", None),
+        ("3", None, 5),
+        ("2", "2020-12-12", 5),
+    ]
 
 
 def test_the_type_names_of_graphql(users: Target) -> None:
@@ -160,11 +163,9 @@ def test_nulls_of_parents(users: Target) -> None:
     assert users.rows("SELECT * FROM bear ORDER BY id") == [(1, 2), (2, None), (3, None)]
 
 
-@pytest.mark.xfail(strict=True, reason="fields are matched exactly, and a second column is advised")
 def test_fields_in_another_case_than_their_columns(users: Target) -> None:
     """dbeaver/dbeaver#8585, duckdb/duckdb#15816: columns are matched by their exact case."""
     users.conn.execute("CREATE TABLE people (id int PRIMARY KEY, firstname text DEFAULT 'none')")
     users.write(people=[{"id": 1, "FirstName": "Ada"}])
-    said = users.restore(exit_code=None)
-    taken = users.rows("SELECT firstname FROM people") == [("Ada",)]
-    assert taken or ("column firstname" in said and "ADD COLUMN" not in said)
+    users.restore()
+    assert users.rows("SELECT firstname FROM people") == [("Ada",)]

@@ -132,7 +132,6 @@ def test_the_same_lists_at_every_chunk_size(style: str, chunk_bytes: int, tmp_pa
         ({"Users": USERS}, "users.json"),
         ({"data": USERS}, "users.json"),
         ({"results": USERS, "total": 5, "errors": []}, "users.json"),
-        ({"type": "FeatureCollection", "features": USERS}, "users.json"),
         ({"data": {"items": USERS}, "page": 1}, "users.json.gz"),
     ],
 )

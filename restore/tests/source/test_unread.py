@@ -20,7 +20,6 @@ SUSPECT = {
     "users.json.gz.part": (b"\x1f\x8b", "gzip; rename it to end in .json.gz"),
     "users.json.gpg": (b"\x85\x02", "a .gpg file; export the table again, as JSON"),
     "users.csv": (b"id\n1\n", "a .csv file; export the table again, as JSON"),
-    "Users.geojson": (b'{"type":', "JSON under another ending; rename it to end in .json"),
     "USERS": (b"[", "JSON under another ending; rename it"),
     "other.JSON.bak": (b"[{}]", "JSON under another ending; rename it"),
     "others.ndjson~": (b"", "a .ndjson~ file"),
