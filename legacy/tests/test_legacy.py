@@ -189,6 +189,7 @@ def test_file_that_is_no_table_is_named(target: Any, backup: Path, spoil: Any, s
     assert said in one_line(done)
 
 
+@pytest.mark.slow
 def test_input_that_makes_no_sense_is_exit_2(target: Any, backup: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "no backup at" in usage(tmp_path / "nowhere", "--dsn", target.dsn)
@@ -209,6 +210,7 @@ def usage(*arguments: object) -> str:
     return one_line(done)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dsn", "code"),
     [

@@ -41,6 +41,11 @@ def with_fields(
             f" {name} hold NULL, not their defaults, in records without them: --absent-fields"
             " default or null decides"
         )
+    if found.defaulted:
+        report.warnings.append(
+            f"{file}: {first_few(found.defaulted, _MOST_NAMED)} of table {name} take their default"
+            " in records without them; if the export leaves nulls out, pass --absent-fields null"
+        )
     if options.unknown_fields == "ignore":
         return found.table
     report.nested_relations += [f"{name}.{field}" for field in found.nested]

@@ -41,6 +41,8 @@ _JAVASCRIPT = re.compile(
     re.ASCII,
 )
 # A zone's name before an offset is, to PostgreSQL, a zone of POSIX, whose sign is the other way.
+# .NET's TimeSpan: 1.02:03:04 is a day and two hours there, and 1.02 days and more in PostgreSQL.
+_TIME_SPAN = re.compile(r"(?<![\d:.])\d+\.\d{1,2}:\d\d")
 _POSIX_ZONE = re.compile(r"(?<![A-Za-z])(?!OCT|SEPT)(?:GMT|UTC|UT|Z|[A-Z]{1,3}T)\s?[+-]\d")
 _YEAR = re.compile(r"\d{4}")
 _WITHOUT_YEAR = re.compile(r"\s*(?:[+-]?infinity|epoch)\s*", re.IGNORECASE)
@@ -322,6 +324,11 @@ def check_literal(column: Column, text: str, log: PolicyLog) -> None:
     if _POSIX_ZONE.search(text):
         raise LossyValueError(
             f"{quote_value(text)} has an offset after a zone's name: write the offset alone"
+        )
+    if (column.type.element or column.type).name == "interval" and _TIME_SPAN.search(text):
+        raise LossyValueError(
+            f"{quote_value(text)} may be days and hours, as .NET writes them, which PostgreSQL"
+            " reads as a part of a day: write it as '1 day 02:03:04'"
         )
     if text.startswith("0000-00-00"):
         raise LossyValueError(f"{quote_value(text)} is no date: --zero-date null loads it as NULL")

@@ -40,6 +40,7 @@ class FieldMatches:
         unfilled: columns that may not be NULL or have a default, and have no field.
         omitted: columns that hold NULL in records without their field, as nulls seem to be left
             out.
+        defaulted: columns that take their default in such records, of a file without any null.
     """
 
     table: Table
@@ -48,6 +49,7 @@ class FieldMatches:
     unmatched: list[str] = field(default_factory=list)
     unfilled: list[str] = field(default_factory=list)
     omitted: list[str] = field(default_factory=list)
+    defaulted: list[str] = field(default_factory=list)
 
 
 def check_map_column(tables: Iterable[Table], options: Options) -> None:
@@ -105,7 +107,9 @@ def match_fields(table: Table, sample: Sample, options: Options) -> FieldMatches
     taken_fields = {*field_of.values(), *sample.fields, *names}
     field_of |= _written_alike(loose, [n for n in names if n not in field_of], taken_fields)
     matched = [_with_field(column, field_of) for column in table.columns]
-    omitted = _omitted(matched, sample) if options.absent_fields == "auto" else []
+    lacked = _lacked(matched, sample) if options.absent_fields == "auto" else []
+    omitted = [c.name for c in lacked if c.has_default] if _are_nulls(lacked) else []
+    defaulted = [c.name for c in lacked if c.has_default and _may_be_null(c) and not omitted]
     if options.absent_fields == "null":
         matched = [replace(c, null_if_absent=_may_be_null(c) and c.has_default) for c in matched]
     else:
@@ -117,6 +121,7 @@ def match_fields(table: Table, sample: Sample, options: Options) -> FieldMatches
         [name for name in others if name not in sample.nested],
         unfilled,
         omitted,
+        defaulted,
     )
 
 
@@ -204,22 +209,23 @@ def _written_alike(
     return found
 
 
-def _omitted(columns: Iterable[Column], sample: Sample) -> list[str]:
-    """Return the columns with a default of which nulls seem to be left out.
-
-    Snowflake, Spark and BigQuery write no nulls. A file is like theirs if it has none, and some of
-    its records lack fields of columns without a default, which others have.
-    """
+def _lacked(columns: Iterable[Column], sample: Sample) -> list[Column]:
+    """Return the columns whose fields only some records have, in a file without any null."""
     if sample.has_null:
         return []
-    lacked = [
+    return [
         column
         for column in columns
         if 0 < sample.fields.get(column.field, 0) < sample.records and not column.generated
     ]
-    if not all(map(_may_be_null, lacked)) or all(column.has_default for column in lacked):
-        return []
-    return [column.name for column in lacked if column.has_default]
+
+
+def _are_nulls(lacked: list[Column]) -> bool:
+    """Tell if nulls seem to be left out, as Snowflake, Spark and BigQuery do.
+
+    Then some records lack fields of columns without a default, which others have.
+    """
+    return all(map(_may_be_null, lacked)) and not all(column.has_default for column in lacked)
 
 
 def _may_be_null(column: Column) -> bool:

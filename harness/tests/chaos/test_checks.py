@@ -88,6 +88,7 @@ def restored(mortal: Target, right: ExpectedState, tmp_path: Path, closing: Exit
     return Restored(mortal, name, rejects, right, mark)
 
 
+@pytest.mark.slow
 def test_what_is_right_is_found_right(restored: Restored) -> None:
     assert restored.found() == {}
 
@@ -97,6 +98,7 @@ def test_a_row_that_is_lost(restored: Restored) -> None:
     assert restored.found() == {"lost": 1}
 
 
+@pytest.mark.slow
 def test_a_row_that_is_there_twice(restored: Restored) -> None:
     restored.spoil('ALTER TABLE "AuditEvent" DROP CONSTRAINT "AuditEvent_pkey"')
     restored.spoil('INSERT INTO "AuditEvent" SELECT * FROM "AuditEvent" LIMIT 1')

@@ -144,6 +144,7 @@ def test_a_session_that_is_killed_takes_all_others_with_it(scene: Scene) -> None
     assert scene.target.processes()[0] == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["server-stopped", "server-killed"])
 def test_a_server_that_is_gone_comes_back(scene: Scene, kind: str) -> None:
     before = scene.target.processes()

@@ -138,6 +138,7 @@ def test_usage_that_makes_no_sense_exits_2(harness: Harness, arguments: tuple[st
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_bench_ends_with_a_table_and_keeps_the_run(harness: Harness, dataset: Path) -> None:
     engines = ("--engine", "fake:wall=4,mib=400", "--engine", "fake:wall=1,mib=100")
     done = harness("bench", "--dataset", dataset, *engines, "--rounds", "3")
@@ -160,6 +161,7 @@ def test_bench_with_trials_that_are_not_ok_exits_3(harness: Harness, dataset: Pa
     assert "50.00%" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -215,6 +217,7 @@ def test_a_damaged_file_is_a_warning(harness: Harness, two_runs: Path) -> None:
     assert "bad.json was skipped" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_runs")
 @pytest.mark.parametrize(
     "ids", [(), ("abcd0001", "abcd0002"), ("abcd0001",), ("20240501", "latest")]
@@ -294,6 +297,7 @@ def judged_runs(
     return write
 
 
+@pytest.mark.slow
 def test_the_gate_fails_what_got_slower_until_that_is_accepted(
     harness: Harness, judged_runs: Callable[..., None]
 ) -> None:
@@ -317,6 +321,7 @@ def test_the_gate_fails_what_got_slower_until_that_is_accepted(
     assert (named.returncode, "abcd0001" in named.stdout) == (0, True)
 
 
+@pytest.mark.slow
 def test_an_alarm_is_measured_once_more(harness: Harness, dataset: Path) -> None:
     """The same engine that is slower in the first run only; and one that stays slower."""
     lines: list[Path] = []
@@ -335,6 +340,7 @@ def test_an_alarm_is_measured_once_more(harness: Harness, dataset: Path) -> None
     assert harness("gate", "--dataset", dataset, "--no-confirm").returncode == 4
 
 
+@pytest.mark.slow
 def test_a_doubt_is_measured_with_more_rounds(harness: Harness, dataset: Path) -> None:
     """Of rounds that lie far apart, further ones tell that nothing is slower."""
     folder, apart = harness.folder / "results" / "local", "fake:wall=1.2/0.9/1.25/1/1.3"

@@ -94,6 +94,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
 @each_step
 def test_one_bad_record_fails_all_and_leaves_the_database_as_it_was(

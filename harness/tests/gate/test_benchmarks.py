@@ -355,6 +355,7 @@ def test_a_file_of_a_run_by_its_name_is_still_a_run(
     assert main(["gate", path.name, "--results", "."]) == 0
 
 
+@pytest.mark.slow
 def test_micro_benchmarks_that_vanish_fail_or_fail_late_do_not_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

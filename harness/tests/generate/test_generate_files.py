@@ -62,6 +62,7 @@ def test_same_arguments_make_same_bytes_whatever_the_number_of_processes(tmp_pat
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", ["gz", "zst"])
 def test_compressed_bytes_are_the_same_and_hold_the_same(tmp_path: Path, compress: str) -> None:
     plain = generate(DatasetSpec(rows=MANY), tmp_path / "plain")

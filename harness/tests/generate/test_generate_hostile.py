@@ -140,6 +140,7 @@ def load(connection: Connection, file: File) -> list[tuple[Record, bytes]]:
     return rest
 
 
+@pytest.mark.slow
 def test_hostile_records_are_what_the_manifest_says(
     connection: Connection, truth: Manifest
 ) -> None:

@@ -99,6 +99,7 @@ def assert_exact(database: Any, truth: Manifest) -> None:
             assert result.checksum_match, result.table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["lines", "compact", "pretty"])
 def test_without_faults_postgresql_holds_the_ground_truth(
     database: Any, tmp_path: Path, style: str
@@ -110,6 +111,7 @@ def test_without_faults_postgresql_holds_the_ground_truth(
     assert_exact(database, truth)
 
 
+@pytest.mark.slow
 def test_realistic_damage_is_what_the_manifest_says(database: Any, tmp_path: Path) -> None:
     folder = generate(DatasetSpec(rows=12_000, faults="realistic"), tmp_path)
     truth, rest = load(database, folder)

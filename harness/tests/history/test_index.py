@@ -183,6 +183,7 @@ def test_times_of_other_machines_are_refused_and_ratios_offered(
     assert "vs floor" in printed(capsys, "compare", "aaaa0001", "aaaa0002", *at)
 
 
+@pytest.mark.slow
 def test_ten_thousand_runs_are_not_read_again(
     tmp_path: Path, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:

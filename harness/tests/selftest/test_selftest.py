@@ -45,6 +45,7 @@ def test_what_is_recorded_with_rounds_enough_can_be_drawn_from(
     assert pool.rounds == (0.5, 1.0, 1.5, 1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_quiet_trials_pass_both_simulations() -> None:
     alarms, found = simulate((of_spread(0.02), of_spread(0.08, "loud")))
     assert alarms.passed, alarms
@@ -59,6 +60,7 @@ def test_noise_that_hides_a_slowdown_fails_the_check_and_is_told() -> None:
     assert "quiet enough" in found.observed
 
 
+@pytest.mark.slow
 def test_a_verdict_that_cries_wolf_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.selftest.simulate.SLOWDOWN", 1.0)
     _, found = simulate((of_spread(0.02),))
@@ -81,6 +83,7 @@ def test_the_report_counts_what_failed() -> None:
     assert "1 of 2 checks failed" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["skip-row", "crash=11"])
 def test_an_engine_that_is_spoiled_comes_out_so(
     server: RunningServer, tmp_path: Path, how: str

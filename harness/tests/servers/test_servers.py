@@ -20,6 +20,7 @@ def databases(server: RunningServer) -> set[str]:
         return {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
 
 
+@pytest.mark.slow
 def test_the_announcement_is_one_line_with_version_face_and_reason() -> None:
     said: list[str] = []
     with open_server("embedded", announce=said.append) as server:
@@ -29,6 +30,7 @@ def test_the_announcement_is_one_line_with_version_face_and_reason() -> None:
     assert server.record.version in said[0]
 
 
+@pytest.mark.slow
 def test_auto_falls_back_to_the_embedded_server_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -58,6 +60,7 @@ def test_a_choice_that_makes_no_sense_is_an_input_error(choice: str) -> None:
     assert "sesame" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_settings_for_bulk_load_are_in_force_and_recorded() -> None:
     with (
         open_server("embedded", announce=print) as server,
@@ -137,6 +140,7 @@ def test_a_schema_that_does_not_apply_is_one_line_and_leaves_no_database(
     assert databases(server) == before
 
 
+@pytest.mark.slow
 def test_the_users_variables_for_postgres_do_not_steer_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

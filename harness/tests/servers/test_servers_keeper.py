@@ -77,6 +77,7 @@ def another_harness() -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
         harness.stdout.close()
 
 
+@pytest.mark.slow
 def test_closing_leaves_no_process_and_no_file() -> None:
     with open_server("embedded", announce=print) as server:
         with server.connect("postgres") as connection:
@@ -89,6 +90,7 @@ def test_closing_leaves_no_process_and_no_file() -> None:
     assert gone(server.pid, str(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_harness_that_is_stopped_leaves_no_server_and_no_folder(how: signal.Signals) -> None:
     with another_harness() as (harness, (pid, folder)):

@@ -176,6 +176,7 @@ def test_an_engine_is_not_tried_on_what_it_cannot_read(dataset: Path, tmp_path: 
     assert bench.exit_code(run) is ExitCode.REJECTS
 
 
+@pytest.mark.slow
 def test_a_real_engine_goes_through(
     dataset: Path, tmp_path: Path, small_engine: Callable[..., Engine]
 ) -> None:
@@ -375,6 +376,7 @@ def running(dataset: Path, tmp_path: Path) -> Iterator[_Bench]:
         one.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_that_is_stopped_keeps_what_it_has_and_leaves_nothing(
     running: _Bench, number: signal.Signals
@@ -397,6 +399,7 @@ def test_a_run_that_is_stopped_keeps_what_it_has_and_leaves_nothing(
     assert History(running.results).find("latest") == run
 
 
+@pytest.mark.slow
 def test_a_harness_that_is_killed_leaves_no_process_and_a_readable_run(running: _Bench) -> None:
     running.process.kill()
     running.process.wait(20)

@@ -76,6 +76,7 @@ def test_an_engine_does_what_it_is_known_to_do(
         agree(msgspec.json.decode(made.report, type=Tables), made.tables)
 
 
+@pytest.mark.slow
 def test_restore_restores_a_hostile_backup_but_for_tables_that_are_not_there(
     cache: Path, context_of: Callable[..., TrialContext]
 ) -> None:
@@ -104,6 +105,7 @@ def agree(report: Tables, counted: tuple[TableResult, ...]) -> None:
         assert table["loaded"] == found.get(table["table"], 0), table
 
 
+@pytest.mark.slow
 @each_engine
 def test_a_backup_that_is_not_there_is_one_clear_line(
     engine: Engine, server: RunningServer, tmp_path: Path
@@ -115,6 +117,7 @@ def test_a_backup_that_is_not_there_is_one_clear_line(
     one_line(said)
 
 
+@pytest.mark.slow
 @each_engine
 def test_a_database_that_does_not_answer_is_one_clear_line(
     engine: Engine, dataset: Path, tmp_path: Path

@@ -49,6 +49,7 @@ def test_an_engine_that_returns_before_its_rows_are_on_disk_is_wrong(
     assert "rows not on the server's disk when the engine ended" in detail
 
 
+@pytest.mark.slow
 def test_one_that_waits_for_the_disk_in_the_end_is_right(
     context: TrialContext, small_engine: Callable[..., Engine]
 ) -> None:

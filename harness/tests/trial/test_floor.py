@@ -95,6 +95,7 @@ def shrink_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encode, "PART_BYTES", 64 << 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2, 4])
 def test_all_is_there_and_nothing_but_the_rows_is_new(
     business: Path,
@@ -115,6 +116,7 @@ def test_all_is_there_and_nothing_but_the_rows_is_new(
     assert list(loaded.phases_s) == ["aside", "load", "indexes", "foreign keys", "flush"]
 
 
+@pytest.mark.slow
 def test_it_leaves_what_restore_leaves(
     business: Path, make: Callable[[Path], Path], server: RunningServer, tmp_path: Path
 ) -> None:
@@ -180,6 +182,7 @@ def test_what_differs_from_the_ground_truth_is_no_floor(
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_one_left_is_cleared_away(
     dataset: Path, server: RunningServer, tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_heap_is_traced_with_the_workers_and_verified(
         assert f'"{folder}' not in text
 
 
+@pytest.mark.slow
 def test_what_is_traced_that_goes_wrong_is_told(
     small_engine: MakeEngine, context_of: MakeContext, dataset: Path, tmp_path: Path
 ) -> None:
@@ -264,6 +265,7 @@ def timed(run: Run) -> list[tuple[str, int, bool]]:
     return [(trial.engine, trial.round, trial.warmup) for trial in run.trials]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_heaps_apart_from_its_trials(
     dataset: Path, tmp_path: Path, server: RunningServer, small_engine: MakeEngine
 ) -> None:
@@ -286,6 +288,7 @@ def test_a_run_keeps_heaps_apart_from_its_trials(
     assert run.parameters["memray"] is True
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_before_its_heaps_goes_on_with_them(
     dataset: Path, tmp_path: Path, server: RunningServer, small_engine: MakeEngine
 ) -> None:

@@ -88,6 +88,7 @@ def test_tables_that_an_engine_makes_for_itself_are_its_own_affair(
     assert run(engine, context_of(dataset)).status is Status.OK
 
 
+@pytest.mark.slow
 def test_a_timeout_kills_the_children_too(
     small_engine: MakeEngine, context_of: MakeContext, dataset: Path, tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_children_that_outlive_their_engine_are_killed(
     assert ended(int(pid_file.read_text()))
 
 
+@pytest.mark.slow
 def test_what_a_killed_engine_left_open_is_rolled_back_before_verifying(
     small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_the_sessions_settings_do_not_matter(
     assert differences(target, dataset) == {"owners": None, "pets": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "table", "says"),
     [

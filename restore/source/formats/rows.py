@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restore.source.formats.format import FormatError, FoundRecord
-from restore.source.json_values import DECODE_ERRORS, values_of
+from restore.source.json_values import DECODE_ERRORS, check_value, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,8 +33,17 @@ encode = msgspec.json.encode
 
 
 def one_line(data: bytes) -> bytes:
-    """Return a whole JSON value on one line: line ends can only be white space in it."""
-    return data.translate(_LINE_ENDS) if b"\n" in data or b"\r" in data else data
+    """Return a JSON value on one line: line ends can only be white space in it.
+
+    What has one in a string is no JSON, and is returned as it is.
+    """
+    if b"\n" not in data and b"\r" not in data:
+        return data
+    try:
+        check_value(data)
+    except DECODE_ERRORS:
+        return data
+    return data.translate(_LINE_ENDS)
 
 
 def converted(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from restore.tests.support.cells import READ, Refused, check
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ NUL = Refused()
 IN_JSONB = Refused(sqlstate="22P05")  # untranslatable_character
 
 
+@pytest.mark.slow
 def test_nul_keeps_out_its_own_record_alone(target: Target) -> None:
     check(
         target,
@@ -42,6 +45,7 @@ def test_nul_keeps_out_its_own_record_alone(target: Target) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_bare_nul_byte_is_no_json(target: Target) -> None:
     bare = Refused(levels=READ)
     check(

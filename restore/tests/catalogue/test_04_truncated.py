@@ -37,6 +37,7 @@ def cuts(start: str, between: str) -> list[tuple[bytes, int, bool]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form", [("[", ","), ("[\n", ",\n"), ("", "\n")], ids=["one line", "lines", "json lines"]
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 NAMES = ["Order Item", 'a"b', "select", "50%s", "ü" * 31 + "x", "semi;colon", "Dot.Ted", "it's"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("schema", ["public", 'My "App" %s'])
 def test_any_name_of_a_table_a_column_a_key_an_index_and_a_trigger(
@@ -79,6 +80,7 @@ def test_an_array_beside_a_name_that_no_struct_can_have(target: Target) -> None:
     assert target.rows("SELECT * FROM odd") == [(1, "x", ["a", None, 'b"'])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a\tb", "a\nb", "\x01", "a\\b", 'a"b', "\x7f"])
 def test_a_key_of_which_json_has_to_escape_the_name(target: Target, name: str) -> None:
     """Duplicate keys and orphans are found by the key's name in the file, one way or another."""

@@ -221,6 +221,7 @@ def wait_for_lock(dsn: str, process: subprocess.Popen[str]) -> None:
             time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("mode", [None, "--append"])
 def test_a_signal_ends_it_in_one_line_that_says_how_to_go_on(

@@ -95,6 +95,7 @@ def run(folder: Path, words: list[str], env: dict[str, str]) -> tuple[int, str]:
     return process.returncode, "\n".join([output, title, *files])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "again"), [("URL", "keywords"), ("one word", "RESTORE_DSN"), ("variable", "URL")]
 )

@@ -35,6 +35,7 @@ def test_every_type_arrives_exactly(target: Target) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["lines", "pretty", "json lines", "gz", "zst"])
 def test_every_form_of_file(target: Target, style: str) -> None:
     records = [{"id": n, "name": "x" * n, "owner": None} for n in range(1000)]

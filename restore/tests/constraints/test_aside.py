@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from restore.constraints.drop import drop_indexes
 from restore.target.catalog import read_tables
 from restore.target.relations import read_relations
@@ -103,6 +105,7 @@ def test_of_two_records_with_one_key_the_first_is_in_though_the_key_was_aside(
     assert schema_of_indexes(target) == before
 
 
+@pytest.mark.slow
 def test_an_interrupted_restore_says_so_in_one_line_and_the_next_one_repairs(
     target: Target,
 ) -> None:

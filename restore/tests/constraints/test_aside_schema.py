@@ -194,6 +194,7 @@ def test_what_pg_dump_says_is_the_same_afterwards(full: Target) -> None:
     assert not {name for _, _, name in gone} & stay
 
 
+@pytest.mark.slow
 def test_a_restore_that_is_killed_with_all_aside_is_repaired(full: Target) -> None:
     before = schema_of(full)
     full.kill("constraints.finalize.dropped_objects")
@@ -205,6 +206,7 @@ def test_a_restore_that_is_killed_with_all_aside_is_repaired(full: Target) -> No
     assert full.repair() == ["nothing to repair: no index, key or trigger is dropped or disabled"]
 
 
+@pytest.mark.slow
 def test_a_restore_that_is_killed_between_adding_keys_and_validating_them(full: Target) -> None:
     before = schema_of(full)
     full.kill("constraints.recreate._validate")

@@ -282,6 +282,7 @@ records = st.lists(
 )
 
 
+@pytest.mark.slow
 @hypothesis.settings(
     max_examples=examples(30),
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
@@ -328,6 +329,7 @@ def test_more_than_is_held_in_memory_is_left_to_the_caller(
     assert len(table.conn.execute("SELECT FROM t").fetchall()) == 20, "nothing has left the table"
 
 
+@pytest.mark.slow
 def test_large_records_wait_in_a_file(typed: Target) -> None:
     table = Table(typed, "id int PRIMARY KEY, body text")
     table.write([{"id": n % 6, "body": f"{n}" * 400_000} for n in range(12)])

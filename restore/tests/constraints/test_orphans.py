@@ -88,6 +88,7 @@ def make_types(target: Target) -> None:
     """)
 
 
+@pytest.mark.slow
 def test_the_constraint_s_own_operators_compare(target: Target) -> None:
     """Also in a dry run, and one orphan alone leaves; where they are not on the search path."""
     make_types(target)
@@ -155,6 +156,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["compared", "matched", "circle", "dry run"])
 def test_no_name_of_a_user_s_is_taken_for_ours(
     target: Target, way: str, monkeypatch: pytest.MonkeyPatch

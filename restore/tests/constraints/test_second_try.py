@@ -99,6 +99,7 @@ def test_a_trigger_that_fires(target: Target) -> None:
     assert counts(target) == {"a": 3, "b": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["note_retried", "use_retried"])
 def test_a_restore_that_is_killed_meanwhile(mutual: Target, where: str) -> None:
     mutual.kill(f"schedule.table_state.TableState.{where}", "--rejects", str(mutual.rejects))

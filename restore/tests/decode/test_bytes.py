@@ -29,6 +29,7 @@ SPELLINGS = {
 NO_BYTES = ["+_==", "-/A", "QUJDR", "QQ=", "QR", "=QQ=", "QQ==QQ==", "data:;base64,QUJD", "Q*Q="]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.usefixtures("in_c")
 def test_each_spelling_gives_its_bytes(target: Target, spelling: str) -> None:
@@ -51,6 +52,7 @@ def test_what_encode_of_postgresql_writes_is_read_as_fast_as_any_other(target: T
         assert table.levels.batch == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", NO_BYTES)
 def test_what_is_no_clear_spelling_is_rejected(target: Target, text: str) -> None:
     target.conn.execute("CREATE TABLE t (id int PRIMARY KEY, b bytea)")

@@ -106,6 +106,7 @@ def test_documents_keep_their_text_and_null_is_null(target: Target) -> None:
     check(target, {"json": cases, "jsonb": cases})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("white", ["", " "])
 @pytest.mark.parametrize(
     ("kind", "texts"),

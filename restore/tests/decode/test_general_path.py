@@ -41,6 +41,7 @@ def outcome(target: Target, *arguments: str) -> Any:
     return rows, rejects
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["not built", "text", "by name", "all"])
 def test_the_outcome_is_the_same(target: Target, change: str) -> None:
     target.write(company=COMPANIES, User=users(), post=[])

@@ -110,6 +110,7 @@ USUAL: dict[str, st.SearchStrategy[str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("name", USUAL)
 @hypothesis.given(data=st.data())
@@ -233,6 +234,7 @@ def mutated(parts: list[tuple[int, int, bytes]]) -> bytes:
     return data
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=examples(1_500))
 @hypothesis.given(
     data=st.lists(

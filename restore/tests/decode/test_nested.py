@@ -63,6 +63,7 @@ def test_documents_of_many_levels_are_restored(each_way: Target) -> None:
     assert stored(each_way) == {n: nested(of) for n, of in enumerate(levels)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [100_000, 800_000])
 def test_what_postgresql_finds_too_deep_is_rejected_alone_in_its_words(
     each_way: Target, levels: int
@@ -144,6 +145,7 @@ def test_orphans_and_duplicates_with_deep_documents(documents: Target) -> None:
     assert kinds == {3: "rejected", 4: "duplicate"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("type_", "message"),
     [

@@ -81,6 +81,7 @@ def codec_of(name: str, reading: ColumnReading, *, wide: bool) -> Codec | None:
     return codec if codec.native is not None else None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_BUILT, reason="restore.decode._native is not built")
 @pytest.mark.parametrize("name", [name for name, wide in CODECS if wide and "[" not in name])
 @hypothesis.given(values=st.lists(ODD | st.text("0123456789.-:/ TZ", max_size=30).map(json.dumps)))
@@ -111,6 +112,7 @@ def changed(target: Target, table: str) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.slow
 def test_nul_is_removed_or_replaced(target: Target) -> None:
     text = [('"a\\u0000b\\u0000"', "ab"), ('"\\\\u0000"', "\\u0000"), ('"c"', "c")]
     jsonb = [
@@ -129,6 +131,7 @@ def test_nul_is_removed_or_replaced(target: Target) -> None:
     check(target, {"text": [('"a\\u0000b"', LOST), ('"c"', "c")]}, table="rejected")
 
 
+@pytest.mark.slow
 def test_empty_strings_are_null_in_columns_that_are_no_text(target: Target) -> None:
     kinds = (
         *("int", "bigint", "numeric(5,2)", "float8", "bool", "uuid", "date", "timestamp"),
@@ -201,6 +204,7 @@ def test_digits_of_a_second_are_rounded(target: Target) -> None:
     assert changed(target, "cells_3") == {"v: --fraction round": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("unit", "number"),
     [("s", "-86400"), ("ms", "-86400000"), ("us", "-86400000000"), ("ns", "-86400000000000")],
@@ -292,6 +296,7 @@ DOCUMENTS: list[Case] = [
 ]
 
 
+@pytest.mark.slow
 def test_strings_of_json_columns_are_parsed(target: Target) -> None:
     scalars: list[Case] = [('"12"', "12"), ('"\\"x\\""', '"x"'), ('"x"', LOST), ('""', LOST)]
     nul: Case = ('"{\\"k\\": \\"\\\\u0000\\"}"', LOST)
@@ -308,6 +313,7 @@ def test_strings_of_json_columns_are_parsed(target: Target) -> None:
     check(target, {"jsonb": kept, "json": kept}, "--json-strings", "keep", table="kept")
 
 
+@pytest.mark.slow
 def test_strings_that_all_hold_documents_are_parsed_with_a_warning(target: Target) -> None:
     check(target, {"jsonb": DOCUMENTS[:4]})
     [warning] = target.counts()["cells_0"]["warnings"]
@@ -356,6 +362,7 @@ def test_bytes_of_several_forms_are_read_where_they_are_certain(target: Target) 
     check(target, {"bytea": mixed})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "texts"),
     [

@@ -162,6 +162,7 @@ def dump_by_server(tables: Tables, zone: str) -> list[str]:
 zones = st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York", "Europe/Berlin"])
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(columns=values({}), zone=zones)
 @hypothesis.example(columns=edges({}), zone="UTC")
@@ -198,6 +199,7 @@ def dump_by_python(rows: list[dict[str, Any]], decimals: type[str] | None) -> li
     return [_NUMBER.sub(r"\1", text.replace("\\ue000", "\ue000")) for text in dumped]
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(columns=values(COMMON), decimals=st.sampled_from([str, None]))
 @hypothesis.example(columns=edges(BEYOND_PYTHON), decimals=str)
@@ -265,6 +267,7 @@ def document(value: Any) -> Any:
     return value
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(columns=values(JAVASCRIPT))
 @hypothesis.example(columns=edges(BEYOND_JAVASCRIPT))

@@ -29,6 +29,7 @@ def texts() -> list[bytes]:
     return found
 
 
+@pytest.mark.slow
 @EACH
 def test_it_yields_rows_or_says_what_is_wrong(reader: Format) -> None:
     for text in texts():

@@ -102,6 +102,7 @@ EXPORTS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPORTS)
 def test_export(name: str, database: Any, tmp_path: Path) -> None:
     conn = database.connect()

@@ -72,6 +72,7 @@ RIGHT: list[list[Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_threads_share_it(
@@ -90,6 +91,7 @@ def test_threads_share_it(
     assert offsets == {data.index(b'{"model": "shop.tag", "pk": %d,' % n) for n in BAD}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Django", "keys"])
 def test_what_was_interrupted_is_resumed(shop: Target, kind: str) -> None:
     data: Any = dump()
@@ -154,3 +156,19 @@ def test_a_format_may_be_named(shop: Target) -> None:
     shop.load(format="records")
     assert shop.rows("SELECT count(*) FROM fixtures") == [(5,)]
     assert "the formats are records," in shop.turned_down(format="nothing")
+
+
+def test_days_before_hours_are_no_part_of_a_day(target: Target) -> None:
+    """.NET writes a TimeSpan of a day and two hours as 1.02:03:04."""
+    target.conn.execute("CREATE TABLE spans (id int, v interval)")
+    target.write(spans=[{"id": 1, "v": "1.02:03:04"}, {"id": 2, "v": "02:03:04.5"}])
+    target.restore(exit_code=3)
+    assert target.rows("SELECT id, v::text FROM spans") == [(2, "02:03:04.5")]
+    assert "as .NET writes them" in str(target.refused("spans")[0])
+
+
+def test_defaults_in_a_file_without_nulls_are_noted(target: Target) -> None:
+    target.conn.execute("CREATE TABLE flags (id int, live boolean DEFAULT true)")
+    target.write(flags=[{"id": 1, "live": False}, {"id": 2}])
+    assert "live of table flags take their default" in " ".join(target.restore().split())
+    assert target.rows("SELECT live FROM flags ORDER BY id") == [(False,), (True,)]

@@ -96,6 +96,7 @@ LAYOUTS: dict[str, tuple[str, Callable[[list[Any]], bytes]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("batches", [1, 2, 9, 20])
 def test_it_goes_on_in_any_layout(
@@ -166,6 +167,7 @@ def test_clean_starts_over_if_nothing_is_dropped(target: Target) -> None:
     assert not journal(target)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("users")
 def test_repair_gives_it_up(target: Target) -> None:
     stop_halfway(target)

@@ -113,6 +113,7 @@ TYPED = ["i", "big", "n", "f", "f4", "t", "v", "c", "nothing", "tags", "doc", "d
 TYPED += ["mood", "bytes", "at", "clock", "day", "hour", "key", "empty"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("names", [TYPED, [*TYPED, "ints", "any_n"], list(COLUMNS)], ids=len)
 def test_a_field_that_some_records_lack_is_the_default(
@@ -129,6 +130,7 @@ def test_a_field_that_some_records_lack_is_the_default(
     check(target, names, records, "t")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ["", "append", "skip", "replace", "atomic", "jobs"])
 @pytest.mark.parametrize("more", ["", "PARTITION BY HASH (id)"], ids=["plain", "partitioned"])
 def test_defaults_are_the_same_however_rows_come_in(

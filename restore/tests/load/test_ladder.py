@@ -136,6 +136,7 @@ BAD: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD)
 def test_isolating_k_of_n_takes_on_the_order_of_k_log_n_round_trips(
     target: Target, kind: str

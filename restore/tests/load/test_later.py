@@ -49,6 +49,7 @@ def check(target: Target, records: list[dict[str, Any]], *, least: int = 0) -> N
     assert late[-1] - late[0] == len(late) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "options",
@@ -177,6 +178,7 @@ def test_shards_and_workers_leave_them_for_later(
     check(target, records)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
 @pytest.mark.parametrize("size", ["small", "large"])
 def test_who_is_killed_among_them_goes_on_there(target: Target, size: str) -> None:

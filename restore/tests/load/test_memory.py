@@ -131,6 +131,7 @@ def test_peak_of_damage_without_end_is_that_of_a_part_of_it(tmp_path: Path) -> N
     assert peak < 4 * LARGEST_DAMAGE_BYTES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [b"", b"[", b'{"users":[', b'{"id":1}\n', b'[{"id":1},'])
 def test_peak_of_white_space_is_that_of_a_chunk(start: bytes, tmp_path: Path) -> None:
     path = tmp_path / "dump.json.gz"

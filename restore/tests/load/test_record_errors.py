@@ -108,6 +108,7 @@ def lacking(target: Target) -> Target:
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("type_", "good", "bad"), VALUES)
 def test_a_value_that_its_type_refuses(target: Target, type_: str, good: Any, bad: Any) -> None:
     make_extension(target, type_)
@@ -127,6 +128,7 @@ def test_a_type_may_refuse_any_number_of_records(target: Target, type_: str) -> 
     assert (report.error, report.tables[0].rejected) == (None, LONGEST_RUN * 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sqlstate", "way"),
     [(each, "check") for each in RAISED] + [("42501", way) for way in WAYS if way != "check"],

@@ -91,6 +91,7 @@ def written(target: Target) -> list[Any]:
     return target.rows(query)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", UNFIT)
 def test_what_holds_no_rows_of_the_table_stops_the_restore(users: Target, kind: str) -> None:
     data, expected = UNFIT[kind]
@@ -105,6 +106,7 @@ def test_what_holds_no_rows_of_the_table_stops_the_restore(users: Target, kind: 
     assert written(users) == [(["there before"], 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", UNFIT)
 def test_a_file_that_is_left_out_may_hold_anything(users: Target, kind: str) -> None:
     (users.backup / "users.json").write_bytes(UNFIT[kind][0])
@@ -121,6 +123,7 @@ def test_the_command_refuses_it_in_one_line(users: Target) -> None:
     assert written(users) == [(["there before"], 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FIT)
 def test_what_is_merely_damaged_is_restored(users: Target, kind: str) -> None:
     data, loaded = FIT[kind]

@@ -60,6 +60,7 @@ SHAPES: dict[str, list[list[int]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_tables_are_emptied_in_portions(target: Target, few_locks: list[int], shape: str) -> None:
     parents = SHAPES[shape]
@@ -182,6 +183,7 @@ def statements(target: Target, monkeypatch: pytest.MonkeyPatch, tables: int) -> 
     return next(count)
 
 
+@pytest.mark.slow
 def test_statements_grow_with_the_tables(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     few, many = (statements(target, monkeypatch, tables) for tables in (5, 20))
     assert many <= 4 * few

@@ -55,6 +55,7 @@ def loaded(target: Target, request: pytest.FixtureRequest, monkeypatch: Any) -> 
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", ["1", "5%"])
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_too_many_rejects_of_any_origin(loaded: Target, origin: str, most: str) -> None:
@@ -76,6 +77,7 @@ def test_too_many_rejects_of_any_origin(loaded: Target, origin: str, most: str) 
     assert report.lost == (3 if origin == "all" else 2)
 
 
+@pytest.mark.slow
 def test_one_transaction_with_too_many_rejects_is_undone(loaded: Target) -> None:
     target = loaded
     target.conn.execute("INSERT INTO p VALUES (1, 1), (2, 2); INSERT INTO c VALUES (5, 1, 'x')")

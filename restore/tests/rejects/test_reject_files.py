@@ -95,6 +95,7 @@ def test_rejects_are_flushed_before_the_commit_that_counts_them(
     assert "flush" not in steps[first:last]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "said"),
     [

@@ -39,6 +39,7 @@ def test_a_shell_reads_what_was_quoted() -> None:
     assert done.stdout.split(b"\0")[:-1] == list(map(os.fsencode, words))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(SHELL is None, reason="there is no bash")
 @pytest.mark.parametrize("name", WORDS)
 def test_the_advice_to_leave_a_file_out_does(target: Target, name: str) -> None:

@@ -39,6 +39,7 @@ def cost(target: Target, statements: list[object], kind: str, value: Any) -> int
     return len(statements) - before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
@@ -59,6 +60,7 @@ def test_values_that_go_in_batches(
     assert cost(target, statements, kind, value) < COUNT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "value"),
     [

@@ -27,6 +27,7 @@ VALID_KEYS = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 2])
 @pytest.mark.parametrize("options", [{}, {"append": True}, {"atomic": True}, {"jobs": 3}])
 def test_a_role_with_few_connections(

@@ -134,6 +134,7 @@ def test_duplicates_and_orphans_are_the_same_for_any_number_of_threads(target: T
         assert outcome() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["event.json.gz", "event.jsonl", "dump.json"])
 def test_other_forms_of_files(target: Target, name: str) -> None:
     write_events(target)
@@ -281,6 +282,7 @@ def test_a_signal_ends_threads_that_wait_for_the_server(
     assert "interrupted" in ended(target, process)
 
 
+@pytest.mark.slow
 def test_a_signal_ends_threads_whose_server_hangs(target: Target) -> None:
     """Neither a cancel request nor the statement is ever answered."""
     directory = str(psycopg.conninfo.conninfo_to_dict(target.dsn).get("host"))

@@ -58,6 +58,7 @@ CHANGES = (halve, grow, replace, os.unlink)
 OPTIONS: tuple[dict[str, Any], ...] = ({"jobs": 2}, {"atomic": True}, {"dry_run": True})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "change"),
     [

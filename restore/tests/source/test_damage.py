@@ -41,6 +41,7 @@ BAD: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "at"),
     # In what place matters to how it is isolated, not to what each level makes of it.

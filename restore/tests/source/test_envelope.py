@@ -262,6 +262,7 @@ def test_damage_outside_the_lists_is_said_and_costs_none(
         json.loads(b"[%b]" % data[section.span.start : section.span.end])
 
 
+@pytest.mark.slow
 def test_the_place_on_the_disk_tells_how_far_a_load_has_come(tmp_path: Path) -> None:
     data = json.dumps({"users": USERS, "posts": [{"n": n} for n in range(200_000)]}).encode()
     for suffix in ENCODERS:

@@ -38,6 +38,7 @@ SEQUENCES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "name"),
     [
@@ -74,6 +75,7 @@ JOINED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "name"), [*((form, "t.json") for form in JOINED), ("lines", "t.jsonl")]
 )

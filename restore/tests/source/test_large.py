@@ -121,6 +121,7 @@ def test_one_that_is_cut_off_is_kept_and_noticed(style: Callable[..., bytes]) ->
     assert reader.cut_off_at == len(data)
 
 
+@pytest.mark.slow
 def test_the_end_of_a_large_value_is_that_of_a_small_one() -> None:
     draw = random.Random(1)  # noqa: S311 - no secret
     tokens = [b"{", b"}", b"[", b"]", b'"', b"\\", b'"a]"', b'"\\""', b"1," * 20_000, b"[" * 70_000]

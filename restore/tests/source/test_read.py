@@ -242,6 +242,7 @@ def test_records_of_a_batch_one_by_one() -> None:
 N = 1 << 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "whole"),
     [
@@ -285,6 +286,7 @@ _some_records = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(_some_records, st.sampled_from(STYLES), st.integers(1, 400))
 @example(_EMPTY_FIRST, compact, 5)
 @example(_CUT_NUMBER, compact, 28)
@@ -297,6 +299,7 @@ def test_the_same_as_json_on_any_valid_file(
     assert damaged == []
 
 
+@pytest.mark.slow
 @given(_some_records, st.integers(1, 400))
 @example(_EMPTY_FIRST, 9)
 @example(_CUT_NUMBER, 28)

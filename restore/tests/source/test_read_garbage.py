@@ -41,6 +41,7 @@ def _raws(damaged: list[Any]) -> list[bytes]:
     return [damage.record.raw for damage in damaged]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_bytes", CHUNKS)
 @pytest.mark.parametrize("style", ARRAYS)
 @pytest.mark.parametrize(

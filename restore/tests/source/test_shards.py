@@ -60,6 +60,7 @@ def together(file: TableFile, shards: Iterable[Shard]) -> tuple[list[Any], list[
     return [item for items, _ in read_all for item in items], [holds for _, holds in read_all[:-1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("shard_bytes", SHARDS)
 @pytest.mark.parametrize("name", ["things.json", "things.json.gz"])

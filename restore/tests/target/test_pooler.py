@@ -119,6 +119,7 @@ def test_shared_sessions_are_found_while_other_clients_are_at_work(
                 thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_pool_in_session_mode_is_as_good_as_the_server(
     target: Target, database: Any, jobs: str
@@ -142,6 +143,7 @@ def test_a_pool_in_session_mode_is_as_good_as_the_server(
     assert target.rows("SELECT count(*) FROM company") == [(6000,)]
 
 
+@pytest.mark.slow
 def test_a_pool_in_session_mode_with_no_session_free_goes_on(target: Target, database: Any) -> None:
     """That no other client gets a session tells that none is shared."""
     with through(target, database, "session", default_pool_size=1) as url:

@@ -111,6 +111,7 @@ def planted(target: Target, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]
     target.conn.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "code"),
     [

@@ -64,6 +64,7 @@ def test_tables_are_finished_and_keys_validated_by_as_many_as_there_are_jobs(
     assert target.rows(KEYS) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_an_orphan_puts_all_keys_aside_again(target: Target, jobs: int) -> None:
     before = target.rows(KEYS)

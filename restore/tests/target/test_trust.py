@@ -210,6 +210,7 @@ def test_tables_of_duplicates_and_orphans_are_private_too(
     assert seen == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "grant",
     [
