@@ -67,6 +67,7 @@ def test_the_database_of_a_test_is_emptied_and_used_again(pool: DatabasePool) ->
         left_open.execute("SELECT 1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", LASTING.values(), ids=LASTING)
 def test_a_database_that_is_not_as_it_was_is_dropped(
     pool: DatabasePool, server: RunningServer, change: str

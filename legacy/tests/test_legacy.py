@@ -77,6 +77,7 @@ def count(database: Any, table: str) -> int:
     return int(found[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", ["none", "gz"])
 def test_without_faults_everything_arrives_exactly(
     database: Any, tmp_path: Path, compress: str
@@ -172,6 +173,7 @@ def test_commit_that_fails_loses_all_and_says_so(target: Any, backup: Path) -> N
     assert all(table["loaded"] == 0 for table in json.loads(report.read_text())["tables"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

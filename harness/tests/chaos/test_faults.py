@@ -91,6 +91,7 @@ def runs(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "number"),
     [
@@ -115,6 +116,7 @@ def test_a_signal_reaches_the_restorer_alone(
     assert eventually(lambda: not runs(worker))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["restorer-sigkill", "restorer-sigterm", "restorer-sigint"])
 def test_a_restorer_that_has_ended_is_not_hit(scene: Scene, kind: str) -> None:
     os.kill(scene.restorer.pid, signal.SIGKILL)

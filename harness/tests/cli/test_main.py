@@ -110,6 +110,7 @@ def test_help_names_the_commands_and_exit_codes(harness: Harness) -> None:
         assert word in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["generate", "bench", "history", "compare"])
 def test_every_command_has_help(harness: Harness, command: str) -> None:
     done = harness(command, "--help")
@@ -121,6 +122,7 @@ def test_version(harness: Harness) -> None:
     assert harness("--version").stdout.startswith("restorebench 0.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -185,6 +187,7 @@ def test_input_that_makes_no_sense_is_one_line_and_exits_2(
     assert said in line
 
 
+@pytest.mark.slow
 def test_a_password_is_never_repeated(harness: Harness) -> None:
     for url in ("postgresql://me:hunter2@127.0.0.1:1/x", "postgres//me:hunter2@host"):
         done = harness("bench", "--rows", "100", "--server", url)
@@ -199,6 +202,7 @@ def test_an_empty_history_is_no_error(harness: Harness) -> None:
     assert "python -m harness bench" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_runs")
 def test_the_history_shows_the_newest_last_and_says_what_it_left_out(harness: Harness) -> None:
     listed = harness("history")
@@ -244,6 +248,7 @@ def test_compare_with_a_run_that_is_not_there_names_the_near_ones(harness: Harne
     assert "two different ones" in failed_with(harness("compare", "latest"), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_runs")
 def test_markdown(harness: Harness) -> None:
     for arguments in (("history",), ("history", "latest"), ("compare",)):

@@ -53,6 +53,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "harness", "generate", *map(str, arguments)]
 
 
+@pytest.mark.slow
 def test_same_arguments_make_same_bytes_whatever_the_number_of_processes(tmp_path: Path) -> None:
     spec = DatasetSpec(rows=MANY, faults="realistic", seed=7)
     digests = {

@@ -94,6 +94,7 @@ def test_a_finished_run_never_changes(history: History, make_run: Callable[..., 
         history.write(make_run(finished_at=None))
 
 
+@pytest.mark.slow
 def test_no_reader_sees_half_a_run_not_even_after_a_kill(
     history: History, make_run: Callable[..., Run], make_trial: Callable[..., Trial]
 ) -> None:

@@ -53,6 +53,7 @@ def test_quiet_trials_pass_both_simulations() -> None:
     assert "1 of 2 recorded series" in found.observed
 
 
+@pytest.mark.slow
 def test_noise_that_hides_a_slowdown_fails_the_check_and_is_told() -> None:
     alarms, found = simulate((of_spread(0.08),))
     assert alarms.passed, alarms

@@ -99,6 +99,7 @@ def test_a_harness_that_is_stopped_leaves_no_server_and_no_folder(how: signal.Si
         assert eventually_gone(int(pid), folder, str(Path(folder).parent))
 
 
+@pytest.mark.slow
 def test_a_harness_killed_while_its_server_starts_leaves_nothing(
     temporary: Path,
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_harness_killed_while_its_server_starts_leaves_nothing(
     ]
 
 
+@pytest.mark.slow
 def test_a_folder_name_too_long_for_a_socket_works(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_keeper_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
         pass
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_shows_the_last_line_of_its_log(
     temporary: Path,
 ) -> None:

@@ -165,6 +165,7 @@ def test_trials_that_are_not_ok_are_kept_and_tell_in_the_exit_code(
     assert said[-1].endswith("timeout 9.00 s, 52.4 MB - stopped at the time limit, after 9.0 s")
 
 
+@pytest.mark.slow
 def test_an_engine_is_not_tried_on_what_it_cannot_read(dataset: Path, tmp_path: Path) -> None:
     limit = engines.Limitation(
         key="style", value="compact", status=Status.ERROR, why="it cannot", skip=True
@@ -191,6 +192,7 @@ def test_a_real_engine_goes_through(
     assert run.server.kind == "embedded"
 
 
+@pytest.mark.slow
 def test_where_there_is_no_floor_the_others_are_measured_all_the_same(
     dataset: Path, tmp_path: Path, small_engine: Callable[..., Engine], server: RunningServer
 ) -> None:
@@ -214,6 +216,7 @@ def test_where_there_is_no_floor_the_others_are_measured_all_the_same(
     assert "pets differs from the ground truth" in floor.detail
 
 
+@pytest.mark.slow
 def test_the_floor_runs_in_a_bench_with_its_jobs(
     dataset: Path, tmp_path: Path, server: RunningServer
 ) -> None:
@@ -238,6 +241,7 @@ def test_the_floor_runs_in_a_bench_with_its_jobs(
     assert str(tmp_path) not in run.trials[0].report.__str__()
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_ends_the_run_and_keeps_what_was_measured(
     dataset: Path, tmp_path: Path, small_engine: Callable[..., Engine]
 ) -> None:

@@ -41,6 +41,7 @@ def came_out(context: TrialContext, engine: Engine) -> tuple[Status, str]:
     return status, detail or ""
 
 
+@pytest.mark.slow
 def test_an_engine_that_returns_before_its_rows_are_on_disk_is_wrong(
     context: TrialContext, small_engine: Callable[..., Engine]
 ) -> None:
@@ -58,6 +59,7 @@ def test_one_that_waits_for_the_disk_in_the_end_is_right(
         assert came_out(context, engine) == (Status.OK, "")
 
 
+@pytest.mark.slow
 def test_a_table_without_log_is_wrong(
     context: TrialContext, small_engine: Callable[..., Engine]
 ) -> None:

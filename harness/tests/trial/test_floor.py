@@ -155,6 +155,7 @@ def test_parts_hold_the_rows_in_the_order_in_which_they_lay(
     assert rows(database, "SELECT i FROM numbers ORDER BY ctid") == lay
 
 
+@pytest.mark.slow
 def test_it_is_made_once(
     business: Path, server: RunningServer, cache: Path, tmp_path: Path
 ) -> None:
@@ -168,6 +169,7 @@ def test_it_is_made_once(
     assert (first / encoded.INDEX).stat() == index
 
 
+@pytest.mark.slow
 def test_what_differs_from_the_ground_truth_is_no_floor(
     dataset: Path, server: RunningServer, tmp_path: Path
 ) -> None:
@@ -196,6 +198,7 @@ def test_what_a_killed_one_left_is_cleared_away(
     assert not (folder / "stale.copy").exists()
 
 
+@pytest.mark.slow
 def test_damaged_datasets_have_the_floor_of_what_can_be_restored(
     damaged_dataset: Path, make: Callable[[Path], Path], context_of: Callable[..., TrialContext]
 ) -> None:

@@ -89,6 +89,7 @@ def function(of: tuple[HeapFunction, ...], name: str) -> HeapFunction:
     return found
 
 
+@pytest.mark.slow
 def test_a_heap_is_traced_with_the_workers_and_verified(
     holding: Engine, context_of: MakeContext, dataset: Path, tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def test_the_peak_is_not_that_of_whoever_started_it(tmp_path: Path) -> None:
     assert outcome.peak_bytes < 50 * MIB < len(ballast)
 
 
+@pytest.mark.slow
 @needs_proc
 def test_the_memory_of_children_is_summed(tmp_path: Path) -> None:
     child = f"b = b'x' * {60 * MIB}; import time; time.sleep(2); {OWN_PEAK}"

@@ -52,6 +52,7 @@ def test_a_good_engine_is_ok_and_metered(
     assert all(table.checksum_match and table.rejects_match is None for table in made.tables)
 
 
+@pytest.mark.slow
 def test_making_the_database_and_verifying_are_not_in_the_time(
     small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_making_the_database_and_verifying_are_not_in_the_time(
     assert made.wall_s < took_s - 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sql", "says"),
     [
@@ -183,6 +185,7 @@ def test_a_reject_that_is_not_named_is_a_wrong_result(
     assert made.restored == made.expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keeps_rejects", [True, False])
 def test_saying_all_restored_is_wrong_where_rejects_are_promised(
     small_engine: MakeEngine, context_of: MakeContext, damaged_dataset: Path, *, keeps_rejects: bool

@@ -44,6 +44,7 @@ def test_a_right_target_is_right(target: verify.Connection, dataset: Path) -> No
     assert differences(target, dataset) == {"owners": None, "pets": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
     [

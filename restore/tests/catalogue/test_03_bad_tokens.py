@@ -50,6 +50,7 @@ def ends(target: Target, number: int) -> tuple[dict[int, str], list[int]]:
     return {at: reject["level"] for at, reject in rejects.items()}, [row for (row,) in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["lines", "one line", "pretty"])
 def test_each_kind_of_damage_in_mid_array(target: Target, form: str) -> None:
     start, between = {

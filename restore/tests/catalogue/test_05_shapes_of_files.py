@@ -75,6 +75,7 @@ def test_files_without_records(target: Target) -> None:
     assert {(table["read"], table["cut_off"]) for table in counts.values()} == {(0, False)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["text", "jsonb"])
 def test_a_record_of_50_mb(target: Target, column: str) -> None:
     target.conn.execute(f"CREATE TABLE t (id int PRIMARY KEY, v {column})")

@@ -80,6 +80,7 @@ SPELLINGS: tuple[dict[str, Any], ...] = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "count"), [(0.01, 3000), (0.5, 1000), (0.95, 1000)])
 def test_every_kind_at_once(target: Target, share: float, count: int) -> None:
     target.conn.execute(SCHEMA)

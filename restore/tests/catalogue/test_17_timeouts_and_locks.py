@@ -24,6 +24,7 @@ def own_companies() -> list[dict[str, Any]]:
     return [company | {"owner": None} for company in COMPANIES]
 
 
+@pytest.mark.slow
 def test_timeouts_of_the_role_are_not_ours(target: Target) -> None:
     database = target.rows("SELECT quote_ident(current_database())")[0][0]
     for name in (
@@ -99,6 +100,7 @@ def test_a_lock_in_the_way_of_foreign_keys_leaves_them_where_they_are(
     assert target.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]
 
 
+@pytest.mark.slow
 def test_a_lock_in_the_way_of_a_copy_stops_it_and_after_a_repair_the_next_restore_is_whole(
     target: Target, database: Any
 ) -> None:

@@ -100,6 +100,7 @@ def test_a_full_disk_is_made_room_on_and_the_restore_goes_on(target: Target) -> 
     assert keys(target) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "57014"])
 def test_what_may_succeed_a_moment_later_is_tried_again(target: Target, sqlstate: str) -> None:
     target.conn.execute("CREATE SEQUENCE tries")

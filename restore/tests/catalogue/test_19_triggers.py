@@ -90,6 +90,7 @@ def test_they_come_back_after_a_restore_that_was_killed(quiet: Target) -> None:
     assert quiet.rows("SELECT count(*) FROM log") == [(0,)]
 
 
+@pytest.mark.slow
 def test_rows_that_a_foreign_key_takes_out_again_fire_none_either(target: Target) -> None:
     target.conn.execute(
         "CREATE TABLE log (what text); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"

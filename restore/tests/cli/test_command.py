@@ -257,6 +257,7 @@ def test_a_second_signal_ends_it_at_once_and_quietly() -> None:
     assert line.startswith("restore: stopped at once")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc to see a command line")
 @pytest.mark.parametrize("form", ["{}", "--dsn={}"])
 def test_a_password_is_in_no_process_title_no_report_and_no_advice(

@@ -90,6 +90,7 @@ def test_next_steps_name_the_script(scripts: Path, target: Target, tmp_path: Pat
     assert "python -m" not in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["script", "module"])
 def test_no_module_of_the_current_folder_is_run(
     scripts: Path, target: Target, tmp_path: Path, how: str

@@ -117,6 +117,7 @@ def test_no_password_is_seen_of_a_restore_and_a_retry(
     assert json.loads(report.read_bytes())["tables"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["URL", "keywords", "variable"])
 def test_no_password_is_seen_where_it_is_refused(
     guarded: dict[str, str], form: str, tmp_path: Path

@@ -49,6 +49,7 @@ def started(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_signal_while_it_starts_ends_it_in_one_line(moment: str, number: signal.Signals) -> None:

@@ -145,6 +145,7 @@ def test_sequences_go_on_after_the_highest_value(target: Target, highest: int) -
     assert target.rows(query) == [(6,)]
 
 
+@pytest.mark.slow
 def test_a_filled_table_stops_the_restore_unless_told(target: Target) -> None:
     target.conn.execute("INSERT INTO company VALUES (77, 'there')")
     target.write(company=COMPANIES, User=[user(n) for n in range(3)], post=[])

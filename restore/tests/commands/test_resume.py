@@ -157,6 +157,7 @@ def test_who_is_killed_anywhere_goes_on_there(runs: Runs, way: str) -> None:
         assert runs.outcome() == expected, (at, when)
 
 
+@pytest.mark.slow
 @needs_posix
 def test_rejects_of_an_earlier_restore_outlive_one_that_is_resumed(target: Target) -> None:
     target.conn.execute("CREATE TABLE thing (id int PRIMARY KEY, name text NOT NULL)")

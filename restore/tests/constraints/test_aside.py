@@ -39,6 +39,7 @@ def test_foreign_keys_come_back_as_they_were(target: Target) -> None:
     assert target.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]
 
 
+@pytest.mark.slow
 def test_foreign_keys_that_a_killed_restore_left_aside_come_back(target: Target) -> None:
     target.write(company=COMPANIES, User=[user(n) for n in range(3)], post=[])
     before = target.rows("SELECT count(*) FROM pg_constraint WHERE contype = 'f'")

@@ -168,6 +168,7 @@ def full(target: Target) -> Target:
     return target
 
 
+@pytest.mark.slow
 def test_what_pg_dump_says_is_the_same_afterwards(full: Target) -> None:
     before = schema_of(full)
     aside: list[Any] = []
@@ -215,6 +216,7 @@ def test_a_restore_that_is_killed_between_adding_keys_and_validating_them(full: 
     same(schema_of(full), before)
 
 
+@pytest.mark.slow
 def test_indexes_that_are_kept_and_those_of_small_tables(full: Target) -> None:
     names = "SELECT oid::regclass::text, oid FROM pg_class WHERE relkind = 'i' ORDER BY 1"
     before = full.rows(names)

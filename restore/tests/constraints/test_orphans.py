@@ -329,6 +329,7 @@ def test_triggers_that_fire_for_orphans_find_their_names(target: Target) -> None
     assert target.rows("SELECT id FROM gone") == [(2,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [0, 50_000])
 def test_a_kill_while_records_are_rejected_loses_none(
     target: Target, most: int, monkeypatch: pytest.MonkeyPatch

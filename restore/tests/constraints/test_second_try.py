@@ -46,6 +46,7 @@ def check(target: Target) -> None:
     assert not [path for path in target.rejects.iterdir() if path.suffix != ".jsonl"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [[], ["--atomic"], ["--append"], ["--append", "--on-conflict", "skip"], ["--jobs", "2"]],

@@ -27,6 +27,7 @@ NUMBERS = {
 }
 
 
+@pytest.mark.slow
 def test_decimal_numbers_are_what_the_server_reads(target: Target) -> None:
     kinds = (
         NUMBERS if target.conn.info.server_version >= 150000 else dict(list(NUMBERS.items())[:4])
@@ -145,6 +146,7 @@ def test_integers_in_strings(target: Target) -> None:
     )
 
 
+@pytest.mark.slow
 def test_arrays_of_numbers_and_others(target: Target) -> None:
     target.conn.execute("CREATE DOMAIN short AS text CHECK (length(VALUE) < 4)")
     key = KEY + "1"
@@ -178,6 +180,7 @@ def test_arrays_of_numbers_and_others(target: Target) -> None:
     )
 
 
+@pytest.mark.slow
 def test_intervals(target: Target) -> None:
     whole = "1 year 2 mons 3 days 04:05:06.789"
     check(

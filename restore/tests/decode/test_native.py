@@ -198,6 +198,7 @@ ODD = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=examples(1_500))
 @hypothesis.given(name=BY_NAME, value=ODD | MARKS | MARKS.map(json.dumps), wide=st.booleans())
 def test_no_value_is_packed_that_python_refuses_or_packs_otherwise(
@@ -374,6 +375,7 @@ def colliding(blocks: int) -> list[bytes]:
     return texts
 
 
+@pytest.mark.slow
 def test_no_values_of_a_backup_make_a_search_slow() -> None:
     """Both are texts of the same length; of one, an attacker has chosen where they are kept.
 

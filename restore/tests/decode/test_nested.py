@@ -55,6 +55,7 @@ def stored(target: Target) -> dict[int, str]:
     return {number: v for number, v, _ in rows}
 
 
+@pytest.mark.slow
 def test_documents_of_many_levels_are_restored(each_way: Target) -> None:
     levels = [2, 900, 1_000, 3_000, 10_000, 4]
     texts = [record(n, of) for n, of in enumerate(levels)]
@@ -103,6 +104,7 @@ def test_a_file_that_is_cut_off_in_a_deep_document(documents: Target) -> None:
     assert list(documents.refused("t")) == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ['{{"t":[{0}],"u":[]}}', "{0}", "[\n  {0}\n]\n", "[{0}]\n[{1}]"])
 def test_every_form_of_a_file_may_hold_deep_documents(documents: Target, form: str) -> None:
     documents.conn.execute("CREATE TABLE u (id int)")
@@ -119,6 +121,7 @@ def test_a_file_of_deep_documents_is_cut_into_shards(tmp_path: Path) -> None:
     assert len(list(cut_into_shards(TableFile(path, "t", None), 200_000))) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_object", [False, True])
 def test_retry_takes_a_deep_record(documents: Target, *, as_object: bool) -> None:
     documents.conn.execute("ALTER TABLE t ADD CHECK (id > 0)")

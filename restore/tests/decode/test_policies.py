@@ -152,6 +152,7 @@ def test_empty_strings_are_null_in_columns_that_are_no_text(target: Target) -> N
     check(target, {"int NOT NULL": [('""', LOST), ("1", "1")]}, "--empty-string", "null", table="n")
 
 
+@pytest.mark.slow
 def test_zero_dates_are_null(target: Target) -> None:
     zero: list[Case] = [
         ('"0000-00-00"', None),
@@ -226,6 +227,7 @@ def test_numbers_are_of_the_unit_that_is_given(target: Target, unit: str, number
     )
 
 
+@pytest.mark.slow
 def test_a_number_is_no_finer_than_its_column(target: Target) -> None:
     check(
         target,
@@ -253,6 +255,7 @@ def test_a_unit_may_be_one_columns(target: Target) -> None:
     assert "jobs.took_s" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
@@ -277,6 +280,7 @@ def test_a_unit_that_is_not_certain_is_asked_for(
     assert target.rows("SELECT id FROM t") == [(9,)]
 
 
+@pytest.mark.slow
 def test_a_stray_number_is_rejected(target: Target) -> None:
     check(
         target,
@@ -326,6 +330,7 @@ def test_strings_that_all_hold_documents_are_parsed_with_a_warning(target: Targe
     assert target.counts()["plain_0"]["warnings"] == []
 
 
+@pytest.mark.slow
 def test_bytes_are_read_in_the_form_that_a_columns_values_have(target: Target) -> None:
     check(
         target,
@@ -353,6 +358,7 @@ def test_bytes_that_may_be_hex_or_base64_are_asked_for(target: Target) -> None:
     assert target.rows("SELECT encode(v, 'base64') FROM t") == [("deadbeef",)]
 
 
+@pytest.mark.slow
 def test_bytes_of_several_forms_are_read_where_they_are_certain(target: Target) -> None:
     mixed: list[Case] = [
         ('"QUJD"', "\\x414243"),

@@ -73,6 +73,7 @@ RECORDS = st.builds(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not native.IS_BUILT, reason="restore.decode._native is not built")
 @hypothesis.given(batches=st.lists(st.lists(RECORDS, max_size=120), min_size=1, max_size=3))
 def test_batches_fall_apart_in_c_as_they_do_in_python(batches: list[list[Any]]) -> None:

@@ -29,6 +29,7 @@ EXPORTS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPORTS)
 def test_the_records_are_found_and_go_to_their_table(
     name: str, database: Any, tmp_path: Path

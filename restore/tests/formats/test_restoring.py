@@ -116,6 +116,7 @@ def test_what_was_interrupted_is_resumed(shop: Target, kind: str) -> None:
     assert rows(shop) == (RIGHT if kind == "Django" else [*RIGHT[:2], []])
 
 
+@pytest.mark.slow
 def test_rejects_are_restored_as_rows(shop: Target) -> None:
     (shop.backup / "dump.jsonl").write_text(
         "\n".join(json.dumps(record) for record in dump()), encoding="utf-8"
@@ -139,6 +140,7 @@ def zipped(data: bytes) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encode", [bytes, gzip.compress, zipped])
 def test_standard_input_is_a_backup(shop: Target, encode: Any) -> None:
     data = encode(b'[{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]')

@@ -369,6 +369,7 @@ def test_atomic_leaves_what_was_there_if_it_fails(target: Target, users: list[An
     assert target.rows(keys) == [(4,)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("users")
 @pytest.mark.parametrize("mode", ["skip", "replace", "reject"])
 def test_atomic_beside_rows_that_are_there(target: Target, mode: str) -> None:

@@ -161,6 +161,7 @@ PUBLISHED = """
 BABIES = [{"id": 1, "p": 1, "u": 1}, {"id": 2, "p": 500, "u": 2}, {"id": 3, "p": 1, "u": 1}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--atomic"], ["--atomic", "--clean"]])
 def test_a_published_table_without_an_identity_is_restored(
     target: Target, options: list[str], monkeypatch: pytest.MonkeyPatch
@@ -187,6 +188,7 @@ def test_what_is_published_and_cannot_be_updated_is_refused(target: Target) -> N
     assert "REPLICA IDENTITY FULL" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "options", "expected"),
     [
@@ -243,6 +245,7 @@ TRIGGER = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [[], ["--append"], ["--append", "--on-conflict", "skip"], ["--atomic"]]
 )

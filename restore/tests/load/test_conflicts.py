@@ -60,6 +60,7 @@ def test_skip_leaves_the_rows_that_are_there(target: Target, schema: str) -> Non
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schema", [CREATE, PARTED], ids=["plain", "partitioned"])
 def test_replace_overwrites_them_and_of_two_records_the_first_wins(
     target: Target, schema: str
@@ -185,6 +186,7 @@ ITEM = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 def test_skip_leaves_out_what_any_key_says_is_there(target: Target, key: str) -> None:
     """The first record conflicts with a row that is there, the last with one before it."""

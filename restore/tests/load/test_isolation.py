@@ -91,6 +91,7 @@ def test_some_of_which_it_refuses(literals: Target, monkeypatch: pytest.MonkeyPa
     assert outcome(literals) == together
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"atomic": True}, {"chunk_bytes": 1024}], ids=str)
 def test_rows_that_are_refused_close_together(
     checked: Target, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]

@@ -46,6 +46,7 @@ def test_batch_takes_what_is_of_the_usual_shape(target: Target) -> None:
     assert levels(target) == {"batch": COUNT, "split": 0, "row": 0, "literal": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [[0], [500], [COUNT - 1], [1, 2, 998]])
 def test_split_takes_the_neighbours_of_a_record_that_the_server_refuses(
     target: Target, at: list[int]

@@ -60,6 +60,7 @@ SMALL, LARGE = 2_000, 20_000
 MARGIN_BYTES = (LARGE - SMALL) * len(TEXT) // 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [b"1", b"nope"])
 def test_peak_of_the_reader_is_the_same_for_ten_times_the_file(
     value: bytes, tmp_path: Path

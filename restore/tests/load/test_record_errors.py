@@ -119,6 +119,7 @@ def test_a_value_that_its_type_refuses(target: Target, type_: str, good: Any, ba
     assert target.refused("t").keys() == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", ["tsvector", "hstore"])
 def test_a_type_may_refuse_any_number_of_records(target: Target, type_: str) -> None:
     make_extension(target, type_)

@@ -135,6 +135,7 @@ def test_what_is_merely_damaged_is_restored(users: Target, kind: str) -> None:
     assert report.complete is (kind == "a large first record")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [b"[]", b" [\n]\n", b"", b"[][]", b"\xef\xbb\xbf[]"])
 def test_an_empty_list_is_an_empty_backup(users: Target, data: bytes) -> None:
     (users.backup / "users.json").write_bytes(data)

@@ -107,6 +107,7 @@ def test_a_lock_of_another_session_leaves_all_rows_and_keys(
     assert target.rows("SELECT count(*) FROM t10") == [(1,)]
 
 
+@pytest.mark.slow
 def test_what_stops_between_portions_leaves_keys_that_hold(
     target: Target, few_locks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +130,7 @@ def test_what_stops_between_portions_leaves_keys_that_hold(
     assert target.load(clean=True).complete
 
 
+@pytest.mark.slow
 def test_a_restore_killed_between_portions_is_repaired(target: Target) -> None:
     make(target, SHAPES["star"], rows=True)
     target.kill("commands.truncate.max_locks = lambda _: 16; truncate._truncate", "--clean")

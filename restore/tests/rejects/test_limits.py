@@ -93,6 +93,7 @@ def test_one_transaction_with_too_many_rejects_is_undone(loaded: Target) -> None
         assert target.rows("SELECT count(*), (SELECT count(*) FROM c) FROM p") == [(2, 1)]
 
 
+@pytest.mark.slow
 def test_rejects_of_worker_processes_count(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "_WORTH_BYTES", 1)
     for name in ("_WORTH_A_CONNECTION_BYTES", "_SMALLEST_SHARD_BYTES", "_HELD_SHARD_BYTES"):

@@ -39,6 +39,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_umask")
 def test_reject_files_are_for_their_owner_alone(target: Target) -> None:
     target.conn.execute('ALTER TABLE company DROP COLUMN owner; DROP TABLE post, "User"')

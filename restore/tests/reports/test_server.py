@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -64,6 +65,7 @@ def test_a_session_that_begins_as_a_replica(target: Target) -> None:
     assert [*target.refused("post")] == [0]
 
 
+@pytest.mark.slow
 def test_characters_that_the_database_lacks(target: Target) -> None:
     """rubyrep/rubyrep#11: a character has no equivalent in LATIN1."""
     with encoded(target, "LATIN1"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from restore.tests.support.cells import Refused, check
 from restore.tests.support.extensions import create_extension
 
@@ -179,6 +181,7 @@ def test_amounts_of_money(target: Target) -> None:
     check(target, {"money": cases})
 
 
+@pytest.mark.slow
 def test_types_of_the_catalog(target: Target) -> None:
     """duckdb/duckdb-postgres#22: types that only PostgreSQL's own tables use are not supported."""
     check(

@@ -60,6 +60,7 @@ def see_all(target: Target, every: int = 3) -> None:
     assert set(target.refused("thing")) == set(range(0, COUNT, every))
 
 
+@pytest.mark.slow
 def test_no_room_for_rejects(target: Target) -> None:
     write(target)
     said = limited(target, 30_000)
@@ -76,6 +77,7 @@ def test_no_room_for_rejects(target: Target) -> None:
     see_all(target)
 
 
+@pytest.mark.slow
 def test_no_room_for_duplicates(target: Target) -> None:
     target.conn.execute("CREATE TABLE thing (id int PRIMARY KEY, name text NOT NULL)")
     target.write(thing=[{"id": n // 2, "name": "n" * 90} for n in range(COUNT)])

@@ -81,6 +81,7 @@ def kept(target: Target) -> tuple[list[Any], Any]:
     return rows, rejects
 
 
+@pytest.mark.slow
 def test_rows_and_rejects_are_the_same_for_any_number_of_threads(target: Target) -> None:
     write_events(target)
     whole = target.load(jobs=1)
@@ -97,6 +98,7 @@ def test_rows_and_rejects_are_the_same_for_any_number_of_threads(target: Target)
         assert not any(target.rejects.iterdir())
 
 
+@pytest.mark.slow
 def test_duplicates_and_orphans_are_the_same_for_any_number_of_threads(target: Target) -> None:
     target.conn.execute(
         "CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE, pad text);"
@@ -235,6 +237,7 @@ def ended(target: Target, process: subprocess.Popen[str]) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_all_sessions_end_with_a_process_that_is_killed(target: Target) -> None:
     process = start_and_wait(target)
 
@@ -244,6 +247,7 @@ def test_all_sessions_end_with_a_process_that_is_killed(target: Target) -> None:
     assert comes_true(lambda: target.rows(SESSIONS) == [(0,)], PATIENCE_S)
 
 
+@pytest.mark.slow
 def test_a_thread_that_fails_stops_the_others_with_one_line(target: Target) -> None:
     process = start_and_wait(target, "--retry-for", "0")
     [(victim,), *_] = target.rows(WAITING)
@@ -271,6 +275,7 @@ def test_a_thread_without_memory_stops_the_restore_and_it_goes_on(
     assert len(rows) + rejects.count("\n") == COUNT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_threads_that_wait_for_the_server(
     target: Target, number: signal.Signals

@@ -222,6 +222,7 @@ def test_a_compressed_file_that_is_none_cannot_be_read(tmp_path: Path) -> None:
             file.first_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ENCODERS)
 def test_how_much_of_the_disk_has_been_read(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"users.json{suffix}"

@@ -107,6 +107,7 @@ def test_a_file_that_was_only_read_by_others_has_not_changed(target: Target) -> 
     assert report.complete
 
 
+@pytest.mark.slow
 def test_a_table_in_shards_that_shrinks_is_no_success(target: Target) -> None:
     """A shard behind the new end of a file reads nothing, and is no proof of anything."""
     records = "".join(json.dumps({"id": n, "name": "x" * 200}) + "\n" for n in range(200_000))

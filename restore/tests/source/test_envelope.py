@@ -91,6 +91,7 @@ def outline(data: bytes, folder: Path, chunk_bytes: int) -> Envelope | None:
         return read_envelope(stream, chunk_bytes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ENCODERS)
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -186,6 +187,7 @@ def test_one_object_without_lists_is_left_as_it_is(data: bytes, tmp_path: Path) 
     assert (file.table, file.span, file.nested) == ("settings", None, ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["compact", "default", "pretty", "tabs", "crlf", "lines"])
 @pytest.mark.parametrize("suffix", ENCODERS)
 @pytest.mark.parametrize("chunk_bytes", [64, 1 << 19])

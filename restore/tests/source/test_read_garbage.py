@@ -80,6 +80,7 @@ def test_text_before_a_cut_array() -> None:
     assert reader.cut_off_at == len(data)
 
 
+@pytest.mark.slow
 def test_a_large_array_after_text_is_not_held(tmp_path: Path) -> None:
     data = b"// c\n" + compact(MANY * 20)
     path = tmp_path / "reader.bin"

@@ -114,6 +114,7 @@ def test_text_that_holds_records_is_seen_to_be_text(tmp_path: Path) -> None:
     assert [record for _, record in found] == records
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dump.json", "dump.json.gz"])
 def test_lists_under_keys_are_cut_too(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

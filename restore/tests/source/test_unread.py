@@ -35,6 +35,7 @@ def users(target: Target) -> Target:
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SUSPECT)
 def test_a_file_that_may_hold_a_table_stops_the_restore(users: Target, name: str) -> None:
     data, expected = SUSPECT[name]

@@ -247,6 +247,7 @@ RECORD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--append", "--on-conflict", "skip"], ["--atomic"]])
 def test_no_setting_of_the_server_changes_how_a_value_is_read(
     target: Target, options: list[str]

@@ -256,6 +256,7 @@ def test_what_another_role_may_write_is_not_executed(
         target.conn.execute(f"DROP OWNED BY g_{stranger}; DROP ROLE g_{stranger}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plant_one",
     [
