@@ -119,7 +119,7 @@ def drop_indexes(
         unique: drop unique keys and unique indexes too.
 
     Returns:
-        The unique keys that the server does not check meanwhile.
+        The unique keys that the server does not check until they are recreated.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: as for ``drop_foreign_keys``.

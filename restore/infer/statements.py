@@ -76,5 +76,5 @@ def _quoted(name: str) -> str:
 
 
 def _comment(text: str) -> str:
-    """Write a comment, of one line whatever names are in it."""
+    """Return a comment on one line, with line ends in names escaped."""
     return f"-- {escape_controls(text)}"

@@ -26,6 +26,25 @@ class ByteSource(Protocol):
         """Read up to ``size`` bytes."""
 
 
+class Prefixed:
+    """A stream with bytes put in front.
+
+    ``start``: the offset of the first of these bytes in the file.
+    """
+
+    span = None
+
+    def __init__(self, held: bytes, stream: ByteSource, start: int = 0) -> None:
+        self.start = start
+        self._held = held
+        self._stream = stream
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to ``size`` bytes; none at the end."""
+        part, self._held = self._held[:size], self._held[size:]
+        return part or self._stream.read(size)
+
+
 def _keep_memory() -> None:
     """Make the allocator keep the memory of chunks for the next ones.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import ijson
 
-from restore.source.buffer import UTF8_BOM, WHITESPACE
+from restore.source.buffer import UTF8_BOM, WHITESPACE, Prefixed
 from restore.source.json_values import members_of
 from restore.source.lexer import TEXT
 from restore.source.reader import Reader
@@ -82,18 +82,6 @@ def read_envelope(stream: TableBytes, chunk_bytes: int = _CHUNK_BYTES) -> Envelo
         BackupError: they cannot be read.
     """
     return _EnvelopeParser(stream, chunk_bytes).read()
-
-
-@dataclass(slots=True)
-class _Rest:
-    """A stream with bytes that were read already put back in front."""
-
-    held: bytes
-    stream: TableBytes
-
-    def read(self, size: int, /) -> bytes:
-        part, self.held = self.held[:size], self.held[size:]
-        return part or self.stream.read(size)
 
 
 @dataclass(slots=True)
@@ -232,7 +220,7 @@ class _EnvelopeParser:
 
     def _skip_records(self, key: str) -> None:
         start, disk = self._offset, self._stream.disk_bytes_read
-        rest = _Rest(b"[" + self._buffer, self._stream)
+        rest = Prefixed(b"[" + self._buffer, self._stream)
         reader = Reader(rest, self._chunk_bytes, members_of, more_follows=True)
         for _ in reader:
             pass

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from restore.errors import BackupError
+from restore.source.buffer import Prefixed
 from restore.source.formats.format import DamagedError, Format, FormatError, TableColumns
 
 if TYPE_CHECKING:
@@ -198,26 +199,11 @@ class TranslatedStream(MadeStream):
         translation = self._translation
         source: ByteSource = self._stream
         if translation.section and translation.is_list:
-            source = _Listed(source, translation.section)
+            source = Prefixed(b"[", source, translation.section - 1)
         for found in translation.format.records(source, translation.tables or {}):
             if translation.last is not None and found.offset > translation.last:
                 return
             yield found.table, found.data, found.offset
-
-
-class _Listed:
-    """The rest of a list from one of its members on, as a list."""
-
-    span = None
-
-    def __init__(self, stream: ByteSource, start: int) -> None:
-        self.start = start - 1
-        self._opening = b"["
-        self._stream = stream
-
-    def read(self, size: int, /) -> bytes:
-        opening, self._opening = self._opening, b""
-        return opening or self._stream.read(size)
 
 
 def _flush(lines: list[bytes], place: int, size: int) -> Generator[bytes, None, tuple[int, int]]:

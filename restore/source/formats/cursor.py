@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from restore.source.buffer import UTF8_BOM, ReadBuffer
+from restore.source.buffer import UTF8_BOM, Prefixed, ReadBuffer
 from restore.source.formats.format import DamagedError
 from restore.source.json_values import DECODE_ERRORS, members_of, value_end
 from restore.source.reader import Reader
@@ -132,7 +132,9 @@ class Cursor:
             raise self._error("a list is expected")
         start = self.offset
         held, self._buffer.data = self._buffer.data, b""
-        reader = Reader(_Rest(held, self._stream), self._chunk_bytes, members_of, more_follows=True)
+        reader = Reader(
+            Prefixed(held, self._stream), self._chunk_bytes, members_of, more_follows=True
+        )
         for found in reader:
             if isinstance(found, Batch):
                 yield from (_moved(found.record(n), start) for n in range(found.count))
@@ -203,24 +205,12 @@ class Cursor:
         return DamagedError(f"the file is damaged at byte {self.offset:,}: {what}")
 
 
-class _Rest:
-    """A stream with bytes that were read already put back in front."""
-
-    def __init__(self, held: bytes, stream: ByteSource) -> None:
-        self._held = held
-        self._stream = stream
-
-    def read(self, size: int, /) -> bytes:
-        part, self._held = self._held[:size], self._held[size:]
-        return part or self._stream.read(size)
-
-
 def peek_head(stream: ByteSource, size: int = 1 << 16) -> tuple[bytes, ByteSource]:
     """Return the first bytes of a stream without white space before them, and all of it again."""
     buffer = ReadBuffer(stream, 0)
     buffer.fill(size)
     held = buffer.data
-    return held.removeprefix(UTF8_BOM).lstrip(), _Rest(held, stream)
+    return held.removeprefix(UTF8_BOM).lstrip(), Prefixed(held, stream)
 
 
 def _moved(record: RawRecord, start: int) -> RawRecord:

@@ -146,7 +146,7 @@ def _number(data: bytes) -> int:
 
 
 def _action_of(fields: Fields) -> msgspec.Raw | None:
-    """Return what an action of a bulk request is told; None: it is no such action."""
+    """Return the parameters of an action of a bulk request; None: it is no such action."""
     ((name, told),) = fields.items() if len(fields) == 1 else (("", b""),)
     try:
         known = values_of(told)
