@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from restore.commands.create import create_tables
 from restore.commands.job import RestoreJob
 from restore.commands.prepare import prepare
 from restore.commands.resume import rejects_folder_of
@@ -125,6 +124,9 @@ def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None)
         try:
             with contextlib.ExitStack() as undo:
                 if options.create:
+                    # It takes a tenth of a second to import, and few restores need it.
+                    from restore.commands.create import create_tables  # noqa: PLC0415
+
                     options = create_tables(conn, backup, options, watch, undo)
                 prepared = prepare(conn, backup, options, report, watch=watch, confirm=confirm)
                 rejects = _rejects_folder(options, backup.path, prepared.unfinished)

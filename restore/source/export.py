@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from restore.errors import BackupError
 from restore.source.formats.format import CheckedFormat, ConfirmedFormat, DamagedError, FormatError
 from restore.source.made_stream import Translation
+from restore.source.plain_records import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,14 +116,19 @@ class _Extent:
 def _format_of(file: TableFile, forced: str | None) -> Format | None:
     if forced == PLAIN:
         return None
-    from restore.source.formats.registry import FORMATS, format_named  # noqa: PLC0415 - see below
-
     if forced is not None:
+        from restore.source.formats.registry import format_named  # noqa: PLC0415 - see below
+
         return format_named(forced)
     try:
         start = file.first_bytes()
     except BackupError:
         return None  # reported when it is opened, if it is not left out
+    if is_plain(start):
+        return None
+    # Plain records need none of its modules: 6 MB, and a tenth of the time of 100,000 records.
+    from restore.source.formats.registry import FORMATS  # noqa: PLC0415
+
     return next((each for each in FORMATS if _is_of(each, file, start)), None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ ITEM = "[]"
 _MOST_FIELDS = 1_000
 
 
+@functools.lru_cache(maxsize=4)  # each format asks for it
 def first_object(start: bytes) -> dict[str, bytes]:
     """Return the fields of a file's first object, itself or the first item of its list.
 
@@ -44,18 +46,18 @@ def first_object(start: bytes) -> dict[str, bytes]:
 def object_fields(cursor: Cursor, start: bytes) -> dict[str, bytes]:
     """Return the fields of the object at the cursor, as ``first_object`` does."""
     fields: dict[str, bytes] = {}
-    key = None
+    key, begin = None, 0
     if cursor.peek() != b"{":
         return fields
     try:
         for key in cursor.members():
-            begin = cursor.offset
             if key is None or len(fields) == _MOST_FIELDS:
                 break
-            fields[key] = start[begin:]
+            begin = cursor.offset
             fields[key] = cursor.value()
     except (FormatError, *DECODE_ERRORS):
-        pass
+        if key is not None and key not in fields:
+            fields[key] = start[begin:]
     return fields
 
 

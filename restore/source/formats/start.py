@@ -10,6 +10,7 @@ import msgspec
 
 from restore.source.formats.cursor import Cursor
 from restore.source.formats.format import FormatError
+from restore.source.formats.paths import first_object
 from restore.source.json_values import DECODE_ERRORS, value_end, values_of
 
 _BETWEEN = re.compile(rb"[ \t\r\n,]*")
@@ -51,21 +52,10 @@ def whole_members(data: bytes) -> dict[str, msgspec.Raw]:
 
 
 def value_at(start: bytes, *keys: str) -> bytes:
-    """Return the bytes from the value under nested keys on; empty: ``start`` does not reach it."""
-    cursor = Cursor(io.BytesIO(start))
-    try:
-        for wanted in keys:
-            if cursor.peek() != b"{":  # no member of a list has a name
-                return b""
-            for key in cursor.members():
-                if key == wanted:
-                    break
-            else:
-                return b""
-        cursor.peek()
-    except (FormatError, *DECODE_ERRORS):
-        return b""
-    return start[cursor.offset :]
+    """Return the value under nested keys, or the part of it that is in ``start``; empty: none."""
+    for key in keys:
+        start = first_object(start).get(key, b"") if start.startswith(b"{") else b""
+    return start
 
 
 def _end_of_gap(data: bytes, start: int) -> int:
