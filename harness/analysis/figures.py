@@ -66,6 +66,15 @@ class Samples:
         return [trial.wall_s for trial in self.ok if trial.wall_s is not None]
 
     @property
+    def cpus_s(self) -> list[float]:
+        """Return the CPU times of the attempts that are ok, of the engine's own processes."""
+        return [
+            trial.user_s + trial.system_s
+            for trial in self.ok
+            if trial.user_s is not None and trial.system_s is not None
+        ]
+
+    @property
     def peaks_bytes(self) -> list[float]:
         """Return the memory peaks of the attempts that are ok."""
         return [trial.peak_bytes for trial in self.ok if trial.peak_bytes is not None]

@@ -18,10 +18,12 @@ from harness.trial import heap, output
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Mapping
 
     from harness.engines.registry import Engine
     from harness.model.record import Run
+
+    Parameter = str | int | float | bool | list[str] | None
 
 DEFAULT_ROWS = 100_000
 DEFAULT_SERVER = "auto"
@@ -56,7 +58,8 @@ class BenchOptions:
     """The options of a run.
 
     With ``dataset``, an existing one, the options that generate one are unused. ``memray`` adds a
-    pass after the trials that traces each engine's heap. ``confirms`` is the run whose regressions
+    pass after the trials that traces each engine's heap. ``recorded`` are parameters that are only
+    recorded. ``confirms`` is the run whose regressions
     this one is made to confirm (``harness/gate``).
 
     Raises:
@@ -81,6 +84,7 @@ class BenchOptions:
     cache: Path = CACHE
     memray: bool = False
     confirms: str | None = None
+    recorded: Mapping[str, Parameter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _within("--rows", self.rows, 1, MAX_ROWS)
@@ -109,7 +113,7 @@ class BenchOptions:
             compress=self.compress,
         )
 
-    def parameters(self) -> dict[str, str | int | float | bool | list[str] | None]:
+    def parameters(self) -> dict[str, Parameter]:
         """Return the parameters to record; those of the dataset are recorded with it."""
         url = "://" in self.server
         return {
@@ -126,6 +130,7 @@ class BenchOptions:
             "memory_limit_bytes": self.limits.memory_bytes,
             **({"memray": True} if self.memray else {}),
             **({"confirms": self.confirms} if self.confirms else {}),
+            **self.recorded,
         }
 
 

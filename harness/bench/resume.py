@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.analysis.commits import COMMITS
 from harness.analysis.compare import same_machine
 from harness.bench.schedule import RESUMED, resumed_at
 from harness.history.store import choose, open_history
@@ -24,7 +25,11 @@ def unfinished_run(results: Path | None, name: str) -> Run:
     Raises:
         InputError: there is none.
     """
-    runs = [run for run in open_history(results).runs().runs if run.finished_at is None]
+    runs = [
+        run
+        for run in open_history(results).runs().runs
+        if run.finished_at is None and COMMITS not in run.parameters  # whose checkouts are gone
+    ]
     if not runs:
         raise InputError("--resume: there is no unfinished run; start one without it")
     return choose(runs, name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -45,7 +46,13 @@ if TYPE_CHECKING:
 LONG_ROWS = 1_000_000
 
 
-def run_bench(options: BenchOptions, *, announce: Announce, resume: Run | None = None) -> Run:
+def run_bench(
+    options: BenchOptions,
+    *,
+    announce: Announce,
+    resume: Run | None = None,
+    rounds_wanted: Callable[[Run], int] | None = None,
+) -> Run:
     """Make a run with ``options``, and record it trial by trial.
 
     SIGINT, SIGTERM and SIGHUP stop it: the current trial is recorded as ``interrupted``, all that
@@ -56,6 +63,8 @@ def run_bench(options: BenchOptions, *, announce: Announce, resume: Run | None =
         options: the options.
         announce: called with a line for each step.
         resume: an unfinished run to continue; ``options`` are its own.
+        rounds_wanted: called with the run so far, for the number of rounds that it shall have; by
+            default that of the options.
 
     Raises:
         HarnessError: the run failed; recorded trials are kept.
@@ -66,20 +75,24 @@ def run_bench(options: BenchOptions, *, announce: Announce, resume: Run | None =
             subject = _subject(options, announce)
             server, runners = cleanup.enter_context(open_runners(options, subject, stop, announce))
         run = _new_or_resumed_run(options, subject, server, resume)
-        turns = tuple(schedule(options.engines, rounds=options.rounds, warmup=options.warmup))
         store = history.open_history(options.results)
         store.write(run)
-        repeats = max(0, options.repeats - sum(_was_noisy(made) for made in run.trials))
-        for made in _trials(remaining(run, turns), subject.manifest, runners, stop, repeats):
-            run = msgspec.structs.replace(run, trials=(*run.trials, made))
+        planned = functools.partial(_planned, options, rounds_wanted)
+
+        def run_turn(turn: Turn) -> Trial:
+            return _run_turn(turn, subject.manifest, runners[turn.engine.name].attempt)
+
+        for so_far in _measured(run, planned, options.repeats, run_turn, stop):
+            run = so_far
             store.write(run)
-            announce(_progress_line(run, turns, made))
-        traced = [] if remaining(run, turns) else _untraced(options, run)
+            announce(_progress_line(run, planned(run)))
+        is_complete = not remaining(run, planned(run))
+        traced = _untraced(options, run) if is_complete else []
         for heap in _heaps(traced, runners, functools.partial(store.flame_graph, run), stop):
             run = msgspec.structs.replace(run, heaps=(*run.heaps, heap))
             store.write(run)
             announce(describe_heap(heap))
-        if not remaining(run, turns) and not _untraced(options, run):
+        if is_complete and not _untraced(options, run):
             run = msgspec.structs.replace(run, finished_at=trial.now())
             store.write(run)
         return run
@@ -104,10 +117,12 @@ def _new_or_resumed_run(
     )
 
 
-def _progress_line(run: Run, turns: Sequence[Turn], made: Trial) -> str:
-    """Describe a trial, with the number of trials made and the time that the others will take."""
-    taken = len(turns) - len(remaining(run, turns))
-    text = f"[{taken}/{len(turns)}] {describe(made)}"
+def _progress_line(run: Run, turns: Sequence[Turn]) -> str:
+    """Describe the last trial, with the number of trials made and the time left."""
+    waiting = remaining(run, turns)
+    text = f"[{len(turns) - len(waiting)}/{len(turns)}] {describe(run.trials[-1])}"
+    if run.trials[-1].repeated:
+        text += "; the round was noisy, running it again"
     seconds = remaining_s(run, turns, trial.now())
     # Less than a second is not worth a mention.
     return text if seconds is None or seconds < 1 else f"{text} ({units.duration(seconds)} left)"
@@ -129,28 +144,35 @@ def describe(made: Trial) -> str:
         *([units.megabytes(made.peak_bytes)] if made.peak_bytes is not None else []),
     ]
     text = f"{which}: {' '.join([made.status.value, ', '.join(figures)]).strip()}"
-    if made.repeated:
-        text += "; noisy, repeating it"
     return text if made.detail is None else f"{text} - {made.detail}"
 
 
-def _trials(
-    turns: Sequence[Turn],
-    truth: Manifest,
-    runners: dict[str, EngineRunner],
-    stop: StopListener,
+def _planned(
+    options: BenchOptions, rounds_wanted: Callable[[Run], int] | None, run: Run
+) -> tuple[Turn, ...]:
+    """Return the turns that a run shall have."""
+    rounds = options.rounds if rounds_wanted is None else rounds_wanted(run)
+    return tuple(schedule(options.engines, rounds=rounds, warmup=options.warmup, seed=run.id))
+
+
+def _measured(
+    run: Run,
+    planned: Callable[[Run], tuple[Turn, ...]],
     repeats: int,
-) -> Iterator[Trial]:
-    """Run the turns until a stop is requested, repeating at most ``repeats`` noisy trials."""
-    for turn in turns:
-        if stop.requested:
-            return
-        made = _run_turn(turn, truth, runners[turn.engine.name].attempt)
-        while repeats and _is_noisy(made) and not stop.requested:
-            repeats -= 1
-            yield msgspec.structs.replace(made, repeated=True)
-            made = _run_turn(turn, truth, runners[turn.engine.name].attempt)
-        yield made
+    run_turn: Callable[[Turn], Trial],
+    stop: StopListener,
+) -> Iterator[Run]:
+    """Run the remaining turns until a stop is requested; yield the run after each trial.
+
+    A round in which a trial was noisy is run again, as a whole, at most ``repeats`` times.
+    """
+    while not stop.requested and (due := remaining(run, planned(run))):
+        made = run_turn(due[0])
+        run = msgspec.structs.replace(run, trials=(*run.trials, made))
+        is_last = all(turn.round != made.round for turn in due[1:])
+        if is_last and _is_noisy(run, made.round) and _repeats(run) < repeats:
+            run = _with_repeated(run, made.round)
+        yield run
 
 
 def _untraced(options: BenchOptions, run: Run) -> list[Engine]:
@@ -182,15 +204,43 @@ def describe_heap(heap: Heap) -> str:
     return text if heap.detail is None else f"{text} - {heap.detail}"
 
 
-def _is_noisy(made: Trial) -> bool:
-    """Return whether other activity may have changed the figures of a trial."""
-    counts = made.status is Status.OK and not made.warmup
-    return counts and bool(noise.disturbances(made.noise, processor_count()))
+def _is_noisy(run: Run, number: int) -> bool:
+    """Return whether other activity may have changed the figures of a round.
+
+    The figures themselves play no part in that.
+    """
+    return any(
+        noise.disturbances(made.noise, processor_count())
+        for made in run.trials
+        if made.round == number and _counts(made)
+    )
 
 
-def _was_noisy(made: Trial) -> bool:
-    """Return whether a trial was repeated because of noise, not because it was interrupted."""
-    return made.repeated and made.status is Status.OK
+def _counts(made: Trial) -> bool:
+    return not (made.warmup or made.repeated)
+
+
+def _repeats(run: Run) -> int:
+    """Return how many rounds were run again because of noise, not because of an interruption."""
+    repeated = Counter(
+        made.engine
+        for made in run.trials
+        if made.repeated and made.status is not Status.INTERRUPTED
+    )
+    return max(repeated.values(), default=0)
+
+
+def _with_repeated(run: Run, number: int) -> Run:
+    """Return the run with all trials of a round marked as repeated."""
+    return msgspec.structs.replace(
+        run,
+        trials=tuple(
+            msgspec.structs.replace(made, repeated=True)
+            if made.round == number and _counts(made)
+            else made
+            for made in run.trials
+        ),
+    )
 
 
 def _run_turn(turn: Turn, truth: Manifest, attempt: AttemptFunction) -> Trial:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 from datetime import datetime
 from itertools import pairwise
@@ -27,15 +28,43 @@ class Turn(NamedTuple):
     warmup: bool
 
 
-def schedule(engines: Sequence[Engine], *, rounds: int, warmup: int) -> Iterator[Turn]:
-    """Yield the trials in order: warm-up rounds, then the others, every second one reversed.
+def schedule(engines: Sequence[Engine], *, rounds: int, warmup: int, seed: str) -> Iterator[Turn]:
+    """Yield the trials in order: warm-up rounds, then the others, in randomised complete blocks.
 
-    In the order ABBA, a machine that slows down or speeds up steadily favours no engine.
+    A block is a round. Its order is drawn at random, so that no disturbance can favour an engine
+    but by chance; within a cycle of rounds, each engine is equally often at each place, and equally
+    often behind each other engine.
+
+    Args:
+        engines: the engines.
+        rounds: the number of rounds; more rounds begin with the same ones.
+        warmup: the number of warm-up rounds before them.
+        seed: what the order is drawn from: the run's id.
     """
     for count, is_warmup in ((warmup, True), (rounds, False)):
-        for number in range(1, count + 1):
-            for engine in engines if number % 2 else reversed(engines):
-                yield Turn(engine, number, is_warmup)
+        orders = _orders(len(engines), random.Random(f"{seed} {is_warmup}"))  # noqa: S311 - no secret
+        for number, order in zip(range(1, count + 1), orders, strict=False):
+            for place in order:
+                yield Turn(engines[place], number, is_warmup)
+
+
+def _orders(count: int, rng: random.Random) -> Iterator[list[int]]:
+    """Yield the order of each round, cycle after cycle.
+
+    A cycle is a design of E. J. Williams, "Experimental Designs Balanced for the Estimation of
+    Residual Effects of Treatments" (1949): 0, 1, n-1, 2, n-2, ... and its shifts, for an odd number
+    together with its mirror image. Which engine has which number is drawn for each cycle, and so is
+    the order of its rounds.
+    """
+    first = [
+        (place + 1) // 2 if place % 2 else (count - place // 2) % count for place in range(count)
+    ]
+    shifts = [[(place + shift) % count for place in first] for shift in range(count)]
+    design = shifts if count % 2 == 0 else [*shifts, *(row[::-1] for row in shifts)]
+    while True:
+        engines = rng.sample(range(count), count)
+        for row in rng.sample(design, len(design)):
+            yield [engines[place] for place in row]
 
 
 def remaining(run: Run, turns: Sequence[Turn]) -> tuple[Turn, ...]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "selftest": "Check that the harness finds known differences, and reports no others.",
     "history": "List the recorded runs, or show one.",
     "compare": "Compare two runs.",
+    "compare-commits": "Measure two commits in one run; fail if the second is worse.",
     "gate": "Fail if an engine regressed in time, memory or completeness.",
     "accept": "Record that a change of an engine's figures is intended.",
 }
@@ -38,7 +39,7 @@ exit codes:
   3  finished, with rejects or with trials that are not ok
   1  failed, or stopped before the end
   2  invalid usage or input
-  4  gate: an engine regressed in time, memory or completeness
+  4  gate, compare-commits: an engine regressed in time, memory or completeness
 
 Run `{} COMMAND --help` for the options of a command.
 """
@@ -79,7 +80,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         if name in words:
-            module = importlib.import_module(f"harness.cli.{name}")
+            module = importlib.import_module(f"harness.cli.{name.replace('-', '_')}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser

@@ -51,6 +51,8 @@ _UNITS: dict[str, int] = {
     for suffix, base in (("b", 1000), ("ib", 1024))
 }
 
+ROUNDS = f"{DEFAULT_ROUNDS}, above {MANY_ROWS:,} rows {ROUNDS_OF_MANY}"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``bench``."""
@@ -66,10 +68,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_measurement(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that ``ablate`` has too: the dataset, and how it is measured."""
+def add_measurement(parser: argparse.ArgumentParser, rounds: str = ROUNDS) -> None:
+    """Add the arguments that other commands have too: the dataset, and how it is measured.
+
+    Args:
+        parser: the parser of the command.
+        rounds: describes the default of ``--rounds``.
+    """
     _add_dataset(parser.add_argument_group("dataset"))
-    _add_conditions(parser.add_argument_group("measurement"))
+    _add_conditions(parser.add_argument_group("measurement"), rounds)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -146,14 +153,13 @@ def _add_engines(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_conditions(group: argparse._ArgumentGroup) -> None:
+def _add_conditions(group: argparse._ArgumentGroup, rounds: str) -> None:
     add = group.add_argument
     add(
         "--rounds",
         type=int,
         metavar="N",
-        help=f"measured trials of each engine (default {DEFAULT_ROUNDS}, above {MANY_ROWS:,} rows "
-        f"{ROUNDS_OF_MANY})",
+        help=f"measured trials of each engine (default {rounds})",
     )
     add(
         "--warmup",
@@ -167,7 +173,7 @@ def _add_conditions(group: argparse._ArgumentGroup) -> None:
         type=int,
         default=DEFAULT_REPEATS,
         metavar="N",
-        help="noisy trials that are repeated, at most, in a run (default %(default)s)",
+        help="noisy rounds that are run again as a whole, at most, in a run (default %(default)s)",
     )
     add(
         "--jobs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.analysis.commits import COMMITS
 from harness.gate.limits import ROLLING
 from harness.model.errors import InputError
 
@@ -47,9 +48,12 @@ class Baseline:
 
 
 def candidates(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """Return the runs that can be judged or be a baseline: finished, and no confirmation."""
+    """Return the runs that can be judged or be a baseline: finished, and a session of its own.
+
+    Neither confirmations nor comparisons of commits are sessions of this code.
+    """
     measured = (run for run in runs if run.finished_at and run.chaos is None)
-    return tuple(run for run in measured if not run.parameters.get(CONFIRMS))
+    return tuple(run for run in measured if not run.parameters.keys() & {CONFIRMS, COMMITS})
 
 
 def choose_baseline(

@@ -34,9 +34,9 @@ _TRIAL_FIELDS = (
 )
 
 
-def to_json(rows: Sequence[Row]) -> str:
-    """Write rows as a JSON array of objects."""
-    return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n"
+def to_json(data: Sequence[Row] | Row) -> str:
+    """Write rows as a JSON array of objects, or one object."""
+    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,15 +69,43 @@ def only_run(results: Path) -> Run:
     return msgspec.json.decode(path.read_bytes(), type=Run)
 
 
-def test_rounds_alternate_their_order() -> None:
+def orders(count: int, rounds: int, seed: str = "x") -> list[tuple[int, ...]]:
+    """Return the order of each round: the engines' numbers."""
+    chosen = [fake_engine.engine(f"fake:wall={number + 1}") for number in range(count)]
+    turns = list(schedule.schedule(chosen, rounds=rounds, warmup=0, seed=seed))
+    assert [turn.round for turn in turns] == [n for n in range(1, rounds + 1) for _ in chosen]
+    places = [chosen.index(turn.engine) for turn in turns]
+    return [tuple(places[n : n + count]) for n in range(0, len(places), count)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
+def test_each_engine_is_equally_often_at_each_place_and_behind_each_other(count: int) -> None:
+    cycle = count if count % 2 == 0 else 2 * count
+    found = orders(count, 2 * cycle)
+    for half in (found[:cycle], found[cycle:]):
+        assert all(sorted(order) == list(range(count)) for order in half)
+        for place in range(count):
+            assert set(Counter(order[place] for order in half).values()) == {cycle // count}
+        behind = Counter(pair for order in half for pair in itertools.pairwise(order))
+        assert len(set(behind.values())) <= 1
+        assert len(behind) == count * (count - 1)
+        before = Counter(pair for order in half for pair in itertools.combinations(order, 2))
+        assert set(before.values()) <= {cycle // 2}
+
+
+def test_the_order_is_drawn_from_the_runs_id_and_goes_on_as_it_began() -> None:
+    assert orders(4, 8) == orders(4, 24)[:8]
+    assert len({str(orders(4, 8, f"run{number}")) for number in range(20)}) == 20
+    first = Counter(orders(2, 1, f"run{number}")[0] for number in range(200))
+    assert min(first.values()) > 70  # nobody knows who begins
+
+
+def test_warmups_come_first() -> None:
     a, b = fake_engine.engine(A), fake_engine.engine(B)
-    turns = list(schedule.schedule([a, b], rounds=3, warmup=1))
-    assert [(turn.engine, turn.round, turn.warmup) for turn in turns] == [
-        (a, 1, True),
-        (b, 1, True),
-        *((a, 1, False), (b, 1, False)),
-        *((b, 2, False), (a, 2, False)),
-        *((a, 3, False), (b, 3, False)),
+    turns = list(schedule.schedule([a, b], rounds=3, warmup=1, seed="x"))
+    assert [(turn.round, turn.warmup) for turn in turns] == [
+        *([(1, True)] * 2),
+        *((number, False) for number in (1, 1, 2, 2, 3, 3)),
     ]
 
 
@@ -95,42 +125,66 @@ def test_each_trial_is_on_disk_before_the_next(dataset: Path, tmp_path: Path) ->
     assert bench.exit_code(run) is ExitCode.OK
 
 
-NOISY = "fake:wall=5/1,mib=10,other=9/0"
+NOISY, QUIET = "fake:wall=5/1,mib=10,other=9/0", "fake:wall=2/3,mib=10"
 
 
-def test_a_noisy_trial_is_made_again_and_both_are_kept(dataset: Path, tmp_path: Path) -> None:
+def test_a_noisy_round_is_run_again_as_a_whole_and_both_are_kept(
+    dataset: Path, tmp_path: Path
+) -> None:
     said: list[str] = []
-    given = options(dataset, tmp_path, NOISY, rounds=2, warmup=0, repeats=3)
+    given = options(dataset, tmp_path, NOISY, QUIET, rounds=2, warmup=0, repeats=3)
     run = bench.run_bench(given, announce=said.append)
-    assert [(trial.round, trial.wall_s, trial.repeated) for trial in run.trials] == [
-        *((1, 5.0, True), (1, 1.0, False)),
-        *((2, 5.0, True), (2, 1.0, False)),
-    ]
-    (found,) = figures(run).engines
+    by_engine = {
+        name: [(t.round, t.wall_s, t.repeated) for t in run.trials if t.engine == name]
+        for name in (NOISY, QUIET)
+    }
+    assert by_engine == {
+        NOISY: [(1, 5.0, True), (1, 1.0, False), (2, 5.0, True), (2, 1.0, False)],
+        QUIET: [(1, 2.0, True), (1, 3.0, False), (2, 2.0, True), (2, 3.0, False)],
+    }
+    found = figures(run).engine(NOISY)
+    assert found is not None
     assert (found.attempted, found.wall_s) == (2, Summary(2, 1.0, 1.0, 1.0))
     assert run.finished_at is not None
-    assert "[0/2]" in said[1]
-    assert said[1].endswith("noisy, repeating it")
-    assert "[2/2]" in said[-1]
+    assert said[2].startswith("[0/4]")
+    assert said[2].endswith("the round was noisy, running it again")
+    assert "[4/4]" in said[-1]
     listed = to_terminal(bench_report(figures(run)))
     assert "round 1: other processes kept 9.00 cores busy; repeated" in " ".join(listed.split())
 
 
 @pytest.mark.parametrize("repeats", [0, 2])
-def test_noisy_trials_are_made_again_only_so_often(
+def test_noisy_rounds_are_run_again_only_so_often(
     dataset: Path, tmp_path: Path, repeats: int
 ) -> None:
-    given = options(dataset, tmp_path, "fake:other=9", rounds=4, repeats=repeats)
+    given = options(dataset, tmp_path, "fake:other=9", QUIET, rounds=4, repeats=repeats)
     run = bench.run_bench(given, announce=lambda _: None)
-    assert sum(trial.repeated for trial in run.trials) == repeats
-    assert figures(run).engines[0].attempted == 4
+    assert sum(trial.repeated for trial in run.trials) == 2 * repeats
+    assert {each.attempted for each in figures(run).engines} == {4}
     assert run.finished_at is not None
 
 
-def test_a_noisy_trial_that_failed_is_not_made_again(dataset: Path, tmp_path: Path) -> None:
-    given = options(dataset, tmp_path, "fake:other=9,exit=1", rounds=1, warmup=0, repeats=3)
+def test_a_round_that_took_long_on_a_quiet_machine_counts(dataset: Path, tmp_path: Path) -> None:
+    given = options(dataset, tmp_path, "fake:wall=1/1/90/1,mib=10", rounds=4, warmup=0, repeats=3)
     run = bench.run_bench(given, announce=lambda _: None)
-    assert [(trial.status, trial.repeated) for trial in run.trials] == [(Status.ERROR, False)]
+    assert [(trial.wall_s, trial.repeated) for trial in run.trials] == [
+        *((1.0, False), (1.0, False), (90.0, False), (1.0, False))
+    ]
+
+
+def test_a_run_has_the_rounds_that_are_wanted(dataset: Path, tmp_path: Path) -> None:
+    wanted: list[int] = []
+
+    def rounds_wanted(run: Run) -> int:
+        made = sum(not trial.warmup for trial in run.trials)
+        wanted.append(made)
+        return 2 if made < 2 * 2 else 3
+
+    given = options(dataset, tmp_path, A, B, rounds=9)
+    run = bench.run_bench(given, announce=lambda _: None, rounds_wanted=rounds_wanted)
+    assert [trial.round for trial in run.trials if not trial.warmup] == [1, 1, 2, 2, 3, 3]
+    assert run.finished_at is not None
+    assert wanted[-1] == 6
 
 
 def test_many_rows_get_fewer_rounds() -> None:
@@ -159,10 +213,14 @@ def test_trials_that_are_not_ok_are_kept_and_tell_in_the_exit_code(
     run = bench.run_bench(
         options(dataset, tmp_path, A, late, rounds=1, warmup=0), announce=said.append
     )
-    assert [trial.status for trial in run.trials] == [Status.OK, Status.TIMEOUT]
+    assert {trial.engine: trial.status for trial in run.trials} == {
+        A: Status.OK,
+        late: Status.TIMEOUT,
+    }
     assert run.finished_at is not None
     assert bench.exit_code(run) is ExitCode.REJECTS
-    assert said[-1].endswith("timeout 9.00 s, 52.4 MB - stopped at the time limit, after 9.0 s")
+    told = "timeout 9.00 s, 52.4 MB - stopped at the time limit, after 9.0 s"
+    assert any(told in line for line in said)
 
 
 @pytest.mark.slow
@@ -209,7 +267,7 @@ def test_where_there_is_no_floor_the_others_are_measured_all_the_same(
         cache=tmp_path / "cache",
     )
     run = bench.run_bench(given, announce=lambda _: None)
-    small, floor = run.trials
+    floor, small = sorted(run.trials, key=lambda trial: trial.engine)
     assert small.exit_code == 0
     assert (floor.status, floor.restored, floor.expected) == (Status.ERROR, 0, 4)
     assert floor.detail is not None
@@ -394,10 +452,9 @@ def test_a_run_that_is_stopped_keeps_what_it_has_and_leaves_nothing(
     assert "Traceback" not in out + err
     run = only_run(running.results)
     assert run.finished_at is None
-    assert [(trial.engine, trial.status) for trial in run.trials] == [
-        (A, Status.OK),
-        ("slow", Status.INTERRUPTED),
-    ]
+    *made, last = [(trial.engine, trial.status) for trial in run.trials]
+    assert last == ("slow", Status.INTERRUPTED)
+    assert made in ([], [(A, Status.OK)])  # which is first is drawn
     assert running.remaining() == []
     assert list(running.temporary.iterdir()) == []
     assert History(running.results).find("latest") == run
@@ -409,7 +466,7 @@ def test_a_harness_that_is_killed_leaves_no_process_and_a_readable_run(running: 
     running.process.wait(20)
     assert running.remaining() == []
     run = History(running.results).find("latest")
-    assert [trial.status for trial in run.trials] == [Status.OK]
+    assert [trial.engine for trial in run.trials] in ([], [A])  # which is first is drawn
     assert run.finished_at is None
 
 

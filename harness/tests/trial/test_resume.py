@@ -131,7 +131,8 @@ def test_an_engine_of_the_users_is_made_again(make_run: Callable[..., Run]) -> N
 def test_the_time_left_is_told_from_the_trials_that_were_made(
     make_run: Callable[..., Run], make_trial: Callable[..., Trial]
 ) -> None:
-    turns = tuple(schedule([fake_engine.engine(A), fake_engine.engine(B)], rounds=2, warmup=1))
+    engines = [fake_engine.engine(A), fake_engine.engine(B)]
+    turns = tuple(schedule(engines, rounds=2, warmup=1, seed="x"))
 
     def at(second: int) -> str:
         return f"2024-05-06T07:00:{second:02}+00:00"
