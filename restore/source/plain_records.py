@@ -16,10 +16,10 @@ _NEXT_LINE = re.compile(rb"\s*+\{")
 _LIST_OF_OBJECTS = re.compile(rb"\[\s*+\{")
 # One of these is a field of the first record of every export that is a list of objects, or has one
 # a line, unless a mark tells it.
-_FIELDS = frozenset(
-    "Item _id _index _rev _source after attributes before columns create createdTime data delete"
-    " documents features fields header hits index items kind metadata model op payload pk"
-    " properties records results rows schema type update value values".split()
+_FIELDS = re.compile(
+    r"Item|_.*|after|attributes|before|columns|create|createdTime|data|delete|documents|features"
+    r"|fields|header|hits|index|items|kind|metadata|model|op|payload|pk|properties|records|results"
+    r"|rows|schema|type|update|value|values"
 )
 
 
@@ -44,8 +44,7 @@ def is_plain(start: bytes) -> bool:
         return False
     values = [bytes(value) for value in fields.values()]
     return (
-        not _FIELDS & fields.keys()
-        and not any(name.startswith("_") for name in fields)
+        not any(map(_FIELDS.fullmatch, fields))
         and any(not value.startswith((b"{", b"[")) for value in values)
         and not any(map(_LIST_OF_OBJECTS.match, values))
     )
