@@ -166,6 +166,7 @@ def _server(server: Server) -> dict[str, object]:
     """Return the facts that identify a server, without the reason for its choice."""
     return {
         "kind": server.kind,
+        "profile": server.profile_name,
         "version": server.version,
         "image": server.image_digest or server.image,
         **server.settings,

@@ -14,6 +14,7 @@ from harness.generate import DatasetSpec
 from harness.model.errors import InputError
 from harness.model.machine import processor_count
 from harness.model.manifest import MANIFEST
+from harness.model.record import AS_IT_IS
 from harness.trial import heap, output
 from harness.trial.meter import Limits
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 
     from harness.engines.registry import Engine
     from harness.model.record import Run
+    from harness.servers.messages import ServerProfile
 
     Parameter = str | int | float | bool | list[str] | None
 
 DEFAULT_ROWS = 100_000
 DEFAULT_SERVER = "auto"
+DEFAULT_SERVER_PROFILE: ServerProfile = "bulk"
 DEFAULT_ROUNDS = 5
 DEFAULT_WARMUP = 1
 DEFAULT_REPEATS = 3
@@ -73,6 +76,7 @@ class BenchOptions:
     repeats: int = DEFAULT_REPEATS
     jobs: int = field(default_factory=default_jobs)
     server: str = DEFAULT_SERVER
+    server_profile: ServerProfile = DEFAULT_SERVER_PROFILE
     scenario: str = "business"
     faults: str = "none"
     seed: int = 0
@@ -126,6 +130,7 @@ class BenchOptions:
             "repeats": self.repeats,
             "jobs": self.jobs,
             "server": "url" if url else self.server,  # a URL can hold a password
+            "server_profile": AS_IT_IS if url else self.server_profile,
             "timeout_s": self.limits.timeout_s,
             "memory_limit_bytes": self.limits.memory_bytes,
             **({"memray": True} if self.memray else {}),
@@ -172,6 +177,7 @@ class _Parameters(msgspec.Struct):
     server: str
     timeout_s: float
     memory_limit_bytes: int | None = None
+    server_profile: str = DEFAULT_SERVER_PROFILE
     repeats: int = DEFAULT_REPEATS
     engine_commands: list[str] = []
     memray: bool = False
@@ -227,6 +233,7 @@ def options_from_run(
         repeats=recorded.repeats,
         jobs=recorded.jobs,
         server=server or recorded.server,
+        server_profile="stock" if recorded.server_profile == "stock" else "bulk",
         limits=Limits(recorded.timeout_s, recorded.memory_limit_bytes),
         results=results,
         memray=recorded.memray,

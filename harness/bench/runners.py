@@ -65,7 +65,7 @@ def open_runners(
     if len(fakes) == len(options.engines):
         yield NO_SERVER, fakes
         return
-    with open_server(options.server, announce=announce) as server:
+    with open_server(options.server, announce=announce, profile=options.server_profile) as server:
         context = trial.TrialContext(
             server=server,
             backup=subject.backup,

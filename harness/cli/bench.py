@@ -12,6 +12,7 @@ from harness.bench.options import (
     DEFAULT_ROUNDS,
     DEFAULT_ROWS,
     DEFAULT_SERVER,
+    DEFAULT_SERVER_PROFILE,
     DEFAULT_TIMEOUT_S,
     DEFAULT_WARMUP,
     MANY_ROWS,
@@ -33,6 +34,7 @@ from harness.model.errors import InputError
 from harness.model.record import FLOOR
 from harness.report.run import bench_report
 from harness.servers import CHOICES
+from harness.servers.settings import PROFILES
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
@@ -185,6 +187,13 @@ def _add_conditions(group: argparse._ArgumentGroup, rounds: str) -> None:
     )
     add("--server", help=f"{CHOICES} (default {DEFAULT_SERVER})")
     add(
+        "--server-profile",
+        choices=PROFILES,
+        default=DEFAULT_SERVER_PROFILE,
+        help="how a server that is started is configured: as installed, or for a bulk load "
+        "(default %(default)s); a server of yours is used as it is",
+    )
+    add(
         "--timeout",
         type=float,
         default=DEFAULT_TIMEOUT_S,
@@ -238,6 +247,7 @@ def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOp
         warmup=given.warmup,
         jobs=given.jobs,
         server=given.server or DEFAULT_SERVER,
+        server_profile=given.server_profile,
         scenario=given.scenario,
         faults=given.faults,
         seed=given.seed,

@@ -92,12 +92,12 @@ def choose_baseline(
     fitting = tuple(run for run in chosen if _workload(run) == _workload(head))
     if not fitting:
         raise InputError(
-            f"--baseline {named}: its runs differ from run {head.id} in dataset or --jobs; "
-            "name a baseline of the same work"
+            f"--baseline {named}: its runs differ from run {head.id} in dataset, --jobs or "
+            "--server-profile; name a baseline of the same work"
         )
     return Baseline(fitting[-count:], comparable, known)
 
 
 def _workload(run: Run) -> tuple[object, ...]:
     """Return what identifies the work of a run, so that figures can be compared."""
-    return run.dataset, run.parameters.get("jobs")
+    return run.dataset, run.parameters.get("jobs"), run.server.profile_name

@@ -23,6 +23,9 @@ NO_REPORT = msgspec.Raw(b"null")
 # The engine that the others of a run are measured against.
 REFERENCE = "legacy"
 
+# The profile of a server that is not ours.
+AS_IT_IS = "as it is"
+
 # The engine whose time is the unit of relative times, if the run has it.
 FLOOR = "floor"
 
@@ -179,7 +182,10 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """The PostgreSQL server of a run, and why it was chosen."""
+    """The PostgreSQL server of a run, and why it was chosen.
+
+    ``profile`` is ``stock`` or ``bulk``, or ``as it is`` for a server of the user's.
+    """
 
     kind: str
     reason: str
@@ -187,6 +193,12 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, str]
     image: str | None = None
     image_digest: str | None = None
+    profile: str | None = None
+
+    @property
+    def profile_name(self) -> str:
+        """Return the profile; the first runs recorded none, when there was one."""
+        return self.profile or (AS_IT_IS if self.kind == "external" else "bulk")
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from harness.analysis.stats import CONFIDENCE
-from harness.model.record import FLOOR, Status
+from harness.model.record import AS_IT_IS, FLOOR, Status
 from harness.report import cells
 from harness.report.blocks import Block, Bullets, Cell, Column, Grid
 from harness.report.chaos import chaos_cell
@@ -29,11 +29,11 @@ from harness.report.units import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.analysis.figures import EngineFigures, RunFigures
     from harness.analysis.stats import Ratio
-    from harness.model.record import Run, TableResult, Trial
+    from harness.model.record import Run, Server, TableResult, Trial
 
 LEGEND = (
     "Time and peak RSS: median of the trials that are ok, lowest-highest below. Peak RSS is the "
@@ -79,8 +79,29 @@ def headline(run: Run) -> str:
     return (
         f"Run {run.id}, {when(run)} UTC: {count(dataset.rows)} rows of {dataset.scenario} "
         f"({megabytes(dataset.json_bytes)} of JSON, faults {dataset.faults}, seed {dataset.seed}) "
-        f"into PostgreSQL {server.version} ({server.kind}), on {machine.cores} cores of "
+        f"into PostgreSQL {server.version} ({server.kind}, {_profile(server)}), on "
+        f"{machine.cores} cores of "
         f"{machine.cpu} with {gigabytes(machine.memory_bytes)} of memory."
+    )
+
+
+def _profile(server: Server) -> str:
+    """Describe how the server was configured."""
+    name = server.profile_name
+    return name if name == AS_IT_IS else f"profile {name}"
+
+
+def published(runs: Sequence[RunFigures]) -> tuple[Block, ...]:
+    """Lay out the newest run of each server profile, as in the README.
+
+    Args:
+        runs: published runs, oldest first.
+    """
+    newest = {each.run.server.profile_name: each for each in runs}
+    return tuple(
+        block
+        for _, each in sorted(newest.items())
+        for block in (headline(each.run), bench_grid(each))
     )
 
 

@@ -4,7 +4,7 @@
         ...
 
 The first two are started by a keeper, a process that outlives the harness just long enough to clean
-up after it, with settings for a bulk load (``settings.py``). The third is used as it is.
+up after it, with the settings of a profile (``settings.py``). The third is used as it is.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import contextlib
 import os
 import secrets
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.model.errors import InputError
 from harness.servers import address, lease, running
 from harness.servers.errors import ServerError
-from harness.servers.messages import ServerOrder
+from harness.servers.messages import ServerOrder, ServerProfile
 from harness.servers.running import RunningServer
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def open_server(
     choice: str,
     *,
     announce: Callable[[str], None],
+    profile: ServerProfile = "bulk",
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[RunningServer]:
     """Provide a PostgreSQL server for the duration of the context.
@@ -49,14 +50,15 @@ def open_server(
         choice: ``auto``, ``docker``, ``embedded`` or the URL of a server.
         announce: called with a line naming the server and the reason; before that, with one if an
             image is being pulled.
-        settings: settings of a server that we start, which override those for a bulk load.
+        profile: how a server that we start is configured; one of the user's is never changed.
+        settings: settings of a server that we start, which override those of its profile.
 
     Raises:
         InputError: the choice is invalid.
         ServerError: no server is available.
     """
     with contextlib.ExitStack() as stack:
-        server = _open(choice, dict(settings), stack, announce)
+        server = _open(choice, _Configuration(profile, dict(settings)), stack, announce)
         announce(
             f"PostgreSQL {server.record.version}, {server.record.kind}: {server.record.reason}"
         )
@@ -79,20 +81,27 @@ def open_restarting_server(
         yield _start(order, "restarted after each crash", stack, announce)
 
 
+class _Configuration(NamedTuple):
+    """How a server that we start is configured."""
+
+    profile: ServerProfile
+    settings: dict[str, str]
+
+
 def _open(
     choice: str,
-    settings: dict[str, str],
+    configuration: _Configuration,
     stack: contextlib.ExitStack,
     announce: Callable[[str], None],
 ) -> RunningServer:
     match choice:
         case "auto":
-            return _open_any(settings, stack, announce)
+            return _open_any(configuration, stack, announce)
         case "docker":
-            order = _docker(PULL_TIMEOUT_S, settings)
+            order = _docker(PULL_TIMEOUT_S, configuration)
             return _start(order, f"{order.image}, as asked", stack, announce)
         case "embedded":
-            return _start(_embedded(settings), "as asked", stack, announce)
+            return _start(_embedded(configuration), "as asked", stack, announce)
         case url if url.startswith(address.SCHEMES):
             return _start(_external(url), "as named; its settings are unchanged", stack, announce)
         case _:
@@ -101,16 +110,16 @@ def _open(
 
 
 def _open_any(
-    settings: dict[str, str], stack: contextlib.ExitStack, announce: Callable[[str], None]
+    configuration: _Configuration, stack: contextlib.ExitStack, announce: Callable[[str], None]
 ) -> RunningServer:
     """Use Docker if it provides a server in bounded time, else the embedded one."""
-    order = _docker(AUTO_PULL_TIMEOUT_S, settings)
+    order = _docker(AUTO_PULL_TIMEOUT_S, configuration)
     try:
         return _start(order, f"{order.image}, a Docker daemon answers", stack, announce)
     except ServerError as error:
         without = error.reason
     try:
-        return _start(_embedded(settings), without, stack, announce)
+        return _start(_embedded(configuration), without, stack, announce)
     except ServerError as error:
         raise ServerError(f"{without}, and {error.reason}", error.advice) from None
 
@@ -125,13 +134,14 @@ def _start(
     return server
 
 
-def _docker(pull_timeout_s: float, settings: dict[str, str]) -> ServerOrder:
+def _docker(pull_timeout_s: float, configuration: _Configuration) -> ServerOrder:
     return ServerOrder(
         kind="docker",
         token=_token(),
         image=os.environ.get("RESTOREBENCH_IMAGE") or DEFAULT_IMAGE,
         pull_timeout_s=_pull_timeout_s(pull_timeout_s),
-        settings=settings,
+        profile=configuration.profile,
+        settings=configuration.settings,
     )
 
 
@@ -143,8 +153,13 @@ def _pull_timeout_s(otherwise: float) -> float:
         raise InputError("RESTOREBENCH_PULL_TIMEOUT_S is not a number; set it to seconds") from None
 
 
-def _embedded(settings: dict[str, str]) -> ServerOrder:
-    return ServerOrder(kind="embedded", token=_token(), settings=settings)
+def _embedded(configuration: _Configuration) -> ServerOrder:
+    return ServerOrder(
+        kind="embedded",
+        token=_token(),
+        profile=configuration.profile,
+        settings=configuration.settings,
+    )
 
 
 def _external(url: str) -> ServerOrder:

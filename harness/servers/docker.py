@@ -156,7 +156,8 @@ def _container(order: ServerOrder, client: docker.DockerClient) -> Iterator[tupl
         docker_client_kw={"timeout": REQUEST_TIMEOUT_S},
         shm_size=SHM_SIZE,
     )
-    chosen = settings.bulk_load(client.info()["MemTotal"], disk_free_bytes=None) | order.settings
+    chosen = settings.of_profile(order.profile, client.info()["MemTotal"], disk_free_bytes=None)
+    chosen |= order.settings
     container.with_command(["postgres", *settings.as_arguments(chosen)])
     # testcontainers' type allows no address; the client below accepts this pair.
     container.ports = cast("Any", {str(PORT): ("127.0.0.1", None)})

@@ -131,7 +131,7 @@ def _postmaster(
     installed: PostgresServer, order: ServerOrder, socket_folder: Path, log: Path
 ) -> Postmaster:
     free_bytes = shutil.disk_usage(installed.pgdata).free
-    chosen = settings.bulk_load(settings.memory_limit_bytes(), free_bytes)
+    chosen = settings.of_profile(order.profile, settings.memory_limit_bytes(), free_bytes)
     chosen |= order.settings | {
         "listen_addresses": "",
         "port": str(PORT),

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 ServerKind = Literal["docker", "embedded", "external"]
+ServerProfile = Literal["stock", "bulk"]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +34,8 @@ class ServerOrder(_Message, frozen=True, kw_only=True):
         password: password of the user's server, if the URL had one.
         image: the image to run; for ``docker`` only.
         pull_timeout_s: time limit for pulling the image; for ``docker`` only.
-        settings: settings of our own server, which override those for a bulk load.
+        profile: how our own server is configured (``settings.py``).
+        settings: settings of our own server, which override those of its profile.
         restart_after_s: delay after which the server is restarted, as by a service manager; None
             for never; for ``embedded`` only.
     """
@@ -42,6 +44,7 @@ class ServerOrder(_Message, frozen=True, kw_only=True):
     token: str
     image: str = ""
     pull_timeout_s: float = 0.0
+    profile: ServerProfile = "bulk"
     settings: dict[str, str] = {}
     restart_after_s: float | None = None
 

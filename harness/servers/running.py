@@ -86,6 +86,7 @@ def inspect_server(serving: ServerReady, order: ServerOrder, reason: str) -> Run
         reason=reason,
         version=version,
         settings=in_force,
+        profile=record.AS_IT_IS if order.kind == "external" else order.profile,
         image=serving.image,
         image_digest=serving.image_digest,
     )

@@ -1,4 +1,4 @@
-"""The settings of the harness's own servers for a bulk load, and those recorded of every server.
+"""The settings of the harness's own servers, by profile, and those recorded of every server.
 
 A server of the user's is never changed. Durability is never traded for speed: a server that may
 lose confirmed data would flatter every engine.
@@ -14,6 +14,11 @@ import psutil
 
 if TYPE_CHECKING:
     import psycopg
+
+# The profiles of our own servers: PostgreSQL as installed, or configured for a bulk load.
+STOCK = "stock"
+BULK = "bulk"
+PROFILES = (STOCK, BULK)
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -50,14 +55,34 @@ ALSO_RECORDED = (
 )
 
 
+# What no profile leaves to an image or a locale: durability, one meaning for a date without an
+# offset, one spelling, one language for errors. None makes a restore faster or slower.
+_ALWAYS = {
+    # On even if an image turns them off: a durable restore is measured.
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "lc_messages": "C",
+}
+
+
+def of_profile(profile: str, memory_bytes: int, disk_free_bytes: int | None) -> dict[str, str]:
+    """Return the settings of a server that we start; arguments as for ``bulk_load``."""
+    if profile == STOCK:
+        return dict(_ALWAYS)
+    return bulk_load(memory_bytes, disk_free_bytes)
+
+
 def bulk_load(memory_bytes: int, disk_free_bytes: int | None) -> dict[str, str]:
-    """Return the settings of a server that we start.
+    """Return the settings of a server for a bulk load.
 
     Args:
         memory_bytes: memory of the server's machine or container.
         disk_free_bytes: free space of its disk; None if unknown.
     """
-    return {
+    return _ALWAYS | {
         # An eighth holds the indexes of a million rows, and leaves the rest to the engine, whose
         # memory is what we measure, and to the page cache.
         "shared_buffers": _mib(memory_bytes // 8, 128 * MIB, 1 * GIB),
@@ -71,10 +96,6 @@ def bulk_load(memory_bytes: int, disk_free_bytes: int | None) -> dict[str, str]:
         # truncated in the same transaction need no WAL.
         "wal_level": "minimal",
         "max_wal_senders": "0",
-        # On even if an image turns them off: a durable restore is measured.
-        "fsync": "on",
-        "full_page_writes": "on",
-        "synchronous_commit": "on",
         # WAL that an engine leaves unflushed must still be so when it is checked
         # (``trial/durability.py``).
         "wal_writer_delay": "10s",
@@ -84,10 +105,6 @@ def bulk_load(memory_bytes: int, disk_free_bytes: int | None) -> dict[str, str]:
         "jit": "off",
         # Whether the host has reserved huge pages must not matter.
         "huge_pages": "off",
-        # One meaning for a date without an offset, one spelling, one language for errors.
-        "TimeZone": "UTC",
-        "DateStyle": "ISO, MDY",
-        "lc_messages": "C",
     }
 
 

@@ -12,7 +12,7 @@ from harness.analysis.figures import figures
 from harness.cli.app import _parser
 from harness.history.store import History
 from harness.report.blocks import to_markdown
-from harness.report.run import bench_grid, headline
+from harness.report.run import published
 
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *CHECKOUT.glob("docs/*.md")]
@@ -48,14 +48,13 @@ def test_commands_of_the_harness_are_understood(path: Path) -> None:
         _parser(words).parse_args(words)
 
 
-def test_the_published_figures_are_those_of_the_newest_published_run() -> None:
-    """Take the first two blocks of ``history latest --results results --format markdown``."""
+def test_the_published_figures_are_those_of_the_newest_run_of_each_profile() -> None:
+    """Take the first two blocks of ``history RUN --results results --format markdown``."""
     found = RESULTS.search((CHECKOUT / "README.md").read_text(encoding="utf-8"))
     assert found is not None
     runs = History(CHECKOUT / "results").runs().runs
     if runs:
-        newest = figures(runs[-1])
-        assert found[1].strip() == to_markdown((headline(newest.run), bench_grid(newest))).strip()
+        assert found[1].strip() == to_markdown(published([figures(run) for run in runs])).strip()
     else:
         assert found[1].startswith("No published run yet")
 

@@ -67,6 +67,7 @@ def server(run: Run, **fields: object) -> dict[str, object]:
         (lambda run: server(run, kind="docker"), "server: kind"),
         (lambda run: server(run, version="17.6"), "server: version"),
         (lambda run: server(run, settings={"max_wal_size": "1GB"}), "server: max_wal_size"),
+        (lambda run: server(run, profile="stock"), "server: profile"),
         (lambda run: server(run, image_digest="sha256:2"), "server: image"),
     ],
 )

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 BENCH = """\
 Run aaaa0001, 2024-05-06 07:08 UTC: 1,000 rows of business (0.450 MB of JSON,
-faults none, seed 0) into PostgreSQL 18.1 (embedded), on 2 cores of Example CPU
-3000 with 8 GB of memory.
+faults none, seed 0) into PostgreSQL 18.1 (embedded, profile bulk), on 2 cores
+of Example CPU 3000 with 8 GB of memory.
 
 engine    ok       time  rows/s   peak RSS  success     vs legacy
 ─────────────────────────────────────────────────────────────────

@@ -69,6 +69,7 @@ def test_the_settings_for_bulk_load_are_in_force_and_recorded() -> None:
         changed = connection.execute(
             "SELECT name, current_setting(name) FROM pg_settings WHERE source = 'command line'"
         ).fetchall()
+    assert server.record.profile == "bulk"
     recorded = server.record.settings
     assert recorded["wal_level"] == "minimal"
     assert recorded["TimeZone"] == "UTC"
@@ -81,6 +82,30 @@ def test_the_settings_for_bulk_load_are_in_force_and_recorded() -> None:
     assert {name: value for name, value in changed if name in ours} == {
         name: recorded[name] for name in ours
     }
+
+
+@pytest.mark.slow
+def test_a_stock_server_is_postgresql_as_installed() -> None:
+    """Only what no installation should change is set: durability, and how values are written."""
+    with (
+        open_server("embedded", announce=print, profile="stock") as server,
+        server.connect("postgres") as connection,
+    ):
+        changed = connection.execute(
+            "SELECT name FROM pg_settings WHERE source = 'command line'"
+        ).fetchall()
+        defaults = dict(
+            connection.execute("SELECT name, current_setting(name) FROM pg_settings").fetchall()
+        )
+    assert server.record.profile == "stock"
+    bulk = settings.bulk_load(settings.memory_limit_bytes(), None)
+    assert {name for (name,) in changed} & bulk.keys() == {
+        *("fsync", "full_page_writes", "synchronous_commit"),
+        *("TimeZone", "DateStyle", "lc_messages"),
+    }
+    expected = {"wal_level": "replica", "max_wal_size": "1GB", "shared_buffers": "128MB"}
+    assert {name: server.record.settings[name] for name in expected} == expected
+    assert {name: defaults[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(

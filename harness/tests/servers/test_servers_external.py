@@ -76,6 +76,7 @@ def test_a_users_server_is_used_and_left_alone(user_url: str, server: RunningSer
     said: list[str] = []
     with open_server(user_url, announce=said.append) as visited:
         assert visited.record.kind == "external"
+        assert visited.record.profile == "as it is"
         assert visited.record.settings["wal_level"] == "minimal"
         with visited.database("CREATE TABLE t (a int)") as dsn:
             psycopg.connect(dsn, password=visited.env["PGPASSWORD"]).close()

@@ -154,3 +154,11 @@ def test_the_time_left_is_told_from_the_trials_that_were_made(
 )
 def test_durations(value_s: float, told: str) -> None:
     assert duration(value_s) == told
+
+
+def test_a_run_is_repeated_on_a_server_of_the_same_profile(whole: Run) -> None:
+    assert options_from_run(whole).server_profile == "bulk"
+    stock = replace(whole, parameters={**whole.parameters, "server_profile": "stock"})
+    assert options_from_run(stock).server_profile == "stock"
+    older = {name: value for name, value in whole.parameters.items() if name != "server_profile"}
+    assert options_from_run(replace(whole, parameters=older)).server_profile == "bulk"
