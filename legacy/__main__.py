@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     error, code = None, OK
     try:
         backup = find_backup(options.backup)
-        outcomes = restore(backup, options.dsn, options.tables, _say_lost)
+        outcomes = restore(backup, options.dsn, options.tables, _say_lost, driver=options.driver)
         code = FAILED if any(outcome.error for outcome in outcomes) else OK
     except (InputError, OSError) as problem:
         error, code = _one_line(problem), USAGE
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add("backup", type=Path, metavar="BACKUP", help="a backup folder, or a root of stamped ones")
     add("--dsn", required=True, metavar="URL", help="the database; PGPASSWORD etc. are honoured")
     add("--report", type=Path, metavar="FILE", help="write what happened to this file, as JSON")
+    add("--driver", choices=("psycopg", "psycopg2"), default="psycopg", help="default %(default)s")
     add("--tables", type=_names, metavar="A,B,C", help="which tables, in which order")
     return parser
 

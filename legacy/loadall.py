@@ -10,6 +10,7 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 CONNECT_TIMEOUT_S = 10
+#: The drivers, by SQLAlchemy's name of the dialect; they batch an insert differently.
+DRIVERS = ("psycopg", "psycopg2")
 STAMP = re.compile(r"\d{8}_\d{6}")
 #: What a generated backup holds beside its tables.
 NO_TABLES = frozenset({"manifest.json"})
@@ -91,6 +94,8 @@ def restore(
     dsn: str,
     tables: Sequence[str] | None = None,
     lost: Callable[[TableOutcome], None] = lambda _: None,
+    *,
+    driver: str = "psycopg",
 ) -> list[TableOutcome]:
     """Restore a backup into the database's existing, empty tables.
 
@@ -99,6 +104,7 @@ def restore(
         dsn: The database, in any form that libpq reads.
         tables: The order of the tables; by default parents come first.
         lost: Called for each table that is lost, as soon as it is.
+        driver: One of ``DRIVERS``.
 
     Raises:
         InputError: The backup or ``tables`` make no sense.
@@ -106,7 +112,7 @@ def restore(
     """
     check_dsn(dsn)
     files = table_files(backup)
-    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connect(dsn))
+    engine = sa.create_engine(f"postgresql+{driver}://", creator=lambda: connect(dsn, driver))
     try:
         with engine.connect() as connection:
             metadata = reflect(connection)
@@ -135,10 +141,11 @@ def check_dsn(dsn: str) -> None:
         )
 
 
-def connect(dsn: str) -> psycopg.Connection[Any]:
-    """Connect; a host that does not answer is given up after a while."""
+def connect(dsn: str, driver: str) -> sa.PoolProxiedConnection:
+    """Connect by a driver; a host that does not answer is given up after a while."""
     wait = conninfo_to_dict(dsn).get("connect_timeout", CONNECT_TIMEOUT_S)
-    return psycopg.connect(dsn, connect_timeout=wait)
+    connection: sa.PoolProxiedConnection = import_module(driver).connect(dsn, connect_timeout=wait)
+    return connection
 
 
 def reflect(connection: sa.Connection) -> sa.MetaData:

@@ -126,10 +126,15 @@ STEPS: tuple[Engine, ...] = tuple(
     map(_step, ("batches", "streaming", "copy-text", "copy-binary", "constraints"))
 )
 
-ENGINES: tuple[Engine, ...] = (
-    Engine(
-        name=REFERENCE,
-        template=(*module("legacy"), "{backup}", "--dsn={dsn}", "--report={report}"),
+
+def _legacy(name: str, driver: str) -> Engine:
+    """Return the naive restorer with one of the drivers that people use with SQLAlchemy."""
+    return Engine(
+        name=name,
+        template=(
+            *module("legacy"),
+            *("{backup}", "--dsn={dsn}", "--report={report}", f"--driver={driver}"),
+        ),
         limitations=(
             Limitation(
                 key="faults",
@@ -145,7 +150,12 @@ ENGINES: tuple[Engine, ...] = (
             ),
             _NO_ZST,
         ),
-    ),
+    )
+
+
+ENGINES: tuple[Engine, ...] = (
+    _legacy(REFERENCE, "psycopg"),
+    _legacy("legacy-psycopg2", "psycopg2"),
     Engine(
         name="restore",
         template=(

@@ -31,6 +31,7 @@ PACKAGES = (
     "psutil",
     "psycopg",
     "psycopg-binary",
+    "psycopg2-binary",
     "sqlalchemy",
     "testcontainers",
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,13 @@ import pytest
 from harness.generate import DatasetSpec, generate
 from harness.model import manifest
 from harness.trial import verify
+from legacy.loadall import DRIVERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    Legacy = Callable[..., subprocess.CompletedProcess[str]]
 
 SECRET = "hunter2"
 
@@ -38,14 +41,19 @@ PARENTS = [
 CHILDREN = [{"id": one, "parent": one % 3, "doc": None, "data": "aGVsbG8="} for one in range(5)]
 
 
-def legacy(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "legacy", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | environment,
-    )
+@pytest.fixture(params=DRIVERS)
+def legacy(request: pytest.FixtureRequest) -> Legacy:
+    """Return what runs the command with each of its drivers."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "legacy", *map(str, arguments), f"--driver={request.param}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -80,7 +88,7 @@ def count(database: Any, table: str) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("compress", ["none", "gz"])
 def test_without_faults_everything_arrives_exactly(
-    database: Any, tmp_path: Path, compress: str
+    legacy: Legacy, database: Any, tmp_path: Path, compress: str
 ) -> None:
     folder = generate(DatasetSpec(rows=3000, compress=compress), tmp_path)
     truth = manifest.load(folder)
@@ -96,7 +104,9 @@ def test_without_faults_everything_arrives_exactly(
     assert 10_000_000 < report["peak_bytes"] < 1_000_000_000
 
 
-def test_one_bad_record_loses_its_table_and_says_so(target: Any, backup: Path) -> None:
+def test_one_bad_record_loses_its_table_and_says_so(
+    legacy: Legacy, target: Any, backup: Path
+) -> None:
     bad = [*CHILDREN, {**CHILDREN[0], "id": 99, "parent": 77}]
     (backup / "children.json").write_text(json.dumps(bad))
     report = backup.parent.parent / "report.json"
@@ -112,7 +122,7 @@ def test_one_bad_record_loses_its_table_and_says_so(target: Any, backup: Path) -
     assert "foreign key" in children["error"]
 
 
-def test_error_in_mid_insert_is_one_line(target: Any, backup: Path) -> None:
+def test_error_in_mid_insert_is_one_line(legacy: Legacy, target: Any, backup: Path) -> None:
     (backup / "parents.json").write_text(json.dumps(PARENTS * 500))
     (backup / "children.json").unlink()
     done = legacy(backup, "--dsn", target.dsn)
@@ -120,7 +130,7 @@ def test_error_in_mid_insert_is_one_line(target: Any, backup: Path) -> None:
     assert "duplicate key" in one_line(done)
 
 
-def test_broken_json_loses_only_its_table(target: Any, backup: Path) -> None:
+def test_broken_json_loses_only_its_table(legacy: Legacy, target: Any, backup: Path) -> None:
     (backup / "children.json").write_text(json.dumps(CHILDREN)[:-20])
     done = legacy(backup, "--dsn", target.dsn)
     assert done.returncode == 1
@@ -128,7 +138,9 @@ def test_broken_json_loses_only_its_table(target: Any, backup: Path) -> None:
     assert count(target, "parents") == 3
 
 
-def test_times_do_not_depend_on_the_servers_time_zone(target: Any, backup: Path) -> None:
+def test_times_do_not_depend_on_the_servers_time_zone(
+    legacy: Legacy, target: Any, backup: Path
+) -> None:
     with target.connect() as connection:
         connection.execute(f"ALTER DATABASE \"{target.name}\" SET TimeZone = 'Asia/Tokyo'")
     assert legacy(backup, "--dsn", target.dsn).returncode == 0
@@ -143,7 +155,7 @@ def test_times_do_not_depend_on_the_servers_time_zone(target: Any, backup: Path)
     assert nulls == (5,)
 
 
-def test_newest_of_several_backups_is_taken(target: Any, backup: Path) -> None:
+def test_newest_of_several_backups_is_taken(legacy: Legacy, target: Any, backup: Path) -> None:
     newer = backup.parent / "20240102_000000"
     newer.mkdir()
     (newer / "parents.json").write_text(json.dumps(PARENTS[:1]))
@@ -151,14 +163,14 @@ def test_newest_of_several_backups_is_taken(target: Any, backup: Path) -> None:
     assert (count(target, "parents"), count(target, "children")) == (1, 0)
 
 
-def test_declared_order_is_kept(target: Any, backup: Path) -> None:
+def test_declared_order_is_kept(legacy: Legacy, target: Any, backup: Path) -> None:
     done = legacy(backup, "--dsn", target.dsn, "--tables", "children,parents")
     assert done.returncode == 1
     assert "children is lost" in one_line(done)
     assert (count(target, "parents"), count(target, "children")) == (3, 0)
 
 
-def test_commit_that_fails_loses_all_and_says_so(target: Any, backup: Path) -> None:
+def test_commit_that_fails_loses_all_and_says_so(legacy: Legacy, target: Any, backup: Path) -> None:
     with target.connect() as connection:
         connection.execute(
             "ALTER TABLE children ALTER CONSTRAINT children_parent_fkey"
@@ -183,7 +195,9 @@ def test_commit_that_fails_loses_all_and_says_so(target: Any, backup: Path) -> N
         (lambda folder: (folder / "parents.json.gz").write_bytes(b"no gzip"), "parents is lost"),
     ],
 )
-def test_file_that_is_no_table_is_named(target: Any, backup: Path, spoil: Any, said: str) -> None:
+def test_file_that_is_no_table_is_named(
+    legacy: Legacy, target: Any, backup: Path, spoil: Any, said: str
+) -> None:
     (backup / "children.json").unlink()
     spoil(backup)
     done = legacy(backup, "--dsn", target.dsn)
@@ -192,21 +206,27 @@ def test_file_that_is_no_table_is_named(target: Any, backup: Path, spoil: Any, s
 
 
 @pytest.mark.slow
-def test_input_that_makes_no_sense_is_exit_2(target: Any, backup: Path, tmp_path: Path) -> None:
+def test_input_that_makes_no_sense_is_exit_2(
+    legacy: Legacy, target: Any, backup: Path, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
-    assert "no backup at" in usage(tmp_path / "nowhere", "--dsn", target.dsn)
-    assert "holds no .json files" in usage(tmp_path / "empty", "--dsn", target.dsn)
-    assert "no file for table x" in usage(backup, "--dsn", target.dsn, "--tables", "parents,x")
+    assert "no backup at" in usage(legacy, tmp_path / "nowhere", "--dsn", target.dsn)
+    assert "holds no .json files" in usage(legacy, tmp_path / "empty", "--dsn", target.dsn)
+    assert "no file for table x" in usage(
+        legacy, backup, "--dsn", target.dsn, "--tables", "parents,x"
+    )
     (backup / "unknown.json").write_text("[]")
-    assert "has no table unknown" in usage(backup, "--dsn", target.dsn, "--tables", "unknown")
+    assert "has no table unknown" in usage(
+        legacy, backup, "--dsn", target.dsn, "--tables", "unknown"
+    )
     (backup / "unknown.json").unlink()
     (backup / "folder.json").mkdir()
-    assert "cannot be read" in usage(backup, "--dsn", target.dsn)
+    assert "cannot be read" in usage(legacy, backup, "--dsn", target.dsn)
     (backup / "more.json.zst").write_bytes(gzip.compress(b"[]"))
-    assert "neither .json nor .json.gz" in usage(backup, "--dsn", target.dsn)
+    assert "neither .json nor .json.gz" in usage(legacy, backup, "--dsn", target.dsn)
 
 
-def usage(*arguments: object) -> str:
+def usage(legacy: Legacy, *arguments: object) -> str:
     done = legacy(*arguments)
     assert done.returncode == 2
     return one_line(done)
@@ -225,14 +245,34 @@ def usage(*arguments: object) -> str:
     ],
 )
 def test_database_that_does_not_answer_is_one_line_without_a_password(
-    backup: Path, dsn: str, code: int
+    legacy: Legacy, backup: Path, dsn: str, code: int
 ) -> None:
     done = legacy(backup, "--dsn", dsn)
     assert done.returncode == code
     assert SECRET not in one_line(done)
 
 
-def test_database_that_is_not_there_is_one_line(server: Any, backup: Path) -> None:
+def test_the_driver_batches_an_insert_in_its_own_way(
+    legacy: Legacy, target: Any, backup: Path
+) -> None:
+    """SQLAlchemy has psycopg2 send many rows a statement, and psycopg a statement a row."""
+    with target.connect() as connection:
+        connection.execute(
+            "CREATE TABLE statements (rows int);"
+            "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN INSERT INTO statements SELECT count(*) FROM inserted; RETURN NULL; END';"
+            "CREATE TRIGGER tell AFTER INSERT ON children REFERENCING NEW TABLE AS inserted"
+            " FOR EACH STATEMENT EXECUTE FUNCTION tell()"
+        )
+    done = legacy(backup, "--dsn", target.dsn)
+    assert done.returncode == 0
+    with target.connect() as connection:
+        rows = connection.execute("SELECT array_agg(rows) FROM statements").fetchone()
+    expected = [5] if "--driver=psycopg2" in done.args else [1] * 5
+    assert rows == (expected,)
+
+
+def test_database_that_is_not_there_is_one_line(legacy: Legacy, server: Any, backup: Path) -> None:
     with server.database() as dsn:
         pass
     done = legacy(backup, "--dsn", dsn)

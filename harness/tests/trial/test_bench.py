@@ -325,14 +325,18 @@ def test_a_server_that_dies_ends_the_run_and_keeps_what_was_measured(
 
 def test_the_defaults_are_the_documented_ones() -> None:
     given = parsed()
-    assert [engine.name for engine in given.engines] == ["legacy", "restore", "floor"]
+    assert [engine.name for engine in given.engines] == [
+        *("legacy", "legacy-psycopg2", "restore", "floor")
+    ]
     assert (given.rows, given.rounds, given.warmup, given.server) == (100_000, 5, 1, "auto")
     assert given.limits == Limits(1800.0, None)
 
 
 def test_engines_of_the_users_join_the_default_ones() -> None:
     mine = "mine=x {backup} {dsn}"
-    assert names("--engine-command", mine) == ["legacy", "restore", "mine", "floor"]
+    assert names("--engine-command", mine) == [
+        *("legacy", "legacy-psycopg2", "restore", "mine", "floor")
+    ]
     assert names("--engine-command", mine, "--engine", "mine") == ["mine", "floor"]
     assert names("--engine-command", mine, "--engine", "restore") == ["restore", "mine", "floor"]
 
@@ -341,7 +345,7 @@ def test_the_floor_runs_beside_real_engines_unless_it_is_left_out() -> None:
     assert names("--engine", "legacy") == ["legacy", "floor"]
     assert names("--engine", "floor", "--engine", "legacy") == ["floor", "legacy"]
     assert names("--engine", "legacy", "--no-floor") == ["legacy"]
-    assert names("--no-floor") == ["legacy", "restore"]
+    assert names("--no-floor") == ["legacy", "legacy-psycopg2", "restore"]
     assert names("--engine", "floor", "--no-floor") == ["floor"]
     assert names("--engine", A, "--engine", B) == [A, B]
 
