@@ -25,9 +25,10 @@ class End(enum.Enum):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a command ended, its time and its peak memory.
 
-    ``peak_bytes`` is what ``peak_source`` says: ``VmHWM``, the kernel's high-water mark of one
-    process, or ``tree RSS``, the largest sampled sum over a process and its children; the server's
-    likewise. The curves are both over time.
+    ``peak_bytes`` is what ``peak_source`` says: ``ru_maxrss`` or ``VmHWM``, the kernel's high-water
+    mark of one process, or the largest sampled memory of a process and its children; the server's
+    likewise. ``total_peak_bytes`` is the largest sum of engine and server at one time. The curves
+    are both over time.
     """
 
     end: End
@@ -42,6 +43,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     server_peak_bytes: int | None = None
     server_peak_source: str | None = None
     server_curve: Curve | None = None
+    total_peak_bytes: int | None = None
     error: str | None = None
 
 

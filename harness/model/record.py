@@ -98,10 +98,12 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     ``repeated`` means that it was noisy or interrupted, and a later trial counts instead.
 
-    ``peak_bytes`` is the peak resident memory of the engine's process (``VmHWM``) or, if it had
-    children, the largest sampled sum over the process tree (``peak_source`` says which).
+    ``peak_bytes`` is the peak resident memory of the engine's process or, if it had children, the
+    largest sampled memory of the process tree; ``peak_source`` says how it was measured.
     ``server_peak_bytes`` is that of the server; ``server_peak_source`` says how it was measured, or
-    why it is unknown. The curves are both over time. For ``TIMEOUT``, ``wall_s`` is a lower bound.
+    why it is unknown. In both, pages that processes share count once. ``total_peak_bytes`` is the
+    largest sum of both at one time. The curves are both over time. For ``TIMEOUT``, ``wall_s`` is a
+    lower bound.
     """
 
     engine: str
@@ -118,6 +120,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     server_peak_bytes: int | None = None
     server_peak_source: str | None = None
     server_curve: Curve | None = None
+    total_peak_bytes: int | None = None
     exit_code: int | None = None
     signal: int | None = None
     detail: str | None = None

@@ -9,7 +9,7 @@ from harness.report.blocks import Column, Grid
 from harness.report.units import NONE, megabytes, seconds, spread_mb
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from harness.analysis.figures import RunFigures, Samples
     from harness.model.record import Curve, Trial
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _LEVELS = "▁▂▃▄▅▆▇█"
 
-# Two curves, a name and a size fit on a line of 80 characters.
-_WIDTH = 22
+# Two curves, a name and two sizes fit on a line of 80 characters.
+_WIDTH = 16
 
 LEGEND = (
     "Memory over time: the trial with the median time, from start to end, each curve scaled to its "
-    "own peak. Server peak: median of the trials that are ok, lowest-highest below; it is not part "
-    "of the engine's memory."
+    "own peak. Server peak, and with server, the largest sum of engine and server at one time: "
+    "median of the trials that are ok, lowest-highest below."
 )
 
 
@@ -41,13 +41,15 @@ def memory_report(run_figures: RunFigures) -> tuple[Block, ...]:
         Column("engine", "left"),
         Column("memory over time", "left"),
         Column("server peak"),
+        Column("with server"),
         Column("server over time", "left"),
     )
     cells = tuple(
         (
             (engine,),
             _curve_cell(middle.curve, middle),
-            _server(own),
+            _summary(trial.server_peak_bytes for trial in own.ok),
+            _summary(trial.total_peak_bytes for trial in own.ok),
             _curve_cell(middle.server_curve, middle),
         )
         for engine, middle, own in rows
@@ -103,8 +105,7 @@ def _curve_cell(curve: Curve | None, trial: Trial) -> Cell:
     )
 
 
-def _server(own: Samples) -> Cell:
-    """Format the median of the server's peaks and their range."""
-    peaks = [trial.server_peak_bytes for trial in own.ok if trial.server_peak_bytes is not None]
-    summary = summarize(peaks)
+def _summary(peaks: Iterable[int | None]) -> Cell:
+    """Format the median of peaks and their range."""
+    summary = summarize([peak_bytes for peak_bytes in peaks if peak_bytes is not None])
     return (NONE,) if summary is None else (megabytes(summary.median), spread_mb(summary))

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 LEGEND = (
     "Time and peak RSS: median of the trials that are ok, lowest-highest below. Peak RSS is the "
-    "kernel's high-water mark of one process, or the largest sampled sum over several, in which a "
-    "shared page counts once for each. Success: rows restored of rows that can be restored, over "
+    "kernel's high-water mark of one process, or the largest sampled memory of several, in which a "
+    "shared page counts once. Success: rows restored of rows that can be restored, over "
     "all trials."
 )
 

@@ -150,6 +150,7 @@ def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> 
         server_peak_bytes=outcome.server_peak_bytes,
         server_peak_source=outcome.server_peak_source or tried.unmetered,
         server_curve=outcome.server_curve,
+        total_peak_bytes=outcome.total_peak_bytes,
         noise=tried.noise,
         exit_code=outcome.exit_code,
         signal=outcome.signal,

@@ -10,9 +10,9 @@ tree is killed. And it is the engine's only parent, so that what it waits for an
                   "server_pid": null, "server_cgroup": null}'
 
 The engine gets the launcher's environment, a session of its own and an empty standard input. Memory
-is the kernel's high-water mark (``VmHWM``), which never falls, so that the last sample before the
-end counts; the server's memory is read by the same loop, on the same clock. The peak of
-``getrusage`` cannot be used: it survives exec, and so includes the size of the forking process.
+is sampled; the engine's and the server's by the same loop, on the same clock. Of one process the
+kernel keeps the peak itself (``ru_maxrss`` of ``wait4``). That survives exec, so it includes the
+size of the forking process: of this launcher, which is small, and below which it is not used.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+if TYPE_CHECKING:
+    import resource
+
 if TYPE_CHECKING or __package__:
     from harness.trial import sampling
 else:  # run by path: only the file beside it is importable
@@ -41,6 +44,8 @@ else:  # run by path: only the file beside it is importable
 KILL_PATIENCE_S = 10.0
 
 LIFELINE = 0  # standard input: a pipe whose other end closes if the harness dies
+
+_MAXRSS_BYTES = 1024  # the unit of ru_maxrss on Linux, the only system where it is used
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -73,15 +78,15 @@ class Exit(NamedTuple):
 
     at: float
     wait_status: int
-    user_s: float
-    system_s: float
+    usage: resource.struct_rusage
 
 
 class Meters:
-    """The meters of a trial; the server's samples less often."""
+    """The meters of a trial, and the peak of their sum; the server's samples less often."""
 
     def __init__(self, engine: sampling.Meter, server: sampling.Meter | None) -> None:
         self.engine = engine
+        self.total_peak_bytes = 0
         self._server = server
         self._samples = 0
 
@@ -91,6 +96,9 @@ class Meters:
         if self._server is not None and self._samples % sampling.SAMPLES_PER_SERVER == 0:
             self._server.sample(at_s)
         self._samples += 1
+        if self._server is not None and self._server.held_bytes:
+            total_bytes = self.engine.held_bytes + self._server.held_bytes
+            self.total_peak_bytes = max(self.total_peak_bytes, total_bytes)
 
 
 def main(argv: list[str]) -> None:
@@ -106,7 +114,9 @@ def main(argv: list[str]) -> None:
         return
     meter = sampling.engine_meter(engine.pid)
     server = sampling.server_meter(order.server_pid, order.server_cgroup)
-    end, exit_ = watch(engine, order, Meters(meter, server), signals)
+    meters = Meters(meter, server)
+    end, exit_ = watch(engine, order, meters, signals)
+    meter.finish(exit_.at - engine.at, exit_.usage.ru_maxrss * _MAXRSS_BYTES)
     kill_tree(engine.pid)
     by_itself = end == "exited"
     if by_itself and os.WIFSIGNALED(exit_.wait_status):
@@ -118,10 +128,11 @@ def main(argv: list[str]) -> None:
             "exit_code": os.WEXITSTATUS(exit_.wait_status) if end == "exited" else None,
             "signal": os.WTERMSIG(exit_.wait_status) if by_itself and end != "exited" else None,
             "wall_s": exit_.at - engine.at,
-            "user_s": exit_.user_s,
-            "system_s": exit_.system_s,
+            "user_s": exit_.usage.ru_utime,
+            "system_s": exit_.usage.ru_stime,
             **_memory(meter, ""),
             **(_memory(server, "server_") if server is not None else {}),
+            "total_peak_bytes": meters.total_peak_bytes or None,
         }
     )
 
@@ -163,7 +174,7 @@ def watch(
             continue
         os.kill(engine.pid, signal.SIGKILL)
         _, wait_status, usage = os.wait4(engine.pid, 0)
-        return reason, Exit(time.monotonic(), wait_status, usage.ru_utime, usage.ru_stime)
+        return reason, Exit(time.monotonic(), wait_status, usage)
 
 
 def start(order: LaunchOrder) -> RunningEngine:
@@ -224,7 +235,7 @@ def _poll(pid: int) -> Exit | None:
     ended, wait_status, usage = os.wait4(pid, os.WNOHANG)
     if not ended:
         return None
-    return Exit(time.monotonic(), wait_status, usage.ru_utime, usage.ru_stime)
+    return Exit(time.monotonic(), wait_status, usage)
 
 
 def kill_tree(pid: int) -> None:

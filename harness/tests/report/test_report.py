@@ -36,9 +36,9 @@ restore  3/3     1.62 s   1,230    62.1 MB     100%   7.6x faster
               1.60-1.71          61.9-62.4           0.12x memory
 
 Time and peak RSS: median of the trials that are ok, lowest-highest below. Peak
-RSS is the kernel's high-water mark of one process, or the largest sampled sum
-over several, in which a shared page counts once for each. Success: rows
-restored of rows that can be restored, over all trials.
+RSS is the kernel's high-water mark of one process, or the largest sampled
+memory of several, in which a shared page counts once. Success: rows restored of
+rows that can be restored, over all trials.
 
 Not ok:
   legacy, round 2, 3: error; exit code 1: no such table; users has 250 of

@@ -56,7 +56,14 @@ def test_a_run_draws_memory_beside_the_servers(make_run: MakeRun, make_trial: Ma
     server = Curve(at_s=(0.0, 1.0), bytes=(200_000_000, 150_000_000))
     run = make_run(
         *(
-            make_trial("restore", 2.0, curve=curve, server_peak_bytes=peak, server_curve=server)
+            make_trial(
+                "restore",
+                2.0,
+                curve=curve,
+                server_peak_bytes=peak,
+                server_curve=server,
+                total_peak_bytes=peak + 90_000_000,
+            )
             for peak in (200_000_000, 220_000_000, 210_000_000)
         ),
         make_trial("floor", 1.0, curve=curve, server_peak_source="unknown: a server of yours"),
@@ -65,11 +72,12 @@ def test_a_run_draws_memory_beside_the_servers(make_run: MakeRun, make_trial: Ma
     drawn = to_terminal(bench_report(figures(run)))
     lines = drawn.splitlines()
     restore = next(number for number, line in enumerate(lines) if "▅▅▅" in line)
-    name, own, size, unit, beside = lines[restore].split()
-    assert (name, own, f"{size} {unit}") == ("restore", "▅" * 11 + "█" * 11, "210 MB")
-    assert beside == "█" * 11 + "▇" * 11
+    name, own, size, unit, total, _, beside = lines[restore].split()
+    assert (name, own, f"{size} {unit}") == ("restore", "▅" * 8 + "█" * 8, "210 MB")
+    assert (total, beside) == ("300", "█" * 8 + "▇" * 8)
     assert "100 MB at 1.00 s" in lines[restore + 1]
     assert "200-220" in lines[restore + 1]
+    assert "290-310" in lines[restore + 1]
     assert "200 MB at 0 s" in lines[restore + 1]
     assert not any(line.startswith("legacy   ▁") for line in lines)
     assert max(map(len, lines)) <= 80

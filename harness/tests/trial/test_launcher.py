@@ -72,7 +72,7 @@ def test_the_peak_is_the_kernels(tmp_path: Path) -> None:
     spike = f"b = b'x' * {200 * MIB}; del b; import time; time.sleep(1); {OWN_PEAK}"
     outcome = run(tmp_path, spike)
     own = int((tmp_path / "stdout").read_text()) * 1024
-    assert outcome.peak_source == "VmHWM"
+    assert outcome.peak_source == sampling.EXACT
     assert outcome.peak_bytes == pytest.approx(own, rel=0.02)
     assert own > 200 * MIB
 
@@ -96,9 +96,31 @@ def test_the_memory_of_children_is_summed(tmp_path: Path) -> None:
     )
     outcome = run(tmp_path, parent)
     each = [int(line) * 1024 for line in (tmp_path / "stdout").read_text().split()]
-    assert outcome.peak_source == "tree RSS"
-    assert outcome.peak_bytes == pytest.approx(sum(each), rel=0.02)
-    assert sum(each) > 180 * MIB
+    assert outcome.peak_source == sampling.TREE
+    assert outcome.peak_bytes is not None
+    assert 180 * MIB < outcome.peak_bytes < sum(each)
+
+
+@needs_proc
+def test_what_is_allocated_at_the_very_end_is_in_the_peak(tmp_path: Path) -> None:
+    outcome = run(tmp_path, f"import os; b = b'x' * {90 * MIB}; os._exit(0)")
+    assert outcome.peak_source == sampling.EXACT
+    assert outcome.peak_bytes is not None
+    assert 90 * MIB < outcome.peak_bytes < 130 * MIB
+    assert outcome.curve is not None
+    assert max(outcome.curve.bytes) == outcome.peak_bytes
+
+
+@needs_proc
+def test_a_program_smaller_than_the_launcher_has_its_own_peak(tmp_path: Path) -> None:
+    """The kernel's mark includes what the launcher held when it forked."""
+    command = meter.Command(
+        ("sleep", "0.3"), tmp_path, dict(os.environ), tmp_path / "out", tmp_path / "err"
+    )
+    outcome = meter.run(command, Limits(60))
+    assert outcome.peak_source == sampling.ONE_PROCESS
+    assert outcome.peak_bytes is not None
+    assert outcome.peak_bytes < 8 * MIB
 
 
 def test_psutil_meters_where_there_is_no_proc(tmp_path: Path) -> None:

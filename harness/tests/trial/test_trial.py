@@ -48,7 +48,7 @@ def test_a_good_engine_is_ok_and_metered(
     assert made.peak_bytes is not None
     assert 0 < made.user_s < made.wall_s + 1
     assert made.peak_bytes > 10 << 20
-    assert made.peak_source == "VmHWM"
+    assert made.peak_source == "ru_maxrss"
     assert all(table.checksum_match and table.rejects_match is None for table in made.tables)
 
 
