@@ -27,6 +27,8 @@ COMMANDS = {
     "chaos": "Inject faults into restores, and check that each can be resumed.",
     "selftest": "Check that the harness finds known differences, and reports no others.",
     "history": "List the recorded runs, or show one.",
+    "history-push": "Add recorded runs to a branch of a git repository.",
+    "history-fetch": "Copy the recorded runs of such a branch into a folder.",
     "compare": "Compare two runs.",
     "compare-commits": "Measure two commits in one run; fail if the second is worse.",
     "gate": "Fail if an engine regressed in time, memory or completeness.",

@@ -65,13 +65,14 @@ def decode(content: bytes) -> Run:
             run = msgspec.json.decode(content, type=Run)
         else:
             run = msgspec.convert(_upgraded(content, schema), Run)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    # Arrays nested thousands deep raise the last.
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
         raise HistoryError(f"not a valid record of a run ({error})") from error
     if not _ID.fullmatch(run.id):
         raise HistoryError(f"id {run.id!r} is not 4 to 64 letters, digits and dashes")
     try:
         instant(run)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # the year 1, east of UTC, has none there
         raise HistoryError(f"started_at {run.started_at!r} is not a time") from error
     return run
 

@@ -32,6 +32,9 @@ PUBLISHED = Path("results")
 LOCAL = PUBLISHED / "local"
 LATEST = "latest"
 
+# A run of 20 engines and 20 rounds has some 2 MB. More is no run, and is not read.
+MAX_FILE_BYTES = 16_000_000
+
 _SHORT_ID = 8
 
 
@@ -89,7 +92,7 @@ class History:
             self.root.mkdir(parents=True, exist_ok=True)
             if _is_finished(path):
                 raise HistoryError(f"run {run.id} is finished and cannot change; start a new run")
-            _replace(path, content)
+            replace(path, content)
         except OSError as error:
             raise HistoryError(
                 f"cannot write the run to {path}: {error.strerror}; "
@@ -179,6 +182,8 @@ def read(path: Path) -> Run:
         HistoryError: it cannot be read, or is invalid.
     """
     try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise HistoryError(f"is larger than {MAX_FILE_BYTES:,} bytes, which no run is")
         return decode(path.read_bytes())
     except OSError as error:
         raise HistoryError(f"cannot be read ({error.strerror})") from error
@@ -192,8 +197,12 @@ def _is_finished(path: Path) -> bool:
         return False
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Replace the file at ``path`` atomically, even if there is a crash."""
+def replace(path: Path, content: bytes) -> None:
+    """Replace the file at ``path`` atomically, even if there is a crash.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from harness.history.codec import UPGRADES, decode, json_schema
-from harness.history.store import History, file_name, new_id, open_history
+from harness.history.store import MAX_FILE_BYTES, History, file_name, new_id, open_history
 from harness.model.errors import HistoryError, InputError
 from harness.model.record import NO_REPORT, SCHEMA_VERSION, Curve
 
@@ -135,6 +135,8 @@ def test_runs_stand_in_the_order_of_their_start(
         (b"[]", "not a valid record"),
         (b'{"schema": 99}', "schema 99 is not one of 1"),
         (b'{"schema": 1, "id": "aaaa"}', "missing required field"),
+        (b'{"schema": 2, "trials": %b' % (b"[" * 200_000), "recursion"),
+        (b" " * (MAX_FILE_BYTES + 1), "larger than 16,000,000 bytes"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_and_left_out(
@@ -151,7 +153,13 @@ def test_a_file_that_cannot_be_read_is_named_and_left_out(
 
 
 @pytest.mark.parametrize(
-    "field", ['"id": "../../etc"', '"started_at": "yesterday"', '"trials": [{"status": "lucky"}]']
+    "field",
+    [
+        '"id": "../../etc"',
+        '"started_at": "yesterday"',
+        '"started_at": "0001-01-01T00:00:00+14:00"',
+        '"trials": [{"status": "lucky"}]',
+    ],
 )
 def test_a_record_with_a_senseless_value_is_left_out(
     history: History, make_run: Callable[..., Run], field: str
