@@ -29,6 +29,7 @@ COMMANDS = {
     "history": "List the recorded runs, or show one.",
     "history-push": "Add recorded runs to a branch of a git repository.",
     "history-fetch": "Copy the recorded runs of such a branch into a folder.",
+    "trends": "Write the trends of the history as a page.",
     "compare": "Compare two runs.",
     "compare-commits": "Measure two commits in one run; fail if the second is worse.",
     "gate": "Fail if an engine regressed in time, memory or completeness.",

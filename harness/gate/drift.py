@@ -1,57 +1,24 @@
-"""Gradual regressions: change points in an engine's figures over all runs.
-
-The method is PELT with a normal cost: R. Killick, P. Fearnhead and I. A. Eckley, "Optimal Detection
-of Changepoints with a Linear Computational Cost" (2012), as ``ruptures`` has it. The penalty is
-that of the Bayesian criterion, with the variance of neighbouring runs, which a change does not
-raise.
-"""
+"""Gradual regressions: change points in an engine's figures over all runs."""
 
 from __future__ import annotations
 
-import itertools
-import math
 import statistics
 from typing import TYPE_CHECKING
 
 from harness.analysis.figures import figures
 from harness.analysis.stats import Ratio
+from harness.analysis.steps import changes
 from harness.gate.verdict import Finding, Measure, Regression, series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from harness.gate.baseline import Baseline
     from harness.gate.limits import GateSettings
     from harness.model.record import Run
 
-# Fewer runs make no level; runs further back than the maximum are not considered.
-MIN_LEVEL_RUNS = 3
-MIN_RUNS = 3 * MIN_LEVEL_RUNS
+# Runs further back are not considered.
 MAX_RUNS = 200
-
-# Smaller steps of the logarithm are ignored: a figure has three digits.
-_SMALLEST = 0.002
-
-
-def changes(values: Sequence[float]) -> list[int]:
-    """Return the indexes at which the level of positive figures changes.
-
-    Args:
-        values: figures in order of measurement.
-    """
-    if len(values) < MIN_RUNS:
-        return []
-    import numpy as np  # noqa: PLC0415 - slow to import, and few commands need it
-    import ruptures  # noqa: PLC0415 - the same
-
-    logs = [math.log(value) for value in values]
-    steps = [abs(after - before) for before, after in itertools.pairwise(logs)]
-    # 0.6745 makes the median distance a deviation; a difference has twice the variance.
-    deviation = max(statistics.median(steps) / 0.6745 / math.sqrt(2), _SMALLEST)
-    search = ruptures.Pelt(model="l2", min_size=MIN_LEVEL_RUNS, jump=1)
-    penalty = 3 * math.log(len(logs)) * deviation**2
-    ends: list[int] = search.fit(np.array(logs).reshape(-1, 1)).predict(pen=penalty)
-    return ends[:-1]
 
 
 def drift(head: Run, baseline: Baseline, settings: GateSettings) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import sqlalchemy as sa
 
 from harness.analysis.figures import multiples, samples, success_of
+from harness.analysis.sessions import machine
 from harness.history.codec import instant
 from harness.history.store import read
 from harness.model.errors import HistoryError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.history.store import History
-    from harness.model.record import Environment, Run
+    from harness.model.record import Run
 
 FILE = "index.sqlite"
 
@@ -261,11 +262,6 @@ def _rows(path: Path, stat: tuple[int, int]) -> tuple[dict[str, Any], list[dict[
     }
     engines = dict.fromkeys(trial.engine for trial in run.trials)
     return row, [{"path": str(path), **_engine_row(run, engine)} for engine in engines]
-
-
-def machine(environment: Environment) -> str:
-    """Return the description of a machine, which filters search."""
-    return f"{environment.cpu}, {environment.cores} cores, {environment.memory_bytes / 1e9:.0f} GB"
 
 
 def _engine_row(run: Run, engine: str) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""``python -m harness trends``: writes the trends of the history as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.analysis.sessions import session
+from harness.analysis.trends import Accepted, trends
+from harness.cli.output import say
+from harness.history import accepted
+from harness.history.store import LOCAL, PUBLISHED, History, read
+from harness.model.errors import ExitCode, HistoryError
+from harness.report.trend_page import trend_page
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from harness.analysis.sessions import Session
+    from harness.history.accepted import AcceptedChange
+
+# A run that was made to confirm an alarm, or to compare commits, is no session of its own.
+_NO_SESSIONS = ("confirms", "compares")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``trends``."""
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="FILE", help="the page to write (HTML)")
+    add(
+        "--results",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="folder of the runs; repeat it for several (default results/ and results/local/)",
+    )
+
+
+def run(given: argparse.Namespace) -> ExitCode:
+    """Write the page; files that cannot be read are named on it.
+
+    Raises:
+        HarnessError: the page cannot be written.
+    """
+    folders = given.results or [PUBLISHED, LOCAL]
+    unreadable: list[str] = []
+    found = read_sessions(folders, unreadable)
+    text = trend_page(trends(found, _accepted({*folders, PUBLISHED}, unreadable)), unreadable)
+    try:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HistoryError(f"cannot write {given.out}: {error.strerror}") from error
+    say(f"{given.out}: {len(found)} sessions, {len(unreadable)} files that could not be read")
+    return ExitCode.OK
+
+
+def read_sessions(folders: Iterable[Path], unreadable: list[str]) -> list[Session]:
+    """Read the sessions of several folders, one file at a time; each run once.
+
+    Args:
+        folders: the histories.
+        unreadable: takes a line for each file that could not be read.
+    """
+    found: dict[str, Session] = {}
+    for folder in folders:
+        for path in History(folder).files():
+            try:
+                recorded = read(path)
+            except HistoryError as error:
+                unreadable.append(f"{path.name}: {error}")
+                continue
+            if recorded.finished_at is None or recorded.chaos is not None:
+                continue
+            if not any(recorded.parameters.get(key) for key in _NO_SESSIONS):
+                found[recorded.id] = session(recorded)
+    return list(found.values())
+
+
+def _accepted(folders: Iterable[Path], unreadable: list[str]) -> list[Accepted]:
+    """Read the accepted changes of all folders; a damaged file is named and has none."""
+    changes: list[AcceptedChange] = []
+    for folder in folders:
+        try:
+            changes += accepted.load(folder)
+        except HistoryError as error:
+            unreadable.append(str(error))
+    changes.sort(key=lambda change: change.at)
+    return [
+        Accepted(change.run, None if change.engines is None else tuple(change.engines), change.why)
+        for change in changes
+    ]
