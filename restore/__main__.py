@@ -5,10 +5,10 @@ from __future__ import annotations
 
 def main() -> int:
     """Run the command; signals are handled before anything else is imported."""
-    from restore.startup import install_early_signal_handlers, skip_ssl_import  # noqa: PLC0415
+    from restore.startup import install_early_signal_handlers, skip_openssl  # noqa: PLC0415
 
     install_early_signal_handlers()
-    skip_ssl_import()
+    skip_openssl()
     from restore.cli.main import start  # noqa: PLC0415 - the handlers come first
 
     return start()

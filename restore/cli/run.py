@@ -21,7 +21,7 @@ from restore.commands.restore import restore
 from restore.errors import Interrupted, LoadError, UsageError
 from restore.report.model import Report
 from restore.report.render import render
-from restore.startup import EXIT_FAILED
+from restore.startup import EXIT_FAILED, use_one_arena
 from restore.text import escape_controls, pluralize
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def run(arguments: Arguments, print_line: Callable[[str], None]) -> Outcome:
     """
     # psycopg warns of every connection that an interrupt ended; our own line says that.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
+    use_one_arena()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
     with SignalHandler():

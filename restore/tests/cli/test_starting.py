@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import signal
 import subprocess
 import sys
@@ -72,6 +73,36 @@ def modules_after(statement: str) -> set[str]:
         [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
     return set(done.stdout.splitlines()[-1].split())
+
+
+ARENAS = """
+import ctypes, threading
+{before}
+barrier = threading.Barrier(4)
+def allocate():
+    kept = bytes(100_000)
+    barrier.wait()
+threads = [threading.Thread(target=allocate) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+ctypes.CDLL(None).malloc_stats()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
+@pytest.mark.parametrize(
+    ("before", "is_shared"),
+    [("", False), ("from restore.startup import use_one_arena; use_one_arena()", True)],
+)
+def test_threads_share_one_arena(before: str, is_shared: bool) -> None:  # noqa: FBT001 - a parameter
+    done = subprocess.run(
+        [sys.executable, "-c", ARENAS.format(before=before)],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stderr.count("Arena ") == 1) is is_shared
 
 
 # What `--help` answers with: Python's own, and of the command the files that describe it.
