@@ -8,12 +8,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.analysis.figures import cpu_s, in_rounds, peak_bytes, wall_s
 from harness.analysis.sequential import Change, Plan, Series, is_settled, look
 from harness.analysis.verdicts import Verdict
 from harness.model.record import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from harness.model.record import Run, Trial
 
@@ -32,6 +33,9 @@ class Measure(enum.Enum):
     TIME = "time"
     CPU = "CPU time"
     MEMORY = "peak RSS"
+
+
+FIGURES = {Measure.TIME: wall_s, Measure.CPU: cpu_s, Measure.MEMORY: peak_bytes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +92,25 @@ class CommitsTest:
 
     def judge(self, run: Run) -> CommitsJudgement:
         """Judge the complete rounds of a run."""
-        pairs = {engine: _pairs(run, engine) for engine in self.engines}
         rounds = completed_rounds(run)
         series = {
             (engine, measure): found
             for engine, measure in itertools.product(self.engines, Measure)
-            if (found := self._series(engine, measure, pairs[engine], rounds)).after
+            if (found := self._series(run, engine, measure, rounds)).after
         }
         measured = {engine for engine, _ in series}
         return CommitsJudgement(
             rounds=rounds,
             plan=self.plan,
             changes=look(series, self.plan.level),
-            losses=tuple(itertools.chain(*(_losses(each, pairs[each]) for each in self.engines))),
+            losses=tuple(itertools.chain(*(_losses(run, each) for each in self.engines))),
             failed=tuple(engine for engine in self.engines if engine not in measured),
         )
 
     def rounds_wanted(self, run: Run) -> int:
         """Return how many rounds a run shall have: none after a loss, else up to the next look."""
         rounds = completed_rounds(run)
-        if any(_losses(engine, _pairs(run, engine)) for engine in self.engines):
+        if any(_losses(run, engine) for engine in self.engines):
             return rounds
         looks = self.plan.looks
         following = next((each for each in looks if each > rounds), rounds)
@@ -115,19 +118,12 @@ class CommitsTest:
             return rounds
         return following
 
-    def _series(
-        self, engine: str, measure: Measure, pairs: Sequence[tuple[Trial, Trial]], rounds: int
-    ) -> Series:
-        """Return the figures of the rounds in which both versions are ok."""
-        figures = [
-            (old, new)
-            for before, after in pairs
-            if not before.warmup and before.round <= rounds
-            if before.status is after.status is Status.OK
-            if (old := _figure(before, measure)) and (new := _figure(after, measure))
-        ]
-        limit = self.limits[engine, measure]
-        return Series([old for old, _ in figures], [new for _, new in figures], limit)
+    def _series(self, run: Run, engine: str, measure: Measure, rounds: int) -> Series:
+        """Return the figures of the complete rounds in which both versions are ok."""
+        after, before = in_rounds(
+            run, f"{engine}@{HEAD}", f"{engine}@{BASE}", FIGURES[measure], rounds
+        )
+        return Series(before, after, self.limits[engine, measure])
 
 
 def completed_rounds(run: Run) -> int:
@@ -161,23 +157,11 @@ def _pairs(run: Run, engine: str) -> list[tuple[Trial, Trial]]:
     ]
 
 
-def _losses(engine: str, pairs: Sequence[tuple[Trial, Trial]]) -> list[Loss]:
+def _losses(run: Run, engine: str) -> list[Loss]:
     """Return the rounds in which the newer version restored less, or is no longer ok."""
     return [
         Loss(engine, before.round, before.warmup, before, after)
-        for before, after in pairs
+        for before, after in _pairs(run, engine)
         if after.restored < before.restored
         or (before.status is Status.OK and after.status is not Status.OK)
     ]
-
-
-def _figure(trial: Trial, measure: Measure) -> float | None:
-    match measure:
-        case Measure.TIME:
-            return trial.wall_s
-        case Measure.MEMORY:
-            return trial.peak_bytes
-        case Measure.CPU:
-            if trial.user_s is None or trial.system_s is None:
-                return None
-            return trial.user_s + trial.system_s

@@ -1,6 +1,6 @@
 """Compares two runs: differences, comparability, and changes of each engine.
 
-Pure: records in, verdicts out; no file, no clock, no output.
+Pure: records in, figures out; no file, no clock, no output.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.figures import EngineFigures, RunFigures, figures
-from harness.analysis.stats import Ratio, ratio
-from harness.model.record import FLOOR, REFERENCE
+from harness.model.record import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.analysis.stats import Summary
     from harness.model.record import Dataset, Environment, Run, Server
 
 
 class Basis(enum.Enum):
-    """Which times can be compared between two runs."""
+    """What can be compared between two runs: times and memory, memory alone, or nothing."""
 
     TIMES = "times"
-    RATIOS = "ratios"
+    MEMORY = "memory"
     NOTHING = "nothing"
 
 
@@ -38,19 +38,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One engine in two runs.
-
-    ``time`` is after over before: of the median times or, if only ratios can be compared, of the
-    times relative to the reference. ``memory`` is that of the peaks, ``vs_floor`` that of the times
-    relative to each run's floor.
-    """
+    """One engine in two runs: after over before, of the medians; None if not comparable."""
 
     engine: str
     before: EngineFigures | None
     after: EngineFigures | None
-    time: Ratio | None
-    memory: Ratio | None
-    vs_floor: Ratio | None
+    time: float | None
+    memory: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +61,10 @@ class Comparison:
 def compare(before: Run, after: Run, reference: str = REFERENCE) -> Comparison:
     """Compare two runs as far as they are comparable.
 
-    On different datasets nothing is compared. On different machines or servers, times are compared
-    only relative to ``reference`` within each run; peak memory, which is the engine's own, as it
-    is.
+    On different datasets nothing is compared, on different machines or servers only peak memory,
+    which is the engine's own. Times do not compare there, not even relative to ``reference`` within
+    each run: that ratio depends on the machine, and on its day. A run is one observation, whatever
+    its rounds, so the changes are described and not judged.
     """
     basis = _basis(before, after)
     old, new = figures(before, reference), figures(after, reference)
@@ -86,7 +81,7 @@ def compare(before: Run, after: Run, reference: str = REFERENCE) -> Comparison:
 def _basis(before: Run, after: Run) -> Basis:
     if before.dataset != after.dataset:
         return Basis.NOTHING
-    return Basis.TIMES if same_machine(before, after) else Basis.RATIOS
+    return Basis.TIMES if same_machine(before, after) else Basis.MEMORY
 
 
 def same_machine(before: Run, after: Run) -> bool:
@@ -98,27 +93,20 @@ def same_machine(before: Run, after: Run) -> bool:
 
 
 def _change(engine: str, before: RunFigures, after: RunFigures, basis: Basis) -> Change:
-    """Compare one engine's figures as far as ``basis`` allows."""
+    """Compare one engine's medians as far as ``basis`` allows."""
     old, new = before.engine(engine), after.engine(engine)
-    if basis is Basis.NOTHING:
-        return Change(engine, old, new, time=None, memory=None, vs_floor=None)
-    old_samples, new_samples = before.samples(engine), after.samples(engine)
-    if basis is Basis.TIMES:
-        time = ratio(new_samples.walls_s, old_samples.walls_s)
-    else:
-        time = _multiples_ratio(before, after, engine, before.reference)
-    memory = ratio(new_samples.peaks_bytes, old_samples.peaks_bytes)
-    vs_floor = _multiples_ratio(before, after, engine, FLOOR)
-    return Change(engine, old, new, time=time, memory=memory, vs_floor=vs_floor)
+    time = memory = None
+    if old is not None and new is not None:
+        time = _ratio(new.wall_s, old.wall_s) if basis is Basis.TIMES else None
+        memory = None if basis is Basis.NOTHING else _ratio(new.peak_bytes, old.peak_bytes)
+    return Change(engine, old, new, time=time, memory=memory)
 
 
-def _multiples_ratio(
-    before: RunFigures, after: RunFigures, engine: str, reference: str | None
-) -> Ratio | None:
-    """Return the change of an engine's time relative to the reference in the same run."""
-    if reference is None or engine == reference:
+def _ratio(after: Summary | None, before: Summary | None) -> float | None:
+    """Return the ratio of two medians."""
+    if after is None or before is None or before.median <= 0:
         return None
-    return ratio(after.multiples(engine, reference), before.multiples(engine, reference))
+    return after.median / before.median
 
 
 def _differences(before: Run, after: Run) -> tuple[Difference, ...]:

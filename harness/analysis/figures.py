@@ -8,14 +8,20 @@ every attempt.
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.stats import Ratio, Summary, ratio, summarize
+from harness.analysis.paired import paired_ratio
+from harness.analysis.stats import Ratio, Summary, summarize
 from harness.model.record import FLOOR, REFERENCE, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.model.record import Run, Trial
+
+    Figure = Callable[[Trial], float | None]
 
 # Neither is an attempt: one was never started, the other was stopped by the user.
 NOT_ATTEMPTED = frozenset({Status.SKIPPED, Status.INTERRUPTED})
@@ -66,15 +72,6 @@ class Samples:
         return [trial.wall_s for trial in self.ok if trial.wall_s is not None]
 
     @property
-    def cpus_s(self) -> list[float]:
-        """Return the CPU times of the attempts that are ok, of the engine's own processes."""
-        return [
-            trial.user_s + trial.system_s
-            for trial in self.ok
-            if trial.user_s is not None and trial.system_s is not None
-        ]
-
-    @property
     def peaks_bytes(self) -> list[float]:
         """Return the memory peaks of the attempts that are ok."""
         return [trial.peak_bytes for trial in self.ok if trial.peak_bytes is not None]
@@ -84,6 +81,7 @@ class Samples:
 class EngineFigures:
     """The figures of one engine in a run.
 
+    Ratios are paired: of the rounds in which both engines are ok (``analysis.paired``).
     ``at_least_s`` replaces ``wall_s`` if timeouts hide the median. ``speed`` is the reference's
     time over this engine's (2 is twice as fast), ``memory`` this engine's peak over the
     reference's; the reference itself has neither. ``speed_at_least`` replaces ``speed`` if the
@@ -123,10 +121,6 @@ class RunFigures:
         """Return the attempts behind one engine's figures."""
         return samples(self.run, engine)
 
-    def multiples(self, engine: str, reference: str) -> list[float]:
-        """Return ``multiples`` of this run."""
-        return multiples(self.run, engine, reference)
-
 
 def figures(run: Run, reference: str | None = REFERENCE) -> RunFigures:
     """Compute the figures of each engine, relative to ``reference`` and the floor.
@@ -160,41 +154,90 @@ def samples(run: Run, engine: str) -> Samples:
     )
 
 
-def multiples(run: Run, engine: str, reference: str) -> list[float]:
-    """Return an engine's time over the reference's for each round in which both are ok.
+def in_rounds(
+    run: Run, engine: str, other: str, figure: Figure, until: int | None = None
+) -> tuple[list[float], list[float]]:
+    """Return a figure of two engines in each round in which both are ok.
 
-    Disturbances longer than a round affect both, and so cancel out.
+    Args:
+        run: the run.
+        engine: the one engine.
+        other: the other engine.
+        figure: returns the figure of a trial; a trial without it is left out.
+        until: the last round; None for all.
     """
-    own, reference_samples = samples(run, engine), samples(run, reference)
-    if not own.walls_s or not reference_samples.walls_s:
-        return []
-    below = {trial.round: trial.wall_s for trial in reference_samples.ok if trial.wall_s}
-    return [
-        trial.wall_s / below[trial.round]
-        for trial in own.ok
-        if trial.wall_s is not None and trial.round in below
-    ]
+    own, others = (_by_round(run, name, figure, until) for name in (engine, other))
+    common = [key for key in own if key in others]
+    return [own[key] for key in common], [others[key] for key in common]
+
+
+def time_ratio(run: Run, engine: str, other: str) -> Ratio | None:
+    """Return the time of an engine relative to another's, from the rounds in which both are ok.
+
+    None if timeouts hide the median of one.
+    """
+    if any(samples(run, name).at_least_s is not None for name in (engine, other)):
+        return None
+    return paired_ratio(*in_rounds(run, engine, other, wall_s))
+
+
+def memory_ratio(run: Run, engine: str, other: str) -> Ratio | None:
+    """Return the peak memory of an engine relative to another's, likewise."""
+    return paired_ratio(*in_rounds(run, engine, other, peak_bytes))
+
+
+def wall_s(trial: Trial) -> float | None:
+    """Return the time of a trial."""
+    return trial.wall_s
+
+
+def cpu_s(trial: Trial) -> float | None:
+    """Return the CPU time of a trial, of the engine's own processes."""
+    if trial.user_s is None or trial.system_s is None:
+        return None
+    return trial.user_s + trial.system_s
+
+
+def peak_bytes(trial: Trial) -> float | None:
+    """Return the peak memory of a trial."""
+    return trial.peak_bytes
+
+
+def _by_round(
+    run: Run, engine: str, figure: Figure, until: int | None
+) -> dict[tuple[int, int], float]:
+    """Return an engine's positive figures by round, with a count if a round is there twice."""
+    seen = Counter[int]()
+    found = {}
+    for trial in samples(run, engine).ok:
+        value = figure(trial)
+        seen[trial.round] += 1
+        if value is not None and value > 0 and (until is None or trial.round <= until):
+            found[trial.round, seen[trial.round]] = value
+    return found
 
 
 def _engine_figures(run: Run, engine: str, reference: str | None) -> EngineFigures:
     """Compute one engine's figures, and its ratios unless it is the reference itself."""
     own = samples(run, engine)
-    reference_samples = Samples(()) if reference in {None, engine} else samples(run, reference)
-    floor = Samples(()) if reference is None or engine == FLOOR else samples(run, FLOOR)
-    wall_s = summarize(own.walls_s)
+    has_reference = reference is not None and engine != reference
+    has_floor = reference is not None and engine != FLOOR
+    reference_samples = samples(run, reference) if reference and has_reference else Samples(())
+    floor = samples(run, FLOOR) if has_floor else Samples(())
+    median = summarize(own.walls_s)
     return EngineFigures(
         engine=engine,
         attempted=len(own.trials),
         ok=len(own.ok),
-        wall_s=wall_s,
+        wall_s=median,
         at_least_s=own.at_least_s,
-        rows_per_s=_rows_per_s(own, wall_s),
+        rows_per_s=_rows_per_s(own, median),
         peak_bytes=summarize(own.peaks_bytes),
         success=success_of(run, own),
-        speed=ratio(reference_samples.walls_s, own.walls_s),
-        speed_at_least=_at_least(reference_samples.at_least_s, wall_s),
-        memory=ratio(own.peaks_bytes, reference_samples.peaks_bytes),
-        vs_floor=ratio(own.walls_s, floor.walls_s),
+        speed=time_ratio(run, reference, engine) if reference and has_reference else None,
+        speed_at_least=_at_least(reference_samples.at_least_s, median),
+        memory=memory_ratio(run, engine, reference) if reference and has_reference else None,
+        vs_floor=time_ratio(run, engine, FLOOR) if has_floor else None,
         vs_floor_at_least=_at_least(own.at_least_s, summarize(floor.walls_s)),
     )
 

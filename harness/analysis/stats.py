@@ -51,8 +51,10 @@ class Summary:
 class Ratio:
     """One figure divided by another, with its uncertainty if there are enough rounds.
 
-    ``low`` and ``high`` are the bootstrap interval, ``p`` the p-value of the rank test, ``error``
-    the standard error of the ratio's logarithm, and ``rounds`` the number on the smaller side.
+    ``low`` and ``high`` are the 95% interval, ``error`` is the standard error of its logarithm, and
+    ``rounds`` the number on the smaller side. ``p`` is the p-value of the rank test if the
+    rounds of the two sides do not belong together; if they do, the interval is that of the test
+    (``analysis.paired``).
     """
 
     value: float
@@ -65,7 +67,7 @@ class Ratio:
     @property
     def is_descriptive(self) -> bool:
         """Return whether there are too few rounds to conclude from."""
-        return self.rounds < MIN_ROUNDS
+        return self.low is None
 
 
 def summarize(samples: Sequence[float]) -> Summary | None:

@@ -7,7 +7,8 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from harness.analysis.stats import CONFIDENCE, MIN_ROUNDS
+from harness.analysis.paired import MIN_ROUNDS
+from harness.analysis.stats import CONFIDENCE
 
 if TYPE_CHECKING:
     from harness.analysis.stats import Ratio
@@ -31,14 +32,16 @@ class Verdict(enum.Enum):
 def verdict(ratio: Ratio, effect: float = MIN_EFFECT) -> Verdict:
     """Return whether a ratio is above, below or equal to one, or inconclusive.
 
-    It is above or below one only if both the interval and the rank test show it, and by at least
-    ``effect``; it is equal if the whole interval is closer to one than that.
+    It is above or below one only if the interval and, of two sides whose rounds do not belong
+    together, the rank test show it, and by at least ``effect``; it is equal if the whole interval
+    is closer to one than that.
     """
-    if ratio.is_descriptive or ratio.low is None or ratio.high is None or ratio.p is None:
+    if ratio.low is None or ratio.high is None:
         return Verdict.INCONCLUSIVE
     if ratio.low > 1 - effect and ratio.high < 1 + effect:
         return Verdict.SAME
-    clear = (ratio.low > 1 or ratio.high < 1) and ratio.p < 1 - CONFIDENCE
+    clear = ratio.low > 1 or ratio.high < 1
+    clear = clear and (ratio.p is None or ratio.p < 1 - CONFIDENCE)
     if not clear or abs(ratio.value - 1) < effect:
         return Verdict.INCONCLUSIVE
     return Verdict.HIGHER if ratio.value > 1 else Verdict.LOWER
@@ -54,7 +57,7 @@ def more_rounds(ratio: Ratio, effect: float = MIN_EFFECT) -> int | None:
         At least one; None if unknown or more than ``MAX_MORE_ROUNDS``.
     """
     if ratio.is_descriptive:
-        return MIN_ROUNDS - ratio.rounds
+        return max(1, MIN_ROUNDS - ratio.rounds)
     if ratio.error is None:
         return None
     distance = abs(math.log(ratio.value))

@@ -19,7 +19,7 @@ from harness.trial import heap, output
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Mapping
 
     from harness.engines.registry import Engine
     from harness.model.record import Run
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 DEFAULT_ROWS = 100_000
 DEFAULT_SERVER = "auto"
 DEFAULT_SERVER_PROFILE: ServerProfile = "bulk"
-DEFAULT_ROUNDS = 5
+DEFAULT_ROUNDS = 6
 DEFAULT_WARMUP = 1
 DEFAULT_REPEATS = 3
 
-# Above this, five rounds of each engine take longer than most will wait; fewer rounds are only
-# descriptive (``stats.MIN_ROUNDS``).
+# Above this, six rounds of each engine take longer than most will wait; fewer rounds are only
+# descriptive (``paired.MIN_ROUNDS``).
 MANY_ROWS = 1_000_000
 ROUNDS_OF_MANY = 3
 DEFAULT_TIMEOUT_S = 1800.0
@@ -62,8 +62,7 @@ class BenchOptions:
 
     With ``dataset``, an existing one, the options that generate one are unused. ``memray`` adds a
     pass after the trials that traces each engine's heap. ``recorded`` are parameters that are only
-    recorded. ``confirms`` is the run whose regressions
-    this one is made to confirm (``harness/gate``).
+    recorded.
 
     Raises:
         InputError: a value is invalid.
@@ -87,7 +86,6 @@ class BenchOptions:
     results: Path | None = None
     cache: Path = CACHE
     memray: bool = False
-    confirms: str | None = None
     recorded: Mapping[str, Parameter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -134,7 +132,6 @@ class BenchOptions:
             "timeout_s": self.limits.timeout_s,
             "memory_limit_bytes": self.limits.memory_bytes,
             **({"memray": True} if self.memray else {}),
-            **({"confirms": self.confirms} if self.confirms else {}),
             **self.recorded,
         }
 
@@ -186,7 +183,6 @@ class _Parameters(msgspec.Struct):
 def options_from_run(
     run: Run,
     *,
-    only: Container[str] | None = None,
     server: str | None = None,
     dataset: Path | None = None,
     results: Path | None = None,
@@ -195,7 +191,6 @@ def options_from_run(
 
     Args:
         run: the run.
-        only: the engines to repeat; None for all.
         server: replaces the recorded kind; required for a URL, which is not recorded.
         dataset: the folder of the dataset, if it was not generated.
         results: the folder to record the new run in.
@@ -218,9 +213,7 @@ def options_from_run(
     commands = tuple(engines.command(text) for text in recorded.engine_commands)
     generated = run.dataset
     return BenchOptions(
-        engines=tuple(
-            engine(name, commands) for name in recorded.engines if only is None or name in only
-        ),
+        engines=tuple(engine(name, commands) for name in recorded.engines),
         rows=generated.rows,
         scenario=generated.scenario,
         faults=generated.faults,

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--times",
         action="store_true",
-        help="compare absolute times, and fail if the machines differ",
+        help="fail if times cannot be compared, since dataset, machine or server differ",
     )
     add_results(parser)
     add_format(parser, FORMATS)
@@ -53,8 +53,8 @@ def run(given: argparse.Namespace) -> ExitCode:
     found = compare(read(Path(before.path)), read(Path(after.path)))
     if given.times and found.basis is not Basis.TIMES:
         advice = (
-            "without --times, each engine's time relative to floor and legacy is compared"
-            if found.basis is Basis.RATIOS
+            "measure both on this machine: python -m harness compare-commits"
+            if found.basis is Basis.MEMORY
             else "restore the same dataset with both"
         )
         raise InputError(

@@ -36,13 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HEAD",
         help="the commit after; . or worktree (default) is the working tree as it is",
     )
-    add_comparison(parser)
-    add_measurement(parser, rounds=f"{DEFAULT_ROUNDS}, and as many more at a time")
+    add_measured(parser)
     add_format(parser, ("table", "markdown", "json"))
 
 
-def add_comparison(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say what is compared."""
+def add_measured(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what is compared and measured."""
+    _add_comparison(parser)
+    add_measurement(parser, rounds=f"{DEFAULT_ROUNDS}, and as many more at a time")
+
+
+def _add_comparison(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("comparison").add_argument
     add(
         "--engine",
@@ -79,6 +83,11 @@ def run(given: argparse.Namespace) -> ExitCode:
         HarnessError: a commit is unknown or cannot be built, an argument is invalid, or the run
             failed.
     """
+    return compare(given, given.base, given.head)
+
+
+def compare(given: argparse.Namespace, base: str, head: str) -> ExitCode:
+    """Compare two commits with the arguments of ``add_measured`` and the format."""
     settings = load()
     if given.time_limit is not None:
         if not given.time_limit >= 0:
@@ -87,19 +96,19 @@ def run(given: argparse.Namespace) -> ExitCode:
     rounds = DEFAULT_ROUNDS if given.rounds is None else given.rounds
     most = max(rounds, DEFAULT_MAX_ROUNDS) if given.max_rounds is None else given.max_rounds
     options = CommitsOptions(
-        base=given.base,
-        head=given.head,
+        base=base,
+        head=head,
         engines=tuple(given.engine or (DEFAULT_ENGINE,)),
         yardsticks=() if given.no_yardsticks else YARDSTICKS,
         plan=Plan(rounds, most),
         settings=settings,
     )
     compared = compare_commits(options, from_arguments(given, ()), say)
-    show_compared(compared, given.format)
+    _show(compared, given.format)
     return exit_code(compared)
 
 
-def show_compared(compared: ComparedCommits, form: str) -> None:
+def _show(compared: ComparedCommits, form: str) -> None:
     """Print the judgement on two commits."""
     parts = compared.run, compared.judgement, compared.titles, compared.warnings
     if form == "json":

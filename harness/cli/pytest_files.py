@@ -10,6 +10,7 @@ from harness.gate.limits import load
 from harness.gate.pytest_files import judge as judging
 from harness.gate.pytest_files import report
 from harness.gate.pytest_files.file import is_run, read
+from harness.gate.report import SCHEMA_VERSION, judgement_data
 from harness.model.errors import ExitCode, InputError
 from harness.report import rows as export
 
@@ -57,8 +58,12 @@ def gate_files(name: str, baseline: str | None, form: str) -> ExitCode:
     before, after = _read_both(baseline, name)
     found = judging.pairs(before, after)
     judgement = judging.judge(found, load())
-    heads = _heads((baseline, name), (before, after))
-    show((*heads, *report.gate_report(judgement, found)), form)
+    if form == "json":
+        data = {"kind": "gate", "schema": SCHEMA_VERSION, "files": [baseline, name]}
+        write(export.to_json({**data, **judgement_data(judgement)}))
+    else:
+        heads = _heads((baseline, name), (before, after))
+        show((*heads, *report.gate_report(judgement, found)), form)
     return ExitCode.WORSE if judgement.findings else ExitCode.OK
 
 

@@ -1,5 +1,5 @@
 """Regression gate: judges a run against a baseline of earlier runs.
 
-Time is judged relative to floor and legacy in the same run, so that it holds when the machine
-changes; memory and completeness are judged as they are.
+Two commits are compared in one run. A run by itself is judged by earlier runs, each of them one
+observation: its time on the same machine and server, memory and completeness as they are.
 """

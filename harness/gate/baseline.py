@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from harness.history.accepted import AcceptedChange
     from harness.model.record import Run
 
-# The parameter of a run that was made to confirm an alarm: it is no run of its own.
-CONFIRMS = "confirms"
+# Sessions further back say little of the machine as it is now.
+MAX_SESSIONS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,10 @@ class Baseline:
         since = tuple(run for run in self.runs if run.started_at >= change.started_at)
         return since or tuple(run for run in self.comparable if run.id == change.run)
 
-    def history(self, engine: str) -> tuple[Run, ...]:
-        """Return all runs of the same work since the last accepted change."""
-        change = self.accepted_change(engine)
-        start = "" if change is None else change.started_at
-        return tuple(run for run in self.comparable if run.started_at >= start)
+    @property
+    def history(self) -> tuple[Run, ...]:
+        """Return the last runs of the same work, from which the spread of sessions is known."""
+        return self.comparable[-MAX_SESSIONS:]
 
     def accepted_change(self, engine: str) -> AcceptedChange | None:
         """Return the newest accepted change of an engine."""
@@ -48,12 +47,9 @@ class Baseline:
 
 
 def candidates(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """Return the runs that can be judged or be a baseline: finished, and a session of its own.
-
-    Neither confirmations nor comparisons of commits are sessions of this code.
-    """
+    """Return the runs that can be judged or be a baseline: finished, of one version of the code."""
     measured = (run for run in runs if run.finished_at and run.chaos is None)
-    return tuple(run for run in measured if not run.parameters.keys() & {CONFIRMS, COMMITS})
+    return tuple(run for run in measured if COMMITS not in run.parameters)
 
 
 def choose_baseline(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.analysis.stats import CONFIDENCE
-from harness.analysis.verdicts import more_rounds
-from harness.gate.verdict import Finding, InconclusiveMeasure, Judgement, Measure
+from harness.gate.verdict import Finding, Judgement, Measure
 from harness.report.blocks import Block, Bullets, Column, Grid
 from harness.report.run import headline
-from harness.report.units import NONE, factor, megabytes, short_time
+from harness.report.units import NONE, megabytes, short_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,41 +17,60 @@ if TYPE_CHECKING:
     from harness.gate.baseline import Baseline
     from harness.model.record import Run
 
+SCHEMA_VERSION = 1
 
-def gate_report(
-    head: Run,
-    baseline: Baseline,
-    judgement: Judgement,
-    dropped: tuple[Finding, ...],
-    not_confirmed_because: str | None,
-) -> tuple[Block, ...]:
+
+def gate_report(head: Run, baseline: Baseline, judgement: Judgement) -> tuple[Block, ...]:
     """Lay out the judgement of a run.
 
     Args:
         head: the run.
         baseline: its baseline.
-        judgement: the confirmed findings, and measures that were not judged.
-        dropped: findings that were not confirmed.
-        not_confirmed_because: why nothing could be measured once more, if so.
+        judgement: the judgement.
     """
     blocks: list[Block] = [headline(head), _against(baseline)]
     if judgement.findings:
         blocks.append(findings_grid(judgement.findings, "engine"))
-    if dropped:
-        lines = tuple(
-            f"{one.engine}, {one.measure.value}: {one.regression.value}" for one in dropped
-        )
-        blocks.append(Bullets("Not confirmed when measured once more:", lines))
-    if judgement.inconclusive:
-        blocks.append(
-            Bullets("Inconclusive:", tuple(_inconclusive(one) for one in judgement.inconclusive))
-        )
     if judgement.not_judged:
-        blocks.append(Bullets("Not judged:", judgement.not_judged))
-    if not_confirmed_because:
-        blocks.append(f"Not confirmed by a second measurement: {not_confirmed_because}.")
-    blocks.append(conclusion(judgement, f': python -m harness accept {head.id} --why "..."'))
-    return tuple(blocks)
+        blocks += [
+            Bullets("Not judged:", judgement.not_judged),
+            "To judge times of this code now: python -m harness gate --base COMMIT",
+        ]
+    return (*blocks, conclusion(judgement, f': python -m harness accept {head.id} --why "..."'))
+
+
+def gate_data(head: Run, baseline: Baseline, judgement: Judgement) -> dict[str, Any]:
+    """Return the judgement as data (``docs/formats.md``); arguments as ``gate_report``."""
+    return {
+        "kind": "gate",
+        "schema": SCHEMA_VERSION,
+        "run": head.id,
+        "baseline": [run.id for run in baseline.runs],
+        **judgement_data(judgement),
+    }
+
+
+def judgement_data(judgement: Judgement) -> dict[str, Any]:
+    """Return the findings and what was not judged as data."""
+    return {
+        "worse": bool(judgement.findings),
+        "checked": judgement.checked,
+        "findings": [
+            {
+                "name": found.engine,
+                "measure": found.measure.value,
+                "regression": found.regression.value,
+                "before": found.before,
+                "after": found.after,
+                "ratio": found.ratio and found.ratio.value,
+                "low": found.ratio and found.ratio.low,
+                "high": found.ratio and found.ratio.high,
+                "limit": found.limit,
+            }
+            for found in judgement.findings
+        ],
+        "not_judged": list(judgement.not_judged),
+    }
 
 
 def findings_grid(findings: Sequence[Finding], subject: str) -> Grid:
@@ -82,11 +100,10 @@ def _against(baseline: Baseline) -> str:
 
 
 def _row(found: Finding) -> tuple[tuple[str, ...], ...]:
-    since = f"since run {found.since}" if found.since else ""
     return (
         (found.engine,),
         (found.measure.value,),
-        (found.regression.value, since),
+        (found.regression.value,),
         (_figure(found.measure, found.before),),
         (_figure(found.measure, found.after),),
         _by(found.ratio),
@@ -98,8 +115,6 @@ def _figure(measure: Measure, value: float | None) -> str:
     if value is None:
         return NONE
     match measure:
-        case Measure.FLOOR | Measure.LEGACY:
-            return factor(value)
         case Measure.TIME:
             return short_time(value)
         case Measure.MEMORY:
@@ -114,26 +129,15 @@ def _by(ratio: Ratio | None) -> tuple[str, ...]:
         return ("counted",)
     by = f"{ratio.value - 1:+.1%}"
     if ratio.low is None or ratio.high is None or ratio.p is None:
-        return by, f"change point over {ratio.rounds} runs"
+        return by, f"{ratio.rounds} earlier sessions"
     interval = f"{ratio.low - 1:+.1%} to {ratio.high - 1:+.1%} ({CONFIDENCE:.0%})"
     return by, interval, f"p = {ratio.p:.2g}"
-
-
-def _inconclusive(measure: InconclusiveMeasure) -> str:
-    """Describe a measure that may be worse, and how many rounds may settle it."""
-    more = more_rounds(measure.ratio, measure.limit)
-    advice = "" if more is None else f"; {more} more round{'s' * (more > 1)} may settle it"
-    return f"{measure.engine}, {measure.measure.value}: {', '.join(_by(measure.ratio))}{advice}"
 
 
 def conclusion(judgement: Judgement, if_meant: str) -> str:
     """Conclude in a sentence; ``if_meant`` is what to do if the regression is intended."""
     if not judgement.findings:
-        sure = judgement.checked - len(judgement.inconclusive)
-        inconclusive = (
-            f"; {len(judgement.inconclusive)} are inconclusive" if judgement.inconclusive else ""
-        )
-        return f"No regression: {sure} measures are within their limits{inconclusive}."
+        return f"No regression: {judgement.checked} measures are within their limits."
     return (
         f"{len(judgement.findings)} of {judgement.checked} measures regressed. "
         f"If that is intended{if_meant}"

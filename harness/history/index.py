@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
-from harness.analysis.figures import multiples, samples, success_of
+from harness.analysis.figures import samples, success_of, time_ratio
 from harness.analysis.sessions import machine
 from harness.history.codec import instant
 from harness.history.store import read
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FILE = "index.sqlite"
 
 # Increased with every change of the tables below or of their contents.
-VERSION = 2
+VERSION = 3
 
 _METADATA = sa.MetaData()
 _RUNS = sa.Table(
@@ -272,11 +272,17 @@ def _engine_row(run: Run, engine: str) -> dict[str, Any]:
         "attempted": len(own.trials),
         "ok": len(own.ok),
         "wall_s": _median(own.walls_s),
-        "x_floor": None if engine == FLOOR else _median(multiples(run, engine, FLOOR)),
-        "x_legacy": None if engine == REFERENCE else _median(multiples(run, engine, REFERENCE)),
+        "x_floor": _multiple(run, engine, FLOOR),
+        "x_legacy": _multiple(run, engine, REFERENCE),
         "peak_bytes": _median(own.peaks_bytes),
         "success": None if success is None else success.rate,
     }
+
+
+def _multiple(run: Run, engine: str, reference: str) -> float | None:
+    """Return an engine's time relative to the reference's in the same run."""
+    found = None if engine == reference else time_ratio(run, engine, reference)
+    return None if found is None else found.value
 
 
 def _median(values: Sequence[float]) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.analysis.stats import ratio
+from harness.analysis.figures import time_ratio
 from harness.engines.ablation import STEPS
 from harness.report import cells
 from harness.report.blocks import Column, Grid
@@ -13,8 +13,7 @@ from harness.report.run import headline
 from harness.report.units import NONE, factor
 
 if TYPE_CHECKING:
-    from harness.analysis.figures import RunFigures, Samples
-    from harness.analysis.stats import Ratio
+    from harness.analysis.figures import RunFigures
     from harness.report.blocks import Block, Cell
 
 _BAR = 26
@@ -22,8 +21,8 @@ _BLOCK, _LESS = "█", "▏"
 
 LEGEND = (
     "Each step has all techniques of the steps above it. Gives: the time of the step above over "
-    "this one's; so far: the time of legacy over this one's. Medians of the trials that ended well "
-    "(ok)."
+    "this one's; so far: the time of legacy over this one's; of the rounds in which both are ok. "
+    "Times and peaks are medians of the trials that are ok."
 )
 
 
@@ -42,27 +41,28 @@ def _table(of: RunFigures) -> Grid:
         Column("so far"),
         Column("peak RSS"),
     )
-    first, rows = of.samples(STEPS[0].engine), []
+    rows = []
     for number, step in enumerate(STEPS):
-        samples, figures = of.samples(step.engine), of.engine(step.engine)
-        above = of.samples(STEPS[number - 1].engine) if number else None
+        figures = of.engine(step.engine)
+        above = STEPS[number - 1].engine if number else None
+        first = STEPS[0].engine if number else None
         rows.append(
             (
                 (step.engine,),
                 (step.adds,),
                 (NONE if figures is None else cells.trials(figures),),
                 cells.time(figures),
-                _gain(above, samples),
-                _gain(first if number else None, samples),
+                _gain(of, above, step.engine),
+                _gain(of, first, step.engine),
                 cells.peak(figures),
             )
         )
     return Grid(columns, tuple(rows))
 
 
-def _gain(before: Samples | None, after: Samples) -> Cell:
-    """Write how many times as fast a step is as one before it, and the interval where known."""
-    found: Ratio | None = ratio(before.walls_s, after.walls_s) if before is not None else None
+def _gain(of: RunFigures, before: str | None, after: str) -> Cell:
+    """Format how many times as fast a step is as one before it, and the interval if known."""
+    found = None if before is None else time_ratio(of.run, before, after)
     if found is None:
         return (NONE,)
     if found.low is None or found.high is None:

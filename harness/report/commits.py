@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.commits import BASE, HEAD, Measure
-from harness.analysis.figures import figures, samples
+from harness.analysis.commits import BASE, FIGURES, HEAD, Measure
+from harness.analysis.figures import figures, in_rounds
 from harness.analysis.stats import CONFIDENCE, summarize
 from harness.report.blocks import Block, Bullets, Column, Grid
 from harness.report.noise import noise_report
@@ -14,7 +14,6 @@ from harness.report.units import NONE, count, megabytes, short_time
 
 if TYPE_CHECKING:
     from harness.analysis.commits import CommitsJudgement, Loss
-    from harness.analysis.figures import Samples
     from harness.analysis.sequential import Change
     from harness.analysis.stats import Summary
     from harness.model.record import Run
@@ -100,7 +99,7 @@ def commits_data(
                 "verdict": change.verdict.value,
             }
             for (engine, measure), change in judgement.changes.items()
-            for old, new in (_medians(run, engine, measure),)
+            for old, new in (_medians(run, judgement, engine, measure),)
         ],
         "losses": [
             {
@@ -132,7 +131,9 @@ def _grid(run: Run, judgement: CommitsJudgement) -> Grid:
     )
     rows = []
     for (engine, measure), change in judgement.changes.items():
-        before, after = (_figure(each, measure) for each in _medians(run, engine, measure))
+        before, after = (
+            _figure(each, measure) for each in _medians(run, judgement, engine, measure)
+        )
         rows.append(
             (
                 (engine,),
@@ -158,20 +159,13 @@ def _change(change: Change) -> tuple[str, ...]:
     return value, f"{ratio.low - 1:+.1%} to {ratio.high - 1:+.1%}"
 
 
-def _medians(run: Run, engine: str, measure: Measure) -> tuple[Summary | None, Summary | None]:
+def _medians(
+    run: Run, judgement: CommitsJudgement, engine: str, measure: Measure
+) -> tuple[Summary | None, Summary | None]:
     """Return the summaries of both versions' rounds."""
-    before, after = (
-        summarize(_values(samples(run, f"{engine}@{role}"), measure)) for role in (BASE, HEAD)
-    )
-    return before, after
-
-
-def _values(of: Samples, measure: Measure) -> list[float]:
-    return {
-        Measure.TIME: of.walls_s,
-        Measure.CPU: of.cpus_s,
-        Measure.MEMORY: of.peaks_bytes,
-    }[measure]
+    names = f"{engine}@{BASE}", f"{engine}@{HEAD}"
+    before, after = in_rounds(run, *names, FIGURES[measure], judgement.rounds)
+    return summarize(before), summarize(after)
 
 
 def _figure(of: Summary | None, measure: Measure) -> str:

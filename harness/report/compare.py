@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.analysis.compare import Basis
-from harness.analysis.verdicts import MIN_EFFECT, Verdict, verdict
+from harness.analysis.verdicts import MIN_EFFECT
 from harness.report import cells
 from harness.report.blocks import Block, Cell, Column, Grid
 from harness.report.run import headline
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from harness.analysis.compare import Change, Comparison
     from harness.analysis.figures import EngineFigures
-    from harness.analysis.stats import Ratio
 
 
 def compare_report(comparison: Comparison) -> tuple[Block, ...]:
@@ -33,28 +32,27 @@ def compare_report(comparison: Comparison) -> tuple[Block, ...]:
         f"Before: {headline(comparison.before.run)}",
         f"After: {headline(comparison.after.run)}",
         *_differences(comparison),
-        *_caution(comparison),
+        _caution(comparison),
         Grid(columns, tuple(rows)),
     )
 
 
 def _change_rows(change: Change, comparison: Comparison) -> Iterator[tuple[Cell, ...]]:
     """Yield a row for each figure of one engine."""
-    old, new, basis = change.before, change.after, comparison.basis
-    judged = _change(change.time, "slower", "faster")
+    old, new = change.before, change.after
     nothing: Cell = ()
-    changed = judged if basis is Basis.TIMES else nothing
+    changed = _change(change.time, "slower", "faster")
     yield (change.engine,), ("time",), cells.time(old), cells.time(new), changed
-    if basis is not Basis.TIMES:
-        changed = judged if basis is Basis.RATIOS else nothing
+    speeds = cells.speed(old), cells.speed(new)
+    if any(each != NONE for each in speeds):
         name = (f"vs {comparison.before.reference}",)
-        yield nothing, name, (cells.speed(old),), (cells.speed(new),), changed
+        yield nothing, name, speeds[:1], speeds[1:], nothing
     if any(cells.vs_floor(each) != NONE for each in (old, new)):
-        changed = nothing if basis is Basis.NOTHING else _change(change.vs_floor, "more", "less")
-        yield nothing, ("vs floor",), (cells.vs_floor(old),), (cells.vs_floor(new),), changed
+        yield nothing, ("vs floor",), (cells.vs_floor(old),), (cells.vs_floor(new),), nothing
     changed = _change(change.memory, "more", "less")
     yield nothing, ("peak RSS",), cells.peak(old), cells.peak(new), changed
-    changed = nothing if basis is Basis.NOTHING else _success_change(old, new)
+    is_other = comparison.basis is Basis.NOTHING
+    changed = nothing if is_other else _success_change(old, new)
     yield nothing, ("success",), (_success(old),), (_success(new),), changed
     yield nothing, ("ok",), (_trials(old),), (_trials(new),), nothing
 
@@ -77,18 +75,13 @@ def _trials(engine_figures: EngineFigures | None) -> str:
     return NONE if engine_figures is None else cells.trials(engine_figures)
 
 
-def _change(ratio: Ratio | None, more: str, less: str) -> Cell:
-    """Format a ratio of after to before, and whether it is conclusive."""
+def _change(ratio: float | None, more: str, less: str) -> Cell:
+    """Format a ratio of after to before."""
     if ratio is None:
         return (NONE,)
-    if verdict(ratio) is Verdict.SAME:
-        return ("same",)
-    if abs(ratio.value - 1) < MIN_EFFECT:
-        return ("about the same", cells.uncertainty(ratio))
-    text = (
-        f"{factor(ratio.value)} {more}" if ratio.value >= 1 else f"{factor(1 / ratio.value)} {less}"
-    )
-    return (text, cells.uncertainty(ratio))
+    if abs(ratio - 1) < MIN_EFFECT:
+        return ("about the same",)
+    return (f"{factor(ratio)} {more}" if ratio >= 1 else f"{factor(1 / ratio)} {less}",)
 
 
 def _differences(comparison: Comparison) -> tuple[Grid, ...]:
@@ -104,18 +97,20 @@ def _differences(comparison: Comparison) -> tuple[Grid, ...]:
     return (Grid(columns, rows),)
 
 
-def _caution(comparison: Comparison) -> tuple[str, ...]:
-    """Explain what cannot be compared between the runs."""
+def _caution(comparison: Comparison) -> str:
+    """Explain what can be concluded from the two runs."""
     if comparison.basis is Basis.NOTHING:
-        text = (
+        return (
             "The runs restored different datasets: their figures are listed side by side, but "
             "cannot be compared."
         )
-    elif comparison.basis is Basis.RATIOS:
-        text = (
-            "The runs were made on different machines or servers: absolute times cannot be "
-            f"compared, so times relative to {comparison.before.reference} are."
+    if comparison.basis is Basis.MEMORY:
+        return (
+            "The runs were made on different machines or servers: times cannot be compared, not "
+            f"even relative to {comparison.before.reference}, since that ratio differs between "
+            "machines."
         )
-    else:
-        return ()
-    return (text,)
+    return (
+        "Each run is one observation: unchanged code takes other times on another day, so the "
+        "changes are descriptive. For a verdict: python -m harness compare-commits."
+    )

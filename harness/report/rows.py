@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.analysis.verdicts import verdict
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -69,18 +67,9 @@ def compared(comparison: Comparison) -> list[Row]:
             "basis": comparison.basis.value,
             "before": comparison.before.run.id,
             "after": comparison.after.run.id,
-            "ratio": ratio.value,
-            "low": ratio.low,
-            "high": ratio.high,
-            "p": ratio.p,
-            "rounds": ratio.rounds,
-            "verdict": verdict(ratio).value,
+            "ratio": ratio,
         }
         for change in comparison.changes
-        for figure, ratio in (
-            ("time", change.time),
-            ("x floor", change.vs_floor),
-            ("peak memory", change.memory),
-        )
+        for figure, ratio in (("time", change.time), ("peak memory", change.memory))
         if ratio is not None
     ]

@@ -8,15 +8,14 @@ single rounds, its quartiles are compared.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import itertools
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.stats import Ratio, ratio
-from harness.analysis.verdicts import MIN_EFFECT, Verdict, verdict
+from harness.analysis.stats import MIN_ROUNDS, Ratio, ratio
+from harness.analysis.verdicts import Verdict, verdict
 from harness.gate.verdict import Finding, Judgement, Measure, Regression, collect
 from harness.model.errors import InputError
 
@@ -126,12 +125,7 @@ def judge(compared: Sequence[Pair], settings: GateSettings) -> Judgement:
         if pair.state is not PairState.NEW
         for item in _measures(pair, settings.limits(_engine(pair)))
     ]
-    return collect(found, len(found))
-
-
-def time_verdict(ratio: Ratio, effect: float = MIN_EFFECT) -> Verdict:
-    """Return the verdict on a ratio of times; of quartiles, disjoint ranges are the test."""
-    return verdict(ratio if ratio.p is not None else dataclasses.replace(ratio, p=0.0), effect)
+    return collect(found)
 
 
 def _pair(
@@ -151,9 +145,11 @@ def _ratio(before: Stats, after: Stats) -> Ratio | None:
         return ratio(_blocks(after.data), _blocks(before.data))
     if min(before.q1, after.q1) <= 0:
         return None
-    low, high = after.q1 / before.q3, after.q3 / before.q1
     rounds = min(before.rounds, after.rounds)
-    return Ratio(after.median / before.median, low, high, rounds)
+    value = after.median / before.median
+    if rounds < MIN_ROUNDS:
+        return Ratio(value, None, None, rounds)
+    return Ratio(value, after.q1 / before.q3, after.q3 / before.q1, rounds)
 
 
 def _blocks(times_s: Sequence[float]) -> list[float]:
@@ -200,7 +196,7 @@ def _time(pair: Pair, before: Benchmark, after: Benchmark, limit: float) -> Find
     """
     if pair.time is None or pair.time.is_descriptive:
         return f"{pair.fullname}, time: too few or too short rounds to judge"
-    found = time_verdict(pair.time, limit)
+    found = verdict(pair.time, limit)
     if found is not Verdict.HIGHER:
         may_be = found is Verdict.INCONCLUSIVE and pair.time.value >= 1 + limit
         seen = f"{pair.fullname}, time: {pair.time.value - 1:+.1%}, inconclusive"

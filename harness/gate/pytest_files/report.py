@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.verdicts import Verdict
-from harness.gate.pytest_files.judge import PairState, time_verdict
+from harness.analysis.verdicts import Verdict, verdict
+from harness.gate.pytest_files.judge import PairState
 from harness.gate.report import conclusion, findings_grid
 from harness.report import cells
 from harness.report.blocks import Block, Bullets, Cell, Column, Grid
@@ -85,7 +85,7 @@ def rows(compared: Sequence[Pair]) -> list[dict[str, Any]]:
             "low": None if pair.time is None else pair.time.low,
             "high": None if pair.time is None else pair.time.high,
             "p": None if pair.time is None else pair.time.p,
-            "verdict": None if pair.time is None else time_verdict(pair.time).value,
+            "verdict": None if pair.time is None else verdict(pair.time).value,
         }
         for pair in compared
     ]
@@ -117,7 +117,7 @@ def _change(pair: Pair) -> Cell:
 
 def _changed(ratio: Ratio) -> Cell:
     """Format a ratio of after to before, or that it is inconclusive."""
-    match time_verdict(ratio):
+    match verdict(ratio):
         case Verdict.SAME:
             return ("same",)
         case Verdict.HIGHER:

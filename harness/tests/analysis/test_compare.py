@@ -42,12 +42,9 @@ def test_on_one_machine_times_are_compared_as_they_are(before: Run) -> None:
     assert found.basis is Basis.TIMES
     assert found.differences == ()
     legacy, restore = found.changes
-    assert legacy.time is not None
-    assert legacy.time.value == 1
-    assert restore.time is not None
-    assert restore.time.value == pytest.approx(1.5)
-    assert restore.memory is not None
-    assert restore.memory.value == 1
+    assert legacy.time == 1
+    assert restore.time == pytest.approx(1.5)
+    assert restore.memory == 1
 
 
 def machine(run: Run, **fields: object) -> dict[str, object]:
@@ -71,27 +68,16 @@ def server(run: Run, **fields: object) -> dict[str, object]:
         (lambda run: server(run, image_digest="sha256:2"), "server: image"),
     ],
 )
-def test_across_machines_and_servers_only_ratios_are_compared(
+def test_across_machines_and_servers_only_memory_is_compared(
     before: Run, change: Callable[[Run], dict[str, object]], what: str
 ) -> None:
-    # All is three times slower there, and restore is a third slower again.
+    # All is three times slower there, and restore is a third slower again: nobody can tell why.
     after = scaled(before, {"legacy": 3, "restore": 4}, **change(before))
     found = compare(before, after)
-    assert found.basis is Basis.RATIOS
+    assert found.basis is Basis.MEMORY
     assert [each.what for each in found.differences] == [what]
-    legacy, restore = found.changes
-    assert legacy.time is None
-    assert restore.time is not None
-    assert restore.time.value == pytest.approx(4 / 3)
-    assert restore.memory is not None
-
-
-def test_across_machines_without_the_reference_no_time_is_compared(before: Run) -> None:
-    alone = replace(before, trials=before.trials[3:])
-    found = compare(alone, scaled(alone, {"restore": 2}, **machine(before, cpu="Other CPU")))
-    (restore,) = found.changes
-    assert restore.time is None
-    assert restore.memory is not None
+    assert [each.time for each in found.changes] == [None, None]
+    assert [each.memory for each in found.changes] == [1, 1]
 
 
 def test_on_other_datasets_nothing_is_compared(before: Run) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from harness.analysis.figures import EngineFigures, figures
+from harness.analysis.figures import EngineFigures, figures, in_rounds, time_ratio, wall_s
 from harness.analysis.stats import Summary, ratio, summarize
 from harness.model.record import Status, TableResult
 
@@ -145,32 +145,41 @@ def test_one_quick_round_does_not_hide_the_timeouts_of_the_others(
     assert most_in_time.wall_s == Summary(2, 1.0, 1.0, 1.0)
 
 
-def test_ratios_are_of_medians_and_against_the_reference(
+def test_ratios_are_of_rounds_and_against_the_reference(
     make_run: MakeRun, make_trial: MakeTrial
 ) -> None:
-    trials = [make_trial("legacy", wall_s, peak_bytes=400_000_000) for wall_s in (8, 9, 100)]
-    trials += [make_trial("restore", wall_s, peak_bytes=100_000_000) for wall_s in (2, 3, 4)]
+    rounds = ((8, 2), (12, 3), (100, 25), (9, 1))
+    trials = [
+        make_trial(engine, wall_s, round=number, peak_bytes=peak_bytes)
+        for number, pair in enumerate(rounds)
+        for engine, wall_s, peak_bytes in (("legacy", pair[0], 4e8), ("restore", pair[1], 1e8))
+    ]
+    trials[-2] = msgspec.structs.replace(trials[-2], status=Status.ERROR)  # its round has no ratio
     run = make_run(*trials)
     restore, legacy = of(run, "restore"), of(run, "legacy")
     assert restore.speed is not None
-    assert restore.speed.value == 3
+    assert restore.speed.value == pytest.approx(4)  # in each round, though not of the medians
+    assert restore.speed.rounds == 3
     assert restore.speed.is_descriptive
     assert restore.memory is not None
-    assert restore.memory.value == 0.25
+    assert restore.memory.value == pytest.approx(0.25)
     assert (legacy.speed, legacy.memory) == (None, None)
     assert figures(run, reference=None).engines[1].speed is None
+    assert time_ratio(run, "legacy", "restore") == restore.speed
+    assert in_rounds(run, "restore", "legacy", wall_s) == ([2, 3, 25], [8, 12, 100])
+    assert in_rounds(run, "restore", "legacy", wall_s, until=0) == ([2], [8])
 
 
 def test_every_engine_is_a_multiple_of_the_floor(make_run: MakeRun, make_trial: MakeTrial) -> None:
-    trials = [make_trial("restore", wall_s) for wall_s in (2.0, 3.0, 9.0)]
-    trials += [make_trial("floor", wall_s) for wall_s in (2.0, 1.0, 2.5)]
+    trials = [make_trial("restore", wall_s, round=n) for n, wall_s in enumerate((3.0, 1.5, 6.0))]
+    trials += [make_trial("floor", wall_s, round=n) for n, wall_s in enumerate((2.0, 1.0, 4.0))]
     trials += [make_trial("floor", 0.1, status=Status.WRONG_RESULT)]
     trials += [make_trial("floor", 0.1, warmup=True)]
     trials += [make_trial("late", 60.0, status=Status.TIMEOUT)]
     run = make_run(*trials)
     restore, floor, late = (of(run, name) for name in ("restore", "floor", "late"))
     assert restore.vs_floor is not None
-    assert restore.vs_floor.value == 1.5
+    assert restore.vs_floor.value == pytest.approx(1.5)
     assert (floor.vs_floor, floor.vs_floor_at_least) == (None, None)
     assert (late.vs_floor, late.vs_floor_at_least) == (None, 30.0)
 

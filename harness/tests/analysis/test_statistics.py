@@ -45,7 +45,7 @@ def test_few_rounds_only_describe() -> None:
     assert few is not None
     assert few.is_descriptive
     assert (few.low, few.high, few.p) == (None, None, None)
-    assert more_rounds(few) == 1
+    assert more_rounds(few) == 2
 
 
 @pytest.mark.parametrize("seed", range(20))

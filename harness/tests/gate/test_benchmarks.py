@@ -129,10 +129,10 @@ def test_figures_are_those_that_pytest_benchmark_gives(count: int) -> None:
     for _ in range(20):
         times_s = [rng.lognormvariate(0, 0.5) for _ in range(count)]
         untyped: Any = TheirStats
-        time_verdict = untyped()
+        told = untyped()
         for time_s in times_s:
-            time_verdict.update(time_s)
-        expected, found = time_verdict.as_dict(), msgspec.to_builtins(stats(times_s))
+            told.update(time_s)
+        expected, found = told.as_dict(), msgspec.to_builtins(stats(times_s))
         assert (found.pop("data"), found.pop("iterations")) == (tuple(times_s), 1)
         assert found.pop("outliers") == expected.pop("outliers")
         assert found == pytest.approx(expected)
@@ -151,9 +151,9 @@ def test_a_run_is_read_by_pytest_benchmark(
         words = ["history", f"abcd000{number}", "--results", "runs"]
         assert main([*words, "--format", "pytest-benchmark"]) == 0
         (tmp_path / f"{number}.json").write_text(capsys.readouterr().out)
-    time_verdict = theirs(tmp_path, "compare", "1.json", "2.json", "--columns", "median,ops,rounds")
-    assert "1,000 rows of business, faults none" in time_verdict
-    assert "restore[business-1000-none]" in time_verdict
+    told = theirs(tmp_path, "compare", "1.json", "2.json", "--columns", "median,ops,rounds")
+    assert "1,000 rows of business, faults none" in told
+    assert "restore[business-1000-none]" in told
     between = theirs(tmp_path, "compare", "1.json", "2.json", "--between", "median")
     assert "+10.0%" in between
     made = json.loads((tmp_path / "1.json").read_text())
@@ -231,9 +231,9 @@ def test_the_gate_fails_what_got_worse_and_nothing_else(
         assert main(["gate", written(f"{name}.json", after), "--baseline", before]) == code, name
         assert word in capsys.readouterr().out
     assert main(["compare", before, "renamed.json"]) == 0
-    time_verdict = capsys.readouterr().out
-    assert "MISSING" in time_verdict
-    assert "New: restorebench::legacy2[" in " ".join(time_verdict.split())
+    told = capsys.readouterr().out
+    assert "MISSING" in told
+    assert "New: restorebench::legacy2[" in " ".join(told.split())
 
 
 def test_other_work_is_another_benchmark(make: Callable[..., Run]) -> None:
@@ -302,10 +302,10 @@ def test_times_of_different_hosts_are_refused(
     for name in ("cpu.json", "server.json", "node.json", "nameless.json"):
         for words in (["compare", here, name], ["gate", name, "--baseline", here]):
             assert main(words) == 2
-            time_verdict = capsys.readouterr()
-            assert time_verdict.out == ""
-            assert "host" in time_verdict.err
-            assert len(time_verdict.err.splitlines()) == 1
+            told = capsys.readouterr()
+            assert told.out == ""
+            assert "host" in told.err
+            assert len(told.err.splitlines()) == 1
 
 
 def damaged(content: dict[str, Any]) -> dict[str, str]:
@@ -338,10 +338,10 @@ def test_a_file_that_is_foreign_or_damaged_is_named_in_a_line(
     for name, content in damaged(json.loads(Path(sound).read_text())).items():
         Path("bad.json").write_text(content)
         assert main(["gate", sound, "--baseline", "bad.json"]) == 2, name
-        time_verdict = capsys.readouterr()
-        assert time_verdict.out == ""
-        assert len(time_verdict.err.splitlines()) == 1, name
-        assert "bad.json" in time_verdict.err
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert len(told.err.splitlines()) == 1, name
+        assert "bad.json" in told.err
     for words in (["gate", sound], ["gate", sound, "--baseline", "nope"], ["compare", sound]):
         assert main(words) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
@@ -375,6 +375,6 @@ def test_micro_benchmarks_that_vanish_fail_or_fail_late_do_not_pass(
         made = micro(tmp_path, "worse.json", code=fails, **change)
         assert len(made["benchmarks"]) + len(made["failed"]) == 2
         assert main(["gate", "worse.json", "--baseline", "sound.json"]) == 4
-        time_verdict = capsys.readouterr().out
-        assert ("missing" if name == "renamed" else "failed") in time_verdict
-        assert "test_micro.py::test_goes" in time_verdict
+        told = capsys.readouterr().out
+        assert ("missing" if name == "renamed" else "failed") in told
+        assert "test_micro.py::test_goes" in told
