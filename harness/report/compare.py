@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.compare import Basis
 from harness.analysis.verdicts import MIN_EFFECT, Verdict, verdict
-from harness.report import cells
+from harness.report import cells, reference_copy
 from harness.report.blocks import Block, Cell, Column, Grid
+from harness.report.reference_copy import engine_name
 from harness.report.run import headline
 from harness.report.units import NONE, factor, share
 
@@ -44,14 +45,20 @@ def _change_rows(change: Change, comparison: Comparison) -> Iterator[tuple[Cell,
     judged = _change(change.time, "slower", "faster")
     nothing: Cell = ()
     changed = judged if basis is Basis.TIMES else nothing
-    yield (change.engine,), ("time",), cells.time(old), cells.time(new), changed
+    yield (engine_name(change.engine),), ("time",), cells.time(old), cells.time(new), changed
     if basis is not Basis.TIMES:
         changed = judged if basis is Basis.RATIOS else nothing
         name = (f"vs {comparison.before.reference}",)
         yield nothing, name, (cells.speed(old),), (cells.speed(new),), changed
     if any(cells.vs_floor(each) != NONE for each in (old, new)):
         changed = nothing if basis is Basis.NOTHING else _change(change.vs_floor, "more", "less")
-        yield nothing, ("vs floor",), (cells.vs_floor(old),), (cells.vs_floor(new),), changed
+        yield (
+            nothing,
+            (reference_copy.COLUMN,),
+            (cells.vs_floor(old),),
+            (cells.vs_floor(new),),
+            changed,
+        )
     changed = _change(change.memory, "more", "less")
     yield nothing, ("peak RSS",), cells.peak(old), cells.peak(new), changed
     changed = nothing if basis is Basis.NOTHING else _success_change(old, new)

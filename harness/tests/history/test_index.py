@@ -180,7 +180,7 @@ def test_times_of_other_machines_are_refused_and_ratios_offered(
     refused = capsys.readouterr().err
     assert "cannot be compared: dataset, machine or server differ" in refused
     assert "each engine's time relative to floor and legacy" in refused
-    assert "vs floor" in printed(capsys, "compare", "aaaa0001", "aaaa0002", *at)
+    assert "vs COPY" in printed(capsys, "compare", "aaaa0001", "aaaa0002", *at)
 
 
 @pytest.mark.slow
