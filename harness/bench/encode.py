@@ -53,7 +53,7 @@ _TABLE = """
         ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid
             AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = to_regclass(quote_ident(%s))
+    WHERE n.nspname = %s AND c.relname = %s
 """
 # The header of a binary COPY file, its trailer, and nothing between.
 _NO_ROW_BYTES = 21
@@ -131,12 +131,12 @@ def _encode(server: RunningServer, backup: Path, truth: Manifest, folder: Path) 
     with server.database(schema_sql) as dsn:
         database = str(psycopg.conninfo.conninfo_to_dict(dsn)["dbname"])
         with server.connect(database) as connection:
-            empty = verify.tables_of(connection)
+            others = verify.other_tables(connection, truth)
         words = _restore(server, backup, truth, dsn)
         with server.connect(database) as connection:
             wrong = [
                 result.table
-                for result in verify.verify(connection, truth, empty)
+                for result in verify.verify(connection, backup, truth, others)
                 if result.error or result.found != result.expected or not result.checksum_match
             ]
             if wrong:
@@ -185,7 +185,7 @@ def _copy_out(connection: Connection, truth: Manifest, folder: Path) -> None:
     connection.execute(_IN_ORDER)
     tables = []
     for number, table in enumerate(truth.tables):
-        row = connection.execute(_TABLE, [table.table]).fetchone()
+        row = connection.execute(_TABLE, table.name).fetchone()
         if row is None:  # verified a moment ago
             raise HarnessError(
                 f"the dataset could not be encoded for the floor: {table.table} is gone"

@@ -14,6 +14,7 @@ from harness.chaos.faults import KINDS, Disks
 from harness.chaos.proxy import Proxy
 from harness.model import manifest
 from harness.servers import open_restarting_server
+from harness.trial import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,9 +81,7 @@ def prepare(
             aimed.use(disks.tables)
         proxy = stack.enter_context(Proxy(aimed.socket).serving())
         database = aimed.make((backup / manifest.SCHEMA_SQL).read_text(encoding="utf-8"))
-        expected = checks.ExpectedState(
-            manifest.load(backup), schema.dump(aimed.pg_dump(), aimed.dsn(database))
-        )
+        expected = _expected(backup, aimed, database)
         aimed.drop(database)
         left_out = {kind: why_not for kind in options.kinds if why_not and KINDS[kind].needs_disks}
         for kind, why in left_out.items():
@@ -91,6 +90,16 @@ def prepare(
             Site(options, backup, server, aimed, proxy, disks, folder, expected, stop, announce),
             left_out,
         )
+
+
+def _expected(backup: Path, aimed: Target, empty: str) -> ExpectedState:
+    """Return what a restore must come to, from the ground truth and an empty database."""
+    truth = manifest.load(backup)
+    with aimed.connect(empty) as connection:
+        others = verify.other_tables(connection, truth)
+    return checks.ExpectedState(
+        backup, truth, others, schema.dump(aimed.pg_dump(), aimed.dsn(empty))
+    )
 
 
 def _disks(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.generate import damage
+from harness.generate import damage, truth
 from harness.generate.nested import template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from harness.generate.column import Block, Column, Values
     from harness.generate.plan import Plan
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 #: Records per block. Bounds the memory of a process to some 20 MB, and one unit of work to some
 #: 100 ms.
 BLOCK_RECORDS = 5000
-#: Separates the columns of a row in the checksum (docs/formats.md).
-COLUMN = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +46,14 @@ STYLES = {
 
 
 class Piece(NamedTuple):
-    """A finished block. ``data`` has neither the opening nor the closing of the file."""
+    """A finished block.
+
+    ``digests`` are the hashes of its rows, 32 bytes each; ``data`` has neither the opening nor the
+    closing of the file.
+    """
 
     records: int
-    rows: int
-    checksum: int
+    digests: bytes
     data: bytes
 
 
@@ -66,25 +65,16 @@ class _Draft:
     values: Mapping[str, Values]
     style: Style
     records: list[str]
-    truth: list[tuple[str, ...]]
+    rows: list[tuple[bytes, ...]]
 
 
 def make_piece(plan: Plan, table: Table, block: Block) -> Piece:
     """Make one block of a table."""
     draft = _draft(table, block, STYLES[plan.spec.style])
     lost = _damage(draft, block, plan.damage.get(table.name, {}))
-    truth = [row for at, row in enumerate(draft.truth) if at not in lost] if lost else draft.truth
+    rows = [row for at, row in enumerate(draft.rows) if at not in lost] if lost else draft.rows
     data = draft.style.separator.join([record.encode() for record in draft.records])
-    return Piece(block.count, len(truth), checksum(truth), data)
-
-
-def checksum(rows: Iterable[tuple[str, ...]]) -> int:
-    """Return the checksum of these rows; a table's is the sum over its blocks."""
-    texts = [COLUMN.join(row).encode() for row in rows]
-    digests = [hashlib.md5(text, usedforsecurity=False).digest() for text in texts]
-    # The first 15 hexadecimal digits are the first 60 bits of 128.
-    halves = struct.unpack(f">{2 * len(digests)}Q", b"".join(digests))
-    return sum([half >> 4 for half in halves[::2]])
+    return Piece(block.count, truth.digests(rows, len(table.columns)), data)
 
 
 def _draft(table: Table, block: Block, style: Style) -> _Draft:
@@ -97,8 +87,8 @@ def _draft(table: Table, block: Block, style: Style) -> _Draft:
     layout = style.template(list(values))
     rows = zip(*[column.json for column in values.values()], strict=True)
     records = [layout % row for row in rows]
-    truth = list(zip(*[column.text for column in values.values()], strict=True))
-    return _Draft(columns, values, style, records, truth)
+    cells = [truth.cells(columns[name].form, column.text) for name, column in values.items()]
+    return _Draft(columns, values, style, records, list(zip(*cells, strict=True)))
 
 
 def _damage(draft: _Draft, block: Block, planned: Mapping[int, Damage]) -> set[int]:
@@ -109,12 +99,15 @@ def _damage(draft: _Draft, block: Block, planned: Mapping[int, Damage]) -> set[i
         one, at = planned[ordinal], ordinal - block.start
         field = names.index(one.field or "")
         row = [column.json[at] for column in draft.values.values()]
-        texts = list(draft.truth[at])
-        edit = damage.edit(one, block, draft.columns[names[field]], row[field], texts[field])
+        column = draft.columns[names[field]]
+        text = draft.values[names[field]].text[at]
+        edit = damage.edit(one, block, column, row[field], text)
         if edit.text is None:
             lost.add(at)
         else:
-            draft.truth[at] = (*texts[:field], edit.text, *texts[field + 1 :])
+            cells = draft.rows[at]
+            (cell,) = truth.cells(column.form, [edit.text])
+            draft.rows[at] = (*cells[:field], cell, *cells[field + 1 :])
         edited = dict(zip(names, row, strict=True)) | {names[field]: edit.json}
         draft.records[at] = _record(edited, draft.style)
     return lost

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: NULL in the checksum (docs/formats.md).
-NULL_TEXT = r"\N"
-
 
 class Values(NamedTuple):
-    """A column's values in a block: as JSON, as text for the checksum, and as jsonb prints them."""
+    """A column's values in a block: as JSON, as text for the ground truth, as jsonb prints them.
+
+    A text is None for NULL; ``truth.cell`` says how those of other forms than text are written.
+    """
 
     json: list[str]
-    text: list[str]
+    text: Sequence[str | None]
     jsonb: list[str]
 
 
@@ -82,7 +82,7 @@ class Column(
         name: The column's name, which is the field's name in the JSON too.
         nulls: The share of values that are null; None if the column is NOT NULL.
         default: The text of the column's constant default, if it has one.
-        form: The text form for the checksum (docs/formats.md).
+        form: The type that it is hashed as (docs/formats.md).
         damages: The kinds of damage that apply to such a value (see ``damage.py``).
     """
 
@@ -125,7 +125,7 @@ def seeded(place: str) -> random.Random:
     return random.Random(place)  # noqa: S311 - made-up values, no secrets
 
 
-def scalar(json: list[str], text: list[str]) -> Values:
+def scalar(json: list[str], text: Sequence[str | None]) -> Values:
     """Return values whose JSON is unchanged in jsonb."""
     return Values(json, text, json)
 
@@ -139,7 +139,7 @@ def with_nulls(values: Values, share: float, rng: random.Random) -> Values:
     """Replace a share of the values by nulls, to the nearest 256th."""
     limit, draw = round(share * 256), rng.randbytes(len(values.json))
     json = [one if x >= limit else "null" for one, x in zip(values.json, draw, strict=True)]
-    text = [one if x >= limit else NULL_TEXT for one, x in zip(values.text, draw, strict=True)]
+    text = [one if x >= limit else None for one, x in zip(values.text, draw, strict=True)]
     if values.jsonb is values.json:
         return scalar(json, text)
     jsonb = [one if x >= limit else "null" for one, x in zip(values.jsonb, draw, strict=True)]

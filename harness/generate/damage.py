@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.generate.column import NULL_TEXT, Block, Column, UniqueColumn, below, seeded
+from harness.generate.column import Block, Column, UniqueColumn, below, seeded
 from harness.generate.keys import Reference, Serial, Uuid
 from harness.generate.nested import Document
 from harness.model.manifest import Damage
@@ -44,7 +44,7 @@ class DamagedField(NamedTuple):
     ordinal: int
     column: Column
     json: str
-    text: str
+    text: str | None
     rng: random.Random
 
 
@@ -81,7 +81,7 @@ def draw_damage(
     )
 
 
-def edit(damage: Damage, block: Block, column: Column, json: str, text: str) -> Edit:
+def edit(damage: Damage, block: Block, column: Column, json: str, text: str | None) -> Edit:
     """Return the field as the damage changes it."""
     rng = seeded(f"{block.population.seed}/{damage.table}/{damage.ordinal}/damage")
     return _EDITS[damage.damage](DamagedField(block, damage.ordinal or 0, column, json, text, rng))
@@ -119,7 +119,7 @@ def _bad_date(target: DamagedField) -> Edit:
 
 def _date_spelling(target: DamagedField) -> Edit:
     """Write a whole second in ways that PostgreSQL reads and ISO 8601 parsers may not."""
-    second = int(target.text) // 1_000_000 if target.text != NULL_TEXT else 1_700_000_000
+    second = int(target.text) // 1_000_000 if target.text is not None else 1_700_000_000
     utc = dt.datetime.fromtimestamp(second, dt.UTC)
     east = utc + dt.timedelta(hours=2)
     spelled = (
@@ -157,7 +157,7 @@ def _wrong_type(target: DamagedField) -> Edit:
 
 
 def _number_as_string(target: DamagedField) -> Edit:
-    text = "42" if target.text == NULL_TEXT else target.text
+    text = "42" if target.text is None else target.text
     return Edit(f'"{text}"', text)
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from harness.generate.block import checksum
+from harness.generate import truth
 from harness.generate.files import SUFFIXES, open_file
 from harness.model import manifest
 from harness.model.errors import InputError
@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 
     from harness.generate.scenario import Scenario
 
+#: NULL in a record's ``text``.
+NULL = r"\N"
+
 _MACRO = re.compile(rb"\{\{(?:(n)|bytes ([0-9a-f ]+)|(.)\*(\d+))\}\}")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A record, or ``times`` of them.
+    r"""A record, or ``times`` of them.
 
     Attributes:
         json: Its text in the file.
-        text: The texts of its columns for the checksum; None if it cannot be restored.
+        text: The texts of its columns, ``\\N`` for NULL; None if it cannot be restored.
         case: Its damage, as in the manifest.
         field: The damaged field.
         times: How often it is repeated in the file.
@@ -76,6 +79,14 @@ class HostileTruth:
 
     tables: tuple[manifest.Table, ...]
     damage: tuple[manifest.Damage, ...]
+    row_hashes: bytes = b""
+
+
+class _Written(NamedTuple):
+    """The ground truth of one file: its table, and the hashes of its rows as kept."""
+
+    table: manifest.Table
+    row_hashes: bytes
 
 
 def load_hostile(scenario: Scenario) -> tuple[File, ...]:
@@ -104,12 +115,14 @@ def write_hostile(files: tuple[File, ...], folder: Path, compress: str) -> Hosti
     """Write the hostile files, and return the ground truth of those that have a table."""
     tables: list[manifest.Table] = []
     damage: list[manifest.Damage] = []
+    hashes: list[bytes] = []
     for file in files:
-        truth = _write(file, folder, compress)
+        written = _write(file, folder, compress)
         if file.columns:
-            tables.append(truth)
+            tables.append(written.table)
+            hashes.append(written.row_hashes)
             damage.extend(_damage(file))
-    return HostileTruth(tuple(tables), tuple(damage))
+    return HostileTruth(tuple(tables), tuple(damage), b"".join(hashes))
 
 
 def expand(text: str, ordinal: int) -> bytes:
@@ -133,9 +146,10 @@ def each_record(file: File) -> Iterator[tuple[int, Record]]:
             ordinal += 1
 
 
-def _write(file: File, folder: Path, compress: str) -> manifest.Table:
+def _write(file: File, folder: Path, compress: str) -> _Written:
     name = file.name + SUFFIXES[compress]
-    records = rows = total = size = 0
+    records = size = 0
+    hashes, kept = truth.RowHashes(), bytearray()
     with open_file(folder / name, compress) as sink:
         size += sink.write(file.opening.encode())
         for ordinal, record in each_record(file):
@@ -143,18 +157,28 @@ def _write(file: File, folder: Path, compress: str) -> manifest.Table:
             size += sink.write(separator + expand(record.json, ordinal))
             records += 1
             if record.text is not None:
-                rows += 1
-                total += checksum([tuple(expand(one, ordinal).decode() for one in record.text)])
+                kept += hashes.add(
+                    truth.digests([_cells(file, record.text, ordinal)], len(record.text))
+                )
         size += sink.write(file.closing.encode())
-    return manifest.Table(
+    table = manifest.Table(
         table=file.name,
         file=name,
         records=records,
         bytes=size,
-        rows=rows,
-        checksum=str(total),
+        rows=hashes.rows,
+        checksum=hashes.checksum,
         columns=tuple(manifest.Column(*column) for column in file.columns.items()),
     )
+    return _Written(table, bytes(kept))
+
+
+def _cells(file: File, texts: tuple[str, ...], ordinal: int) -> list[bytes]:
+    """Return the values of a row in PostgreSQL's binary format."""
+    return [
+        truth.cells(form, [None if text == NULL else expand(text, ordinal).decode()])[0]
+        for form, text in zip(file.columns.values(), texts, strict=True)
+    ]
 
 
 def _damage(file: File) -> Iterator[manifest.Damage]:

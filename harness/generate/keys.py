@@ -171,4 +171,4 @@ def _no_values(count: int, rng: random.Random) -> Values:
 
 
 def _first_null(values: Values) -> Values:
-    return scalar(["null", *values.json[1:]], [r"\N", *values.text[1:]])
+    return scalar(["null", *values.json[1:]], [None, *values.text[1:]])

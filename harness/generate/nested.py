@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-#: Separates the elements of an array in the checksum (docs/formats.md).
-ELEMENT = "\x1e"
+#: What PostgreSQL quotes in an element of an array's text.
+SPECIAL = re.compile(r'[{}",\\ \t\n\r\v\f]')
 #: Number of different arrays of a length.
 ARRAYS = 1024
 #: Number of different documents of a column. Making each one separately, as with floating point
@@ -30,7 +31,6 @@ class Words(Column, frozen=True, kw_only=True, tag="words"):
     """Arrays of words, some empty: ``text[]``."""
 
     most: Annotated[int, msgspec.Meta(ge=0)] = 4
-    form = "list"
     nested = True
 
     def values(self, block: Block, rng: random.Random) -> Values:
@@ -79,14 +79,21 @@ AnyColumn = AnyField | keys.Serial | keys.Uuid | keys.Email | keys.Code | keys.S
 
 @functools.cache
 def _arrays(most: int) -> list[tuple[str, str, str]]:
-    """Return arrays of at most ``most`` words: as JSON, as text for the checksum, as jsonb."""
+    """Return arrays of at most ``most`` words: as JSON, as PostgreSQL prints them, as jsonb."""
     rng, made = seeded("arrays"), []
     for x in rng.randbytes(ARRAYS):
         tags = pick(WORDS.tags, rng, x * (most + 1) >> 8)
         json = [texts.as_json(tag) for tag in tags]
-        text = f"{len(tags)}:{ELEMENT.join(tags)}"
+        text = "{" + ",".join(map(array_element, tags)) + "}"
         made.append((f"[{','.join(json)}]", text, f"[{', '.join(json)}]"))
     return made
+
+
+def array_element(text: str) -> str:
+    """Return an element of an array as PostgreSQL prints it."""
+    if text and text.upper() != "NULL" and not SPECIAL.search(text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @functools.lru_cache(maxsize=64)

@@ -102,11 +102,11 @@ def _read(stream: IO[bytes], pieces: queue.Queue[Piece | None]) -> None:
     """Read a worker's pieces until it ends, which is queued as None."""
     with stream:
         while (header := stream.readline()).endswith(b"\n"):
-            records, rows, checksum, size = map(int, header.split())
-            data = stream.read(size)
+            records, digests_size, size = map(int, header.split())
+            digests, data = stream.read(digests_size), stream.read(size)
             if len(data) < size:
                 break
-            pieces.put(Piece(records, rows, checksum, data))
+            pieces.put(Piece(records, digests, data))
     pieces.put(None)
 
 

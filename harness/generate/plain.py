@@ -21,6 +21,7 @@ from harness.generate.column import (
     scalar,
     seeded,
 )
+from harness.model.manifest import Form  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
     import random
@@ -126,7 +127,7 @@ class Instant(Column, frozen=True, kw_only=True, tag="instant"):
     first: int = 1000
     last: int = 0
     rising: bool = False
-    form = "epoch_us"
+    form: ClassVar[Form] = "timestamptz"
     damages: ClassVar[tuple[str, ...]] = ("bad_date", "date_spelling")
 
     def values(self, block: Block, rng: random.Random) -> Values:
@@ -153,6 +154,7 @@ class Instant(Column, frozen=True, kw_only=True, tag="instant"):
 class Timestamp(Instant, frozen=True, kw_only=True, tag="timestamp"):
     """Timestamps without time zone, for which other spellings would be ambiguous."""
 
+    form = "timestamp"
     damages = ("bad_date",)
 
 
@@ -175,7 +177,7 @@ class Bytes(Column, frozen=True, kw_only=True, tag="bytes"):
 
     least: int
     most: int
-    form = "hex"
+    form = "bytea"
 
     def values(self, block: Block, rng: random.Random) -> Values:
         """Make the block's data."""

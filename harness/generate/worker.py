@@ -1,7 +1,7 @@
 """``python -m harness.generate.worker SPEC INDEX PROCESSES``: makes every n-th block of a dataset.
 
 Internal: started by ``pieces.py``. Each block is written to standard output after a line with its
-records, rows, checksum and size in bytes.
+records, its rows' hashes' and its own size in bytes; the hashes come before it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def main(arguments: list[str]) -> int:
     try:
         for table, block in itertools.islice(blocks(plan), index, None, processes):
             piece = make_piece(plan, table, block)
-            header = f"{piece.records} {piece.rows} {piece.checksum} {len(piece.data)}\n"
-            sys.stdout.buffer.write(header.encode())
+            header = f"{piece.records} {len(piece.digests)} {len(piece.data)}\n"
+            sys.stdout.buffer.write(header.encode() + piece.digests)
             sys.stdout.buffer.write(piece.data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:

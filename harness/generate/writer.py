@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ from harness.generate.block import STYLES, Piece
 from harness.generate.files import SUFFIXES, open_file
 from harness.generate.hostile import HostileTruth, hostile_schema, load_hostile, write_hostile
 from harness.generate.pieces import make_pieces
+from harness.generate.truth import RowHashes
 from harness.model import manifest
 from harness.model.errors import HarnessError, InputError
 
@@ -57,28 +58,42 @@ def _write_files(
         schema += hostile_schema(plan.scenario)
         hostile = write_hostile(load_hostile(plan.scenario), folder, plan.spec.compress)
     (folder / manifest.SCHEMA_SQL).write_text(schema, "utf-8")
-    with contextlib.closing(make_pieces(plan, processes)) as pieces:
+    with (
+        contextlib.closing(make_pieces(plan, processes)) as pieces,
+        (folder / manifest.ROW_HASHES).open("wb") as hashes,
+    ):
         tables = [
-            _write_table(plan, table, of_table, folder, progress)
+            _write_table(_TableSink(plan, folder, hashes), table, of_table, progress)
             for table, of_table in zip(plan.scenario.tables, pieces, strict=True)
         ]
+        hashes.write(hostile.row_hashes)
     truth = _manifest(plan, generator, (*tables, *hostile.tables), hostile.damage)
     text = msgspec.json.format(msgspec.json.encode(truth), indent=2)
     (folder / manifest.MANIFEST).write_bytes(text + b"\n")
 
 
+class _TableSink(NamedTuple):
+    """Where a table goes: the dataset's folder, and the file of its rows' hashes."""
+
+    plan: Plan
+    folder: Path
+    row_hashes: IO[bytes]
+
+
 def _write_table(
-    plan: Plan, table: Table, pieces: Iterator[Piece], folder: Path, progress: Progress
+    to: _TableSink, table: Table, pieces: Iterator[Piece], progress: Progress
 ) -> manifest.Table:
     """Write one table's file and return its ground truth."""
-    style, file = STYLES[plan.spec.style], table.name + SUFFIXES[plan.spec.compress]
-    records = rows = checksum = size = 0
-    with open_file(folder / file, plan.spec.compress) as sink:
+    spec = to.plan.spec
+    style, file = STYLES[spec.style], table.name + SUFFIXES[spec.compress]
+    records = size = 0
+    hashes = RowHashes()
+    with open_file(to.folder / file, spec.compress) as sink:
         for piece in pieces:
             size += sink.write(style.separator if records else style.opening)
             size += sink.write(piece.data)
-            records, rows = records + piece.records, rows + piece.rows
-            checksum += piece.checksum
+            records += piece.records
+            to.row_hashes.write(hashes.add(piece.digests))
             progress(piece.records)
         size += sink.write(style.closing if records else b"[]\n")
     return manifest.Table(
@@ -86,8 +101,8 @@ def _write_table(
         file=file,
         records=records,
         bytes=size,
-        rows=rows,
-        checksum=str(checksum),
+        rows=hashes.rows,
+        checksum=hashes.checksum,
         columns=tuple(manifest.Column(one.name, one.form) for one in table.columns),
     )
 

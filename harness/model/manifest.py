@@ -11,17 +11,29 @@ from harness.model.errors import InputError
 from harness.model.record import Dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 MANIFEST = "manifest.json"
 SCHEMA_SQL = "schema.sql"
-SCHEMA_VERSION = 1
+# The first eight bytes of each row's hash, table after table in the manifest's order.
+ROW_HASHES = "rows.sha256"
+ROW_HASH_BYTES = 8
+# What of a dataset's folder an engine must not see.
+TRUTH = (MANIFEST, SCHEMA_SQL, ROW_HASHES)
+# 2: checksums of all columns in PostgreSQL's binary format, and the hash of each row.
+SCHEMA_VERSION = 2
 
-Form = Literal["text", "epoch_us", "hex", "float8", "list"]
+# The type in whose binary format a column is hashed (docs/formats.md).
+Form = Literal[
+    "text", "bytea", "float4", "float8", "float4[]", "float8[]", "timestamp", "timestamptz"
+]
+
+_LANE = 1 << 64
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column that is part of the checksum, and its text form."""
+    """A column that is part of the checksum, and the type that it is hashed as."""
 
     name: str
     form: Form
@@ -30,6 +42,7 @@ class Column(msgspec.Struct, frozen=True):
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table of the dataset: its file, and the rows that a perfect restore loads."""
 
+    schema: str = "public"
     table: str
     file: str
     records: int
@@ -37,6 +50,11 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     checksum: str
     columns: tuple[Column, ...]
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Return its schema and its name."""
+        return self.schema, self.table
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +108,35 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             for damage in self.lost
             if damage.table == table and damage.ordinal is not None
         }
+
+
+def checksum_text(sums: Iterable[int]) -> str:
+    """Return the checksum of a table: the sums of the four quarters of its rows' hashes."""
+    return "".join(f"{total % _LANE:016x}" for total in sums)
+
+
+def row_hashes(folder: Path, manifest: Manifest, table: str) -> bytes:
+    """Return the first eight bytes of the hash of each of a table's rows, from the ground truth.
+
+    Raises:
+        InputError: the file is missing or too short.
+    """
+    path = folder / ROW_HASHES
+    start = 0
+    for one in manifest.tables:
+        size = one.rows * ROW_HASH_BYTES
+        if one.table == table:
+            break
+        start += size
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            found = file.read(size)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    if len(found) < size:
+        raise InputError(f"{path} is too short; generate the dataset again")
+    return found
 
 
 def load(folder: Path) -> Manifest:

@@ -46,21 +46,22 @@ class Status(enum.Enum):
 class TableResult(msgspec.Struct, frozen=True, kw_only=True):
     """One table after a trial, as counted in the database, with the ground truth.
 
-    ``restored`` is the number of expected rows that arrived: ``found`` capped at ``expected``.
+    ``right`` counts the rows that are in the ground truth too; None in runs that only counted rows.
     ``rejects_match`` is None if the engine keeps no rejects.
     """
 
     table: str
     expected: int
     found: int
+    right: int | None = None
     checksum_match: bool
     rejects_match: bool | None = None
     error: str | None = None
 
     @property
     def restored(self) -> int:
-        """Return the number of expected rows that arrived."""
-        return min(self.found, self.expected)
+        """Return the number of expected rows that arrived, or at most that number."""
+        return min(self.found, self.expected) if self.right is None else self.right
 
 
 class Noise(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from harness.model.record import Trial
     from harness.servers import RunningServer
     from harness.trial.meter import Interruptible, Limits
+    from harness.trial.row_hash import TableName, TableTruth
 
 # An engine's report has a line per table; a larger file is no report.
 REPORT_LIMIT_BYTES = 1 << 20
@@ -98,7 +99,7 @@ def attempt(engine: Engine, context: TrialContext) -> Attempt:
     with contextlib.ExitStack() as cleanup:
         scratch = _ScratchFiles(Path(cleanup.enter_context(_temporary_folder())))
         dsn = cleanup.enter_context(context.server.database(schema_sql))
-        empty = _tables(context.server, dsn)
+        others = _other_tables(context, dsn)
         command = _command(engine, context, dsn, scratch)
         server = cleanup.enter_context(context.server.connect())
         noise_since = observer.observe(server, context.server.pid, _files(context.backup))
@@ -113,7 +114,7 @@ def attempt(engine: Engine, context: TrialContext) -> Attempt:
         )  # at once: the server flushes by itself after a while
         noise = noise_since()
         with context.interruptible():
-            tables = _verify_target(context, dsn, empty, _Aftermath(server, unflushed_wal))
+            tables = _verify_target(context, dsn, others, _Aftermath(server, unflushed_wal))
         if engine.keeps_rejects:
             tables = _with_rejects(tables, scratch.rejects, context.manifest)
         secrets = [secret for secret in [command.env.get("PGPASSWORD")] if secret]
@@ -193,10 +194,10 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="restorebench-", ignore_cleanup_errors=True)
 
 
-def _tables(server: RunningServer, dsn: str) -> list[verify.TableName]:
-    """Return the tables of the empty target."""
-    with server.connect(database_of(dsn)) as target:
-        return verify.tables_of(target)
+def _other_tables(context: TrialContext, dsn: str) -> dict[TableName, TableTruth]:
+    """Return the tables of the empty target that the dataset does not fill."""
+    with context.server.connect(database_of(dsn)) as target:
+        return verify.other_tables(target, context.manifest)
 
 
 def _files(backup: Path) -> list[Path]:
@@ -205,7 +206,7 @@ def _files(backup: Path) -> list[Path]:
 
 
 def _verify_target(
-    context: TrialContext, dsn: str, empty: Sequence[verify.TableName], left: _Aftermath
+    context: TrialContext, dsn: str, others: Mapping[TableName, TableTruth], left: _Aftermath
 ) -> tuple[TableResult, ...]:
     """Verify the target; if that fails, no row counts as restored."""
     try:
@@ -216,7 +217,8 @@ def _verify_target(
             )
             return durability.check_durability(
                 target,
-                verify.verify(target, context.manifest, empty),
+                verify.verify(target, context.backup, context.manifest, others),
+                names={table.table: table.name for table in context.manifest.tables},
                 transactions=transactions,
                 settings=context.server.record.settings,
             )
@@ -229,7 +231,12 @@ def _verify_target(
 def _nothing_found(manifest: Manifest, reason: str | None) -> tuple[TableResult, ...]:
     return tuple(
         TableResult(
-            table=table.table, expected=table.rows, found=0, checksum_match=False, error=reason
+            table=table.table,
+            expected=table.rows,
+            found=0,
+            right=0,
+            checksum_match=False,
+            error=reason,
         )
         for table in manifest.tables
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from harness.model.record import TableResult
+    from harness.trial.row_hash import TableName
 
 Connection = psycopg.Connection[Any]
 
@@ -112,6 +113,7 @@ def check_durability(
     target: Connection,
     tables: Iterable[TableResult],
     *,
+    names: Mapping[str, TableName],
     transactions: tuple[str, ...],
     settings: Mapping[str, str],
 ) -> tuple[TableResult, ...]:
@@ -120,6 +122,7 @@ def check_durability(
     Args:
         target: the restored database.
         tables: the results of the verification.
+        names: schema and name of each table of the dataset.
         transactions: those whose commits were not flushed (``unflushed_transactions``).
         settings: the server's settings when it started.
 
@@ -131,7 +134,9 @@ def check_durability(
     return tuple(
         msgspec.structs.replace(
             table,
-            error=table.error or off or _durability_error(target, table, unlogged, transactions),
+            error=table.error
+            or off
+            or _durability_error(target, table, unlogged, names, transactions),
         )
         for table in tables
     )
@@ -147,14 +152,20 @@ def _disabled_setting(target: Connection, settings: Mapping[str, str]) -> str | 
 
 
 def _durability_error(
-    target: Connection, table: TableResult, unlogged: set[str], transactions: tuple[str, ...]
+    target: Connection,
+    table: TableResult,
+    unlogged: set[str],
+    names: Mapping[str, TableName],
+    transactions: tuple[str, ...],
 ) -> str | None:
     if table.table in unlogged:
         return "unlogged, so that a crash of the server empties it"
-    if not transactions:
+    if not transactions or table.table not in names:
         return None
     query = sql.SQL("SELECT count(*) FROM {} WHERE xmin = ANY(%s::xid[])")
-    row = target.execute(query.format(sql.Identifier(table.table)), [list(transactions)]).fetchone()
+    row = target.execute(
+        query.format(sql.Identifier(*names[table.table])), [list(transactions)]
+    ).fetchone()
     if row is None or not row[0]:
         return None
     return f"{row[0]:,} of {table.expected:,} rows not on the server's disk when the engine ended"

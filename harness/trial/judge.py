@@ -42,13 +42,17 @@ def difference(table: TableResult) -> str | None:
     """Describe how a table differs from the ground truth; None if it does not."""
     if table.error is not None:
         return table.error
-    if table.found < table.expected:
-        return f"{table.expected - table.found:,} of {table.expected:,} rows missing"
-    if table.found > table.expected:
-        return f"{table.found - table.expected:,} extra rows"
-    if not table.checksum_match:
-        return "the number of rows is right, but their contents differ (checksum)"
-    return None
+    missing, surplus = table.expected - table.restored, table.found - table.restored
+    if missing and surplus:
+        return (
+            f"{missing:,} of {table.expected:,} rows missing or changed, "
+            f"{surplus:,} rows that are not of the backup"
+        )
+    if missing:
+        return f"{missing:,} of {table.expected:,} rows missing"
+    if surplus:
+        return f"{surplus:,} extra rows"
+    return None if table.checksum_match else "the checksum of the rows differs"
 
 
 def _differences(tables: Sequence[TableResult]) -> list[str]:

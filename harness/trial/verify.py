@@ -1,55 +1,41 @@
-"""Verifies the database after a trial against the ground truth.
+"""Verifies the rows of a database after a trial against the ground truth.
 
-It is independent of the engines: one SQL statement per table gives the count and the
-order-independent checksum of ``docs/formats.md``, which the generator computed in Python.
+It is independent of the engines: one SQL statement per table gives the count and the checksum of
+``docs/formats.md``, which the generator computed in Python. If they differ, each row is looked up
+in the ground truth.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 
+from harness.model import manifest
 from harness.model.record import TableResult
+from harness.trial import row_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
+    from pathlib import Path
 
-    from harness.model.manifest import Form, Manifest, Table
+    from harness.model.manifest import Manifest, Table
+    from harness.trial.row_hash import TableName, TableTruth
 
 Connection = psycopg.Connection[Any]
-TableName = tuple[str, str]  # its schema and its name
 
 # A terminated backend rolls its transaction back first, which is quick in PostgreSQL.
 END_PATIENCE_S = 20.0
 _END_POLL_S = 0.02
 
-_FORMS: dict[Form, sql.SQL] = {
-    "text": sql.SQL("{c}::text"),
-    "epoch_us": sql.SQL(
-        "CASE WHEN isfinite({c}) THEN trunc(extract(epoch from {c}) * 1000000)::bigint::text"
-        " ELSE {c}::text END"
-    ),
-    "hex": sql.SQL("encode({c}, 'hex')"),
-    "float8": sql.SQL("encode(float8send({c}::float8), 'hex')"),
-    "list": sql.SQL("cardinality({c})::text || ':' || array_to_string({c}, chr(30), '\\N')"),
-}
-_CHECKSUM = sql.SQL(
-    "SELECT count(*), coalesce(sum(('x' || left(md5(convert_to({row}, 'UTF8')), 15))"
-    "::bit(60)::bigint), 0)::text FROM {table}"
-)
 _END_SESSIONS = sql.SQL(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     " AND backend_type IN ('client backend', 'parallel worker')"
-)
-# The settings that the text forms depend on.
-_SESSION = sql.SQL(
-    "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),"
-    " set_config('extra_float_digits', '1', false),"
-    " set_config('standard_conforming_strings', 'on', false)"
 )
 _TABLES = sql.SQL(
     "SELECT schemaname, tablename FROM pg_tables"
@@ -62,33 +48,43 @@ def tables_of(connection: Connection) -> list[TableName]:
     return [(schema, name) for schema, name in connection.execute(_TABLES)]
 
 
+def other_tables(connection: Connection, truth: Manifest) -> dict[TableName, TableTruth]:
+    """Return the tables of an empty target that the dataset does not fill, with their rows."""
+    named = {table.name for table in truth.tables}
+    row_hash.prepare(connection)
+    return {
+        name: row_hash.truth_of(connection, name)
+        for name in tables_of(connection)
+        if name not in named
+    }
+
+
 def verify(
-    connection: Connection, manifest: Manifest, others: Iterable[TableName] = ()
+    connection: Connection,
+    dataset: Path,
+    truth: Manifest,
+    others: Mapping[TableName, TableTruth] = MappingProxyType({}),
 ) -> tuple[TableResult, ...]:
     """Compare each table of the dataset with the ground truth.
 
     Args:
         connection: to the restored database, in autocommit; its session's settings are changed.
-        manifest: the ground truth.
-        others: all tables of the target; those that the dataset does not fill must be empty, and
-            are in the result only if they are not.
+        dataset: the dataset's folder, for the hashes of its rows.
+        truth: its ground truth.
+        others: the target's other tables before the trial, which must be unchanged; in the result
+            are those that are not.
 
     Returns:
         One result per table. A missing table or column is a mismatch with an error.
 
     Raises:
+        InputError: the hashes of the rows cannot be read.
         psycopg.OperationalError: the server is gone.
     """
-    prepare(connection)
-    known = {table.table for table in manifest.tables}
-    results = [_table(connection, table) for table in manifest.tables]
-    unknown = [_other(connection, other) for other in others if other[1] not in known]
-    return (*results, *(result for result in unknown if result.found))
-
-
-def prepare(connection: Connection) -> None:
-    """Set the session's settings that ``row_text`` depends on."""
-    connection.execute(_SESSION)
+    row_hash.prepare(connection)
+    results = [_table(connection, table, dataset, truth) for table in truth.tables]
+    unnamed = [_other(connection, name, before) for name, before in others.items()]
+    return (*results, *(result for result in unnamed if result is not None))
 
 
 def end_sessions(connection: Connection) -> None:
@@ -103,9 +99,11 @@ def end_sessions(connection: Connection) -> None:
         time.sleep(_END_POLL_S)
 
 
-def _table(connection: Connection, table: Table) -> TableResult:
+def _table(connection: Connection, table: Table, dataset: Path, truth: Manifest) -> TableResult:
     try:
-        found, checksum = _count_and_sum(connection, table)
+        found, checksum = row_hash.count_and_checksum(connection, table.name, table.columns)
+        match = (found, checksum) == (table.rows, table.checksum)
+        right = table.rows if match else _right_rows(connection, table, dataset, truth)
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
@@ -113,47 +111,47 @@ def _table(connection: Connection, table: Table) -> TableResult:
             table=table.table,
             expected=table.rows,
             found=0,
+            right=0,
             checksum_match=False,
             error=_one_line(error),
         )
     return TableResult(
-        table=table.table,
-        expected=table.rows,
-        found=found,
-        checksum_match=checksum == table.checksum,
+        table=table.table, expected=table.rows, found=found, right=right, checksum_match=match
     )
 
 
-def _count_and_sum(connection: Connection, table: Table) -> tuple[int, str]:
-    query = _CHECKSUM.format(row=row_text(table), table=sql.Identifier(table.table))
-    row = connection.execute(query).fetchone()
-    return row if row is not None else (0, "0")
+def _right_rows(connection: Connection, table: Table, dataset: Path, truth: Manifest) -> int:
+    """Count the rows that are in the ground truth too, each as often as it is there."""
+    data, size = manifest.row_hashes(dataset, truth, table.table), manifest.ROW_HASH_BYTES
+    left = Counter(data[start : start + size] for start in range(0, len(data), size))
+    right = 0
+    for found in row_hash.row_hashes(connection, table.name, table.columns):
+        if left.get(found):
+            left[found] -= 1
+            right += 1
+    return right
 
 
-def row_text(table: Table) -> sql.Composed:
-    """Return the SQL expression that is hashed for each row of a table."""
-    texts = [
-        sql.SQL("coalesce({}, '\\N')").format(
-            _FORMS[column.form].format(c=sql.Identifier(column.name))
-        )
-        for column in table.columns
-    ]
-    return sql.SQL(" || chr(31) || ").join(texts)
+def _other(connection: Connection, name: TableName, before: TableTruth) -> TableResult | None:
+    """Return how a table that the dataset does not fill differs from before; None if it does not.
 
-
-def _other(connection: Connection, name: TableName) -> TableResult:
-    """Count the rows of a table that should be empty."""
-    query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*name))
+    If it is gone or has other columns, its schema differs, which is reported as such.
+    """
     try:
-        row = connection.execute(query).fetchone()
-    except psycopg.errors.UndefinedTable:
-        row = None
+        found, checksum = row_hash.count_and_checksum(connection, name, before.columns)
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:
+        return None
+    if (found, checksum) == (before.rows, before.checksum):
+        return None
     return TableResult(
         table=".".join(name),
-        expected=0,
-        found=row[0] if row else 0,
+        expected=before.rows,
+        found=found,
+        right=0,
         checksum_match=False,
-        error="rows in a table that the dataset does not fill",
+        error="rows changed in a table that the dataset does not fill",
     )
 
 

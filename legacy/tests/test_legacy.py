@@ -97,7 +97,7 @@ def test_without_faults_everything_arrives_exactly(
     done = legacy(tmp_path, "--dsn", database.dsn, "--report", tmp_path / "report.json")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     with database.connect() as connection:
-        results = verify.verify(connection, truth)
+        results = verify.verify(connection, folder, truth)
     assert all(result.checksum_match for result in results)
     report = json.loads((tmp_path / "report.json").read_text())
     assert sum(table["loaded"] for table in report["tables"]) == 3000

@@ -22,6 +22,7 @@ from harness.chaos.options import resuming
 from harness.engines import registry as engines
 from harness.generate import DatasetSpec, generate
 from harness.model import manifest
+from harness.trial import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,12 +64,15 @@ def right(mortal: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     backup = generate(DatasetSpec(rows=2000, faults="realistic"), folder / "backups")
     database = mortal.make((backup / manifest.SCHEMA_SQL).read_text())
     before = schema.dump(mortal.pg_dump(), mortal.dsn(database))
+    truth = manifest.load(backup)
+    with mortal.connect(database) as connection:
+        others = verify.other_tables(connection, truth)
     values = {"backup": str(backup), "dsn": mortal.dsn(database), "jobs": "1"}
     values |= {"rejects": str(folder / "rejects"), "report": str(folder / "report")}
     argv = engines.named("restore").argv(values)
     done = subprocess.run(argv, check=False, env=engines.environment({}), capture_output=True)
     assert done.returncode == 3, done.stderr
-    yield ExpectedState(manifest.load(backup), before, database, folder / "rejects")
+    yield ExpectedState(backup, truth, others, before, database, folder / "rejects")
     mortal.drop(database)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,32 +82,59 @@ PETS: list[dict[str, Any]] = [
     {"id": 3, "owner": BEN, "price": "0"},
 ]
 # What docs/formats.md makes of these rows, spelled out: it must not come from the code it tests.
-OWNERS_TEXT = [
+# A cell is a type's object id and the bytes of a value, None for NULL.
+TEXT, BYTEA, FLOAT8, FLOAT8_ARRAY, TIMESTAMPTZ = 25, 17, 701, 1022, 1184
+Cell = tuple[int, bytes | None]
+OWNERS_CELLS: list[list[Cell]] = [
     [
-        ANN,
-        'Ann "the \\ first" Ünal',
-        "-500000",
-        "wild",
-        "deadbeef",
-        "3fb999999999999a",
-        "3:a\x1e\\N\x1e",
-        '{"b": [1, 2], "aa": null}',
+        (TEXT, ANN.encode()),
+        (TEXT, 'Ann "the \\ first" Ünal'.encode()),
+        (TIMESTAMPTZ, bytes.fromhex("fffca2fec4c07ee0")),  # half a second before 1970
+        (TEXT, b"wild"),
+        (BYTEA, b"\xde\xad\xbe\xef"),
+        (FLOAT8, bytes.fromhex("3fb999999999999a")),
+        (TEXT, b'{a,NULL,""}'),
+        (TEXT, b'{"b": [1, 2], "aa": null}'),
     ],
-    [BEN, "", *["\\N"] * 4, "0:", "\\N"],
+    [
+        (TEXT, BEN.encode()),
+        (TEXT, b""),
+        (TIMESTAMPTZ, None),
+        (TEXT, None),
+        (BYTEA, None),
+        (FLOAT8, None),
+        (TEXT, b"{}"),
+        (TEXT, None),
+    ],
 ]
-PETS_TEXT = [
-    ["1", ANN, "10.50", "2020-02-01", "1:2020-02-01 00:00:00+00", "1:0.123"],
-    ["2", ANN, *["\\N"] * 4],
-    ["3", BEN, "0.00", *["\\N"] * 3],
+# An array: its dimensions, no NULL in it, its type; one element from number 1, its length, itself.
+ONE_WEIGHT = "00000001 00000000 000002bd 00000001 00000001 00000008 3fbf7ced916872b0"
+PETS_CELLS: list[list[Cell]] = [
+    [
+        (TEXT, b"1"),
+        (TEXT, ANN.encode()),
+        (TEXT, b"10.50"),
+        (TEXT, b"2020-02-01"),
+        (TEXT, b'{"2020-02-01 00:00:00+00"}'),
+        (FLOAT8_ARRAY, bytes.fromhex(ONE_WEIGHT)),
+    ],
+    [(TEXT, b"2"), (TEXT, ANN.encode()), *[(TEXT, None)] * 3, (FLOAT8_ARRAY, None)],
+    [
+        (TEXT, b"3"),
+        (TEXT, BEN.encode()),
+        (TEXT, b"0.00"),
+        *[(TEXT, None)] * 2,
+        (FLOAT8_ARRAY, None),
+    ],
 ]
 OWNERS_FORMS = {
     "id": "text",
     "fullName": "text",
-    "born": "epoch_us",
+    "born": "timestamptz",
     "mood": "text",
-    "photo": "hex",
+    "photo": "bytea",
     "weight": "float8",
-    "tags": "list",
+    "tags": "text",
     "extra": "text",
 }
 PETS_FORMS = {
@@ -114,19 +142,27 @@ PETS_FORMS = {
     "owner": "text",
     "price": "text",
     "born": "text",
-    "fed": "list",
-    "weights": "list",
+    "fed": "text",
+    "weights": "float8[]",
 }
 
 
-def checksum(rows: list[list[str]]) -> str:
-    """Return the checksum of rows that are given as the texts of their columns."""
-    digests = [hashlib.md5("\x1f".join(row).encode()).hexdigest() for row in rows]  # noqa: S324 - no secret
-    return str(sum(int(digest[:15], 16) for digest in digests))
+def row_hash(cells: list[Cell]) -> bytes:
+    """Return the hash of a row."""
+    row = struct.pack(">i", len(cells))
+    for type_oid, data in cells:
+        row += struct.pack(">Ii", type_oid, -1 if data is None else len(data)) + (data or b"")
+    return hashlib.sha256(row).digest()
+
+
+def checksum(rows: list[list[Cell]]) -> str:
+    """Return the checksum of rows: of each quarter of their hashes, the sum's last 64 bits."""
+    hashes = [struct.unpack(">4Q", row_hash(row)) for row in rows]
+    return "".join(f"{sum(quarter) % 2**64:016x}" for quarter in zip(*hashes, strict=True))
 
 
 def _table(
-    name: str, records: int, rows: list[list[str]], forms: dict[str, str]
+    name: str, records: int, rows: list[list[Cell]], forms: dict[str, str]
 ) -> dict[str, object]:
     return {
         "table": name,
@@ -147,7 +183,7 @@ def write_dataset(folder: Path, *, damaged: int = 0) -> Path:
     (folder / "owners.json").write_text(json.dumps(OWNERS))
     (folder / "pets.json").write_text(json.dumps([*PETS, *orphans]))
     truth = {
-        "schema": 1,
+        "schema": 2,
         "generator": "hand",
         "scenario": "pets",
         "rows": 5,
@@ -157,8 +193,8 @@ def write_dataset(folder: Path, *, damaged: int = 0) -> Path:
         "compress": "none",
         "json_bytes": 0,
         "tables": [
-            _table("owners", 2, OWNERS_TEXT, OWNERS_FORMS),
-            _table("pets", 3 + damaged, PETS_TEXT, PETS_FORMS),
+            _table("owners", 2, OWNERS_CELLS, OWNERS_FORMS),
+            _table("pets", 3 + damaged, PETS_CELLS, PETS_FORMS),
         ],
         "damage": [
             {
@@ -172,6 +208,8 @@ def write_dataset(folder: Path, *, damaged: int = 0) -> Path:
         ],
     }
     (folder / "manifest.json").write_text(json.dumps(truth))
+    hashes = [row_hash(row)[:8] for row in (*OWNERS_CELLS, *PETS_CELLS)]
+    (folder / "rows.sha256").write_bytes(b"".join(hashes))
     return folder
 
 

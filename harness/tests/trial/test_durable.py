@@ -77,14 +77,14 @@ def test_a_server_that_was_told_not_to_wait_for_its_disk_is_wrong(database: Data
         target.execute(says.format("'SELECT $$on$$'"))
         target.execute("SET search_path = fake, pg_catalog, public")
         guards = {"fsync": "on", "full_page_writes": "on"}
-        same = check_durability(target, [right], transactions=(), settings=guards)
+        same = check_durability(target, [right], names={}, transactions=(), settings=guards)
         assert same == (right,)
         target.execute(says.format("'SELECT $$off$$'"))
-        (wrong,) = check_durability(target, [right], transactions=(), settings=guards)
+        (wrong,) = check_durability(target, [right], names={}, transactions=(), settings=guards)
         assert wrong == msgspec.structs.replace(
             right, error="fsync was turned off on the server, so that a crash may damage it"
         )
         was_off = check_durability(
-            target, [right], transactions=(), settings=dict.fromkeys(guards, "off")
+            target, [right], names={}, transactions=(), settings=dict.fromkeys(guards, "off")
         )
         assert was_off == (right,)
