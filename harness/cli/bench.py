@@ -143,7 +143,7 @@ def _add_engines(group: argparse._ArgumentGroup) -> None:
     add(
         "--no-floor",
         action="store_true",
-        help="do not add the engine floor to the engines that are named",
+        help="do not add the reference COPY (the engine floor) to the engines that are named",
     )
     add(
         "--engine-command",

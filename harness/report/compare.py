@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.compare import Basis
 from harness.analysis.verdicts import MIN_EFFECT
-from harness.report import cells
+from harness.report import cells, reference_copy
 from harness.report.blocks import Block, Cell, Column, Grid
+from harness.report.reference_copy import engine_name
 from harness.report.run import headline
 from harness.report.units import NONE, factor, share
 
@@ -42,13 +43,19 @@ def _change_rows(change: Change, comparison: Comparison) -> Iterator[tuple[Cell,
     old, new = change.before, change.after
     nothing: Cell = ()
     changed = _change(change.time, "slower", "faster")
-    yield (change.engine,), ("time",), cells.time(old), cells.time(new), changed
+    yield (engine_name(change.engine),), ("time",), cells.time(old), cells.time(new), changed
     speeds = cells.speed(old), cells.speed(new)
     if any(each != NONE for each in speeds):
         name = (f"vs {comparison.before.reference}",)
         yield nothing, name, speeds[:1], speeds[1:], nothing
     if any(cells.vs_floor(each) != NONE for each in (old, new)):
-        yield nothing, ("vs floor",), (cells.vs_floor(old),), (cells.vs_floor(new),), nothing
+        yield (
+            nothing,
+            (reference_copy.COLUMN,),
+            (cells.vs_floor(old),),
+            (cells.vs_floor(new),),
+            nothing,
+        )
     changed = _change(change.memory, "more", "less")
     yield nothing, ("peak RSS",), cells.peak(old), cells.peak(new), changed
     is_other = comparison.basis is Basis.NOTHING

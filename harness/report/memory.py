@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.stats import summarize
 from harness.report.blocks import Column, Grid
+from harness.report.reference_copy import engine_name
 from harness.report.units import NONE, megabytes, seconds, spread_mb
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def memory_report(run_figures: RunFigures) -> tuple[Block, ...]:
     )
     cells = tuple(
         (
-            (engine,),
+            (engine_name(engine),),
             _curve_cell(middle.curve, middle),
             _summary(trial.server_peak_bytes for trial in own.ok),
             _summary(trial.total_peak_bytes for trial in own.ok),

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.stats import CONFIDENCE
 from harness.model.record import AS_IT_IS, FLOOR, Status
-from harness.report import cells
+from harness.report import cells, reference_copy
 from harness.report.blocks import Block, Bullets, Cell, Column, Grid
 from harness.report.chaos import chaos_cell
 from harness.report.heap import heap_report
 from harness.report.memory import memory_report
 from harness.report.noise import noise_report
+from harness.report.reference_copy import engine_name
 from harness.report.units import (
     NONE,
     count,
@@ -42,8 +43,6 @@ LEGEND = (
     "all trials."
 )
 
-FLOOR_LEGEND = "vs floor: time relative to floor, a pre-encoded COPY of the same rows."
-
 # The report lists so many wrong tables of a trial; its record has them all.
 _TABLES_NAMED = 5
 
@@ -53,14 +52,15 @@ def bench_report(run_figures: RunFigures) -> tuple[Block, ...]:
     sentences = [_sentence(each, run_figures.reference) for each in run_figures.engines]
     floor = run_figures.engine(FLOOR)
     if floor is not None and floor.attempted and floor.wall_s is None:
-        sentences.append("The floor has no time, so no time is relative to it.")
+        sentences.append(f"The {reference_copy.NAME} has no time, so none is relative to it.")
+    sentences.append(reference_copy.start_up(run_figures))
     if run_figures.run.finished_at is None:
         sentences.append("This run is unfinished; it holds the trials made so far.")
     text = " ".join(sentence for sentence in sentences if sentence)
     return (
         headline(run_figures.run),
         bench_grid(run_figures),
-        f"{LEGEND} {FLOOR_LEGEND}" if _has_floors(run_figures) else LEGEND,
+        f"{LEGEND} {reference_copy.LEGEND}" if _has_floors(run_figures) else LEGEND,
         *(
             (Bullets("Not ok:", tuple(_failures(run_figures.failures))),)
             if run_figures.failures
@@ -122,7 +122,7 @@ def bench_grid(run_figures: RunFigures) -> Grid:
     ]
     rows = [_bench_row(each) for each in run_figures.engines]
     if _has_floors(run_figures):
-        columns.append(Column("vs floor"))
+        columns.append(Column(reference_copy.COLUMN))
         rows = [
             (*row, (cells.vs_floor(each),))
             for row, each in zip(rows, run_figures.engines, strict=True)
@@ -151,7 +151,7 @@ def history_report(runs: tuple[RunFigures, ...], older: int = 0) -> tuple[Block,
 
 def _bench_row(engine_figures: EngineFigures) -> tuple[Cell, ...]:
     return (
-        (engine_figures.engine,),
+        (engine_name(engine_figures.engine),),
         (cells.trials(engine_figures),),
         cells.time(engine_figures),
         (NONE if engine_figures.rows_per_s is None else rate(engine_figures.rows_per_s),),
@@ -219,7 +219,7 @@ def _failures(trials: tuple[Trial, ...]) -> Iterator[str]:
         name = f"{trial.round} (warm-up)" if trial.warmup else str(trial.round)
         alike.setdefault((trial.engine, _failure(trial)), []).append(name)
     for (engine, failure), rounds in alike.items():
-        yield f"{engine}, round {', '.join(rounds)}: {failure}"
+        yield f"{engine_name(engine)}, round {', '.join(rounds)}: {failure}"
 
 
 def _failure(trial: Trial) -> str:

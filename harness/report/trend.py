@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.report import reference_copy
 from harness.report.blocks import Column, Grid
 from harness.report.units import NONE, factor, megabytes, seconds
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 _BAR = 20
 
 LEGEND = (
-    "Medians of each run. The bar is vs floor if known, else the time, which is comparable on one "
-    "machine only."
+    f"Medians of each run. The bar is {reference_copy.COLUMN} if known, else the time, which is "
+    "comparable on one machine only."
 )
 
 
@@ -31,7 +32,7 @@ def trend_report(rows: Sequence[dict[str, Any]]) -> tuple[Block, ...]:
         Column("started", "left"),
         Column("rows"),
         Column("time"),
-        Column("vs floor"),
+        Column(reference_copy.COLUMN),
         Column("vs legacy"),
         Column("peak RSS"),
         Column("success"),

@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 # 1 MiB was no faster.
 _BUFFER_BYTES = 256 << 10
 
-# Of the sessions that build indexes there are at least so many. One alone would take parallel
-# workers, and these cost 10% more processor time than two sessions that each build an index.
-_FEWEST_BUILDERS = 2
+# The phase before the first row is sent: connections, the catalogue, dropped keys.
+FIRST_COPY = "first copy"
 
 _OID = "SELECT to_regclass(%s)::oid::bigint"
 
@@ -54,7 +53,7 @@ class Floor:
     Args:
         folder: the encoded dataset.
         dsn: the target.
-        jobs: how many connections send rows.
+        jobs: how many connections send rows, and how many build indexes meanwhile.
     """
 
     def __init__(self, folder: Path, dsn: str, jobs: int) -> None:
@@ -82,14 +81,12 @@ class Floor:
             oids = {oid(connection, table): table for table in tables}
             dropped = constraints.drop_keys(connection, list(oids))
             self._ended("aside")  # as recorded runs call it
-            count = max(self._jobs, _FEWEST_BUILDERS)
             # Where there is an index for each session, workers would only be in each other's way.
-            alone = (
-                {"max_parallel_maintenance_workers": "0"} if len(dropped.indexes) >= count else {}
-            )
+            is_enough = len(dropped.indexes) >= self._jobs
+            alone = {"max_parallel_maintenance_workers": "0"} if is_enough else {}
             with (
                 Sessions(self._dsn, self._jobs) as senders,
-                Sessions(self._dsn, count, alone) as builders,
+                Sessions(self._dsn, self._jobs, alone) as builders,
             ):
                 self._fill(senders, builders, oids, dropped)
                 self._tasks.finish()
@@ -149,6 +146,9 @@ class Floor:
     def _copy(
         self, connection: Connection, table: Table, parts: Sequence[Part], *, frozen: bool
     ) -> None:
+        with self._counting:
+            if FIRST_COPY not in self._phases_s:
+                self._ended(FIRST_COPY)
         query = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE {})").format(
             identifier(table),
             sql.SQL(", ").join(map(sql.Identifier, table.columns)),

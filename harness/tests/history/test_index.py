@@ -180,7 +180,7 @@ def test_times_of_other_machines_are_refused_and_advice_given(
     refused = capsys.readouterr().err
     assert "cannot be compared: dataset, machine or server differ" in refused
     assert "measure both on this machine: python -m harness compare-commits" in refused
-    assert "vs floor" in printed(capsys, "compare", "aaaa0001", "aaaa0002", *at)
+    assert "vs COPY" in printed(capsys, "compare", "aaaa0001", "aaaa0002", *at)
 
 
 @pytest.mark.slow

@@ -124,19 +124,19 @@ def test_ten_million_rows_still_fit_80_columns(make_run: MakeRun, make_trial: Ma
     )
     text = bench(run)
     assert widest(text) <= 80
-    assert "success vs floor      vs legacy\n" in text  # closer than usual
+    assert "success vs COPY      vs legacy\n" in text  # closer than usual
     for figure in ("1,290 s", "1,234-1,345", "20,000 MB", "246,000", "32x faster", "0.0050x"):
         assert figure in text
 
 
 FLOOR = """\
-engine    ok       time  rows/s   peak RSS  success  vs floor      vs legacy
-────────────────────────────────────────────────────────────────────────────
-legacy   1/3     12.3 s     163     512 MB   75.00%       15x              -
-restore  3/3     1.62 s   1,230    62.1 MB     100%      2.0x    7.6x faster
-              1.60-1.71          61.9-62.4                      0.12x memory
-floor    1/1    0.810 s   2,470    40.0 MB     100%         -     15x faster
-                                                               0.078x memory
+engine      ok       time  rows/s   peak RSS  success  vs COPY      vs legacy
+─────────────────────────────────────────────────────────────────────────────
+legacy     1/3     12.3 s     163     512 MB   75.00%      15x              -
+restore    3/3     1.62 s   1,230    62.1 MB     100%     2.0x    7.6x faster
+                1.60-1.71          61.9-62.4                     0.12x memory
+ref. COPY  1/1    0.810 s   2,470    40.0 MB     100%        -     15x faster
+                                                                0.078x memory
 """
 
 
@@ -150,19 +150,26 @@ def test_beside_a_floor_each_engine_is_told_as_a_multiple_of_it(
 ) -> None:
     beside = with_floor(run, make_trial)
     assert FLOOR in bench(beside)
-    assert "vs floor: time relative to floor" in squeezed(bench(beside))
-    assert "floor was" not in bench(beside)
-    assert "| vs floor |" in to_markdown(bench_report(figures(beside)))
+    assert "vs COPY: time relative to the reference COPY" in squeezed(bench(beside))
+    assert "COPY was" not in bench(beside)
+    assert "| vs COPY |" in to_markdown(bench_report(figures(beside)))
+
+
+def test_the_references_start_up_is_told_apart(run: Run, make_trial: MakeTrial) -> None:
+    assert "before its first COPY" not in bench(with_floor(run, make_trial))
+    report = msgspec.Raw(b'{"engine": "floor", "start_up_s": 0.21}')
+    told = squeezed(bench(with_floor(run, make_trial, report=report)))
+    assert "0.210 s passed before its first COPY, and 0.600 s after (medians)." in told
 
 
 def test_a_run_without_a_floor_says_nothing_of_it(run: Run) -> None:
-    assert "floor" not in bench(run)
+    assert "COPY" not in bench(run)
 
 
 def test_a_floor_that_failed_is_told_and_gives_no_figure(run: Run, make_trial: MakeTrial) -> None:
     text = bench(with_floor(run, make_trial, status=Status.WRONG_RESULT))
-    assert "vs floor" not in text
-    assert "so no time is relative to it" in squeezed(text)
+    assert "vs COPY" not in text
+    assert "so none is relative to it" in squeezed(text)
 
 
 def test_multiples_of_the_floor_are_listed_of_both_runs(run: Run, make_trial: MakeTrial) -> None:
@@ -173,8 +180,8 @@ def test_multiples_of_the_floor_are_listed_of_both_runs(run: Run, make_trial: Ma
     ]
     after = replace(before, id="bbbb0002", trials=tuple(quicker))
     text = squeezed(to_terminal(compare_report(compare(before, after))))
-    assert "vs floor 2.0x 1.00x peak RSS" in text
-    assert "vs floor" not in to_terminal(compare_report(compare(run, replace(run, id="b"))))
+    assert "vs COPY 2.0x 1.00x peak RSS" in text
+    assert "vs COPY" not in to_terminal(compare_report(compare(run, replace(run, id="b"))))
 
 
 @pytest.mark.parametrize("width", [1, 20, 40, 80, 200])

@@ -81,7 +81,7 @@ def test_a_run_draws_memory_beside_the_servers(make_run: MakeRun, make_trial: Ma
     assert "200 MB at 0 s" in lines[restore + 1]
     assert not any(line.startswith("legacy   ▁") for line in lines)
     assert max(map(len, lines)) <= 80
-    assert "| floor | ▅▅▅" in to_markdown(memory_report(figures(run)))
+    assert "| ref. COPY | ▅▅▅" in to_markdown(memory_report(figures(run)))
 
 
 def test_a_run_without_curves_draws_nothing(make_run: MakeRun, make_trial: MakeTrial) -> None:

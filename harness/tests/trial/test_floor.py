@@ -13,6 +13,7 @@ import pytest
 from harness.bench import encode
 from harness.engines import registry as engines
 from harness.engines.floor import constraints, encoded
+from harness.engines.floor import sessions as floor_sessions
 from harness.engines.floor.run import Floor
 from harness.generate import DatasetSpec, cached
 from harness.model import manifest
@@ -113,7 +114,9 @@ def test_all_is_there_and_nothing_but_the_rows_is_new(
     truth = manifest.load(business)
     assert wrong(database, business) == []
     assert loaded.rows == {table.table: table.rows for table in truth.tables}
-    assert list(loaded.phases_s) == ["aside", "load", "indexes", "foreign keys", "flush"]
+    assert list(loaded.phases_s) == [
+        *("aside", "first copy", "load", "indexes", "foreign keys", "flush")
+    ]
 
 
 @pytest.mark.slow
@@ -318,3 +321,36 @@ def test_a_folder_that_is_no_encoded_dataset_is_refused(
         (tmp_path / encoded.INDEX).write_bytes(index)
     with pytest.raises(HarnessError, match=says):
         encoded.load(tmp_path)
+
+
+@pytest.mark.slow
+def test_its_start_up_is_reported_apart(
+    business: Path, make: Callable[[Path], Path], context_of: Callable[..., TrialContext]
+) -> None:
+    context = dataclasses.replace(context_of(business), floor=make(business))
+    tried = trial.attempt(engines.named("floor"), context)
+    report = msgspec.json.decode(tried.report)
+    assert tried.outcome.wall_s is not None
+    # Before it looks at the clock itself, the interpreter has started and psycopg is imported.
+    assert report["phases_s"]["first copy"] < report["start_up_s"] < tried.outcome.wall_s
+
+
+def test_one_job_builds_indexes_in_one_session(
+    business: Path,
+    make: Callable[[Path], Path],
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sessions: list[dict[str, str] | None] = []
+    connect = floor_sessions.connect
+
+    def counted(dsn: str, settings: dict[str, str] | None = None) -> floor_sessions.Connection:
+        sessions.append(settings)
+        return connect(dsn, settings)
+
+    monkeypatch.setattr(floor_sessions, "connect", counted)
+    apply(database, business)
+    Floor(make(business), database.dsn, jobs=1).run()
+    builders = [settings for settings in sessions if settings]
+    assert builders == [{"max_parallel_maintenance_workers": "0"}]
+    assert len(sessions) == 2  # the other one sends
