@@ -82,7 +82,7 @@ def test_a_session_is_one_observation_with_its_range(
         {"dataset": {"faults": "hostile"}},
         {"dataset": {"generator": "2"}},
         {"parameters": {"jobs": 4}},
-        {"parameters": {"server_profile": "stock"}},
+        {"server": {"profile": "stock"}},
     ],
     ids=str,
 )
@@ -109,9 +109,9 @@ def test_what_does_not_matter_stands_together(
     other = msgspec.structs.replace(
         usual,
         id="bbbb0001",
-        server=msgspec.structs.replace(usual.server, version="18.3"),
+        server=msgspec.structs.replace(usual.server, version="18.3", profile="bulk"),
         environment=msgspec.structs.replace(usual.environment, commit="f" * 40, os="Linux 6.2"),
-        parameters={"rounds": 9, "server_profile": "bulk"},
+        parameters={"rounds": 9},
     )
     assert len(trends([session(usual), session(other)])) == 1
 
