@@ -104,7 +104,10 @@ def pr_comment(session: nox.Session) -> None:
     compare = ("compare-commits", *session.posargs, "--format", "json")
     with data.open("w", encoding="utf-8") as file:
         # The verdict is said by the next command's exit code, which is the same.
-        session.run("python", "-m", "harness", *compare, stdout=file, success_codes=[0, 1, 3, 4])
+        codes = [0, 1, 3, 4]
+        session.run(
+            *("python", "-m", "harness", *compare), stdout=file, stderr=None, success_codes=codes
+        )
     session.run("python", "-m", "harness", "pr-comment", data, "--out", text)
 
 
@@ -231,11 +234,12 @@ def bench_micro(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting and which package may import which."""
+    """Check style, formatting, which package may import which, and what workflows may do."""
     install(session, group="lint")
     session.run("ruff", "check", *CODE)
     session.run("ruff", "format", "--check", *CODE)
     session.run("lint-imports")
+    session.run("zizmor", "--offline", "--quiet", ".github/workflows")
 
 
 @nox.session

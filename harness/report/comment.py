@@ -62,6 +62,7 @@ class Lost(msgspec.Struct, frozen=True):
     round: Count
     before: End
     after: End
+    detail: str | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -104,7 +105,7 @@ def comment(comparison: Comparison, *, head: str | None = None, url: str | None 
     parts = [
         f"{MARKER}\n### Benchmark: {_headline(comparison)}",
         f"{_code(comparison.base)} before, {_code(comparison.head)} after: both in one run, "
-        f"{comparison.rounds:,} rounds." + _source(head, url),
+        f"{comparison.rounds:,} round{'' if comparison.rounds == 1 else 's'}." + _source(head, url),
         _table(comparison.measures),
         _list("Less complete", [_loss(each) for each in comparison.losses]),
         _list("Not compared, since no round of both is ok", map(_code, comparison.not_compared)),
@@ -190,7 +191,8 @@ def _loss(each: Lost) -> str:
     before, after = (
         f"{_code(end.status)} with {end.restored:,} rows" for end in (each.before, each.after)
     )
-    return f"{_code(each.engine)}, round {each.round:,}: {after}, before {before}"
+    why = f": {_code(each.detail)}" if each.detail else ""
+    return f"{_code(each.engine)}, round {each.round:,}: {after}, before {before}{why}"
 
 
 def _list(title: str, items: Iterable[str]) -> str:

@@ -156,6 +156,18 @@ def test_one_lost_row_is_a_change_at_once(
     assert [point.is_complete for point in points if point] == [True, False]
 
 
+def test_trials_that_fail_are_a_change_even_if_all_rows_are_there(
+    make_sessions: Callable[..., list[Session]],
+    make_run: Callable[..., Run],
+    make_trial: Callable[..., object],
+) -> None:
+    failed = [make_trial("restore", 1.0), make_trial("restore", 1.0, status=Status.ERROR)]
+    last = session(make_run(*failed, id="run00099", started_at="2024-05-01T00:00:00Z"))
+    (trend,) = trends([*make_sessions([1.0]), last])
+    (step,) = series(trend, Measure.COMPLETENESS).steps
+    assert (step.run, step.before, step.after, step.is_worse) == ("run00099", 1.0, 1.0, True)
+
+
 def test_a_long_history_is_thinned_but_keeps_the_newest_and_the_changes(
     make_sessions: Callable[..., list[Session]],
 ) -> None:

@@ -105,7 +105,7 @@ def test_the_comment_has_the_verdict_of_each_measure() -> None:
     )
     assert rows[1].endswith("| 50.0 MB | 50.0 MB | +0.0% | +20.0% to +30.0% | 0.004 | same |")
     lost = "`restore`, round 2: `wrong_result` with 999 rows, before `ok` with 1,000 rows"
-    assert lost in text
+    assert f"{lost}: `users: one row is missing`" in text
 
 
 @pytest.mark.parametrize(
