@@ -181,6 +181,9 @@ def test_sessions_of_two_commits_are_recorded_and_drawn(machine: Machine, tmp_pa
     assert all(job.is_ok for job in recorded), recorded[0].output + recorded[1].output
     files = git("ls-tree", "--name-only", "benchmarks", cwd=machine.remote).split()
     assert len([name for name in files if name.endswith(".json")]) == 2
+    judged = Job("history", "gate", machine, "main").run()
+    assert not judged.is_ok
+    assert re.search(r"restore +rows restored +less complete", judged.output), judged.output
     drawn = Job("history", "trends", machine, "main").run()
     assert drawn.is_ok, drawn.output
     page = (machine.folder / "pages" / "index.html").read_text(encoding="utf-8")
