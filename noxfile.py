@@ -69,6 +69,55 @@ def gate(session: nox.Session) -> None:
     session.run("python", "-m", "harness", "gate", *session.posargs)
 
 
+@nox.session(name="history-push", default=False)
+def history_push(session: nox.Session) -> None:
+    """Add recorded runs to the branch benchmarks: --results FOLDER [--remote URL]."""
+    install(session)
+    session.run("python", "-m", "harness", "history-push", *session.posargs)
+
+
+@nox.session(name="history-fetch", default=False)
+def history_fetch(session: nox.Session) -> None:
+    """Copy the runs of the branch benchmarks into a folder: FOLDER [--remote URL]."""
+    install(session)
+    session.run("python", "-m", "harness", "history-fetch", *session.posargs)
+
+
+@nox.session(default=False)
+def trends(session: nox.Session) -> None:
+    """Write the trends of the history to build/trends/index.html: [--results FOLDER]."""
+    install(session)
+    page = ("--out", "build/trends/index.html")
+    session.run("python", "-m", "harness", "trends", *page, *session.posargs)
+
+
+@nox.session(name="pr-comment", default=False)
+def pr_comment(session: nox.Session) -> None:
+    """Compare two commits, and write the comment on it to build/comparison: BASE HEAD [OPTION ...].
+
+    Fails as compare-commits does, once the comment is written.
+    """
+    install(session, extras=("legacy", "harness"), group="build")
+    folder = Path("build/comparison")
+    folder.mkdir(parents=True, exist_ok=True)
+    data, text = folder / "comparison.json", folder / "comment.md"
+    compare = ("compare-commits", *session.posargs, "--format", "json")
+    with data.open("w", encoding="utf-8") as file:
+        # The verdict is said by the next command's exit code, which is the same.
+        codes = [0, 1, 3, 4]
+        session.run(
+            *("python", "-m", "harness", *compare), stdout=file, stderr=None, success_codes=codes
+        )
+    session.run("python", "-m", "harness", "pr-comment", data, "--out", text)
+
+
+@nox.session(name="pr-comment-post", default=False)
+def pr_comment_post(session: nox.Session) -> None:
+    """Put the comparison of a workflow's run on its pull request: [--event FILE] [--api URL]."""
+    install(session)
+    session.run("python", "-m", "harness", "pr-comment-post", *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the fast tests, or those that the arguments choose, against a real PostgreSQL."""
@@ -185,11 +234,12 @@ def bench_micro(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting and which package may import which."""
+    """Check style, formatting, which package may import which, and what workflows may do."""
     install(session, group="lint")
     session.run("ruff", "check", *CODE)
     session.run("ruff", "format", "--check", *CODE)
     session.run("lint-imports")
+    session.run("zizmor", "--offline", "--quiet", ".github/workflows")
 
 
 @nox.session

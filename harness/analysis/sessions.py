@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from harness.analysis.stats import Summary
     from harness.model.record import Environment, Run
 
-# The parameter of a run that names its server profile; runs without it had the harness's settings
-# on the harness's own servers.
-PROFILE = "server_profile"
-_OWN_SERVERS = frozenset({"docker", "embedded"})
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Conditions:
@@ -90,12 +85,11 @@ def session(run: Run) -> Session:
 
 def conditions(run: Run) -> Conditions:
     """Return the conditions of a run."""
-    dataset, kind = run.dataset, run.server.kind
-    unnamed = "bulk" if kind in _OWN_SERVERS else "as configured"
+    dataset, server = run.dataset, run.server
     return Conditions(
         machine=machine(run.environment),
-        server=f"{kind} PostgreSQL {run.server.version.split('.')[0]}",
-        profile=str(run.parameters.get(PROFILE) or unnamed),
+        server=f"{server.kind} PostgreSQL {server.version.split('.')[0]}",
+        profile=server.profile_name,
         scenario=dataset.scenario,
         rows=dataset.rows,
         faults=dataset.faults,

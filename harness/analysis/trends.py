@@ -30,6 +30,9 @@ _RECENT = 40
 # Levels that differ by less are drawn, but are no change: the minimum effect of a comparison.
 MIN_EFFECT = 0.05
 
+# The index of a point, the figures before and after, and whether that is worse.
+_Change = tuple[int, float, float, bool]
+
 # Larger figures are damage: 30,000 years, or a petabyte.
 _LARGEST = 1e15
 
@@ -69,7 +72,8 @@ class Point:
 class Step:
     """A change: the session that begins the new level, and both levels.
 
-    ``accepted`` says why it is intended, None if nobody accepted it.
+    Worse is slower, more memory, fewer rows, or the same rows by trials that failed. ``accepted``
+    says why it is intended, None if nobody accepted it.
     """
 
     run: str
@@ -79,12 +83,8 @@ class Step:
     measure: Measure
     before: float
     after: float
+    is_worse: bool
     accepted: str | None = None
-
-    @property
-    def is_worse(self) -> bool:
-        """Return whether it is slower, needs more memory, or restores less."""
-        return (self.after < self.before) == (self.measure is Measure.COMPLETENESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +188,12 @@ def _series(
             measure=measure,
             before=before,
             after=after,
+            is_worse=is_worse,
             accepted=next(
                 (one.why for one in accepted if one.run == at.run and one.covers(engine)), None
             ),
         )
-        for index, before, after in found([point for _, point in present])
+        for index, before, after, is_worse in found([point for _, point in present])
         for at in [present[index][0]]
     )
     return Series(engine, measure, tuple(points), steps)
@@ -211,22 +212,26 @@ def _point(of: EngineSession, measure: Measure) -> Point | None:
     return Point(summary.median, summary.low, summary.high, is_complete=is_complete)
 
 
-def _levels(points: Sequence[Point]) -> list[tuple[int, float, float]]:
-    """Return each change of level: its index, and the medians before and after it."""
+def _levels(points: Sequence[Point]) -> list[_Change]:
+    """Return the changes of level, by the medians before and after."""
     values = [point.median for point in points]
     edges = [0, *changes(values), len(values)]
     levels = [statistics.median(values[a:b]) for a, b in itertools.pairwise(edges) if b]
     return [
-        (edge, before, after)
+        (edge, before, after, after > before)
         for edge, (before, after) in zip(edges[1:-1], itertools.pairwise(levels), strict=True)
         if abs(after / before - 1) >= MIN_EFFECT
     ]
 
 
-def _losses(points: Sequence[Point]) -> list[tuple[int, float, float]]:
-    """Return each change of completeness, which has no noise: one session shows it."""
+def _losses(points: Sequence[Point]) -> list[_Change]:
+    """Return the changes of completeness, which has no noise: one session shows it."""
     return [
-        (index, before.median, after.median)
+        (index, before.median, after.median, _completeness(after) < _completeness(before))
         for index, (before, after) in enumerate(itertools.pairwise(points), start=1)
-        if before.median != after.median
+        if _completeness(before) != _completeness(after)
     ]
+
+
+def _completeness(point: Point) -> tuple[float, bool]:
+    return point.median, point.is_complete

@@ -32,6 +32,8 @@ COMMANDS = {
     "trends": "Write the trends of the history as a page.",
     "compare": "Compare two runs.",
     "compare-commits": "Measure two commits in one run; fail if the second is worse.",
+    "pr-comment": "Write the comment on a pull request from a comparison of commits.",
+    "pr-comment-post": "Put that comment on its pull request, in place of an earlier one.",
     "gate": "Fail if an engine regressed in time, memory or completeness.",
     "accept": "Record that a change of an engine's figures is intended.",
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.sessions import session
 from harness.analysis.trends import Accepted, trends
 from harness.cli.output import say
+from harness.gate.baseline import candidates
 from harness.history import accepted
 from harness.history.store import LOCAL, PUBLISHED, History, read
 from harness.model.errors import ExitCode, HistoryError
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from harness.analysis.sessions import Session
     from harness.history.accepted import AcceptedChange
-
-# A run that was made to confirm an alarm, or to compare commits, is no session of its own.
-_NO_SESSIONS = ("confirms", "compares")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,9 +69,7 @@ def read_sessions(folders: Iterable[Path], unreadable: list[str]) -> list[Sessio
             except HistoryError as error:
                 unreadable.append(f"{path.name}: {error}")
                 continue
-            if recorded.finished_at is None or recorded.chaos is not None:
-                continue
-            if not any(recorded.parameters.get(key) for key in _NO_SESSIONS):
+            if candidates([recorded]):
                 found[recorded.id] = session(recorded)
     return list(found.values())
 

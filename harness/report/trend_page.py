@@ -38,7 +38,7 @@ _TITLES = {
 _NAMES = {
     Measure.TIME: ("slower", "faster"),
     Measure.MEMORY: ("more memory", "less memory"),
-    Measure.COMPLETENESS: ("more complete", "less complete"),
+    Measure.COMPLETENESS: ("more rows restored", "fewer rows restored"),
 }
 
 
@@ -111,6 +111,8 @@ def _change_row(step: Step) -> str:
 
 
 def _change_name(step: Step) -> str:
+    if step.after == step.before:
+        return "trials fail" if step.is_worse else "trials are ok again"
     rises, falls = _NAMES[step.measure]
     name = rises if step.after > step.before else falls
     if step.measure is Measure.COMPLETENESS:
@@ -185,7 +187,7 @@ def _marks(trend: Trend, series: Series) -> list[Mark]:
         Mark(
             places[step.run],
             "accepted" if step.accepted is not None else "worse" if step.is_worse else "better",
-            "▲" if step.after > step.before else "▼",
+            "▲" if step.after > step.before else "▼" if step.after < step.before else "■",
             f"{step.at:%Y-%m-%d}: {_change_name(step)}",
         )
         for step in series.steps
@@ -284,8 +286,8 @@ def _legend() -> str:
         "settings or datasets stand in charts of their own, since their times do not compare. "
         "▲ and ▼ mark where the level of later sessions changes (optimal partitioning, from "
         f"{MIN_SESSIONS} sessions on, at least {MIN_EFFECT:.0%}), or where rows were lost or "
-        "regained; ✓ marks an accepted change. A difference between two sessions alone can be "
-        "noise.</p>"
+        "regained, ■ where trials fail or are ok again; ✓ marks an accepted change. A difference "
+        "between two sessions alone can be noise.</p>"
     )
 
 

@@ -82,7 +82,7 @@ def test_a_session_is_one_observation_with_its_range(
         {"dataset": {"faults": "hostile"}},
         {"dataset": {"generator": "2"}},
         {"parameters": {"jobs": 4}},
-        {"parameters": {"server_profile": "stock"}},
+        {"server": {"profile": "stock"}},
     ],
     ids=str,
 )
@@ -109,9 +109,9 @@ def test_what_does_not_matter_stands_together(
     other = msgspec.structs.replace(
         usual,
         id="bbbb0001",
-        server=msgspec.structs.replace(usual.server, version="18.3"),
+        server=msgspec.structs.replace(usual.server, version="18.3", profile="bulk"),
         environment=msgspec.structs.replace(usual.environment, commit="f" * 40, os="Linux 6.2"),
-        parameters={"rounds": 9, "server_profile": "bulk"},
+        parameters={"rounds": 9},
     )
     assert len(trends([session(usual), session(other)])) == 1
 
@@ -154,6 +154,18 @@ def test_one_lost_row_is_a_change_at_once(
     assert (step.run, step.before, step.after, step.is_worse) == ("run00099", 1.0, 0.999, True)
     points = series(trend, Measure.COMPLETENESS).points
     assert [point.is_complete for point in points if point] == [True, False]
+
+
+def test_trials_that_fail_are_a_change_even_if_all_rows_are_there(
+    make_sessions: Callable[..., list[Session]],
+    make_run: Callable[..., Run],
+    make_trial: Callable[..., object],
+) -> None:
+    failed = [make_trial("restore", 1.0), make_trial("restore", 1.0, status=Status.ERROR)]
+    last = session(make_run(*failed, id="run00099", started_at="2024-05-01T00:00:00Z"))
+    (trend,) = trends([*make_sessions([1.0]), last])
+    (step,) = series(trend, Measure.COMPLETENESS).steps
+    assert (step.run, step.before, step.after, step.is_worse) == ("run00099", 1.0, 1.0, True)
 
 
 def test_a_long_history_is_thinned_but_keeps_the_newest_and_the_changes(

@@ -1,0 +1,1 @@
+"""What the harness does in continuous integration beside measuring: comments on GitHub."""
