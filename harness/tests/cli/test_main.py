@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).parents[3]
 
 MANIFEST = {
-    "schema": 1,
+    "schema": 2,
     "generator": "1",
     "scenario": "by-hand",
     "rows": 1000,

@@ -132,13 +132,11 @@ def test_an_empty_history_has_a_page(tmp_path: Path) -> None:
     assert "no finished run yet" in Page(write_page(tmp_path)).text
 
 
-def test_a_run_that_confirms_or_is_unfinished_is_no_session(
+def test_a_run_that_is_unfinished_is_no_session(
     tmp_path: Path, make_run: Callable[..., Run], make_trial: Callable[..., object]
 ) -> None:
     history = History(tmp_path)
     history.write(make_run(make_trial("restore", 2.0), finished_at=None))
-    confirmed = {"parameters": {"confirms": "aaaa0009"}}
-    history.write(make_run(make_trial("restore", 2.0), id="bbbb0002", **confirmed))
     assert "no finished run yet" in Page(write_page(tmp_path)).text
 
 

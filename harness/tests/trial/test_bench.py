@@ -188,7 +188,7 @@ def test_a_run_has_the_rounds_that_are_wanted(dataset: Path, tmp_path: Path) -> 
 
 
 def test_many_rows_get_fewer_rounds() -> None:
-    assert parsed("--rows", "1000000").rounds == 5
+    assert parsed("--rows", "1000000").rounds == 6
     assert parsed("--rows", "1000001").rounds == 3
     assert parsed("--rows", "4000000", "--rounds", "9").rounds == 9
 
@@ -328,7 +328,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert [engine.name for engine in given.engines] == [
         *("legacy", "legacy-psycopg2", "restore", "floor")
     ]
-    assert (given.rows, given.rounds, given.warmup, given.server) == (100_000, 5, 1, "auto")
+    assert (given.rows, given.rounds, given.warmup, given.server) == (100_000, 6, 1, "auto")
     assert given.limits == Limits(1800.0, None)
 
 

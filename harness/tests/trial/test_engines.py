@@ -36,7 +36,8 @@ def test_each_engine_is_called_as_the_formats_say(engine: engines.Engine) -> Non
         assert "--jobs=3" in argv
     else:
         step = engine.name.removeprefix("step-").replace("-", "_")
-        module = f"harness.engines.steps.{step}" if engine in engines.STEPS else engine.name
+        package = engine.name.removesuffix("-psycopg2")
+        module = f"harness.engines.steps.{step}" if engine in engines.STEPS else package
         assert argv[2:5] == ("-m", module, "/b")
     assert "--dsn=postgresql:///d" in argv
     assert "--report=/r" in argv
@@ -83,7 +84,7 @@ def test_a_command_that_makes_no_sense_is_refused(text: str, says: str) -> None:
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="legacy, restore"):
+    with pytest.raises(InputError, match="legacy, legacy-psycopg2, restore"):
         engines.named("restor")
 
 
