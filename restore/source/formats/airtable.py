@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restore.source.formats.cursor import Cursor
+from restore.source.formats.following import lists_in_pages
 from restore.source.formats.format import FoundRecord
-from restore.source.formats.paths import documents, first_object, visit
+from restore.source.formats.paths import first_object
 from restore.source.formats.rows import columns_of, encode, one_line
 from restore.source.json_values import DECODE_ERRORS
 
@@ -51,10 +52,9 @@ class _Airtable:
     ) -> Iterator[FoundRecord]:
         columns = columns_of(tables)
         cursor = Cursor(stream)
-        for _ in documents(cursor):
-            for _ in visit(cursor, (("records",),)):
-                for item in cursor.items():
-                    yield FoundRecord(None, _row(item.raw, columns), item.offset)
+        for _ in lists_in_pages(cursor, {"records"}, next_key="offset"):
+            for item in cursor.items():
+                yield FoundRecord(None, _row(item.raw, columns), item.offset)
 
 
 FORMAT = _Airtable()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restore.source.formats.cursor import Cursor
+from restore.source.formats.following import check_last
 from restore.source.formats.format import FormatError, FoundRecord
 from restore.source.formats.paths import (
     ITEM,
@@ -38,6 +39,7 @@ class ColumnsAndRows:
         columns: where the list of names, or of objects with a ``name``, is.
         rows: where the list of rows is: objects, or lists of values.
         others: the keys that may be at the top beside these; None: any.
+        following: keys that tell if the rows are not all.
     """
 
     name: str
@@ -46,6 +48,7 @@ class ColumnsAndRows:
     columns: Path
     rows: Path
     others: frozenset[str] | None = None
+    following: tuple[str, ...] = ()
     wrapper: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +78,7 @@ class ColumnsAndRows:
         names: list[str] | None = None
         held: list[tuple[bytes, int]] = []
         size = 0
-        for path in visit(cursor, (self.columns, self.rows)):
+        for path in self._visit(cursor):
             if path == self.columns:
                 others, names = names, column_names(cursor.value())
                 if others not in (None, names):
@@ -99,6 +102,16 @@ class ColumnsAndRows:
             raise FormatError(f"it has no list of columns under {'.'.join(self.columns)}")
         for data, offset in held:
             yield FoundRecord(None, named_row(data, names), offset)
+
+    def _visit(self, cursor: Cursor) -> Iterator[Path]:
+        """Stop at the columns and at the rows; see, at the end, if the rows are all."""
+        beside: dict[str, bytes] = {}
+        for path in visit(cursor, (self.columns, self.rows, *((key,) for key in self.following))):
+            if path[-1] in self.following:
+                beside[path[-1]] = cursor.value()
+            else:
+                yield path
+        check_last(beside)
 
 
 def _at(fields: Mapping[str, bytes], path: Path) -> bytes | None:

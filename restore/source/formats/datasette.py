@@ -10,4 +10,5 @@ FORMAT = ColumnsAndRows(
     "an object of `columns` (names), `rows` (objects or lists) and others such as `truncated`",
     columns=("columns",),
     rows=("rows",),
+    following=("next", "truncated"),
 )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restore.source.formats.cursor import Cursor
+from restore.source.formats.following import lists_in_pages
 from restore.source.formats.format import FoundRecord
-from restore.source.formats.paths import documents, first_object, visit
+from restore.source.formats.paths import first_object
 from restore.source.formats.rows import columns_of, encode, one_line, with_key
 from restore.source.json_values import DECODE_ERRORS
 
@@ -65,14 +66,13 @@ class _JsonApi:
         self, stream: ByteSource, tables: Mapping[str, TableColumns] | None
     ) -> Iterator[FoundRecord]:
         cursor = Cursor(stream)
-        for _ in documents(cursor):
-            for _ in visit(cursor, (("data",), ("included",))):
-                if cursor.peek() == b"{":
-                    start = cursor.offset
-                    yield _found(cursor.value(), start, tables)
-                elif cursor.peek() == b"[":
-                    for item in cursor.items():
-                        yield _found(item.raw, item.offset, tables)
+        for _ in lists_in_pages(cursor, {"data", "included"}):
+            if cursor.peek() == b"{":
+                start = cursor.offset
+                yield _found(cursor.value(), start, tables)
+            elif cursor.peek() == b"[":
+                for item in cursor.items():
+                    yield _found(item.raw, item.offset, tables)
 
 
 FORMAT = _JsonApi()

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restore.source.formats.cursor import Cursor
+from restore.source.formats.following import lists_in_pages
 from restore.source.formats.format import FoundRecord
-from restore.source.formats.paths import ANY, ITEM, documents, first_object, plain_row, visit
+from restore.source.formats.paths import ANY, ITEM, first_object, plain_row, visit
 from restore.source.formats.rows import columns_of, encode, one_line
 from restore.source.json_values import DECODE_ERRORS, values_of
 
@@ -25,6 +26,7 @@ _LISTS = frozenset(
     | {"list", "member", "nodes", "objects", "records", "result", "results", "rows", "value"}
     | {"values"}
 )
+_HOLDING = _LISTS | {"_embedded", "edges"}
 # What stands beside them, in lower case and without underscores.
 _BESIDE = frozenset(
     {"code", "count", "currentpage", "cursor", "done", "duration", "empty", "error", "errors"}
@@ -46,7 +48,7 @@ _MOST_KEYS = 3
 _CONNECTIONS = tuple(
     (*(ANY,) * depth, *end)
     for depth in range(_MOST_KEYS + 1)
-    for end in (("edges", ITEM, "node"), ("nodes",))
+    for end in (("edges", ITEM, "node"), ("nodes",), ("pageInfo",))
 )
 
 
@@ -65,7 +67,7 @@ class _Pages:
         fields = first_object(start)
         lists = [key for key, value in fields.items() if key in _LISTS and _is_list(value)]
         inner = fields.get("_embedded") or fields.get("data", b"")
-        beside = fields.keys() - _LISTS - {"_embedded", "edges"}
+        beside = fields.keys() - _HOLDING
         if not all(map(_is_beside, beside)):
             return False
         if inner.startswith(b"{"):
@@ -76,17 +78,17 @@ class _Pages:
         self, stream: ByteSource, tables: Mapping[str, TableColumns] | None
     ) -> Iterator[FoundRecord]:
         cursor = Cursor(stream)
-        wanted = [("_embedded", ANY), ("edges", ITEM, "node"), *((key,) for key in _LISTS)]
-        for _ in documents(cursor):
-            for path in visit(cursor, wanted):
-                if path[0] == "_embedded":
-                    yield from _items(cursor, path[-1], tables)
-                elif path[-1] == "node":
+        for key, beside in lists_in_pages(cursor, _HOLDING):
+            if key == "_embedded":
+                for name in cursor.members():
+                    yield from _items(cursor, name, tables)
+            elif key == "edges":
+                for _ in visit(cursor, ((ITEM, "node"),)):
                     yield _record(cursor.value(), cursor.offset, None, tables)
-                elif cursor.peek() == b"[":
-                    yield from _items(cursor, None, tables)
-                elif path == ("data",):
-                    yield from _connections(cursor, tables)
+            elif cursor.peek() == b"[":
+                yield from _items(cursor, None, tables)
+            elif key == "data":
+                yield from _connections(cursor, tables, beside)
 
 
 FORMAT = _Pages()
@@ -113,9 +115,13 @@ def _has_connection(start: bytes, depth: int = 0) -> bool:
 
 
 def _connections(
-    cursor: Cursor, tables: Mapping[str, TableColumns] | None
+    cursor: Cursor, tables: Mapping[str, TableColumns] | None, beside: dict[str, bytes]
 ) -> Iterator[FoundRecord]:
+    """Yield the records of connections; add to ``beside`` what is said of their pages."""
     for path in visit(cursor, _CONNECTIONS):
+        if path[-1] == "pageInfo":
+            beside[".".join(path[:-1])] = cursor.value()
+            continue
         keys = [key for key in path if key not in {*_CONNECTION, ITEM, "node"}]
         table = keys[-1] if keys else None
         if path[-1] == "nodes":

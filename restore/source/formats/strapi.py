@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restore.source.formats.cursor import Cursor, top_records
+from restore.source.formats.following import lists_in_pages
 from restore.source.formats.format import FoundRecord
-from restore.source.formats.paths import documents, first_object, visit
+from restore.source.formats.paths import first_object
 from restore.source.formats.refused import Refused
 from restore.source.formats.rows import columns_of, encode, one_line, with_key
 from restore.source.json_values import DECODE_ERRORS, values_of
@@ -73,14 +74,13 @@ class _Rest:
     ) -> Iterator[FoundRecord]:
         columns = columns_of(tables)
         cursor = Cursor(stream)
-        for _ in documents(cursor):
-            for _ in visit(cursor, (("data",),)):
-                if cursor.peek() == b"{":
-                    start = cursor.offset
-                    yield FoundRecord(None, _row(cursor.value(), columns), start)
-                else:
-                    for item in cursor.items():
-                        yield FoundRecord(None, _row(item.raw, columns), item.offset)
+        for _ in lists_in_pages(cursor, {"data"}):
+            if cursor.peek() == b"{":
+                start = cursor.offset
+                yield FoundRecord(None, _row(cursor.value(), columns), start)
+            else:
+                for item in cursor.items():
+                    yield FoundRecord(None, _row(item.raw, columns), item.offset)
 
 
 class _Export:

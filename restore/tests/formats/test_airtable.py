@@ -13,7 +13,8 @@ PAGE = b"""{"records": [
   {"id": "rec560UJdUtocSouk", "createdTime": "2022-09-12T21:03:48.000Z",
    "fields": {"name": "a\\nb"}},
   {"id": "rec3lbPRG4aVqkeOQ", "createdTime": "2022-09-12T21:03:49.000Z", "fields": {"id": 7}}
-], "offset": "itr/rec"}"""
+]}"""
+FOLLOWED = PAGE[:-1] + b', "offset": "itr/rec"}'
 
 
 def test_fields_are_columns_and_what_airtable_adds_if_there_are_such() -> None:
@@ -27,7 +28,15 @@ def test_fields_are_columns_and_what_airtable_adds_if_there_are_such() -> None:
 
 
 def test_fields_have_the_first_word_and_pages_follow_each_other() -> None:
-    assert [row.get("id") for _, row in rows(FORMAT, PAGE + PAGE)] == ["rec560UJdUtocSouk", 7] * 2
+    assert [row.get("id") for _, row in rows(FORMAT, FOLLOWED + PAGE)] == [
+        "rec560UJdUtocSouk",
+        7,
+    ] * 2
+
+
+def test_a_page_that_others_follow_is_not_all() -> None:
+    with pytest.raises(FormatError, match="a page that others follow"):
+        found_in(FORMAT, FOLLOWED)
 
 
 def test_a_damaged_record_is_passed_on() -> None:
@@ -37,7 +46,7 @@ def test_a_damaged_record_is_passed_on() -> None:
 def test_a_page_that_is_cut_off_says_so() -> None:
     assert FORMAT.detect(PAGE[:120])
     with pytest.raises(FormatError, match=r"cut off|damaged"):
-        found_in(FORMAT, PAGE[:-30])
+        found_in(FORMAT, PAGE[:-12])
 
 
 @pytest.mark.parametrize(

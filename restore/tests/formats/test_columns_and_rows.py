@@ -156,3 +156,13 @@ def test_results_of_several_queries_are_refused() -> None:
 )
 def test_other_objects_are_not_theirs(reader: Format, start: bytes) -> None:
     assert not reader.detect(start)
+
+
+@pytest.mark.parametrize("more", ['"next": "100"', '"truncated": true'])
+def test_a_page_of_datasette_that_others_follow_is_not_all(more: str) -> None:
+    data = '{"columns": ["id"], "rows": [[1], [2]], %s}'
+    assert (
+        len(found_in(datasette.FORMAT, (data % '"next": null, "truncated": false').encode())) == 2
+    )
+    with pytest.raises(FormatError, match="a page that others follow"):
+        found_in(datasette.FORMAT, (data % more).encode())

@@ -38,7 +38,7 @@ HAL = {
 ODATA = {
     "@odata.context": "http://x/$metadata#Users",
     "value": [{"@odata.etag": "W/1"} | ONE, TWO],
-    "@odata.nextLink": "http://x/Users?$skip=2",
+    "@odata.count": 2,
 }
 PAGES = {
     "Django REST framework": (DJANGO, None),
@@ -128,3 +128,35 @@ def test_a_page_that_is_cut_off_says_so() -> None:
 )
 def test_other_files_are_no_pages(start: bytes) -> None:
     assert not FORMAT.detect(start)
+
+
+FOLLOWED: dict[str, dict[str, object]] = {
+    "Django REST framework": DJANGO | {"next": "http://x/users?page=2"},
+    "Laravel": LARAVEL | {"last_page": 2},
+    "Laravel, simple": LARAVEL | {"next_page_url": "http://x/users?page=2"},
+    "Stripe": {"object": "list", "url": "/v1/users", "has_more": True, "data": BOTH},
+    "Spring": {"content": BOTH, "pageable": {}, "totalPages": 2, "last": False},
+    "Payload": {"docs": BOTH, "totalDocs": 4, "hasNextPage": True, "nextPage": 2},
+    "OData": ODATA | {"@odata.nextLink": "http://x/Users?$skip=2"},
+    "HAL": HAL | {"_links": {"next": {"href": "/users?page=2"}}},
+    "links in a list": {"items": BOTH, "links": [{"rel": "next", "href": "/users?page=2"}]},
+    "GitHub": {"total_count": 2, "incomplete_results": True, "items": BOTH},
+    "Slack": {"ok": True, "items": BOTH, "pagination": {"next_cursor": "dXNlcjo="}},
+    "Relay": {
+        "data": {"users": {"edges": [{"node": ONE}], "pageInfo": {"hasNextPage": True}}},
+    },
+}
+
+
+@pytest.mark.parametrize("page", FOLLOWED.values(), ids=FOLLOWED)
+def test_a_page_that_others_follow_is_not_all(page: object) -> None:
+    data = json.dumps(page).encode()
+    assert FORMAT.detect(data)
+    with pytest.raises(FormatError, match="a page that others follow"):
+        found_in(FORMAT, data)
+
+
+def test_pages_up_to_the_last_are_all() -> None:
+    first = json.dumps(FOLLOWED["Stripe"]).encode()
+    last = json.dumps(FOLLOWED["Stripe"] | {"has_more": False}).encode()
+    assert rows(FORMAT, first + b"\n" + last) == [(None, ONE), (None, TWO)] * 2
