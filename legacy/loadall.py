@@ -194,6 +194,9 @@ def restore_all(
         restore_table(connection, metadata, files[outcome.table], outcome)
         if outcome.error is not None:
             lost(outcome)
+    for outcome in outcomes:
+        if outcome.loaded:
+            set_sequences(connection, metadata.tables[outcome.table])
     try:
         transaction.commit()
     except exc.IntegrityError as error:
@@ -247,6 +250,19 @@ def insert(connection: sa.Connection, table: sa.Table, records: list[Record]) ->
     if records:
         with connection.begin_nested():
             connection.execute(table.insert(), records)
+
+
+def set_sequences(connection: sa.Connection, table: sa.Table) -> None:
+    """Set the sequences of a table's keys to the largest number that was loaded."""
+    quote = connection.dialect.identifier_preparer
+    name = quote.format_table(table)
+    for column in table.primary_key:
+        if isinstance(column.type, sa.Integer):
+            largest = f"SELECT max({quote.format_column(column)}) FROM {name}"  # noqa: S608 - quoted
+            connection.execute(
+                sa.text(f"SELECT setval(pg_get_serial_sequence(:name, :key), ({largest}))"),
+                {"name": name, "key": column.name},
+            )
 
 
 def converter(kind: sa.types.TypeEngine[Any]) -> Callable[[str], object] | None:

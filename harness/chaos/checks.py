@@ -6,31 +6,28 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.chaos import restorer, schema
+from harness.chaos import restorer
 from harness.model.record import Finding
-from harness.trial import judge, verify
+from harness.trial import catalog, judge, sequences, verify
 from harness.trial import rejects as reject_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     import psycopg
 
     from harness.chaos.target import Target
     from harness.model.manifest import Manifest
-    from harness.trial.row_hash import TableName, TableTruth
+    from harness.trial.baseline import Baseline
 
     Connection = psycopg.Connection[Any]
 
 # How long the processes and sessions of a restore may take to end.
 PATIENCE_S = 10.0
 _POLL_S = 0.05
+_OBJECTS_NAMED = 6
 
-_SEQUENCES = """
-    SELECT schemaname || '.' || sequencename, coalesce(last_value, 0) FROM pg_sequences
-    WHERE schemaname <> %s
-"""
 # Each query returns what should not be there, as texts.
 _LEFTOVERS = {
     "session": "SELECT 'pid ' || pid || ': ' || left(query, 80) FROM pg_stat_activity"
@@ -39,7 +36,6 @@ _LEFTOVERS = {
     "advisory lock": "SELECT classid || '/' || objid || ' of pid ' || pid FROM pg_locks"
     " WHERE locktype = 'advisory'"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-    "schema": f"SELECT nspname FROM pg_namespace WHERE nspname = '{schema.JOURNAL}'",  # noqa: S608 - ours
     # Autovacuum removes the temporary tables of sessions that crash.
     "temporary table": "SELECT relname FROM pg_class"
     " WHERE relpersistence = 't' AND relkind IN ('r', 'p')",
@@ -54,17 +50,13 @@ class ExpectedState:
     Attributes:
         dataset: the dataset's folder.
         manifest: its ground truth.
-        others: the tables that it does not fill, before any restore.
-        schema: the lines of the schema before any restore.
-        database: one that was restored without faults and verified; None while there is none.
-        rejects: the folder of its rejects.
+        before: an empty database before any restore.
+        rejects: the folder of the rejects of a restore without faults; None while there is none.
     """
 
     dataset: Path
     manifest: Manifest
-    others: Mapping[TableName, TableTruth]
-    schema: list[str]
-    database: str | None = None
+    before: Baseline
     rejects: Path | None = None
 
 
@@ -81,7 +73,7 @@ def check(
         expected: the expected state.
 
     Raises:
-        ServerError: the server does not come back, or ``pg_dump`` fails.
+        ServerError: the server does not come back.
     """
     for process in restorer.wait_until_gone(mark, PATIENCE_S):
         yield "leftover", 1, f"process {restorer.describe(process.pid)}"
@@ -90,12 +82,7 @@ def check(
         yield from _leftovers(connection)
         verify.end_sessions(connection)
         yield from _rows(connection, expected)
-        yield from _sequences(connection, target, expected)
-    count, lines = schema.differences(
-        expected.schema, schema.dump(target.pg_dump(), target.dsn(database))
-    )
-    if count:
-        yield "schema", count, lines
+        yield from _objects(connection, expected)
     yield from _rejects(rejects, expected)
 
 
@@ -118,7 +105,9 @@ def _leftovers(connection: Connection) -> Iterator[tuple[str, int, str]]:
 
 def _rows(connection: Connection, expected: ExpectedState) -> Iterator[tuple[str, int, str]]:
     """Yield missing rows and surplus rows separately."""
-    for result in verify.verify(connection, expected.dataset, expected.manifest, expected.others):
+    for result in verify.verify(
+        connection, expected.dataset, expected.manifest, expected.before.others
+    ):
         said = judge.difference(result)
         if said is None:
             continue
@@ -130,18 +119,15 @@ def _rows(connection: Connection, expected: ExpectedState) -> Iterator[tuple[str
             yield "twice", twice, said
 
 
-def _sequences(
-    connection: Connection, target: Target, expected: ExpectedState
-) -> Iterator[tuple[str, int, str]]:
-    """Yield sequences that would return a number in use."""
-    if expected.database is None:
-        return
-    have = dict(connection.execute(_SEQUENCES, [schema.JOURNAL]).fetchall())
-    with target.connect(expected.database) as other:
-        should = dict(other.execute(_SEQUENCES, [schema.JOURNAL]).fetchall())
-    for name, value in should.items():
-        if have.get(name, 0) < value:
-            yield "sequence", 1, f"{name} is at {have.get(name)}, expected {value}"
+def _objects(connection: Connection, expected: ExpectedState) -> Iterator[tuple[str, int, str]]:
+    """Yield objects of the schema that are not as before, and sequences that are behind."""
+    before, tables = expected.before, expected.manifest.tables
+    changed = catalog.differences(before.objects, catalog.snapshot(connection))
+    if changed:
+        yield "schema", len(changed), "; ".join(changed[:_OBJECTS_NAMED])
+    records = sum(table.records for table in tables)
+    for line in sequences.differences(connection, before.sequences, records):
+        yield "sequence", 1, line
 
 
 def _rejects(folder: Path, expected: ExpectedState) -> Iterator[tuple[str, int, str]]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.chaos import checks, disk, schema, target
+from harness.chaos import checks, disk, target
 from harness.chaos.disk import NoDiskError
 from harness.chaos.faults import KINDS, Disks
 from harness.chaos.proxy import Proxy
 from harness.model import manifest
 from harness.servers import open_restarting_server
-from harness.trial import verify
+from harness.trial import baseline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,14 +92,11 @@ def prepare(
         )
 
 
-def _expected(backup: Path, aimed: Target, empty: str) -> ExpectedState:
+def _expected(dataset: Path, aimed: Target, empty: str) -> ExpectedState:
     """Return what a restore must come to, from the ground truth and an empty database."""
-    truth = manifest.load(backup)
+    truth = manifest.load(dataset)
     with aimed.connect(empty) as connection:
-        others = verify.other_tables(connection, truth)
-    return checks.ExpectedState(
-        backup, truth, others, schema.dump(aimed.pg_dump(), aimed.dsn(empty))
-    )
+        return checks.ExpectedState(dataset, truth, baseline.take(connection, truth, owned=True))
 
 
 def _disks(

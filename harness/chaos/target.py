@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,21 +139,6 @@ class Target:
         """Return the server's Unix socket."""
         parameters = address.parse(self.server.dsn("postgres")).parameters
         return Path(parameters["host"]) / f".s.PGSQL.{parameters['port']}"
-
-    def pg_dump(self) -> Path:
-        """Return the server's ``pg_dump``.
-
-        Raises:
-            ServerError: it is neither beside the server's program nor in PATH.
-        """
-        for process in self.processes()[:1]:
-            beside = Path(process.exe()).with_name("pg_dump")
-            if beside.is_file():
-                return beside
-        found = shutil.which("pg_dump")
-        if found is None:
-            raise ServerError("pg_dump was not found", "install PostgreSQL's client programs")
-        return Path(found)
 
 
 def make_target(server: RunningServer, check: Callable[[], None]) -> Target:

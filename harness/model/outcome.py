@@ -51,11 +51,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Attempt:
     """Outcome of one attempt: how the engine ended, what the tables hold, what it printed.
 
-    ``unmetered`` is why the server's memory is unknown, if it is.
+    ``differences`` describe what beside the rows is not as before; ``without_statistics`` names
+    tables that were not analyzed; ``unmetered`` is why the server's memory is unknown, if it is.
     """
 
     outcome: Outcome
     tables: tuple[TableResult, ...]
+    differences: tuple[str, ...] = ()
+    without_statistics: tuple[str, ...] = ()
     noise: Noise | None = None
     unmetered: str | None = None
     last_line: str | None = None

@@ -104,7 +104,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     ``server_peak_bytes`` is that of the server; ``server_peak_source`` says how it was measured, or
     why it is unknown. In both, pages that processes share count once. ``total_peak_bytes`` is the
     largest sum of both at one time. The curves are both over time. For ``TIMEOUT``, ``wall_s`` is a
-    lower bound.
+    lower bound. ``differences`` says what beside the rows is not as it was before, in 20 lines at
+    most; ``without_statistics`` names the tables that were not analyzed.
     """
 
     engine: str
@@ -128,6 +129,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     noise: Noise | None = None
     repeated: bool = False
     tables: tuple[TableResult, ...] = ()
+    differences: tuple[str, ...] = ()
+    without_statistics: tuple[str, ...] = ()
     # A factory, since a JSON Schema cannot express a raw default.
     report: msgspec.Raw = msgspec.field(default_factory=lambda: NO_REPORT)
 

@@ -11,7 +11,7 @@ from psycopg import sql
 from harness.servers.errors import ServerError, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # The first version with PostgreSQL's own collations, equal on every system.
 BUILTIN_LOCALES = 170000
@@ -19,12 +19,13 @@ BUILTIN_LOCALES = 170000
 
 @contextlib.contextmanager
 def fresh_database(
-    connection: psycopg.Connection[Any], name: str, *, owned: bool
+    connect: Callable[[], psycopg.Connection[Any]], name: str, *, owned: bool
 ) -> Iterator[None]:
     """Provide an empty database, and drop it at the end, even if sessions are connected.
 
     Args:
-        connection: an autocommit connection to another database of the server.
+        connect: returns an autocommit connection to another database of the server. It is called
+            again at the end, since whoever uses the database may have ended all sessions.
         name: its name.
         owned: whether the server is ours; then its collation is set and a checkpoint made first.
 
@@ -32,13 +33,15 @@ def fresh_database(
         ServerError: it could not be created, or not be dropped.
     """
     try:
-        create(connection, name, owned=owned)
-        if owned:
-            # Data still to be written by the previous trial must not slow this one.
-            connection.execute("CHECKPOINT")
+        with connect() as connection:
+            create(connection, name, owned=owned)
+            if owned:
+                # Data still to be written by the previous trial must not slow this one.
+                connection.execute("CHECKPOINT")
         yield
     finally:
-        drop(connection, name)
+        with connect() as connection:
+            drop(connection, name)
 
 
 def create(

@@ -60,10 +60,7 @@ class RunningServer:
         """
         name = f"{self._prefix}_{next(self._numbers)}"
         owned = self.record.kind != "external"
-        with (
-            address.connect(self._address) as connection,
-            databases.fresh_database(connection, name, owned=owned),
-        ):
+        with databases.fresh_database(self.connect, name, owned=owned):
             if schema_sql is not None:
                 with self.connect(name) as inside:
                     databases.apply(inside, schema_sql)

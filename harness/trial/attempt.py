@@ -11,19 +11,18 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
-import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from harness.engines import registry as engines
-from harness.model.errors import HarnessError
 from harness.model.manifest import SCHEMA_SQL
 from harness.model.outcome import Attempt, End, Outcome
-from harness.model.record import NO_REPORT, TableResult
-from harness.trial import durability, meter, observer, output, rejects, verify
+from harness.model.record import NO_REPORT
+from harness.trial import aftermath, durability, meter, observer, output
 from harness.trial.judge import judge
+from harness.trial.view import backup_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from harness.model.record import Trial
     from harness.servers import RunningServer
     from harness.trial.meter import Interruptible, Limits
-    from harness.trial.row_hash import TableName, TableTruth
 
 # An engine's report has a line per table; a larger file is no report.
 REPORT_LIMIT_BYTES = 1 << 20
@@ -57,13 +55,6 @@ class TrialContext:
     floor: Path | None = None
     path: tuple[Path, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
-
-
-class _Aftermath(NamedTuple):
-    """The state of the server when the engine ended: its unflushed WAL, and a connection."""
-
-    server: psycopg.Connection[Any]
-    unflushed_wal: durability.UnflushedWal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,40 +89,49 @@ def attempt(engine: Engine, context: TrialContext) -> Attempt:
     schema_sql = (context.backup / SCHEMA_SQL).read_text(encoding="utf-8")
     with contextlib.ExitStack() as cleanup:
         scratch = _ScratchFiles(Path(cleanup.enter_context(_temporary_folder())))
+        view = cleanup.enter_context(backup_view(context.backup))
         dsn = cleanup.enter_context(context.server.database(schema_sql))
-        others = _other_tables(context, dsn)
-        command = _command(engine, context, dsn, scratch)
+        database = database_of(dsn)
+        before = aftermath.take_baseline(context.server, database, context.manifest)
+        subject = aftermath.Subject(
+            context.server, database, context.backup, context.manifest, before
+        )
+        command = _command(engine, context, view, dsn, scratch)
         server = cleanup.enter_context(context.server.connect())
-        noise_since = observer.observe(server, context.server.pid, _files(context.backup))
+        noise_since = observer.observe(server, context.server.pid, _files(view))
         outcome = meter.run(
             command,
             context.limits,
             server=meter.ServerProcess(context.server.pid, context.server.cgroup),
             interruptible=context.interruptible,
         )
-        unflushed_wal = durability.unflushed_wal(
-            server
-        )  # at once: the server flushes by itself after a while
+        # At once: the server flushes by itself after a while.
+        unflushed_wal = durability.unflushed_wal(server)
         noise = noise_since()
         with context.interruptible():
-            tables = _verify_target(context, dsn, others, _Aftermath(server, unflushed_wal))
+            verified = aftermath.verify_target(
+                subject, aftermath.ServerAtEnd(server, unflushed_wal)
+            )
+        tables = verified.tables
         if engine.keeps_rejects:
-            tables = _with_rejects(tables, scratch.rejects, context.manifest)
+            tables = aftermath.with_rejects(tables, scratch.rejects, context.manifest)
         secrets = [secret for secret in [command.env.get("PGPASSWORD")] if secret]
         return Attempt(
             outcome=outcome,
             unmetered=context.server.unmetered,
             noise=noise,
             tables=tables,
+            differences=verified.differences,
+            without_statistics=verified.without_statistics,
             last_line=output.last_line((scratch.stderr, scratch.stdout), secrets),
-            report=_report(scratch.report, secrets, context.backup.resolve().parent),
+            report=_report(scratch.report, secrets, view.parent),
         )
 
 
 def failed_to_start(manifest: Manifest, reason: str) -> Attempt:
     """Return an attempt that could not be started: no row counts as restored."""
     outcome = Outcome(end=End.NOT_STARTED, error=reason)
-    return Attempt(outcome=outcome, tables=_nothing_found(manifest, reason))
+    return Attempt(outcome=outcome, tables=aftermath.nothing_found(manifest, reason))
 
 
 def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> Trial:
@@ -156,6 +156,8 @@ def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> 
         exit_code=outcome.exit_code,
         signal=outcome.signal,
         tables=tried.tables,
+        differences=tried.differences,
+        without_statistics=tried.without_statistics,
         report=tried.report,
     )
 
@@ -171,10 +173,10 @@ def database_of(dsn: str) -> str:
 
 
 def _command(
-    engine: Engine, context: TrialContext, dsn: str, scratch: _ScratchFiles
+    engine: Engine, context: TrialContext, view: Path, dsn: str, scratch: _ScratchFiles
 ) -> meter.Command:
     values = {
-        "backup": str(context.backup.resolve()),
+        "backup": str(view),
         "dsn": dsn,
         "report": str(scratch.report),
         "rejects": str(scratch.rejects),
@@ -194,71 +196,9 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="restorebench-", ignore_cleanup_errors=True)
 
 
-def _other_tables(context: TrialContext, dsn: str) -> dict[TableName, TableTruth]:
-    """Return the tables of the empty target that the dataset does not fill."""
-    with context.server.connect(database_of(dsn)) as target:
-        return verify.other_tables(target, context.manifest)
-
-
 def _files(backup: Path) -> list[Path]:
     """Return the files of a backup."""
     return [path for path in backup.iterdir() if path.is_file()]
-
-
-def _verify_target(
-    context: TrialContext, dsn: str, others: Mapping[TableName, TableTruth], left: _Aftermath
-) -> tuple[TableResult, ...]:
-    """Verify the target; if that fails, no row counts as restored."""
-    try:
-        with context.server.connect(database_of(dsn)) as target:
-            verify.end_sessions(target)
-            transactions = durability.unflushed_transactions(
-                left.server, context.server.pid, left.unflushed_wal
-            )
-            return durability.check_durability(
-                target,
-                verify.verify(target, context.backup, context.manifest, others),
-                names={table.table: table.name for table in context.manifest.tables},
-                transactions=transactions,
-                settings=context.server.record.settings,
-            )
-    except (HarnessError, psycopg.OperationalError) as error:
-        return _nothing_found(
-            context.manifest, f"could not be verified: {str(error).splitlines()[0]}"
-        )
-
-
-def _nothing_found(manifest: Manifest, reason: str | None) -> tuple[TableResult, ...]:
-    return tuple(
-        TableResult(
-            table=table.table,
-            expected=table.rows,
-            found=0,
-            right=0,
-            checksum_match=False,
-            error=reason,
-        )
-        for table in manifest.tables
-    )
-
-
-def _with_rejects(
-    tables: tuple[TableResult, ...], folder: Path, manifest: Manifest
-) -> tuple[TableResult, ...]:
-    """Add to each table whether its rejects match the ground truth."""
-    try:
-        differences = rejects.differences(folder, manifest)
-        wrong = {table: str(difference) for table, difference in differences.items()}
-    except ValueError as error:
-        wrong = dict.fromkeys((table.table for table in tables), str(error))
-    return tuple(
-        msgspec.structs.replace(
-            table,
-            rejects_match=table.table not in wrong,
-            error=table.error or wrong.get(table.table),
-        )
-        for table in tables
-    )
 
 
 def _report(path: Path, secrets: Sequence[str], backups: Path) -> msgspec.Raw:

@@ -1,9 +1,9 @@
 """Checks that restored rows would survive a crash of the server when the engine ended.
 
-An engine that returns before its rows are on disk has not restored them, however fast it was. Three
-things are checked: unlogged tables, which a crash empties; settings that let the server not wait
-for its disk; and, on the embedded server, whose WAL can be read, rows whose commit was not flushed
-yet when the engine's process ended.
+An engine that returns before its rows are on disk has not restored them, however fast it was. On
+the embedded server, whose WAL can be read, rows are found whose commit was not flushed yet when the
+engine's process ended. Unlogged tables, which a crash empties, and settings that let the server not
+wait for its disk are found by ``baseline.py``.
 """
 
 from __future__ import annotations
@@ -20,15 +20,12 @@ import psycopg
 from psycopg import sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
 
     from harness.model.record import TableResult
     from harness.trial.row_hash import TableName
 
 Connection = psycopg.Connection[Any]
-
-# The settings that a durable server has on.
-GUARDS = ("fsync", "full_page_writes")
 
 _POSITIONS = (
     "SELECT pg_current_wal_flush_lsn()::text, pg_current_wal_insert_lsn()::text,"
@@ -36,10 +33,6 @@ _POSITIONS = (
 )
 # A commit that waits for the disk waits for all that was written before it as well.
 _FLUSH = "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'harness', 'flush')"
-_UNLOGGED = (
-    "SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')"
-    " AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
-)
 _COMMIT = re.compile(
     r"len \(rec/tot\):\s*\d+/\s*(\d+), tx:\s*(\d+), lsn: ([0-9A-F]+)/([0-9A-F]+),"
     r".*desc: COMMIT\b(?:.*subxacts:((?: \d+)+))?"
@@ -110,62 +103,33 @@ def _bytes(high: str, low: str) -> int:
 
 
 def check_durability(
-    target: Connection,
-    tables: Iterable[TableResult],
-    *,
-    names: Mapping[str, TableName],
-    transactions: tuple[str, ...],
-    settings: Mapping[str, str],
+    target: Connection, tables: Iterable[tuple[TableName, TableResult]], transactions: Sequence[str]
 ) -> tuple[TableResult, ...]:
-    """Add to the results of tables why their rows would not survive a crash.
+    """Add to the results of tables which of their rows would not survive a crash.
 
     Args:
         target: the restored database.
-        tables: the results of the verification.
-        names: schema and name of each table of the dataset.
+        tables: schema and name of tables, and the results of their verification.
         transactions: those whose commits were not flushed (``unflushed_transactions``).
-        settings: the server's settings when it started.
 
     Raises:
         psycopg.OperationalError: the server is gone.
     """
-    off = _disabled_setting(target, settings)
-    unlogged = {name for (name,) in target.execute(_UNLOGGED)}
     return tuple(
         msgspec.structs.replace(
-            table,
-            error=table.error
-            or off
-            or _durability_error(target, table, unlogged, names, transactions),
+            result, error=result.error or _unflushed_rows(target, name, result, transactions)
         )
-        for table in tables
+        for name, result in tables
     )
 
 
-def _disabled_setting(target: Connection, settings: Mapping[str, str]) -> str | None:
-    """Describe the setting that an engine turned off, if any."""
-    for name in GUARDS:
-        row = target.execute("SELECT current_setting(%s)", [name]).fetchone()
-        if row is not None and row[0] == "off" and settings.get(name, "on") == "on":
-            return f"{name} was turned off on the server, so that a crash may damage it"
-    return None
-
-
-def _durability_error(
-    target: Connection,
-    table: TableResult,
-    unlogged: set[str],
-    names: Mapping[str, TableName],
-    transactions: tuple[str, ...],
+def _unflushed_rows(
+    target: Connection, name: TableName, result: TableResult, transactions: Sequence[str]
 ) -> str | None:
-    if table.table in unlogged:
-        return "unlogged, so that a crash of the server empties it"
-    if not transactions or table.table not in names:
+    if not transactions or result.error is not None:
         return None
     query = sql.SQL("SELECT count(*) FROM {} WHERE xmin = ANY(%s::xid[])")
-    row = target.execute(
-        query.format(sql.Identifier(*names[table.table])), [list(transactions)]
-    ).fetchone()
+    row = target.execute(query.format(sql.Identifier(*name)), [list(transactions)]).fetchone()
     if row is None or not row[0]:
         return None
-    return f"{row[0]:,} of {table.expected:,} rows not on the server's disk when the engine ended"
+    return f"{row[0]:,} of {result.expected:,} rows not on the server's disk when the engine ended"

@@ -28,7 +28,7 @@ def judge(engine: Engine, manifest: Manifest, tried: Attempt) -> tuple[Status, s
     if outcome.exit_code not in (0, 3):
         words = tried.last_line or "no output"
         return Status.ERROR, f"exit code {outcome.exit_code}: {words}"
-    wrong = _differences(tried.tables)
+    wrong = [*_differences(tried.tables), *tried.differences]
     if engine.keeps_rejects and (claim := _false_claim(outcome.exit_code, manifest)):
         wrong.append(claim)
     if not wrong:

@@ -29,8 +29,9 @@ def main(backup: str, dsn: str, rejects: str, *behaviours: str) -> None:
         if "restore-nothing" not in wanted:
             lost = restore(connection, Path(backup))
             keep(lost, Path(rejects), int(wanted.get("forget-rejects", 0)))
-        if "sql" in wanted:
-            connection.execute(wanted["sql"].encode())
+        for name, statement in wanted.items():
+            if name.startswith("sql"):
+                connection.execute(statement.encode())
         if "hold-lock" in wanted:  # a transaction that is still open when the process is killed
             connection.execute("BEGIN; LOCK TABLE pets")
             connection.execute("SELECT pg_sleep(600)")
@@ -60,6 +61,13 @@ def keep(lost: list[dict[str, object]], rejects: Path, forget: int) -> None:
 
 def misbehave(wanted: dict[str, str]) -> None:
     """Do what was asked for beside restoring."""
+    if "list" in wanted:  # what it can see, and what lies beside that
+        folder = Path(wanted["list"])
+        beside = [path.name for path in folder.parent.iterdir() if path != folder]
+        sys.stderr.write(
+            " ".join([str(folder.parent), *sorted(path.name for path in folder.iterdir()), *beside])
+        )
+        sys.exit(9)
     if "say" in wanted:
         sys.stderr.write(f"some warning\n{wanted['say']}\n\n")
     if "child" in wanted:  # one that leaves the session, and says where it is

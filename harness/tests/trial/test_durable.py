@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
 from harness.model import manifest
-from harness.model.record import Status, TableResult
+from harness.model.record import Status
 from harness.servers import open_server
 from harness.trial.attempt import TrialContext, attempt
-from harness.trial.durability import check_durability
 from harness.trial.judge import judge
 from harness.trial.meter import Limits
 
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from conftest import Database
     from harness.engines.registry import Engine
     from harness.servers import RunningServer
 
@@ -65,26 +62,43 @@ def test_a_table_without_log_is_wrong(
 ) -> None:
     status, detail = came_out(context, small_engine("sql=ALTER TABLE pets SET UNLOGGED"))
     assert status is Status.WRONG_RESULT
-    assert detail == "pets: unlogged, so that a crash of the server empties it"
+    assert detail == "table public.pets: relpersistence is u, was p"
 
 
-def test_a_server_that_was_told_not_to_wait_for_its_disk_is_wrong(database: Database) -> None:
-    """A function of that name says what is on and off: the test server is not to be changed."""
-    says = "CREATE OR REPLACE FUNCTION fake.current_setting(text) RETURNS text LANGUAGE sql AS {}"
-    right = TableResult(table="users", expected=1, found=1, checksum_match=True)
-    with database.connect() as target:
-        target.execute("CREATE TABLE users (); CREATE SCHEMA fake")
-        target.execute(says.format("'SELECT $$on$$'"))
-        target.execute("SET search_path = fake, pg_catalog, public")
-        guards = {"fsync": "on", "full_page_writes": "on"}
-        same = check_durability(target, [right], names={}, transactions=(), settings=guards)
-        assert same == (right,)
-        target.execute(says.format("'SELECT $$off$$'"))
-        (wrong,) = check_durability(target, [right], names={}, transactions=(), settings=guards)
-        assert wrong == msgspec.structs.replace(
-            right, error="fsync was turned off on the server, so that a crash may damage it"
-        )
-        was_off = check_durability(
-            target, [right], names={}, transactions=(), settings=dict.fromkeys(guards, "off")
-        )
-        assert was_off == (right,)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("statements", "says"),
+    [
+        (
+            (
+                "ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf(); SELECT pg_sleep(0.1);"
+                " ALTER SYSTEM RESET fsync; SELECT pg_reload_conf(); SELECT pg_sleep(0.1)"
+            ),
+            "the server's configuration was loaded again while the engine ran",
+        ),
+        (
+            "ALTER SYSTEM SET fsync = off",
+            "setting fsync was changed in the server's configuration",
+        ),
+        (
+            (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            ),
+            "the harness's session on the server was ended while the engine ran",
+        ),
+        ("CREATE ROLE left_over", "role left_over is new"),
+    ],
+)
+def test_what_is_done_to_the_server_is_found(
+    context: TrialContext, small_engine: Callable[..., Engine], statements: str, says: str
+) -> None:
+    engine = small_engine(*(f"sql{n}={one}" for n, one in enumerate(statements.split("; "))))
+    try:
+        status, detail = came_out(context, engine)
+    finally:
+        with context.server.connect() as server:
+            server.execute("ALTER SYSTEM RESET ALL")
+            server.execute("SELECT pg_reload_conf(), pg_sleep(0.1)")
+            server.execute("DROP ROLE IF EXISTS left_over")
+    assert (status, says) == (Status.WRONG_RESULT, says if says in detail else detail)

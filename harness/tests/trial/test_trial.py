@@ -83,11 +83,27 @@ def test_a_row_that_is_changed_by_hand_is_a_wrong_result(
     assert says in (made.detail or "")
 
 
-def test_tables_that_an_engine_makes_for_itself_are_its_own_affair(
+def test_tables_that_an_engine_makes_for_itself_must_be_gone_at_the_end(
     small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
-    engine = small_engine("sql=CREATE TABLE progress AS SELECT 1")
-    assert run(engine, context_of(dataset)).status is Status.OK
+    temporary = small_engine("sql=CREATE TEMP TABLE progress AS SELECT 1")
+    assert run(temporary, context_of(dataset)).status is Status.OK
+    made = run(small_engine("sql=CREATE TABLE progress AS SELECT 1"), context_of(dataset))
+    assert made.status is Status.WRONG_RESULT
+    assert "table public.progress is new" in (made.detail or "")
+    assert "table public.progress is new" in made.differences
+
+
+def test_an_engine_sees_the_backup_alone(
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
+) -> None:
+    assert {path.name for path in dataset.iterdir()} > {"manifest.json", "schema.sql"}
+    engine = small_engine("list={backup}")
+    made = run(engine, context_of(dataset))
+    assert made.status is Status.ERROR
+    folder, *names = (made.detail or "").removeprefix("exit code 9: ").split()
+    assert names == ["owners.json", "pets.json"]
+    assert folder != str(dataset.parent)
 
 
 @pytest.mark.slow

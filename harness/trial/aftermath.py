@@ -1,0 +1,141 @@
+"""Verifies what an engine has left behind: rows, all else in the target, the server, rejects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import psycopg
+
+from harness.model.errors import HarnessError
+from harness.model.record import TableResult
+from harness.trial import baseline, durability, rejects, verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.model.manifest import Manifest
+    from harness.servers import RunningServer
+    from harness.trial.baseline import Baseline
+    from harness.trial.durability import UnflushedWal
+
+Connection = psycopg.Connection[Any]
+
+# A view in place of each table makes hundreds of lines.
+_LINES_KEPT = 20
+
+
+class Subject(NamedTuple):
+    """What is verified: a database, the dataset that should be in it, and what it was before."""
+
+    server: RunningServer
+    database: str
+    dataset: Path
+    truth: Manifest
+    before: Baseline
+
+
+class ServerAtEnd(NamedTuple):
+    """A session that the harness had while the engine ran, and the WAL not flushed at its end."""
+
+    session: Connection
+    unflushed_wal: UnflushedWal | None
+
+
+class Verified(NamedTuple):
+    """The result of a verification: each table, what else differs, and unanalyzed tables."""
+
+    tables: tuple[TableResult, ...]
+    differences: tuple[str, ...] = ()
+    without_statistics: tuple[str, ...] = ()
+
+
+def take_baseline(server: RunningServer, database: str, truth: Manifest) -> Baseline:
+    """Return the state of an empty target and its server.
+
+    Raises:
+        ServerError: no connection.
+        psycopg.Error: the server refuses to tell.
+    """
+    with server.connect(database) as target:
+        return baseline.take(target, truth, owned=_is_owned(server))
+
+
+def verify_target(subject: Subject, end: ServerAtEnd) -> Verified:
+    """Verify the target; if that fails, no row counts as restored."""
+    server = subject.server
+    try:
+        with server.connect(subject.database) as target:
+            verify.end_sessions(target)
+            differences = _lost_session(end.session)
+            transactions = (
+                ()
+                if differences
+                else durability.unflushed_transactions(end.session, server.pid, end.unflushed_wal)
+            )
+            results = verify.verify(target, subject.dataset, subject.truth, subject.before.others)
+            names = [*(table.name for table in subject.truth.tables), *subject.before.others]
+            known = {".".join(name): name for name in names}
+            known |= {table.table: table.name for table in subject.truth.tables}
+            named = [(known[result.table], result) for result in results]
+            tables = durability.check_durability(target, named, transactions)
+            differences += baseline.differences(
+                target, subject.before, subject.truth, owned=_is_owned(server)
+            )
+            unanalyzed = baseline.without_statistics(target, subject.truth)
+    except (HarnessError, psycopg.Error) as error:
+        reason = f"could not be verified: {str(error).splitlines()[0]}"
+        return Verified(nothing_found(subject.truth, reason))
+    return Verified(tables, _bounded(differences), unanalyzed)
+
+
+def nothing_found(truth: Manifest, reason: str | None) -> tuple[TableResult, ...]:
+    """Return results in which no row counts as restored, for the same reason in all tables."""
+    return tuple(
+        TableResult(
+            table=table.table,
+            expected=table.rows,
+            found=0,
+            right=0,
+            checksum_match=False,
+            error=reason,
+        )
+        for table in truth.tables
+    )
+
+
+def with_rejects(
+    tables: tuple[TableResult, ...], folder: Path, truth: Manifest
+) -> tuple[TableResult, ...]:
+    """Add to each table whether its rejects match the ground truth."""
+    try:
+        differences = rejects.differences(folder, truth)
+        wrong = {table: str(difference) for table, difference in differences.items()}
+    except ValueError as error:
+        wrong = dict.fromkeys((table.table for table in tables), str(error))
+    return tuple(
+        msgspec.structs.replace(
+            table,
+            rejects_match=table.table not in wrong,
+            error=table.error or wrong.get(table.table),
+        )
+        for table in tables
+    )
+
+
+def _is_owned(server: RunningServer) -> bool:
+    return server.record.kind != "external"
+
+
+def _lost_session(session: Connection) -> list[str]:
+    """Describe that the harness's own session was ended; empty if it was not."""
+    try:
+        session.execute("SELECT")
+    except psycopg.Error:
+        return ["the harness's session on the server was ended while the engine ran"]
+    return []
+
+
+def _bounded(lines: list[str]) -> tuple[str, ...]:
+    more = len(lines) - _LINES_KEPT
+    return (*lines[:_LINES_KEPT], *([f"and {more} more differences"] if more > 0 else []))
