@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.figures import cpu_s, in_rounds, peak_bytes, wall_s
+from harness.analysis.figures import cpu_s, in_rounds, peak_bytes, samples, wall_s
 from harness.analysis.sequential import Change, Plan, Series, is_settled, look
 from harness.analysis.verdicts import Verdict
 from harness.model.record import Status
@@ -54,7 +54,8 @@ class CommitsJudgement:
     """The judgement on two versions.
 
     ``changes`` are those of each engine and measure after ``rounds`` rounds; ``failed`` names the
-    engines that are ok in no round of both versions, so that nothing of them is compared.
+    engines that are ok in no round of both versions, so that nothing of them is compared, and
+    ``broken`` those of them that are ok in no round of the newer version.
     """
 
     rounds: int
@@ -62,6 +63,7 @@ class CommitsJudgement:
     changes: Mapping[tuple[str, Measure], Change]
     losses: tuple[Loss, ...]
     failed: tuple[str, ...]
+    broken: tuple[str, ...]
 
     @property
     def worse(self) -> tuple[tuple[str, Measure], ...]:
@@ -99,12 +101,14 @@ class CommitsTest:
             if (found := self._series(run, engine, measure, rounds)).after
         }
         measured = {engine for engine, _ in series}
+        failed = tuple(engine for engine in self.engines if engine not in measured)
         return CommitsJudgement(
             rounds=rounds,
             plan=self.plan,
             changes=look(series, self.plan.level),
             losses=tuple(itertools.chain(*(_losses(run, each) for each in self.engines))),
-            failed=tuple(engine for engine in self.engines if engine not in measured),
+            failed=failed,
+            broken=tuple(each for each in failed if not samples(run, f"{each}@{HEAD}").ok),
         )
 
     def rounds_wanted(self, run: Run) -> int:

@@ -106,7 +106,7 @@ class EngineFigures:
 
 @dataclass(frozen=True, slots=True)
 class RunFigures:
-    """The figures of a run: its engines in order of their first trials, and its failures."""
+    """The figures of a run: its engines in the order in which they were named, its failures."""
 
     run: Run
     reference: str | None
@@ -127,15 +127,22 @@ def figures(run: Run, reference: str | None = REFERENCE) -> RunFigures:
 
     If ``reference`` is None, no ratios are computed, which take most of the time.
     """
-    engines = dict.fromkeys(trial.engine for trial in run.trials)
     return RunFigures(
         run=run,
         reference=reference,
-        engines=tuple(_engine_figures(run, engine, reference) for engine in engines),
+        engines=tuple(_engine_figures(run, engine, reference) for engine in engines(run)),
         failures=tuple(
             trial for trial in run.trials if trial.status is not Status.OK and not trial.repeated
         ),
     )
+
+
+def engines(run: Run) -> list[str]:
+    """Return the engines with trials, in the order in which they were named for the run."""
+    tried = dict.fromkeys(trial.engine for trial in run.trials)
+    recorded = run.parameters.get("engines")
+    named = recorded if isinstance(recorded, list) else []
+    return list(dict.fromkeys([*(name for name in named if name in tried), *tried]))
 
 
 def samples(run: Run, engine: str) -> Samples:

@@ -25,13 +25,14 @@ from harness.bench.options import (
 )
 from harness.bench.resume import unfinished_run
 from harness.bench.run import exit_code, run_bench
-from harness.cli.output import say, show
+from harness.cli.output import add_format, say, show_report
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.history.store import LATEST
 from harness.model import manifest
 from harness.model.errors import InputError
 from harness.model.record import FLOOR
+from harness.report.data import bench_data
 from harness.report.run import bench_report
 from harness.servers import CHOICES
 from harness.servers.settings import PROFILES
@@ -39,12 +40,9 @@ from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
-    from harness.analysis.figures import RunFigures
     from harness.engines.registry import Engine
     from harness.model.record import Run
-    from harness.report.blocks import Block
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", re.IGNORECASE)
 _UNITS: dict[str, int] = {
@@ -60,13 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``bench``."""
     _add_engines(parser.add_argument_group("engines"))
     add_measurement(parser)
+    add_format(parser)
     parser.add_argument(
         "--resume",
         nargs="?",
         const=LATEST,
         metavar="RUN",
         help="run the remaining trials of an unfinished run (default the latest) with its own "
-        "options; of the other arguments, only --server, --dataset and --results apply",
+        "options; of the other arguments, only --server, --dataset, --results and --format apply",
     )
 
 
@@ -85,17 +84,14 @@ def run(options: argparse.Namespace) -> int:
     """Measure the engines that are named, or resume an unfinished run."""
     if options.resume is not None:
         return _resume(options)
-    return measure(options, chosen_engines(options), bench_report)
+    made = run_bench(from_arguments(options, chosen_engines(options)), announce=say)
+    return _shown(made, options.format)
 
 
-def measure(
-    options: argparse.Namespace,
-    of: tuple[Engine, ...],
-    report: Callable[[RunFigures], tuple[Block, ...]],
-) -> int:
-    """Make a run of these engines, and show the blocks that ``report`` makes of it."""
-    made = from_arguments(options, of)
-    return _shown(run_bench(made, announce=say), report)
+def say_if_stopped(made: Run) -> None:
+    """Say how a run that was stopped can be continued."""
+    if made.finished_at is None:
+        say(f"stopped: the trials so far are kept as run {made.id}; continue with bench --resume")
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -104,14 +100,13 @@ def _resume(options: argparse.Namespace) -> int:
     given = options_from_run(
         unfinished, server=options.server, dataset=dataset, results=options.results
     )
-    return _shown(run_bench(given, announce=say, resume=unfinished), bench_report)
+    return _shown(run_bench(given, announce=say, resume=unfinished), options.format)
 
 
-def _shown(made: Run, report: Callable[[RunFigures], tuple[Block, ...]]) -> int:
+def _shown(made: Run, form: str) -> int:
     """Show a run, and return its exit code."""
-    show(report(figures(made)))
-    if made.finished_at is None:
-        say(f"stopped: the trials so far are kept as run {made.id}; continue with bench --resume")
+    show_report(figures(made), bench_report, bench_data, form)
+    say_if_stopped(made)
     return exit_code(made)
 
 

@@ -15,8 +15,9 @@ from harness.chaos.options import (
     resuming,
 )
 from harness.cli.history import run_report
-from harness.cli.output import say, show
+from harness.cli.output import add_format, say, show_report
 from harness.engines import registry as engines
+from harness.report.data import chaos_data
 
 if TYPE_CHECKING:
     import argparse
@@ -71,12 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where the run is recorded (default results/local)",
     )
+    add_format(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run a campaign and show what it found."""
     made = run_campaign(from_arguments(options), announce=say)
-    show(run_report(made))
+    show_report(made, run_report, chaos_data, options.format)
     if made.finished_at is None:
         say(f"stopped: the findings so far are kept as run {made.id}")
     return exit_code(made)

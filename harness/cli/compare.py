@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis.compare import Basis, compare
-from harness.cli.history import FORMATS, add_format, add_results, open_index
-from harness.cli.output import show, write
+from harness.cli.history import FORMATS, add_results, open_index
+from harness.cli.output import add_format, show, write
 from harness.cli.pytest_files import are_files, compare_files
 from harness.history.store import choose, read
 from harness.model.errors import ExitCode, InputError

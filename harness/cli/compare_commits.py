@@ -8,8 +8,7 @@ import msgspec
 
 from harness.analysis.sequential import DEFAULT_MAX_ROUNDS, DEFAULT_ROUNDS, Plan
 from harness.cli.bench import add_measurement, from_arguments
-from harness.cli.history import add_format
-from harness.cli.output import say, show, write
+from harness.cli.output import add_format, say, show, write
 from harness.gate.commits import YARDSTICKS, CommitsOptions, compare_commits, exit_code
 from harness.gate.limits import load
 from harness.model.errors import InputError
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the commit after; . or worktree (default) is the working tree as it is",
     )
     add_measured(parser)
-    add_format(parser, ("table", "markdown", "json"))
+    add_format(parser)
 
 
 def add_measured(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.compare_commits import add_measured, compare
-from harness.cli.history import add_format, open_index
-from harness.cli.output import show, write
+from harness.cli.history import open_index
+from harness.cli.output import add_format, show, write
 from harness.cli.pytest_files import are_files, gate_files
 from harness.gate import baseline
 from harness.gate.limits import ROLLING, load
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "of a run; for a file of pytest-benchmark, another such file",
     )
     add_measured(parser)
-    add_format(parser, ("table", "markdown", "json"))
+    add_format(parser)
 
 
 def run(given: argparse.Namespace) -> ExitCode:

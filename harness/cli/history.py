@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis.figures import figures
-from harness.cli.output import say, show, write
+from harness.cli.output import add_format, say, show, write
 from harness.history.codec import json_schema
 from harness.history.store import choose, open_history, read
 from harness.model.errors import ExitCode, InputError
@@ -61,16 +61,6 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="folder of the runs (default results/ and results/local/)",
-    )
-
-
-def add_format(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> None:
-    """Add the argument for the format of the output."""
-    parser.add_argument(
-        "--format",
-        choices=formats,
-        default="table",
-        help="format of the output (default %(default)s)",
     )
 
 

@@ -6,10 +6,17 @@ import io
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
     from harness.report.blocks import Block
+
+Subject = TypeVar("Subject")
+
+REPORT_FORMATS = ("table", "markdown", "json")
 
 
 def show(blocks: tuple[Block, ...], form: str = "table") -> None:
@@ -26,6 +33,31 @@ def show(blocks: tuple[Block, ...], form: str = "table") -> None:
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else DEFAULT_WIDTH
     write(to_terminal(blocks, width=width, color=terminal and "NO_COLOR" not in os.environ))
+
+
+def show_report(
+    of: Subject,
+    blocks: Callable[[Subject], tuple[Block, ...]],
+    data: Callable[[Subject], dict[str, Any]],
+    form: str,
+) -> None:
+    """Print a report of a subject: its blocks, or its data as JSON."""
+    if form == "json":
+        from harness.report.rows import to_json  # noqa: PLC0415 - as above
+
+        write(to_json(data(of)))
+    else:
+        show(blocks(of), form)
+
+
+def add_format(parser: argparse.ArgumentParser, formats: tuple[str, ...] = REPORT_FORMATS) -> None:
+    """Add the argument for the format of the output."""
+    parser.add_argument(
+        "--format",
+        choices=formats,
+        default="table",
+        help="format of the output (default %(default)s)",
+    )
 
 
 def write(text: str) -> None:

@@ -10,9 +10,10 @@ from harness.gate.limits import load
 from harness.gate.pytest_files import judge as judging
 from harness.gate.pytest_files import report
 from harness.gate.pytest_files.file import is_run, read
-from harness.gate.report import SCHEMA_VERSION, judgement_data
+from harness.gate.report import judgement_data
 from harness.model.errors import ExitCode, InputError
 from harness.report import rows as export
+from harness.report.data import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.output import say, show
+from harness.cli.output import add_format, say, show_report
 from harness.history.store import PUBLISHED, History
 from harness.model.errors import ExitCode
-from harness.selftest.checks import Check, report
+from harness.selftest.checks import Check, report, report_data
 from harness.selftest.simulate import pools, simulate
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="recorded trials to draw from (default the published ones, %(default)s)",
     )
+    add_format(parser)
 
 
 def run(given: argparse.Namespace) -> ExitCode:
@@ -58,5 +59,5 @@ def run(given: argparse.Namespace) -> ExitCode:
 
         options = BenchOptions(engines=(), rows=given.rows, server=given.server)
         checks = (*checks, *real.run_trials(options, say, times=not given.no_times))
-    show(report(checks))
+    show_report(checks, report, report_data, given.format)
     return ExitCode.OK if all(check.passed for check in checks) else ExitCode.FAILED

@@ -122,9 +122,9 @@ def compare_commits(
 
 
 def exit_code(compared: ComparedCommits) -> ExitCode:
-    """Return 4 if anything got worse, 1 if it was stopped, 3 if an engine could not be compared."""
+    """Return 4 if anything got worse, 1 if it was stopped, 3 if a head engine is never ok."""
     if compared.judgement.is_worse:
         return ExitCode.WORSE
     if compared.run.finished_at is None:
         return ExitCode.FAILED
-    return ExitCode.REJECTS if compared.judgement.failed else ExitCode.OK
+    return ExitCode.REJECTS if compared.judgement.broken else ExitCode.OK

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.stats import CONFIDENCE
 from harness.gate.verdict import Finding, Judgement, Measure
 from harness.report.blocks import Block, Bullets, Column, Grid
+from harness.report.data import SCHEMA_VERSION
 from harness.report.run import headline
 from harness.report.units import NONE, megabytes, short_time
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from harness.analysis.stats import Ratio
     from harness.gate.baseline import Baseline
     from harness.model.record import Run
-
-SCHEMA_VERSION = 1
 
 
 def gate_report(head: Run, baseline: Baseline, judgement: Judgement) -> tuple[Block, ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
-from harness.analysis.figures import samples, success_of, time_ratio
+from harness.analysis.figures import engines, samples, success_of, time_ratio
 from harness.analysis.sessions import machine
 from harness.history.codec import instant
 from harness.history.store import read
@@ -260,8 +260,7 @@ def _rows(path: Path, stat: tuple[int, int]) -> tuple[dict[str, Any], list[dict[
         "machine": machine(run.environment),
         "commit": run.environment.commit,
     }
-    engines = dict.fromkeys(trial.engine for trial in run.trials)
-    return row, [{"path": str(path), **_engine_row(run, engine)} for engine in engines]
+    return row, [{"path": str(path), **_engine_row(run, engine)} for engine in engines(run)]
 
 
 def _engine_row(run: Run, engine: str) -> dict[str, Any]:

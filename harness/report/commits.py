@@ -8,6 +8,7 @@ from harness.analysis.commits import BASE, FIGURES, HEAD, Measure
 from harness.analysis.figures import figures, in_rounds
 from harness.analysis.stats import CONFIDENCE, summarize
 from harness.report.blocks import Block, Bullets, Column, Grid
+from harness.report.data import SCHEMA_VERSION
 from harness.report.noise import noise_report
 from harness.report.run import bench_grid, headline
 from harness.report.units import NONE, count, megabytes, short_time
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from harness.analysis.sequential import Change
     from harness.analysis.stats import Summary
     from harness.model.record import Run
-
-SCHEMA_VERSION = 1
 
 LEGEND = (
     "Before and after: medians of the rounds in which both are ok. Change: estimated from the "

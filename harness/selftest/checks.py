@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.report.blocks import Column, Grid
+from harness.report.data import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +22,17 @@ class Check:
     name: str
     passed: bool
     observed: str
+
+
+def report_data(checks: Iterable[Check]) -> dict[str, Any]:
+    """Return all checks as data (``docs/formats.md``)."""
+    made = tuple(checks)
+    return {
+        "kind": "selftest",
+        "schema": SCHEMA_VERSION,
+        "passed": all(check.passed for check in made),
+        "checks": [dataclasses.asdict(check) for check in made],
+    }
 
 
 def report(checks: Iterable[Check]) -> tuple[Block, ...]:

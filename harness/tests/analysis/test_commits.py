@@ -154,9 +154,18 @@ def test_an_engine_that_is_never_ok_is_not_compared(versions: Versions) -> None:
         for name in (BASE, HEAD):
             run = changed(run, (name, number, False), status=Status.ERROR, tables=())
     judgement = TEST.judge(run)
-    assert (judgement.failed, judgement.changes) == (("restore",), {})
+    assert (judgement.failed, judgement.broken) == (("restore",), ("restore",))
+    assert judgement.changes == {}
     assert code(run) is ExitCode.REJECTS
     assert "Not everything could be compared" in conclusion(judgement)
+
+
+def test_an_engine_that_was_mended_is_no_failure(versions: Versions) -> None:
+    run = versions(8)
+    for number in range(1, 9):
+        run = changed(run, (BASE, number, False), status=Status.ERROR, tables=())
+    assert (TEST.judge(run).failed, TEST.judge(run).broken) == (("restore",), ())
+    assert code(run) is ExitCode.OK
 
 
 def test_a_yardstick_that_fails_is_no_loss(versions: Versions) -> None:
