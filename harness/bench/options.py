@@ -40,6 +40,7 @@ MANY_ROWS = 1_000_000
 ROUNDS_OF_MANY = 3
 DEFAULT_TIMEOUT_S = 1800.0
 CACHE = Path("datasets/cache")
+ADOPTED = Path("datasets/adopted")
 
 # More processes than this seldom help one server on one machine.
 MAX_DEFAULT_JOBS = 8
@@ -137,18 +138,20 @@ class BenchOptions:
 
 
 def dataset_folder(path: Path) -> Path:
-    """Return the dataset at ``path``, or the newest dataset in that folder.
+    """Return the dataset at ``path``, or the newest in that folder, or the adopted one so named.
 
     Raises:
         InputError: there is none.
     """
+    if not path.exists() and path.name == str(path):
+        path = ADOPTED / path
     if (path / MANIFEST).is_file():
         return path
     found = sorted(truth.parent for truth in path.glob(f"*/{MANIFEST}"))
     if not found:
         raise InputError(
             f"--dataset {path}: no dataset there (no {MANIFEST}); make one with: "
-            f"python -m harness generate --rows {DEFAULT_ROWS} --out {path}"
+            f"python -m harness generate --rows {DEFAULT_ROWS} --out {path}, or adopt a backup"
         )
     return found[-1]
 
@@ -212,6 +215,8 @@ def options_from_run(
         )
     commands = tuple(engines.command(text) for text in recorded.engine_commands)
     generated = run.dataset
+    if generated.content is not None and dataset is None:
+        dataset = dataset_folder(ADOPTED / generated.scenario)
     return BenchOptions(
         engines=tuple(engine(name, commands) for name in recorded.engines),
         rows=generated.rows,

@@ -273,7 +273,9 @@ def _subject(options: BenchOptions, announce: Announce) -> Subject:
         progress = _GenerationProgress(options.rows, announce)
         backup = cached(options.spec(), options.cache, progress=progress)
     announce(f"dataset {backup}")
-    return Subject(backup, manifest.load(backup))
+    truth = manifest.load(backup)
+    manifest.check_unchanged(backup, truth)
+    return Subject(backup, truth)
 
 
 class _GenerationProgress:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "generate": "Write a backup with its ground truth.",
+    "adopt": "Make a dataset of a backup of your own.",
     "bench": "Restore a backup with each engine, verify and record it, and print a table.",
     "ablate": "Measure the gain of each technique, from the naive restorer to the full one.",
     "chaos": "Inject faults into restores, and check that each can be resumed.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -68,7 +69,11 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A dataset's arguments, its tables (parents first), and every damaged record."""
+    """A dataset's arguments, its tables (parents first), and every damaged record.
+
+    Of an adopted backup, ``files`` has the SHA-256 of each file, ``content`` that of all, and
+    ``unverified`` the columns that are not compared, each with the reason.
+    """
 
     schema: int
     generator: str
@@ -81,6 +86,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     json_bytes: int
     tables: tuple[Table, ...]
     damage: tuple[Damage, ...] = ()
+    content: str | None = None
+    files: dict[str, str] = {}
+    unverified: tuple[str, ...] = ()
 
     def dataset(self) -> Dataset:
         """Return the dataset as recorded in a run."""
@@ -94,6 +102,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             generator=self.generator,
             records=sum(table.records for table in self.tables),
             json_bytes=self.json_bytes,
+            content=self.content,
         )
 
     @cached_property
@@ -137,6 +146,30 @@ def row_hashes(folder: Path, manifest: Manifest, table: str) -> bytes:
     if len(found) < size:
         raise InputError(f"{path} is too short; generate the dataset again")
     return found
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def check_unchanged(folder: Path, manifest: Manifest) -> None:
+    """Check that the files of an adopted backup, which are only linked, are what they were.
+
+    Raises:
+        InputError: one has changed or is gone.
+    """
+    for name, expected in manifest.files.items():
+        if file_hash(folder / name) != expected:
+            raise InputError(f"{folder / name} has changed since it was adopted; adopt it again")
 
 
 def load(folder: Path) -> Manifest:

@@ -175,7 +175,10 @@ class Heap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
-    """The dataset of a run: the arguments that generate it again, byte for byte."""
+    """The dataset of a run: the arguments that generate it again, byte for byte.
+
+    ``content`` is the hash of an adopted backup, which is not generated.
+    """
 
     scenario: str
     rows: int
@@ -186,6 +189,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     generator: str
     records: int
     json_bytes: int
+    content: str | None = None
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):

@@ -91,6 +91,11 @@ def apply(connection: psycopg.Connection[Any], schema_sql: str) -> None:
     """
     try:
         connection.execute(schema_sql.encode())
+    except psycopg.errors.FeatureNotSupported as error:
+        raise ServerError(
+            f"the dataset's schema cannot be applied ({one_line(error)})",
+            "choose a server that has this by --server, or correct its schema.sql",
+        ) from error
     except psycopg.Error as error:
         raise ServerError(
             f"the dataset's schema cannot be applied ({one_line(error)})", "correct its schema.sql"

@@ -38,8 +38,10 @@ _END_SESSIONS = sql.SQL(
     " AND backend_type IN ('client backend', 'parallel worker')"
 )
 _TABLES = sql.SQL(
-    "SELECT schemaname, tablename FROM pg_tables"
-    " WHERE schemaname <> 'information_schema' AND schemaname !~ '^pg_' ORDER BY 1, 2"
+    "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    # The rows of a partition are those of its table.
+    " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
+    " AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' ORDER BY 1, 2"
 )
 
 

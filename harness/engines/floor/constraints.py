@@ -1,4 +1,4 @@
-"""Foreign keys, keys and indexes are dropped for the load, and made again after it.
+"""Foreign keys, keys and indexes are dropped for the load, triggers disabled, and made again.
 
 Nothing is noted anywhere: a floor that is killed leaves a database that is thrown away. What would
 not come back exactly as it was stays in place: an index with a comment, or one that marks the
@@ -41,6 +41,14 @@ _INDEXES = """
     ORDER BY i.indrelid, (SELECT sum(CASE WHEN a.attlen < 0 THEN 8 ELSE 1 END)
         FROM pg_attribute a WHERE a.attrelid = c.oid) DESC, c.relname
 """
+# Users' triggers, which ``restore`` does not fire either; what is disabled stays so.
+_TRIGGERS = """
+    SELECT n.nspname, c.relname, g.tgname, g.tgenabled::text FROM pg_trigger g
+    JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE g.tgrelid = ANY(%(oids)s) AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+    ORDER BY 1, 2, 3
+"""
+_ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 _KINDS = {"p": "PRIMARY KEY", "u": "UNIQUE"}
 
 
@@ -66,10 +74,11 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class DroppedKeys:
-    """The indexes and foreign keys that were dropped, to be recreated."""
+    """The indexes and foreign keys that were dropped, and what enables the triggers again."""
 
     indexes: tuple[Index, ...]
     foreign_keys: tuple[ForeignKey, ...]
+    enable_triggers: tuple[sql.Composed, ...]
 
     def of(self, table: int) -> list[Index]:
         """Return a table's indexes, those first that take the longest to build."""
@@ -79,6 +88,8 @@ class DroppedKeys:
 def drop_keys(connection: Connection, oids: Sequence[int]) -> DroppedKeys:
     """Drop the indexes and keys of these tables and the foreign keys from and to them.
 
+    Their triggers are disabled.
+
     Raises:
         psycopg.Error: the server refused; nothing was dropped.
     """
@@ -86,9 +97,21 @@ def drop_keys(connection: Connection, oids: Sequence[int]) -> DroppedKeys:
     with connection.transaction():
         keys = tuple(_foreign_key(*row) for row in connection.execute(_FOREIGN_KEYS, given))
         indexes = tuple(_index(*row) for row in connection.execute(_INDEXES, given))
-        for statement in (*(key.drop for key in keys), *(index.drop for index in indexes)):
+        triggers = connection.execute(_TRIGGERS, given).fetchall()
+        disable = [_trigger(schema, table, name, "DISABLE") for schema, table, name, _ in triggers]
+        enable = tuple(
+            _trigger(schema, table, name, _ENABLE[state]) for schema, table, name, state in triggers
+        )
+        drops = (*(key.drop for key in keys), *(index.drop for index in indexes))
+        for statement in (*drops, *disable):
             connection.execute(statement)
-    return DroppedKeys(indexes, keys)
+    return DroppedKeys(indexes, keys, enable)
+
+
+def _trigger(schema: str, table: str, name: str, how: str) -> sql.Composed:
+    return sql.SQL("ALTER TABLE {} {} TRIGGER {}").format(
+        sql.Identifier(schema, table), sql.SQL(how), sql.Identifier(name)
+    )
 
 
 def attach_keys(connection: Connection, indexes: Iterable[Index]) -> None:

@@ -95,6 +95,8 @@ class Floor:
                 for keys in self._by_table(dropped, oids):
                     self._tasks.start(builders, [partial(constraints.validate, keys=keys)])
                 self._tasks.finish()
+                for statement in dropped.enable_triggers:
+                    connection.execute(statement)
                 self._ended("foreign keys")
             flush(connection)
             self._ended("flush")

@@ -49,6 +49,9 @@ SCHEMA = """
     FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
     LEFT JOIN pg_attrdef d ON d.adrelid = attrelid AND d.adnum = attnum
     WHERE c.relnamespace = 'public'::regnamespace AND attnum > 0 AND c.relkind = 'r'
+    UNION ALL
+    SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), tgenabled::text, NULL
+    FROM pg_trigger WHERE NOT tgisinternal
     ORDER BY 1, 2, 3, 4
 """
 SEQUENCES = "SELECT sequencename, last_value FROM pg_sequences ORDER BY 1"
@@ -229,11 +232,19 @@ ODD = """
     COMMENT ON INDEX told IS 'as it was';
     CREATE UNIQUE INDEX mark ON "Odd %s {} kids" (amount);
     ALTER TABLE "Odd %s {} kids" REPLICA IDENTITY USING INDEX mark;
+    CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN NEW.label := ''spoilt''; RETURN NEW; END';
+    CREATE TRIGGER spoil BEFORE INSERT ON "Odd %s {} kids"
+        FOR EACH ROW WHEN (NEW.label IS NOT NULL) EXECUTE FUNCTION spoil();
+    CREATE TRIGGER always BEFORE INSERT ON "Odd %s {} kids"
+        FOR EACH ROW EXECUTE FUNCTION spoil();
+    ALTER TABLE "Odd %s {} kids" ENABLE ALWAYS TRIGGER always;
 """
 FILL = """
     INSERT INTO parents SELECT i, 'c' || i FROM generate_series(1, 500) i;
     INSERT INTO "Odd %s {} kids" (parent, amount, self)
-    SELECT i, i, 5 FROM generate_series(1, 500) i
+    SELECT i, i, 5 FROM generate_series(1, 500) i;
+    UPDATE "Odd %s {} kids" SET label = 'x';
 """
 
 
