@@ -9,6 +9,7 @@ from restore.text import first_few, shell_option
 
 if TYPE_CHECKING:
     from restore.options import Options
+    from restore.plan.columns import FieldMatches
     from restore.plan.sample import Sample
     from restore.report.model import Report
     from restore.target.catalog import Table
@@ -50,10 +51,22 @@ def with_fields(
         return found.table
     report.nested_relations += [f"{name}.{field}" for field in found.nested]
     if found.unmatched and found.unfilled:
-        option = shell_option("--map-column", f"{name}.{found.unmatched[0]}={found.unfilled[0]}")
+        option = shell_option("--map-column", f"{name}.{_likely_pair(found)}")
         report.warnings.append(
             f"{file}: no column fits {first_few(found.unmatched, _MOST_NAMED)}, and no field fills"
             f" {first_few(found.unfilled, _MOST_NAMED)} of table {name}: if they belong together,"
             f" name them with {option}"
         )
     return found.table
+
+
+def _likely_pair(found: FieldMatches) -> str:
+    """Return a field and a column that look alike, as ``--map-column`` takes them."""
+    from difflib import get_close_matches  # noqa: PLC0415 - 10 ms, and few restores need it
+
+    for field in found.unmatched:
+        for column in get_close_matches(field, found.unfilled, 1):
+            return f"{field}={column}"
+    if len(found.unmatched) == len(found.unfilled) == 1:
+        return f"{found.unmatched[0]}={found.unfilled[0]}"
+    return "FIELD=COLUMN"

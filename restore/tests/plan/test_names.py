@@ -276,6 +276,17 @@ def test_fields_and_columns_that_may_belong_together_are_named(users: Target) ->
 
 
 @pytest.mark.parametrize(
+    ("fields", "pair"),
+    [({"zzz": 1, "nickname2": "x"}, "nickname2=nick_name"), ({"zzz": 1, "yyy": 2}, "FIELD=COLUMN")],
+)
+def test_the_pair_that_is_proposed_looks_alike(
+    users: Target, fields: dict[str, Any], pair: str
+) -> None:
+    users.write(users=[record(1, isActive=...) | fields])
+    assert f"--map-column users.{pair}" in " ".join(users.restore().split())
+
+
+@pytest.mark.parametrize(
     ("records", "message"),
     [
         ([{"id": 1, "a": 1, "b": 2}], "few of its fields (id, a, b) are columns"),
