@@ -31,7 +31,9 @@ LOSS = """
     import psycopg
     dsn = next(word for word in __import__("sys").argv if word.startswith("--dsn="))[6:]
     with psycopg.connect(dsn) as connection:
-        connection.execute("DELETE FROM comments WHERE ctid = (SELECT max(ctid) FROM comments)")
+        connection.execute(
+            "DELETE FROM order_items WHERE ctid = (SELECT max(ctid) FROM order_items)"
+        )
     raise SystemExit(code)
 """
 MEMORY = """

@@ -132,11 +132,13 @@ def test_an_empty_history_has_a_page(tmp_path: Path) -> None:
     assert "no finished run yet" in Page(write_page(tmp_path)).text
 
 
-def test_a_run_that_is_unfinished_is_no_session(
+def test_a_run_that_compares_commits_or_is_unfinished_is_no_session(
     tmp_path: Path, make_run: Callable[..., Run], make_trial: Callable[..., object]
 ) -> None:
     history = History(tmp_path)
     history.write(make_run(make_trial("restore", 2.0), finished_at=None))
+    compared = {"parameters": {"commits": ["a", "b"]}}
+    history.write(make_run(make_trial("restore", 2.0), id="bbbb0002", **compared))
     assert "no finished run yet" in Page(write_page(tmp_path)).text
 
 
