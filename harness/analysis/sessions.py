@@ -94,7 +94,8 @@ def conditions(run: Run) -> Conditions:
         rows=dataset.rows,
         faults=dataset.faults,
         # A generator of another version makes other records of the same arguments.
-        dataset=f"seed {dataset.seed}, {dataset.style}, {dataset.compress}, {dataset.generator}",
+        dataset=f"seed {dataset.seed}, {dataset.style}, compression {dataset.compress}, "
+        f"generator {dataset.generator}",
         jobs=str(run.parameters.get("jobs") or 1),
     )
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # contains a line break.
 _NUMBERS = re.compile(rb"\[\n\s*-?\d[-+.eE\d]*(?:,\n\s*-?\d[-+.eE\d]*)*\n\s*\]")
 
+_MAX_FIGURE = 10**20  # seeds of 64 bits are below
+
 _ID = re.compile(r"[0-9a-zA-Z-]{4,64}")
 
 Fields = dict[str, Any]
@@ -74,7 +76,22 @@ def decode(content: bytes) -> Run:
         instant(run)
     except (ValueError, OverflowError) as error:  # the year 1, east of UTC, has none there
         raise HistoryError(f"started_at {run.started_at!r} is not a time") from error
+    if _largest(run) > _MAX_FIGURE:
+        raise HistoryError("a figure of it has more than 20 digits, which nothing measured has")
     return run
+
+
+def _largest(value: object) -> float:
+    """Return the largest absolute number in a record; JSON has integers of any length."""
+    if isinstance(value, int | float):
+        return abs(value)
+    if isinstance(value, msgspec.Struct):
+        return max(map(_largest, msgspec.structs.astuple(value)), default=0)
+    if isinstance(value, dict):
+        return max(map(_largest, value.values()), default=0)
+    if isinstance(value, tuple | list):
+        return max(map(_largest, value), default=0)
+    return 0
 
 
 class RunKey(Protocol):

@@ -19,9 +19,18 @@ WIDTH = 320
 HEIGHT = 130
 _TOP, _BOTTOM, _SIDE = 18, 112, 8
 
-# A range smaller than this share of the figure is not spread over the whole height: noise would
-# look like change.
-_LEAST_RANGE = 0.1
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """How figures are drawn: as text by ``unit``, and up to ``most`` if no figure can be higher.
+
+    A range smaller than ``least_range``, a share of the highest figure, is not spread over the
+    whole height: noise would look like change.
+    """
+
+    unit: Callable[[float], str]
+    least_range: float = 0.1
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ def chart(
     marks: Sequence[Mark],
     *,
     summary: str,
-    unit: Callable[[float], str],
+    axis: Axis,
 ) -> str:
     """Draw a series.
 
@@ -66,9 +75,9 @@ def chart(
         labels: the text of each point.
         marks: vertical lines.
         summary: the description of the whole chart.
-        unit: formats a figure of the axis.
+        axis: how its figures are drawn.
     """
-    scale = _scale(points)
+    scale = _scale(points, axis)
     runs = _unbroken(points)
     parts = [
         *(_band(points, run, scale) for run in runs),
@@ -79,8 +88,8 @@ def chart(
             for index, point in enumerate(points)
             if point
         ),
-        f'<text x="{_SIDE}" y="11">{unit(scale.high)}</text>',
-        f'<text x="{_SIDE}" y="{HEIGHT - 4}">{unit(scale.low)}</text>',
+        f'<text x="{_SIDE}" y="11">{axis.unit(scale.high)}</text>',
+        f'<text x="{_SIDE}" y="{HEIGHT - 4}">{axis.unit(scale.low)}</text>',
     ]
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{summary}">'
@@ -88,14 +97,16 @@ def chart(
     )
 
 
-def _scale(points: Sequence[Point | None]) -> _Scale:
+def _scale(points: Sequence[Point | None], axis: Axis) -> _Scale:
     """Return a scale that holds all points and their ranges, and is never empty."""
     present = [point for point in points if point]
     low, high = min(point.low for point in present), max(point.high for point in present)
-    least = _LEAST_RANGE * max(abs(high), math.ulp(1.0))
+    least = axis.least_range * max(abs(high), math.ulp(1.0))
     if high - low < least:
-        middle = (low + high) / 2
-        low, high = middle - least / 2, middle + least / 2
+        high = (low + high + least) / 2
+        if axis.most is not None:
+            high = min(high, axis.most)
+        low = high - least
     return _Scale(len(points), low, high)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.steps import MIN_SESSIONS
 from harness.analysis.trends import MAX_TRENDS, MIN_EFFECT, Measure
-from harness.report.chart import Mark, chart
+from harness.report.chart import Axis, Mark, chart
 from harness.report.units import NONE, megabytes, seconds
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _span(trends: Sequence[Trend]) -> str:
     count = len(sessions) + sum(trend.thinned for trend in trends)
     return (
         f"{count:,} session{'s' * (count != 1)}, {first:%Y-%m-%d} to {last:%Y-%m-%d}, "
-        f"under {len(trends)} different conditions"
+        f"under {len(trends)} set{'s' * (len(trends) != 1)} of conditions"
     )
 
 
@@ -169,13 +169,15 @@ def _panel(trend: Trend, series: Series) -> str:
     caption = _figure(newest[-1], series.measure) + _since_last(newest)
     name = _text(series.engine)
     summary = f"{name}, {_TITLES[series.measure].lower()}: latest {caption}"
-    drawn = chart(series.points, labels, _marks(trend, series), summary=summary, unit=unit)
+    marks = _marks(trend, series)
+    axis = _SHARES if series.measure is Measure.COMPLETENESS else Axis(unit)
+    drawn = chart(series.points, labels, marks, summary=summary, axis=axis)
     return f"<figure><figcaption><b>{name}</b> <span>{caption}</span></figcaption>{drawn}</figure>"
 
 
 def _since_last(newest: Sequence[Point]) -> str:
     """Return the difference of the last two sessions, which may be noise."""
-    if len(newest) == 1 or newest[0].median <= 0:
+    if len(newest) == 1 or newest[0].median <= 0 or newest[0].median == newest[1].median:
         return ""
     return f", {newest[-1].median / newest[0].median - 1:+.1%} since the session before"
 
@@ -238,6 +240,10 @@ def _unit(measure: Measure) -> Callable[[float], str]:
 def _share(value: float) -> str:
     """Format a share, rounded down: 100% means every row."""
     return f"{math.floor(value * 10_000) / 100:g}%"
+
+
+# One lost row of a thousand is seen.
+_SHARES = Axis(_share, least_range=0.002, most=1.0)
 
 
 def _when(session: Session) -> str:

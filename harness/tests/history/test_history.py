@@ -158,6 +158,8 @@ def test_a_file_that_cannot_be_read_is_named_and_left_out(
         '"id": "../../etc"',
         '"started_at": "yesterday"',
         '"started_at": "0001-01-01T00:00:00+14:00"',
+        f'"parameters": {{"jobs": {"9" * 400}}}',
+        f'"parameters": {{"jobs": -{"9" * 400}}}',
         '"trials": [{"status": "lucky"}]',
     ],
 )
