@@ -141,6 +141,8 @@ def _rejects(folder: Path, expected: ExpectedState) -> Iterator[tuple[str, int, 
             yield "lost", difference.missing, f"{table}: {difference}"
         if difference.surplus:
             yield "twice", difference.surplus, f"{table}: {difference}"
+        if difference.unlike:
+            yield "rejects", difference.unlike, f"{table}: {difference}"
     if expected.rejects is not None:
         extra = _names(folder) - _names(expected.rejects)
         if extra:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,12 +49,14 @@ STYLES = {
 class Piece(NamedTuple):
     """A finished block.
 
-    ``digests`` are the hashes of its rows, 32 bytes each; ``data`` has neither the opening nor the
-    closing of the file.
+    ``digests`` are the hashes of its rows, 32 bytes each; ``damaged`` says of each damaged record
+    where in ``data`` it begins, and its hash; ``data`` has neither the opening nor the closing of
+    the file.
     """
 
     records: int
     digests: bytes
+    damaged: dict[int, tuple[int, str]]
     data: bytes
 
 
@@ -71,10 +74,27 @@ class _Draft:
 def make_piece(plan: Plan, table: Table, block: Block) -> Piece:
     """Make one block of a table."""
     draft = _draft(table, block, STYLES[plan.spec.style])
-    lost = _damage(draft, block, plan.damage.get(table.name, {}))
+    planned = plan.damage.get(table.name, {})
+    lost = _damage(draft, block, planned)
     rows = [row for at, row in enumerate(draft.rows) if at not in lost] if lost else draft.rows
-    data = draft.style.separator.join([record.encode() for record in draft.records])
-    return Piece(block.count, truth.digests(rows, len(table.columns)), data)
+    records = [record.encode() for record in draft.records]
+    separator = draft.style.separator
+    damaged = _places(records, len(separator), block, planned)
+    digests = truth.digests(rows, len(table.columns))
+    return Piece(block.count, digests, damaged, separator.join(records))
+
+
+def _places(
+    records: list[bytes], separator_bytes: int, block: Block, planned: Mapping[int, Damage]
+) -> dict[int, tuple[int, str]]:
+    """Return where the damaged records of a block begin, after their indents, and their hashes."""
+    places, start = {}, 0
+    for ordinal, record in zip(block.ordinals if planned else (), records, strict=False):
+        if ordinal in planned:
+            bare = record.lstrip()
+            places[ordinal] = start + len(record) - len(bare), hashlib.sha256(bare).hexdigest()
+        start += len(record) + separator_bytes
+    return places
 
 
 def _draft(table: Table, block: Block, style: Style) -> _Draft:

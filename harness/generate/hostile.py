@@ -7,6 +7,7 @@ own tables. Within them ``{{n}}`` is the record's ordinal, ``{{x*500}}`` an ``x`
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class _Written(NamedTuple):
     """The ground truth of one file: its table, and the hashes of its rows as kept."""
 
     table: manifest.Table
+    damage: tuple[manifest.Damage, ...]
     row_hashes: bytes
 
 
@@ -121,7 +123,7 @@ def write_hostile(files: tuple[File, ...], folder: Path, compress: str) -> Hosti
         if file.columns:
             tables.append(written.table)
             hashes.append(written.row_hashes)
-            damage.extend(_damage(file))
+            damage.extend(written.damage)
     return HostileTruth(tuple(tables), tuple(damage), b"".join(hashes))
 
 
@@ -150,11 +152,15 @@ def _write(file: File, folder: Path, compress: str) -> _Written:
     name = file.name + SUFFIXES[compress]
     records = size = 0
     hashes, kept = truth.RowHashes(), bytearray()
+    damage: list[manifest.Damage] = []
     with open_file(folder / name, compress) as sink:
         size += sink.write(file.opening.encode())
         for ordinal, record in each_record(file):
             separator = file.separator.encode() if ordinal else b""
-            size += sink.write(separator + expand(record.json, ordinal))
+            data = expand(record.json, ordinal)
+            if record.case is not None:
+                damage.append(_damage(file, record, ordinal, size + len(separator), data))
+            size += sink.write(separator + data)
             records += 1
             if record.text is not None:
                 kept += hashes.add(
@@ -170,7 +176,11 @@ def _write(file: File, folder: Path, compress: str) -> _Written:
         checksum=hashes.checksum,
         columns=tuple(manifest.Column(*column) for column in file.columns.items()),
     )
-    return _Written(table, bytes(kept))
+    if file.torn is not None:
+        damage.append(
+            manifest.Damage(table=file.name, ordinal=None, damage=file.torn, restorable=False)
+        )
+    return _Written(table, tuple(damage), bytes(kept))
 
 
 def _cells(file: File, texts: tuple[str, ...], ordinal: int) -> list[bytes]:
@@ -181,17 +191,13 @@ def _cells(file: File, texts: tuple[str, ...], ordinal: int) -> list[bytes]:
     ]
 
 
-def _damage(file: File) -> Iterator[manifest.Damage]:
-    for ordinal, record in each_record(file):
-        if record.case is not None:
-            yield manifest.Damage(
-                table=file.name,
-                ordinal=ordinal,
-                damage=record.case,
-                field=record.field,
-                restorable=record.text is not None,
-            )
-    if file.torn is not None:
-        yield manifest.Damage(
-            table=file.name, ordinal=None, damage=file.torn, field=None, restorable=False
-        )
+def _damage(file: File, record: Record, ordinal: int, offset: int, data: bytes) -> manifest.Damage:
+    return manifest.Damage(
+        table=file.name,
+        ordinal=ordinal,
+        damage=record.case or "",
+        field=record.field,
+        restorable=record.text is not None,
+        offset=offset,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )

@@ -102,11 +102,13 @@ def _read(stream: IO[bytes], pieces: queue.Queue[Piece | None]) -> None:
     """Read a worker's pieces until it ends, which is queued as None."""
     with stream:
         while (header := stream.readline()).endswith(b"\n"):
-            records, digests_size, size = map(int, header.split())
+            *sizes, damaged = header.split(maxsplit=3)
+            records, digests_size, size = map(int, sizes)
             digests, data = stream.read(digests_size), stream.read(size)
             if len(data) < size:
                 break
-            pieces.put(Piece(records, digests, data))
+            places = {ordinal: (offset, hash_) for ordinal, (offset, hash_) in json.loads(damaged)}
+            pieces.put(Piece(records, digests, places, data))
     pieces.put(None)
 
 

@@ -14,7 +14,7 @@ from harness.generate.column import Population, seeded
 from harness.generate.damage import candidates, draw_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from harness.generate.scenario import Scenario, Table
     from harness.generate.spec import DatasetSpec
@@ -34,12 +34,6 @@ class Plan:
     scenario: Scenario
     population: Population
     damage: Mapping[str, Mapping[int, Damage]]
-
-    def damages(self) -> Iterator[Damage]:
-        """Yield every damaged record, in the order of tables and files."""
-        for table in self.scenario.tables:
-            by_ordinal = self.damage.get(table.name, {})
-            yield from (by_ordinal[ordinal] for ordinal in sorted(by_ordinal))
 
 
 def make_plan(spec: DatasetSpec, scenario: Scenario) -> Plan:

@@ -1,7 +1,8 @@
 """``python -m harness.generate.worker SPEC INDEX PROCESSES``: makes every n-th block of a dataset.
 
 Internal: started by ``pieces.py``. Each block is written to standard output after a line with its
-records, its rows' hashes' and its own size in bytes; the hashes come before it.
+records, its rows' hashes' and its own size in bytes, and its damaged records as JSON; the hashes
+come before it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def main(arguments: list[str]) -> int:
     try:
         for table, block in itertools.islice(blocks(plan), index, None, processes):
             piece = make_piece(plan, table, block)
-            header = f"{piece.records} {len(piece.digests)} {len(piece.data)}\n"
+            damaged = json.dumps(list(piece.damaged.items()))
+            header = f"{piece.records} {len(piece.digests)} {len(piece.data)} {damaged}\n"
             sys.stdout.buffer.write(header.encode() + piece.digests)
             sys.stdout.buffer.write(piece.data)
         sys.stdout.buffer.flush()

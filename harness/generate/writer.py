@@ -62,22 +62,24 @@ def _write_files(
         contextlib.closing(make_pieces(plan, processes)) as pieces,
         (folder / manifest.ROW_HASHES).open("wb") as hashes,
     ):
+        damage: list[manifest.Damage] = []
         tables = [
-            _write_table(_TableSink(plan, folder, hashes), table, of_table, progress)
+            _write_table(_TableSink(plan, folder, hashes, damage), table, of_table, progress)
             for table, of_table in zip(plan.scenario.tables, pieces, strict=True)
         ]
         hashes.write(hostile.row_hashes)
-    truth = _manifest(plan, generator, (*tables, *hostile.tables), hostile.damage)
+    truth = _manifest(plan, generator, (*tables, *hostile.tables), (*damage, *hostile.damage))
     text = msgspec.json.format(msgspec.json.encode(truth), indent=2)
     (folder / manifest.MANIFEST).write_bytes(text + b"\n")
 
 
 class _TableSink(NamedTuple):
-    """Where a table goes: the dataset's folder, and the file of its rows' hashes."""
+    """Where a table goes: the dataset's folder, the file of its rows' hashes, and its damage."""
 
     plan: Plan
     folder: Path
     row_hashes: IO[bytes]
+    damage: list[manifest.Damage]
 
 
 def _write_table(
@@ -91,6 +93,7 @@ def _write_table(
     with open_file(to.folder / file, spec.compress) as sink:
         for piece in pieces:
             size += sink.write(style.separator if records else style.opening)
+            to.damage.extend(_located(to.plan, table, piece, size))
             size += sink.write(piece.data)
             records += piece.records
             to.row_hashes.write(hashes.add(piece.digests))
@@ -107,11 +110,18 @@ def _write_table(
     )
 
 
+def _located(plan: Plan, table: Table, piece: Piece, start: int) -> Iterator[manifest.Damage]:
+    """Yield the damage of a piece that begins at ``start`` in its file."""
+    for ordinal, (offset, sha256) in piece.damaged.items():
+        damage = plan.damage[table.name][ordinal]
+        yield msgspec.structs.replace(damage, offset=start + offset, sha256=sha256)
+
+
 def _manifest(
     plan: Plan,
     generator: str,
     tables: tuple[manifest.Table, ...],
-    hostile: tuple[manifest.Damage, ...],
+    damage: tuple[manifest.Damage, ...],
 ) -> manifest.Manifest:
     spec = plan.spec
     return manifest.Manifest(
@@ -125,7 +135,7 @@ def _manifest(
         compress=spec.compress,
         json_bytes=sum(table.bytes for table in tables),
         tables=tables,
-        damage=(*plan.damages(), *hostile),
+        damage=damage,
     )
 
 

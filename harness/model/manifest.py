@@ -59,13 +59,18 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
-    """A damaged record; ``ordinal`` is None for damage between records."""
+    """A damaged record; ``ordinal`` is None for damage between records.
+
+    ``offset`` is its first byte in the (decompressed) file, ``sha256`` the hash of its bytes.
+    """
 
     table: str
     ordinal: int | None
     damage: str
     field: str | None = None
     restorable: bool
+    offset: int | None = None
+    sha256: str | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -110,13 +115,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The records that no engine can restore."""
         return tuple(damage for damage in self.damage if not damage.restorable)
 
-    def lost_ordinals(self, table: str) -> set[int]:
-        """Return the ordinals of a table's records that no engine can restore."""
+    def lost_records(self, table: str) -> dict[int, Damage]:
+        """Return a table's records that no engine can restore, by their ordinals."""
         return {
-            damage.ordinal
+            damage.ordinal: damage
             for damage in self.lost
             if damage.table == table and damage.ordinal is not None
         }
+
+    def is_torn(self, table: str) -> bool:
+        """Return whether a table's file has damage that is in no record."""
+        return any(damage.table == table and damage.ordinal is None for damage in self.damage)
 
 
 def checksum_text(sums: Iterable[int]) -> str:
@@ -204,7 +213,7 @@ def load(folder: Path) -> Manifest:
 def _check(manifest: Manifest, path: Path) -> None:
     """Refuse an inconsistent ground truth: every verdict is based on it."""
     for table in manifest.tables:
-        lost = len(manifest.lost_ordinals(table.table))
+        lost = len(manifest.lost_records(table.table))
         if table.records - table.rows != lost:
             raise InputError(
                 f"{path} is inconsistent: {table.table} has {table.records} records and "

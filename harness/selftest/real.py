@@ -15,6 +15,7 @@ from harness.engines import registry as engines
 from harness.engines.registry import Engine
 from harness.model.record import Status
 from harness.report.units import factor
+from harness.selftest.cheats import CHEATS, HONEST, REJECT_CHEATS
 from harness.selftest.checks import Check
 from harness.trial.meter import Limits
 from harness.trial.stop import StopRequested
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.bench.options import BenchOptions
-    from harness.model.record import Run
+    from harness.model.record import Run, Trial
+    from harness.selftest.cheats import Cheat
 
     Announce = Callable[[str], None]
 
@@ -59,6 +61,21 @@ def faulty(name: str, *how: str) -> Engine:
     )
 
 
+def cheating(cheat: Cheat) -> Engine:
+    """Return the engine under test, run through ``harness.selftest.cheats``."""
+    engine = engines.named(ENGINE)
+    return Engine(
+        name=cheat.name,
+        template=(
+            *(*engines.module("harness.selftest.cheats"), cheat.name),
+            *("--dsn", "{dsn}", "--rejects", "{rejects}", "--"),
+            *(part for part in engine.template if not part.startswith("--jobs")),
+            "--jobs=1",
+        ),
+        keeps_rejects=engine.keeps_rejects,
+    )
+
+
 def run_trials(
     options: BenchOptions, announce: Announce, *, times: bool = True
 ) -> tuple[Check, ...]:
@@ -74,7 +91,11 @@ def run_trials(
     """
     with tempfile.TemporaryDirectory(prefix="restorebench-") as folder:
         given = dataclasses.replace(options, results=Path(folder))
-        return (*_compared(given, announce, times=times), *_broken(given, announce))
+        return (
+            *_compared(given, announce, times=times),
+            *_broken(given, announce),
+            *_cheating(given, announce),
+        )
 
 
 def _compared(options: BenchOptions, announce: Announce, *, times: bool) -> Iterator[Check]:
@@ -132,6 +153,32 @@ def _broken(options: BenchOptions, announce: Announce) -> Iterator[Check]:
         observed = f"{trial.status.value}: {trial.detail}"
         right = trial.status is status and words in (trial.detail or "")
         yield Check(f"{how} ends as {status.value}", passed=right, observed=observed)
+
+
+def _cheating(options: BenchOptions, announce: Announce) -> Iterator[Check]:
+    """Check that cheats are found, and that engines with other honest means are ``ok``."""
+    for faults, some in (("none", (*CHEATS, *HONEST)), ("realistic", REJECT_CHEATS)):
+        once = dataclasses.replace(
+            options,
+            engines=tuple(map(cheating, some)),
+            rounds=1,
+            warmup=0,
+            repeats=0,
+            faults=faults,
+        )
+        made = {trial.engine: trial for trial in _run(once, announce).trials}
+        for cheat in some:
+            yield check_cheat(cheat, made[cheat.name])
+
+
+def check_cheat(cheat: Cheat, trial: Trial) -> Check:
+    """Check that a cheat is found for what it is; or, if it is none, that the trial is ok."""
+    observed = f"{trial.status.value}: {trial.detail}" if trial.detail else trial.status.value
+    if not cheat.found:
+        return Check(f"{cheat.name} is ok", trial.status is Status.OK, observed)
+    said = "; ".join([trial.detail or "", *trial.differences])
+    found = trial.status is Status.WRONG_RESULT and cheat.found in said
+    return Check(f"the cheat {cheat.name} is found", found, observed)
 
 
 def _run(options: BenchOptions, announce: Announce) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import signal
@@ -316,3 +317,33 @@ def test_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HarnessError, match="cannot write"):
         generate(DatasetSpec(rows=1), tmp_path / "file" / "deeper")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["lines", "compact", "pretty"])
+@pytest.mark.parametrize("faults", ["realistic", "hostile"])
+def test_damaged_records_are_where_the_manifest_says(
+    tmp_path: Path, style: str, faults: str
+) -> None:
+    spec = DatasetSpec(rows=MANY if faults == "realistic" else 3000, faults=faults, style=style)
+    folder = generate(spec, tmp_path, processes=2)
+    truth = manifest.load(folder)
+    data = {table.table: (folder / table.file).read_bytes() for table in truth.tables}
+    decoder = json.JSONDecoder()
+    located = [damage for damage in truth.damage if damage.ordinal is not None]
+    assert len(located) > 2
+    for damage in located:
+        rest = data[damage.table][damage.offset :]
+        if faults == "realistic":
+            text = rest[:5000].decode(errors="replace")
+            _, end = decoder.raw_decode(text)
+            raw = text[:end].encode()
+            assert hashlib.sha256(raw).hexdigest() == damage.sha256
+        else:
+            ends = (at for at in range(1, len(rest)) if rest[at - 1 : at] in b'}]42l"')
+            tried = (hashlib.sha256(rest[:end]).hexdigest() for end in ends)
+            found = next(
+                (one for one in itertools.islice(tried, 3000) if one == damage.sha256), None
+            )
+            large = damage.damage in {"large_record", "too_deep_nesting", "deep_nesting"}
+            assert found is not None or large, damage

@@ -85,7 +85,7 @@ def load(database: Any, folder: Path) -> tuple[Manifest, dict[tuple[str, int], R
         connection.execute("SET TimeZone = 'UTC'")
         with connection.transaction():
             for table in truth.tables:
-                lost = truth.lost_ordinals(table.table)
+                lost = truth.lost_records(table.table)
                 for ordinal, record in enumerate(records(folder, table)):
                     if ordinal in lost:
                         rest[table.table, ordinal] = record

@@ -10,20 +10,24 @@ import pytest
 from harness.bench.options import BenchOptions
 from harness.generate import DatasetSpec, cached
 from harness.model import manifest
+from harness.model.record import Status, Trial
 from harness.report.blocks import to_terminal
 from harness.selftest import real
+from harness.selftest.cheats import CHEATS, HONEST, REJECT_CHEATS
 from harness.selftest.checks import Check, report
-from harness.selftest.real import BROKEN, faulty
+from harness.selftest.real import BROKEN, cheating, check_cheat, faulty
 from harness.selftest.simulate import Pool, pools, simulate
-from harness.trial.attempt import TrialContext, attempt
+from harness.servers import open_server
+from harness.trial.attempt import TrialContext, attempt, record
 from harness.trial.judge import judge
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from harness.model.record import Run, Trial
+    from harness.model.record import Run
+    from harness.selftest.cheats import Cheat
     from harness.servers import RunningServer
 
     MakeTrial = Callable[..., Trial]
@@ -98,6 +102,44 @@ def test_an_engine_that_is_spoiled_comes_out_so(
     assert words in (detail or "")
 
 
+FAST = {"null-as-text", "resets-sequences", "keys-and-indexes-made-again"}
+SOME = [
+    pytest.param(cheat, id=cheat.name, marks=[] if cheat.name in FAST else [pytest.mark.slow])
+    for cheat in (*CHEATS, *REJECT_CHEATS, *HONEST)
+]
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[RunningServer]:
+    """Have a server that can be told to load its configuration again."""
+    with open_server("embedded", announce=print) as running:
+        yield running
+
+
+@pytest.mark.parametrize("cheat", SOME)
+def test_a_cheat_is_found_and_an_honest_engine_is_ok(
+    embedded: RunningServer, tmp_path_factory: pytest.TempPathFactory, cheat: Cheat
+) -> None:
+    faults = "realistic" if cheat in REJECT_CHEATS else "none"
+    cache = tmp_path_factory.getbasetemp() / "backups"
+    backup = cached(DatasetSpec(rows=1000, faults=faults), cache)
+    context = TrialContext(embedded, backup, manifest.load(backup), Limits(60))
+    engine = cheating(cheat)
+    blank = Trial(engine=cheat.name, round=1, warmup=False, status=Status.SKIPPED, started_at="")
+    made = record(blank, engine, context.manifest, attempt(engine, context))
+    check = check_cheat(cheat, made)
+    assert check.passed, check.observed
+
+
+def test_a_cheat_that_is_not_found_fails_the_check(make_trial: MakeTrial) -> None:
+    cheat, honest = CHEATS[0], HONEST[0]
+    wrong = make_trial("one", 1.0, status=Status.WRONG_RESULT, detail="rows missing")
+    assert not check_cheat(cheat, make_trial("one", 1.0)).passed
+    assert not check_cheat(cheat, wrong).passed  # found, but not for what it is
+    assert not check_cheat(honest, wrong).passed
+    assert check_cheat(honest, make_trial("one", 1.0)).passed
+
+
 def test_without_times_nothing_is_checked_that_a_busy_machine_can_hide(
     make_run: MakeRun, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +158,18 @@ def test_without_times_nothing_is_checked_that_a_busy_machine_can_hide(
             "slower": (1.1, 100),
             "more-memory": (1.0, 120),
         }
+        names_of_cheats = {cheat.name: cheat for cheat in (*CHEATS, *REJECT_CHEATS)}
+        if names[0] in names_of_cheats:
+            return make_run(
+                *(
+                    make_trial(
+                        name, 1.0, status=Status.WRONG_RESULT, detail=names_of_cheats[name].found
+                    )
+                    if name in names_of_cheats
+                    else make_trial(name, 1.0)
+                    for name in names
+                )
+            )
         rounds = [
             make_trial(name, walls[name][0], peak_bytes=walls[name][1] + n, round=n)
             for n in range(1, 6)
@@ -129,7 +183,7 @@ def test_without_times_nothing_is_checked_that_a_busy_machine_can_hide(
     without = [check.name for check in real.run_trials(options, print, times=False)]
     assert asked[0] == ("one", "more-memory")
     every = real.run_trials(options, print)
-    assert asked[2] == ("one", "again", "slower", "more-memory")
+    assert asked[4] == ("one", "again", "slower", "more-memory")
     assert all(check.passed for check in every)
     timed = [check.name for check in every if check.name not in without]
     assert len(timed) == 2

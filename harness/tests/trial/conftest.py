@@ -181,7 +181,8 @@ def write_dataset(folder: Path, *, damaged: int = 0) -> Path:
     orphans = [{"id": 100 + n, "owner": "no uuid", "price": None} for n in range(damaged)]
     (folder / "schema.sql").write_text(SCHEMA)
     (folder / "owners.json").write_text(json.dumps(OWNERS))
-    (folder / "pets.json").write_text(json.dumps([*PETS, *orphans]))
+    pets = json.dumps([*PETS, *orphans])
+    (folder / "pets.json").write_text(pets)
     truth = {
         "schema": 2,
         "generator": "hand",
@@ -203,8 +204,10 @@ def write_dataset(folder: Path, *, damaged: int = 0) -> Path:
                 "damage": "wrong_type",
                 "field": "owner",
                 "restorable": False,
+                "offset": pets.index(json.dumps(orphan)),
+                "sha256": hashlib.sha256(json.dumps(orphan).encode()).hexdigest(),
             }
-            for n in range(damaged)
+            for n, orphan in enumerate(orphans)
         ],
     }
     (folder / "manifest.json").write_text(json.dumps(truth))

@@ -43,11 +43,14 @@ def restore(connection: psycopg.Connection[Any], backup: Path) -> list[dict[str,
     """Insert record by record; return those that the server refuses."""
     lost: list[dict[str, object]] = []
     for table in ("owners", "pets"):
-        for ordinal, record in enumerate(json.loads((backup / f"{table}.json").read_text())):
+        text = (backup / f"{table}.json").read_text()
+        for ordinal, record in enumerate(json.loads(text)):
             try:
                 connection.execute(INSERT.format(table), [json.dumps(record)])
             except psycopg.DataError as error:
-                lost.append({"table": table, "ordinal": ordinal, "message": str(error)})
+                raw = json.dumps(record)
+                place = {"ordinal": ordinal, "offset": text.index(raw)}
+                lost.append({"table": table, **place, "message": str(error), "raw": raw})
     return lost
 
 
