@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.engines.registry import Engine
     from harness.model.record import Run
 
-EXTRA_TIME, EXTRA_MEMORY = 0.10, 0.15
+EXTRA_TIME, EXTRA_MEMORY = 0.10, 0.20
 
 # What is put into the newer version of each pair (``selftest.faulty``), and what must be found.
 SAME, SLOWER, MORE_MEMORY = "same", "slower", "more-memory"
