@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 # With fewer, the 95% interval would reach beyond the smallest and largest of the rounds.
 MIN_ROUNDS = 6
 
-# 12 rounds have 4,096 permutations, which are all counted; of more rounds, so many are drawn. The
-# seed is fixed, so that the same record always reads the same.
+# Without ties, the permutations are counted by a formula. With ties, those of up to 13 rounds are
+# all counted, and of more rounds so many are drawn. The seed is fixed, so that the same record
+# always reads the same.
 PERMUTATIONS = 9_999
 
 
@@ -78,13 +79,15 @@ def p_higher(after: Sequence[float], before: Sequence[float]) -> float:
     Arguments are those of ``paired_ratio``; 1 if there is no round.
     """
     import numpy as np  # noqa: PLC0415 - slow to import, and few commands need it
-    from scipy.stats import permutation_test, rankdata  # noqa: PLC0415 - the same
+    from scipy.stats import permutation_test, rankdata, wilcoxon  # noqa: PLC0415 - the same
 
     logs = np.array(log_ratios(after, before))
     if not logs.any():
         return 1.0
     # A rounding error must not break a tie.
     sizes = np.round(np.abs(logs), 12)
+    if sizes.all() and len(np.unique(sizes)) == len(sizes):
+        return float(wilcoxon(logs, alternative="greater", method="exact").pvalue)
     ranks = rankdata(sizes) * np.sign(logs) * (sizes > 0)
     found = permutation_test(
         (ranks,),

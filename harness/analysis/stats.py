@@ -1,10 +1,12 @@
 """The statistics of a few repeated measurements; pure functions over numbers.
 
-Medians, not means: one round that the machine disturbed must not move the figure. The interval of
-a ratio is the percentile bootstrap of B. Efron and R. J. Tibshirani, "An Introduction to the
-Bootstrap" (1993), chapter 13: resample both sides with replacement, many times, and take the middle
-95 % of the ratios of medians. For few rounds it comes close to the extreme ratios that the samples
-allow, so that a rank test is required too, and for fewer than ``MIN_ROUNDS`` neither is given.
+Medians, not means: one round that the machine disturbed must not move the figure. Engines of one
+run are compared round by round (``paired``); ``ratio`` is for rounds that do not belong together,
+such as those of two files of pytest-benchmark. Its interval is the percentile bootstrap of B. Efron
+and R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13: resample both sides
+with replacement, many times, and take the middle 95 % of the ratios of medians. For few rounds it
+comes close to the extreme ratios that the samples allow, so that a rank test is required too, and
+for fewer than ``MIN_ROUNDS`` neither is given.
 
 numpy is imported lazily: commands that only read the history should not wait for it.
 """

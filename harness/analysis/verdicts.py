@@ -13,8 +13,10 @@ from harness.analysis.stats import CONFIDENCE
 if TYPE_CHECKING:
     from harness.analysis.stats import Ratio
 
-# Smaller differences do not matter for the choice of an engine. Chosen, not measured.
+# Smaller differences, of times and of memory, do not matter for the choice of an engine. Both are
+# chosen, not measured.
 MIN_EFFECT = 0.05
+MIN_MEMORY_EFFECT = 0.10
 
 # If more rounds than this are needed, rounds will not settle it.
 MAX_MORE_ROUNDS = 100

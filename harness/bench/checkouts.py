@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,7 @@ from harness.engines import registry
 from harness.model.errors import HarnessError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.engines.registry import Engine
 
@@ -120,9 +118,10 @@ def _checkout(name: str, target: Path) -> Checkout:
     if is_worktree:
         _copy_worktree(root, target)
     else:
-        archive = _git_bytes(root, "archive", "--format=tar", commit)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(target, filter="data")
+        # An index of its own leaves that of the repository as it is.
+        index = {"GIT_INDEX_FILE": str(target.with_suffix(".index"))}
+        _git(root, "read-tree", commit, env=index)
+        _git(root, "checkout-index", "--all", f"--prefix={target}{os.sep}", env=index)
     changes = _git(root, "status", "--porcelain") if is_worktree else ""
     _build(target, name)
     native = any(path.suffix in {".so", ".pyd"} for path in target.glob("restore/**/*"))
@@ -166,12 +165,8 @@ def _build(folder: Path, name: str) -> None:
             raise HarnessError(f"{name} cannot be built: {lines[-1]}{advice}")
 
 
-def _git(root: Path, *arguments: str) -> str:
-    return os.fsdecode(_git_bytes(root, *arguments))
-
-
-def _git_bytes(root: Path, *arguments: str) -> bytes:
-    """Run git and return its output.
+def _git(root: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """Run git, with more variables, and return its output.
 
     Raises:
         InputError: it failed.
@@ -180,11 +175,11 @@ def _git_bytes(root: Path, *arguments: str) -> bytes:
     if git is None:
         raise InputError("git is not installed, and commits are compared by it; install it")
     # Inside a hook, GIT_DIR and similar variables point at another repository.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         made = subprocess.run(  # noqa: S603 - no shell
             [git, "--no-optional-locks", "-C", str(root), *arguments],
-            env=env,
+            env={**kept, **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=TIMEOUT_S,
@@ -195,7 +190,7 @@ def _git_bytes(root: Path, *arguments: str) -> bytes:
     if made.returncode:
         words = os.fsdecode(made.stderr).strip() or f"exit code {made.returncode}"
         raise InputError(f"git {arguments[0]} failed: {words}")
-    return made.stdout
+    return os.fsdecode(made.stdout)
 
 
 def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -42,13 +42,13 @@ def schedule(engines: Sequence[Engine], *, rounds: int, warmup: int, seed: str) 
         seed: what the order is drawn from: the run's id.
     """
     for count, is_warmup in ((warmup, True), (rounds, False)):
-        orders = _orders(len(engines), random.Random(f"{seed} {is_warmup}"))  # noqa: S311 - no secret
-        for number, order in zip(range(1, count + 1), orders, strict=False):
+        drawn = orders(len(engines), random.Random(f"{seed} {is_warmup}"))  # noqa: S311 - no secret
+        for number, order in zip(range(1, count + 1), drawn, strict=False):
             for place in order:
                 yield Turn(engines[place], number, is_warmup)
 
 
-def _orders(count: int, rng: random.Random) -> Iterator[list[int]]:
+def orders(count: int, rng: random.Random) -> Iterator[list[int]]:
     """Yield the order of each round, cycle after cycle.
 
     A cycle is a design of E. J. Williams, "Experimental Designs Balanced for the Estimation of

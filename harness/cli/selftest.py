@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.output import add_format, say, show_report
-from harness.history.store import PUBLISHED, History
 from harness.model.errors import ExitCode
 from harness.selftest.checks import Check, report, report_data
-from harness.selftest.simulate import pools, simulate
+from harness.selftest.simulate import simulate
 
 if TYPE_CHECKING:
     import argparse
@@ -28,19 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="rows of the trials (default %(default)s)",
     )
-    add("--no-trials", action="store_true", help="run the simulations alone, which take a second")
+    add("--no-trials", action="store_true", help="run the simulations alone")
     add(
         "--no-times",
         action="store_true",
-        help="skip the two checks of times, which a busy machine can fail: an engine beside "
-        "itself, and a slower one",
-    )
-    add(
-        "--results",
-        type=Path,
-        default=PUBLISHED,
-        metavar="DIR",
-        help="recorded trials to draw from (default the published ones, %(default)s)",
+        help="skip the checks of times, which a busy machine can fail: an engine beside itself, "
+        "and a slower one",
     )
     add_format(parser)
 
@@ -51,7 +42,7 @@ def run(given: argparse.Namespace) -> ExitCode:
     Raises:
         HarnessError: a trial could not be run.
     """
-    checks: tuple[Check, ...] = simulate(pools(History(given.results).runs().runs))
+    checks: tuple[Check, ...] = simulate()
     if not given.no_trials:
         # They import psycopg and the engines.
         from harness.bench.options import BenchOptions  # noqa: PLC0415

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from harness.analysis.verdicts import MIN_EFFECT, MIN_MEMORY_EFFECT
 from harness.model.errors import InputError
 
 ROLLING = "rolling"
@@ -18,8 +19,8 @@ TABLE = "tool.harness.gate"
 class GateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much each measure may get worse, as shares: 0.05 is 5 %."""
 
-    time: float = 0.05
-    memory: float = 0.10
+    time: float = MIN_EFFECT
+    memory: float = MIN_MEMORY_EFFECT
     success: float = 0.0
 
 
@@ -28,8 +29,8 @@ class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     baseline: str = ROLLING
     runs: int = 10
-    time: float = 0.05
-    memory: float = 0.10
+    time: float = MIN_EFFECT
+    memory: float = MIN_MEMORY_EFFECT
     success: float = 0.0
     engine: dict[str, dict[str, float]] = {}
 

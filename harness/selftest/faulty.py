@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -70,12 +71,14 @@ def _inject(how: dict[str, str], dsn: str, took_s: float) -> None:
 
 
 def _hold(share: float) -> None:
-    """Grow to so much more than this process and the engine held together, and stay a moment."""
-    own_bytes, engine_bytes = (
-        resource.getrusage(whose).ru_maxrss * 1024
-        for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    ballast = b"x" * round(engine_bytes + share * (own_bytes + engine_bytes))
+    """Grow to so much more than this process and the engine held together, and stay a moment.
+
+    Together they held the private memory of this process, and that of the engine with its shared
+    pages, which are those of this process too.
+    """
+    engine_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    own = psutil.Process().memory_full_info()
+    ballast = b"x" * max(0, round((1 + share) * (own.uss + engine_bytes)) - own.rss)
     time.sleep(0.1)  # the meter looks each 10 ms
     del ballast
 

@@ -7,16 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis.figures import figures
-from harness.analysis.stats import Ratio, ratio
-from harness.analysis.verdicts import Verdict, more_rounds, verdict
+from harness.analysis.commits import BASE, HEAD
 from harness.bench import run as bench
 from harness.engines import registry as engines
 from harness.engines.registry import Engine
 from harness.model.record import Status
-from harness.report.units import factor
 from harness.selftest.cheats import CHEATS, HONEST, REJECT_CHEATS
 from harness.selftest.checks import Check
+from harness.selftest.versions import FAULTS, MORE_MEMORY, check_versions
 from harness.trial.meter import Limits
 from harness.trial.stop import StopRequested
 
@@ -30,10 +28,6 @@ if TYPE_CHECKING:
     Announce = Callable[[str], None]
 
 ENGINE = "restore"
-EXTRA_TIME, EXTRA_MEMORY = 0.10, 0.20
-
-# If the default rounds are inconclusive, the comparison is repeated once with at most so many more.
-MAX_MORE_ROUNDS = 15
 
 # The status that each fault must lead to, and a phrase that the trial's detail must contain.
 BROKEN = {
@@ -98,44 +92,15 @@ def run_trials(
         )
 
 
-def _compared(options: BenchOptions, announce: Announce, *, times: bool) -> Iterator[Check]:
-    """Check the verdicts on an engine beside itself, slower, and with more memory."""
-    timed = (faulty("again"), faulty("slower", f"slower={EXTRA_TIME}")) if times else ()
-    chosen = (faulty("one"), *timed, faulty("more-memory", f"more-memory={EXTRA_MEMORY}"))
-    # Noise does not change peak memory, so that noisy trials need not be repeated.
-    repeats = options.repeats if times else 0
-    options = dataclasses.replace(options, engines=chosen, repeats=repeats)
-    run = _run(options, announce)
-    if times:
-        yield from _timed(run, options, announce)
-    memory = _peaks(run, "more-memory")
-    yield Check(
-        f"an engine with {EXTRA_MEMORY:.0%} more memory is found to use more",
-        passed=verdict(memory) is Verdict.HIGHER,
-        observed=_describe(memory),
-    )
-
-
-def _timed(run: Run, options: BenchOptions, announce: Announce) -> Iterator[Check]:
-    """Check the verdicts on times, with more rounds if those of the run are inconclusive."""
-    slower = _walls(run, "slower")
-    if verdict(slower) is Verdict.INCONCLUSIVE:
-        more = min(more_rounds(slower) or MAX_MORE_ROUNDS, MAX_MORE_ROUNDS)
-        announce(f"The slowdown is inconclusive; repeating with {options.rounds + more} rounds")
-        compared = options.engines[0], options.engines[2]
-        again = dataclasses.replace(options, rounds=options.rounds + more, engines=compared)
-        slower = _walls(_run(again, announce), "slower")
-    same = _walls(run, "again")
-    yield Check(
-        "an engine is not found to differ from itself",
-        passed=verdict(same) in {Verdict.SAME, Verdict.INCONCLUSIVE},
-        observed=_describe(same),
-    )
-    yield Check(
-        f"an engine that takes {EXTRA_TIME:.0%} longer is found to be slower",
-        passed=verdict(slower) is Verdict.HIGHER,
-        observed=_describe(slower),
-    )
+def _compared(options: BenchOptions, announce: Announce, *, times: bool) -> tuple[Check, ...]:
+    """Check the comparison of an engine with itself, slower, and with more memory."""
+    names = FAULTS if times else (MORE_MEMORY,)
+    chosen = [
+        faulty(f"{name}@{role}", *(FAULTS[name] if role == HEAD else ()))
+        for name in names
+        for role in (BASE, HEAD)
+    ]
+    return check_versions(chosen, options, announce, times=times)
 
 
 def _broken(options: BenchOptions, announce: Announce) -> Iterator[Check]:
@@ -149,7 +114,9 @@ def _broken(options: BenchOptions, announce: Announce) -> Iterator[Check]:
         limits=Limits(TIMEOUT_S, MEMORY_BYTES),
     )
     run = _run(once, announce)
-    for trial, (how, (status, words)) in zip(run.trials, BROKEN.items(), strict=True):
+    made = {trial.engine: trial for trial in run.trials}
+    for how, (status, words) in BROKEN.items():
+        trial = made[broken[how].name]
         observed = f"{trial.status.value}: {trial.detail}"
         right = trial.status is status and words in (trial.detail or "")
         yield Check(f"{how} ends as {status.value}", passed=right, observed=observed)
@@ -187,31 +154,3 @@ def _run(options: BenchOptions, announce: Announce) -> Run:
     if run.finished_at is None:
         raise StopRequested
     return run
-
-
-def _walls(run: Run, engine: str) -> Ratio:
-    run_figures = figures(run)
-    return _or_unknown(
-        ratio(run_figures.samples(engine).walls_s, run_figures.samples("one").walls_s)
-    )
-
-
-def _peaks(run: Run, engine: str) -> Ratio:
-    run_figures = figures(run)
-    return _or_unknown(
-        ratio(run_figures.samples(engine).peaks_bytes, run_figures.samples("one").peaks_bytes)
-    )
-
-
-def _or_unknown(found: Ratio | None) -> Ratio:
-    """Return the ratio, or one without rounds if no trial was ok."""
-    return found or Ratio(1.0, None, None, 0)
-
-
-def _describe(found: Ratio) -> str:
-    if found.low is None or found.high is None:
-        return f"{found.rounds} rounds that were ok, too few to compare"
-    return (
-        f"{verdict(found).value}: {factor(found.value)} ({factor(found.low)} to "
-        f"{factor(found.high)}), {found.rounds} rounds"
-    )

@@ -1,127 +1,211 @@
-"""How often verdicts are right, by simulated rounds drawn from recorded trials; pure.
+"""How often the verdicts are right, by simulated trials with noise of known kinds; pure.
 
-Rounds are drawn by the smoothed bootstrap of B. W. Silverman and G. A. Young, "The Bootstrap: to
-Smooth or not to Smooth?" (1987): a recorded time plus a little noise, scaled to keep the
-spread of the record. Without noise, a few recorded rounds would only repeat each other.
+The trials of two versions and two yardsticks stand in one stream, in the order of a real run. The
+noise belongs to the place in the stream, whichever engine is there, as that of a machine does.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.figures import figures
-from harness.analysis.stats import MIN_ROUNDS, SEED, ratio
-from harness.analysis.verdicts import Verdict, verdict
+from harness.analysis.sequential import Plan, Series, judge_rounds
+from harness.analysis.spread import MIN_SESSIONS, judge_session
+from harness.analysis.stats import SEED
+from harness.analysis.verdicts import MIN_EFFECT, MIN_MEMORY_EFFECT, Verdict
+from harness.bench.schedule import orders
 from harness.selftest.checks import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator
 
-    from harness.model.record import Run
+    # Returns the logarithm of what the noise multiplies each of so many trials by.
+    Noise = Callable[[random.Random, int, float], list[float]]
 
-# The share of false alarms is 3 % (``stats.rank_test``); of 100 comparisons, chance alone would
-# make more than 5 of them in one case of twelve, of 400 more than 20 in one of a hundred.
-COMPARISONS = 400
+# If one comparison in fifty is a false alarm, chance makes 5% of 200 of them so in one case of 500.
+COMPARISONS = 200
 FALSE_ALARMS = 0.05
 SLOWDOWN = 1.10
 FOUND = 0.95
 
-# With rounds whose spread (standard deviation over mean) is 2 %, a slowdown of a tenth is found
-# with five of them in 998 of 1,000 comparisons, with 3 % in 950, with 4 % in 799, with 5 % in 595
-# (drawn from a normal distribution): on a machine that is noisier, it takes more rounds.
-QUIET = 0.03
+# Standard deviations: of trials within a session, and of sessions.
+WITHIN = (0.02, 0.03, 0.05)
+BETWEEN = (0.0, 0.03, 0.05)
+NOISIEST = 0.05
+
+# A run has four engines; the first two are the versions.
+_ENGINES = 4
+_PLAN = Plan()
+_ROUNDS_OF_SESSION = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """The times of one engine in one run, as multiples of their mean."""
-
-    name: str
-    rounds: tuple[float, ...]
-
-    @property
-    def spread(self) -> float:
-        """Return the standard deviation as a share of the mean."""
-        return statistics.stdev(self.rounds)
-
-    def draw(self, rng: random.Random, count: int, times: float = 1.0) -> list[float]:
-        """Draw ``count`` rounds, each multiplied by ``times``."""
-        noise = len(self.rounds) ** -0.2
-        shrink = (1 + noise**2) ** -0.5
-        return [
-            times * (1 + shrink * (value - 1 + noise * rng.gauss(0, self.spread)))
-            for value in rng.choices(self.rounds, k=count)
-        ]
+def normal(rng: random.Random, count: int, deviation: float) -> list[float]:
+    """Draw independent normal noise."""
+    return [rng.gauss(0, deviation) for _ in range(count)]
 
 
-def pools(runs: Iterable[Run]) -> tuple[Pool, ...]:
-    """Return the recorded series with enough rounds to draw from."""
-    found = []
-    for run in runs:
-        run_figures = figures(run, reference=None)
-        for each in run_figures.engines:
-            walls_s = run_figures.samples(each.engine).walls_s
-            if len(walls_s) >= MIN_ROUNDS:
-                mean = statistics.mean(walls_s)
-                name = f"{each.engine} of run {run.id}"
-                found.append(Pool(name, tuple(wall_s / mean for wall_s in walls_s)))
-    return tuple(found)
+def heavy_tails(rng: random.Random, count: int, deviation: float) -> list[float]:
+    """Draw Student's t with 3 degrees of freedom, of that standard deviation."""
+    draws = []
+    for _ in range(count):
+        chi = math.sqrt(sum(rng.gauss(0, 1) ** 2 for _ in range(3)) / 3)
+        draws.append(deviation / math.sqrt(3) * rng.gauss(0, 1) / chi)
+    return draws
 
 
-def simulate(series: tuple[Pool, ...], rounds: int = MIN_ROUNDS) -> tuple[Check, ...]:
-    """Check the rate of false alarms between equal engines and of slowdowns found.
+def autocorrelation(rng: random.Random, count: int, deviation: float) -> list[float]:
+    """Draw noise that lasts: a tenth of it is new in each trial, and the machine slows down."""
+    level, levels = rng.gauss(0, deviation), []
+    for place in range(count):
+        level = 0.9 * level + rng.gauss(0, deviation * math.sqrt(1 - 0.9**2))
+        levels.append(level + 0.1 * place / count)
+    return levels
 
-    Slowdowns are drawn only from the pools quiet enough to show them.
+
+def bursts(rng: random.Random, count: int, deviation: float) -> list[float]:
+    """Draw normal noise, and 20% on top in every nth trial, n from 2 to 9."""
+    period, phase = rng.randint(2, 9), rng.randrange(9)
+    return [
+        rng.gauss(0, deviation) + (0.2 if (place + phase) % period == 0 else 0.0)
+        for place in range(count)
+    ]
+
+
+def neighbour(rng: random.Random, count: int, deviation: float) -> list[float]:
+    """Draw normal noise, and a slow neighbour in every tenth trial."""
+    return [
+        rng.gauss(0, deviation) + (rng.uniform(0, 0.7) if rng.random() < 0.1 else 0.0)  # noqa: PLR2004 - a tenth
+        for _ in range(count)
+    ]
+
+
+NOISES: dict[str, Noise] = {
+    "normal": normal,
+    "heavy-tailed": heavy_tails,
+    "lasting": autocorrelation,
+    "periodic": bursts,
+    "a neighbour's": neighbour,
+}
+
+
+def simulate() -> tuple[Check, ...]:
+    """Check the rates of false alarms and of slowdowns found, for two commits and for sessions."""
+    return (
+        *(_false_alarms(name, noise) for name, noise in NOISES.items()),
+        _slowdowns(),
+        *(_sessions(between) for between in BETWEEN),
+    )
+
+
+def compared(rng: random.Random, noise: Noise, deviation: float, effect: float) -> tuple[int, bool]:
+    """Compare two versions; return the rounds that it took, and whether the time got worse.
+
+    The CPU time has half the time's noise and half of its own, memory a tenth of its own.
     """
-    if not series:
-        return (
-            Check(
-                "simulations",
-                passed=False,
-                observed="no recorded run has enough rounds; make one with bench",
-            ),
+    rounds = _PLAN.max_rounds
+    stream = noise(rng, rounds * _ENGINES, deviation)
+    places = _places(rng, rounds)
+    own = [normal(rng, 2 * rounds, deviation * share) for share in (0.5, 0.1)]
+
+    def series(figure: Callable[[int, int], float], after: float, limit: float) -> Series:
+        return Series(
+            [math.exp(figure(0, number)) for number in range(rounds)],
+            [after * math.exp(figure(1, number)) for number in range(rounds)],
+            limit,
         )
-    quiet = tuple(pool for pool in series if pool.spread <= QUIET)
-    return (_false_alarms(series, rounds), _found(quiet, len(series), rounds))
 
+    def time(version: int, number: int) -> float:
+        return stream[places[number][version]]
 
-def _false_alarms(series: tuple[Pool, ...], rounds: int) -> Check:
-    alarms = sum(
-        _called_different(series, rounds, 1.0, number) is not None for number in range(COMPARISONS)
+    def cpu(version: int, number: int) -> float:
+        return time(version, number) / 2 + own[0][2 * number + version]
+
+    def memory(version: int, number: int) -> float:
+        return own[1][2 * number + version]
+
+    taken, changes = judge_rounds(
+        {
+            "time": series(time, effect, MIN_EFFECT),
+            "cpu": series(cpu, 1.0, MIN_EFFECT),
+            "memory": series(memory, 1.0, MIN_MEMORY_EFFECT),
+        },
+        _PLAN,
     )
+    verdicts = {name: change.verdict for name, change in changes.items()}
+    worse = verdicts["time"] if effect > 1 else max(verdicts.values(), key=_is_higher)
+    return taken, _is_higher(worse)
+
+
+def _is_higher(verdict: Verdict) -> bool:
+    return verdict is Verdict.HIGHER
+
+
+def _places(rng: random.Random, rounds: int) -> list[list[int]]:
+    """Return the place of each engine in the stream of trials, for each round."""
+    return [
+        [number * _ENGINES + order.index(engine) for engine in range(_ENGINES)]
+        for number, order in zip(range(rounds), orders(_ENGINES, rng), strict=False)
+    ]
+
+
+def _false_alarms(name: str, noise: Noise) -> Check:
+    made = [
+        compared(_rng(f"{name} {number}"), noise, WITHIN[number % len(WITHIN)], 1.0)
+        for number in range(COMPARISONS)
+    ]
+    alarms = sum(worse for _, worse in made)
     return Check(
-        f"an engine is found to differ from itself in at most {FALSE_ALARMS:.0%} of "
-        f"{COMPARISONS} comparisons",
+        f"two equal commits, {name} noise: at most {FALSE_ALARMS:.0%} of {COMPARISONS} comparisons "
+        "find the second worse",
         passed=alarms <= FALSE_ALARMS * COMPARISONS,
-        observed=f"{alarms} of {COMPARISONS}, {rounds} rounds a side, drawn from {len(series)} "
-        "recorded series",
+        observed=f"{alarms} of {COMPARISONS}, with noise of {WITHIN[0]:.0%} to {WITHIN[-1]:.0%}; "
+        f"{_rounds(made)}",
     )
 
 
-def _found(series: tuple[Pool, ...], among: int, rounds: int) -> Check:
-    what = f"a slowdown of {SLOWDOWN - 1:.0%} is found in at least {FOUND:.0%} of comparisons"
-    if not series:
-        observed = f"none of {among} recorded series is quiet enough (spread at most {QUIET:.0%})"
-        return Check(what, passed=False, observed=observed)
-    found = [_called_different(series, rounds, SLOWDOWN, number) for number in range(COMPARISONS)]
-    slower = found.count(Verdict.HIGHER)
+def _slowdowns() -> Check:
+    made = [
+        compared(_rng(f"slower {number}"), normal, NOISIEST, SLOWDOWN)
+        for number in range(COMPARISONS)
+    ]
+    found = sum(worse for _, worse in made)
     return Check(
-        what,
-        passed=slower >= FOUND * COMPARISONS,
-        observed=f"{slower} of {COMPARISONS}, {rounds} rounds a side, drawn from the {len(series)} "
-        f"of {among} recorded series whose spread is at most {QUIET:.0%}",
+        f"a commit that takes {SLOWDOWN - 1:.0%} longer is found in at least {FOUND:.0%} of "
+        f"{COMPARISONS} comparisons",
+        passed=found >= FOUND * COMPARISONS,
+        observed=f"{found} of {COMPARISONS}, with noise of {NOISIEST:.0%}; {_rounds(made)}",
     )
 
 
-def _called_different(
-    series: tuple[Pool, ...], rounds: int, times: float, seed: int
-) -> Verdict | None:
-    """Compare two drawn sides; None unless they are found to differ."""
-    rng = random.Random(SEED + seed)  # noqa: S311 - simulation, not secrets
-    pool = rng.choice(series)
-    found = ratio(pool.draw(rng, rounds, times), pool.draw(rng, rounds))
-    run_figures = None if found is None else verdict(found)
-    return run_figures if run_figures in {Verdict.HIGHER, Verdict.LOWER} else None
+def _rounds(made: list[tuple[int, bool]]) -> str:
+    taken = [rounds for rounds, _ in made]
+    return f"{statistics.median(taken):g} rounds (median), at most {max(taken)}"
+
+
+def _sessions(between: float) -> Check:
+    """Check how often a session of unchanged code is worse than those before it."""
+    alarms = 0
+    for number in range(COMPARISONS):
+        rng = _rng(f"sessions {between} {number}")
+        within = WITHIN[number % len(WITHIN)]
+        time, cpu = (list(_medians(rng, between, within)) for _ in range(2))
+        changes = (judge_session(each[-1], each[:-1], MIN_EFFECT) for each in (time, cpu))
+        alarms += any(change.is_worse for change in changes)
+    return Check(
+        f"a session of unchanged code, sessions {between:.0%} apart: at most {FALSE_ALARMS:.0%} of "
+        f"{COMPARISONS} are worse than the {MIN_SESSIONS} before",
+        passed=alarms <= FALSE_ALARMS * COMPARISONS,
+        observed=f"{alarms} of {COMPARISONS}, with noise of {WITHIN[0]:.0%} to {WITHIN[-1]:.0%}",
+    )
+
+
+def _medians(rng: random.Random, between: float, within: float) -> Iterator[float]:
+    for _ in range(MIN_SESSIONS + 1):
+        rounds = normal(rng, _ROUNDS_OF_SESSION, within)
+        yield math.exp(rng.gauss(0, between) + statistics.median(rounds))
+
+
+def _rng(name: str) -> random.Random:
+    return random.Random(f"{SEED} {name}")  # noqa: S311 - simulation, not secrets

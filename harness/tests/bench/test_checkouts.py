@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,23 @@ def test_each_version_runs_its_own_code(repository: Path) -> None:
         folders = base.folder, head.folder
     assert not any(folder.exists() for folder in folders)
     assert git(repository, "worktree", "list").count("\n") == 0
+
+
+def test_a_checkout_has_links_and_modes_and_leaves_the_index_as_it_is(repository: Path) -> None:
+    (repository / "run").write_text("#!/bin/sh\n")
+    (repository / "run").chmod(0o755)
+    (repository / "link").symlink_to("run")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "three")
+    (repository / "staged").write_text("x")
+    git(repository, "add", "staged")
+    before = git(repository, "status", "--porcelain")
+    with checkouts("HEAD", ".", lambda _: None) as made:
+        for checkout in made:
+            assert os.access(checkout.folder / "run", os.X_OK)
+            assert (checkout.folder / "link").readlink().name == "run"
+        assert [(each.folder / "staged").exists() for each in made] == [False, True]
+    assert git(repository, "status", "--porcelain") == before == "A  staged"
 
 
 def test_the_same_commit_twice_is_two_checkouts(repository: Path) -> None:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.cli.app import main
 from harness.engines import registry
 from harness.model.errors import ExitCode
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from harness.servers import RunningServer
@@ -133,6 +135,43 @@ def test_a_commit_that_needs_15_percent_more_memory_is_worse(
     assert measure(found, "peak RSS")["verdict"] == "higher"
     assert measure(found, "peak RSS")["ratio"] == pytest.approx(1.15, abs=0.03)
     assert found["losses"] == []
+
+
+def test_the_gate_with_a_base_compares_the_working_tree_with_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, str, int]] = []
+
+    def compared(given: argparse.Namespace, base: str, head: str) -> ExitCode:
+        asked.append((base, head, given.rows))
+        return ExitCode.WORSE
+
+    monkeypatch.setattr("harness.cli.gate.compare", compared)
+    assert main(("gate", "--base", "main", "--rows", "7")) == ExitCode.WORSE
+    assert asked == [("main", ".", 7)]
+    assert main(("gate", "aaaa0001", "--base", "main")) == ExitCode.USAGE
+    assert "name no run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--rounds", "9", "--max-rounds", "8"), "--max-rounds 8 is less than --rounds 9"),
+        (("--time-limit", "-1"), "--time-limit -1 is below 0"),
+        (("--time-limit", "nan"), "--time-limit nan is below 0"),
+        (("--engine", "restore", "--engine", "restore"), "given twice"),
+        (("--rounds", "0"), "--rounds 0 is out of range"),
+        (("--rows", "0"), "--rows 0 is out of range"),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_built(
+    words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(("compare-commits", "no-such-commit", *words)) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert told in err
+    assert len(err.splitlines()) == 1
 
 
 def test_the_gate_of_ci_compares_with_the_commit_before() -> None:

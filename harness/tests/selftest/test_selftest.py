@@ -1,4 +1,4 @@
-"""The harness's check of itself: what it says of recorded trials, and how it spoils an engine."""
+"""The harness's check of itself: what it says of simulated trials, and how it spoils an engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.selftest import real
 from harness.selftest.cheats import CHEATS, HONEST, REJECT_CHEATS
 from harness.selftest.checks import Check, report
 from harness.selftest.real import BROKEN, cheating, check_cheat, faulty
-from harness.selftest.simulate import Pool, pools, simulate
+from harness.selftest.simulate import BETWEEN, NOISES, simulate
 from harness.servers import open_server
 from harness.trial.attempt import TrialContext, attempt, record
 from harness.trial.judge import judge
@@ -34,51 +34,29 @@ if TYPE_CHECKING:
     MakeRun = Callable[..., Run]
 
 
-def of_spread(spread: float, name: str = "restore") -> Pool:
-    rng = random.Random(name)
-    return Pool(name, tuple(rng.gauss(1, spread) for _ in range(40)))
-
-
-def test_what_is_recorded_with_rounds_enough_can_be_drawn_from(
-    make_run: MakeRun, make_trial: MakeTrial
-) -> None:
-    few = [make_trial("few", wall_s) for wall_s in (1.0, 1.1, 1.2, 1.3)]
-    enough = [make_trial("enough", wall_s) for wall_s in (1.0, 2.0, 3.0, 2.0, 2.0)]
-    (pool,) = pools([make_run(*few, *enough)])
-    assert pool.name == "enough of run aaaa0001"
-    assert pool.rounds == (0.5, 1.0, 1.5, 1.0, 1.0)
-
-
 @pytest.mark.slow
-def test_quiet_trials_pass_both_simulations() -> None:
-    alarms, found = simulate((of_spread(0.02), of_spread(0.08, "loud")))
-    assert alarms.passed, alarms
-    assert found.passed, found
-    assert "1 of 2 recorded series" in found.observed
-
-
-@pytest.mark.slow
-def test_noise_that_hides_a_slowdown_fails_the_check_and_is_told() -> None:
-    alarms, found = simulate((of_spread(0.08),))
-    assert alarms.passed, alarms
-    assert not found.passed
-    assert "quiet enough" in found.observed
+def test_the_simulations_pass() -> None:
+    checks = simulate()
+    assert [check for check in checks if not check.passed] == []
+    (found,) = [check for check in checks if "10% longer" in check.name]
+    assert "rounds (median), at most 24" in found.observed
 
 
 @pytest.mark.slow
 def test_a_verdict_that_cries_wolf_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.selftest.simulate.SLOWDOWN", 1.0)
-    _, found = simulate((of_spread(0.02),))
-    assert not found.passed  # there is no slowdown to find
-    monkeypatch.setattr("harness.analysis.stats.CONFIDENCE", 0.5)
-    monkeypatch.setattr("harness.analysis.verdicts.CONFIDENCE", 0.5)
-    alarms, _ = simulate((of_spread(0.08),))
-    assert not alarms.passed
+    monkeypatch.setattr("harness.analysis.sequential.p_higher", lambda *_: 0.0)
+    monkeypatch.setattr("harness.selftest.simulate.MIN_EFFECT", 0.0)
+    monkeypatch.setattr("harness.analysis.spread.FENCE", -1)
+    failed = [check.name for check in simulate() if not check.passed]
+    assert sum("equal commits" in name for name in failed) == len(NOISES)
+    assert sum("session of unchanged code" in name for name in failed) == len(BETWEEN)
 
 
-def test_without_recorded_trials_nothing_is_passed() -> None:
-    (check,) = simulate(())
-    assert not check.passed
+@pytest.mark.slow
+def test_a_verdict_that_finds_nothing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.analysis.sequential.p_higher", lambda *_: 1.0)
+    (failed,) = [check for check in simulate() if not check.passed]
+    assert "10% longer" in failed.name
 
 
 def test_the_report_counts_what_failed() -> None:
@@ -140,51 +118,52 @@ def test_a_cheat_that_is_not_found_fails_the_check(make_trial: MakeTrial) -> Non
     assert check_cheat(honest, make_trial("one", 1.0)).passed
 
 
+@pytest.mark.parametrize("times", [True, False])
 def test_without_times_nothing_is_checked_that_a_busy_machine_can_hide(
-    make_run: MakeRun, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+    make_run: MakeRun,
+    make_trial: MakeTrial,
+    monkeypatch: pytest.MonkeyPatch,
+    times: bool,  # noqa: FBT001 - a case
 ) -> None:
-    asked: list[tuple[str, ...]] = []
+    factors = {"slower@head": (1.1, 1.0), "more-memory@head": (1.0, 1.2)}
 
     def made(options: BenchOptions, **_: object) -> Run:
-        names = tuple(engine.name for engine in options.engines)
-        asked.append(names)
-        broken = [
-            make_trial(name, 1.0, status=status, detail=words)
-            for name, (status, words) in zip(names, BROKEN.values(), strict=False)
-        ]
-        walls = {
-            "one": (1.0, 100),
-            "again": (1.0, 100),
-            "slower": (1.1, 100),
-            "more-memory": (1.0, 120),
-        }
-        names_of_cheats = {cheat.name: cheat for cheat in (*CHEATS, *REJECT_CHEATS)}
-        if names[0] in names_of_cheats:
-            return make_run(
-                *(
-                    make_trial(
-                        name, 1.0, status=Status.WRONG_RESULT, detail=names_of_cheats[name].found
-                    )
-                    if name in names_of_cheats
-                    else make_trial(name, 1.0)
-                    for name in names
-                )
+        rng = random.Random(1)
+        names = [engine.name for engine in options.engines]
+        trials = [
+            make_trial(
+                name,
+                by_time * rng.gauss(1, 0.01) * (1 if times else rng.uniform(1, 9)),
+                peak_bytes=round(1e8 * by_memory * rng.gauss(1, 0.001)),
+                round=number,
             )
-        rounds = [
-            make_trial(name, walls[name][0], peak_bytes=walls[name][1] + n, round=n)
-            for n in range(1, 6)
+            for number in range(1, options.rounds + 1)
             for name in names
-            if name in walls
+            for by_time, by_memory in (factors.get(name, (1.0, 1.0)),)
         ]
-        return make_run(*(rounds or broken))
+        return make_run(*trials, parameters={"engines": names})
 
     monkeypatch.setattr("harness.bench.run.run_bench", made)
-    options = BenchOptions(engines=())
-    without = [check.name for check in real.run_trials(options, print, times=False)]
-    assert asked[0] == ("one", "more-memory")
-    every = real.run_trials(options, print)
-    assert asked[4] == ("one", "again", "slower", "more-memory")
-    assert all(check.passed for check in every)
-    timed = [check.name for check in every if check.name not in without]
-    assert len(timed) == 2
-    assert "10% longer" in timed[1]
+    checks = real._compared(BenchOptions(engines=()), print, times=times)
+    assert all(check.passed for check in checks), checks
+    assert len(checks) == (3 if times else 1)
+    assert ("10% longer" in str(checks)) == times
+
+
+def test_what_is_not_found_or_not_ok_fails_the_check(
+    make_run: MakeRun, make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(options: BenchOptions, **_: object) -> Run:
+        names = [engine.name for engine in options.engines]
+        trials = [
+            make_trial(name, 1.0 + number / 1000, round=number, status=status)
+            for number in range(1, 9)
+            for name in names
+            for status in ([Status.ERROR] if (name, number) == (names[1], 3) else [Status.OK])
+        ]
+        return make_run(*trials, parameters={"engines": names})
+
+    monkeypatch.setattr("harness.bench.run.run_bench", made)
+    checks = real._compared(BenchOptions(engines=()), print, times=True)
+    assert not any(check.passed for check in checks)
+    assert "1 trials are not ok" in checks[0].observed
