@@ -36,6 +36,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | bool | None"
 
 # Between records: white space, commas, brackets of lists, record separators, byte order marks.
 _BETWEEN = re.compile(r"[ \t\r\n,\[\]\x1e\ufeff]*")
+_SPACE = re.compile(r"[ \t\r\n\x1e\ufeff]*")
 
 
 class Number(str):
@@ -99,7 +100,7 @@ def records(source: Source) -> Iterator[Json]:
     """
     key = source.key or _envelope(source.path)
     if key is None:
-        yield from _stream(source.path)
+        yield from _stream(source.path, _BETWEEN)
     else:
         yield from cast("list[Json]", _whole(source.path)[key])
 
@@ -132,17 +133,14 @@ def _envelope(path: Path) -> str | None:
 
 
 def _is_object(path: Path) -> bool:
-    """Return whether a file is one object, not the first of many records in lines."""
+    """Return whether a file is one object, and not the first of many records."""
     with open_file(path) as file:
-        start = file.read(_CHUNK_BYTES)
-    text = codecs.getincrementaldecoder("utf-8-sig")("replace").decode(start).lstrip()
-    if not text.startswith("{"):
+        start = file.read(_CHUNK_BYTES).decode(errors="replace")
+    if not start[cast("re.Match[str]", _SPACE.match(start)).end() :].startswith("{"):
         return False
-    try:
-        _, end = _DECODER.raw_decode(text)
-    except json.JSONDecodeError:
-        return True  # it is larger than what was read
-    return not text[end:].strip()
+    values = _stream(path, _SPACE)
+    first = next(values, None)
+    return isinstance(first, dict) and next(values, None) is None
 
 
 def _whole(path: Path) -> dict[str, Json]:
@@ -154,13 +152,13 @@ def _whole(path: Path) -> dict[str, Json]:
     return cast("dict[str, Json]", found)
 
 
-def _stream(path: Path) -> Iterator[Json]:
+def _stream(path: Path, between: re.Pattern[str]) -> Iterator[Json]:
     """Yield the values that follow each other in a file, in bounded memory."""
     decode = codecs.getincrementaldecoder("utf-8")().decode
     buffer, start, size, is_end = "", 0, _CHUNK_BYTES, False
     with open_file(path) as file:
         while True:
-            start = cast("re.Match[str]", _BETWEEN.match(buffer, start)).end()
+            start = cast("re.Match[str]", between.match(buffer, start)).end()
             # A value that ends with the buffer may go on: a number does not say where it ends.
             if start < len(buffer):
                 try:

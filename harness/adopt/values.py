@@ -116,14 +116,26 @@ class Column:
             LostValueError: no restore may take it.
             UndecidedError: it is not decided here.
         """
-        if value is None or not self.is_array or not isinstance(value, list):
+        if not self.is_array:
             return self._scalar(value)
-        return [self.convert(member) for member in value]
+        if isinstance(value, list):
+            return self._members(value)
+        # PostgreSQL's own text of an array is read by the server.
+        return value if value is None or type(value) is str else self._scalar(value)
+
+    def _members(self, values: list[Json]) -> Json:
+        """Convert the members of an array, of all its dimensions."""
+        if self.type in DOCUMENTS:
+            raise UndecidedError("a list of documents in an array")
+        return [
+            self._members(member) if isinstance(member, list) else self._scalar(member)
+            for member in values
+        ]
 
     def _scalar(self, value: Json) -> Json:
         if self.type in DOCUMENTS:
             return _parsed(value) if type(value) is str and self.documents else value
-        if value is None or (self.is_array and isinstance(value, str)):
+        if value is None:
             return value
         if self.type in _READERS:
             return _READERS[self.type](value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.engines import configured
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.generate import DatasetSpec
@@ -124,6 +125,12 @@ class BenchOptions:
             "engine_commands": [
                 output.redact(engine.given, ()) for engine in self.engines if engine.given
             ],
+            "engine_settings": [
+                output.redact(engine.settings, ()) for engine in self.engines if engine.settings
+            ],
+            "engine_versions": [
+                f"{engine.name}: {engine.version}" for engine in self.engines if engine.version
+            ],
             "rounds": self.rounds,
             "warmup": self.warmup,
             "repeats": self.repeats,
@@ -180,6 +187,8 @@ class _Parameters(msgspec.Struct):
     server_profile: str = DEFAULT_SERVER_PROFILE
     repeats: int = DEFAULT_REPEATS
     engine_commands: list[str] = []
+    engine_settings: list[str] = []
+    engine_versions: list[str] = []
     memray: bool = False
 
 
@@ -209,11 +218,20 @@ def options_from_run(
         ) from error
     if recorded.server == "url" and server is None:
         raise InputError(f"run {run.id} used a server of yours; name it with --server URL")
-    if any(output.HIDDEN in command for command in recorded.engine_commands):
+    own = (*recorded.engine_commands, *recorded.engine_settings)
+    if any(output.HIDDEN in text for text in own):
         raise InputError(
             f"run {run.id} used a command with a password, which is not recorded; start a new run"
         )
-    commands = tuple(engines.command(text) for text in recorded.engine_commands)
+    commands = (
+        *(engines.command(text) for text in recorded.engine_commands),
+        *(configured.recorded(text) for text in recorded.engine_settings),
+    )
+    versions = [f"{engine.name}: {engine.version}" for engine in commands if engine.version]
+    if changed := set(versions) ^ set(recorded.engine_versions):
+        raise InputError(
+            f"run {run.id} measured other versions ({', '.join(sorted(changed))}); start a new run"
+        )
     generated = run.dataset
     if generated.content is not None and dataset is None:
         dataset = dataset_folder(ADOPTED / generated.scenario)

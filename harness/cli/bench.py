@@ -26,6 +26,7 @@ from harness.bench.options import (
 from harness.bench.resume import unfinished_run
 from harness.bench.run import exit_code, run_bench
 from harness.cli.output import add_format, say, show_report
+from harness.engines import configured
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.history.store import LATEST
@@ -149,6 +150,13 @@ def _add_engines(group: argparse._ArgumentGroup) -> None:
         help="an engine of your own, added to the others: a command line with {backup} and {dsn}, "
         "optionally {report}, {rejects} and {jobs}",
     )
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a TOML file with engines of your own, [tool.harness.engine.NAME] (default "
+        f"{configured.SETTINGS} of the current folder)",
+    )
 
 
 def _add_conditions(group: argparse._ArgumentGroup, rounds: str) -> None:
@@ -222,7 +230,11 @@ def chosen_engines(given: argparse.Namespace) -> tuple[Engine, ...]:
         InputError: an engine is unknown, or a command is invalid.
     """
     commands = tuple(engines.command(text) for text in given.engine_command)
-    return tuple(engine(name, commands) for name in _names(given, commands))
+    settings = configured.load(given.config)
+    own = tuple(
+        configured.engine(name, settings[name]) for name in given.engine or () if name in settings
+    )
+    return tuple(engine(name, (*commands, *own)) for name in _names(given, commands))
 
 
 def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOptions:

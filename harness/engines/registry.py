@@ -58,6 +58,8 @@ class Engine:
     ``given`` is what the user wrote, for one of their own.
     ``keeps_rejects`` engines write the records that they could not restore to the folder
     ``{rejects}`` and exit with 3 if there are any; both are then part of a right result.
+    ``exit_codes`` are those after which the result is judged; all others are errors. ``version``
+    and ``settings`` are recorded of a configured engine (``configured.py``).
     """
 
     name: str
@@ -65,6 +67,9 @@ class Engine:
     keeps_rejects: bool = False
     limitations: tuple[Limitation, ...] = ()
     given: str | None = None
+    exit_codes: tuple[int, ...] = (0, 3)
+    version: str | None = None
+    settings: str | None = None
 
     @property
     def is_fake(self) -> bool:
@@ -213,7 +218,8 @@ def named(name: str, commands: tuple[Engine, ...] = ()) -> Engine:
     if name not in known:
         raise InputError(
             f"no engine is called {name!r}; there are {', '.join(known)}, and your own with "
-            "--engine-command 'NAME=COMMAND {backup} {dsn}'"
+            "--engine-command 'NAME=COMMAND {backup} {dsn}' or [tool.harness.engine.NAME] in "
+            "pyproject.toml"
         )
     return known[name]
 
@@ -225,22 +231,44 @@ def command(text: str) -> Engine:
         InputError: it makes no sense; the message says why.
     """
     name, equals, line = text.partition("=")
-    if not equals or not _NAME.fullmatch(name):
+    place = f"--engine-command {text!r}"
+    if not equals:
         raise InputError(
-            f"--engine-command {text!r}: expected NAME=COMMAND, "
-            "such as mine='python mine.py {backup} {dsn}'"
+            f"{place}: expected NAME=COMMAND, such as mine='./mine {{backup}} {{dsn}}'"
         )
+    check_name(name, place)
     if name in {engine.name for engine in ENGINES}:
         raise InputError(f"--engine-command {name!r}: an engine of that name exists; take another")
     try:
-        template = tuple(shlex.split(line))
-        fields = {field for part in template for _, field, _, _ in string.Formatter().parse(part)}
+        template = template_of(shlex.split(line), place)
     except ValueError as error:
-        raise InputError(f"--engine-command {text!r}: {error}") from error
+        raise InputError(f"{place}: {error}") from error
+    keeps_rejects = any("{rejects}" in part for part in template)
+    return Engine(name, template, keeps_rejects=keeps_rejects, given=text)
+
+
+def check_name(name: str, place: str) -> None:
+    """Check the name of an engine.
+
+    Raises:
+        InputError: it cannot be one; the message begins with ``place``.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{place}: expected a NAME of letters, digits and - . _ +, 40 at most")
+
+
+def template_of(words: Sequence[str], place: str) -> tuple[str, ...]:
+    """Return the words of a command line with placeholders.
+
+    Raises:
+        InputError: a placeholder is missing or unknown; the message begins with ``place``.
+        ValueError: a brace stands alone.
+    """
+    fields = {field for word in words for _, field, _, _ in string.Formatter().parse(word)}
     unknown = fields - {None, *PLACEHOLDERS}
     if unknown or not {"backup", "dsn"} <= fields:
         raise InputError(
-            f"--engine-command {text!r}: it must hold {{backup}} and {{dsn}}, and may hold "
+            f"{place}: it must hold {{backup}} and {{dsn}}, and may hold "
             "{report}, {rejects} and {jobs}, nothing else in braces; write {{ for a brace"
         )
-    return Engine(name, template, keeps_rejects="rejects" in fields, given=text)
+    return tuple(words)

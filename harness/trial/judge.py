@@ -25,7 +25,7 @@ def judge(engine: Engine, manifest: Manifest, tried: Attempt) -> tuple[Status, s
     stopped = _stopped(outcome)
     if stopped is not None:
         return stopped
-    if outcome.exit_code not in (0, 3):
+    if outcome.exit_code not in engine.exit_codes:
         words = tried.last_line or "no output"
         return Status.ERROR, f"exit code {outcome.exit_code}: {words}"
     wrong = [*_differences(tried.tables), *tried.differences]

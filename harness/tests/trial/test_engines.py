@@ -66,7 +66,7 @@ def test_an_engine_of_the_users() -> None:
     ("text", "says"),
     [
         ("python x.py", "expected NAME=COMMAND"),
-        ("a b=x {backup} {dsn}", "expected NAME=COMMAND"),
+        ("a b=x {backup} {dsn}", "letters, digits"),
         ("restore=x {backup} {dsn}", "exists"),
         ("mine=x {backup}", "must hold {backup} and {dsn}"),
         ("mine=x {backup} {dsn} {password}", "nothing else in braces"),
