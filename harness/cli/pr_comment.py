@@ -44,7 +44,7 @@ def run(given: argparse.Namespace) -> ExitCode:
             given.out.write_text(text, encoding="utf-8")
         except OSError as error:
             raise HarnessError(f"cannot write {given.out}: {error.strerror}") from error
-    if comparison.worse:
+    if comparison.is_worse:
         return ExitCode.WORSE
     if not comparison.finished:
         return ExitCode.FAILED

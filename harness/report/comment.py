@@ -79,6 +79,12 @@ class Comparison(msgspec.Struct, frozen=True):
     not_compared: list[str]
     warnings: list[str]
 
+    @property
+    def is_worse(self) -> bool:
+        """Return whether anything got worse, whatever the field says."""
+        is_higher = any(each.verdict == "higher" for each in self.measures)
+        return self.worse or is_higher or bool(self.losses)
+
 
 def read_comparison(content: bytes) -> Comparison:
     """Read the JSON of ``compare-commits``.
@@ -126,7 +132,7 @@ def no_comparison(why: str, *, head: str, url: str) -> str:
 
 
 def _headline(comparison: Comparison) -> str:
-    if comparison.worse:
+    if comparison.is_worse:
         return "worse"
     if not comparison.finished:
         return "stopped before the end"

@@ -166,9 +166,12 @@ def _panel(trend: Trend, series: Series) -> str:
         for each, point in zip(trend.sessions, series.points, strict=True)
     ]
     newest = [point for point in series.points if point][-2:]
-    caption = _figure(newest[-1], series.measure) + _since_last(newest)
+    latest, difference = _figure(newest[-1], series.measure), _since_last(newest)
+    caption = latest + difference
     name = _text(series.engine)
     summary = f"{name}, {_TITLES[series.measure].lower()}: latest {caption}"
+    if difference and abs(newest[-1].median / newest[0].median - 1) >= MIN_EFFECT:
+        caption = f"{latest}<b>{difference}</b>"
     marks = _marks(trend, series)
     axis = _SHARES if series.measure is Measure.COMPLETENESS else Axis(unit)
     drawn = chart(series.points, labels, marks, summary=summary, axis=axis)

@@ -64,6 +64,9 @@ COMPARISON: dict[str, Any] = {
 }
 
 
+SOUND: dict[str, Any] = {"worse": False, "measures": [SAME], "losses": []}
+
+
 def encoded(**fields: object) -> bytes:
     return json.dumps({**COMPARISON, **fields}).encode()
 
@@ -112,11 +115,12 @@ def test_the_comment_has_the_verdict_of_each_measure() -> None:
     ("fields", "headline", "code"),
     [
         ({}, "worse", 4),
-        ({"worse": False}, "no regression found", 0),
-        ({"worse": False, "finished": False}, "stopped before the end", 1),
-        ({"worse": False, "not_compared": ["restore"]}, "not everything could be compared", 3),
+        ({"worse": False}, "worse", 4),
+        (SOUND, "no regression found", 0),
+        ({**SOUND, "finished": False}, "stopped before the end", 1),
+        ({**SOUND, "not_compared": ["restore"]}, "not everything could be compared", 3),
         (
-            {"worse": False, "measures": [{**WORSE, "verdict": "inconclusive"}]},
+            {**SOUND, "measures": [{**WORSE, "verdict": "inconclusive"}]},
             "no regression found, but some measures are inconclusive",
             0,
         ),
@@ -144,7 +148,7 @@ def test_a_pull_request_gets_one_comment_which_is_replaced(
     (own,) = (body for body in github.bodies(5) if "### Benchmark: worse" in body)
     assert "`0123456789ab`" in own
     assert "[The run](https://github.example/owner/project/actions/runs/77)" in own
-    github.add_artifact(RUN, encoded(worse=False))
+    github.add_artifact(RUN, encoded(**SOUND))
     assert post() == 0
     found = [body for body in github.bodies(5) if "### Benchmark" in body]
     assert len(found) == 1

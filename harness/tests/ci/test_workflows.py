@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.tests.ci.workflows import CHECKOUT, WORKFLOWS, Job, Machine, git, load, sessions
+from harness.tests.ci.workflows import (
+    CHECKOUT,
+    INSTALL,
+    WORKFLOWS,
+    Job,
+    Machine,
+    git,
+    load,
+    sessions,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +55,7 @@ def test_a_step_is_an_action_or_a_session() -> None:
         r"[^;&|]*$"
     )
     for command in (step["run"] for step in steps() if "run" in step):
-        rest = re.sub(r"^python -m pip install nox(?: && )?", "", command)
+        rest = re.sub(f"^{INSTALL.pattern}(?: && )?", "", command)
         if rest and not others.fullmatch(rest):
             found = re.fullmatch(r"nox (?:-R )?-s ([\w -]+?)(?: -- [^;&|]*)?", rest)
             assert found, command
@@ -63,6 +72,16 @@ def test_actions_are_pinned_and_leave_no_token_behind() -> None:
     assert [one["uses"] for one in used if not re.search(r"@[0-9a-f]{40}$", one["uses"])] == []
     checkouts = [one for one in used if one["uses"].startswith("actions/checkout@")]
     assert all(one["with"]["persist-credentials"] is False for one in checkouts)
+
+
+def test_what_may_write_installs_what_was_reviewed() -> None:
+    for name, job, made in jobs():
+        if "write" in made.get("permissions", {}).values():
+            installs = [step["run"] for step in made["steps"] if "pip" in step.get("run", "")]
+            assert installs == ["python -m pip install --constraint constraints.txt nox"], (
+                name,
+                job,
+            )
 
 
 def test_only_what_must_may_write() -> None:

@@ -19,7 +19,7 @@ import yaml
 
 CHECKOUT = Path(__file__).parents[3]
 WORKFLOWS = CHECKOUT / ".github" / "workflows"
-INSTALL = "python -m pip install nox"
+INSTALL = re.compile(r"python -m pip install (--constraint constraints\.txt )?nox")
 TOKEN = "token-of-the-workflow"
 
 
@@ -81,7 +81,7 @@ class Job:
                 continue
             if "uses" in step:
                 self._use(step, folder)
-            elif step["run"] != INSTALL:
+            elif not INSTALL.fullmatch(step["run"]):
                 own = {**workflow.get("env", {}), **job.get("env", {}), **step.get("env", {})}
                 values = {
                     key: value.replace("${{ github.token }}", TOKEN) for key, value in own.items()
