@@ -61,6 +61,13 @@ _COPY_ONE = """
         jsonb_build_object('id', (SELECT max(id) + 1 FROM "AuditEvent"))) AS one LIMIT 1
 """
 
+_SYSTEM_VIEW = """
+    SET allow_system_table_mods = on;
+    CREATE OR REPLACE VIEW pg_catalog.pg_prepared_xacts AS
+        SELECT p.transaction, p.gid, p.prepared, u.rolname AS owner, d.datname AS database
+        FROM pg_prepared_xact() AS p, pg_authid AS u, pg_database AS d WHERE false
+"""
+
 CHANGED = "rows missing or changed"
 
 CHEATS = (
@@ -218,7 +225,30 @@ CHEATS = (
         ),
         "system catalog pg_proc",
     ),
+    Cheat(
+        "loads-at-login",
+        (
+            'CREATE TABLE saved AS SELECT * FROM "AuditEvent"',
+            'TRUNCATE "AuditEvent"',
+            (
+                "CREATE FUNCTION load() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " IF pg_catalog.to_regclass('public.saved') IS NOT NULL THEN"
+                ' INSERT INTO public."AuditEvent" SELECT * FROM public.saved;'
+                " DROP TABLE public.saved; END IF; END $$"
+            ),
+            "CREATE EVENT TRIGGER load ON login EXECUTE FUNCTION load()",
+            "ALTER EVENT TRIGGER load ENABLE ALWAYS",
+        ),
+        "rows missing",
+    ),
+    Cheat("own-system-view", (_SYSTEM_VIEW,), "system catalog pg_rewrite"),
+    Cheat(
+        "table-of-extension",
+        ("ALTER EXTENSION plpgsql ADD TABLE payments",),
+        "member of extension plpgsql: table public.payments is new",
+    ),
     Cheat("leaves-table", ("CREATE TABLE progress (done text)",), "table public.progress is new"),
+    Cheat("saves-for-next-time", ("CREATE DATABASE restorebench_saved",), "is new"),
     Cheat("leaves-role", ("CREATE ROLE restorebench_left",), "role restorebench_left is new"),
     Cheat(
         "ends-our-session",

@@ -85,8 +85,12 @@ def parse(url: str, *, password: str | None = None) -> Address:
     return Address(parameters, parameters.pop("password", password))
 
 
-def connect(where: Address, database: str | None = None) -> psycopg.Connection[Any]:
+def connect(
+    where: Address, database: str | None = None, options: str | None = None
+) -> psycopg.Connection[Any]:
     """Connect in autocommit mode, to the database of the URL or to ``database``.
+
+    ``options`` are command-line options of the session, in place of those of the URL.
 
     Raises:
         ServerError: no connection; the message contains no password.
@@ -97,6 +101,7 @@ def connect(where: Address, database: str | None = None) -> psycopg.Connection[A
             password=where.password,
             connect_timeout=CONNECT_TIMEOUT_S,
             autocommit=True,
+            options=options,
         )
     except psycopg.OperationalError as error:
         problem = one_line(error, secret=where.password)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from harness.servers.messages import ServerOrder, ServerReady
 
 
+# The first version with event triggers on login.
+LOGIN_TRIGGERS = 170000
+
+
 @dataclass(frozen=True, slots=True)
 class RunningServer:
     """A PostgreSQL server that answers.
@@ -50,6 +54,21 @@ class RunningServer:
             ServerError: no connection.
         """
         return address.connect(self._address, database)
+
+    def connect_unnoticed(self, database: str) -> psycopg.Connection[Any]:
+        """Connect so that no event trigger of the database fires, if the server lets us.
+
+        Since PostgreSQL 17 there are event triggers on login. Only a superuser can make one, and
+        only a superuser can turn them off.
+
+        Raises:
+            ServerError: no connection.
+        """
+        with self.connect() as connection:
+            may = connection.info.parameter_status("is_superuser") == "on"
+            has = connection.info.server_version >= LOGIN_TRIGGERS
+        options = "-c event_triggers=off" if may and has else None
+        return address.connect(self._address, database, options)
 
     @contextlib.contextmanager
     def database(self, schema_sql: str | None = None) -> Iterator[str]:

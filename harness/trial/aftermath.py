@@ -63,30 +63,31 @@ def take_baseline(server: RunningServer, database: str, truth: Manifest) -> Base
 
 def verify_target(subject: Subject, end: ServerAtEnd) -> Verified:
     """Verify the target; if that fails, no row counts as restored."""
-    server = subject.server
     try:
-        with server.connect(subject.database) as target:
-            verify.end_sessions(target)
-            differences = _lost_session(end.session)
-            transactions = (
-                ()
-                if differences
-                else durability.unflushed_transactions(end.session, server.pid, end.unflushed_wal)
-            )
-            results = verify.verify(target, subject.dataset, subject.truth, subject.before.others)
-            names = [*(table.name for table in subject.truth.tables), *subject.before.others]
-            known = {".".join(name): name for name in names}
-            known |= {table.table: table.name for table in subject.truth.tables}
-            named = [(known[result.table], result) for result in results]
-            tables = durability.check_durability(target, named, transactions)
-            differences += baseline.differences(
-                target, subject.before, subject.truth, owned=_is_owned(server)
-            )
-            unanalyzed = baseline.without_statistics(target, subject.truth)
+        with subject.server.connect_unnoticed(subject.database) as target:
+            return _verify(target, subject, end)
     except (HarnessError, psycopg.Error) as error:
         reason = f"could not be verified: {str(error).splitlines()[0]}"
         return Verified(nothing_found(subject.truth, reason))
-    return Verified(tables, _bounded(differences), unanalyzed)
+
+
+def _verify(target: Connection, subject: Subject, end: ServerAtEnd) -> Verified:
+    server, truth, before = subject.server, subject.truth, subject.before
+    differences = _lost_session(end.session)
+    own = () if differences else (end.session.info.backend_pid,)
+    verify.end_sessions(target, (*before.server.sessions, *own) if _is_owned(server) else ())
+    transactions: tuple[str, ...] = ()
+    if not differences:
+        transactions = durability.unflushed_transactions(end.session, server.pid, end.unflushed_wal)
+    results = verify.verify(target, subject.dataset, truth, before.others)
+    known = {".".join(name): name for name in before.others}
+    known |= {table.table: table.name for table in truth.tables}
+    named = [(known[result.table], result) for result in results]
+    tables = durability.check_durability(target, named, transactions)
+    differences += baseline.differences(target, before, truth, owned=_is_owned(server))
+    if _is_owned(server):
+        baseline.drop_new_databases(target, before)
+    return Verified(tables, _bounded(differences), baseline.without_statistics(target, truth))
 
 
 def nothing_found(truth: Manifest, reason: str | None) -> tuple[TableResult, ...]:

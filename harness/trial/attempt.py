@@ -22,7 +22,7 @@ from harness.model.outcome import Attempt, End, Outcome
 from harness.model.record import NO_REPORT
 from harness.trial import aftermath, durability, meter, observer, output
 from harness.trial.judge import judge
-from harness.trial.view import backup_view
+from harness.trial.view import backup_view, changed, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,6 +99,7 @@ def attempt(engine: Engine, context: TrialContext) -> Attempt:
         command = _command(engine, context, view, dsn, scratch)
         server = cleanup.enter_context(context.server.connect())
         noise_since = observer.observe(server, context.server.pid, _files(view))
+        files = stamp(view)
         outcome = meter.run(
             command,
             context.limits,
@@ -121,7 +122,7 @@ def attempt(engine: Engine, context: TrialContext) -> Attempt:
             unmetered=context.server.unmetered,
             noise=noise,
             tables=tables,
-            differences=verified.differences,
+            differences=(*changed(files, view), *verified.differences),
             without_statistics=verified.without_statistics,
             last_line=output.last_line((scratch.stderr, scratch.stdout), secrets),
             report=_report(scratch.report, secrets, view.parent),

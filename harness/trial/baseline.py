@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import sql
 
 from harness.trial import catalog, row_hash, sequences, verify
 
@@ -33,19 +34,32 @@ _CLUSTER = """
     UNION ALL SELECT 'tablespace ' || spcname FROM pg_tablespace
     UNION ALL SELECT 'database ' || datname FROM pg_database
     UNION ALL SELECT 'replication slot ' || slot_name FROM pg_replication_slots
+    UNION ALL SELECT 'subscription ' || subname FROM pg_subscription
 """
+_SESSIONS = "SELECT pid FROM pg_stat_activity"
+_SIZES = """
+    SELECT datname, pg_database_size(oid) FROM pg_database WHERE datname <> current_database()
+"""
+# Another database that grows by more holds something that the engine may use again.
+_GROWTH_BYTES = 4 << 20
 _STATISTICS = "SELECT count(*) FROM pg_stats WHERE schemaname = %s AND tablename = %s"
 _ROWS_IN = "SELECT pg_relation_size((quote_ident(%s) || '.' || quote_ident(%s))::regclass) > 0"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What tells whether a server was restarted or its settings were changed."""
+    """What tells whether a server was restarted, its settings changed, or something is left on it.
+
+    ``cluster``, ``sessions`` (process ids) and the sizes of other databases are empty for a server
+    of the user's.
+    """
 
     started_at: datetime
     loaded_at: datetime
     file_settings: dict[str, str]
     cluster: frozenset[str]
+    sessions: frozenset[int]
+    sizes_bytes: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,18 @@ def differences(
     ]
 
 
+def drop_new_databases(connection: Connection, before: Baseline) -> None:
+    """Drop the databases that an engine made on a server of ours: no next trial must see them.
+
+    Raises:
+        psycopg.Error: one cannot be dropped.
+    """
+    for name in _server_state(connection, owned=True).sizes_bytes:
+        if name not in before.server.sizes_bytes:
+            statement = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+            connection.execute(statement.format(sql.Identifier(name)))
+
+
 def without_statistics(connection: Connection, truth: Manifest) -> tuple[str, ...]:
     """Return the tables of the dataset that have rows and no statistics for the planner."""
     return tuple(
@@ -119,7 +145,16 @@ def _server_state(connection: Connection, *, owned: bool) -> ServerState:
     may_read = connection.execute(_MAY_READ_FILES).fetchall()[0][0]
     files = connection.execute(_FILE_SETTINGS).fetchall() if may_read else []
     cluster = connection.execute(_CLUSTER).fetchall() if owned else []
-    return ServerState(started_at, loaded_at, dict(files), frozenset(text for (text,) in cluster))
+    sessions = connection.execute(_SESSIONS).fetchall() if owned else []
+    sizes = connection.execute(_SIZES).fetchall() if owned else []
+    return ServerState(
+        started_at,
+        loaded_at,
+        dict(files),
+        frozenset(text for (text,) in cluster),
+        frozenset(pid for (pid,) in sessions),
+        dict(sizes),
+    )
 
 
 def _server_differences(before: ServerState, after: ServerState) -> list[str]:
@@ -137,6 +172,11 @@ def _server_differences(before: ServerState, after: ServerState) -> list[str]:
         f"setting {name} was changed in the server's configuration"
         for name in names
         if before.file_settings.get(name) != after.file_settings.get(name)
+    ]
+    found += [
+        f"database {name} grew while the engine ran"
+        for name, size in after.sizes_bytes.items()
+        if size - before.sizes_bytes.get(name, size) > _GROWTH_BYTES
     ]
     found += [f"{one} is new" for one in sorted(after.cluster - before.cluster)]
     found += [f"{one} is missing" for one in sorted(before.cluster - after.cluster)]

@@ -49,7 +49,8 @@ _DEFINITIONS: dict[str, sql.SQL] = {
         " 'relacl', coalesce(t.relacl, acldefault((CASE t.relkind WHEN 'S' THEN 's' ELSE 'r' END)"
         '::"char", t.relowner)),'
         " 'parents', (SELECT jsonb_agg(inhparent::regclass ORDER BY inhseqno) FROM pg_inherits"
-        " WHERE inhrelid = t.oid), 'bound', pg_get_expr(t.relpartbound, t.oid)"
+        " WHERE inhrelid = t.oid), 'bound', pg_get_expr(t.relpartbound, t.oid),"
+        " 'toast', (SELECT reloptions FROM pg_class WHERE oid = t.reltoastrelid)"
     ),
     "pg_collation": sql.SQL("'owner', pg_get_userbyid(t.collowner)"),
     "pg_constraint": sql.SQL(
@@ -168,6 +169,17 @@ _PARTS: dict[str, sql.SQL] = {
         FROM pg_db_role_setting AS t LEFT JOIN pg_roles AS r ON r.oid = t.setrole
         WHERE t.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
     """),
+    "pg_aggregate": sql.SQL("""
+        SELECT 'aggregate', t.aggfnoid::regprocedure::text, {row}
+        FROM pg_aggregate AS t WHERE t.aggfnoid::oid >= {first_id}
+    """),
+    "pg_depend": sql.SQL("""
+        SELECT 'member of extension', e.extname || ': '
+            || pg_describe_object(t.classid, t.objid, t.objsubid),
+            jsonb_build_object('as', t.deptype)
+        FROM pg_depend AS t JOIN pg_extension AS e ON e.oid = t.refobjid
+        WHERE t.refclassid = 'pg_extension'::regclass
+    """),
     "pg_database": sql.SQL("""
         SELECT 'database', 'itself', {row} || jsonb_build_object(
             'owner', pg_get_userbyid(t.datdba), 'tablespace', t.dattablespace)
@@ -184,7 +196,14 @@ _PARTS: dict[str, sql.SQL] = {
     """),
 }
 # PostgreSQL's own functions and their like, which a superuser can replace or overload.
-_SYSTEM = ("pg_proc", "pg_operator", "pg_cast", "pg_type", "pg_opclass", "pg_amop", "pg_amproc")
+# An update of a row changes its ``xmin``. Their object ids stand in these fields.
+_SYSTEM = {
+    **dict.fromkeys(
+        ("pg_am", "pg_amop", "pg_amproc", "pg_cast", "pg_collation", "pg_opclass"), "oid"
+    ),
+    **dict.fromkeys(("pg_operator", "pg_opfamily", "pg_proc", "pg_rewrite", "pg_type"), "oid"),
+    "pg_aggregate": "aggfnoid",
+}
 _FIELDS = """
     SELECT c.relname, array_agg(a.attname::text) FILTER (WHERE a.attname = ANY(%s) OR a.atttypid IN
         ('oid'::regtype, 'oidvector'::regtype, 'oid[]'::regtype, 'pg_node_tree'::regtype,
@@ -202,7 +221,7 @@ _OBJECTS = sql.SQL("""
 """)
 _FINGERPRINT = sql.SQL("""
     SELECT 'system catalog', {catalog_name}, jsonb_build_object('rows', count(*),
-        'hash', sum(hashtext(t::text))) FROM {catalog} AS t WHERE t.oid < {first_id}
+        'writes', sum(hashtext(t.xmin::text))) FROM {catalog} AS t WHERE t.{id}::oid < {first_id}
 """)
 
 
@@ -213,7 +232,7 @@ def snapshot(connection: Connection) -> Snapshot:
         psycopg.Error: a catalog cannot be read.
     """
     row_hash.prepare(connection)
-    names = [*_DEFINITIONS, *_PARTS]
+    names = [*_DEFINITIONS, *_PARTS, *_SYSTEM]
     fields = connection.execute(_FIELDS, [list(_VOLATILE), names]).fetchall()
     query = sql.SQL(" UNION ALL ").join(_queries(dict(fields)))
     return {ObjectName(kind, name): found for kind, name, found in connection.execute(query)}
@@ -246,7 +265,7 @@ def _queries(left_out: Mapping[str, list[str] | None]) -> Iterator[sql.Composabl
             row = sql.SQL("(to_jsonb(t) - {}::text[])").format(names["left_out"])
             yield _PARTS[catalog].format(**names, row=row, relations=_RELATIONS)
         if catalog in _SYSTEM:
-            yield _FINGERPRINT.format(**names)
+            yield _FINGERPRINT.format(**names, id=sql.Identifier(_SYSTEM[catalog]))
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from harness.model.record import TableResult
 from harness.trial import row_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from harness.model.manifest import Manifest, Table
@@ -34,8 +34,10 @@ _END_POLL_S = 0.02
 
 _END_SESSIONS = sql.SQL(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    " AND backend_type IN ('client backend', 'parallel worker')"
+    " WHERE pid <> pg_backend_pid() AND (datname = current_database()"
+    " AND backend_type <> 'autovacuum worker'"
+    " OR cardinality(%(spared)s::int[]) > 0 AND pid <> ALL (%(spared)s)"
+    " AND backend_type = 'client backend')"
 )
 _TABLES = sql.SQL(
     "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -89,13 +91,18 @@ def verify(
     return (*results, *(result for result in unnamed if result is not None))
 
 
-def end_sessions(connection: Connection) -> None:
+def end_sessions(connection: Connection, spared: Collection[int] = ()) -> None:
     """Terminate all other sessions of the database, and wait until they are rolled back.
 
     A killed engine leaves a backend that may hold locks for as long as its last statement takes.
+
+    Args:
+        connection: to the database.
+        spared: process ids. If there are any, sessions of other databases that are not among them
+            are terminated too: from there, an engine could go on by ``dblink``.
     """
     deadline = time.monotonic() + END_PATIENCE_S
-    while connection.execute(_END_SESSIONS).fetchall():
+    while connection.execute(_END_SESSIONS, {"spared": list(spared)}).fetchall():
         if time.monotonic() > deadline:
             return
         time.sleep(_END_POLL_S)

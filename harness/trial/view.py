@@ -60,3 +60,22 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def stamp(view: Path) -> dict[str, tuple[int, int]]:
+    """Return what changes if a file of a view is written to: its inode and its time of change."""
+    return {
+        str(path.relative_to(view)): (path.stat().st_ino, path.stat().st_ctime_ns)
+        for path in sorted(view.rglob("*"))
+        if path.is_file()
+    }
+
+
+def changed(before: dict[str, tuple[int, int]], view: Path) -> list[str]:
+    """Describe the files that were added to, removed from or changed in a view since ``stamp``."""
+    after = stamp(view) if view.is_dir() else {}
+    return [
+        f"the backup's file {name} was changed by the engine"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]

@@ -71,6 +71,9 @@ def misbehave(wanted: dict[str, str]) -> None:
             " ".join([str(folder.parent), *sorted(path.name for path in folder.iterdir()), *beside])
         )
         sys.exit(9)
+    if "append" in wanted:
+        with (Path(wanted["append"]) / "pets.json").open("a") as file:
+            file.write("\n")
     if "say" in wanted:
         sys.stderr.write(f"some warning\n{wanted['say']}\n\n")
     if "child" in wanted:  # one that leaves the session, and says where it is

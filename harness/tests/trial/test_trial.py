@@ -94,6 +94,15 @@ def test_tables_that_an_engine_makes_for_itself_must_be_gone_at_the_end(
     assert "table public.progress is new" in made.differences
 
 
+@pytest.mark.slow
+def test_an_engine_must_not_change_the_backup(
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
+) -> None:
+    made = run(small_engine("append={backup}"), context_of(dataset))
+    assert made.status is Status.WRONG_RESULT
+    assert made.differences == ("the backup's file pets.json was changed by the engine",)
+
+
 def test_an_engine_sees_the_backup_alone(
     small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:
