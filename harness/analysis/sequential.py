@@ -29,7 +29,8 @@ Key = TypeVar("Key")
 FALSE_ALARMS = 0.05
 
 # Eight rounds find a tenth on a quiet machine, whose trials differ by 2%. With noise of 5% it takes
-# 16 (median), with 10% most of the 64. The fewer the looks, the larger the part of each: they double.
+# 16 (median), with 10% 32, and then 99% are found. The fewer the looks, the larger the part of each
+# in the false alarms: so they double.
 DEFAULT_ROUNDS = 8
 DEFAULT_MAX_ROUNDS = 64
 
