@@ -28,13 +28,16 @@ Key = TypeVar("Key")
 # The probability of a false alarm, over all measures and looks.
 FALSE_ALARMS = 0.05
 
+# Eight rounds find a tenth on a quiet machine, whose trials differ by 2%. With noise of 5% it takes
+# 16 (median), with 10% 32, and then 99% are found. The fewer the looks, the larger the part of each
+# in the false alarms: so they double.
 DEFAULT_ROUNDS = 8
-DEFAULT_MAX_ROUNDS = 24
+DEFAULT_MAX_ROUNDS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The numbers of rounds after which is judged: ``rounds``, then as many more each time."""
+    """The numbers of rounds after which is judged: ``rounds``, then twice as many each time."""
 
     rounds: int = DEFAULT_ROUNDS
     max_rounds: int = DEFAULT_MAX_ROUNDS
@@ -43,10 +46,10 @@ class Plan:
     @property
     def looks(self) -> tuple[int, ...]:
         """Return the planned numbers of rounds."""
-        return tuple(
-            min(look, self.max_rounds)
-            for look in range(self.rounds, self.max_rounds + self.rounds, self.rounds)
-        )
+        looks = [self.rounds]
+        while looks[-1] < self.max_rounds:
+            looks.append(min(2 * looks[-1], self.max_rounds))
+        return tuple(looks)
 
     @property
     def level(self) -> float:

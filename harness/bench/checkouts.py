@@ -36,6 +36,7 @@ TIMEOUT_S = 600
 
 # What is compiled ahead, as far as a commit has it: else an engine's first start would do that.
 _PACKAGES = ("restore", "legacy", "harness")
+_SETUP = "setup.py"
 _UNUSED = r"[/\\]tests[/\\]"
 
 
@@ -141,9 +142,14 @@ def _commit(root: Path, name: str) -> str:
 
 
 def _copy_worktree(root: Path, target: Path) -> None:
-    """Copy the files of the working tree that git does not ignore."""
-    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, listed.split("\0")):
+    """Copy the files of the working tree: tracked ones, and new ones that are built.
+
+    Other new files, such as a backup that lies there, play no part.
+    """
+    tracked = _git(root, "ls-files", "-z", "--cached")
+    paths = (*_PACKAGES, _SETUP)
+    new = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *paths)
+    for name in filter(None, f"{tracked}\0{new}".split("\0")):
         source, copy = root / name, target / name
         if source.is_symlink() or source.is_file():  # not what was deleted, nor a submodule
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -154,8 +160,8 @@ def _build(folder: Path, name: str) -> None:
     """Build the C part in place, and compile the Python."""
     compiled = [package for package in _PACKAGES if (folder / package).is_dir()]
     commands = [[sys.executable, "-m", "compileall", "-q", "-x", _UNUSED, *compiled]]
-    if (folder / "setup.py").is_file():
-        commands.insert(0, [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"])
+    if (folder / _SETUP).is_file():
+        commands.insert(0, [sys.executable, _SETUP, "--quiet", "build_ext", "--inplace"])
     for command in commands:
         made = _run(command, folder)
         if made.returncode:

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_measured(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say what is compared and measured."""
     _add_comparison(parser)
-    add_measurement(parser, rounds=f"{DEFAULT_ROUNDS}, and as many more at a time")
+    add_measurement(parser, rounds=f"{DEFAULT_ROUNDS}, then twice as many each time")
 
 
 def _add_comparison(parser: argparse.ArgumentParser) -> None:

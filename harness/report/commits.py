@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.commits import BASE, FIGURES, HEAD, Measure
 from harness.analysis.figures import figures, in_rounds
 from harness.analysis.stats import CONFIDENCE, summarize
+from harness.analysis.verdicts import more_rounds
 from harness.report.blocks import Block, Bullets, Column, Grid
 from harness.report.data import SCHEMA_VERSION
 from harness.report.noise import noise_report
@@ -61,11 +62,19 @@ def conclusion(judgement: CommitsJudgement) -> str:
             *(f"{engine} needs more {measure.value}" for engine, measure in judgement.worse),
         ]
         return f"Worse, {rounds}: {', '.join(what)}."
-    names = ", ".join(f"{engine} {measure.value}" for engine, measure in judgement.inconclusive)
+    names = ", ".join(_inconclusive(judgement, *key) for key in judgement.inconclusive)
     open_ = f" Inconclusive: {names}." if names else ""
     if judgement.failed:
         return f"Not everything could be compared, {rounds}.{open_}"
     return f"No regression found, {rounds}.{open_}"
+
+
+def _inconclusive(judgement: CommitsJudgement, engine: str, measure: Measure) -> str:
+    """Name a measure, and how many more rounds may settle it."""
+    change = judgement.changes[engine, measure]
+    more = None if change.ratio is None else more_rounds(change.ratio, change.limit)
+    advice = "" if more is None else f" ({more} more round{'s' * (more > 1)} may settle it)"
+    return f"{engine} {measure.value}{advice}"
 
 
 def commits_data(

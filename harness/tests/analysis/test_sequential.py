@@ -20,6 +20,8 @@ PLAN = Plan(8, 24)
 def test_looks_are_planned_and_share_the_false_alarms() -> None:
     assert PLAN.looks == (8, 16, 24)
     assert Plan(8, 20).looks == (8, 16, 20)
+    assert Plan().looks == (8, 16, 32, 64)
+    assert Plan(1, 1).looks == (1,)
     assert Plan(6, 6).looks == (6,)
     assert PLAN.level == pytest.approx(PLAN.false_alarms / 3)
 

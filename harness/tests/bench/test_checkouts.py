@@ -47,12 +47,14 @@ def test_each_version_runs_its_own_code(repository: Path) -> None:
     (repository / "restore/__main__.py").write_text("print('three')\n")
     (repository / "restore/new.py").write_text("")
     (repository / "restore/old.so").write_text("left by an earlier build")
+    (repository / "backup.json").write_text("[]")
     with checkouts("HEAD~1", ".", lambda _: None) as (base, head):
         assert base.commit == git(repository, "rev-parse", "HEAD~1")
         assert (base.is_changed, head.is_changed) == (False, True)
         assert head.title == f"{git(repository, 'rev-parse', 'HEAD')[:8]} with changes"
         assert (head.folder / "restore/new.py").is_file()
         assert not (head.folder / "restore/old.so").exists()
+        assert not (head.folder / "backup.json").exists()
         assert not head.is_native
         old, new = base.engine("restore", "base"), head.engine("restore", "head")
         assert (old.name, new.name) == ("restore@base", "restore@head")

@@ -39,7 +39,7 @@ def test_the_simulations_pass() -> None:
     checks = simulate()
     assert [check for check in checks if not check.passed] == []
     (found,) = [check for check in checks if "10% longer" in check.name]
-    assert "rounds (median), at most 24" in found.observed
+    assert "rounds (median), at most" in found.observed
 
 
 @pytest.mark.slow
