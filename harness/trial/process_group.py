@@ -18,7 +18,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # To read what processes share costs 55 us for each MB that they hold (2-core VM, Linux 6.18), while
 # they may wait for the same lock. It takes at most these shares of the time: as a rule, and if
 # there are other processes than last time.
-SHARING_COST = 0.01
+SHARING_COST = 0.005
 CHANGED_SHARING_COST = 0.05
 SHARING_INTERVAL_S = 0.1
 
