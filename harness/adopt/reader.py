@@ -36,7 +36,9 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | bool | None"
 
 # Between records: white space, commas, brackets of lists, record separators, byte order marks.
 _BETWEEN = re.compile(r"[ \t\r\n,\[\]\x1e\ufeff]*")
-_SPACE = re.compile(r"[ \t\r\n\x1e\ufeff]*")
+_SPACES = " \t\r\n\x1e\ufeff"
+_SPACE = re.compile(f"[{_SPACES}]*")
+_PUNCTUATION = re.compile(f"[{_SPACES},:]*")
 
 
 class Number(str):
@@ -60,6 +62,14 @@ class Source(NamedTuple):
     name: str
     path: Path
     key: str | None = None
+
+
+class Record(NamedTuple):
+    """An item of a list, the byte of the decompressed file at which it begins, and its text."""
+
+    value: Json
+    offset: int
+    text: str
 
 
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Special)
@@ -92,7 +102,7 @@ def open_file(path: Path) -> IO[bytes]:
     return path.open("rb") if opener is None else cast("IO[bytes]", opener(path))
 
 
-def records(source: Source) -> Iterator[Json]:
+def records(source: Source) -> Iterator[Record]:
     """Yield the items of a list in order; those that are no objects too.
 
     Raises:
@@ -102,7 +112,7 @@ def records(source: Source) -> Iterator[Json]:
     if key is None:
         yield from _stream(source.path, _BETWEEN)
     else:
-        yield from cast("list[Json]", _whole(source.path)[key])
+        yield from _members(source.path, key)
 
 
 def _lists(path: Path) -> list[Source]:
@@ -140,25 +150,55 @@ def _is_object(path: Path) -> bool:
         return False
     values = _stream(path, _SPACE)
     first = next(values, None)
-    return isinstance(first, dict) and next(values, None) is None
+    return first is not None and isinstance(first.value, dict) and next(values, None) is None
 
 
 def _whole(path: Path) -> dict[str, Json]:
+    """Read a file that is one object."""
+    return cast("dict[str, Json]", _DECODER.decode(_text(path).strip(_SPACES)))
+
+
+def _text(path: Path) -> str:
     try:
         with open_file(path) as file:
-            found = _DECODER.decode(file.read().decode("utf-8-sig").strip())
+            return file.read().decode()
     except (ValueError, OSError, EOFError) as error:
         raise _damaged(path, str(error)) from error
-    return cast("dict[str, Json]", found)
 
 
-def _stream(path: Path, between: re.Pattern[str]) -> Iterator[Json]:
+def _members(path: Path, wanted: str) -> Iterator[Record]:
+    """Yield the items of the list under a key of an object, which was read before."""
+    text, start = _text(path), 0
+    start = _skip(text, start) + len("{")
+    while text[start := _skip(text, start)] != "}":
+        key, end = _DECODER.raw_decode(text, start)
+        start = _skip(text, end)
+        if key != wanted or text[start] != "[":
+            _, start = _DECODER.raw_decode(text, start)
+            continue
+        offset, start, counted = len(text[: start + 1].encode()), start + 1, start + 1
+        while text[start := _skip(text, start)] != "]":
+            value, end = _DECODER.raw_decode(text, start)
+            offset += len(text[counted:start].encode())
+            yield Record(value, offset, text[start:end])
+            offset += len(text[start:end].encode())
+            start = counted = end
+        return
+
+
+def _skip(text: str, start: int) -> int:
+    """Return where the next token begins: behind white space, commas and colons."""
+    return cast("re.Match[str]", _PUNCTUATION.match(text, start)).end()
+
+
+def _stream(path: Path, between: re.Pattern[str]) -> Iterator[Record]:
     """Yield the values that follow each other in a file, in bounded memory."""
     decode = codecs.getincrementaldecoder("utf-8")().decode
-    buffer, start, size, is_end = "", 0, _CHUNK_BYTES, False
+    buffer, start, offset, size, is_end = "", 0, 0, _CHUNK_BYTES, False
     with open_file(path) as file:
         while True:
-            start = cast("re.Match[str]", between.match(buffer, start)).end()
+            before, start = start, cast("re.Match[str]", between.match(buffer, start)).end()
+            offset += len(buffer[before:start].encode())
             # A value that ends with the buffer may go on: a number does not say where it ends.
             if start < len(buffer):
                 try:
@@ -168,7 +208,9 @@ def _stream(path: Path, between: re.Pattern[str]) -> Iterator[Json]:
                         raise _damaged(path, f"{error.msg} near its end or before") from error
                 else:
                     if is_end or end < len(buffer):
-                        yield value
+                        text = buffer[start:end]
+                        yield Record(value, offset, text)
+                        offset += len(text.encode())
                         start, size = end, _CHUNK_BYTES
                         continue
             if is_end:

@@ -6,6 +6,7 @@ their parents are removed, until none is left.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
@@ -69,11 +70,19 @@ class LoadedTable:
         return table if schema == "public" else f"{schema}.{table}"
 
     def damage(self) -> Iterator[Damage]:
-        """Yield the records that are lost, in order."""
-        for ordinal, (kind, column) in sorted(self.lost.items()):
-            yield Damage(
-                table=self.name[1], ordinal=ordinal, damage=kind, field=column, restorable=False
-            )
+        """Yield the records that are lost, in order; their file is read once more."""
+        for ordinal, record in enumerate(records(self.source) if self.lost else ()):
+            if ordinal in self.lost:
+                kind, column = self.lost[ordinal]
+                yield Damage(
+                    table=self.name[1],
+                    ordinal=ordinal,
+                    damage=kind,
+                    field=column,
+                    restorable=False,
+                    offset=record.offset,
+                    sha256=hashlib.sha256(record.text.encode()).hexdigest(),
+                )
 
 
 def load(
@@ -150,7 +159,7 @@ def _first_pass(table: LoadedTable) -> dict[str, TableColumn]:
     fields: dict[str, None] = {}
     present: Counter[str] = Counter()
     count, has_null = 0, False
-    for record in records(table.source):
+    for record, *_ in records(table.source):
         count += 1
         if isinstance(record, dict):
             fields.update(dict.fromkeys(record))
@@ -163,7 +172,7 @@ def _first_pass(table: LoadedTable) -> dict[str, TableColumn]:
         for field, column in names.columns_of(fields, list(by_name), table.title).items()
         if not by_name[column].is_generated
     }
-    for record in records(table.source):
+    for record, *_ in records(table.source):
         for name, value in record.items() if isinstance(record, dict) else ():
             if name in filled:
                 filled[name].values.see(value)
@@ -196,7 +205,7 @@ def _rows(
     table: LoadedTable, filled: dict[str, TableColumn]
 ) -> Iterator[tuple[int, tuple[str, ...], str]]:
     """Yield each record that is not lost: its ordinal, its columns, and their values as JSON."""
-    for ordinal, record in enumerate(records(table.source)):
+    for ordinal, (record, *_) in enumerate(records(table.source)):
         table.records = ordinal + 1
         values: dict[str, Json] = {}
         fields = record.items() if isinstance(record, dict) else ()

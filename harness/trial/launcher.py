@@ -1,7 +1,7 @@
 """Starts one engine, meters it from outside, and prints its outcome as a line of JSON.
 
-It is a script run by path that imports only the standard library and ``sampling.py``, for three
-reasons. It is small, so that the engine is not forked from a harness of a hundred megabytes. It
+It is a script run by path that imports only the standard library and the meters beside it, for
+three reasons. It is small, so that the engine is not forked from a harness of a hundred MB. It
 watches its standard input, so that if the harness dies, even by SIGKILL, the engine's whole process
 tree is killed. And it is the engine's only parent, so that what it waits for and counts is exact.
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING or __package__:
     from harness.trial import sampling
-else:  # run by path: only the file beside it is importable
+else:  # run by path: only the files beside it are importable
     sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 - pathlib is slow to import
     import sampling
 

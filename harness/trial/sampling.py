@@ -3,7 +3,8 @@
 One definition holds for both: the private pages of each process, and each page that processes
 share once. For a single process that is its resident memory.
 
-It is loaded by the launcher by path, so it imports only the standard library. Sizes are in bytes,
+It is loaded by the launcher by path, so it imports only the standard library and the file beside
+it. Sizes are in bytes,
 times in seconds from the trial's start.
 """
 
@@ -11,11 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+if TYPE_CHECKING or __package__:
+    from harness.trial import process_group
+else:  # loaded by the launcher, which looks beside itself
+    import process_group
 
 # How often memory is read. A sample costs the launcher about 150 us, most of it waking up (2-core
 # VM, Linux 6.18): 2 % of one core at 10 ms, 3.3 % at 5 ms, 4.7 % at 2 ms. What an engine of one
@@ -25,13 +27,6 @@ SAMPLE_INTERVAL_S = 0.010
 # Each fifth sample looks for children that are new, which costs 60 us a process; those that are
 # known are read at every sample, which costs 14 us each.
 SAMPLES_PER_SEARCH = 5
-
-# To read what processes share costs 55 us for each MB that they hold (2-core VM, Linux 6.18), while
-# they may wait for the same lock. It takes at most these shares of the time: as a rule, and if
-# there are other processes than last time.
-SHARING_COST = 0.01
-CHANGED_SHARING_COST = 0.05
-SHARING_INTERVAL_S = 0.1
 
 # Each tenth sample reads the server's memory, some 15 processes: 0.1 % of one core.
 SAMPLES_PER_SERVER = 10
@@ -48,7 +43,6 @@ ONE_PROCESS = "VmHWM"
 TREE = "shared pages once"
 TREE_INEXACT = "pages shared by fork once a process"
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _STAT_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own
 
 
@@ -101,86 +95,6 @@ class Meter(Protocol):
         """Note the end of the engine at ``at_s``, and the peak of its largest process."""
 
 
-class Held(NamedTuple):
-    """Memory of a group of processes, in bytes; what several of them share counts once."""
-
-    anonymous: int = 0
-    file: int = 0
-    shared_memory: int = 0
-
-
-class ProcessGroup:
-    """Memory of a changing set of processes: the private pages of each, and shared pages once.
-
-    ``statm`` says at each sample what each process holds. ``smaps_rollup`` says how much of that
-    others hold too, but walks page tables, so it is read seldom, and its last answer holds
-    meanwhile. A process counts once it has been read so: between fork and exec, its memory is its
-    parent's. If the kernel refuses to say, what was shared by forking counts once for each process.
-    """
-
-    def __init__(self) -> None:
-        self.is_exact = True
-        self._statms: dict[int, int] = {}
-        self._counted: set[int] = set()
-        self._forked_bytes = 0  # counted in more than one process since they forked
-        self._held = Held()
-        self._next_if_changed_s = self._next_s = 0.0
-
-    def track(self, pids: Iterable[int]) -> None:
-        """Read these processes and no others from now on."""
-        wanted = set(pids)
-        for pid in self._statms.keys() - wanted:
-            os.close(self._statms.pop(pid))
-        for pid in wanted - self._statms.keys():
-            with contextlib.suppress(OSError):  # it has ended since
-                self._statms[pid] = os.open(f"/proc/{pid}/statm", os.O_RDONLY)
-
-    def held(self) -> Held:
-        """Return what the group holds now."""
-        now_s = time.monotonic()
-        is_changed = self._statms.keys() != self._counted
-        if now_s >= (self._next_if_changed_s if is_changed else self._next_s):
-            before_s = time.thread_time()
-            self._read_sharing()
-            cost_s = time.thread_time() - before_s
-            self._next_if_changed_s = now_s + cost_s / CHANGED_SHARING_COST
-            self._next_s = now_s + max(cost_s / SHARING_COST, SHARING_INTERVAL_S)
-        anonymous_bytes = 0
-        for pid in self._counted & self._statms.keys():
-            with contextlib.suppress(OSError):  # it has ended
-                fields = os.pread(self._statms[pid], 256, 0).split()
-                anonymous_bytes += (int(fields[1]) - int(fields[2])) * _PAGE_BYTES
-        return self._held._replace(anonymous=max(anonymous_bytes - self._forked_bytes, 0))
-
-    def _read_sharing(self) -> None:
-        """Read how much of the group's memory is shared.
-
-        Anonymous pages are shared with relatives alone, so shares add up to whole pages. Pages of
-        a file may be shared with others, and those of a shared segment be in no page table now:
-        the largest process bounds both from below.
-        """
-        self._counted = set(self._statms)
-        self._forked_bytes = file_bytes = shared_bytes = most_file_bytes = most_shared_bytes = 0
-        for pid in self._counted:
-            with contextlib.suppress(OSError, IndexError):  # it has ended
-                own_file, own_shared = _sizes(f"/proc/{pid}/status", b"RssFile", b"RssShmem")
-                most_file_bytes = max(most_file_bytes, own_file)
-                most_shared_bytes = max(most_shared_bytes, own_shared)
-                try:
-                    names = (b"Anonymous", b"Pss_Anon", b"Pss_File", b"Pss_Shmem")
-                    all_, *shares = _sizes(f"/proc/{pid}/smaps_rollup", *names)
-                except PermissionError:
-                    self.is_exact = False
-                    continue
-                self._forked_bytes += all_ - shares[0]
-                file_bytes += shares[1]
-                shared_bytes += shares[2]
-        self._held = Held(
-            file=max(file_bytes, most_file_bytes),
-            shared_memory=max(shared_bytes, most_shared_bytes),
-        )
-
-
 class ProcMeter:
     """Reads ``/proc``: the engine's own high-water mark, and the memory of its tree."""
 
@@ -192,12 +106,12 @@ class ProcMeter:
         self._pid = pid
         self._own_peak_bytes = 0
         self._samples = 0
-        self._group = ProcessGroup()
+        self._group = process_group.ProcessGroup()
         self._has_children = False
         self._status = os.open(f"/proc/{pid}/status", os.O_RDONLY)
         # Until its exec the engine was a copy of this process, which its ``ru_maxrss`` includes.
-        resident = _read("/proc/self/statm").split()[1]
-        self._inherited_bytes = int(resident) * _PAGE_BYTES
+        resident = process_group.read("/proc/self/statm").split()[1]
+        self._inherited_bytes = int(resident) * process_group.PAGE_BYTES
 
     def sample(self, at_s: float) -> None:
         """Take a sample."""
@@ -291,7 +205,7 @@ class ServerMeter:
         self.peak_bytes = 0
         self.curve = Curve()
         self._pid = pid
-        self._group = ProcessGroup()
+        self._group = process_group.ProcessGroup()
         self._segment = _shared_segment(pid)
         self._touched_bytes = 0
 
@@ -376,7 +290,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def _children(task: str) -> list[int]:
-    return [int(pid) for pid in _read(f"{task}/children").split()]
+    return [int(pid) for pid in process_group.read(f"{task}/children").split()]
 
 
 def _shared_segment(pid: int) -> str | None:
@@ -399,25 +313,3 @@ def _is_memory(mapped: str) -> bool:
     """
     name = os.readlink(mapped)  # noqa: PTH115 - pathlib is slow to import
     return name.startswith("/dev/zero") and os.stat(mapped).st_blocks >= 0  # noqa: PTH116 - same
-
-
-def _sizes(path: str, *names: bytes) -> list[int]:
-    """Return fields of a file of ``/proc`` that are in kB, as bytes.
-
-    Raises:
-        OSError: the process has ended, or may not be read.
-        IndexError: it has no such field; a process that is ending has none.
-    """
-    content = b"\n" + _read(path)
-    return [
-        int(content.split(b"\n" + name + b":", 1)[1].split(maxsplit=1)[0]) * 1024 for name in names
-    ]
-
-
-def _read(path: str) -> bytes:
-    """Read one of the small files of ``/proc``, without pathlib: this is the hot loop."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(descriptor, 65536)
-    finally:
-        os.close(descriptor)
