@@ -41,7 +41,12 @@ PARENTS = [
 CHILDREN = [{"id": one, "parent": one % 3, "doc": None, "data": "aGVsbG8="} for one in range(5)]
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(
+    params=[
+        pytest.param(driver, marks=[pytest.mark.slow] if driver != DRIVERS[0] else [])
+        for driver in DRIVERS
+    ]
+)
 def legacy(request: pytest.FixtureRequest) -> Legacy:
     """Return what runs the command with each of its drivers."""
 
