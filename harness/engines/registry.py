@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.model.errors import InputError
-from harness.model.record import FLOOR, REFERENCE, Status
+from harness.model.record import FLOOR, OLDER_REFERENCE, REFERENCE, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -160,7 +160,7 @@ def _legacy(name: str, driver: str) -> Engine:
 
 ENGINES: tuple[Engine, ...] = (
     _legacy(REFERENCE, "psycopg"),
-    _legacy("legacy-psycopg2", "psycopg2"),
+    _legacy(OLDER_REFERENCE, "psycopg2"),
     Engine(
         name="restore",
         template=(

@@ -11,7 +11,7 @@ from harness.analysis.compare import same_machine
 from harness.analysis.figures import figures
 from harness.analysis.spread import MIN_SESSIONS, judge_session
 from harness.analysis.stats import Ratio
-from harness.model.record import FLOOR, REFERENCE
+from harness.model.record import FLOOR, OLDER_REFERENCE, REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.model.record import Run
 
 # Engines that show how fast the machine is. Beside others they are not judged.
-YARDSTICKS = (FLOOR, REFERENCE)
+YARDSTICKS = (FLOOR, REFERENCE, OLDER_REFERENCE)
 
 
 class Measure(enum.Enum):

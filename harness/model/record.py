@@ -23,6 +23,9 @@ NO_REPORT = msgspec.Raw(b"null")
 # The engine that the others of a run are measured against.
 REFERENCE = "legacy"
 
+# The same code with an older driver.
+OLDER_REFERENCE = "legacy-psycopg2"
+
 # The profile of a server that is not ours.
 AS_IT_IS = "as it is"
 
