@@ -296,8 +296,8 @@ def judged_runs(
             for round_ in range(1, 6)
             for engine, seconds in (("restore", wall_s), ("floor", 1.0))
         ]
-        started_at = f"2024-05-0{number}T00:00:00Z"
-        history.write(make_run(*trials, id=f"abcd000{number}", started_at=started_at))
+        started_at = f"2024-05-{number:02}T00:00:00Z"
+        history.write(make_run(*trials, id=f"abcd{number:04}", started_at=started_at))
 
     return write
 
@@ -309,58 +309,19 @@ def test_the_gate_fails_what_got_slower_until_that_is_accepted(
     judged_runs(1, 2.0)
     first = harness("gate")
     assert (first.returncode, "no earlier run" in first.stdout) == (0, True), first.stderr
-    judged_runs(2, 2.0)
+    for number in range(2, 10):
+        judged_runs(number, 2.0 + number / 1000)
     assert harness("gate").returncode == 0
-    judged_runs(3, 2.3)
+    judged_runs(10, 2.6)
     failed = harness("gate")
     assert failed.returncode == 4, failed.stderr
-    assert "+15.0%" in failed.stdout
     assert "slower" in failed.stdout
-    # The run was recorded elsewhere, by other code, so nothing can be measured once more.
-    assert "Not confirmed by a second measurement" in failed.stdout
     assert harness("accept", "--why", "we check more now").returncode == 0
     assert harness("gate").returncode == 0
     kept = (harness.folder / "results" / "accepted.jsonl").read_text()
     assert "we check more now" in kept
     named = harness("gate", "--baseline", "abcd0001", "abcd0002")
     assert (named.returncode, "abcd0001" in named.stdout) == (0, True)
-
-
-@pytest.mark.slow
-def test_an_alarm_is_measured_once_more(harness: Harness, dataset: Path) -> None:
-    """The same engine that is slower in the first run only; and one that stays slower."""
-    lines: list[Path] = []
-    for engine in ("fake:wall=1", "fake:wall=1.5"):
-        done = harness("bench", "--dataset", dataset, "--engine", engine, "--warmup", "0")
-        assert done.returncode == 0, done.stderr
-        [path] = set((harness.folder / "results" / "local").glob("*.json")) - set(lines)
-        lines.append(path)
-    # Under one name, the second got slower; measured once more, a fake tells what its name says.
-    slow = lines[1].read_text()
-    lines[1].write_text(slow.replace("fake:wall=1.5", "fake:wall=1"))
-    done = harness("gate", "--dataset", dataset)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Not confirmed when measured once more" in done.stdout
-    assert len(list(lines[0].parent.glob("*.json"))) == 3
-    assert harness("gate", "--dataset", dataset, "--no-confirm").returncode == 4
-
-
-@pytest.mark.slow
-def test_a_doubt_is_measured_with_more_rounds(harness: Harness, dataset: Path) -> None:
-    """Of rounds that lie far apart, further ones tell that nothing is slower."""
-    folder, apart = harness.folder / "results" / "local", "fake:wall=1.2/0.9/1.25/1/1.3"
-    for engine in ("fake:wall=1", apart):
-        done = harness("bench", "--dataset", dataset, "--engine", engine, "--warmup", "0")
-        assert done.returncode == 0, done.stderr
-    [doubtful] = (path for path in folder.glob("*.json") if apart in path.read_text())
-    doubtful.write_text(doubtful.read_text().replace(apart, "fake:wall=1"))
-    without = harness("gate", "--dataset", dataset, "--no-confirm")
-    assert (without.returncode, "Inconclusive" in without.stdout) == (0, True), without.stderr
-    done = harness("gate", "--dataset", dataset)
-    assert (done.returncode, "Some measures are inconclusive" in done.stderr) == (0, True), (
-        done.stderr
-    )
-    assert len(list(folder.glob("*.json"))) == 3
 
 
 def test_accepting_needs_a_reason_and_an_engine_that_is_there(

@@ -80,7 +80,7 @@ def test_an_engine_that_is_spoiled_comes_out_so(
     assert words in (detail or "")
 
 
-FAST = {"null-as-text", "resets-sequences", "keys-and-indexes-made-again"}
+FAST = {"resets-sequences", "keys-and-indexes-made-again"}
 SOME = [
     pytest.param(cheat, id=cheat.name, marks=[] if cheat.name in FAST else [pytest.mark.slow])
     for cheat in (*CHEATS, *REJECT_CHEATS, *HONEST)
