@@ -13,7 +13,7 @@ from harness.model.errors import InputError
 if TYPE_CHECKING:
     import psycopg
 
-    from harness.adopt.names import TableName
+    from harness.trial.row_hash import TableName
 
     Connection = psycopg.Connection[Any]
 

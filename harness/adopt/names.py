@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.adopt.reader import Source
-
-TableName = tuple[str, str]  # its schema and its name
+    from harness.trial.row_hash import TableName
 
 
 def table_of(source: Source, tables: Sequence[TableName], path: Sequence[str]) -> TableName:

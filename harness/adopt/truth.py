@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from harness.adopt.catalog import Connection, ForeignKey, TableColumn
-    from harness.adopt.names import TableName
     from harness.adopt.reader import Json, Source
+    from harness.trial.row_hash import TableName
 
 _BATCH = 500
 _SESSION = (

@@ -9,7 +9,7 @@ import msgspec
 from harness.analysis.sequential import DEFAULT_MAX_ROUNDS, DEFAULT_ROUNDS, Plan
 from harness.cli.bench import add_measurement, from_arguments
 from harness.cli.output import add_format, say, show, write
-from harness.gate.commits import YARDSTICKS, CommitsOptions, compare_commits, exit_code
+from harness.gate.commits import BESIDE, CommitsOptions, compare_commits, exit_code
 from harness.gate.limits import load
 from harness.model.errors import InputError
 from harness.report.commits import commits_data, commits_report
@@ -71,7 +71,7 @@ def _add_comparison(parser: argparse.ArgumentParser) -> None:
     add(
         "--no-yardsticks",
         action="store_true",
-        help=f"do not run {' and '.join(YARDSTICKS)} beside them",
+        help=f"do not run {' and '.join(BESIDE)} beside them",
     )
 
 
@@ -98,7 +98,7 @@ def compare(given: argparse.Namespace, base: str, head: str) -> ExitCode:
         base=base,
         head=head,
         engines=tuple(given.engine or (DEFAULT_ENGINE,)),
-        yardsticks=() if given.no_yardsticks else YARDSTICKS,
+        yardsticks=() if given.no_yardsticks else BESIDE,
         plan=Plan(rounds, most),
         settings=settings,
     )

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from harness.gate.limits import GateSettings
     from harness.model.record import Run
 
-YARDSTICKS = (FLOOR, REFERENCE)
+# What runs beside two commits, to show how fast the machine is.
+BESIDE = (FLOOR, REFERENCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,13 @@ def _of(run: RunFigures, engine: str) -> EngineFigures:
     return found
 
 
+def _values(
+    runs: Sequence[RunFigures], engine: str, figure: Callable[[EngineFigures], float | None]
+) -> list[float]:
+    """Return a figure of an engine in each of the runs that have it."""
+    return [value for run in runs if (value := figure(_of(run, engine)))]
+
+
 def _judge_time(
     engine: str,
     now: RunFigures,
@@ -136,11 +143,7 @@ def _judge_time(
     """Judge the median time by sessions on the same machine and server."""
     after = _time(_of(now, engine))
     earlier, level = (
-        [
-            value
-            for run in runs
-            if same_machine(run.run, now.run) and (value := _time(_of(run, engine)))
-        ]
+        _values([run for run in runs if same_machine(run.run, now.run)], engine, _time)
         for runs in (history, before)
     )
     if after is None:
@@ -162,10 +165,7 @@ def _judge_memory(
 ) -> Finding | str:
     """Judge the median peak memory, which is the engine's own, on any machine."""
     after = _memory(_of(now, engine))
-    earlier, level = (
-        [value for run in runs if (value := _memory(_of(run, engine)))]
-        for runs in (history, before)
-    )
+    earlier, level = (_values(runs, engine, _memory) for runs in (history, before))
     if after is None or not level:
         return f"{engine}, peak RSS: unknown"
     return _finding(engine, Measure.MEMORY, Regression.MORE_MEMORY, after, (earlier, level, limit))

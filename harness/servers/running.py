@@ -70,6 +70,11 @@ class RunningServer:
         options = "-c event_triggers=off" if may and has else None
         return address.connect(self._address, database, options)
 
+    @property
+    def is_owned(self) -> bool:
+        """Return whether the harness started the server, so that nobody else changes it."""
+        return self.record.kind != "external"
+
     @contextlib.contextmanager
     def database(self, schema_sql: str | None = None) -> Iterator[str]:
         """Create a database with a random name, yield its URL, and drop it at the end.
@@ -78,8 +83,7 @@ class RunningServer:
             ServerError: the server refuses it, or the schema.
         """
         name = f"{self._prefix}_{next(self._numbers)}"
-        owned = self.record.kind != "external"
-        with databases.fresh_database(self.connect, name, owned=owned):
+        with databases.fresh_database(self.connect, name, owned=self.is_owned):
             if schema_sql is not None:
                 with self.connect(name) as inside:
                     databases.apply(inside, schema_sql)

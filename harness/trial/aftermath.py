@@ -58,7 +58,7 @@ def take_baseline(server: RunningServer, database: str, truth: Manifest) -> Base
         psycopg.Error: the server refuses to tell.
     """
     with server.connect(database) as target:
-        return baseline.take(target, truth, owned=_is_owned(server))
+        return baseline.take(target, truth, owned=server.is_owned)
 
 
 def verify_target(subject: Subject, end: ServerAtEnd) -> Verified:
@@ -75,7 +75,7 @@ def _verify(target: Connection, subject: Subject, end: ServerAtEnd) -> Verified:
     server, truth, before = subject.server, subject.truth, subject.before
     differences = _lost_session(end.session)
     own = () if differences else (end.session.info.backend_pid,)
-    verify.end_sessions(target, (*before.server.sessions, *own) if _is_owned(server) else ())
+    verify.end_sessions(target, (*before.server.sessions, *own) if server.is_owned else ())
     transactions: tuple[str, ...] = ()
     if not differences:
         transactions = durability.unflushed_transactions(end.session, server.pid, end.unflushed_wal)
@@ -84,8 +84,8 @@ def _verify(target: Connection, subject: Subject, end: ServerAtEnd) -> Verified:
     known |= {table.table: table.name for table in truth.tables}
     named = [(known[result.table], result) for result in results]
     tables = durability.check_durability(target, named, transactions)
-    differences += baseline.differences(target, before, truth, owned=_is_owned(server))
-    if _is_owned(server):
+    differences += baseline.differences(target, before, truth, owned=server.is_owned)
+    if server.is_owned:
         baseline.drop_new_databases(target, before)
     return Verified(tables, _bounded(differences), baseline.without_statistics(target, truth))
 
@@ -122,10 +122,6 @@ def with_rejects(
         )
         for table in tables
     )
-
-
-def _is_owned(server: RunningServer) -> bool:
-    return server.record.kind != "external"
 
 
 def _lost_session(session: Connection) -> list[str]:

@@ -14,8 +14,9 @@ from psycopg import sql
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.trial.row_hash import TableName
+
 Connection = psycopg.Connection[Any]
-TableName = tuple[str, str]
 
 # Numbers that an engine may use up, as a multiple of the records; and for a few records.
 _WASTE_FACTOR, _WASTE_LEAST = 10, 1000

@@ -129,10 +129,11 @@ def _format_of(file: TableFile, forced: str | None) -> Format | None:
     # Plain records need none of its modules: 6 MB, and a tenth of the time of 100,000 records.
     from restore.source.formats.registry import FORMATS  # noqa: PLC0415
 
-    return next((each for each in FORMATS if _is_of(each, file, start)), None)
+    return next((each for each in FORMATS if is_of(each, file, start)), None)
 
 
-def _is_of(export: Format, file: TableFile, start: bytes) -> bool:
+def is_of(export: Format, file: TableFile, start: bytes) -> bool:
+    """Tell if a file, of which ``start`` are the first bytes, is of a format."""
     if not export.detect(start):
         return False
     if not isinstance(export, ConfirmedFormat):

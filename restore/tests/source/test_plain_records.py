@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from restore.source.export import PLAIN
-from restore.source.formats.format import ConfirmedFormat
+from restore.source.export import PLAIN, is_of
 from restore.source.formats.registry import FORMATS
 from restore.source.plain_records import is_plain
 from restore.source.table_file import TableFile
@@ -60,7 +58,7 @@ def test_no_export_is_taken_for_plain_records() -> None:
     for path in files:
         file = TableFile(path, path.stem, None)
         start = file.first_bytes()
-        found = next((each.name for each in FORMATS if _is_of(each, file, start)), PLAIN)
+        found = next((each.name for each in FORMATS if is_of(each, file, start)), PLAIN)
         plain += is_plain(start)
         exports += found != PLAIN
         assert not is_plain(start) or found == PLAIN, (path, found)
@@ -73,12 +71,3 @@ def test_records_with_a_field_of_some_export_are_looked_at(tmp_path: Path) -> No
     path = tmp_path / "users.json"
     path.write_text(json.dumps(records))
     assert not is_plain(TableFile(path, "users", None).first_bytes())
-
-
-def _is_of(export: object, file: TableFile, start: bytes) -> bool:
-    if not export.detect(start):  # type: ignore[attr-defined]
-        return False
-    if not isinstance(export, ConfirmedFormat):
-        return True
-    with contextlib.closing(file.open()) as stream:
-        return export.confirm(stream)
