@@ -1,4 +1,4 @@
-"""Makes a dataset of a backup of somebody's own: its schema, and its ground truth.
+"""Makes a dataset of a backup of your own: its schema, and its ground truth.
 
 The truth comes by a path that is independent of the engines: Python's own JSON reader, the
 documented rules of ``docs/types.md`` written anew, and ``json_populate_record`` on a scratch

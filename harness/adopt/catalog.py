@@ -147,7 +147,7 @@ def drop_foreign_keys(connection: Connection) -> list[ForeignKey]:
 
 
 def disable_triggers(connection: Connection, tables: list[TableName]) -> None:
-    """Disable the triggers of users, which a restore does not fire unless it is told to."""
+    """Disable user triggers, as a restore without --triggers does."""
     for table in tables:
         statement = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER")
         connection.execute(statement.format(sql.Identifier(*table)))

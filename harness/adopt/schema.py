@@ -70,5 +70,7 @@ def from_database(dsn: str, server_pid: int | None) -> str:
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no output"]
-        raise HarnessError(f"pg_dump of --dsn failed ({lines[-1]}); see that it can be read")
+        raise HarnessError(
+            f"pg_dump of --dsn failed ({lines[-1]}); check that its role may read the schema"
+        )
     return _META.sub("", done.stdout)

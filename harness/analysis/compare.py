@@ -63,7 +63,7 @@ def compare(before: Run, after: Run, reference: str = REFERENCE) -> Comparison:
 
     On different datasets nothing is compared, on different machines or servers only peak memory,
     which is the engine's own. Times do not compare there, not even relative to ``reference`` within
-    each run: that ratio depends on the machine, and on its day. A run is one observation, whatever
+    each run: that ratio varies between machines and days. A run is one observation, whatever
     its rounds, so the changes are described and not judged.
     """
     basis = _basis(before, after)

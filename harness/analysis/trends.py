@@ -73,7 +73,7 @@ class Step:
     """A change: the session that begins the new level, and both levels.
 
     Worse is slower, more memory, fewer rows, or the same rows by trials that failed. ``accepted``
-    says why it is intended, None if nobody accepted it.
+    says why it is intended, None if it was not accepted.
     """
 
     run: str

@@ -34,7 +34,7 @@ WORKTREE = (".", "worktree")
 # git takes milliseconds, on a network drive minutes, and a build some seconds. Neither may hang.
 TIMEOUT_S = 600
 
-# What is compiled ahead, as far as a commit has it: else an engine's first start would do that.
+# Compiled before the first trial, so that no trial pays for it; a commit may lack some of them.
 _PACKAGES = ("restore", "legacy", "harness")
 _SETUP = "setup.py"
 _UNUSED = r"[/\\]tests[/\\]"

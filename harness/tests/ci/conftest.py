@@ -52,7 +52,7 @@ class FakeGitHub:
         return number
 
     def add_comment(self, number: int, body: str, author: str) -> None:
-        """Write a comment as somebody."""
+        """Write a comment as this user."""
         written = self.comments.setdefault(number, [])
         count = sum(map(len, self.comments.values()))
         written.append({"id": 1000 + count, "body": body, "user": {"login": author}})
