@@ -62,6 +62,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def peers(session: nox.Session) -> None:
+    """Make the environments of the peers, the other ways to restore: [PEER ...]."""
+    install(session, extras=("harness",))
+    session.run("python", "-m", "harness", "peers", "--install", *session.posargs)
+
+
+@nox.session(default=False)
 def gate(session: nox.Session) -> None:
     """Fail if an engine regressed in time, memory or completeness."""
     install(session, extras=("legacy", "harness"))
@@ -271,17 +278,26 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-m", "pip", "uninstall", "--yes", "--quiet", "restorebench")
 
 
+# What uv compiles: for each platform and Python, with hashes, without the index's address.
+COMPILED = (
+    *("--universal", "--python-version=3.11", "--generate-hashes", "--upgrade"),
+    *("--no-emit-index-url", "--no-annotate", "--no-header", "--strip-extras", "--quiet"),
+)
+
+
 @nox.session(default=False)
 def constraints(session: nox.Session) -> None:
-    """Write constraints.txt anew: the newest versions that the ranges in pyproject.toml admit."""
+    """Write constraints.txt and the peers' requirements.txt anew, with the newest of the ranges."""
     session.install("uv")
     groups = [f"--group={name}" for name in PYPROJECT["dependency-groups"]]
     session.run(
         *("uv", "pip", "compile", "pyproject.toml", "--all-extras", *groups),
-        *("--universal", "--python-version=3.11", "--generate-hashes", "--upgrade"),
-        *("--no-emit-index-url", "--no-annotate", "--no-header", "--strip-extras"),
-        *("--quiet", "--output-file=constraints.txt"),
+        *COMPILED,
+        "--output-file=constraints.txt",
     )
+    for peer in sorted(Path("harness/engines/peers").glob("*/requirements.in")):
+        output = f"--output-file={peer.with_suffix('.txt')}"
+        session.run("uv", "pip", "compile", str(peer), *COMPILED, output)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.engines import registry
+from harness.engines.engine import module
 from harness.model.errors import HarnessError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
 
     Announce = Callable[[str], None]
 
@@ -65,8 +66,8 @@ class Checkout:
             InputError: there is no such engine, it has no versions, or it does not start.
         """
         known = registry.named(name)
-        start = registry.module("")[:-1]
-        if known.template[: len(start)] != start or known.needs_encoded:
+        start = module("")[:-1]
+        if known.template[: len(start)] != start or known.prepare:
             raise InputError(
                 f"--engine {name}: it is not code of a commit; name restore, legacy or a step"
             )

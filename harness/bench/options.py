@@ -22,7 +22,7 @@ from harness.trial.meter import Limits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.model.record import Run
     from harness.servers.messages import ServerProfile
 
@@ -227,7 +227,8 @@ def options_from_run(
         *(engines.command(text) for text in recorded.engine_commands),
         *(configured.recorded(text) for text in recorded.engine_settings),
     )
-    versions = [f"{engine.name}: {engine.version}" for engine in commands if engine.version]
+    chosen = tuple(engine(name, commands) for name in recorded.engines)
+    versions = [f"{each.name}: {each.version}" for each in chosen if each.version]
     if changed := set(versions) ^ set(recorded.engine_versions):
         raise InputError(
             f"run {run.id} measured other versions ({', '.join(sorted(changed))}); start a new run"
@@ -236,7 +237,7 @@ def options_from_run(
     if generated.content is not None and dataset is None:
         dataset = dataset_folder(ADOPTED / generated.scenario)
     return BenchOptions(
-        engines=tuple(engine(name, commands) for name in recorded.engines),
+        engines=chosen,
         rows=generated.rows,
         scenario=generated.scenario,
         faults=generated.faults,

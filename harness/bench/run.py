@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from harness.bench.options import BenchOptions
     from harness.bench.runners import EngineRunner
     from harness.bench.schedule import Turn
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.model.manifest import Manifest
     from harness.model.outcome import AttemptFunction
     from harness.model.record import Heap
@@ -253,9 +253,8 @@ def _run_turn(turn: Turn, truth: Manifest, attempt: AttemptFunction) -> Trial:
         status=Status.SKIPPED,
         started_at=started_at,
     )
-    known = engine.limitation(truth)
-    if known is not None and known.skip:
-        return msgspec.structs.replace(blank, detail=known.why)
+    if why := engine.skipped_for(truth):
+        return msgspec.structs.replace(blank, detail=why)
     try:
         tried = attempt()
     except StopRequested:

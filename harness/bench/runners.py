@@ -8,7 +8,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.bench.encode import encode
+from harness.bench.prepare import prepare
 from harness.engines import fake as fake_engine
 from harness.model.errors import HarnessError
 from harness.model.record import Server
@@ -17,11 +17,11 @@ from harness.trial import attempt as trial
 from harness.trial import heap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from harness.bench.options import BenchOptions
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.model.manifest import Manifest
     from harness.model.outcome import AttemptFunction
     from harness.model.record import Heap
@@ -77,10 +77,14 @@ def open_runners(
         real = {
             engine.name: _runner(engine, context)
             for engine in options.engines
-            if engine.name not in fakes and not engine.needs_encoded
+            if engine.name not in fakes and not engine.prepare
         }
-        encoded = [engine for engine in options.engines if engine.needs_encoded]
-        yield server.record, {**fakes, **real, **_on_encoded(encoded, context, options, announce)}
+        prepared = {
+            engine.name: _on_prepared(engine, context, options, announce)
+            for engine in options.engines
+            if engine.prepare
+        }
+        yield server.record, {**fakes, **real, **prepared}
 
 
 def _runner(engine: Engine, context: TrialContext) -> EngineRunner:
@@ -94,21 +98,18 @@ def _untraced(engine: Engine, why: str) -> Callable[[Path], Heap]:
     return lambda _: heap.skipped(engine, why)
 
 
-def _on_encoded(
-    encoded: Sequence[Engine], context: TrialContext, options: BenchOptions, announce: Announce
-) -> dict[str, EngineRunner]:
-    """Return the runners of the engines that take the encoded dataset, after making it.
+def _on_prepared(
+    engine: Engine, context: TrialContext, options: BenchOptions, announce: Announce
+) -> EngineRunner:
+    """Return the runner of an engine that takes a prepared input, after making that.
 
-    If it cannot be made, their attempts fail; the other engines are not affected.
+    If it cannot be made, its attempts fail; the other engines are not affected.
     """
-    if not encoded:
-        return {}
+    if engine.skipped_for(context.manifest) is not None:
+        return _runner(engine, context)
     try:
-        folder = encode(context.server, context.backup, context.manifest, options.cache, announce)
+        folder = prepare(engine, context, options.cache, announce)
     except HarnessError as error:
         failed = functools.partial(trial.failed_to_start, context.manifest, str(error))
-        return {
-            engine.name: EngineRunner(failed, _untraced(engine, str(error))) for engine in encoded
-        }
-    context = dataclasses.replace(context, floor=folder)
-    return {engine.name: _runner(engine, context) for engine in encoded}
+        return EngineRunner(failed, _untraced(engine, str(error)))
+    return _runner(engine, dataclasses.replace(context, prepared=folder))

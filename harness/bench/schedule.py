@@ -13,7 +13,7 @@ from harness.model.record import Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.model.record import Run
 
 # The parameter that records when a run was resumed.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.chaos.faults import KINDS
 from harness.engines import registry as engines
-from harness.engines.registry import Engine
+from harness.engines.engine import Engine
 from harness.generate import DatasetSpec
 from harness.model.errors import InputError
 

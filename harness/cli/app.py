@@ -24,6 +24,7 @@ COMMANDS = {
     "generate": "Write a backup with its ground truth.",
     "adopt": "Make a dataset of a backup of your own.",
     "bench": "Restore a backup with each engine, verify and record it, and print a table.",
+    "peers": "List the other ways to restore that can be measured, or install them.",
     "ablate": "Measure the gain of each technique, from the naive restorer to the full one.",
     "chaos": "Inject faults into restores, and check that each can be resumed.",
     "selftest": "Check that the harness finds known differences, and reports no others.",

@@ -42,7 +42,7 @@ from harness.trial.meter import Limits
 if TYPE_CHECKING:
     import argparse
 
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.model.record import Run
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", re.IGNORECASE)

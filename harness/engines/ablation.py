@@ -13,7 +13,7 @@ from harness.engines import registry
 from harness.model.record import REFERENCE
 
 if TYPE_CHECKING:
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from harness.engines.registry import ENGINES, Engine, Limitation, check_name, template_of
+from harness.engines.engine import Engine, Limitation, check_name, template_of
+from harness.engines.registry import is_taken
 from harness.model.errors import InputError
 from harness.model.record import Status
 
@@ -115,7 +116,7 @@ def _check(name: str, settings: EngineSettings, file: Path) -> None:
     place = f"{file}: [{TABLE}.{name}]"
     try:
         check_name(name, place)
-        if name in {each.name for each in ENGINES}:
+        if is_taken(name):
             raise InputError(f"{place}: an engine of that name exists; take another")
         template_of(_words(settings.command), place)
     except ValueError as error:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.engines.registry import Engine
+from harness.engines.engine import Engine
 from harness.model.errors import InputError
 from harness.model.outcome import Attempt, End, Outcome
 from harness.model.record import Noise, TableResult

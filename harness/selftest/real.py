@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.commits import BASE, HEAD
 from harness.bench import run as bench
 from harness.engines import registry as engines
-from harness.engines.registry import Engine
+from harness.engines.engine import Engine, module
 from harness.model.record import Status
 from harness.selftest.cheats import CHEATS, HONEST, REJECT_CHEATS
 from harness.selftest.checks import Check
@@ -47,7 +47,7 @@ def faulty(name: str, *how: str) -> Engine:
     return Engine(
         name=name,
         template=(
-            *(*engines.module("harness.selftest.faulty"), *how, "--dsn", "{dsn}", "--"),
+            *(*module("harness.selftest.faulty"), *how, "--dsn", "{dsn}", "--"),
             *(part for part in engine.template if not part.startswith("--jobs")),
             "--jobs=1",
         ),
@@ -61,7 +61,7 @@ def cheating(cheat: Cheat) -> Engine:
     return Engine(
         name=cheat.name,
         template=(
-            *(*engines.module("harness.selftest.cheats"), cheat.name),
+            *(*module("harness.selftest.cheats"), cheat.name),
             *("--dsn", "{dsn}", "--rejects", "{rejects}", "--"),
             *(part for part in engine.template if not part.startswith("--jobs")),
             "--jobs=1",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.bench.options import BenchOptions
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.model.record import Run
 
 EXTRA_TIME, EXTRA_MEMORY = 0.10, 0.20

@@ -27,7 +27,7 @@ from harness.trial.view import backup_view, changed, stamp
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.model.manifest import Manifest
     from harness.model.record import Trial
     from harness.servers import RunningServer
@@ -41,9 +41,9 @@ REPORT_LIMIT_BYTES = 1 << 20
 class TrialContext:
     """What all trials of a run share: the server, the dataset, the limits.
 
-    ``jobs`` is the number of connections or processes for engines that take it; ``floor`` the
-    folder of the encoded dataset, if an engine of the run takes it. ``path`` is searched first for
-    Python modules, ``variables`` are added to the engine's environment.
+    ``jobs`` is the number of connections or processes for engines that take it; ``prepared``
+    the folder that an engine takes in place of the backup. ``path`` is searched first for Python
+    modules, ``variables`` are added to the engine's environment.
     """
 
     server: RunningServer
@@ -52,7 +52,7 @@ class TrialContext:
     limits: Limits
     interruptible: Interruptible = contextlib.nullcontext
     jobs: int = 1
-    floor: Path | None = None
+    prepared: Path | None = None
     path: tuple[Path, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -182,7 +182,7 @@ def _command(
         "report": str(scratch.report),
         "rejects": str(scratch.rejects),
         "jobs": str(context.jobs),
-        "floor": str(context.floor.resolve()) if context.floor is not None else "",
+        "prepared": str(context.prepared.resolve()) if context.prepared is not None else "",
     }
     return meter.Command(
         argv=engine.argv(values),

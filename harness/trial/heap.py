@@ -25,7 +25,7 @@ from harness.trial.judge import judge
 from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.trial.attempt import TrialContext
 
 # The time limit of a traced run, as a multiple of a trial's.
@@ -64,9 +64,8 @@ def trace(engine: Engine, context: TrialContext, flame_graph: Path) -> Heap:
     Raises:
         HarnessError: the database could not be made, or the launcher failed.
     """
-    known = engine.limitation(context.manifest)
-    if known is not None and known.skip:
-        return skipped(engine, known.why)
+    if why := engine.skipped_for(context.manifest):
+        return skipped(engine, why)
     with tempfile.TemporaryDirectory(prefix="restorebench-") as scratch:
         site, heaps = Path(scratch) / "site", Path(scratch) / "heaps"
         for folder in (site, heaps):

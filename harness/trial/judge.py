@@ -11,7 +11,7 @@ from harness.model.record import Status, TableResult
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.model.manifest import Manifest
     from harness.model.outcome import Attempt
 

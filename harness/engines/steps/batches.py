@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from harness.engines.steps.command import Files, main, opened
-from harness.engines.steps.database import connect, parents_first, set_sequences
+from harness.engines.shared.command import Files, main, opened
+from harness.engines.shared.database import connect, parents_first, set_sequences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
-    from harness.engines.steps.database import Connection
+    from harness.engines.shared.database import Connection
 
     Record = dict[str, Any]
 
@@ -112,4 +112,4 @@ def utc(text: str) -> dt.datetime:
 
 
 if __name__ == "__main__":
-    sys.exit(main(restore))
+    sys.exit(main(restore, "step-batches"))

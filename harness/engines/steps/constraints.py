@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from harness.engines.steps.command import Files, main
+from harness.engines.shared.command import Files, main
+from harness.engines.shared.database import connect, parents_first, set_sequences
 from harness.engines.steps.copy_binary import copy_all
-from harness.engines.steps.database import connect, parents_first, set_sequences
 
 if TYPE_CHECKING:
-    from harness.engines.steps.database import Connection
+    from harness.engines.shared.database import Connection
 
 # Foreign keys are dropped first, as they need the keys that they refer to, and recreated last.
 _CONSTRAINTS = """
@@ -64,4 +64,4 @@ def drop(connection: Connection, tables: list[str]) -> list[sql.Composed]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(restore))
+    sys.exit(main(restore, "step-constraints"))

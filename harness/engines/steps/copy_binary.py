@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 from psycopg.types.json import Jsonb
 
-from harness.engines.steps.command import Files, main, opened
-from harness.engines.steps.database import (
+from harness.engines.shared.command import Files, main, opened
+from harness.engines.shared.database import (
     Connection,
     columns_of,
     connect,
@@ -135,4 +135,4 @@ def decoded(stream: BinaryIO, decoder: msgspec.json.Decoder[list[Any]]) -> Itera
 
 
 if __name__ == "__main__":
-    sys.exit(main(restore))
+    sys.exit(main(restore, "step-copy-binary"))

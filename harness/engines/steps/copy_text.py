@@ -14,9 +14,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.steps.batches import utc
-from harness.engines.steps.command import Files, main, opened
-from harness.engines.steps.database import (
+from harness.engines.shared.command import Files, main, opened
+from harness.engines.shared.database import (
     Connection,
     columns_of,
     connect,
@@ -24,6 +23,7 @@ from harness.engines.steps.database import (
     parents_first,
     set_sequences,
 )
+from harness.engines.steps.batches import utc
 from harness.engines.steps.streaming import records
 
 if TYPE_CHECKING:
@@ -69,4 +69,4 @@ def copy(connection: Connection, table: str, file: Path, read: dict[str, int]) -
 
 
 if __name__ == "__main__":
-    sys.exit(main(restore))
+    sys.exit(main(restore, "step-copy-text"))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import ijson
 
+from harness.engines.shared.command import Files, main
 from harness.engines.steps.batches import insert_all
-from harness.engines.steps.command import Files, main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,4 +32,4 @@ def records(stream: BinaryIO) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(restore))
+    sys.exit(main(restore, "step-streaming"))

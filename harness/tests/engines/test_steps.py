@@ -10,13 +10,13 @@ import msgspec
 import psycopg
 import pytest
 
+from harness.engines.shared.command import main
 from harness.engines.steps import batches, constraints, copy_binary, copy_text, streaming
-from harness.engines.steps.command import main
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.engines.steps.command import Restore
+    from harness.engines.shared.command import Restore
     from harness.servers import RunningServer
 
 STEPS: list[Restore] = [
@@ -73,7 +73,7 @@ def test_it_restores_values_of_all_types_parents_first_and_sets_sequences(
     with server.database() as dsn, psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute(SCHEMA)
         before = conn.execute(KEYS).fetchall()
-        assert main(restore, [*words, "--dsn", dsn]) == 0
+        assert main(restore, "step", [*words, "--dsn", dsn]) == 0
         rows = conn.execute("SELECT c::text FROM child c ORDER BY id").fetchall()
         assert rows == [(ROW,), ("(2,2,,,,,,,)",)]
         conn.execute('INSERT INTO "Parent" (name) VALUES (NULL)')
@@ -109,7 +109,7 @@ def test_one_bad_record_fails_all_and_leaves_the_database_as_it_was(
     with server.database() as dsn, psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute(SCHEMA)
         before = conn.execute(KEYS).fetchall()
-        assert main(restore, [*words, "--dsn", dsn]) == 1
+        assert main(restore, "step", [*words, "--dsn", dsn]) == 1
         assert conn.execute('SELECT count(*) FROM "Parent"').fetchone() == (0,)
         assert conn.execute(KEYS).fetchall() == before
     said = capsys.readouterr().err

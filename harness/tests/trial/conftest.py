@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.engines.registry import Engine
+from harness.engines.engine import Engine
 from harness.model import manifest
 from harness.trial.attempt import TrialContext
 from harness.trial.meter import Limits

@@ -27,6 +27,7 @@ from harness.bench.options import BenchOptions
 from harness.cli import bench as bench_arguments
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
+from harness.engines.engine import Engine, Limitation
 from harness.history.store import History
 from harness.model.errors import ExitCode, HarnessError, InputError
 from harness.model.record import Run, Status
@@ -38,7 +39,6 @@ from harness.trial.meter import Limits
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.engines.registry import Engine
     from harness.servers import RunningServer
 
 SMALL_ENGINE = Path(__file__).with_name("small_engine.py")
@@ -225,10 +225,10 @@ def test_trials_that_are_not_ok_are_kept_and_tell_in_the_exit_code(
 
 @pytest.mark.slow
 def test_an_engine_is_not_tried_on_what_it_cannot_read(dataset: Path, tmp_path: Path) -> None:
-    limit = engines.Limitation(
+    limit = Limitation(
         key="style", value="compact", status=Status.ERROR, why="it cannot", skip=True
     )
-    skipped = engines.Engine(name="no", template=("no-such-program",), limitations=(limit,))
+    skipped = Engine(name="no", template=("no-such-program",), limitations=(limit,))
     given = options(dataset, tmp_path, engines=(skipped,), rounds=1, warmup=0, server="embedded")
     run = bench.run_bench(given, announce=lambda _: None)
     assert [(trial.status, trial.detail) for trial in run.trials] == [(Status.SKIPPED, "it cannot")]

@@ -6,13 +6,15 @@ A limitation in ``registry.py`` that is no longer true fails here, so that the t
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from harness.bench.encode import encode
-from harness.engines.registry import ENGINES, Engine, environment
+from harness.bench.prepare import prepare
+from harness.engines.peers import catalog
+from harness.engines.registry import ENGINES, environment
 from harness.generate import DatasetSpec, cached
 from harness.model.manifest import load
 from harness.model.outcome import End, Outcome
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from harness.engines.engine import Engine
     from harness.servers import RunningServer
     from harness.trial.attempt import TrialContext
 
@@ -40,6 +43,10 @@ SPECS = {
     "hostile": dataclasses.replace(PLAIN, faults="hostile"),
     "empty": dataclasses.replace(PLAIN, rows=0),
 }
+
+# Without what a peer needs, its tests are skipped, unless this is set.
+REQUIRED = "RESTOREBENCH_REQUIRE_PEERS"
+PEER_SPECS = ("lines", "pretty", "gz", "realistic")
 
 each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 
@@ -62,18 +69,39 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_engine_does_what_it_is_known_to_do(
     engine: Engine, spec: DatasetSpec, cache: Path, context_of: Callable[..., TrialContext]
 ) -> None:
+    made = check(engine, spec, cache, context_of)
+    assert (made.restored == made.expected) is (made.status is Status.OK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", PEER_SPECS)
+@pytest.mark.parametrize("name", catalog.names())
+def test_a_peer_does_what_it_is_known_to_do(
+    name: str, spec: str, cache: Path, context_of: Callable[..., TrialContext]
+) -> None:
+    engine = catalog.engine(name)
+    if engine.missing:
+        assert REQUIRED not in os.environ, engine.missing
+        pytest.skip(engine.missing)
+    check(engine, SPECS[spec], cache, context_of)
+
+
+def check(
+    engine: Engine, spec: DatasetSpec, cache: Path, context_of: Callable[..., TrialContext]
+) -> Trial:
+    """Run an engine on a dataset, and assert that it ends as its limitations say."""
     context = context_of(cached(spec, cache))
-    if engine.needs_encoded:
-        folder = encode(context.server, context.backup, context.manifest, cache, print)
-        context = dataclasses.replace(context, floor=folder, jobs=2)
+    if engine.prepare:
+        folder = prepare(engine, context, cache, print)
+        context = dataclasses.replace(context, prepared=folder, jobs=2)
     made = tried(engine, context)
     known = engine.limitation(context.manifest)
     expected = Status.OK if known is None else known.status
     assert made.status is expected, f"{made.detail}; known: {known}"
-    assert (made.restored == made.expected) is (expected is Status.OK)
     if made.report is not NO_REPORT:
         assert str(context.backup.parent).encode() not in bytes(made.report)
         agree(msgspec.json.decode(made.report, type=Tables), made.tables)
+    return made
 
 
 @pytest.mark.slow
@@ -136,7 +164,7 @@ def called(engine: Engine, folder: Path, backup: Path, dsn: str) -> tuple[Outcom
         "report": str(folder / "report.json"),
         "rejects": str(folder / "rejects"),
         "jobs": "1",
-        "floor": str(backup),
+        "prepared": str(backup),
     }
     out, err = folder / "out", folder / "err"
     command = meter.Command(engine.argv(values), folder, environment({}), out, err)

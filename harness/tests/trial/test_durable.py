@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.servers import RunningServer
 
 

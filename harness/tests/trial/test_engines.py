@@ -17,21 +17,23 @@ from harness.trial import attempt as trial
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.engines.engine import Engine
+
 VALUES = {
     "backup": "/b",
     "dsn": "postgresql:///d",
     "report": "/r",
     "rejects": "/j",
     "jobs": "3",
-    "floor": "/f",
+    "prepared": "/f",
 }
 BLANK = Trial(engine="x", round=1, warmup=False, status=Status.SKIPPED, started_at=trial.now())
 
 
 @pytest.mark.parametrize("engine", engines.ENGINES, ids=lambda engine: engine.name)
-def test_each_engine_is_called_as_the_formats_say(engine: engines.Engine) -> None:
+def test_each_engine_is_called_as_the_formats_say(engine: Engine) -> None:
     argv = engine.argv(VALUES)
-    if engine.needs_encoded:
+    if engine.prepare:
         assert argv[2:5] == ("-m", f"harness.engines.{engine.name}", "/f")
         assert "--jobs=3" in argv
     else:
@@ -70,7 +72,7 @@ def test_an_engine_of_the_users() -> None:
         ("restore=x {backup} {dsn}", "exists"),
         ("mine=x {backup}", "must hold {backup} and {dsn}"),
         ("mine=x {backup} {dsn} {password}", "nothing else in braces"),
-        ("mine=x {backup} {dsn} {floor}", "nothing else in braces"),
+        ("mine=x {backup} {dsn} {prepared}", "nothing else in braces"),
         ("mine=x {backup} {dsn} {", "mine"),
         ("mine=x {backup} {dsn} 'open", "No closing quotation"),
         ("mine=x {backup.parent} {dsn}", "nothing else in braces"),

@@ -10,9 +10,9 @@ import msgspec
 import psycopg
 import pytest
 
-from harness.bench import encode
+from harness.bench.prepare import prepare
 from harness.engines import registry as engines
-from harness.engines.floor import constraints, encoded
+from harness.engines.floor import constraints, encode, encoded
 from harness.engines.floor import sessions as floor_sessions
 from harness.engines.floor.run import Floor
 from harness.generate import DatasetSpec, cached
@@ -20,6 +20,7 @@ from harness.model import manifest
 from harness.model.errors import HarnessError
 from harness.trial import attempt as trial
 from harness.trial import verify
+from harness.trial.meter import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,12 +69,23 @@ def business(cache: Path) -> Path:
     return cached(DatasetSpec(rows=ROWS), cache)
 
 
+def prepared(
+    server: RunningServer,
+    backup: Path,
+    truth: manifest.Manifest,
+    cache: Path,
+    announce: Callable[[str], None] = print,
+) -> Path:
+    context = trial.TrialContext(server, backup, truth, Limits(60))
+    return prepare(engines.named("floor"), context, cache, announce)
+
+
 @pytest.fixture
 def make(server: RunningServer, cache: Path) -> Callable[[Path], Path]:
     """Return what encodes a dataset."""
 
     def encoded_at(backup: Path) -> Path:
-        return encode.encode(server, backup, manifest.load(backup), cache, print)
+        return prepared(server, backup, manifest.load(backup), cache)
 
     return encoded_at
 
@@ -96,7 +108,7 @@ def wrong(database: Database, backup: Path) -> list[str]:
 
 def shrink_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have tables of a few rows in several parts."""
-    monkeypatch.setattr(encode, "PART_BYTES", 64 << 10)
+    monkeypatch.setattr(encoded, "PART_BYTES", 64 << 10)
 
 
 @pytest.mark.slow
@@ -132,7 +144,7 @@ def test_it_leaves_what_restore_leaves(
         with server.database((business / manifest.SCHEMA_SQL).read_text()) as dsn:
             values = {
                 "backup": str(business),
-                "floor": str(make(business)),
+                "prepared": str(make(business)),
                 "dsn": dsn,
                 "report": str(tmp_path / name),
                 "rejects": str(tmp_path / "rejects"),
@@ -154,7 +166,7 @@ def test_parts_hold_the_rows_in_the_order_in_which_they_lay(
     connection.execute("CREATE TABLE numbers AS SELECT i FROM generate_series(1, 9000) i")
     connection.execute("DELETE FROM numbers WHERE i % 7 = 0 OR i BETWEEN 2000 AND 6000")
     lay = rows(database, "SELECT i FROM numbers ORDER BY ctid")
-    encode._copy_out(connection, manifest_of("numbers"), tmp_path)
+    encode.copy_out(connection, [("public", "numbers")], tmp_path)
     [table] = encoded.load(tmp_path).tables
     assert len(table.parts) > 2
     Floor(tmp_path, database.dsn, jobs=1).run()  # which empties the table first
@@ -167,10 +179,10 @@ def test_it_is_made_once(
 ) -> None:
     truth = manifest.load(business)
     said: list[str] = []
-    first = encode.encode(server, business, truth, tmp_path, said.append)
-    assert said == ["encoding the dataset for the floor, once"]
+    first = prepared(server, business, truth, tmp_path, said.append)
+    assert said == ["preparing the dataset for floor, once"]
     index = (first / encoded.INDEX).stat()
-    assert encode.encode(server, business, truth, tmp_path, said.append) == first
+    assert prepared(server, business, truth, tmp_path, said.append) == first
     assert len(said) == 1
     assert (first / encoded.INDEX).stat() == index
 
@@ -185,8 +197,8 @@ def test_what_differs_from_the_ground_truth_is_no_floor(
         truth, tables=(owners, msgspec.structs.replace(pets, checksum="1"))
     )
     with pytest.raises(HarnessError, match="pets differs from the ground truth"):
-        encode.encode(server, dataset, lie, tmp_path, print)
-    [out] = (tmp_path / "floor").iterdir()
+        prepared(server, dataset, lie, tmp_path)
+    [out] = (tmp_path / "prepared").iterdir()
     assert list(out.iterdir()) == []
 
 
@@ -195,12 +207,12 @@ def test_what_a_killed_one_left_is_cleared_away(
     dataset: Path, server: RunningServer, tmp_path: Path
 ) -> None:
     truth = manifest.load(dataset)
-    folder = encode.encode(server, dataset, truth, tmp_path, print)
+    folder = prepared(server, dataset, truth, tmp_path)
     folder.rename(folder.with_name("partial"))
     (folder.with_name("partial") / encoded.INDEX).unlink()
     (folder.with_name("partial") / "stale.copy").touch()
-    assert encode.encode(server, dataset, truth, tmp_path, print) == folder
-    assert [path.name for path in folder.parent.iterdir()] == ["encoded"]
+    assert prepared(server, dataset, truth, tmp_path) == folder
+    assert [path.name for path in folder.parent.iterdir()] == ["final"]
     assert not (folder / "stale.copy").exists()
 
 
@@ -208,7 +220,7 @@ def test_what_a_killed_one_left_is_cleared_away(
 def test_damaged_datasets_have_the_floor_of_what_can_be_restored(
     damaged_dataset: Path, make: Callable[[Path], Path], context_of: Callable[..., TrialContext]
 ) -> None:
-    context = dataclasses.replace(context_of(damaged_dataset), floor=make(damaged_dataset))
+    context = dataclasses.replace(context_of(damaged_dataset), prepared=make(damaged_dataset))
     tried = trial.attempt(engines.named("floor"), context)
     assert [(table.table, table.found) for table in tried.tables] == [("owners", 2), ("pets", 3)]
     assert all(table.checksum_match for table in tried.tables)
@@ -255,7 +267,7 @@ def test_odd_tables_come_back_as_they_were(database: Database, tmp_path: Path) -
     before = rows(database, SCHEMA)
     content = rows(database, 'SELECT * FROM "Odd %s {} kids"')
     truth = manifest_of("parents", "Odd %s {} kids")
-    encode._copy_out(connection, truth, tmp_path)
+    encode.copy_out(connection, [table.name for table in truth.tables], tmp_path)
     connection.execute('TRUNCATE parents, "Odd %s {} kids" RESTART IDENTITY')
     Floor(tmp_path, database.dsn, jobs=2).run()
     assert rows(database, SCHEMA) == before
@@ -338,7 +350,7 @@ def test_a_folder_that_is_no_encoded_dataset_is_refused(
 def test_its_start_up_is_reported_apart(
     business: Path, make: Callable[[Path], Path], context_of: Callable[..., TrialContext]
 ) -> None:
-    context = dataclasses.replace(context_of(business), floor=make(business))
+    context = dataclasses.replace(context_of(business), prepared=make(business))
     tried = trial.attempt(engines.named("floor"), context)
     report = msgspec.json.decode(tried.report)
     assert tried.outcome.wall_s is not None

@@ -18,7 +18,7 @@ from harness.bench import run as bench
 from harness.bench.options import BenchOptions, options_from_run
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
-from harness.engines.registry import Engine, Limitation
+from harness.engines.engine import Engine, Limitation
 from harness.history.store import History
 from harness.model.errors import ExitCode, InputError
 from harness.model.record import Status

@@ -26,7 +26,7 @@ from harness.trial.sampling import CgroupMeter, Curve, ServerMeter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.engines.registry import Engine
+    from harness.engines.engine import Engine
     from harness.servers import RunningServer
     from harness.trial.attempt import TrialContext
 

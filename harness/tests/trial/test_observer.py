@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.engines.registry import Engine
+from harness.engines.engine import Engine
 from harness.tests.processes import comes_true, status
 from harness.trial.attempt import TrialContext, attempt
 

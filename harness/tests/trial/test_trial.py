@@ -9,7 +9,7 @@ import msgspec
 import psutil
 import pytest
 
-from harness.engines.registry import Engine
+from harness.engines.engine import Engine
 from harness.model.manifest import load
 from harness.model.outcome import Attempt, End, Outcome
 from harness.model.record import Status, Trial

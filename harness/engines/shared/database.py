@@ -1,4 +1,4 @@
-"""What all steps ask the database: the tables' order, their columns, their sequences."""
+"""What engines in Python ask the database: the tables' order, their columns, their sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line that all steps share: arguments, exit codes, and the report."""
+"""The command line of engines in Python: arguments, exit codes, and the report."""
 
 from __future__ import annotations
 
@@ -32,12 +32,10 @@ class Restore(Protocol):
         """Restore ``files`` (by table), and count in ``read`` the records of each table."""
 
 
-def main(restore: Restore, arguments: Sequence[str] | None = None) -> int:
-    """Restore a backup, write the report and return the exit code."""
-    step = sys.modules[restore.__module__]
-    module = step.__spec__.name if step.__spec__ else step.__name__
-    about = (step.__doc__ or "").splitlines()[0]
-    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
+def main(restore: Restore, engine: str, arguments: Sequence[str] | None = None) -> int:
+    """Restore a backup as ``engine``, write the report and return the exit code."""
+    about = (sys.modules[restore.__module__].__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog=engine, description=about)
     parser.add_argument("backup", type=Path, help="a backup folder, or a root of stamped ones")
     parser.add_argument("--dsn", required=True, help="the target, its tables empty")
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
@@ -57,8 +55,7 @@ def main(restore: Restore, arguments: Sequence[str] | None = None) -> int:
     if error is not None:
         print(f"{parser.prog}: {error}", file=sys.stderr)
     if options.report is not None:
-        name = "step-" + module.rpartition(".")[2].replace("_", "-")
-        report = _report(name, read, error) | {"wall_s": time.monotonic() - started_s}
+        report = _report(engine, read, error) | {"wall_s": time.monotonic() - started_s}
         options.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return code
 
