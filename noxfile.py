@@ -68,6 +68,16 @@ def peers(session: nox.Session) -> None:
     session.run("python", "-m", "harness", "peers", "--install", *session.posargs)
 
 
+@nox.session(name="bench-full", default=False)
+def bench_full(session: nox.Session) -> None:
+    """Measure all engines and peers, from 100,000 to 10 million rows, under all conditions."""
+    install(session, extras=("legacy", "harness"))
+    build(session)
+    if "--engine" not in session.posargs:
+        session.run("python", "-m", "harness", "peers", "--install")
+    session.run("python", "-m", "harness", "bench-full", *session.posargs)
+
+
 @nox.session(default=False)
 def gate(session: nox.Session) -> None:
     """Fail if an engine regressed in time, memory or completeness."""

@@ -17,7 +17,7 @@ from harness.trial import attempt as trial
 from harness.trial import heap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from harness.bench.options import BenchOptions
@@ -79,11 +79,9 @@ def open_runners(
             for engine in options.engines
             if engine.name not in fakes and not engine.prepare
         }
-        prepared = {
-            engine.name: _on_prepared(engine, context, options, announce)
-            for engine in options.engines
-            if engine.prepare
-        }
+        prepared = _on_prepared(
+            [engine for engine in options.engines if engine.prepare], context, options, announce
+        )
         yield server.record, {**fakes, **real, **prepared}
 
 
@@ -99,17 +97,19 @@ def _untraced(engine: Engine, why: str) -> Callable[[Path], Heap]:
 
 
 def _on_prepared(
-    engine: Engine, context: TrialContext, options: BenchOptions, announce: Announce
-) -> EngineRunner:
-    """Return the runner of an engine that takes a prepared input, after making that.
+    engines: Sequence[Engine], context: TrialContext, options: BenchOptions, announce: Announce
+) -> dict[str, EngineRunner]:
+    """Return the runners of the engines that take a prepared input, after making that.
 
-    If it cannot be made, its attempts fail; the other engines are not affected.
+    If it cannot be made, their attempts fail; the other engines are not affected.
     """
-    if engine.skipped_for(context.manifest) is not None:
-        return _runner(engine, context)
-    try:
-        folder = prepare(engine, context, options.cache, announce)
-    except HarnessError as error:
-        failed = functools.partial(trial.failed_to_start, context.manifest, str(error))
-        return EngineRunner(failed, _untraced(engine, str(error)))
-    return _runner(engine, dataclasses.replace(context, prepared=folder))
+    runners = {engine.name: _runner(engine, context) for engine in engines}
+    tried = [engine for engine in engines if engine.skipped_for(context.manifest) is None]
+    for name, made in prepare(tried, context, options.cache, announce).items():
+        engine = next(engine for engine in tried if engine.name == name)
+        if isinstance(made, HarnessError):
+            failed = functools.partial(trial.failed_to_start, context.manifest, str(made))
+            runners[name] = EngineRunner(failed, _untraced(engine, str(made)))
+        else:
+            runners[name] = _runner(engine, dataclasses.replace(context, prepared=made))
+    return runners

@@ -25,6 +25,7 @@ COMMANDS = {
     "adopt": "Make a dataset of a backup of your own.",
     "bench": "Restore a backup with each engine, verify and record it, and print a table.",
     "peers": "List the other ways to restore that can be measured, or install them.",
+    "bench-full": "Measure all engines at all sizes, under all conditions.",
     "ablate": "Measure the gain of each technique, from the naive restorer to the full one.",
     "chaos": "Inject faults into restores, and check that each can be resumed.",
     "selftest": "Check that the harness finds known differences, and reports no others.",

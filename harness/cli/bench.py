@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis.figures import figures
+from harness.analysis.scaling import scalings
+from harness.bench.matrix import Matrix, run_matrix
 from harness.bench.options import (
     DEFAULT_REPEATS,
     DEFAULT_ROUNDS,
@@ -26,15 +27,17 @@ from harness.bench.options import (
 from harness.bench.resume import unfinished_run
 from harness.bench.run import exit_code, run_bench
 from harness.cli.output import add_format, say, show_report
+from harness.cli.values import one_row_count, row_counts, size_bytes
 from harness.engines import configured
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.history.store import LATEST
 from harness.model import manifest
-from harness.model.errors import InputError
+from harness.model.errors import ExitCode
 from harness.model.record import FLOOR
 from harness.report.data import bench_data
 from harness.report.run import bench_report
+from harness.report.scaling import scaling_data, scaling_report
 from harness.servers import CHOICES
 from harness.servers.settings import PROFILES
 from harness.trial.meter import Limits
@@ -45,20 +48,13 @@ if TYPE_CHECKING:
     from harness.engines.engine import Engine
     from harness.model.record import Run
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", re.IGNORECASE)
-_UNITS: dict[str, int] = {
-    f"{prefix}{suffix}": base ** (power + 1)
-    for power, prefix in enumerate("kmgt")
-    for suffix, base in (("b", 1000), ("ib", 1024))
-}
-
 ROUNDS = f"{DEFAULT_ROUNDS}, above {MANY_ROWS:,} rows {ROUNDS_OF_MANY}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``bench``."""
     _add_engines(parser.add_argument_group("engines"))
-    add_measurement(parser)
+    add_measurement(parser, several=True)
     add_format(parser)
     parser.add_argument(
         "--resume",
@@ -70,14 +66,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_measurement(parser: argparse.ArgumentParser, rounds: str = ROUNDS) -> None:
+def add_measurement(
+    parser: argparse.ArgumentParser, rounds: str = ROUNDS, *, several: bool = False
+) -> None:
     """Add the arguments that other commands have too: the dataset, and how it is measured.
 
     Args:
         parser: the parser of the command.
         rounds: describes the default of ``--rounds``.
+        several: whether ``--rows`` takes several sizes.
     """
-    _add_dataset(parser.add_argument_group("dataset"))
+    _add_dataset(parser.add_argument_group("dataset"), several=several)
     _add_conditions(parser.add_argument_group("measurement"), rounds)
 
 
@@ -85,8 +84,23 @@ def run(options: argparse.Namespace) -> int:
     """Measure the engines that are named, or resume an unfinished run."""
     if options.resume is not None:
         return _resume(options)
-    made = run_bench(from_arguments(options, chosen_engines(options)), announce=say)
-    return _shown(made, options.format)
+    given = from_arguments(options, chosen_engines(options))
+    if len(options.rows) == 1 or given.dataset is not None:
+        return _shown(run_bench(given, announce=say), options.format)
+    matrix = Matrix(
+        rows=options.rows,
+        profiles=(given.server_profile,),
+        faults=(given.faults,),
+        memory_bytes=(given.limits.memory_bytes,),
+        timeout_s=given.limits.timeout_s,
+    )
+    return show_matrix(run_matrix(matrix, given, say, keep_datasets=True), options.format)
+
+
+def show_matrix(runs: tuple[Run, ...], form: str) -> int:
+    """Show runs of several sizes side by side, and return their exit code."""
+    show_report(scalings(map(figures, runs)), scaling_report, scaling_data, form)
+    return max(map(exit_code, runs), key=[ExitCode.OK, ExitCode.REJECTS, ExitCode.FAILED].index)
 
 
 def say_if_stopped(made: Run) -> None:
@@ -111,9 +125,16 @@ def _shown(made: Run, form: str) -> int:
     return exit_code(made)
 
 
-def _add_dataset(group: argparse._ArgumentGroup) -> None:
+def _add_dataset(group: argparse._ArgumentGroup, *, several: bool) -> None:
     add = group.add_argument
-    add("--rows", type=int, default=DEFAULT_ROWS, metavar="N", help="rows (default %(default)s)")
+    add(
+        "--rows",
+        type=row_counts if several else one_row_count,
+        default=(DEFAULT_ROWS,),
+        metavar="N[,N...]" if several else "N",
+        help=f"rows, such as 100k or 1M{'; several are compared' if several else ''}"
+        f" (default {DEFAULT_ROWS})",
+    )
     add("--scenario", default="business", metavar="NAME", help="schema (default %(default)s)")
     add("--faults", default="none", metavar="PROFILE", help="none, realistic or hostile damage")
     add("--seed", type=int, default=0, metavar="N", help="seed of the rows (default %(default)s)")
@@ -238,18 +259,18 @@ def chosen_engines(given: argparse.Namespace) -> tuple[Engine, ...]:
 
 
 def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOptions:
-    """Return the options that the parsed arguments make, for these engines.
+    """Return the options that the parsed arguments make, for these engines and the largest size.
 
     Raises:
         InputError: a value is invalid; the message names the argument.
     """
     memory_bytes = size_bytes(given.memory_limit) if given.memory_limit is not None else None
     dataset = None if given.dataset is None else dataset_folder(given.dataset)
-    rows = given.rows if dataset is None else manifest.load(dataset).rows
+    rows = max(given.rows) if dataset is None else manifest.load(dataset).rows
     few = DEFAULT_ROUNDS if rows <= MANY_ROWS else ROUNDS_OF_MANY
     return BenchOptions(
         engines=of,
-        rows=given.rows,
+        rows=max(given.rows),
         rounds=few if given.rounds is None else given.rounds,
         repeats=given.repeats,
         warmup=given.warmup,
@@ -279,18 +300,3 @@ def _names(given: argparse.Namespace, commands: tuple[Engine, ...]) -> list[str]
     real = any(not name.startswith(fake_engine.PREFIX) for name in names)
     wanted = real and not given.no_floor and FLOOR not in names
     return [*names, FLOOR] if wanted else names
-
-
-def size_bytes(text: str) -> int:
-    """Return the bytes of a size such as ``512MiB`` or ``2GB``.
-
-    Raises:
-        InputError: it is not a size.
-    """
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise InputError(
-            f"{text!r} is not a size; write a number and its unit, such as 512MiB or 2GB"
-        )
-    number, unit = found.groups()
-    return round(float(number) * _UNITS[unit.lower()])

@@ -16,6 +16,7 @@ from harness.chaos.options import (
 )
 from harness.cli.history import run_report
 from harness.cli.output import add_format, say, show_report
+from harness.cli.values import row_count
 from harness.engines import registry as engines
 from harness.report.data import chaos_data
 
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``chaos``."""
     add = parser.add_argument
-    add("--rows", type=int, default=DEFAULT_ROWS, metavar="N", help="rows (default %(default)s)")
+    add(
+        "--rows",
+        type=row_count,
+        default=DEFAULT_ROWS,
+        metavar="N",
+        help="rows (default %(default)s)",
+    )
     add(
         "--kills",
         type=int,

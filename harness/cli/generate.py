@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.output import write
 from harness.cli.progress import shown_progress
+from harness.cli.values import row_count
 from harness.generate.dataset import generate
 from harness.generate.spec import COMPRESSIONS, FAULTS, STYLES, DatasetSpec
 from harness.model.errors import ExitCode
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``generate``."""
     add = parser.add_argument
-    add("--rows", type=int, required=True, metavar="N", help="records over all tables")
+    add("--rows", type=row_count, required=True, metavar="N", help="records over all tables")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the dataset's folder")
     add("--scenario", default="business", metavar="NAME", help="schema and shape of the data")
     add("--faults", choices=FAULTS, default="none", help="damage of the records")

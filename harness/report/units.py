@@ -16,6 +16,14 @@ _GB = 1e9
 _DIGITS = 3
 
 
+def rows_short(rows: int) -> str:
+    """Format a number of rows as it is typed: ``100k``, ``1M``, or in full."""
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if rows and rows % (size // 10) == 0 and rows >= size:
+            return f"{rows / size:g}{unit}"
+    return f"{rows:,}"
+
+
 def seconds(value: float) -> str:
     """Format a time in seconds."""
     return f"{significant(value)} s"

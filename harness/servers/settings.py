@@ -15,9 +15,11 @@ import psutil
 if TYPE_CHECKING:
     import psycopg
 
+    from harness.servers.messages import ServerProfile
+
 # The profiles of our own servers: PostgreSQL as installed, or configured for a bulk load.
-STOCK = "stock"
-BULK = "bulk"
+STOCK: ServerProfile = "stock"
+BULK: ServerProfile = "bulk"
 PROFILES = (STOCK, BULK)
 
 MIB = 1024 * 1024

@@ -25,6 +25,7 @@ from harness.bench import run as bench
 from harness.bench import schedule
 from harness.bench.options import BenchOptions
 from harness.cli import bench as bench_arguments
+from harness.cli.values import size_bytes
 from harness.engines import fake as fake_engine
 from harness.engines import registry as engines
 from harness.engines.engine import Engine, Limitation
@@ -357,7 +358,7 @@ def test_the_floor_runs_beside_real_engines_unless_it_is_left_out() -> None:
     [("512MiB", 512 << 20), ("2 GiB", 2 << 30), ("1.5gb", 1_500_000_000), ("100KB", 100_000)],
 )
 def test_sizes(text: str, size: int) -> None:
-    assert bench_arguments.size_bytes(text) == size
+    assert size_bytes(text) == size
 
 
 @pytest.mark.parametrize(

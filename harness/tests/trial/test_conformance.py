@@ -16,6 +16,7 @@ from harness.bench.prepare import prepare
 from harness.engines.peers import catalog
 from harness.engines.registry import ENGINES, environment
 from harness.generate import DatasetSpec, cached
+from harness.model.errors import HarnessError
 from harness.model.manifest import load
 from harness.model.outcome import End, Outcome
 from harness.model.record import NO_REPORT, Status, TableResult, Trial
@@ -92,7 +93,8 @@ def check(
     """Run an engine on a dataset, and assert that it ends as its limitations say."""
     context = context_of(cached(spec, cache))
     if engine.prepare:
-        folder = prepare(engine, context, cache, print)
+        folder = prepare([engine], context, cache, print)[engine.name]
+        assert not isinstance(folder, HarnessError), folder
         context = dataclasses.replace(context, prepared=folder, jobs=2)
     made = tried(engine, context)
     known = engine.limitation(context.manifest)

@@ -77,7 +77,10 @@ def prepared(
     announce: Callable[[str], None] = print,
 ) -> Path:
     context = trial.TrialContext(server, backup, truth, Limits(60))
-    return prepare(engines.named("floor"), context, cache, announce)
+    [made] = prepare([engines.named("floor")], context, cache, announce).values()
+    if isinstance(made, HarnessError):
+        raise made
+    return made
 
 
 @pytest.fixture
