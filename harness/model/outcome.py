@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from harness.model.record import NO_REPORT, Curve, Noise, TableResult
+from harness.model.record import NO_REPORT, CpuCurve, Curve, Noise, TableResult
 
 
 class End(enum.Enum):
@@ -28,7 +28,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ``peak_bytes`` is what ``peak_source`` says: ``ru_maxrss`` or ``VmHWM``, the kernel's high-water
     mark of one process, or the largest sampled memory of a process and its children; the server's
     likewise. ``total_peak_bytes`` is the largest sum of engine and server at one time. The curves
-    are both over time.
+    are both over time, and so is the processor time of each.
     """
 
     end: End
@@ -44,6 +44,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     server_peak_source: str | None = None
     server_curve: Curve | None = None
     total_peak_bytes: int | None = None
+    cpu_curve: CpuCurve | None = None
+    server_cpu_curve: CpuCurve | None = None
     error: str | None = None
 
 

@@ -97,6 +97,13 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
     bytes: tuple[int, ...]
 
 
+class CpuCurve(msgspec.Struct, frozen=True, kw_only=True):
+    """Processor time used since the start of the trial: at most 64 points, each of an interval."""
+
+    at_s: tuple[float, ...]
+    cpu_ms: tuple[int, ...]
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One engine, one dataset, one process, one measurement.
 
@@ -106,7 +113,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     largest sampled memory of the process tree; ``peak_source`` says how it was measured.
     ``server_peak_bytes`` is that of the server; ``server_peak_source`` says how it was measured, or
     why it is unknown. In both, pages that processes share count once. ``total_peak_bytes`` is the
-    largest sum of both at one time. The curves are both over time. For ``TIMEOUT``, ``wall_s`` is a
+    largest sum of both at one time. The curves are both over time; ``cpu_curve`` and
+    ``server_cpu_curve`` are the processor time of both. For ``TIMEOUT``, ``wall_s`` is a
     lower bound. ``differences`` says what beside the rows is not as it was before, in 20 lines at
     most; ``without_statistics`` names the tables that were not analyzed.
     """
@@ -126,6 +134,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     server_peak_source: str | None = None
     server_curve: Curve | None = None
     total_peak_bytes: int | None = None
+    cpu_curve: CpuCurve | None = None
+    server_cpu_curve: CpuCurve | None = None
     exit_code: int | None = None
     signal: int | None = None
     detail: str | None = None

@@ -153,6 +153,8 @@ def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> 
         server_peak_source=outcome.server_peak_source or tried.unmetered,
         server_curve=outcome.server_curve,
         total_peak_bytes=outcome.total_peak_bytes,
+        cpu_curve=outcome.cpu_curve,
+        server_cpu_curve=outcome.server_cpu_curve,
         noise=tried.noise,
         exit_code=outcome.exit_code,
         signal=outcome.signal,

@@ -82,12 +82,18 @@ class Exit(NamedTuple):
 
 
 class Meters:
-    """The meters of a trial, and the peak of their sum; the server's samples less often."""
+    """The meters of a trial, and the peak of the sum of their memory; some sample less often."""
 
-    def __init__(self, engine: sampling.Meter, server: sampling.Meter | None) -> None:
+    def __init__(
+        self,
+        engine: sampling.Meter,
+        server: sampling.Meter | None,
+        cpu: tuple[sampling.CpuMeter, ...],
+    ) -> None:
         self.engine = engine
         self.total_peak_bytes = 0
         self._server = server
+        self._cpu = cpu
         self._samples = 0
 
     def sample(self, at_s: float) -> None:
@@ -95,6 +101,9 @@ class Meters:
         self.engine.sample(at_s)
         if self._server is not None and self._samples % sampling.SAMPLES_PER_SERVER == 0:
             self._server.sample(at_s)
+        if self._samples % sampling.SAMPLES_PER_CPU == 0:
+            for meter in self._cpu:
+                meter.sample(at_s)
         self._samples += 1
         if self._server is not None and self._server.held_bytes:
             total_bytes = self.engine.held_bytes + self._server.held_bytes
@@ -114,9 +123,16 @@ def main(argv: list[str]) -> None:
         return
     meter = sampling.engine_meter(engine.pid)
     server = sampling.server_meter(order.server_pid, order.server_cgroup)
-    meters = Meters(meter, server)
+    cpu = sampling.engine_cpu(engine.pid)
+    server_cpu = sampling.server_cpu(order.server_pid)
+    meters = Meters(meter, server, tuple(filter(None, (cpu, server_cpu))))
     end, exit_ = watch(engine, order, meters, signals)
-    meter.finish(exit_.at - engine.at, exit_.usage.ru_maxrss * _MAXRSS_BYTES)
+    wall_s, used_s = exit_.at - engine.at, exit_.usage.ru_utime + exit_.usage.ru_stime
+    meter.finish(wall_s, exit_.usage.ru_maxrss * _MAXRSS_BYTES)
+    if cpu is not None:
+        cpu.finish(wall_s, round(1000 * used_s))
+    if server_cpu is not None:
+        server_cpu.sample(wall_s)
     kill_tree(engine.pid)
     by_itself = end == "exited"
     if by_itself and os.WIFSIGNALED(exit_.wait_status):
@@ -127,12 +143,14 @@ def main(argv: list[str]) -> None:
             "end": end,
             "exit_code": os.WEXITSTATUS(exit_.wait_status) if end == "exited" else None,
             "signal": os.WTERMSIG(exit_.wait_status) if by_itself and end != "exited" else None,
-            "wall_s": exit_.at - engine.at,
+            "wall_s": wall_s,
             "user_s": exit_.usage.ru_utime,
             "system_s": exit_.usage.ru_stime,
             **_memory(meter, ""),
             **(_memory(server, "server_") if server is not None else {}),
             "total_peak_bytes": meters.total_peak_bytes or None,
+            "cpu_curve": cpu.curve.to_dict("cpu_ms") if cpu else None,
+            "server_cpu_curve": server_cpu.curve.to_dict("cpu_ms") if server_cpu else None,
         }
     )
 

@@ -1,11 +1,10 @@
-"""Memory meters of the launcher, for the engine's processes and the server's.
+"""Meters of the launcher, for the memory and the processor time of engine and server.
 
-One definition holds for both: the private pages of each process, and each page that processes
-share once. For a single process that is its resident memory.
+One definition of memory holds for both: the private pages of each process, and each page that
+processes share once. For a single process that is its resident memory.
 
 It is loaded by the launcher by path, so it imports only the standard library and the file beside
-it. Sizes are in bytes,
-times in seconds from the trial's start.
+it. Sizes are in bytes, times in seconds from the trial's start.
 """
 
 from __future__ import annotations
@@ -13,6 +12,9 @@ from __future__ import annotations
 import contextlib
 import os
 from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 if TYPE_CHECKING or __package__:
     from harness.trial import process_group
@@ -31,6 +33,9 @@ SAMPLES_PER_SEARCH = 5
 # Each tenth sample reads the server's memory, some 15 processes: 0.1 % of one core.
 SAMPLES_PER_SERVER = 10
 
+# Each tenth sample reads the processor time of the engine's and the server's processes.
+SAMPLES_PER_CPU = 10
+
 # A curve is for display: more points would not be visible, and would fill the records.
 MAX_POINTS = 64
 
@@ -43,38 +48,39 @@ ONE_PROCESS = "VmHWM"
 TREE = "shared pages once"
 TREE_INEXACT = "pages shared by fork once a process"
 
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _STAT_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own
 
 
 class Curve:
-    """Memory over time, reduced to the highest sample of each interval, so the peak is kept."""
+    """Samples over time, reduced to the highest of each interval, so the peak is kept."""
 
     def __init__(self) -> None:
         self._interval_s = SAMPLE_INTERVAL_S
         self._points: dict[int, tuple[float, int]] = {}
 
-    def add(self, at_s: float, size_bytes: int) -> None:
+    def add(self, at_s: float, value: int) -> None:
         """Add a sample; if there are too many points, double the interval."""
-        self._keep(at_s, size_bytes)
+        self._keep(at_s, value)
         while len(self._points) > MAX_POINTS:
             self._interval_s *= 2
             points, self._points = self._points, {}
             for point in points.values():
                 self._keep(*point)
 
-    def to_dict(self) -> dict[str, list[float] | list[int]] | None:
-        """Return the points as two lists of equal length; None if there are none."""
+    def to_dict(self, name: str = "bytes") -> dict[str, list[float] | list[int]] | None:
+        """Return the points as two lists of equal length, the values as ``name``; None if none."""
         if not self._points:
             return None
         return {
             "at_s": [round(at_s, 3) for at_s, _ in self._points.values()],
-            "bytes": [size_bytes for _, size_bytes in self._points.values()],
+            name: [value for _, value in self._points.values()],
         }
 
-    def _keep(self, at_s: float, size_bytes: int) -> None:
+    def _keep(self, at_s: float, value: int) -> None:
         interval = int(at_s / self._interval_s)
-        if interval not in self._points or self._points[interval][1] < size_bytes:
-            self._points[interval] = (at_s, size_bytes)
+        if interval not in self._points or self._points[interval][1] < value:
+            self._points[interval] = (at_s, value)
 
 
 class Meter(Protocol):
@@ -263,6 +269,56 @@ class CgroupMeter:
 
     def finish(self, at_s: float, largest_bytes: int) -> None:
         """Do nothing: a server outlives the trial."""
+
+
+class CpuMeter:
+    """Reads the processor time of processes and of those that they have waited for.
+
+    The curve is in milliseconds; the kernel counts in ticks of 10 ms.
+
+    Args:
+        processes: returns the processes.
+        first_ms: where to count from; by default from the first sample.
+    """
+
+    def __init__(self, processes: Callable[[], list[int]], first_ms: int | None = None) -> None:
+        self.curve = Curve()
+        self._processes = processes
+        self._first_ms = first_ms
+        self._last_ms = 0
+
+    def sample(self, at_s: float) -> None:
+        """Take a sample."""
+        total_ms = sum(map(_cpu_ms, self._processes()))
+        if self._first_ms is None:
+            self._first_ms = total_ms
+        self.finish(at_s, total_ms - self._first_ms)
+
+    def finish(self, at_s: float, total_ms: int) -> None:
+        """Note the total at ``at_s``; what ended between two samples never lessens it."""
+        self._last_ms = max(self._last_ms, total_ms)
+        self.curve.add(at_s, self._last_ms)
+
+
+def engine_cpu(pid: int) -> CpuMeter | None:
+    """Return the meter of the engine's processor time; None without ``/proc``."""
+    return CpuMeter(lambda: [pid, *descendants(pid)], first_ms=0) if PROC else None
+
+
+def server_cpu(pid: int | None) -> CpuMeter | None:
+    """Return the meter of the server's processor time; None if its postmaster is not ours."""
+    if pid is None or not PROC:
+        return None
+    return CpuMeter(lambda: [pid, *_children(f"/proc/{pid}/task/{pid}")])
+
+
+def _cpu_ms(pid: int) -> int:
+    """Return the processor time of a process and of the children that it has waited for."""
+    with contextlib.suppress(OSError, ValueError):
+        stat = process_group.read(f"/proc/{pid}/stat")
+        fields = stat[stat.rindex(b")") :].split()
+        return sum(map(int, fields[12:16])) * 1000 // _TICKS_PER_S
+    return 0
 
 
 def engine_meter(pid: int) -> Meter:

@@ -112,6 +112,27 @@ def test_what_is_allocated_at_the_very_end_is_in_the_peak(tmp_path: Path) -> Non
 
 
 @needs_proc
+def test_the_processor_time_of_children_is_in_the_curve(tmp_path: Path) -> None:
+    busy = "import time\nwhile time.process_time() < 0.5: pass"
+    parent = (
+        "import subprocess, sys, time\n"
+        f"subprocess.run([sys.executable, '-c', {busy!r}])\n"
+        f"{busy}\ntime.sleep(0.5)"
+    )
+    outcome = run(tmp_path, parent)
+    assert outcome.cpu_curve is not None
+    at_s, cpu_ms = outcome.cpu_curve.at_s, outcome.cpu_curve.cpu_ms
+    assert outcome.user_s is not None
+    assert outcome.system_s is not None
+    assert cpu_ms[-1] == pytest.approx(1000 * (outcome.user_s + outcome.system_s), abs=20)
+    assert list(cpu_ms) == sorted(cpu_ms)
+    assert any(400 < value < 900 for value in cpu_ms)  # while the child was, or had been, running
+    assert outcome.wall_s is not None
+    assert at_s[-1] == pytest.approx(outcome.wall_s, abs=0.01)
+    assert outcome.server_cpu_curve is None
+
+
+@needs_proc
 def test_a_program_smaller_than_the_launcher_has_its_own_peak(tmp_path: Path) -> None:
     """The kernel's mark includes what the launcher held when it forked."""
     command = meter.Command(

@@ -21,7 +21,7 @@ from harness.servers.cgroup import folder_of
 from harness.tests.processes import comes_true, peaks_around_a_sort, status
 from harness.trial import attempt as trial
 from harness.trial import sampling
-from harness.trial.sampling import CgroupMeter, Curve, ServerMeter
+from harness.trial.sampling import CgroupMeter, Curve, ServerMeter, server_cpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,8 +227,16 @@ def anonymous_bytes(of: psutil.Process) -> int:
 def test_what_a_session_of_a_real_server_takes_is_seen(server: RunningServer) -> None:
     if server.pid is None:
         pytest.skip("the processes of this server are not known")
-    meter = ServerMeter(server.pid)
+    meter, cpu = ServerMeter(server.pid), server_cpu(server.pid)
+    assert cpu is not None
+    cpu.sample(0)
     before_bytes, peak_bytes = peaks_around_a_sort(server, meter)
+    cpu.sample(1)
+    used = cpu.curve.to_dict("cpu_ms")
+    assert used is not None
+    assert used["at_s"] == [0, 1]
+    assert used["cpu_ms"][0] == 0
+    assert used["cpu_ms"][1] >= 50  # a large sort
     assert before_bytes > 10 * MIB
     assert peak_bytes - before_bytes > 100 * MIB
 
@@ -251,7 +259,10 @@ def test_a_trial_tells_of_the_servers_memory_or_why_not(
         assert made.server_peak_bytes is None
         assert made.server_peak_source == "unknown: a server of yours"
         assert made.server_curve is None
+        assert made.server_cpu_curve is None
     else:
+        assert made.server_cpu_curve is not None
+        assert list(made.server_cpu_curve.cpu_ms) == sorted(made.server_cpu_curve.cpu_ms)
         assert made.server_peak_bytes is not None
         assert made.server_curve is not None
         assert made.server_peak_bytes == max(made.server_curve.bytes) > 10 * MIB
