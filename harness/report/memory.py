@@ -12,7 +12,7 @@ from harness.report.units import NONE, megabytes, seconds, spread_mb
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.analysis.figures import RunFigures, Samples
+    from harness.analysis.figures import RunFigures
     from harness.model.record import Curve, Trial
     from harness.report.blocks import Block, Cell
 
@@ -33,7 +33,7 @@ def memory_report(run_figures: RunFigures) -> tuple[Block, ...]:
     rows = [
         (each.engine, middle, run_figures.samples(each.engine))
         for each in run_figures.engines
-        if (middle := median_trial(run_figures.samples(each.engine))) is not None
+        if (middle := run_figures.samples(each.engine).median) is not None
         and middle.curve is not None
     ]
     if not rows:
@@ -56,12 +56,6 @@ def memory_report(run_figures: RunFigures) -> tuple[Block, ...]:
         for engine, middle, own in rows
     )
     return Grid(columns, cells), LEGEND
-
-
-def median_trial(samples: Samples) -> Trial | None:
-    """Return the ok trial with the median time, the faster of two."""
-    timed = sorted((trial.wall_s, place) for place, trial in enumerate(samples.ok) if trial.wall_s)
-    return samples.ok[timed[(len(timed) - 1) // 2][1]] if timed else None
 
 
 def sparkline(curve: Curve, wall_s: float, width: int = _WIDTH) -> str:

@@ -9,7 +9,7 @@ import pytest
 from harness.analysis.figures import figures
 from harness.model.record import Curve, Run, Status, Trial
 from harness.report.blocks import to_markdown, to_terminal
-from harness.report.memory import median_trial, memory_report, sparkline
+from harness.report.memory import memory_report, sparkline
 from harness.report.run import bench_report
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def test_the_median_trial_is_drawn(make_run: MakeRun, make_trial: MakeTrial) -> 
         make_trial("restore", 1.6, round=5, status=Status.ERROR),
         make_trial("restore", 2.5, round=6),
     )
-    found = median_trial(figures(run).samples("restore"))
+    found = figures(run).samples("restore").median
     assert found is not None
     assert found.round == 3
 

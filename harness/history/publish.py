@@ -1,0 +1,33 @@
+"""Makes a published copy of a run: small enough for git, with all that a report needs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.analysis.figures import engines, samples
+from harness.model.record import NO_REPORT, Run, Trial
+
+
+def published_copy(run: Run) -> Run:
+    """Return a run with curves and reports of one trial of each engine alone: the median one.
+
+    Of an engine without a trial that is ok, the first one keeps them.
+    """
+    kept = []
+    for engine in engines(run):
+        own = samples(run, engine)
+        kept += [own.median or own.trials[0]] if own.trials else []
+    whole = {id(trial) for trial in kept}
+    trials = tuple(trial if id(trial) in whole else _thin(trial) for trial in run.trials)
+    return msgspec.structs.replace(run, trials=trials)
+
+
+def _thin(trial: Trial) -> Trial:
+    return msgspec.structs.replace(
+        trial,
+        curve=None,
+        server_curve=None,
+        cpu_curve=None,
+        server_cpu_curve=None,
+        report=NO_REPORT,
+    )
