@@ -7,7 +7,7 @@ import re
 
 from harness.model.errors import InputError
 
-_ROWS = re.compile(r"(\d+(?:\.\d+)?)([kM]?)")
+_ROWS = re.compile(r"(-?\d+(?:\.\d+)?)([kM]?)")
 _THOUSANDS = {"": 1, "k": 1_000, "M": 1_000_000}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", re.IGNORECASE)
 _UNITS: dict[str, int] = {
