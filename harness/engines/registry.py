@@ -179,6 +179,13 @@ def command(text: str) -> Engine:
     return Engine(name, template, keeps_rejects=keeps_rejects, given=text)
 
 
+def takes_prepared(name: str) -> bool:
+    """Return whether an engine takes a prepared input in place of the backup."""
+    return peers.takes_prepared(name) or any(
+        engine.prepare for engine in ENGINES if engine.name == name
+    )
+
+
 def is_taken(name: str) -> bool:
     """Return whether an engine of the harness has that name."""
     return name in {engine.name for engine in ENGINES} or name in peers.names()

@@ -9,13 +9,14 @@ from harness.model.record import AS_IT_IS, Status
 from harness.report.blocks import Column, Grid
 from harness.report.data import bench_data
 from harness.report.reference_copy import engine_name
-from harness.report.units import NONE, megabytes, rows_short, seconds, significant
+from harness.report.run import when
+from harness.report.units import NONE, gigabytes, megabytes, rows_short, seconds, significant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.analysis.figures import EngineFigures, RunFigures
-    from harness.analysis.scaling import Conditions, Scaling
+    from harness.analysis.scaling import Scaling
     from harness.report.blocks import Block, Cell
 
 LEGEND = (
@@ -27,20 +28,35 @@ LEGEND = (
 
 def scaling_report(of: Sequence[Scaling]) -> tuple[Block, ...]:
     """Lay out a table for each group of runs: a row for each engine, a column for each size."""
-    blocks = [block for each in of for block in (_title(each.conditions), scaling_grid(each))]
+    blocks = [block for each in of for block in (title(each), scaling_grid(each))]
     return (*blocks, LEGEND)
 
 
-def scaling_grid(of: Scaling) -> Grid:
-    """Lay out the table of one group of runs."""
+def title(of: Scaling) -> str:
+    """Describe a group of runs in a sentence: conditions, machine, rounds and days."""
+    conditions, machine = of.conditions, of.runs[0].run.environment
+    name, limit = conditions.profile, conditions.memory_limit_bytes
+    memory = "" if limit is None else f", at most {megabytes(limit)} of memory for the engine"
+    rounds = sorted({str(each.run.parameters.get("rounds")) for each in of.runs})
+    days = sorted({when(each.run)[:10] for each in of.runs})
+    return (
+        f"{conditions.scenario}, faults {conditions.faults}, {conditions.server}, "
+        f"{name if name == AS_IT_IS else f'profile {name}'}{memory}; {machine.cores} cores of "
+        f"{machine.cpu}, {gigabytes(machine.memory_bytes)}; {' or '.join(rounds)} rounds, "
+        f"{' to '.join(days)}:"
+    )
+
+
+def scaling_grid(of: Scaling, chosen: Sequence[str] | None = None) -> Grid:
+    """Lay out the table of one group of runs, of all engines or those that are chosen."""
     sizes = tuple(Column(rows_short(each.run.dataset.rows)) for each in of.runs)
     rows = tuple(
         (
             (engine_name(engine),),
-            *(_cell(run, figures) for run, figures in zip(of.runs, of.of(engine), strict=True)),
+            *(cell(run, figures) for run, figures in zip(of.runs, of.of(engine), strict=True)),
             (_growth(of.exponent(engine)),),
         )
-        for engine in of.engines
+        for engine in (of.engines if chosen is None else chosen)
     )
     return Grid((Column("engine", "left"), *sizes, Column("growth")), rows)
 
@@ -60,14 +76,7 @@ def scaling_data(of: Sequence[Scaling]) -> dict[str, Any]:
     }
 
 
-def _title(of: Conditions) -> str:
-    profile = of.profile if of.profile == AS_IT_IS else f"profile {of.profile}"
-    limit = of.memory_limit_bytes
-    memory = "" if limit is None else f", at most {megabytes(limit)} for the engine"
-    return f"{of.scenario}, faults {of.faults}, {of.server}, {profile}{memory}:"
-
-
-def _cell(run: RunFigures, of: EngineFigures | None) -> Cell:
+def cell(run: RunFigures, of: EngineFigures | None) -> Cell:
     """Format the median time and memory, or how the engine failed."""
     if of is None:
         return (NONE,)

@@ -85,6 +85,11 @@ def names() -> tuple[str, ...]:
     return tuple(folders())
 
 
+def takes_prepared(name: str) -> bool:
+    """Return whether an engine of a peer takes a prepared input in place of the backup."""
+    return name in folders() and bool(read(folders()[name]).engines[name].prepare)
+
+
 @functools.cache
 def read(peer: str) -> Peer:
     """Read the ``peer.toml`` of a folder.

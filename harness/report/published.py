@@ -1,0 +1,151 @@
+"""The blocks of the README and the docs that are made of the newest published matrix.
+
+A block stands between ``<!-- NAME:start -->`` and ``<!-- NAME:end -->``; ``python -m harness docs``
+writes it, and a test fails if it is not as the published runs say.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.analysis.figures import figures
+from harness.analysis.scaling import scalings
+from harness.engines import registry
+from harness.model.errors import HarnessError
+from harness.model.record import FLOOR
+from harness.report.blocks import Block, Column, Grid, to_markdown
+from harness.report.scaling import LEGEND, cell, scaling_grid, scaling_report, title
+from harness.report.units import NONE, megabytes, rows_short, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.analysis.figures import EngineFigures
+    from harness.analysis.scaling import Scaling
+    from harness.model.record import Run
+
+# The engines of the README's table, if they were measured; the docs have all of them.
+README_ENGINES = (
+    *("restore", "duckdb-tuned", "polars", "jsonb", "pandas-tuned", "prisma-batches", "legacy"),
+    *("pg_restore-tuned", FLOOR),
+)
+# What the project set out from: times and memory that a team reported of its naive ``db:restore``
+# and of its rewrite, by rows.
+STORY = {
+    100_000: ("3 min", "1 min"),
+    1_000_000: ("50 min", "8 min"),
+    5_000_000: ("timeout", "30 min"),
+    10_000_000: ("out of memory", "50 min"),
+}
+BATCHES = re.compile(r"prisma-batches(?:-(\d+))?")
+
+
+def blocks(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the text of each block, by its name."""
+    groups = scalings(map(figures, runs))
+    makers: dict[str, Callable[[Sequence[Scaling]], tuple[Block, ...]]] = {
+        "results": _results,
+        "matrix": _matrix,
+        "claims": _claims,
+        "advice": _advice,
+    }
+    return {name: to_markdown(make(groups)) for name, make in makers.items()}
+
+
+def with_blocks(text: str, made: dict[str, str]) -> str:
+    """Return a document with its blocks as they are made."""
+
+    def block(found: re.Match[str]) -> str:
+        start, name, end = found[1], found[2], found[3]
+        return f"{start}\n{made[name].strip()}\n{end}" if name in made else found[0]
+
+    return re.sub(r"(<!-- (\w+):start -->).*?(<!-- \2:end -->)", block, text, flags=re.DOTALL)
+
+
+def _results(groups: Sequence[Scaling]) -> tuple[Block, ...]:
+    """Lay out the README's table: some engines, each profile, sound data, no memory limit."""
+    chosen = [each for each in groups if _is_plain(each)]
+    laid: list[Block] = []
+    for each in sorted(chosen, key=lambda each: each.conditions.profile):
+        grid = scaling_grid(each, [name for name in README_ENGINES if name in each.engines])
+        laid += [title(each), grid]
+    return (*laid, LEGEND)
+
+
+def _matrix(groups: Sequence[Scaling]) -> tuple[Block, ...]:
+    """Lay out all engines under all conditions."""
+    return scaling_report(groups)
+
+
+def _claims(groups: Sequence[Scaling]) -> tuple[Block, ...]:
+    """Lay out what the story reported beside what was measured, by size."""
+    plain = _bulk(groups)
+    columns = (
+        *("rows", "naive, as reported", "naive: legacy", "naive: prisma"),
+        *("rewrite, as reported", "rewrite: prisma-batches", "restore"),
+    )
+    rows = []
+    for run in plain.runs:
+        naive, rewrite = STORY.get(run.run.dataset.rows, (NONE, NONE))
+        measured = [
+            cell(run, run.engine(name))
+            for name in ("legacy", "prisma", "prisma-batches", "restore")
+        ]
+        size = (rows_short(run.run.dataset.rows),)
+        rows.append((size, (naive,), *measured[:2], (rewrite,), *measured[2:]))
+    return (Grid(tuple(map(Column, columns)), tuple(rows)),)
+
+
+def _advice(groups: Sequence[Scaling]) -> tuple[Block, ...]:
+    """Lay out what was fastest, what held least, and the best size of a batch, by size."""
+    plain = _bulk(groups)
+    columns = ("rows", "fastest", "time", "least memory", "peak", "best batch of inserts")
+    rows = []
+    for run in plain.runs:
+        ok = [each for each in run.engines if each.wall_s and _reads_json(each.engine)]
+        fastest = min(ok, key=_time_s, default=None)
+        leanest = min(ok, key=_peak_bytes, default=None)
+        batch = min(
+            (each for each in ok if BATCHES.fullmatch(each.engine)), key=_time_s, default=None
+        )
+        rows.append(
+            (
+                (rows_short(run.run.dataset.rows),),
+                (NONE if fastest is None else fastest.engine,),
+                (NONE if fastest is None else seconds(_time_s(fastest)),),
+                (NONE if leanest is None else leanest.engine,),
+                (NONE if leanest is None else megabytes(_peak_bytes(leanest)),),
+                (NONE if batch is None else batch.engine,),
+            )
+        )
+    return (Grid(tuple(Column(name, "left") for name in columns), tuple(rows)),)
+
+
+def _bulk(groups: Sequence[Scaling]) -> Scaling:
+    """Return the group that documents quote: sound data, no memory limit, profile ``bulk``.
+
+    Raises:
+        HarnessError: it was not measured.
+    """
+    for each in groups:
+        if _is_plain(each) and each.conditions.profile == "bulk":
+            return each
+    raise HarnessError("the published matrix has no run of profile bulk without faults and limit")
+
+
+def _is_plain(each: Scaling) -> bool:
+    return each.conditions.faults == "none" and each.conditions.memory_limit_bytes is None
+
+
+def _reads_json(engine: str) -> bool:
+    """Return whether an engine reads the backup itself, and no input that was prepared."""
+    return not registry.takes_prepared(engine)
+
+
+def _time_s(of: EngineFigures) -> float:
+    return of.wall_s.median if of.wall_s is not None else float("inf")
+
+
+def _peak_bytes(of: EngineFigures) -> float:
+    return of.peak_bytes.median if of.peak_bytes is not None else float("inf")
