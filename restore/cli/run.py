@@ -63,6 +63,7 @@ def run(arguments: Arguments, print_line: Callable[[str], None]) -> Outcome:
     use_one_arena()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
+    gc.enable()
     with SignalHandler():
         try:
             if arguments.task == "schema":

@@ -94,8 +94,10 @@ class RestoreJob:
                 self._writes = temporary_write_log(conn)
         self._plan = with_write_log(prepared.plan, self._writes)
         self._works: dict[int, TableState] = {}
-        # A dry run loads shadows; people know the real tables.
-        tables = read_tables(conn, self._plan.tables)
+        tables = self._plan.tables
+        if self._unfinished is not None or not mode.writes_target:
+            # Tables may have other names by now. A dry run loads shadows; people know the tables.
+            tables = read_tables(conn, tables)
         files = file_names(tables[load.table.oid].name for load in self._plan.loads)
         for load, file in zip(self._plan.loads, files, strict=True):
             oid = load.table.oid

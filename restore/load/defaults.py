@@ -51,7 +51,7 @@ def steady_defaults(conn: psycopg.Connection, table: Table, options: Options) ->
     if not optional:
         return ()
     key = replace_key(table).columns if options.on_conflict == "replace" else ()
-    rows = conn.execute(_STEADY, [table.identifier.as_string(conn)]).fetchall()
+    rows = conn.execute(_STEADY, [table.identifier.as_string(conn)], prepare=True).fetchall()
     steady = {name for (name,) in rows}
     wanted = steady.difference(key)
     return tuple(c for c in table.columns if c.takes_default and c.name in wanted)

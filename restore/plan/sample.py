@@ -60,19 +60,29 @@ class Sample:
     has_null: bool = False
     is_damaged: bool = False
 
-    def add(self, record: dict[str, msgspec.Raw]) -> None:
-        """Add a whole record."""
+    def add(self, record: dict[str, msgspec.Raw], raw: bytes) -> None:
+        """Add a whole record, of which ``raw`` is the text."""
         self.records += 1
         if len(self.shapes) < _MOST_SHAPES:
             self.shapes[frozenset(record)] = None
-        for name, value in record.items():
-            if name in self.fields or len(self.fields) < _MOST_FIELDS:
-                self.fields[name] = self.fields.get(name, 0) + 1
-                self.has_null = self.has_null or bytes(value) == b"null"
-                if name not in self.nested and (text := bytes(value))[:1] in {b"{", b"["}:
-                    self._add_nested(name, text)
+        fields = self.fields
+        for name in record:
+            if name in fields:
+                fields[name] += 1
+            elif len(fields) < _MOST_FIELDS:
+                fields[name] = 1
+        # To take each value out of a record takes longer than to decode it.
+        if not self.has_null and b"null" in raw:
+            self.has_null = any(bytes(record[name]) == b"null" for name in fields.keys() & record)
+        known = sum(bytes(record.get(name, b"")).count(b"{") for name in self.nested)
+        if raw.count(b"{") > known + 1:
+            for name, value in record.items():
+                if name not in self.nested and name in fields:
+                    self._add_nested(name, bytes(value))
 
     def _add_nested(self, name: str, value: bytes) -> None:
+        if value[:1] not in {b"{", b"["} or b"{" not in value:
+            return
         with contextlib.suppress(*DECODE_ERRORS):
             members = [value] if value.startswith(b"{") else members_of(value)[:1]
             for member in members:
@@ -98,9 +108,10 @@ def read_sample(file: TableFile) -> Sample:
                 if record is None or raw is None:
                     sample.is_damaged = True
                     continue
-                if not sample.records and len(raw) <= _KEPT_BYTES:
-                    sample.first = bytes(raw)
-                sample.add(record)
+                text = bytes(raw)
+                if not sample.records and len(text) <= _KEPT_BYTES:
+                    sample.first = text
+                sample.add(record, text)
             if sample.records and head.bytes_read > _ENOUGH_BYTES:
                 break
     return sample
@@ -111,7 +122,7 @@ def sample_of(records: Iterable[bytes]) -> Sample:
     sample = Sample()
     for raw in records:
         with contextlib.suppress(*DECODE_ERRORS):
-            sample.add(values_of(raw))
+            sample.add(values_of(raw), raw)
     return sample
 
 

@@ -100,7 +100,7 @@ class _Values:
     numbers: list[decimal.Decimal] = field(default_factory=list)
     documents: int = 0
     hex: int = 0
-    base64: int = 0
+    has_base64: bool = False
     marked: int = 0  # by 0x
     others: int = 0
     example: str = ""
@@ -144,19 +144,28 @@ def _look(table: Table, records: Iterable[bytes], *, has_format: bool) -> Mappin
     """Look at the values of columns that may mean several things."""
     columns = {c.name: c for c in table.columns if _kind(c) in _KINDS and not c.generated}
     found = {name: _Values() for name in columns}
+    wanted = [
+        (column.field, _kind(column), column.type.element is not None, found[name])
+        for name, column in columns.items()
+    ]
     for record in records:
         try:
             fields = values_of(record)
         except DECODE_ERRORS:
             continue
-        for name, column in columns.items():
-            if column.field not in fields:
+        for name, kind, is_array, values in wanted:
+            if name not in fields:
                 continue
-            raw = bytes(fields[column.field])
-            is_array = column.type.element is not None and raw[:1] == b"["
-            with contextlib.suppress(*DECODE_ERRORS):
-                for each in map(bytes, members_of(raw)) if is_array else (raw,):
-                    _add(found[name], _kind(column), each, has_format=has_format)
+            raw = bytes(fields[name])
+            if is_array and raw[:1] == b"[":
+                with contextlib.suppress(*DECODE_ERRORS):
+                    for each in map(bytes, members_of(raw)):
+                        _add(values, kind, each, has_format=has_format)
+            elif _is_usual(kind, raw):
+                values.others += 1
+            else:
+                with contextlib.suppress(*DECODE_ERRORS):
+                    _add(values, kind, raw, has_format=has_format)
     return found
 
 
@@ -186,7 +195,7 @@ def _add(values: _Values, kind: str, raw: bytes, *, has_format: bool) -> None:
 def _is_usual(kind: str, raw: bytes) -> bool:
     """Return whether a value's first bytes tell that it can mean one thing only."""
     if kind in JSON_TYPES:
-        return raw[:1] != b'"'
+        return raw[:1] != b'"' and raw != b"null"
     return kind in DATED and raw[:1] == b'"' and raw[5:6] == b"-"
 
 
@@ -203,7 +212,7 @@ def _is_document(text: str) -> bool:
 
 def _add_bytes(values: _Values, text: str) -> None:
     if HEX.fullmatch(text) is None:
-        values.base64 += is_base64(text)
+        values.has_base64 = values.has_base64 or is_base64(text)
     elif text.startswith("0x"):
         values.marked += 1
     else:
@@ -278,14 +287,14 @@ class _Decision:
         values, given = self._values, self._options.bytea
         if given != "auto":
             return ColumnReading(bytea=given)
-        if values.hex and not values.base64 and not values.marked:
+        if values.hex and not values.has_base64 and not values.marked:
             raise SchemaError(
                 f"{self._where}: {values.example!r} may be hex or base64: say --bytea hex, or"
                 " --bytea base64"
             )
-        if values.marked and not values.base64 and not values.hex:
+        if values.marked and not values.has_base64 and not values.hex:
             return ColumnReading(bytea="hex")
-        if values.base64 and not values.marked:
+        if values.has_base64 and not values.marked:
             return ColumnReading(bytea="base64")
         return ColumnReading()
 

@@ -15,11 +15,11 @@ _NEXT_IN_LIST = re.compile(rb"\s*+(?:,\s*+\{|\])")
 _NEXT_LINE = re.compile(rb"\s*+\{")
 _LIST_OF_OBJECTS = re.compile(rb"\[\s*+\{")
 # One of these is a field of the first record of every export that is a list of objects, or has one
-# a line, unless a mark tells it.
+# a line, unless a mark tells it. Debezium's "before" and "after" come with "op".
 _FIELDS = re.compile(
-    r"Item|_.*|after|attributes|before|columns|create|createdTime|data|delete|documents|features"
-    r"|fields|header|hits|index|items|kind|metadata|model|op|payload|pk|properties|records|results"
-    r"|rows|schema|type|update|value|values"
+    r"Item|_.*|columns|create|createdTime|data|delete|documents|features|fields|header|hits|index"
+    r"|items|kind|metadata|model|op|payload|pk|properties|records|results|rows|schema|type|update"
+    r"|value|values"
 )
 
 

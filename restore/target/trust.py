@@ -111,7 +111,7 @@ def check_journal_trusted(conn: psycopg.Connection) -> None:
     Raises:
         LoadError: the line names the role or the object, and what to do.
     """
-    row = conn.execute(_DISTRUSTED).fetchone()
+    row = conn.execute(_DISTRUSTED, prepare=True).fetchone()
     if row is not None:
         how, role = row
         raise LoadError(_ONE_LINE[how].format(role))
@@ -134,7 +134,7 @@ def writer_of_all(conn: psycopg.Connection) -> str | None:
 
     Then a restore records nothing, as if the role could not create the journal's schema.
     """
-    row = conn.execute(_WRITER_OF_ALL).fetchone()
+    row = conn.execute(_WRITER_OF_ALL, prepare=True).fetchone()
     return None if row is None else str(row[0])
 
 

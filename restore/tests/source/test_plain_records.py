@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         '[\n  {\n    "id": 1\n  }\n]',
         '{"id": 1, "tags": ["a"]}\n{"id": 2, "tags": []}\n',
         '[{"id": 1, "text": "a \\"quoted\\" word"}]',
+        '[{"id": 1, "before": null, "after": {"a": 1}, "attributes": {"b": 2}}, {"id": 2}]',
     ],
 )
 def test_plain_records(start: str) -> None:
@@ -45,6 +46,7 @@ def test_plain_records(start: str) -> None:
         '[{"id": 1}, 2]',
         '[{"id": {"N": "1"}}, {"id": {"N": "2"}}]',
         '[{"id": 1, "posts": [{"id": 2}]}]',
+        '{"op": "r", "before": null, "after": {"id": 1}, "source": {}}\n{"op": "r"}',
         '{"id": 1, "text": "a\\\\nb"}\n{"id": 2}',
     ],
 )
