@@ -28,6 +28,7 @@ COMMANDS = {
     "chaos": "Inject faults into restores, and check that each can be resumed.",
     "selftest": "Check that the harness finds known differences, and reports no others.",
     "history": "List the recorded runs, or show one.",
+    "report": "Write runs as a page, with charts.",
     "history-push": "Add recorded runs to a branch of a git repository.",
     "history-fetch": "Copy the recorded runs of such a branch into a folder.",
     "trends": "Write the trends of the history as a page.",

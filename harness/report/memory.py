@@ -49,8 +49,7 @@ def memory_report(run_figures: RunFigures) -> tuple[Block, ...]:
         (
             (engine_name(engine),),
             _curve_cell(middle.curve, middle),
-            _summary(trial.server_peak_bytes for trial in own.ok),
-            _summary(trial.total_peak_bytes for trial in own.ok),
+            *server_cells(own),
             _curve_cell(middle.server_curve, middle),
         )
         for engine, middle, own in rows
@@ -103,6 +102,14 @@ def _curve_cell(curve: Curve | None, trial: Trial) -> Cell:
     return (
         sparkline(curve, trial.wall_s),
         f"{megabytes(peak_bytes)} at {seconds(at_s)}",
+    )
+
+
+def server_cells(own: Samples) -> tuple[Cell, Cell]:
+    """Format the peak memory of the server, and of engine and server at one time."""
+    return (
+        _summary(trial.server_peak_bytes for trial in own.ok),
+        _summary(trial.total_peak_bytes for trial in own.ok),
     )
 
 
