@@ -101,9 +101,16 @@ def history_fetch(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """Write runs to build/report/index.html, with charts: [RUN ...] [--results FOLDER]."""
+    install(session, extras=("legacy", "harness"))
+    session.run("python", "-m", "harness", "report", *session.posargs)
+
+
+@nox.session(default=False)
 def trends(session: nox.Session) -> None:
     """Write the trends of the history to build/trends/index.html: [--results FOLDER]."""
-    install(session)
+    install(session, extras=("legacy", "harness"))
     page = ("--out", "build/trends/index.html")
     session.run("python", "-m", "harness", "trends", *page, *session.posargs)
 

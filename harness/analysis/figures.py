@@ -216,6 +216,26 @@ def peak_bytes(trial: Trial) -> float | None:
     return trial.peak_bytes
 
 
+def server_peak_bytes(trial: Trial) -> float | None:
+    """Return the peak memory of the server during a trial."""
+    return trial.server_peak_bytes
+
+
+def total_peak_bytes(trial: Trial) -> float | None:
+    """Return the largest sum of engine and server at one time of a trial."""
+    return trial.total_peak_bytes
+
+
+def rows_per_s(trial: Trial) -> float | None:
+    """Return the rows that a trial restored per second."""
+    return trial.restored / trial.wall_s if trial.wall_s else None
+
+
+def restored_share(trial: Trial) -> float | None:
+    """Return the share of the restorable rows that a trial restored, 0 to 1."""
+    return trial.restored / trial.expected if trial.expected else None
+
+
 def _by_round(
     run: Run, engine: str, figure: Figure, until: int | None
 ) -> dict[tuple[int, int], float]:

@@ -1,36 +1,66 @@
-"""How an engine's time grows with the number of rows."""
+"""How an engine's time and memory grow with the size of the dataset, over several runs; pure."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.analysis.figures import engines
+from harness.analysis.sessions import conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.analysis.figures import EngineFigures, RunFigures
+    from harness.analysis.sessions import Conditions
+
+# A slope this close to 1 is called linear, to 0 constant. Chosen, not measured: sessions differ by
+# some percent, which over one decade of sizes moves a slope by some hundredths.
+_CLOSE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """What runs must share, beside the machine, to be compared by size alone."""
+class Growth:
+    """The exponent of a power law, fitted to medians: 1 is linear, 0 is constant."""
 
-    scenario: str
-    faults: str
-    server: str
-    profile: str
-    memory_limit_bytes: int | None
+    slope: float
+
+    @property
+    def name(self) -> str:
+        """Describe the growth in words."""
+        if abs(self.slope) <= _CLOSE:
+            return "constant"
+        if abs(self.slope - 1) <= _CLOSE:
+            return "linear"
+        return "faster than linear" if self.slope > 1 else "slower than linear"
+
+
+def growth(figure_by_rows: Mapping[int, Sequence[float]]) -> Growth | None:
+    """Fit a power law to positive figures by least squares of logarithms.
+
+    Args:
+        figure_by_rows: the figures of each size. Fewer than two sizes have no slope.
+    """
+    points = [
+        (math.log(rows), math.log(figure))
+        for rows, figures in figure_by_rows.items()
+        for figure in figures
+        if rows > 0 and figure > 0
+    ]
+    if len({x for x, _ in points}) < 2:  # noqa: PLR2004 - a line needs two points
+        return None
+    xs, ys = zip(*points, strict=True)
+    return Growth(statistics.linear_regression(xs, ys).slope)
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Runs under the same conditions, one for each size, the smallest first."""
+    """Runs that differ in size alone, the smallest first; ``conditions`` have no rows."""
 
     conditions: Conditions
+    memory_limit_bytes: int | None
     runs: tuple[RunFigures, ...]
 
     @property
@@ -42,46 +72,24 @@ class Scaling:
         """Return the figures of an engine by size; None where it was not measured."""
         return tuple(each.engine(engine) for each in self.runs)
 
-    def exponent(self, engine: str) -> float | None:
-        """Return the exponent of an engine's growth; None if fewer than two sizes have a time."""
-        times = [
-            (each.run.dataset.rows, of.wall_s.median)
+    def time_growth(self, engine: str) -> Growth | None:
+        """Return how an engine's time grows; None if fewer than two sizes have one."""
+        times = {
+            each.run.dataset.rows: [of.wall_s.median]
             for each, of in zip(self.runs, self.of(engine), strict=True)
             if of is not None and of.wall_s is not None
-        ]
-        return exponent(times)
+        }
+        return growth(times)
 
 
 def scalings(runs: Iterable[RunFigures]) -> tuple[Scaling, ...]:
-    """Group runs by their conditions; of several of one size, the last one counts."""
-    groups: dict[Conditions, dict[int, RunFigures]] = {}
+    """Group runs that differ in size alone; of several of one size, the last one counts."""
+    groups: dict[tuple[Conditions, int | None], dict[int, RunFigures]] = {}
     for each in runs:
-        groups.setdefault(_conditions(each), {})[each.run.dataset.rows] = each
+        limit = each.run.parameters.get("memory_limit_bytes")
+        key = replace(conditions(each.run), rows=0), limit if isinstance(limit, int) else None
+        groups.setdefault(key, {})[each.run.dataset.rows] = each
     return tuple(
-        Scaling(conditions, tuple(by_rows[rows] for rows in sorted(by_rows)))
-        for conditions, by_rows in groups.items()
-    )
-
-
-def exponent(points: Sequence[tuple[int, float]]) -> float | None:
-    """Return b of the least-squares fit of log(time) = a + b log(rows): 1 is linear growth.
-
-    Args:
-        points: rows and seconds, at least one of two different sizes, else None is returned.
-    """
-    if len({rows for rows, _ in points}) <= 1:
-        return None
-    logs = [(math.log(rows), math.log(seconds)) for rows, seconds in points]
-    return statistics.linear_regression(*zip(*logs, strict=True)).slope
-
-
-def _conditions(of: RunFigures) -> Conditions:
-    run = of.run
-    limit = run.parameters.get("memory_limit_bytes")
-    return Conditions(
-        scenario=run.dataset.scenario,
-        faults=run.dataset.faults,
-        server=f"PostgreSQL {run.server.version}, {run.server.kind}",
-        profile=run.server.profile_name,
-        memory_limit_bytes=limit if isinstance(limit, int) else None,
+        Scaling(*key, tuple(by_rows[rows] for rows in sorted(by_rows)))
+        for key, by_rows in groups.items()
     )

@@ -32,6 +32,7 @@ COMMANDS = {
     "history": "List the recorded runs, or show one.",
     "publish": "Copy runs into a folder that is kept in git, made small.",
     "docs": "Write the figures of the published matrix into README and docs.",
+    "report": "Write runs as a page, with charts.",
     "history-push": "Add recorded runs to a branch of a git repository.",
     "history-fetch": "Copy the recorded runs of such a branch into a folder.",
     "trends": "Write the trends of the history as a page.",

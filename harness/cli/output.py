@@ -8,9 +8,12 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from harness.model.errors import HistoryError
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from pathlib import Path
 
     from harness.report.blocks import Block
 
@@ -75,3 +78,16 @@ def tolerate_narrow_encodings() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page, and the folder for it.
+
+    Raises:
+        HistoryError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HistoryError(f"cannot write {path}: {error.strerror}") from error

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.sessions import session
 from harness.analysis.trends import Accepted, trends
-from harness.cli.output import say
+from harness.cli.output import say, write_page
 from harness.gate.baseline import candidates
 from harness.history import accepted
 from harness.history.store import LOCAL, PUBLISHED, History, read
 from harness.model.errors import ExitCode, HistoryError
-from harness.report.trend_page import trend_page
+from harness.report.html.trend_page import trend_page
 
 if TYPE_CHECKING:
     import argparse
@@ -45,11 +45,7 @@ def run(given: argparse.Namespace) -> ExitCode:
     unreadable: list[str] = []
     found = read_sessions(folders, unreadable)
     text = trend_page(trends(found, _accepted({*folders, PUBLISHED}, unreadable)), unreadable)
-    try:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise HistoryError(f"cannot write {given.out}: {error.strerror}") from error
+    write_page(given.out, text)
     say(f"{given.out}: {len(found)} sessions, {len(unreadable)} files that could not be read")
     return ExitCode.OK
 

@@ -28,10 +28,11 @@ LEGEND = (
 
 def ablate_report(of: RunFigures) -> tuple[Block, ...]:
     """Lay out the gain of each step, in a table and in a chart."""
-    return (headline(of.run), _table(of), LEGEND, _chart(of), *heap_report(of.run))
+    return (headline(of.run), ablation_grid(of), LEGEND, _chart(of), *heap_report(of.run))
 
 
-def _table(of: RunFigures) -> Grid:
+def ablation_grid(of: RunFigures) -> Grid:
+    """Lay out the steps, what each adds, and what it gains."""
     columns = (
         Column("step", "left"),
         Column("adds", "left", wrap=True),

@@ -12,7 +12,7 @@ from harness.report.units import NONE, megabytes, seconds, spread_mb
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.analysis.figures import RunFigures
+    from harness.analysis.figures import RunFigures, Samples
     from harness.model.record import Curve, Trial
     from harness.report.blocks import Block, Cell
 
@@ -49,8 +49,7 @@ def memory_report(run_figures: RunFigures) -> tuple[Block, ...]:
         (
             (engine_name(engine),),
             _curve_cell(middle.curve, middle),
-            _summary(trial.server_peak_bytes for trial in own.ok),
-            _summary(trial.total_peak_bytes for trial in own.ok),
+            *server_cells(own),
             _curve_cell(middle.server_curve, middle),
         )
         for engine, middle, own in rows
@@ -97,6 +96,14 @@ def _curve_cell(curve: Curve | None, trial: Trial) -> Cell:
     return (
         sparkline(curve, trial.wall_s),
         f"{megabytes(peak_bytes)} at {seconds(at_s)}",
+    )
+
+
+def server_cells(own: Samples) -> tuple[Cell, Cell]:
+    """Format the peak memory of the server, and of engine and server at one time."""
+    return (
+        _summary(trial.server_peak_bytes for trial in own.ok),
+        _summary(trial.total_peak_bytes for trial in own.ok),
     )
 
 

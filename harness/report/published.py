@@ -135,7 +135,7 @@ def _bulk(groups: Sequence[Scaling]) -> Scaling:
 
 
 def _is_plain(each: Scaling) -> bool:
-    return each.conditions.faults == "none" and each.conditions.memory_limit_bytes is None
+    return each.conditions.faults == "none" and each.memory_limit_bytes is None
 
 
 def _reads_json(engine: str) -> bool:

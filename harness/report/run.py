@@ -6,6 +6,7 @@ measured, judged or printed here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -49,20 +50,28 @@ _TABLES_NAMED = 5
 
 def bench_report(run_figures: RunFigures) -> tuple[Block, ...]:
     """Lay out a run: a headline, the table of engines, failures, and conclusions in sentences."""
-    sentences = [_sentence(each, run_figures.reference) for each in run_figures.engines]
+    sentences = [sentence(each, run_figures.reference) for each in run_figures.engines]
     floor = run_figures.engine(FLOOR)
     if floor is not None and floor.attempted and floor.wall_s is None:
         sentences.append(f"The {reference_copy.NAME} has no time, so none is relative to it.")
     sentences.append(reference_copy.start_up(run_figures))
     if run_figures.run.finished_at is None:
         sentences.append("This run is unfinished; it holds the trials made so far.")
-    text = " ".join(sentence for sentence in sentences if sentence)
+    text = " ".join(each for each in sentences if each)
     return (
         headline(run_figures.run),
         bench_grid(run_figures),
         f"{LEGEND} {reference_copy.LEGEND}" if _has_floors(run_figures) else LEGEND,
         *(
-            (Bullets("Not ok:", tuple(_failures(run_figures.failures))),)
+            (
+                Bullets(
+                    "Not ok:",
+                    tuple(
+                        f"{engine_name(each.engine)}, round {each.rounds}: {each.description}"
+                        for each in alike_failures(run_figures.failures)
+                    ),
+                ),
+            )
             if run_figures.failures
             else ()
         ),
@@ -179,7 +188,7 @@ def _vs_reference(engine_figures: EngineFigures) -> Cell:
     )
 
 
-def _sentence(engine_figures: EngineFigures, reference: str | None) -> str:
+def sentence(engine_figures: EngineFigures, reference: str | None) -> str:
     """Compare an engine with the reference in a sentence; empty if there is no ratio.
 
     Empty for the floor too, which cannot restore a backup.
@@ -212,14 +221,24 @@ def _comparison(engine_figures: EngineFigures, speed: Ratio, reference: str | No
     return f"{text}; {uncertainty}" if uncertainty else text
 
 
-def _failures(trials: tuple[Trial, ...]) -> Iterator[str]:
-    """Yield a line for the trials that are not ok, equal failures together."""
-    alike: dict[tuple[str, str], list[str]] = {}
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Trials of one engine that failed alike: their rounds, how, and all that is said of it."""
+
+    engine: str
+    status: Status
+    rounds: str
+    description: str
+
+
+def alike_failures(trials: tuple[Trial, ...]) -> Iterator[Failure]:
+    """Yield the trials that are not ok, equal failures together."""
+    alike: dict[tuple[str, Status, str], list[str]] = {}
     for trial in trials:
         name = f"{trial.round} (warm-up)" if trial.warmup else str(trial.round)
-        alike.setdefault((trial.engine, _failure(trial)), []).append(name)
-    for (engine, failure), rounds in alike.items():
-        yield f"{engine_name(engine)}, round {', '.join(rounds)}: {failure}"
+        alike.setdefault((trial.engine, trial.status, _failure(trial)), []).append(name)
+    for (engine, status, failure), rounds in alike.items():
+        yield Failure(engine, status, ", ".join(rounds), failure)
 
 
 def _failure(trial: Trial) -> str:

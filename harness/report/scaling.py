@@ -35,7 +35,7 @@ def scaling_report(of: Sequence[Scaling]) -> tuple[Block, ...]:
 def title(of: Scaling) -> str:
     """Describe a group of runs in a sentence: conditions, machine, rounds and days."""
     conditions, machine = of.conditions, of.runs[0].run.environment
-    name, limit = conditions.profile, conditions.memory_limit_bytes
+    name, limit = conditions.profile, of.memory_limit_bytes
     memory = "" if limit is None else f", at most {megabytes(limit)} of memory for the engine"
     rounds = sorted({str(each.run.parameters.get("rounds")) for each in of.runs})
     days = sorted({when(each.run)[:10] for each in of.runs})
@@ -54,7 +54,7 @@ def scaling_grid(of: Scaling, chosen: Sequence[str] | None = None) -> Grid:
         (
             (engine_name(engine),),
             *(cell(run, figures) for run, figures in zip(of.runs, of.of(engine), strict=True)),
-            (_growth(of.exponent(engine)),),
+            (_growth(of, engine),),
         )
         for engine in (of.engines if chosen is None else chosen)
     )
@@ -68,7 +68,7 @@ def scaling_data(of: Sequence[Scaling]) -> dict[str, Any]:
         "schema": 1,
         "groups": [
             {
-                "growth": {engine: each.exponent(engine) for engine in each.engines},
+                "growth": {engine: _slope(each, engine) for engine in each.engines},
                 "runs": [bench_data(run) for run in each.runs],
             }
             for each in of
@@ -92,5 +92,11 @@ def cell(run: RunFigures, of: EngineFigures | None) -> Cell:
     return (first.status.value,)
 
 
-def _growth(exponent: float | None) -> str:
-    return NONE if exponent is None else significant(exponent)
+def _growth(of: Scaling, engine: str) -> str:
+    slope = _slope(of, engine)
+    return NONE if slope is None else significant(slope)
+
+
+def _slope(of: Scaling, engine: str) -> float | None:
+    found = of.time_growth(engine)
+    return None if found is None else found.slope

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.analysis.figures import figures
-from harness.analysis.scaling import exponent, scalings
+from harness.analysis.scaling import growth, scalings
 from harness.bench.matrix import BYTES_PER_ROW, Matrix, check_disk, run_matrix
 from harness.bench.options import BenchOptions, engine
 from harness.bench.run import run_bench
@@ -118,17 +118,23 @@ def test_sizes_stand_side_by_side_with_failures_as_what_they_are(options: BenchO
 
 
 @pytest.mark.parametrize(
-    ("points", "slope"),
+    ("figures", "slope", "name"),
     [
-        ([], None),
-        ([(10, 1.0), (10, 2.0)], None),
-        ([(10, 1.0), (100, 10.0)], 1.0),
-        ([(10, 1.0), (100, 100.0)], 2.0),
-        ([(1, 1.0), (10, 5.0), (100, 1.0)], 0.0),
+        ({10: [1.0], 100: [10.0]}, 1.0, "linear"),
+        ({10: [1.0], 100: [100.0]}, 2.0, "faster than linear"),
+        ({1: [1.0], 10: [5.0], 100: [1.0]}, 0.0, "constant"),
     ],
 )
-def test_growth_is_the_exponent(points: list[tuple[int, float]], slope: float | None) -> None:
-    assert exponent(points) == (None if slope is None else pytest.approx(slope))
+def test_growth_is_the_exponent(figures: dict[int, list[float]], slope: float, name: str) -> None:
+    found = growth(figures)
+    assert found is not None
+    assert found.slope == pytest.approx(slope)
+    assert found.name == name
+
+
+def test_one_size_has_no_growth() -> None:
+    assert growth({}) is None
+    assert growth({10: [1.0, 2.0]}) is None
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,4 @@
-"""A small chart of one series over sessions, as SVG that stands in a page.
-
-It scales with the page's width, has a title and a description for readers who do not see it, and
-takes its colours from the page's style sheet. All text comes in escaped.
-"""
+"""A small chart of one series over sessions, as the coordinates that its template draws."""
 
 from __future__ import annotations
 
@@ -17,7 +13,10 @@ if TYPE_CHECKING:
 
 WIDTH = 320
 HEIGHT = 130
-_TOP, _BOTTOM, _SIDE = 18, 112, 8
+TOP, BOTTOM, SIDE = 18, 112, 8
+
+# A sign is so far from the edge, to be whole.
+_SIGN_ROOM = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,45 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedMark:
+    """A mark at its coordinates."""
+
+    x: float
+    sign_x: float
+    kind: str
+    sign: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A session's median; it is not complete if trials failed."""
+
+    x: float
+    y: float
+    is_complete: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """All coordinates of a chart; ``bands`` and ``lines`` as SVG has them."""
+
+    summary: str
+    bands: tuple[str, ...]
+    lines: tuple[str, ...]
+    dots: tuple[Dot, ...]
+    marks: tuple[PlacedMark, ...]
+    low: str
+    high: str
+    width: int = WIDTH
+    height: int = HEIGHT
+    top: int = TOP
+    bottom: int = BOTTOM
+    side: int = SIDE
+
+
+@dataclass(frozen=True, slots=True)
 class _Scale:
     """Maps places and figures to coordinates."""
 
@@ -52,22 +90,22 @@ class _Scale:
     high: float
 
     def x(self, index: int) -> float:
-        width = WIDTH - 2 * _SIDE
-        return round(_SIDE + (width * index / (self.count - 1) if self.count > 1 else width / 2), 1)
+        width = WIDTH - 2 * SIDE
+        return round(SIDE + (width * index / (self.count - 1) if self.count > 1 else width / 2), 1)
 
     def y(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
-        return round(_BOTTOM - share * (_BOTTOM - _TOP), 1)
+        return round(BOTTOM - share * (BOTTOM - TOP), 1)
 
 
-def chart(
+def draw(
     points: Sequence[Point | None],
     labels: Sequence[str],
     marks: Sequence[Mark],
     *,
     summary: str,
     axis: Axis,
-) -> str:
+) -> Drawing:
     """Draw a series.
 
     Args:
@@ -79,21 +117,18 @@ def chart(
     """
     scale = _scale(points, axis)
     runs = _unbroken(points)
-    parts = [
-        *(_band(points, run, scale) for run in runs),
-        *(_line(points, run, scale) for run in runs),
-        *(_mark(mark, scale) for mark in marks),
-        *(
-            _dot(point, scale.x(index), scale.y(point.median), labels[index])
+    return Drawing(
+        summary=summary,
+        bands=tuple(band for run in runs if (band := _band(points, run, scale))),
+        lines=tuple(_line(points, run, scale) for run in runs),
+        dots=tuple(
+            Dot(scale.x(index), scale.y(point.median), point.is_complete, labels[index])
             for index, point in enumerate(points)
             if point
         ),
-        f'<text x="{_SIDE}" y="11">{axis.unit(scale.high)}</text>',
-        f'<text x="{_SIDE}" y="{HEIGHT - 4}">{axis.unit(scale.low)}</text>',
-    ]
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{summary}">'
-        f"{''.join(parts)}</svg>"
+        marks=tuple(_place(mark, scale) for mark in marks),
+        low=axis.unit(scale.low),
+        high=axis.unit(scale.high),
     )
 
 
@@ -126,33 +161,18 @@ def _pairs(coordinates: Sequence[tuple[float, float]]) -> str:
 
 
 def _band(points: Sequence[Point | None], run: Sequence[int], scale: _Scale) -> str:
-    """Draw the range of the rounds as an area."""
+    """Return the range of the rounds as an area; empty if each session has one round."""
     present = [(scale.x(index), point) for index in run if (point := points[index])]
     upper = [(x, scale.y(point.high)) for x, point in present]
     lower = [(x, scale.y(point.low)) for x, point in present]
-    if upper == lower:
-        return ""
-    return f'<polygon class="band" points="{_pairs([*upper, *reversed(lower)])}"/>'
+    return "" if upper == lower else _pairs([*upper, *reversed(lower)])
 
 
 def _line(points: Sequence[Point | None], run: Sequence[int], scale: _Scale) -> str:
-    medians = [(scale.x(i), scale.y(point.median)) for i in run if (point := points[i])]
-    return f'<polyline class="line" points="{_pairs(medians)}"/>'
+    return _pairs([(scale.x(i), scale.y(point.median)) for i in run if (point := points[i])])
 
 
-def _dot(point: Point, x: float, y: float, label: str) -> str:
-    """Draw a point: a square if trials failed, which differs without colour too."""
-    title = f"<title>{label}</title>"
-    if point.is_complete:
-        return f'<circle class="dot" cx="{x:g}" cy="{y:g}" r="2.5">{title}</circle>'
-    corner = f'x="{x - 3.5:g}" y="{y - 3.5:g}"'
-    return f'<rect class="failed" {corner} width="7" height="7">{title}</rect>'
-
-
-def _mark(mark: Mark, scale: _Scale) -> str:
+def _place(mark: Mark, scale: _Scale) -> PlacedMark:
     x = scale.x(mark.index)
-    return (
-        f'<g class="{mark.kind}"><title>{mark.text}</title>'
-        f'<line x1="{x:g}" y1="{_TOP - 4}" x2="{x:g}" y2="{_BOTTOM}"/>'
-        f'<text class="sign" x="{min(max(x, 12), WIDTH - 12):g}" y="11">{mark.sign}</text></g>'
-    )
+    sign_x = min(max(x, _SIGN_ROOM), WIDTH - _SIGN_ROOM)
+    return PlacedMark(x, sign_x, mark.kind, mark.sign, mark.text)

@@ -1,0 +1,1 @@
+"""Pages of HTML: one file each, which requests nothing and makes sense without scripts."""
