@@ -85,11 +85,15 @@ def _basis(before: Run, after: Run) -> Basis:
 
 
 def same_machine(before: Run, after: Run) -> bool:
-    """Return whether two runs used the same machine and server, so that times compare."""
-    return (_machine(before.environment), _server(before.server)) == (
-        _machine(after.environment),
-        _server(after.server),
-    )
+    """Return whether two runs used the same machine and server, so that times compare.
+
+    A relay that counts the traffic between engine and server makes it another server.
+    """
+    return (
+        _machine(before.environment),
+        _server(before.server),
+        before.parameters.get("traffic"),
+    ) == (_machine(after.environment), _server(after.server), after.parameters.get("traffic"))
 
 
 def _change(engine: str, before: RunFigures, after: RunFigures, basis: Basis) -> Change:

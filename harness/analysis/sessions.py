@@ -88,7 +88,8 @@ def conditions(run: Run) -> Conditions:
     dataset, server = run.dataset, run.server
     return Conditions(
         machine=machine(run.environment),
-        server=f"{server.kind} PostgreSQL {server.version.split('.')[0]}",
+        server=f"{server.kind} PostgreSQL {server.version.split('.')[0]}"
+        + (", through a relay" if run.parameters.get("traffic") else ""),
         profile=server.profile_name,
         scenario=dataset.scenario,
         rows=dataset.rows,

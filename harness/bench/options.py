@@ -63,7 +63,8 @@ class BenchOptions:
     """The options of a run.
 
     With ``dataset``, an existing one, the options that generate one are unused. ``memray`` adds a
-    pass after the trials that traces each engine's heap. ``recorded`` are parameters that are only
+    pass after the trials that traces each engine's heap. ``traffic`` counts what passes between
+    engine and server. ``recorded`` are parameters that are only
     recorded.
 
     Raises:
@@ -88,6 +89,7 @@ class BenchOptions:
     results: Path | None = None
     cache: Path = CACHE
     memray: bool = False
+    traffic: bool = False
     recorded: Mapping[str, Parameter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -140,6 +142,7 @@ class BenchOptions:
             "timeout_s": self.limits.timeout_s,
             "memory_limit_bytes": self.limits.memory_bytes,
             **({"memray": True} if self.memray else {}),
+            **({"traffic": True} if self.traffic else {}),
             **self.recorded,
         }
 
@@ -190,6 +193,7 @@ class _Parameters(msgspec.Struct):
     engine_settings: list[str] = []
     engine_versions: list[str] = []
     memray: bool = False
+    traffic: bool = False
 
 
 def options_from_run(
@@ -254,6 +258,7 @@ def options_from_run(
         limits=Limits(recorded.timeout_s, recorded.memory_limit_bytes),
         results=results,
         memray=recorded.memray,
+        traffic=recorded.traffic,
     )
 
 

@@ -73,6 +73,7 @@ def open_runners(
             limits=options.limits,
             interruptible=stop.interruptible,
             jobs=options.jobs,
+            traffic=options.traffic,
         )
         real = {
             engine.name: _runner(engine, context)

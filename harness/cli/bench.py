@@ -237,6 +237,12 @@ def _add_conditions(group: argparse._ArgumentGroup, rounds: str) -> None:
         "held most at its peak, and a flame graph beside the run",
     )
     add(
+        "--traffic",
+        action="store_true",
+        help="count the bytes between each engine and the server, in a relay that takes time: such "
+        "a run is not compared with others",
+    )
+    add(
         "--results",
         type=Path,
         metavar="DIR",
@@ -286,6 +292,7 @@ def from_arguments(given: argparse.Namespace, of: tuple[Engine, ...]) -> BenchOp
         limits=Limits(given.timeout, memory_bytes),
         results=given.results,
         memray=given.memray,
+        traffic=given.traffic,
     )
 
 

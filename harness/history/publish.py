@@ -29,5 +29,7 @@ def _thin(trial: Trial) -> Trial:
         server_curve=None,
         cpu_curve=None,
         server_cpu_curve=None,
+        sent_curve=None,
+        received_curve=None,
         report=NO_REPORT,
     )

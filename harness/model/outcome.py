@@ -54,7 +54,8 @@ class Attempt:
     """Outcome of one attempt: how the engine ended, what the tables hold, what it printed.
 
     ``differences`` describe what beside the rows is not as before; ``without_statistics`` names
-    tables that were not analyzed; ``unmetered`` is why the server's memory is unknown, if it is.
+    tables that were not analyzed; ``unmetered`` is why the server's memory is unknown, if it is;
+    ``sent_curve`` and ``received_curve`` are the traffic, if it was counted.
     """
 
     outcome: Outcome
@@ -63,6 +64,8 @@ class Attempt:
     without_statistics: tuple[str, ...] = ()
     noise: Noise | None = None
     unmetered: str | None = None
+    sent_curve: Curve | None = None
+    received_curve: Curve | None = None
     last_line: str | None = None
     report: msgspec.Raw = field(default_factory=lambda: NO_REPORT)
 

@@ -114,7 +114,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     ``server_peak_bytes`` is that of the server; ``server_peak_source`` says how it was measured, or
     why it is unknown. In both, pages that processes share count once. ``total_peak_bytes`` is the
     largest sum of both at one time. The curves are both over time; ``cpu_curve`` and
-    ``server_cpu_curve`` are the processor time of both. For ``TIMEOUT``, ``wall_s`` is a
+    ``server_cpu_curve`` are the processor time of both; ``sent_curve`` and ``received_curve`` what
+    has passed to and from the server, if that was counted. For ``TIMEOUT``, ``wall_s`` is a
     lower bound. ``differences`` says what beside the rows is not as it was before, in 20 lines at
     most; ``without_statistics`` names the tables that were not analyzed.
     """
@@ -136,6 +137,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     total_peak_bytes: int | None = None
     cpu_curve: CpuCurve | None = None
     server_cpu_curve: CpuCurve | None = None
+    sent_curve: Curve | None = None
+    received_curve: Curve | None = None
     exit_code: int | None = None
     signal: int | None = None
     detail: str | None = None

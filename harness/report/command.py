@@ -88,4 +88,6 @@ def _measurement(run: Run) -> tuple[str, ...]:
         words += ["--server-profile", run.server.profile]
     if run.parameters.get("memray"):
         words.append("--memray")
+    if run.parameters.get("traffic"):
+        words.append("--traffic")
     return tuple(words)

@@ -19,6 +19,7 @@ from harness.report.heap import heap_report
 from harness.report.memory import memory_report
 from harness.report.noise import noise_report
 from harness.report.reference_copy import engine_name
+from harness.report.traffic import traffic_report
 from harness.report.units import (
     NONE,
     count,
@@ -76,6 +77,7 @@ def bench_report(run_figures: RunFigures) -> tuple[Block, ...]:
             else ()
         ),
         *memory_report(run_figures),
+        *traffic_report(run_figures),
         *heap_report(run_figures.run),
         *noise_report(run_figures),
         *((text,) if text else ()),

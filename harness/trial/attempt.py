@@ -20,7 +20,7 @@ from harness.engines import registry as engines
 from harness.model.manifest import SCHEMA_SQL
 from harness.model.outcome import Attempt, End, Outcome
 from harness.model.record import NO_REPORT
-from harness.trial import aftermath, durability, meter, observer, output
+from harness.trial import aftermath, durability, meter, observer, output, relay
 from harness.trial.judge import judge
 from harness.trial.view import backup_view, changed, stamp
 
@@ -41,9 +41,10 @@ REPORT_LIMIT_BYTES = 1 << 20
 class TrialContext:
     """What all trials of a run share: the server, the dataset, the limits.
 
-    ``jobs`` is the number of connections or processes for engines that take it; ``prepared``
-    the folder that an engine takes in place of the backup. ``path`` is searched first for Python
-    modules, ``variables`` are added to the engine's environment.
+    ``jobs`` is the number of connections or processes for engines that take it; ``prepared`` the
+    folder that an engine takes in place of the backup. With ``traffic``, a relay counts the bytes
+    between the engine and the server. ``path`` is searched first for Python modules, ``variables``
+    are added to the engine's environment.
     """
 
     server: RunningServer
@@ -53,6 +54,7 @@ class TrialContext:
     interruptible: Interruptible = contextlib.nullcontext
     jobs: int = 1
     prepared: Path | None = None
+    traffic: bool = False
     path: tuple[Path, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -96,7 +98,10 @@ def attempt(engine: Engine, context: TrialContext) -> Attempt:
         subject = aftermath.Subject(
             context.server, database, context.backup, context.manifest, before
         )
-        command = _command(engine, context, view, dsn, scratch)
+        counted, traffic = dsn, None
+        if context.traffic:
+            counted, traffic = cleanup.enter_context(relay.counted(dsn))
+        command = _command(engine, context, view, counted, scratch)
         server = cleanup.enter_context(context.server.connect())
         noise_since = observer.observe(server, context.server.pid, _files(view))
         files = stamp(view)
@@ -124,6 +129,8 @@ def attempt(engine: Engine, context: TrialContext) -> Attempt:
             tables=tables,
             differences=(*changed(files, view), *verified.differences),
             without_statistics=verified.without_statistics,
+            sent_curve=traffic.curve("sent") if traffic else None,
+            received_curve=traffic.curve("received") if traffic else None,
             last_line=output.last_line((scratch.stderr, scratch.stdout), secrets),
             report=_report(scratch.report, secrets, view.parent),
         )
@@ -155,6 +162,8 @@ def record(blank: Trial, engine: Engine, manifest: Manifest, tried: Attempt) -> 
         total_peak_bytes=outcome.total_peak_bytes,
         cpu_curve=outcome.cpu_curve,
         server_cpu_curve=outcome.server_cpu_curve,
+        sent_curve=tried.sent_curve,
+        received_curve=tried.received_curve,
         noise=tried.noise,
         exit_code=outcome.exit_code,
         signal=outcome.signal,
