@@ -245,6 +245,13 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", guided, *session.posargs, env=env)
 
 
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Write the parts of the documentation that are made from the code."""
+    install(session, extras=("legacy", "harness"), group="tests")
+    session.run("python", "-m", "harness.tests.docs.generate")
+
+
 @nox.session(name="bench-micro", default=False)
 def bench_micro(session: nox.Session) -> None:
     """Measure what is done for every record, with pytest-benchmark."""

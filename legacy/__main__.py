@@ -102,7 +102,7 @@ def _one_line(problem: BaseException) -> str:
 def _write_report(
     options: argparse.Namespace, outcomes: list[TableOutcome], error: str | None, wall_s: float
 ) -> int:
-    """Write the report (docs/formats.md); say so and return an exit code if that fails."""
+    """Write the report (docs/interfaces.md); say so and return an exit code if that fails."""
     report = {
         "schema": 1,
         "engine": "legacy",

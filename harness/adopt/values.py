@@ -1,4 +1,4 @@
-"""The documented rules by which a JSON value becomes a column's (``docs/types.md``), written anew.
+"""The documented rules by which a JSON value becomes a column's (``docs/formats.md``), rewritten.
 
 A value is turned into one that ``json_populate_record`` reads without loss, is found to be one that
 no restore may take (``LostValueError``), or is not decided here (``UndecidedError``).

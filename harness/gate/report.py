@@ -39,7 +39,7 @@ def gate_report(head: Run, baseline: Baseline, judgement: Judgement) -> tuple[Bl
 
 
 def gate_data(head: Run, baseline: Baseline, judgement: Judgement) -> dict[str, Any]:
-    """Return the judgement as data (``docs/formats.md``); arguments as ``gate_report``."""
+    """Return the judgement as data (``docs/interfaces.md``); arguments as ``gate_report``."""
     return {
         "kind": "gate",
         "schema": SCHEMA_VERSION,

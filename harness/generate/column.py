@@ -82,7 +82,7 @@ class Column(
         name: The column's name, which is the field's name in the JSON too.
         nulls: The share of values that are null; None if the column is NOT NULL.
         default: The text of the column's constant default, if it has one.
-        form: The type that it is hashed as (docs/formats.md).
+        form: The type that it is hashed as (docs/interfaces.md).
         damages: The kinds of damage that apply to such a value (see ``damage.py``).
     """
 

@@ -1,6 +1,6 @@
 """The ground truth of rows: their bytes in PostgreSQL's binary format, and their hashes.
 
-``docs/formats.md`` defines both; the server computes the same with ``record_send`` and ``sha256``
+``docs/interfaces.md`` defines both; the server computes them with ``record_send`` and ``sha256``
 (``trial/row_hash.py``).
 """
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 
 class ExitCode(enum.IntEnum):
-    """The exit codes of every command of the project (``docs/formats.md``)."""
+    """The exit codes of every command of the project (``docs/interfaces.md``)."""
 
     OK = 0
     FAILED = 1

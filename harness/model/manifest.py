@@ -1,4 +1,4 @@
-"""The ground truth of a dataset, read from its ``manifest.json`` (``docs/formats.md``)."""
+"""The ground truth of a dataset, read from its ``manifest.json`` (``docs/interfaces.md``)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TRUTH = (MANIFEST, SCHEMA_SQL, ROW_HASHES)
 # 2: checksums of all columns in PostgreSQL's binary format, and the hash of each row.
 SCHEMA_VERSION = 2
 
-# The type in whose binary format a column is hashed (docs/formats.md).
+# The type in whose binary format a column is hashed (docs/interfaces.md).
 Form = Literal[
     "text", "bytea", "float4", "float8", "float4[]", "float8[]", "timestamp", "timestamptz"
 ]

@@ -80,7 +80,7 @@ def _inconclusive(judgement: CommitsJudgement, engine: str, measure: Measure) ->
 def commits_data(
     run: Run, judgement: CommitsJudgement, titles: tuple[str, str], warnings: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return the judgement as data (``docs/formats.md``); arguments as ``commits_report``."""
+    """Return the judgement as data (``docs/interfaces.md``); arguments as ``commits_report``."""
     return {
         "kind": "compare-commits",
         "schema": SCHEMA_VERSION,

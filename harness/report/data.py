@@ -1,4 +1,4 @@
-"""Reports as data for other programs: what ``--format json`` prints (``docs/formats.md``)."""
+"""Reports as data for other programs: what ``--format json`` prints (``docs/interfaces.md``)."""
 
 from __future__ import annotations
 

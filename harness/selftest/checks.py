@@ -25,7 +25,7 @@ class Check:
 
 
 def report_data(checks: Iterable[Check]) -> dict[str, Any]:
-    """Return all checks as data (``docs/formats.md``)."""
+    """Return all checks as data (``docs/interfaces.md``)."""
     made = tuple(checks)
     return {
         "kind": "selftest",

@@ -1,4 +1,4 @@
-"""Decides the status of a trial from its attempt; pure (``docs/formats.md``)."""
+"""Decides the status of a trial from its attempt; pure (``docs/interfaces.md``)."""
 
 from __future__ import annotations
 

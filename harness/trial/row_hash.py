@@ -1,7 +1,7 @@
 """Hashes rows on the server: each row in PostgreSQL's binary format, by SHA-256.
 
 A row is what ``record_send`` makes of its columns: their number, and for each the type, the length
-(-1 for NULL) and the bytes. No two different rows have the same bytes (``docs/formats.md``). The
+(-1 for NULL) and the bytes. No two different rows have the same bytes (``docs/interfaces.md``). The
 generator computes the same in Python (``generate/truth.py``).
 """
 

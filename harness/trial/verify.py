@@ -1,8 +1,8 @@
 """Verifies the rows of a database after a trial against the ground truth.
 
 It is independent of the engines: one SQL statement per table gives the count and the checksum of
-``docs/formats.md``, which the generator computed in Python. If they differ, each row is looked up
-in the ground truth.
+``docs/interfaces.md``, which the generator computed in Python. If they differ, each row is looked
+up in the ground truth.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "format",
             TEXT,
             "NAME",
-            "read the files as this format, of those in docs/exports.md; records: JSON records",
+            "read the files as this format, of those in docs/formats.md; records: JSON records",
             "recognised by what the files hold",
             RESTORE | INFER,
         ),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A reject file's line without the record's bytes after it. See docs/formats.md."""
+    """A reject file's line without the record's bytes after it. See docs/interfaces.md."""
 
     table: str
     schema: str

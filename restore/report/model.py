@@ -1,4 +1,4 @@
-"""Counts of a restore per table and in total: the engine report of docs/formats.md."""
+"""Counts of a restore per table and in total: the engine report of docs/interfaces.md."""
 
 from __future__ import annotations
 

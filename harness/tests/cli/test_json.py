@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from harness.chaos.options import ChaosOptions
 
-DOCS = Path(__file__).parents[3] / "docs/formats.md"
+DOCS = Path(__file__).parents[3] / "docs/interfaces.md"
 FAST, SLOW = "fake:wall=1,mib=10", "fake:wall=2,mib=20"
 
 

@@ -81,7 +81,7 @@ PETS: list[dict[str, Any]] = [
     {"id": 2, "owner": ANN, "price": None},
     {"id": 3, "owner": BEN, "price": "0"},
 ]
-# What docs/formats.md makes of these rows, spelled out: it must not come from the code it tests.
+# What docs/interfaces.md makes of these rows, spelled out: it must not come from the code it tests.
 # A cell is a type's object id and the bytes of a value, None for NULL.
 TEXT, BYTEA, FLOAT8, FLOAT8_ARRAY, TIMESTAMPTZ = 25, 17, 701, 1022, 1184
 Cell = tuple[int, bytes | None]

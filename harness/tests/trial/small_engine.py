@@ -55,7 +55,7 @@ def restore(connection: psycopg.Connection[Any], backup: Path) -> list[dict[str,
 
 
 def keep(lost: list[dict[str, object]], rejects: Path, forget: int) -> None:
-    """Write rejects as docs/formats.md has them, but for as many as are to be forgotten."""
+    """Write rejects as docs/interfaces.md has them, but for as many as are to be forgotten."""
     rejects.mkdir(exist_ok=True)
     for line in lost[forget:]:
         with (rejects / f"{line['table']}.jsonl").open("a") as file:

@@ -1,6 +1,6 @@
 """Measures, for each type, how fast C and the general path make rows of a table of one column.
 
-``python -m restore.tests.load.type_rates`` prints the table of docs/performance.md.
+``python -m restore.tests.load.type_rates`` prints the table of docs/technical-report.md.
 """
 
 from __future__ import annotations
