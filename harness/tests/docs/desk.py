@@ -2,7 +2,7 @@
 
 What is typed finds these in place of what a reader has:
 
-* ``pip`` installs nothing: the packages are those of the tests.
+* ``pip`` installs nothing: the packages are those of the tests. ``pytest`` is what runs here.
 * ``nox`` runs the real sessions in the Python of the tests. It has no environments of its own.
 * Sizes are small: options after those of the page make datasets and rounds small.
 * ``postgresql://me@localhost/shop`` and ``service=shop`` are a database of the tests' server.
@@ -58,7 +58,7 @@ exec "$PYTHON" -m harness "$@"
     "db-restore-optimized": 'exec "$PYTHON" -m restore "$@"\n',
     "db-restore": 'exec "$PYTHON" -m legacy "$@"\n',
     "python": """case "$*" in
-  "-m pip install "*) exit 0 ;;
+  "-m pip install "* | "-m pytest "*) exit 0 ;;
   "-m venv "*) mkdir -p "$3/bin" && : >"$3/bin/activate"; exit ;;
   "-m harness "*) shift 2; exec db-restore-benchmark "$@" ;;
 esac
