@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a run to show: the start of its id or file, or latest; several to see how figures "
         "grow with the rows (default latest)",
     )
+    parser.add_argument("--all", action="store_true", help="show every run of the folder")
     parser.add_argument(
         "--out",
         type=Path,
@@ -46,12 +47,30 @@ def run(given: argparse.Namespace) -> ExitCode:
     """
     from harness.report.html.run_page import MAX_RUNS, run_page  # noqa: PLC0415 - Jinja2
 
-    chosen = _chosen(given.results, given.runs or [LATEST])
+    if given.all and given.runs:
+        raise InputError("--all shows every run; name no run beside it")
+    chosen = _all(given.results) if given.all else _chosen(given.results, given.runs or [LATEST])
     if len(chosen) > MAX_RUNS:
         raise InputError(f"{len(chosen)} runs are too many for a page; name {MAX_RUNS} or fewer")
     write_page(given.out, run_page(chosen))
     say(f"{given.out}: {', '.join(each.id for each in chosen)}")
     return ExitCode.OK
+
+
+def _all(results: Path | None) -> list[Run]:
+    """Return every run of trials.
+
+    Raises:
+        HarnessError: there is none.
+    """
+    from harness.history.index import Filters  # noqa: PLC0415 - see open_index
+
+    with open_index(results) as index:
+        found = [read(Path(entry.path)) for entry in index.entries(Filters())]
+    chosen = [each for each in found if each.trials]
+    if not chosen:
+        raise InputError("the history has no run of trials; make one with: python -m harness bench")
+    return chosen
 
 
 def _chosen(results: Path | None, names: Sequence[str]) -> list[Run]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from harness.report.html.engines import Look
 
+    _Line = tuple[float, float, float, float]
+
 # Widths of a drawing: on a phone, beside another, and alone. Sizes are in pixels.
 _WIDTHS = (250, 470, 1080)
 _HEIGHT = 240
@@ -17,6 +19,14 @@ _LETTER, _LINE = 7.0, 15.0
 
 # How far a name is from its point, in pixels: to the right or left, and up or down.
 _ASIDE, _ABOVE = 9.0, 14.0
+
+
+# A name that is placed may have to make room for a later one.
+_PASSES = 3
+
+# What is worse than to cover a line: to cover a name, in squares of pixels; or to leave the
+# drawing, where there are ticks, in pixels.
+_NAME_WEIGHT, _OUTSIDE_WEIGHT = 10.0, 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +66,32 @@ class _Box:
         return max(width, 0.0) * max(height, 0.0)
 
 
-def place_names(
-    lines: Iterable[tuple[float, float, float, float]], anchors: Sequence[Anchor]
-) -> tuple[Name, ...]:
+def place_names(lines: Iterable[_Line], anchors: Sequence[Anchor]) -> tuple[Name, ...]:
     """Return a name for each point, on the side where it covers least.
 
     Args:
         lines: what is drawn, from corner to corner in percent.
         anchors: the points.
     """
-    drawn = list(lines)
-    names: list[Name] = []
-    for anchor in anchors:
-        candidates = _candidates(anchor)
-        costs = [0.0] * len(candidates)
-        for width in _WIDTHS:
-            taken = [_box(*line, width) for line in drawn]
-            taken += [_box(each.x, each.y, each.x, each.y, width) for each in anchors]
-            taken += [_name_box(name, width) for name in names]
-            for place, candidate in enumerate(candidates):
-                costs[place] += _covered(_name_box(candidate, width), taken, width)
-        names.append(candidates[costs.index(min(costs))])
-    return tuple(names)
+    fixed = [*lines, *((each.x, each.y, each.x, each.y) for each in anchors)]
+    names: dict[int, Name] = {}
+    for _ in range(_PASSES):
+        for number, anchor in enumerate(anchors):
+            others = [name for other, name in names.items() if other != number]
+            names[number] = min(_candidates(anchor), key=lambda name: _cost(name, fixed, others))
+    return tuple(names[number] for number in range(len(anchors)))
+
+
+def _cost(name: Name, fixed: Iterable[_Line], others: Sequence[Name]) -> float:
+    """Return how much a name covers at all widths; other names count most."""
+    total = 0.0
+    for width in _WIDTHS:
+        box = _name_box(name, width)
+        total += sum(box.overlap(_box(*line, width)) for line in fixed)
+        total += _NAME_WEIGHT * sum(box.overlap(_name_box(other, width)) for other in others)
+        outside = max(-box.left, 0.0) + max(box.right - width, 0.0) + max(-box.top, 0.0)
+        total += _OUTSIDE_WEIGHT * outside
+    return total
 
 
 def _candidates(anchor: Anchor) -> list[Name]:
@@ -87,8 +101,10 @@ def _candidates(anchor: Anchor) -> list[Name]:
         Name(look, x, y, _ASIDE, 4, "start"),
         Name(look, x, y, -_ASIDE, 4, "end"),
         Name(look, x, y, 0, _ABOVE + 5, "middle"),
-        Name(look, x, y, _ASIDE, -_ABOVE + 4, "start"),
-        Name(look, x, y, -_ASIDE, _ABOVE + 5, "end"),
+        Name(look, x, y, -4, -_ABOVE + 4, "start"),
+        Name(look, x, y, -4, _ABOVE + 5, "start"),
+        Name(look, x, y, 4, -_ABOVE + 4, "end"),
+        Name(look, x, y, 4, _ABOVE + 5, "end"),
     ]
 
 
@@ -105,9 +121,3 @@ def _box(x1: float, y1: float, x2: float, y2: float, drawing: float) -> _Box:
     left, right = sorted((x1 * drawing / 100, x2 * drawing / 100))
     top, bottom = sorted((y1 * _HEIGHT / 100, y2 * _HEIGHT / 100))
     return _Box(left - 4, top - 4, right + 4, bottom + 4)
-
-
-def _covered(box: _Box, taken: Iterable[_Box], drawing: float) -> float:
-    """Return how much a name covers, and how far it leaves the drawing."""
-    outside = max(-box.left, 0.0) + max(box.right - drawing, 0.0) + max(-box.top, 0.0)
-    return sum(map(box.overlap, taken)) + 100 * outside

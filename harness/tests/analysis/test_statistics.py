@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, quantile_test
 
 from harness.analysis.noise import disturbances
-from harness.analysis.stats import Ratio, outliers, rank_test, ratio
+from harness.analysis.stats import Ratio, median_interval, outliers, rank_test, ratio
 from harness.analysis.verdicts import Verdict, more_rounds, verdict
 from harness.model.record import Noise
 
@@ -132,3 +132,16 @@ def test_medians_that_differ_by_the_noise_alone_are_seldom_called_different() ->
         assert found is not None
         wrong += verdict(found) in {Verdict.HIGHER, Verdict.LOWER}
     assert wrong <= 10
+
+
+@pytest.mark.parametrize("size", [6, 7, 8, 9, 12, 25, 60])
+def test_the_interval_of_a_median_is_that_of_scipy(size: int) -> None:
+    drawn = random.Random(size)
+    samples = [drawn.gauss(10, 2) for _ in range(size)]
+    expected = quantile_test(samples, p=0.5).confidence_interval(0.95)
+    assert median_interval(samples) == (expected.low, expected.high)
+
+
+def test_five_rounds_have_no_interval_of_the_median() -> None:
+    assert median_interval([1.0, 2.0, 3.0, 4.0, 5.0]) is None
+    assert median_interval([]) is None

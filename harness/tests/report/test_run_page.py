@@ -187,6 +187,8 @@ def test_the_command_writes_the_runs_that_are_named(
     assert "aaaa0100" not in text
     assert main(["report", *common]) == 0  # the latest
     assert "Run 6f96d745" in Page(out.read_text(encoding="utf-8")).text
+    assert main(["report", "--all", *common]) == 0
+    assert "3 runs" in Page(out.read_text(encoding="utf-8")).text
 
 
 def test_the_page_is_written_to_the_build_folder_by_default(
@@ -212,6 +214,7 @@ def test_what_cannot_be_shown_is_an_error_of_one_line(
     for words, code, said in (
         (["nothing"], 2, "has no run 'nothing'"),
         (["cccc0001"], 2, "run cccc0001 has no trials"),
+        (["aaaa0001", "--all"], 2, "name no run beside it"),
         (["aaaa0001", "--out", str(tmp_path / "file" / "x.html")], 1, "cannot write"),
     ):
         assert main(["report", *words, *common]) == code
