@@ -10,6 +10,7 @@ SETUPTOOLS = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf
     "setuptools"
 ]
 FOLDERS: dict[str, str] = SETUPTOOLS["package-dir"]
+PEERS = CHECKOUT / "harness/engines/peers"  # their folders are files of this one package
 SCENARIOS = "harness.generate.scenarios"
 
 # What is made from sources, or is a source of what is made.
@@ -22,7 +23,7 @@ def packages() -> dict[str, Path]:
         ".".join(path.parent.relative_to(CHECKOUT).parts): path.parent
         for top in ("restore", "legacy", "harness")
         for path in (CHECKOUT / top).rglob("*.py")
-        if "tests" not in path.parts
+        if "tests" not in path.parts and path.parent.parent != PEERS
     }
     scenarios = {
         f"{SCENARIOS}.{path.parent.name}": path.parent

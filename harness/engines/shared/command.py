@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import gzip
 import json
 import re
@@ -26,20 +27,44 @@ _REPORT_SCHEMA = 2
 
 
 class Restore(Protocol):
-    """Restores a backup, in one transaction."""
+    """Restores a backup."""
 
     def __call__(self, dsn: str, files: Files, read: dict[str, int]) -> None:
         """Restore ``files`` (by table), and count in ``read`` the records of each table."""
 
 
+class ParallelRestore(Protocol):
+    """Restores a backup over several connections."""
+
+    def __call__(self, dsn: str, files: Files, read: dict[str, int], *, jobs: int) -> None:
+        """Restore ``files``, as ``Restore`` does, over ``jobs`` connections."""
+
+
 def main(restore: Restore, engine: str, arguments: Sequence[str] | None = None) -> int:
     """Restore a backup as ``engine``, write the report and return the exit code."""
+    return _run(restore, engine, _parser(restore, engine).parse_args(arguments))
+
+
+def parallel_main(
+    restore: ParallelRestore, engine: str, arguments: Sequence[str] | None = None
+) -> int:
+    """Restore a backup as ``main`` does, over as many connections as ``--jobs`` says."""
+    parser = _parser(restore, engine)
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="connections (default 1)")
+    options = parser.parse_args(arguments)
+    return _run(functools.partial(restore, jobs=options.jobs), engine, options)
+
+
+def _parser(restore: Restore | ParallelRestore, engine: str) -> argparse.ArgumentParser:
     about = (sys.modules[restore.__module__].__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog=engine, description=about)
     parser.add_argument("backup", type=Path, help="a backup folder, or a root of stamped ones")
     parser.add_argument("--dsn", required=True, help="the target, its tables empty")
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _run(restore: Restore, engine: str, options: argparse.Namespace) -> int:
     read: dict[str, int] = {}
     started_s = time.monotonic()
     error, code = None, ExitCode.OK
@@ -53,7 +78,7 @@ def main(restore: Restore, engine: str, arguments: Sequence[str] | None = None) 
     except Exception as problem:  # noqa: BLE001 - after any error nothing is restored
         error, code = _one_line(problem), ExitCode.FAILED
     if error is not None:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        print(f"{engine}: {error}", file=sys.stderr)
     if options.report is not None:
         report = _report(engine, read, error) | {"wall_s": time.monotonic() - started_s}
         options.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
