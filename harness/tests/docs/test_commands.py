@@ -49,7 +49,8 @@ def desk(tmp_path: Path, database: Database, request: pytest.FixtureRequest) -> 
     laid.lay()
     folder = generate(DatasetSpec(rows=300), laid.folder / "backups", processes=1)
     (laid.folder / "path/to").mkdir(parents=True)
-    shutil.copytree(folder, laid.folder / "path/to/backup")
+    truth = shutil.ignore_patterns("manifest.json", "schema.sql", "rows.sha256")
+    shutil.copytree(folder, laid.folder / "path/to/backup", ignore=truth)
     shutil.copy(folder / "schema.sql", laid.folder)
     if name(request.node.callspec.params["path"]) not in WITHOUT_TABLES:
         with database.connect() as connection:

@@ -6,6 +6,7 @@ A limitation in ``registry.py`` that is no longer true fails here, so that the t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ SPECS = {
 # Without what a peer needs, its tests are skipped, unless this is set.
 REQUIRED = "RESTOREBENCH_REQUIRE_PEERS"
 PEER_SPECS = ("lines", "pretty", "gz", "realistic")
+PEER_TIMEOUT_S = 240.0  # some take a second for a few hundred records
 
 each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 
@@ -84,7 +86,7 @@ def test_a_peer_does_what_it_is_known_to_do(
     if engine.missing:
         assert REQUIRED not in os.environ, engine.missing
         pytest.skip(engine.missing)
-    check(engine, SPECS[spec], cache, context_of)
+    check(engine, SPECS[spec], cache, functools.partial(context_of, timeout_s=PEER_TIMEOUT_S))
 
 
 def check(
