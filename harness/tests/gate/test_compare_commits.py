@@ -148,7 +148,7 @@ def test_the_gate_with_a_base_compares_the_working_tree_with_it(
 
     monkeypatch.setattr("harness.cli.gate.compare", compared)
     assert main(("gate", "--base", "main", "--rows", "7")) == ExitCode.WORSE
-    assert asked == [("main", ".", 7)]
+    assert asked == [("main", ".", (7,))]
     assert main(("gate", "aaaa0001", "--base", "main")) == ExitCode.USAGE
     assert "name no run" in capsys.readouterr().err
 

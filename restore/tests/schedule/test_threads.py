@@ -353,8 +353,10 @@ def test_a_role_with_few_connections_loads_with_fewer_threads(target: Target) ->
         report = target.load(jobs=3)
     assert report.error is None
     assert report.tables[0].read == COUNT
-    [warning] = [line for line in report.warnings if "fewer" in line]
-    assert "too many connections" in warning
+    # A session that ends counts until the server has closed it, so a second one may be refused.
+    warnings = [line for line in report.warnings if "fewer" in line]
+    assert len(warnings) in {1, 2}
+    assert all("too many connections" in line for line in warnings)
 
 
 def test_the_threads_need_neither_ijson_nor_rich() -> None:
