@@ -140,7 +140,7 @@ def test_a_commit_that_needs_15_percent_more_memory_is_worse(
 def test_the_gate_with_a_base_compares_the_working_tree_with_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[tuple[str, str, int]] = []
+    asked: list[tuple[str, str, tuple[int, ...]]] = []
 
     def compared(given: argparse.Namespace, base: str, head: str) -> ExitCode:
         asked.append((base, head, given.rows))
