@@ -82,7 +82,9 @@ class Environment:
     def _files(self) -> list[Path]:
         names = (_PYTHON_FILE, *_NODE_FILES)
         files = [path for name in names if (path := self.source / name).is_file()]
-        return sorted(self.source.iterdir()) if len(files) > 1 else files
+        if len(files) <= 1:
+            return files
+        return sorted(path for path in self.source.iterdir() if path.name != "peer.toml")
 
     def _digest(self) -> str:
         digest = hashlib.sha256(sys.version.encode())
