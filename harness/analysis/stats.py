@@ -82,7 +82,7 @@ def summarize(samples: Sequence[float]) -> Summary | None:
 def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
     """Return the 95% interval of the median of the population, or None for too few samples.
 
-    Its ends are two of the samples, the innermost pair that has the confidence whatever the
+    Its ends are two of the samples, the innermost pair with that confidence for any
     distribution: H. A. David and H. N. Nagaraja, "Order Statistics" (2003), section 7.1. Of 6 to 8
     samples these are the lowest and the highest.
     """

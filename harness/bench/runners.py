@@ -106,11 +106,12 @@ def _on_prepared(
     """
     runners = {engine.name: _runner(engine, context) for engine in engines}
     tried = [engine for engine in engines if engine.skipped_for(context.manifest) is None]
-    for name, made in prepare(tried, context, options.cache, announce).items():
-        engine = next(engine for engine in tried if engine.name == name)
+    prepared = prepare(tried, context, options.cache, announce)
+    for engine in tried:
+        made = prepared[engine.name]
         if isinstance(made, HarnessError):
             failed = functools.partial(trial.failed_to_start, context.manifest, str(made))
-            runners[name] = EngineRunner(failed, _untraced(engine, str(made)))
+            runners[engine.name] = EngineRunner(failed, _untraced(engine, str(made)))
         else:
-            runners[name] = _runner(engine, dataclasses.replace(context, prepared=made))
+            runners[engine.name] = _runner(engine, dataclasses.replace(context, prepared=made))
     return runners

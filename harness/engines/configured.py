@@ -12,13 +12,12 @@ import msgspec
 
 from harness.engines.engine import Engine, Limitation, check_name, template_of
 from harness.engines.registry import is_taken
+from harness.engines.version import first_line
 from harness.model.errors import InputError
 from harness.model.record import Status
 
 SETTINGS = Path("pyproject.toml")
 TABLE = "tool.harness.engine"
-# A program says its version in milliseconds.
-_VERSION_TIMEOUT_S = 60.0
 _FAULTS = ("realistic", "hostile", "as found")
 _COMPRESSIONS = ("none", "gz", "zst", "bz2", "xz", "mixed")
 
@@ -137,15 +136,7 @@ def _version(name: str, versions: str | list[str] | None) -> str | None:
     if versions is None or isinstance(versions, str):
         return versions
     try:
-        done = subprocess.run(  # noqa: S603 - the user's own command, no shell
-            versions,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_VERSION_TIMEOUT_S,
-            check=True,
-        )
-        return (done.stdout or done.stderr).strip().splitlines()[0]
+        return first_line(versions)
     except (OSError, subprocess.SubprocessError, IndexError) as error:
         raise InputError(
             f"[{TABLE}.{name}]: versions: {shlex.join(versions)} tells no version ({error}); "

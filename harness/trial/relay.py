@@ -12,6 +12,7 @@ import socketserver
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psycopg.conninfo import conninfo_to_dict
@@ -149,11 +150,6 @@ def _hang_up(connection: socket.socket) -> None:
 def _through(dsn: str, folder: str) -> str:
     """Return the URL with the relay's socket in place of the server's address."""
     address = parse(dsn)
-    others = {
-        name: value
-        for name, value in address.parameters.items()
-        if name not in {"host", "hostaddr", "port"}
-    }
-    address.parameters.clear()
-    address.parameters.update(others, host=folder, port=str(_PORT))
-    return address.url(address.database)
+    parameters = {**address.parameters, "host": folder, "port": str(_PORT)}
+    parameters.pop("hostaddr", None)
+    return replace(address, parameters=parameters).url(address.database)

@@ -16,6 +16,7 @@ import msgspec
 
 from harness.engines.engine import Engine, Limitation
 from harness.engines.peers import environment
+from harness.engines.version import first_line
 from harness.model.errors import HarnessError, InputError
 from harness.model.record import Status  # noqa: TC001 - msgspec reads it
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 # What the harness fills in for a trial, beside ``{prepared}``; the rest is filled in here.
 _OF_A_TRIAL = ("backup", "dsn", "report", "rejects", "jobs", "prepared", "dataset", "out")
-_VERSION_TIMEOUT_S = 60.0
 
 
 class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,11 +130,6 @@ def engine(name: str) -> Engine:
     )
 
 
-def missing(peer: str) -> str | None:
-    """Return what a peer lacks on this machine, and how to get it."""
-    return _missing(peer, read(peer), environment.of(FOLDER / peer))
-
-
 def _missing(folder: str, peer: Peer, place: Environment) -> str | None:
     if lacks := place.missing():
         return f"{lacks}; make it with: python -m harness peers --install {folder}"
@@ -184,14 +179,6 @@ def _filled(words: tuple[str, ...], values: Mapping[str, str]) -> tuple[str, ...
 
 def _version(name: str, command: tuple[str, ...]) -> str:
     try:
-        done = subprocess.run(  # noqa: S603 - of this checkout, no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_VERSION_TIMEOUT_S,
-            check=True,
-        )
-        return (done.stdout or done.stderr).strip().splitlines()[0].split()[-1]
+        return first_line(command).split()[-1]
     except (OSError, subprocess.SubprocessError, IndexError) as error:
         raise HarnessError(f"the version of {name} cannot be told: {error}") from error

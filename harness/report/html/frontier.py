@@ -29,15 +29,7 @@ def frontier_plot(of: RunFigures, looks: Mapping[str, Look]) -> Plot | None:
     ]
     if len(known) < 2:  # noqa: PLR2004 - one point is no comparison
         return None
-    x = logarithmic(
-        [
-            value
-            for each in known
-            for trial in of.samples(each.engine).ok
-            if (value := measures.RATE.figure(trial)) is not None
-        ],
-        short,
-    )
+    x = logarithmic([value for each in known for value in _rates(of, each.engine)], short)
     peaks = [each.peak_bytes for each in known if each.peak_bytes]
     y = logarithmic([value for each in peaks for value in (each.low, each.high)], tick_bytes)
     if x is None or y is None:
@@ -49,7 +41,7 @@ def frontier_plot(of: RunFigures, looks: Mapping[str, Look]) -> Plot | None:
         else Line(look, (), is_joined=False, failure=", ".join(counted(of.samples(engine).trials)))
         for engine, look in looks.items()
     )
-    best = [_place(each, x, y) for each in frontier(of)]
+    best = frontier(of)
     return Plot(
         title="Speed against memory",
         note="right is faster, down is leaner; a whisker is the range of the trials",
@@ -59,9 +51,15 @@ def frontier_plot(of: RunFigures, looks: Mapping[str, Look]) -> Plot | None:
         y_ticks=flipped(y),
         lines=lines,
         names=_names(lines),
-        edge=_steps(best),
-        summary=tuple(looks[each.engine].name for each in frontier(of)),
+        edge=_steps([_place(each, x, y) for each in best]),
+        summary=tuple(looks[each.engine].name for each in best),
     )
+
+
+def _rates(of: RunFigures, engine: str) -> list[float]:
+    """Return the rows per second of each trial that is ok."""
+    found = map(measures.RATE.figure, of.samples(engine).ok)
+    return [value for value in found if value is not None]
 
 
 def _place(of: EngineFigures, x: Scale, y: Scale) -> tuple[float, float]:
@@ -70,11 +68,7 @@ def _place(of: EngineFigures, x: Scale, y: Scale) -> tuple[float, float]:
 
 
 def _speed_point(of: RunFigures, figures: EngineFigures, look: Look, x: Scale, y: Scale) -> Line:
-    rates = [
-        value
-        for trial in of.samples(figures.engine).ok
-        if (value := measures.RATE.figure(trial)) is not None
-    ]
+    rates = _rates(of, figures.engine)
     peak = figures.peak_bytes
     at_x, at_y = _place(figures, x, y)
     whiskers = [(x.at(min(rates)), at_y, x.at(max(rates)), at_y)]

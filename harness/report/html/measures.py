@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.model.record import Trial
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_BYTES = ((1e9, " GB"), (1e6, " MB"), (1e3, " kB"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Measure:
         tick: formats it on an axis.
         spread: formats the range of its summary.
         most: the highest possible figure, if there is one.
-        with_failures: whether a trial that failed has it too, and is drawn with it.
+        with_failures: whether failed trials are drawn too.
     """
 
     key: str
@@ -47,10 +48,7 @@ class Measure:
 
 def short(value: float) -> str:
     """Format a round number with a prefix: ``20k``, ``1.5M``."""
-    for size, prefix in _PREFIXES:
-        if value >= size:
-            return f"{value / size:g}{prefix}"
-    return f"{value:g}"
+    return _with_unit(value, _PREFIXES)
 
 
 def tick_s(value: float) -> str:
@@ -60,9 +58,14 @@ def tick_s(value: float) -> str:
 
 def tick_bytes(value: float) -> str:
     """Format a round number of bytes."""
-    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+    return _with_unit(value, _BYTES)
+
+
+def _with_unit(value: float, units: tuple[tuple[float, str], ...]) -> str:
+    """Format a number in the largest unit that it reaches."""
+    for size, unit in units:
         if value >= size:
-            return f"{value / size:g} {unit}"
+            return f"{value / size:g}{unit}"
     return f"{value:g}"
 
 

@@ -1,6 +1,6 @@
 """Charts of two axes, and memory over time as one.
 
-Positions are percentages of the drawing, with the origin at the top left, as SVG has it.
+Positions are percentages of the drawing, with the origin at the top left, as in SVG.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class _Sample:
 
 
 def measured(of: RunFigures, measure: Measure, looks: Mapping[str, Look]) -> Chart | None:
-    """Draw a figure of all trials of a run; None if no trial has it."""
+    """Draw a figure of all trials of a run; None if there is none."""
     names = {each.engine for each in of.engines}
     samples = [
         _sample(of, measure, look)

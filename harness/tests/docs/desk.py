@@ -88,7 +88,7 @@ class Desk:
             shutil.copytree(CHECKOUT / each, self.folder / each, ignore=ignored)
         for each in ("pyproject.toml", "noxfile.py", "README.md", "constraints.txt", ".gitignore"):
             shutil.copy(CHECKOUT / each, self.folder)
-        # What is in C is built: it was copied.
+        # The C extension was copied, so there is nothing to build.
         (self.folder / "setup.py").write_text("")
         again = "commit -q --allow-empty -m second"
         for words in ("init -q -b main", "add .", "commit -q -m first", "tag v1.0", again):

@@ -12,6 +12,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 from harness.cli.app import COMMANDS
+from harness.report.published import with_blocks
 from harness.tests.docs.library import reference
 from harness.tests.docs.pages import CHECKOUT, DOCS
 
@@ -113,12 +114,9 @@ def pages() -> dict[Path, str]:
     for (name, part), make in PARTS.items():
         path = DOCS / name
         text = made.get(path) or path.read_text(encoding="utf-8")
-        start, end = f"<!-- {part}:start -->\n", f"<!-- {part}:end -->"
-        before, found, rest = text.partition(start)
-        _, found_end, after = rest.partition(end)
-        if not (found and found_end):
+        if f"<!-- {part}:start -->" not in text or f"<!-- {part}:end -->" not in text:
             raise ValueError(f"{path} has no part {part}")
-        made[path] = f"{before}{start}{make()}\n{end}{after}"
+        made[path] = with_blocks(text, {part: make()})
     return made
 
 

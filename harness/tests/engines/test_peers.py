@@ -125,7 +125,8 @@ def test_a_program_that_is_not_there_is_named_with_its_package(tool: Path, tmp_p
     text = TOML.replace("{program}", "").replace("[engines.tool]", PACKAGES, 1)
     (tool / "peer.toml").write_text(text)
     assert (
-        catalog.missing("tool") == "no-such-program is not installed; on Debian: apt-get install it"
+        catalog.engine("tool").missing
+        == "no-such-program is not installed; on Debian: apt-get install it"
     )
 
 
