@@ -203,6 +203,16 @@ def test_a_file_beside_the_rejects(restored: Restored) -> None:
     assert restored.found() == {"leftover": 1}
 
 
+def test_the_rejects_of_a_start_that_was_complete(restored: Restored) -> None:
+    """A restorer killed between its end and its exit starts over, and keeps that file."""
+    path = reject_file(restored)
+    older = path.with_name(f"{path.name}.1")
+    older.write_bytes(path.read_bytes())
+    assert restored.found() == {}
+    older.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
+    assert restored.found() == {"leftover": 1}
+
+
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less for what is not going to end."""
