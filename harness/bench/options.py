@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,8 +65,8 @@ class BenchOptions:
 
     With ``dataset``, an existing one, the options that generate one are unused. ``memray`` adds a
     pass after the trials that traces each engine's heap. ``traffic`` counts what passes between
-    engine and server. ``recorded`` are parameters that are only
-    recorded.
+    engine and server. An engine gets no further round once its trials have taken
+    ``time_per_engine_s`` together. ``recorded`` are parameters that are only recorded.
 
     Raises:
         InputError: a value is invalid.
@@ -90,6 +91,7 @@ class BenchOptions:
     cache: Path = CACHE
     memray: bool = False
     traffic: bool = False
+    time_per_engine_s: float = math.inf
     recorded: Mapping[str, Parameter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -143,6 +145,11 @@ class BenchOptions:
             "memory_limit_bytes": self.limits.memory_bytes,
             **({"memray": True} if self.memray else {}),
             **({"traffic": True} if self.traffic else {}),
+            **(
+                {"time_per_engine_s": self.time_per_engine_s}
+                if math.isfinite(self.time_per_engine_s)
+                else {}
+            ),
             **self.recorded,
         }
 
@@ -194,6 +201,7 @@ class _Parameters(msgspec.Struct):
     engine_versions: list[str] = []
     memray: bool = False
     traffic: bool = False
+    time_per_engine_s: float = math.inf
 
 
 def options_from_run(
@@ -259,6 +267,7 @@ def options_from_run(
         results=results,
         memray=recorded.memray,
         traffic=recorded.traffic,
+        time_per_engine_s=recorded.time_per_engine_s,
     )
 
 

@@ -16,7 +16,7 @@ import msgspec
 from harness.analysis import noise
 from harness.bench.resume import resumed_run
 from harness.bench.runners import Subject, open_runners
-from harness.bench.schedule import remaining, remaining_s, schedule
+from harness.bench.schedule import remaining, remaining_s, schedule, within
 from harness.generate import cached
 from harness.history import store as history
 from harness.model import manifest
@@ -152,7 +152,8 @@ def _planned(
 ) -> tuple[Turn, ...]:
     """Return the turns that a run shall have."""
     rounds = options.rounds if rounds_wanted is None else rounds_wanted(run)
-    return tuple(schedule(options.engines, rounds=rounds, warmup=options.warmup, seed=run.id))
+    turns = schedule(options.engines, rounds=rounds, warmup=options.warmup, seed=run.id)
+    return within(run, tuple(turns), options.time_per_engine_s)
 
 
 def _measured(

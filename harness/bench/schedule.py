@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.engines.engine import Engine
-    from harness.model.record import Run
+    from harness.model.record import Run, Trial
 
 # The parameter that records when a run was resumed.
 RESUMED = "resumed_at"
@@ -69,12 +69,31 @@ def orders(count: int, rng: random.Random) -> Iterator[list[int]]:
 
 def remaining(run: Run, turns: Sequence[Turn]) -> tuple[Turn, ...]:
     """Return the turns without a completed trial."""
-    taken = {
-        (trial.engine, trial.round, trial.warmup)
+    taken = _taken(run)
+    return tuple(turn for turn in turns if (turn.engine.name, turn.round, turn.warmup) not in taken)
+
+
+def within(run: Run, turns: Sequence[Turn], time_per_engine_s: float) -> tuple[Turn, ...]:
+    """Leave out the remaining turns of engines whose trials have taken so long together."""
+    taken = _taken(run)
+    spent_s = dict.fromkeys((turn.engine.name for turn in turns), 0.0)
+    for (name, _, _), trial in taken.items():
+        spent_s[name] += trial.wall_s or 0.0
+    return tuple(
+        turn
+        for turn in turns
+        if spent_s[turn.engine.name] < time_per_engine_s
+        or (turn.engine.name, turn.round, turn.warmup) in taken
+    )
+
+
+def _taken(run: Run) -> dict[tuple[str, int, bool], Trial]:
+    """Return the completed trials by engine, round, and whether it is a warm-up."""
+    return {
+        (trial.engine, trial.round, trial.warmup): trial
         for trial in run.trials
         if not trial.repeated and trial.status is not Status.INTERRUPTED
     }
-    return tuple(turn for turn in turns if (turn.engine.name, turn.round, turn.warmup) not in taken)
 
 
 def resumed_at(run: Run) -> list[str]:

@@ -32,6 +32,8 @@ ROUNDS = 3
 # With these, a trial may take 150 s at 100,000 rows and 52 minutes at 10 million.
 TIMEOUT_S = 120.0
 TIMEOUT_PER_MILLION_S = 300.0
+# What takes minutes needs no further round to be told from what takes seconds.
+TIME_PER_ENGINE_S = 300.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=TIMEOUT_PER_MILLION_S,
         metavar="S",
         help="seconds more for each million rows (default %(default)g)",
+    )
+    add(
+        "--time-per-engine",
+        type=float,
+        default=TIME_PER_ENGINE_S,
+        metavar="S",
+        help="seconds after which an engine gets no further round in a run (default %(default)g)",
     )
     add("--jobs", type=int, default=default_jobs(), metavar="N", help="default %(default)s")
     add("--server", default="auto", help=f"{CHOICES} (default %(default)s)")
@@ -99,6 +108,7 @@ def run(given: argparse.Namespace) -> int:
         jobs=given.jobs,
         server=given.server,
         results=given.results,
+        time_per_engine_s=given.time_per_engine,
     )
     for cell in matrix.cells():  # so that a mistake is found now, not after hours
         limits = Limits(cell.timeout_s, cell.memory_bytes)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from harness.analysis.figures import figures
 from harness.analysis.scaling import growth, scalings
 from harness.bench.matrix import BYTES_PER_ROW, Matrix, check_disk, run_matrix
-from harness.bench.options import BenchOptions, engine
+from harness.bench.options import BenchOptions, engine, options_from_run
 from harness.bench.run import run_bench
 from harness.cli.app import main
 from harness.cli.values import row_count, row_counts
@@ -99,6 +101,14 @@ def test_a_matrix_that_was_stopped_makes_what_is_missing(
     assert len(made(runs)) == len(set(made(runs))) == 8
     with pytest.raises(InputError, match="it has no run"):
         run_matrix(AXES, options, lambda _: None, resume="none")
+
+
+def test_an_engine_that_takes_long_gets_no_further_round(options: BenchOptions) -> None:
+    given = dataclasses.replace(options, rounds=3, time_per_engine_s=2.0)
+    run = run_bench(given, announce=lambda _: None)
+    assert run.finished_at
+    assert Counter(trial.engine for trial in run.trials) == {FAST: 2, SLOW: 1}
+    assert options_from_run(run).time_per_engine_s == 2.0
 
 
 def test_a_disk_that_is_too_small_is_found_before_anything_starts(tmp_path: Path) -> None:
