@@ -57,33 +57,38 @@ def memory_report(run_figures: RunFigures) -> tuple[Block, ...]:
     return Grid(columns, cells), LEGEND
 
 
-def sparkline(curve: Curve, wall_s: float, width: int = _WIDTH) -> str:
+def memory_sparkline(curve: Curve, wall_s: float) -> str:
+    """Draw memory over the time of a trial, as ``sparkline`` does."""
+    return sparkline(zip(curve.at_s, curve.bytes, strict=True), wall_s)
+
+
+def sparkline(points: Iterable[tuple[float, float]], wall_s: float, width: int = _WIDTH) -> str:
     """Draw a curve with ``width`` characters, the peak as a full block.
 
     An interval without a point repeats the one before it.
 
     Args:
-        curve: memory over time.
+        points: times since the start of the trial, in seconds, and what is drawn.
         wall_s: duration of the trial, in seconds.
         width: characters.
     """
-    highest: dict[int, int] = {}
-    for at_s, size_bytes in zip(curve.at_s, curve.bytes, strict=True):
+    highest: dict[int, float] = {}
+    for at_s, value in points:
         place = min(int(width * at_s / wall_s), width - 1)
-        highest[place] = max(highest.get(place, 0), size_bytes)
-    return "".join(map(_level, _fill_gaps(highest, width), [max(curve.bytes)] * width))
+        highest[place] = max(highest.get(place, 0), value)
+    return "".join(map(_level, _fill_gaps(highest, width), [max(highest.values())] * width))
 
 
-def _fill_gaps(highest: dict[int, int], width: int) -> Sequence[int]:
+def _fill_gaps(highest: dict[int, float], width: int) -> Sequence[float]:
     """Return a value for each position, that of the one before if it has none."""
-    values, last = [], 0
+    values, last = [], 0.0
     for place in range(width):
         last = highest.get(place, last)
         values.append(last)
     return values
 
 
-def _level(value: int, peak: int) -> str:
+def _level(value: float, peak: float) -> str:
     return _LEVELS[min(int(len(_LEVELS) * value / peak), len(_LEVELS) - 1)] if peak else _LEVELS[0]
 
 
@@ -94,7 +99,7 @@ def _curve_cell(curve: Curve | None, trial: Trial) -> Cell:
     peak_bytes = max(curve.bytes)
     at_s = curve.at_s[curve.bytes.index(peak_bytes)]
     return (
-        sparkline(curve, trial.wall_s),
+        memory_sparkline(curve, trial.wall_s),
         f"{megabytes(peak_bytes)} at {seconds(at_s)}",
     )
 

@@ -7,6 +7,7 @@ writes it, and a test fails if it is not as the published runs say.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.analysis.figures import figures
@@ -15,11 +16,14 @@ from harness.engines import registry
 from harness.model.errors import HarnessError
 from harness.model.record import FLOOR
 from harness.report.blocks import Block, Column, Grid, to_markdown
-from harness.report.scaling import LEGEND, cell, scaling_grid, scaling_report, title
+from harness.report.run import headline
+from harness.report.run_grid import COMPARED_WITH, RUN_LEGEND, run_grid
+from harness.report.scaling import LEGEND, scaling_grid, scaling_report, short_title, title
+from harness.report.story import story_report
 from harness.report.units import NONE, megabytes, rows_short, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from harness.analysis.figures import EngineFigures
     from harness.analysis.scaling import Scaling
@@ -30,27 +34,21 @@ README_ENGINES = (
     *("restore", "duckdb-tuned", "polars", "jsonb", "pandas-tuned", "prisma-batches", "legacy"),
     *("pg_restore-tuned", FLOOR),
 )
-# What the project set out from: times and memory that a team reported of its naive ``db:restore``
-# and of its rewrite, by rows.
-STORY = {
-    100_000: ("3 min", "1 min"),
-    1_000_000: ("50 min", "8 min"),
-    5_000_000: ("timeout", "30 min"),
-    10_000_000: ("out of memory", "50 min"),
-}
 BATCHES = re.compile(r"prisma-batches(?:-(\d+))?")
 
 
 def blocks(runs: Sequence[Run]) -> dict[str, str]:
     """Return the text of each block, by its name."""
-    groups = scalings(map(figures, runs))
-    makers: dict[str, Callable[[Sequence[Scaling]], tuple[Block, ...]]] = {
-        "results": _results,
-        "matrix": _matrix,
-        "claims": _claims,
-        "advice": _advice,
+    traffic = [run for run in runs if run.parameters.get("traffic")]
+    groups = scalings(figures(run, COMPARED_WITH) for run in runs if run not in traffic)
+    made = {
+        "results": _results(groups),
+        "matrix": scaling_report(groups),
+        "runs": _runs(groups),
+        "claims": _claims(groups, traffic),
+        "advice": _advice(groups),
     }
-    return {name: to_markdown(make(groups)) for name, make in makers.items()}
+    return {name: to_markdown(block) for name, block in made.items()}
 
 
 def with_blocks(text: str, made: dict[str, str]) -> str:
@@ -73,28 +71,26 @@ def _results(groups: Sequence[Scaling]) -> tuple[Block, ...]:
     return (*laid, LEGEND)
 
 
-def _matrix(groups: Sequence[Scaling]) -> tuple[Block, ...]:
-    """Lay out all engines under all conditions."""
-    return scaling_report(groups)
-
-
-def _claims(groups: Sequence[Scaling]) -> tuple[Block, ...]:
+def _claims(groups: Sequence[Scaling], traffic: Sequence[Run]) -> tuple[Block, ...]:
     """Lay out what the story reported beside what was measured, by size."""
     plain = _bulk(groups)
-    columns = (
-        *("rows", "naive, as reported", "naive: legacy", "naive: prisma"),
-        *("rewrite, as reported", "rewrite: prisma-batches", "restore"),
-    )
-    rows = []
-    for run in plain.runs:
-        naive, rewrite = STORY.get(run.run.dataset.rows, (NONE, NONE))
-        measured = [
-            cell(run, run.engine(name))
-            for name in ("legacy", "prisma", "prisma-batches", "restore")
-        ]
-        size = (rows_short(run.run.dataset.rows),)
-        rows.append((size, (naive,), *measured[:2], (rewrite,), *measured[2:]))
-    return (Grid(tuple(map(Column, columns)), tuple(rows)),)
+    damaged = [each.runs for each in groups if _is_like(each, plain, "realistic")]
+    return story_report(plain.runs, damaged[0] if damaged else (), list(map(figures, traffic)))
+
+
+def _runs(groups: Sequence[Scaling]) -> tuple[Block, ...]:
+    """Lay out each run: every engine with the spread of its figures, by size and conditions."""
+    blocks: list[Block] = []
+    for group in groups:
+        for each in group.runs:
+            size, parameters = rows_short(each.run.dataset.rows), each.run.parameters
+            limit = parameters.get("timeout_s")
+            blocks += [
+                f"### {size} rows, {short_title(group)}",
+                f"{headline(each.run)} A trial is stopped after {limit} s.",
+                run_grid(each),
+            ]
+    return (*blocks, RUN_LEGEND)
 
 
 def _advice(groups: Sequence[Scaling]) -> tuple[Block, ...]:
@@ -132,6 +128,17 @@ def _bulk(groups: Sequence[Scaling]) -> Scaling:
         if _is_plain(each) and each.conditions.profile == "bulk":
             return each
     raise HarnessError("the published matrix has no run of profile bulk without faults and limit")
+
+
+def _is_like(each: Scaling, other: Scaling, faults: str) -> bool:
+    """Return whether a group is like another, but for these faults."""
+    conditions = replace(each.conditions, faults="", dataset="")
+    same = conditions == replace(other.conditions, faults="", dataset="")
+    return (
+        same
+        and each.conditions.faults == faults
+        and each.memory_limit_bytes == other.memory_limit_bytes
+    )
 
 
 def _is_plain(each: Scaling) -> bool:

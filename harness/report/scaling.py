@@ -47,6 +47,13 @@ def title(of: Scaling) -> str:
     )
 
 
+def short_title(of: Scaling) -> str:
+    """Describe the conditions of a group of runs in a few words."""
+    conditions, limit = of.conditions, of.memory_limit_bytes
+    memory = "" if limit is None else f", at most {megabytes(limit)} of memory"
+    return f"profile {conditions.profile}, faults {conditions.faults}{memory}"
+
+
 def scaling_grid(of: Scaling, chosen: Sequence[str] | None = None) -> Grid:
     """Lay out the table of one group of runs, of all engines or those that are chosen."""
     sizes = tuple(Column(rows_short(each.run.dataset.rows)) for each in of.runs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.report.blocks import Column, Grid
-from harness.report.memory import sparkline
+from harness.report.memory import memory_sparkline
 from harness.report.reference_copy import engine_name
 from harness.report.units import NONE, megabytes
 
@@ -38,4 +38,4 @@ def traffic_report(run_figures: RunFigures) -> tuple[Block, ...]:
 def _cells(curve: Curve | None, wall_s: float) -> tuple[Cell, Cell]:
     if curve is None or not curve.bytes:
         return (NONE,), (NONE,)
-    return (megabytes(max(curve.bytes)),), (sparkline(curve, wall_s),)
+    return (megabytes(max(curve.bytes)),), (memory_sparkline(curve, wall_s),)

@@ -10,8 +10,9 @@ import pytest
 from harness.cli.docs import published_runs
 from harness.history.store import History
 from harness.model.errors import HarnessError
-from harness.model.record import Run, Status
+from harness.model.record import CpuCurve, Curve, Run, Status
 from harness.report.published import blocks, with_blocks
+from harness.tests.conftest import USERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,19 +30,24 @@ replace = msgspec.structs.replace
 def matrix(make_run: MakeRun, make_trial: MakeTrial) -> tuple[Run, ...]:
     """Return two sizes; at the larger one, the naive engines fail."""
 
-    def of(rows: int, *trials: Trial) -> Run:
-        run = make_run(*trials)
+    def of(rows: int, *trials: Trial, faults: str = "none", traffic: bool = False) -> Run:
+        run = make_run(
+            *(replace(trial, user_s=(trial.wall_s or 0) / 2, system_s=0.0) for trial in trials)
+        )
         return replace(
             run,
             id=f"a{rows}",
-            dataset=replace(run.dataset, rows=rows),
+            dataset=replace(run.dataset, rows=rows, faults=faults),
             server=replace(run.server, profile="bulk"),
-            parameters={"rounds": 3, "memory_limit_bytes": None},
+            parameters={"rounds": 3, "memory_limit_bytes": None, "traffic": traffic},
         )
+
+    def curve(*sizes: int) -> Curve:
+        return Curve(at_s=(0.5, 1.5), bytes=sizes)
 
     small = of(
         100_000,
-        make_trial("legacy", 10.0),
+        make_trial("legacy", 10.0, cpu_curve=CpuCurve(at_s=(5.0, 10.0), cpu_ms=(1000, 3000))),
         make_trial("restore", 2.0, peak_bytes=50_000_000),
         make_trial("pg_restore", 1.0, peak_bytes=3_000_000),
         make_trial("prisma-batches", 30.0),
@@ -53,7 +59,17 @@ def matrix(make_run: MakeRun, make_trial: MakeTrial) -> tuple[Run, ...]:
         make_trial("legacy", 9.0, status=Status.OOM),
         make_trial("restore", 200.0, peak_bytes=51_000_000),
     )
-    return small, large
+    half = replace(USERS, expected=2 * USERS.expected, right=USERS.expected)
+    damaged = of(
+        100_000,
+        make_trial("legacy", 1.0, status=Status.ERROR, tables=(half,)),
+        make_trial("restore", 3.0, tables=(replace(half, right=half.expected),)),
+        faults="realistic",
+    )
+    counted = make_trial(
+        *("restore", 4.0), sent_curve=curve(1, 9_000_000), received_curve=curve(1, 1_000_000)
+    )
+    return small, large, damaged, of(100_000, counted, traffic=True)
 
 
 def lines(text: str) -> list[str]:
@@ -61,11 +77,17 @@ def lines(text: str) -> list[str]:
 
 
 def test_claims_stand_beside_what_was_measured(matrix: tuple[Run, ...]) -> None:
-    small, large = lines(blocks(matrix)["claims"])
-    assert small == (
-        "| 100k | 3 min | 10.0 s (100 MB) | - | 1 min | 30.0 s (100 MB) | 2.00 s (50.0 MB) |"
-    )
-    assert large == "| 10M | out of memory | oom | - | 50 min | - | 200 s (51.0 MB) |"
+    made = lines(blocks(matrix)["claims"])
+    assert made == [
+        "| 100k | time | 3 min | 10.0 s | - | 1 min | 30.0 s | 2.00 s |",
+        "| 100k | peak memory | 1.2-2 GB | 100 MB | - | 50-100 MB | 100 MB | 50.0 MB |",
+        "| 100k | processor | spiky | 50% ▅▅▅▅▅▅▅▅████████ | - | steady, 50-70% | 50% | 50% |",
+        "| 100k | traffic | - | - | - | - | - | 9.00 MB / 1.00 MB |",
+        "| 100k | rows right under damage | - | 50.00% | - | 99.9% | - | 100% |",
+        "| 10M | time | out of memory | oom after 9.00 s | - | 50 min | - | 200 s |",
+        "| 10M | peak memory | 1.2-2 GB | 100 MB \\* | - | 50-100 MB | - | 51.0 MB |",
+        "| 10M | processor | spiky | 50% | - | steady, 50-70% | - | 50% |",
+    ]
 
 
 def test_advice_is_of_engines_that_read_json(matrix: tuple[Run, ...]) -> None:
@@ -79,7 +101,7 @@ def test_the_readme_has_some_engines_and_the_docs_all(matrix: tuple[Run, ...]) -
     assert [line.split("|")[1].strip() for line in lines(made["results"])] == [
         *("restore", "prisma-batches", "legacy"),
     ]
-    assert len(lines(made["matrix"])) == 6
+    assert len(lines(made["matrix"])) == 6 + 2 * 2
     assert "| restore | 2.00 s (50.0 MB) | 200 s (51.0 MB) | 1.00 |" in made["results"]
 
 
@@ -100,9 +122,34 @@ def test_a_block_is_replaced_and_the_rest_stays() -> None:
 def test_the_newest_folder_is_published(tmp_path: Path, matrix: tuple[Run, ...]) -> None:
     with pytest.raises(HarnessError, match="no published matrix"):
         published_runs(tmp_path)
-    for day, run in zip(("2024-01-01", "2024-02-01"), matrix, strict=True):
+    for day, run in zip(("2024-01-01", "2024-02-01"), matrix[:2], strict=True):
         History(tmp_path / day).write(run)
     assert [run.id for run in published_runs(tmp_path)] == [matrix[1].id]
     (tmp_path / "2024-02-01" / "x.json").write_text("{}")
     with pytest.raises(HarnessError, match="skipped"):
         published_runs(tmp_path)
+
+
+def test_each_run_is_a_table_with_the_spread_of_its_ratios(
+    make_run: MakeRun, make_trial: MakeTrial
+) -> None:
+    rounds = ((1, 2.0, 10.0), (2, 3.0, 12.0))
+    trials = [
+        trial
+        for number, own_s, legacy_s in rounds
+        for trial in (
+            make_trial("restore", own_s, round=number),
+            make_trial("legacy", legacy_s, round=number),
+            make_trial("prisma", 30.0, round=number, status=Status.TIMEOUT),
+            make_trial("django", None, round=number, status=Status.SKIPPED),
+        )
+    ]
+    run = make_run(*trials)
+    made = blocks([replace(run, server=replace(run.server, profile="bulk"))])["runs"]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines(made)]
+    assert [row[:4] for row in cells] == [
+        ["restore", "2/2", "2.50 s (2.00-3.00)", "-"],
+        ["legacy", "2/2", "11.0 s (10.0-12.0)", "4.5x (4.0-5.0)"],
+        ["prisma", "0/2", "> 30.0 s", "-"],
+    ]
+    assert [row[-1] for row in cells] == ["-", "-", "timeout"]

@@ -33,7 +33,7 @@ RISING = Curve(at_s=(0.0, 1.0, 2.0, 3.0), bytes=(10, 20, 40, 80))
     ],
 )
 def test_a_curve_is_drawn(curve: Curve, width: int, drawn: str) -> None:
-    assert sparkline(curve, 4.0, width) == drawn
+    assert sparkline(zip(curve.at_s, curve.bytes, strict=True), 4.0, width) == drawn
 
 
 def test_the_median_trial_is_drawn(make_run: MakeRun, make_trial: MakeTrial) -> None:

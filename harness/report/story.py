@@ -1,0 +1,152 @@
+"""Lays out what the story of this project reported beside what was measured, size by size.
+
+A team's naive ``db:restore`` and their rewrite of it, in batches with fallbacks, were what the
+project set out from. Their design is run again as the peer ``prisma``.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from harness.analysis.figures import NOT_ATTEMPTED, cpu_s
+from harness.report.blocks import Column, Grid
+from harness.report.memory import sparkline
+from harness.report.units import NONE, megabytes, rows_short, seconds, share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from harness.analysis.figures import RunFigures
+    from harness.model.record import CpuCurve, Trial
+    from harness.report.blocks import Block, Cell
+
+# What the team reported of each way, by rows. Memory and processor time had no size.
+NAIVE = {
+    100_000: "3 min",
+    1_000_000: "50 min",
+    5_000_000: "timeout",
+    10_000_000: "out of memory",
+}
+REWRITE = {100_000: "1 min", 1_000_000: "8 min", 5_000_000: "30 min", 10_000_000: "50 min"}
+_REPORTED = {
+    "peak memory": ("1.2-2 GB", "50-100 MB"),
+    "processor": ("spiky", "steady, 50-70%"),
+    "rows right under damage": (NONE, "99.9%"),
+}
+_NAIVE_ENGINES = ("legacy", "prisma")
+_REWRITE_ENGINES = ("prisma-batches", "restore")
+ENGINES = (*_NAIVE_ENGINES, *_REWRITE_ENGINES)
+
+LEGEND = (
+    "Time and peak memory: medians of the trials that are ok; else how the first one ended, and "
+    "its memory, marked by *. "
+    "Processor: time of the engine's own processes as a share of one core, and over time, in the "
+    "trial with the median time. Traffic: sent to and received from the server, in a run of its "
+    "own. Rows right under damage: of those that can be restored of a `realistic` dataset of that "
+    "size, the share that is in the database as it should be."
+)
+
+
+def story_report(
+    plain: Sequence[RunFigures], damaged: Sequence[RunFigures], traffic: Sequence[RunFigures]
+) -> tuple[Block, ...]:
+    """Lay out a row for each size and measure.
+
+    Args:
+        plain: the runs without faults, by size.
+        damaged: those with ``realistic`` faults.
+        traffic: those in which the traffic was counted.
+    """
+    columns = (
+        *("rows", "measure", "naive, as reported", "`legacy`", "`prisma`"),
+        *("rewrite, as reported", "`prisma-batches`", "`restore`"),
+    )
+    rows = [row for each in plain for row in _rows(each, damaged, traffic)]
+    return Grid(tuple(Column(name, "left") for name in columns), tuple(rows)), LEGEND
+
+
+def _rows(
+    plain: RunFigures, damaged: Sequence[RunFigures], traffic: Sequence[RunFigures]
+) -> Iterator[tuple[Cell, ...]]:
+    size = plain.run.dataset.rows
+    measures: dict[str, tuple[Callable[[RunFigures, str], str], Iterable[RunFigures]]] = {
+        "time": (_time, [plain]),
+        "peak memory": (_peak, [plain]),
+        "processor": (_processor, [plain]),
+        "traffic": (_traffic, traffic),
+        "rows right under damage": (_success, damaged),
+    }
+    for name, (measure, runs) in measures.items():
+        run = next((each for each in runs if each.run.dataset.rows == size), None)
+        naive, rewrite = _REPORTED.get(name, (NONE, NONE))
+        if name == "time":
+            naive, rewrite = NAIVE.get(size, NONE), REWRITE.get(size, NONE)
+        measured = [NONE if run is None else measure(run, engine) for engine in ENGINES]
+        if any(text != NONE for text in measured):
+            cells = (rows_short(size), name, naive, *measured[:2], rewrite, *measured[2:])
+            yield tuple((text,) for text in cells)
+
+
+def _time(run: RunFigures, engine: str) -> str:
+    found = run.engine(engine)
+    if found is None or found.wall_s is None:
+        return _failed(run, engine)
+    return seconds(found.wall_s.median)
+
+
+def _failed(run: RunFigures, engine: str) -> str:
+    """Return the status of an engine's first trial that is not ok, with the time of a timeout."""
+    failed = [each for each in run.failures if each.engine == engine]
+    first = next((each for each in failed if each.status not in NOT_ATTEMPTED), None)
+    if first is None:
+        return NONE
+    after = "" if first.wall_s is None else f" after {seconds(first.wall_s)}"
+    return f"{first.status.value}{after}"
+
+
+def _peak(run: RunFigures, engine: str) -> str:
+    trial = _shown(run, engine)
+    found = run.engine(engine)
+    if found is not None and found.peak_bytes is not None:
+        return megabytes(found.peak_bytes.median)
+    return NONE if trial is None or trial.peak_bytes is None else f"{megabytes(trial.peak_bytes)} *"
+
+
+def _processor(run: RunFigures, engine: str) -> str:
+    trial = _shown(run, engine)
+    used_s = None if trial is None else cpu_s(trial)
+    if trial is None or used_s is None or not trial.wall_s:
+        return NONE
+    curve = "" if trial.cpu_curve is None else f" {_cores_over_time(trial.cpu_curve, trial.wall_s)}"
+    return f"{used_s / trial.wall_s:.0%}{curve}"
+
+
+def _cores_over_time(curve: CpuCurve, wall_s: float) -> str:
+    """Draw how many cores were used between the points of a curve."""
+    points = zip(curve.at_s, curve.cpu_ms, strict=True)
+    used = [
+        (start_s, max(after - before, 0) / (end_s - start_s))
+        for (start_s, before), (end_s, after) in pairwise(((0.0, 0), *points))
+        if end_s > start_s
+    ]
+    return sparkline(used, wall_s) if used else ""
+
+
+def _traffic(run: RunFigures, engine: str) -> str:
+    trial = _shown(run, engine)
+    if trial is None or trial.sent_curve is None or trial.received_curve is None:
+        return NONE
+    curves = (trial.sent_curve.bytes, trial.received_curve.bytes)
+    return " / ".join(megabytes(max(sizes, default=0)) for sizes in curves)
+
+
+def _success(run: RunFigures, engine: str) -> str:
+    found = run.engine(engine)
+    return NONE if found is None else share(found.success)
+
+
+def _shown(run: RunFigures, engine: str) -> Trial | None:
+    """Return the trial of an engine that is shown: the median one that is ok, else the first."""
+    own = run.samples(engine)
+    return own.median or (own.trials[0] if own.trials else None)
