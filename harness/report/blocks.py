@@ -127,9 +127,9 @@ def _table(grid: Grid, *, gap: int = 1) -> Table:
 
 def _block_to_markdown(block: Block) -> str:
     if isinstance(block, Bullets):
-        items = "".join(f"- {_escape(item)}\n" for item in block.items)
-        return f"{_escape(block.title)}\n\n{items}"
-    return _escape(block) + "\n" if isinstance(block, str) else _grid_to_markdown(block)
+        items = "".join(f"- {escape(item)}\n" for item in block.items)
+        return f"{escape(block.title)}\n\n{items}"
+    return escape(block) + "\n" if isinstance(block, str) else _grid_to_markdown(block)
 
 
 def _grid_to_markdown(grid: Grid) -> str:
@@ -138,7 +138,7 @@ def _grid_to_markdown(grid: Grid) -> str:
     lines = [
         [column.title for column in grid.columns],
         [rules[column.align] for column in grid.columns],
-        *([_escape(_one_line(cell)) for cell in row] for row in grid.rows),
+        *([escape(_one_line(cell)) for cell in row] for row in grid.rows),
     ]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -149,7 +149,7 @@ def _one_line(cell: Cell) -> str:
     return f"{first} ({'; '.join(rest)})" if rest else first
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Escape the characters that Markdown reads as markup."""
     for mark in "\\|<*_`":
         text = text.replace(mark, f"\\{mark}")

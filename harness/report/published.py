@@ -16,6 +16,7 @@ from harness.engines import registry
 from harness.model.errors import HarnessError
 from harness.model.record import FLOOR
 from harness.report.blocks import Block, Column, Grid, to_markdown
+from harness.report.peer_facts import peer_facts
 from harness.report.run import headline
 from harness.report.run_grid import COMPARED_WITH, RUN_LEGEND, run_grid
 from harness.report.scaling import LEGEND, scaling_grid, scaling_report, short_title, title
@@ -48,7 +49,8 @@ def blocks(runs: Sequence[Run]) -> dict[str, str]:
         "claims": _claims(groups, traffic),
         "advice": _advice(groups),
     }
-    return {name: to_markdown(block) for name, block in made.items()}
+    texts = {name: to_markdown(block) for name, block in made.items()}
+    return {**texts, "peers": peer_facts([run for run in runs if run not in traffic])}
 
 
 def with_blocks(text: str, made: dict[str, str]) -> str:

@@ -10,7 +10,7 @@ import string
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -49,6 +49,13 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prepare: tuple[str, ...] = ()
 
 
+class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a peer does, and the page that says so."""
+
+    text: str
+    source: str
+
+
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A ``peer.toml``.
 
@@ -61,6 +68,7 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         packages: programs that must be on the path, and the Debian packages that have them.
         clients: programs of PostgreSQL, taken from the server's own folder if it is embedded.
         limitations: what it is known not to do.
+        facts: what its documentation says of it, by the keys of ``FACTS``.
     """
 
     title: str
@@ -71,6 +79,10 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     packages: dict[str, str] = {}
     clients: tuple[str, ...] = ()
     limitations: tuple[Known, ...] = ()
+    facts: dict[Literal["duplicates", "order", "resume", "formats"], Fact] = {}
+
+
+FACTS = ("duplicates", "order", "resume", "formats")
 
 
 @functools.cache

@@ -153,3 +153,10 @@ def test_each_run_is_a_table_with_the_spread_of_its_ratios(
         ["prisma", "0/2", "> 30.0 s", "-"],
     ]
     assert [row[-1] for row in cells] == ["-", "-", "timeout"]
+
+
+def test_each_peer_says_how_it_is_set_up_and_what_was_measured(matrix: tuple[Run, ...]) -> None:
+    text = blocks(matrix)["peers"]
+    section = text.partition("## pg_restore\n")[2].partition("\n## ")[0]
+    assert "- `pg_restore-tuned`: --jobs connections" in section
+    assert "| memory at 100k rows | `pg_restore`: 3.00 MB | run a100000 |" in section
