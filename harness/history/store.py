@@ -4,7 +4,7 @@ A run is rewritten after each trial, through a temporary file that is renamed on
 disk. So an interrupted run keeps its trials, and no reader ever sees a partial file. A finished run
 never changes.
 
-    results/                      published runs, kept in git
+    results/2024-01-01/           published runs, kept in git
     results/local/                the runs of this machine, ignored by git
     .../20240101T000000Z-1a2b3c4d.json
 """
@@ -22,7 +22,7 @@ from harness.history.codec import RunKey, decode, encode, instant
 from harness.model.errors import HistoryError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from harness.model.record import Run
 
@@ -68,7 +68,7 @@ def open_history(results: Path | None = None) -> History:
 
 
 class History:
-    """All runs in a folder.
+    """All runs in a folder, and in its folders ``YYYY-MM-DD`` of published runs.
 
     Args:
         root: the folder for reading and writing; created with the first run.
@@ -132,8 +132,14 @@ class History:
             path
             for folder in self.folders
             # By name: comparing thousands of paths takes long.
-            for path in sorted(folder.glob("*.json"), key=lambda path: path.name)
+            for path in sorted(_run_files(folder), key=lambda path: path.name)
         ]
+
+
+def _run_files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder, and in its folders of published runs, named by their day."""
+    yield from folder.glob("*.json")
+    yield from folder.glob("????-??-??/*.json")
 
 
 def choose(runs: Sequence[RunLike], name: str) -> RunLike:

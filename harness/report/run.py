@@ -32,7 +32,7 @@ from harness.report.units import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from harness.analysis.figures import EngineFigures, RunFigures
     from harness.analysis.stats import Ratio
@@ -100,20 +100,6 @@ def _profile(server: Server) -> str:
     """Describe how the server was configured."""
     name = server.profile_name
     return name if name == AS_IT_IS else f"profile {name}"
-
-
-def published(runs: Sequence[RunFigures]) -> tuple[Block, ...]:
-    """Lay out the newest run of each server profile, as in the README.
-
-    Args:
-        runs: published runs, oldest first.
-    """
-    newest = {each.run.server.profile_name: each for each in runs}
-    return tuple(
-        block
-        for _, each in sorted(newest.items())
-        for block in (headline(each.run), bench_grid(each))
-    )
 
 
 def when(run: Run) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from harness.analysis.figures import figures
+import pytest
+
+from harness.cli.docs import DOCUMENTS, published_runs
 from harness.history.store import History
-from harness.report.blocks import to_markdown
-from harness.report.run import published
+from harness.report.published import blocks, with_blocks
 
 CHECKOUT = Path(__file__).parents[2]
-RESULTS = re.compile(r"<!-- results:start -->\n(.*?)<!-- results:end -->", re.DOTALL)
+PAGES = sorted(path for pattern in DOCUMENTS for path in CHECKOUT.glob(pattern))
 
 
 def test_the_two_lines_that_a_newcomer_types() -> None:
@@ -20,15 +20,21 @@ def test_the_two_lines_that_a_newcomer_types() -> None:
     assert "python -m pip install nox && nox -s tests" in lines
 
 
-def test_the_published_figures_are_those_of_the_newest_run_of_each_profile() -> None:
-    """Take the first two blocks of ``history RUN --results results --format markdown``."""
-    found = RESULTS.search((CHECKOUT / "README.md").read_text(encoding="utf-8"))
-    assert found is not None
-    runs = History(CHECKOUT / "results").runs().runs
-    if runs:
-        assert found[1].strip() == to_markdown(published([figures(run) for run in runs])).strip()
-    else:
-        assert found[1].startswith("No published run yet")
+@pytest.fixture(scope="module")
+def made() -> dict[str, str]:
+    return blocks(published_runs(CHECKOUT / "results"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_figures_are_those_of_the_published_runs(page: Path, made: dict[str, str]) -> None:
+    """What differs is written anew by ``python -m harness docs``."""
+    text = page.read_text(encoding="utf-8")
+    assert with_blocks(text, made) == text
+
+
+def test_every_block_has_its_place(made: dict[str, str]) -> None:
+    texts = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [name for name in made if f"<!-- {name}:start -->" not in texts] == []
 
 
 def test_published_runs_can_be_read() -> None:
