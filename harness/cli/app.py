@@ -57,9 +57,16 @@ Run `{} COMMAND --help` for the options of a command.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; the only place where errors become text."""
+    """Run one command and return its exit code; the only place where errors become text.
+
+    Without arguments, on a terminal, a menu asks for the command.
+    """
     tolerate_narrow_encodings()
     words = sys.argv[1:] if arguments is None else arguments
+    if not words and sys.stdin.isatty() and sys.stdout.isatty():
+        from harness.cli import menu  # noqa: PLC0415 - rich, which --help does without
+
+        return menu.run(main)
     options = _parser(words).parse_args(words)
     command: Command = options.run
     try:
