@@ -286,7 +286,14 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         ),
     ),
     "output": (
-        Option("report", PATH, "FILE", "write the report as JSON", "no", is_for_command=True),
+        Option(
+            "report",
+            PATH,
+            "FILE",
+            "write the report as JSON; as a page, if it is named .html",
+            "no",
+            is_for_command=True,
+        ),
         Option(
             "progress",
             choice(get_args(ProgressForm)),

@@ -192,10 +192,30 @@ def _write_report(path: Path | None, report: Report) -> tuple[str, ...]:
     """Write the report to a file if one is given; return a message if that fails."""
     try:
         if path is not None:
-            path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+            path.write_bytes(_page(report) if path.suffix == ".html" else _json(report))
     except OSError as error:
         return (f"cannot write the report {path}: {error.strerror}",)
+    except msgspec.MsgspecError as error:
+        return (f"cannot write the report {path}: a reject file was changed: {error}",)
     return ()
+
+
+def _json(report: Report) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(report)) + b"\n"
+
+
+def _page(report: Report) -> bytes:
+    """Return the report as HTML, with the first rejects of each reason.
+
+    Raises:
+        OSError: a reject file cannot be read.
+        msgspec.MsgspecError: one is damaged.
+    """
+    from restore.rejects.firsts import first_rejects  # noqa: PLC0415 - few need it
+    from restore.report.page import render_page  # noqa: PLC0415
+
+    firsts = {place: first_rejects(table) for place, table in enumerate(report.tables)}
+    return render_page(report, firsts).encode()
 
 
 def _check_writable(path: Path | None, what: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MEBIBYTE = 1 << 20
 _WIDTH = 100
 _INDENT = "  "
-_HEADER = ("table", "read", "loaded", "duplicates", "rejected", "success", "time", "rows/s")
+TABLE_COLUMNS = ("table", "read", "loaded", "duplicates", "rejected", "success", "time", "rows/s")
 # Shown of one table's reasons, the most frequent first.
 _MOST_REASONS = 5
 _MOST_FIELDS = 10
@@ -34,10 +34,10 @@ def render(report: Report, *, unknown_fields: bool = True) -> str:
         unknown_fields: name the fields that have no column.
     """
     sections = [
-        _wrapped(_headline(report)),
+        _wrapped(headline(report)),
         _counts(report),
         _section("By table (records count from 0)", _details(report, with_fields=unknown_fields)),
-        _section("Notes", _notes(report)),
+        _section("Notes", note_lines(report)),
         _next(report),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section)
@@ -59,7 +59,8 @@ def _wrapped(line: str, deeper: str = _INDENT) -> list[str]:
     return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _headline(report: Report) -> str:
+def headline(report: Report) -> str:
+    """Say in a sentence whether all was restored, and how much of what, where and in which time."""
     read = sum(table.read for table in report.tables)
     loaded = sum(table.loaded for table in report.tables)
     target = f" into {escape_controls(report.target)}" if report.target else ""
@@ -84,7 +85,7 @@ def _counts(report: Report) -> list[str]:
         return []
     stopped = report.error is not None
     rows = [
-        _HEADER,
+        TABLE_COLUMNS,
         *(
             _row(name, [table], table.wall_s, unsure=stopped and not table.read)
             for name, table in zip(table_names(report), report.tables, strict=True)
@@ -94,7 +95,7 @@ def _counts(report: Report) -> list[str]:
         rows.append(_row("all", report.tables, report.wall_s, unsure=stopped))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rest = sum(width + len(_INDENT) for width in widths[1:])
-    widths[0] = min(widths[0], max(_WIDTH - rest, len(_HEADER[0])))
+    widths[0] = min(widths[0], max(_WIDTH - rest, len(TABLE_COLUMNS[0])))
     lines = []
     for name, *cells in rows:
         if len(name) > widths[0]:
@@ -111,6 +112,11 @@ def table_names(report: Report) -> list[str]:
     if len(set(names)) < len(names):
         names = [f"{table.schema}.{table.table}" for table in report.tables]
     return [escape_controls(name) for name in names]
+
+
+def table_row(table: TableReport) -> tuple[str, ...]:
+    """Return a table's counts as the cells of ``TABLE_COLUMNS``."""
+    return _row(table.table, [table], table.wall_s, unsure=False)
 
 
 def _row(
@@ -153,7 +159,7 @@ def success(part: int, whole: int, *, unsure: bool = False) -> str:
 def _details(report: Report, *, with_fields: bool) -> Iterator[str]:
     """Describe each table that is not merely loaded, batch by batch."""
     for name, table in zip(table_names(report), report.tables, strict=True):
-        losses = list(_losses(table))
+        losses = list(loss_lines(table))
         lines = [
             *_reasons(table),
             *_levels(table),
@@ -167,7 +173,8 @@ def _details(report: Report, *, with_fields: bool) -> Iterator[str]:
             yield from (_INDENT + line for line in lines)
 
 
-def _losses(table: TableReport) -> Iterator[str]:
+def loss_lines(table: TableReport) -> Iterator[str]:
+    """Yield what a table lost."""
     if table.error is not None:
         yield "stopped"
     if table.cut_off:
@@ -209,7 +216,7 @@ def _reasons(table: TableReport) -> Iterator[str]:
 
 def _reason(reason: ReasonCount) -> Iterator[str]:
     """Write a reason: its whole message, or what the messages of several records share."""
-    place = _place(reason)
+    place = reason_place(reason)
     # The rejects have the whole row.
     example = _short(reason.example.partition(": Failing row contains")[0], _LONGEST_EXAMPLE)
     if reason.count == 1:
@@ -223,7 +230,8 @@ def _reason(reason: ReasonCount) -> Iterator[str]:
         yield f"{_INDENT}first: {': '.join(part for part in (place, detail) if part)}"
 
 
-def _place(reason: ReasonCount) -> str:
+def reason_place(reason: ReasonCount) -> str:
+    """Return where the first record of a reason is; empty if that is not known."""
     if reason.first_ordinal is None:
         return ""
     byte = "" if reason.first_offset is None else f" at byte {reason.first_offset:,}"
@@ -246,7 +254,8 @@ def _table_notes(table: TableReport, *, with_fields: bool) -> Iterator[str]:
         yield f"{pluralize(table.replaced, 'row')} replaced"
 
 
-def _notes(report: Report) -> Iterator[str]:
+def note_lines(report: Report) -> Iterator[str]:
+    """Yield what is to be known beside the counts."""
     if report.loose_matches:
         pairs = [escape_controls(f"{name} -> {to}") for name, to in report.loose_matches.items()]
         yield f"matched by similar names: {first_few(pairs, _MOST_MATCHES)}"
