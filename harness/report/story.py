@@ -6,10 +6,10 @@ project set out from. Their design is run again as the peer ``prisma``.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.analysis.figures import NOT_ATTEMPTED, cpu_s
+from harness.analysis.processor import cores_in_use
 from harness.report.blocks import Column, Grid
 from harness.report.memory import sparkline
 from harness.report.units import NONE, megabytes, rows_short, seconds, share
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from harness.analysis.figures import RunFigures
-    from harness.model.record import CpuCurve, Trial
+    from harness.model.record import Trial
     from harness.report.blocks import Block, Cell
 
 # What the team reported of each way, by rows. Memory and processor time had no size.
@@ -118,19 +118,9 @@ def _processor(run: RunFigures, engine: str) -> str:
     used_s = None if trial is None else cpu_s(trial)
     if trial is None or used_s is None or not trial.wall_s:
         return NONE
-    curve = "" if trial.cpu_curve is None else f" {_cores_over_time(trial.cpu_curve, trial.wall_s)}"
+    cores = () if trial.cpu_curve is None else cores_in_use(trial.cpu_curve)
+    curve = f" {sparkline(cores, trial.wall_s)}" if cores else ""
     return f"{used_s / trial.wall_s:.0%}{curve}"
-
-
-def _cores_over_time(curve: CpuCurve, wall_s: float) -> str:
-    """Draw how many cores were used between the points of a curve."""
-    points = zip(curve.at_s, curve.cpu_ms, strict=True)
-    used = [
-        (start_s, max(after - before, 0) / (end_s - start_s))
-        for (start_s, before), (end_s, after) in pairwise(((0.0, 0), *points))
-        if end_s > start_s
-    ]
-    return sparkline(used, wall_s) if used else ""
 
 
 def _traffic(run: RunFigures, engine: str) -> str:

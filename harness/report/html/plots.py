@@ -1,24 +1,27 @@
-"""Charts of two axes, and memory over time as one.
+"""Charts of two axes, among them memory and cores in use over time.
 
 Positions are percentages of the drawing, with the origin at the top left, as in SVG.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from harness.analysis.processor import cores_in_use
 from harness.model.record import Status
 from harness.report.html.measures import tick_bytes, tick_s
 from harness.report.html.scale import Tick, linear
 from harness.report.html.strips import STATUS_NAMES, sign_of
-from harness.report.units import megabytes, seconds
+from harness.report.units import megabytes, seconds, significant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from harness.analysis.figures import RunFigures
-    from harness.model.record import Curve, Trial
+    from harness.model.record import CpuCurve, Trial
+    from harness.model.record import Curve as MemoryCurve
     from harness.report.html.engines import Look
     from harness.report.html.labels import Name
     from harness.report.html.scale import Scale
@@ -75,66 +78,103 @@ class Plot:
     summary: tuple[str, ...] = field(default=())
 
 
-def memory_over_time(
-    of: RunFigures,
-    looks: Mapping[str, Look],
-    curve_of: Callable[[Trial], Curve | None],
-    title: str,
-) -> Plot | None:
-    """Draw the memory of each engine's median trial; of an engine without one, of its last trial.
+Curve = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What is drawn over the time of a trial.
+
+    ``curve_of`` returns its points, the time first, or none. ``tick`` formats a value on the axis,
+    ``text`` one of a point.
+    """
+
+    title: str
+    axis: str
+    curve_of: Callable[[Trial], Curve]
+    tick: Callable[[float], str]
+    text: Callable[[float], str]
+
+
+def _memory(curve: MemoryCurve | None) -> Curve:
+    if curve is None or len(curve.bytes) != len(curve.at_s):
+        return ()
+    return tuple(zip(curve.at_s, curve.bytes, strict=True))
+
+
+def _cores(curve: CpuCurve | None) -> Curve:
+    return () if curve is None else cores_in_use(curve)
+
+
+def _in_cores(value: float) -> str:
+    return f"{significant(value, 2)} cores"
+
+
+COURSES = (
+    Course(
+        *("Memory of the engine", "memory", lambda trial: _memory(trial.curve)),
+        *(tick_bytes, megabytes),
+    ),
+    Course(
+        *("Memory of the server", "memory", lambda trial: _memory(trial.server_curve)),
+        *(tick_bytes, megabytes),
+    ),
+    Course(
+        *("Processors used by the engine", "cores", lambda trial: _cores(trial.cpu_curve)),
+        *(lambda value: f"{value:g}", _in_cores),
+    ),
+    Course(
+        *("Processors used by the server", "cores", lambda trial: _cores(trial.server_cpu_curve)),
+        *(lambda value: f"{value:g}", _in_cores),
+    ),
+)
+
+
+def over_time(of: RunFigures, looks: Mapping[str, Look], course: Course) -> Plot | None:
+    """Draw the course of each engine's median trial; of an engine without one, of its first trial.
 
     Args:
         of: the run.
         looks: how engines look.
-        curve_of: the engine's curve of a trial, or the server's.
-        title: the chart's heading.
+        course: what is drawn.
     """
-    drawn = {}
-    for engine in looks:
-        trial = _drawn_trial(of, engine, curve_of)
-        if trial is not None:
-            drawn[engine] = trial
-    curves = [curve for trial in drawn.values() if (curve := curve_of(trial))]
-    if not curves:
+    drawn = {
+        engine: trial
+        for engine in looks
+        if (trial := _drawn_trial(of, engine)) is not None and course.curve_of(trial)
+    }
+    points = [point for trial in drawn.values() for point in course.curve_of(trial)]
+    if not points:
         return None
-    x = linear([at_s for curve in curves for at_s in curve.at_s], tick_s)
-    y = linear([size for curve in curves for size in curve.bytes], tick_bytes)
+    x = linear([at_s for at_s, _ in points], tick_s)
+    y = linear([value for _, value in points], course.tick)
     return Plot(
-        title=title,
+        title=course.title,
         note="the trial with the median time",
         x_title="time since the start",
-        y_title="memory",
+        y_title=course.axis,
         x_ticks=x.thinned(WIDTH).ticks,
         y_ticks=flipped(y),
         lines=tuple(
-            _curve_line(looks[engine], trial, curve, x, y)
-            for engine, trial in drawn.items()
-            if (curve := curve_of(trial))
+            _curve_line(looks[engine], trial, course, x, y) for engine, trial in drawn.items()
         ),
     )
 
 
-def _drawn_trial(
-    of: RunFigures, engine: str, curve_of: Callable[[Trial], Curve | None]
-) -> Trial | None:
+def _drawn_trial(of: RunFigures, engine: str) -> Trial | None:
     own = of.samples(engine)
-    middle = own.median
-    candidates = [middle] if middle is not None else list(reversed(own.trials))
-    return next((trial for trial in candidates if _has_points(curve_of(trial))), None)
+    return own.median or (own.trials[0] if own.trials else None)
 
 
-def _has_points(curve: Curve | None) -> bool:
-    return curve is not None and bool(curve.bytes) and len(curve.bytes) == len(curve.at_s)
-
-
-def _curve_line(look: Look, trial: Trial, curve: Curve, x: Scale, y: Scale) -> Line:
+def _curve_line(look: Look, trial: Trial, course: Course, x: Scale, y: Scale) -> Line:
+    curve = course.curve_of(trial)
     points = [
-        Point(x.at(at_s), 100 - y.at(size), f"{look.name}, {seconds(at_s)}: {megabytes(size)}")
-        for at_s, size in zip(curve.at_s, curve.bytes, strict=True)
+        Point(x.at(at_s), 100 - y.at(value), f"{look.name}, {seconds(at_s)}: {course.text(value)}")
+        for at_s, value in curve
     ]
     marks: tuple[Point, ...] = ()
     failure = ""
-    note = f"peak {megabytes(max(curve.bytes))}"
+    note = f"peak {course.text(max(value for _, value in curve))}"
     if trial.status is not Status.OK:
         status = STATUS_NAMES[trial.status]
         end = replace(points[-1], sign=sign_of(trial.status), text=f"{points[-1].text}, {status}")

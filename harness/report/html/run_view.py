@@ -85,10 +85,7 @@ def run_view(of: RunFigures, all_looks: Mapping[str, Look], name: str) -> RunVie
     has_steps = any(map(is_step, looks))
     failed = tuple(alike_failures(of.failures))[:_MOST_ROWS]
     refused = rejected(of)[:_MOST_ROWS]
-    curves = (
-        plots.memory_over_time(of, looks, lambda trial: trial.curve, "Memory of the engine"),
-        plots.memory_over_time(of, looks, lambda trial: trial.server_curve, "Memory of the server"),
-    )
+    curves = (plots.over_time(of, looks, course) for course in plots.COURSES)
     return RunView(
         id=run.id,
         name=name,

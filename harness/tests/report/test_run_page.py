@@ -12,7 +12,7 @@ import msgspec
 from harness.analysis.figures import figures
 from harness.cli.app import main
 from harness.history.store import History
-from harness.model.record import Chaos, Status
+from harness.model.record import Chaos, CpuCurve, Status
 from harness.report.html.run_page import MAX_RUNS, run_page
 from harness.report.run import bench_grid
 from harness.tests.report.pages import Page, failing, mixed, recorded, replace, scaled
@@ -74,6 +74,19 @@ def test_failures_are_marks_of_their_own_and_enter_no_median() -> None:
     assert broken.count(diamond) == 1 * 11  # with the CPU time
     assert "round 1: stopped at 1,800 s, timeout" in broken
     assert "&gt; 1,800 s" in broken
+
+
+def test_cores_in_use_are_drawn_over_time(make_run: MakeRun, make_trial: MakeTrial) -> None:
+    curve = CpuCurve(at_s=(0.5, 1.0, 2.0), cpu_ms=(250, 750, 1750))
+    run = make_run(make_trial("restore", 2.0, cpu_curve=curve))
+    page = run_page([run])
+    assert "Processors used by the engine" in page
+    assert "Processors used by the server" not in page
+    assert "peak 1.0 cores" in page
+    chart = page[page.index("Processors used by the engine") :]
+    line = re.search(r'points="([^"]+)"', chart)
+    assert line is not None
+    assert len(line[1].split()) == 3
 
 
 def test_an_engine_that_always_failed_is_named_beside_the_frontier() -> None:
