@@ -1,5 +1,5 @@
--- Drops the keys and indexes of the tables, and keeps the statements that recreate them. Foreign keys
--- are dropped first, as they need the keys that they refer to, and recreated last.
+-- Drops the keys and indexes of the tables, and keeps the statements that recreate them. Foreign
+-- keys are dropped first, as they need the keys that they refer to, and recreated last.
 CREATE TEMPORARY TABLE recreated ON COMMIT DROP AS
 SELECT
     row_number() OVER (ORDER BY contype = 'f', conname) AS position,

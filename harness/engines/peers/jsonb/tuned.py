@@ -1,7 +1,8 @@
-"""The same, with keys and indexes dropped first and recreated at the end, in one transaction.
+"""PostgreSQL's own JSON functions, with keys and indexes dropped first and recreated at the end.
 
-PostgreSQL's advice for populating a database: no indexes or foreign keys during the load, and the
-tables truncated in its transaction, so that the server need not log their rows.
+All of it is one transaction, and PostgreSQL's advice for populating a database: no indexes or
+foreign keys during the load, and the tables truncated in its transaction, so that the server need
+not log their rows.
 """
 
 from __future__ import annotations
