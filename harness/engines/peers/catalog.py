@@ -191,6 +191,6 @@ def _filled(words: tuple[str, ...], values: Mapping[str, str]) -> tuple[str, ...
 
 def _version(name: str, command: tuple[str, ...]) -> str:
     try:
-        return first_line(command).split()[-1]
+        return first_line(command).split()[-1].strip('"')
     except (OSError, subprocess.SubprocessError, IndexError) as error:
         raise HarnessError(f"the version of {name} cannot be told: {error}") from error

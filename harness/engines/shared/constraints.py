@@ -14,7 +14,7 @@ _CONSTRAINTS = """
     SELECT c.conrelid::regclass::text, c.conname, pg_catalog.pg_get_constraintdef(c.oid)
     FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class t ON t.oid = c.conrelid
     WHERE t.relname = ANY(%s) AND pg_catalog.pg_table_is_visible(t.oid)
-      AND c.contype IN ('f', 'p', 'u', 'x')
+      AND c.contype::text = ANY(%s)
     ORDER BY c.contype <> 'f', c.conname
 """
 _INDEXES = """
@@ -27,14 +27,26 @@ _INDEXES = """
 
 def drop(connection: Connection, tables: list[str]) -> list[sql.Composed]:
     """Drop the tables' keys and indexes; return the statements that recreate them, in order."""
+    recreate = _drop_constraints(connection, tables, ["f", "p", "u", "x"])
+    for name, definition in connection.execute(_INDEXES, [tables]).fetchall():
+        connection.execute(sql.SQL("DROP INDEX {}").format(sql.SQL(name)))
+        recreate.append(sql.Composed([sql.SQL(definition)]))
+    return recreate[::-1]
+
+
+def drop_foreign_keys(connection: Connection, tables: list[str]) -> list[sql.Composed]:
+    """Drop the tables' foreign keys; return the statements that recreate them."""
+    return _drop_constraints(connection, tables, ["f"])
+
+
+def _drop_constraints(
+    connection: Connection, tables: list[str], kinds: list[str]
+) -> list[sql.Composed]:
     recreate: list[sql.Composed] = []
-    for table, name, definition in connection.execute(_CONSTRAINTS, [tables]).fetchall():
+    for table, name, definition in connection.execute(_CONSTRAINTS, [tables, kinds]).fetchall():
         altered = sql.SQL("ALTER TABLE {} ").format(sql.SQL(table))
         constraint = sql.Identifier(name)
         connection.execute(altered + sql.SQL("DROP CONSTRAINT {}").format(constraint))
         added = sql.SQL("ADD CONSTRAINT {} {}").format(constraint, sql.SQL(definition))
         recreate.append(altered + added)
-    for name, definition in connection.execute(_INDEXES, [tables]).fetchall():
-        connection.execute(sql.SQL("DROP INDEX {}").format(sql.SQL(name)))
-        recreate.append(sql.Composed([sql.SQL(definition)]))
-    return recreate[::-1]
+    return recreate
