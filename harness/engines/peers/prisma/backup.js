@@ -5,6 +5,9 @@ import path from "node:path";
 import { createGunzip } from "node:zlib";
 import { PrismaPg } from "@prisma/adapter-pg";
 import client from "@prisma/client";
+import chain from "stream-chain";
+import { parser } from "stream-json";
+import { streamArray } from "stream-json/streamers/stream-array.js";
 
 const { Prisma, PrismaClient } = client;
 
@@ -20,12 +23,50 @@ export function delegate(prisma, model) {
   return prisma[model.name[0].toLowerCase() + model.name.slice(1)];
 }
 
-/** Open the file of a model, decompressed; null if the backup has none. */
-export function open(backup, model) {
+/** Return the file of a model, or undefined if the backup has none. */
+export function find(backup, model) {
   const file = path.join(backup, `${model.name}.json`);
-  if (existsSync(file)) return createReadStream(file);
-  if (existsSync(`${file}.gz`)) return createReadStream(`${file}.gz`).pipe(createGunzip());
-  return null;
+  return [file, `${file}.gz`].find(existsSync);
+}
+
+/** Open a file, decompressed. */
+export function open(file) {
+  const stream = createReadStream(file);
+  return file.endsWith(".gz") ? stream.pipe(createGunzip()) : stream;
+}
+
+// An array whose first record has a line of its own.
+const LINES = /^\[\r?\n\{.*\},?\r?\n/;
+
+async function hasLines(file) {
+  for await (const chunk of open(file)) return LINES.test(chunk.toString("latin1"));
+  return false;
+}
+
+/** Yield the lines of a stream; node:readline would also end them at U+2028, which JSON allows. */
+async function* lines(stream) {
+  let rest = "";
+  for await (const chunk of stream.setEncoding("utf8")) {
+    const found = (rest + chunk).split("\n");
+    rest = found.pop();
+    yield* found;
+  }
+  yield rest;
+}
+
+/** Yield the records of a file: line by line or, if they are not one a line, by stream-json. */
+export async function* records(file) {
+  if (await hasLines(file)) {
+    let last;
+    for await (const padded of lines(open(file))) {
+      const line = padded.trim();
+      if (line !== "") last = line;
+      if (line !== "" && line !== "[" && line !== "]") yield JSON.parse(line.replace(/,$/, ""));
+    }
+    if (last !== "]") throw new Error(`${path.basename(file)} is truncated: it does not end with ]`);
+  } else {
+    for await (const { value } of chain([open(file), parser(), streamArray()])) yield value;
+  }
 }
 
 // JSON has no big numbers, bytes and nulls of its own; the rest Prisma Client takes as it is.

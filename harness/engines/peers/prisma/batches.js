@@ -1,6 +1,6 @@
 // Restores a backup with Prisma in batches, and finds the records that cannot be restored.
 //
-// A file is streamed, and each batch is one `createMany`. If that fails, its halves are tried, down to
+// A file is read line by line, and each batch is one `createMany`. If that fails, its halves are tried, down to
 // single records; one that fails alone is written to FAILED with the reason, and the restore goes on.
 // So each batch is committed by itself, and a company gets its owner, one of its users, at the end.
 //
@@ -8,10 +8,7 @@
 
 import { createWriteStream, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import chain from "stream-chain";
-import { parser } from "stream-json";
-import { streamArray } from "stream-json/streamers/stream-array.js";
-import { MODELS, connect, converter, delegate, open, setSequences } from "./backup.js";
+import { MODELS, connect, converter, delegate, find, records, setSequences } from "./backup.js";
 
 const { positionals, values: options } = parseArgs({
   allowPositionals: true,
@@ -49,21 +46,21 @@ function reject(table, record, error) {
   failed.write(`${JSON.stringify({ table: table.table, reason, record })}\n`);
 }
 
-async function restore(model, stream) {
+async function restore(model, file) {
   const table = { table: model.name, read: 0, loaded: 0, duplicates: 0, rejected: 0 };
   statistics.push(table);
   const convert = converter(model);
-  const create = async (records) => {
-    const data = records.map((record) => convert({ ...record }));
+  const create = async (batch) => {
+    const data = batch.map((record) => convert({ ...record }));
     await delegate(prisma, model).createMany({ data });
   };
-  const flush = async (records) => {
-    table.read += records.length;
-    await attempt(records, create, (record, error) => reject(table, record, error));
+  const flush = async (batch) => {
+    table.read += batch.length;
+    await attempt(batch, create, (record, error) => reject(table, record, error));
     if (process.stderr.isTTY) console.error(`${table.table}: ${table.read}, ${table.rejected} failed`);
   };
   let batch = [];
-  for await (const { value } of chain([stream, parser(), streamArray()])) {
+  for await (const value of records(file)) {
     if (model.name === "companies" && value.ownerId != null) {
       owners.push({ id: value.id, ownerId: value.ownerId });
       value.ownerId = null;
@@ -95,8 +92,8 @@ async function setOwners() {
 
 try {
   for (const model of MODELS) {
-    const stream = open(backup, model);
-    if (stream !== null) await restore(model, stream);
+    const file = find(backup, model);
+    if (file !== undefined) await restore(model, file);
   }
   await setOwners();
   await setSequences(prisma);

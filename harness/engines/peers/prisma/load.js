@@ -6,16 +6,16 @@
 //     node load.js BACKUP DSN
 
 import { text } from "node:stream/consumers";
-import { MODELS, connect, converter, delegate, open, setSequences } from "./backup.js";
+import { MODELS, connect, converter, delegate, find, open, setSequences } from "./backup.js";
 
 const [backup, dsn] = process.argv.slice(2);
 const prisma = connect(dsn);
 
 async function restore(transaction) {
   for (const model of MODELS) {
-    const stream = open(backup, model);
-    if (stream === null) continue;
-    const data = JSON.parse(await text(stream)).map(converter(model));
+    const file = find(backup, model);
+    if (file === undefined) continue;
+    const data = JSON.parse(await text(open(file))).map(converter(model));
     await delegate(transaction, model).createMany({ data });
   }
   await setSequences(transaction);
