@@ -1,8 +1,9 @@
 // Restores a backup with Prisma in batches, and finds the records that cannot be restored.
 //
-// A file is read line by line, and each batch is one `createMany`. If that fails, its halves are tried, down to
-// single records; one that fails alone is written to FAILED with the reason, and the restore goes on.
-// So each batch is committed by itself, and a company gets its owner, one of its users, at the end.
+// A file is read line by line, and each batch is one `createMany`. If that fails, its halves are
+// tried, down to single records; one that fails alone is written to FAILED with the reason, and the
+// restore goes on. So each batch is committed by itself, and a company gets its owner, one of its
+// users, at the end.
 //
 //     node batches.js BACKUP DSN --batch=1000 --report=FILE --failed=FILE
 
