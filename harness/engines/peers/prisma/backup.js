@@ -63,7 +63,7 @@ export async function* records(file) {
       if (line !== "") last = line;
       if (line !== "" && line !== "[" && line !== "]") yield JSON.parse(line.replace(/,$/, ""));
     }
-    if (last !== "]") throw new Error(`${path.basename(file)} is truncated: its last line is not ]`);
+    if (last !== "]") throw new Error(`${path.basename(file)} does not end with ]: truncated`);
   } else {
     for await (const { value } of chain([open(file), parser(), streamArray()])) yield value;
   }
