@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 # The engines of the README's table, if they were measured; the docs have all of them.
 README_ENGINES = (
-    *("restore", "duckdb-tuned", "dlt-tuned", "polars", "jsonb-tuned", "pandas-copy", "sling-tuned"),
-    *("prisma-batches", "django", "legacy", "pg_restore-tuned", FLOOR),
+    *("restore", "duckdb-tuned", "dlt-tuned", "polars", "jsonb-tuned", "pandas-copy"),
+    *("sling-tuned", "prisma-batches", "django", "legacy", "pg_restore-tuned", FLOOR),
 )
 BATCHES = re.compile(r"prisma-batches(?:-(\d+))?")
 
