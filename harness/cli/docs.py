@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.output import write
+from harness.cli.output import write, write_page
 from harness.history.store import PUBLISHED, History
 from harness.model.errors import ExitCode, HarnessError
-from harness.report.published import blocks, with_blocks
+from harness.report.published import blocks, pictures, with_blocks
 
 if TYPE_CHECKING:
     import argparse
 
     from harness.model.record import Run
 
+PICTURES = Path("docs/pictures")
 DOCUMENTS = ("README.md", "docs/*.md")
 
 
@@ -24,18 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_: argparse.Namespace) -> int:
-    """Write each block, and print the documents that changed.
+    """Write each block and picture, and print the documents that changed.
 
     Raises:
         HarnessError: there is no published matrix.
     """
-    made = blocks(published_runs())
+    runs = published_runs()
+    made = blocks(runs)
     for path in (path for pattern in DOCUMENTS for path in sorted(Path().glob(pattern))):
         text = path.read_text(encoding="utf-8")
         written = with_blocks(text, made)
         if written != text:
             path.write_text(written, encoding="utf-8")
             write(f"{path}\n")
+    for name, text in pictures(runs).items():
+        write_page(PICTURES / name, text)
     return ExitCode.OK
 
 

@@ -16,6 +16,7 @@ from harness.engines import registry
 from harness.model.errors import HarnessError
 from harness.model.record import FLOOR
 from harness.report.blocks import Block, Column, Grid, to_markdown
+from harness.report.html.picture import THEMES, picture
 from harness.report.peer_facts import peer_facts
 from harness.report.run import headline
 from harness.report.run_grid import COMPARED_WITH, RUN_LEGEND, run_grid
@@ -35,6 +36,8 @@ README_ENGINES = (
     *("restore", "duckdb-tuned", "dlt-tuned", "polars", "jsonb-tuned", "pandas-copy"),
     *("sling-tuned", "prisma-batches", "django", "legacy", "pg_restore-tuned", FLOOR),
 )
+# The largest size of which all of them have been measured.
+PICTURED_ROWS = 1_000_000
 BATCHES = re.compile(r"prisma-batches(?:-(\d+))?")
 
 
@@ -51,6 +54,17 @@ def blocks(runs: Sequence[Run]) -> dict[str, str]:
     }
     texts = {name: to_markdown(block) for name, block in made.items()}
     return {**texts, "peers": peer_facts([run for run in runs if run not in traffic])}
+
+
+def pictures(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the README's pictures by the name of their files: of the size ``PICTURED_ROWS``."""
+    plain = _bulk(scalings(figures(run) for run in runs if not run.parameters.get("traffic")))
+    shown = [each for each in plain.runs if each.run.dataset.rows <= PICTURED_ROWS][-1:]
+    return {
+        f"results-{name}.svg": picture(run, README_ENGINES, theme)
+        for run in shown
+        for name, theme in THEMES.items()
+    }
 
 
 def with_blocks(text: str, made: dict[str, str]) -> str:

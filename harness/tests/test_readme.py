@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree  # noqa: ICN001 - as the name says
 
 import pytest
 
-from harness.cli.docs import DOCUMENTS, published_runs
+from harness.cli.docs import DOCUMENTS, PICTURES, published_runs
 from harness.history.store import History
-from harness.report.published import blocks, with_blocks
+from harness.report.published import blocks, pictures, with_blocks
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = sorted(path for pattern in DOCUMENTS for path in CHECKOUT.glob(pattern))
@@ -30,6 +31,14 @@ def test_the_figures_are_those_of_the_published_runs(page: Path, made: dict[str,
     """What differs is written anew by ``python -m harness docs``."""
     text = page.read_text(encoding="utf-8")
     assert with_blocks(text, made) == text
+
+
+def test_the_pictures_are_those_of_the_published_runs() -> None:
+    made = pictures(published_runs(CHECKOUT / "results"))
+    assert made
+    for name, text in made.items():
+        assert (CHECKOUT / PICTURES / name).read_text(encoding="utf-8") == text
+        ElementTree.fromstring(text)  # noqa: S314 - our own
 
 
 def test_every_block_has_its_place(made: dict[str, str]) -> None:

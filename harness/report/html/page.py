@@ -35,20 +35,21 @@ def render(template: str, **values: object) -> str:
     policy = _POLICY.format(style=_hash(style), script=_hash(script))
     # Both are files of ours, and their hashes are of the text as it stands.
     own = {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}  # noqa: S704
-    return _environment().get_template(f"{template}.html.j2").render(**own, **values)
+    return environment().get_template(f"{template}.html.j2").render(**own, **values)
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return the environment of the templates in this folder."""
+    made = Environment(
         loader=PackageLoader(__package__, "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["text"] = clean
-    return environment
+    made.filters["text"] = clean
+    return made
 
 
 def clean(text: str) -> str:

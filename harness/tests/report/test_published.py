@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +12,7 @@ from harness.cli.docs import published_runs
 from harness.history.store import History
 from harness.model.errors import HarnessError
 from harness.model.record import CpuCurve, Curve, Run, Status
-from harness.report.published import blocks, with_blocks
+from harness.report.published import blocks, pictures, with_blocks
 from harness.tests.conftest import USERS
 
 if TYPE_CHECKING:
@@ -160,3 +161,22 @@ def test_each_peer_says_how_it_is_set_up_and_what_was_measured(matrix: tuple[Run
     section = text.partition("## pg_restore\n")[2].partition("\n## ")[0]
     assert "- `pg_restore-tuned`: --jobs connections" in section
     assert "| memory at 100k rows | `pg_restore`: 3.00 MB | run a100000 |" in section
+
+
+def test_the_picture_has_two_bars_an_engine_and_says_how_others_failed(
+    make_run: MakeRun, make_trial: MakeTrial
+) -> None:
+    run = make_run(
+        make_trial("restore", 2.0, peak_bytes=50_000_000),
+        make_trial("legacy", 8.0, peak_bytes=200_000_000),
+        make_trial("prisma-batches", 20.0, status=Status.TIMEOUT),
+    )
+    made = pictures([replace(run, server=replace(run.server, profile="bulk"))])
+    assert made.keys() == {"results-light.svg", "results-dark.svg"}
+    picture = made["results-light.svg"]
+    widths = [float(width) for width in re.findall(r'<rect .*?width="([\d.]+)"', picture)]
+    assert len(widths) == 4
+    assert widths[0] == pytest.approx(widths[2] / 4, rel=0.01)
+    assert widths[1] == pytest.approx(widths[3] / 4, rel=0.01)
+    assert "timeout after 20.0 s" in picture
+    assert picture.index("restore<") < picture.index("legacy<") < picture.index("prisma-batches<")
