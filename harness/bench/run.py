@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -41,15 +42,33 @@ if TYPE_CHECKING:
     from harness.model.record import Heap
 
     Announce = Callable[[str], None]
+    Watch = Callable[["Now"], None]
 
 # From here on generating takes some 10 s, so that progress is announced.
 LONG_ROWS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """How far a run is: ``turn`` is the trial that runs, if one does."""
+
+    run: Run
+    engines: tuple[str, ...]
+    turn: Turn | None
+    made: int
+    planned: int
+    left_s: float | None
+
+
+def _ignored(_: Now) -> None:
+    """Watch nothing."""
 
 
 def run_bench(
     options: BenchOptions,
     *,
     announce: Announce,
+    watch: Watch = _ignored,
     resume: Run | None = None,
     rounds_wanted: Callable[[Run], int] | None = None,
 ) -> Run:
@@ -62,6 +81,7 @@ def run_bench(
     Args:
         options: the options.
         announce: called with a line for each step.
+        watch: called before each trial, and after it.
         resume: an unfinished run to continue; ``options`` are its own.
         rounds_wanted: called with the run so far, for the number of rounds that it shall have; by
             default that of the options.
@@ -80,12 +100,14 @@ def run_bench(
         planned = functools.partial(_planned, options, rounds_wanted)
 
         def run_turn(turn: Turn) -> Trial:
+            watch(_now(options, run, planned(run), turn))
             return _run_turn(turn, subject.manifest, runners[turn.engine.name].attempt)
 
         for so_far in _measured(run, planned, options.repeats, run_turn, stop):
             run = so_far
             store.write(run)
             announce(_progress_line(run, planned(run)))
+            watch(_now(options, run, planned(run)))
         is_complete = not remaining(run, planned(run))
         traced = _untraced(options, run) if is_complete else []
         for heap in _heaps(traced, runners, functools.partial(store.flame_graph, run), stop):
@@ -96,6 +118,18 @@ def run_bench(
             run = msgspec.structs.replace(run, finished_at=trial.now())
             store.write(run)
         return run
+
+
+def _now(options: BenchOptions, run: Run, turns: Sequence[Turn], turn: Turn | None = None) -> Now:
+    """Return how far a run is."""
+    return Now(
+        run=run,
+        engines=tuple(engine.name for engine in options.engines),
+        turn=turn,
+        made=len(turns) - len(remaining(run, turns)),
+        planned=len(turns),
+        left_s=remaining_s(run, turns, trial.now()),
+    )
 
 
 def _new_or_resumed_run(

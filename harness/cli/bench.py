@@ -26,6 +26,7 @@ from harness.bench.options import (
 )
 from harness.bench.resume import unfinished_run
 from harness.bench.run import exit_code, run_bench
+from harness.cli import live
 from harness.cli.output import add_format, say, show_report
 from harness.cli.values import one_row_count, row_counts, size_bytes
 from harness.engines import configured
@@ -86,7 +87,9 @@ def run(options: argparse.Namespace) -> int:
         return _resume(options)
     given = from_arguments(options, chosen_engines(options))
     if len(options.rows) == 1 or given.dataset is not None:
-        return _shown(run_bench(given, announce=say), options.format)
+        with live.shown() as (announce, watch):
+            made = run_bench(given, announce=announce, watch=watch)
+        return _shown(made, options.format)
     matrix = Matrix(
         rows=options.rows,
         profiles=(given.server_profile,),
@@ -115,7 +118,9 @@ def _resume(options: argparse.Namespace) -> int:
     given = options_from_run(
         unfinished, server=options.server, dataset=dataset, results=options.results
     )
-    return _shown(run_bench(given, announce=say, resume=unfinished), options.format)
+    with live.shown() as (announce, watch):
+        made = run_bench(given, announce=announce, watch=watch, resume=unfinished)
+    return _shown(made, options.format)
 
 
 def _shown(made: Run, form: str) -> int:

@@ -21,7 +21,7 @@ from harness.model.errors import HarnessError
 from harness.model.outcome import Outcome
 from harness.trial.sampling import PROC
 
-_LAUNCHER = Path(__file__).with_name("launcher.py")
+LAUNCHER = Path(__file__).with_name("launcher.py")
 
 # Isolated from the user's Python settings, and without site-packages unless psutil is needed (no
 # /proc): the launcher starts in 40 ms and stays under 12 MB.
@@ -88,7 +88,7 @@ def run(
         HarnessError: the launcher itself failed.
     """
     with subprocess.Popen(  # noqa: S603 - our own script, no shell
-        [sys.executable, *_LAUNCHER_FLAGS, str(_LAUNCHER), _order(command, limits, server)],
+        [sys.executable, *_LAUNCHER_FLAGS, str(LAUNCHER), _order(command, limits, server)],
         env=dict(command.env),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -4,68 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import subprocess
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.tests.cli.terminal import CHECKOUT, PATIENCE_S, Terminal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-pty = pytest.importorskip("pty", reason="no pseudo-terminal here")
-
-CHECKOUT = Path(__file__).parents[3]
-PATIENCE_S = 60.0
 MENU = "What shall it be"
-
-
-class Terminal:
-    """The harness without arguments on a pseudo-terminal."""
-
-    def __init__(self, folder: Path) -> None:
-        self.master, slave = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness"],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "TERM": "xterm", "NO_COLOR": "1"},
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-        )
-        os.close(slave)
-        self._unread = ""
-        self.said = ""
-
-    def until(self, pattern: str) -> str:
-        """Return what is printed up to a pattern."""
-        end = time.monotonic() + PATIENCE_S
-        while not (found := re.search(pattern, self._unread)):
-            assert time.monotonic() < end, self._unread
-            if select.select([self.master], [], [], 0.1)[0]:
-                self.said += (new := os.read(self.master, 65_536).decode())
-                self._unread += new
-        text, self._unread = self._unread[: found.end()], self._unread[found.end() :]
-        return text
-
-    def type(self, *lines: str) -> None:
-        """Type lines, each once the question before it is there."""
-        for line in lines:
-            self.until(r": $")
-            os.write(self.master, f"{line}\n".encode())
 
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     made = Terminal(tmp_path)
     yield made
-    made.process.kill()
-    made.process.wait()
-    os.close(made.master)
+    made.close()
 
 
 def test_a_dataset_is_made_by_the_command_line_that_is_shown(

@@ -214,7 +214,7 @@ def test_an_engine_has_what_a_program_expects(tmp_path: Path) -> None:
 def test_a_launcher_that_fails_is_no_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(meter, "_LAUNCHER", tmp_path / "missing.py")
+    monkeypatch.setattr(meter, "LAUNCHER", tmp_path / "missing.py")
     with pytest.raises(HarnessError, match="launcher"):
         run(tmp_path, "pass")
 

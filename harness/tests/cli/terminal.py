@@ -1,0 +1,65 @@
+"""A pseudo-terminal on which the harness runs, and keys that are typed there."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pty = pytest.importorskip("pty", reason="no pseudo-terminal here")
+
+CHECKOUT = Path(__file__).parents[3]
+PATIENCE_S = 60.0
+
+
+class Terminal:
+    """The harness on a pseudo-terminal.
+
+    Args:
+        folder: where it runs.
+        arguments: those of its command line.
+    """
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "harness", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "TERM": "xterm", "NO_COLOR": "1"},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+        self._unread = ""
+        self.said = ""
+
+    def until(self, pattern: str) -> str:
+        """Return what is printed up to a pattern."""
+        end = time.monotonic() + PATIENCE_S
+        while not (found := re.search(pattern, self._unread)):
+            assert time.monotonic() < end, self._unread
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.said += (new := os.read(self.master, 65_536).decode())
+                self._unread += new
+        text, self._unread = self._unread[: found.end()], self._unread[found.end() :]
+        return text
+
+    def close(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+    def type(self, *lines: str) -> None:
+        """Type lines, each once the question before it is there."""
+        for line in lines:
+            self.until(r": $")
+            os.write(self.master, f"{line}\n".encode())
