@@ -6,6 +6,7 @@ Each command is a module beside this one, with ``add_arguments`` and ``run``.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -16,7 +17,7 @@ from harness.cli.program import program
 from harness.model.errors import ExitCode, HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     Command = Callable[[argparse.Namespace], int]
 
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from harness.cli import menu  # noqa: PLC0415 - rich, which --help does without
 
         return menu.run(main)
-    options = _parser(words).parse_args(words)
+    options = _parsed(words)
     command: Command = options.run
     try:
         code = command(options)
@@ -85,8 +86,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Make the parser for a command line, importing only the commands that it names."""
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; of a slip of the finger, say what may have been meant, and exit."""
+    parser, commands = _parser(words)
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        hint = _hint(words[0], COMMANDS, "--help lists the commands")
+        parser.error(f"there is no command {words[0]!r}: {hint}")
+    options, surplus = parser.parse_known_args(words)
+    if surplus:
+        own = commands[options.command]
+        known = [flag for action in own._actions for flag in action.option_strings]  # noqa: SLF001 - argparse offers no list
+        word = surplus[0].partition("=")[0]
+        if word.startswith("-"):
+            own.error(
+                f"there is no option {word}: {_hint(word, known, '--help lists the options')}"
+            )
+        own.error(f"{word!r} is one too many; options begin with --")
+    return options
+
+
+def _hint(word: str, known: Iterable[str], otherwise: str) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else otherwise
+
+
+def _parser(
+    words: Sequence[str],
+) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Make the parser for a command line, importing only the commands that it names.
+
+    Returns:
+        the parser, and those of the commands.
+    """
     parser = argparse.ArgumentParser(
         prog=program(),
         description="Generate backups, restore them with each engine, measure, verify, compare.",
@@ -95,13 +126,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version, and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    made = {}
     for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
+        made[name] = command = commands.add_parser(name, help=text, description=text)
         if name in words:
             module = importlib.import_module(f"harness.cli.{name.replace('-', '_')}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-    return parser
+    return parser, made
 
 
 class _Version(argparse.Action):

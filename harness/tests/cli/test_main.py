@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.cli.app import main
 from harness.history.store import History
 
 if TYPE_CHECKING:
@@ -331,3 +332,21 @@ def test_accepting_needs_a_reason_and_an_engine_that_is_there(
     assert harness("accept").returncode == 2
     assert "--why is empty" in failed_with(harness("accept", "--why", " "), 2)
     assert "has only" in failed_with(harness("accept", "--why", "x", "--engine", "psql"), 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("bnech",), "there is no command 'bnech': did you mean bench?"),
+        (("bench", "--rosw=5"), "there is no option --rosw: did you mean --rows?"),
+        (("bench", "--nothing-like-it"), "there is no option --nothing-like-it: --help lists"),
+        (("compare", "a", "b", "c"), "'c' is one too many; options begin with --"),
+    ],
+)
+def test_a_slip_of_the_finger_is_told(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
