@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from harness.cli import menu  # noqa: PLC0415 - rich, which --help does without
 
         return menu.run(main)
-    options = _parsed(words)
+    options = parsed(words)
     command: Command = options.run
     try:
         code = command(options)
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parsed(words: Sequence[str]) -> argparse.Namespace:
+def parsed(words: Sequence[str]) -> argparse.Namespace:
     """Parse a command line; of a slip of the finger, say what may have been meant, and exit."""
     parser, commands = _parser(words)
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
@@ -98,9 +98,8 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
         known = [flag for action in own._actions for flag in action.option_strings]  # noqa: SLF001 - argparse offers no list
         word = surplus[0].partition("=")[0]
         if word.startswith("-"):
-            own.error(
-                f"there is no option {word}: {_hint(word, known, '--help lists the options')}"
-            )
+            hint = _hint(word, known, "--help lists the options")
+            own.error(f"there is no option {word}: {hint}")
         own.error(f"{word!r} is one too many; options begin with --")
     return options
 

@@ -140,4 +140,4 @@ def test_the_selftest(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 def test_every_command_that_reports_has_the_option(name: str) -> None:
     needed = ("main",) if name == "compare-commits" else ()
     words = (name, *needed, "--format", "json")
-    assert app._parser(words).parse_args(words).format == "json"
+    assert app.parsed(words).format == "json"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.cli.app import _parser
+from harness.cli.app import parsed
 from harness.generate import generate
 from harness.generate.spec import DatasetSpec
 from harness.tests.ci.workflows import sessions
@@ -114,7 +114,7 @@ def test_commands_within_sentences_are_understood(path: Path) -> None:
             continue
         if found := HARNESS.fullmatch(line):
             words = shlex.split(found[1])
-            _parser(words).parse_args(words)
+            parsed(words)
         elif (found := RESTORER.fullmatch(line)) and " " in found[1]:
             parse(shlex.split(found[1]))
         elif found := SESSION.fullmatch(line):
