@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.steps import MIN_SESSIONS
 from harness.analysis.trends import MAX_TRENDS, MIN_EFFECT, Measure
+from harness.report.html.engines import looks
 from harness.report.html.measures import percent
 from harness.report.html.page import render
 from harness.report.html.series import Axis, Mark, draw
+from harness.report.reference_copy import engine_name
 from harness.report.units import NONE, megabytes, seconds
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from harness.analysis.sessions import Conditions, EngineSession, Session
     from harness.analysis.trends import Point, Series, Step, Trend
+    from harness.report.html.engines import Look
     from harness.report.html.series import Drawing
 
 MAX_CHANGES = 50
@@ -57,7 +60,7 @@ class Change:
 class Panel:
     """The chart of one engine, with its latest figure and the difference to the one before."""
 
-    engine: str
+    look: Look
     latest: str
     difference: str
     is_notable: bool
@@ -154,7 +157,7 @@ def _change(step: Step) -> Change:
     return Change(
         since=f"{step.at:%Y-%m-%d %H:%M}",
         commit=step.commit,
-        engine=step.engine,
+        engine=engine_name(step.engine),
         kind=_kind(step),
         name=_change_name(step),
         before=figure(step.before),
@@ -195,16 +198,19 @@ def _heading(where: Conditions) -> str:
 
 
 def _measure(trend: Trend, measure: Measure) -> MeasureView:
+    shown = looks(each.engine for each in trend.series)
+    engines = list(shown)
     series = [each for each in trend.series if each.measure is measure]
+    series.sort(key=lambda each: engines.index(each.engine))
     engines = [each.engine for each in series]
     return MeasureView(
         _TITLES[measure],
-        tuple(_panel(trend, each) for each in series),
+        tuple(_panel(trend, each, shown[each.engine]) for each in series),
         tuple(_session_row(each, engines, measure) for each in reversed(trend.sessions)),
     )
 
 
-def _panel(trend: Trend, series: Series) -> Panel:
+def _panel(trend: Trend, series: Series, look: Look) -> Panel:
     labels = [
         "" if point is None else f"{_when(each)}: {_figure(point, series.measure)}"
         for each, point in zip(trend.sessions, series.points, strict=True)
@@ -215,11 +221,11 @@ def _panel(trend: Trend, series: Series) -> Panel:
         series.points,
         labels,
         _marks(trend, series),
-        summary=f"{series.engine}, {_TITLES[series.measure].lower()}: latest {latest}{difference}",
+        summary=f"{look.name}, {_TITLES[series.measure].lower()}: latest {latest}{difference}",
         axis=_SHARES if series.measure is Measure.COMPLETENESS else Axis(_unit(series.measure)),
     )
     is_notable = bool(difference) and abs(newest[-1].median / newest[0].median - 1) >= MIN_EFFECT
-    return Panel(series.engine, latest, difference, is_notable, drawing)
+    return Panel(look, latest, difference, is_notable, drawing)
 
 
 def _since_last(newest: Sequence[Point]) -> str:
