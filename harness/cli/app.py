@@ -68,7 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from harness.cli import menu  # noqa: PLC0415 - rich, which --help does without
 
         return menu.run(main)
-    options = parsed(words)
+    try:
+        options = parsed(words)
+    except HarnessError as error:
+        say(f"{program()}: {error}")
+        return error.exit_code
     command: Command = options.run
     try:
         code = command(options)
@@ -124,6 +128,10 @@ def _parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version, and exit")
+    shells, text = ("bash", "zsh", "tcsh"), "print what completes this command in bash, zsh or tcsh"
+    parser.add_argument(
+        "--print-completion", action=_Completion, metavar="SHELL", choices=shells, help=text
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     made = {}
     for name, text in COMMANDS.items():
@@ -133,6 +141,18 @@ def _parser(
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser, made
+
+
+class _Completion(argparse.Action):
+    """Prints what completes the command line in a shell."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _: object, shell: object, *__: object
+    ) -> None:
+        from harness.cli.completion import completion  # noqa: PLC0415 - only this needs it
+
+        write(completion(*_parser(tuple(COMMANDS)), str(shell)))
+        parser.exit()
 
 
 class _Version(argparse.Action):

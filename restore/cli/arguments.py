@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from restore.cli import help_texts
 from restore.cli.option_table import GROUPS, OPTIONS, Command
@@ -16,6 +16,8 @@ from restore.text import escape_controls, hide_secrets, looks_like_dsn, program
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+SHELLS = ("bash", "zsh", "tcsh")
+_COMMANDS: tuple[Command, ...] = ("retry", "repair", "infer")
 Given = bool | str | list[str]
 
 
@@ -45,14 +47,27 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _Completion(argparse.Action):
+    """Prints what completes the command line in a shell."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _: object, shell: object, *__: object
+    ) -> NoReturn:
+        from restore.cli.completion import completion  # noqa: PLC0415 - only this needs it
+
+        commands: dict[str, argparse.ArgumentParser] = {n: _parser(n) for n in _COMMANDS}
+        print(completion(parser, commands, str(shell)))  # noqa: T201 - as --help prints
+        parser.exit()
+
+
 def parse(words: Sequence[str]) -> Arguments:
     """Parse a command line; ``--help`` and ``--version`` print and end the process.
 
     Raises:
         UsageError: it is not valid.
     """
-    named = words[0] if words and words[0] in {"retry", "repair", "infer"} else ""
-    command = cast("Command", named or "restore")
+    named = words[0] if words and words[0] in _COMMANDS else ""
+    command: Command = named or "restore"
     parser = _parser(command)
     namespace, surplus = parser.parse_known_args(words[1:] if named else words)
     given = vars(namespace)
@@ -100,6 +115,10 @@ def _parser(command: Command) -> _Parser:
     if command == "restore":
         text = "print the JSON Schema of the report"
         parser.add_argument("--report-schema", action="store_true", help=text)
+        text = "print what completes this command in bash, zsh or tcsh"
+        parser.add_argument(
+            "--print-completion", action=_Completion, metavar="SHELL", choices=SHELLS, help=text
+        )
     if path:
         parser.add_argument("path", nargs="?", metavar=path, help=help_texts.PATH_HELP[command])
     for title, options in GROUPS.items():
