@@ -21,13 +21,13 @@ from harness.report.peer_facts import peer_facts
 from harness.report.run import headline
 from harness.report.run_grid import COMPARED_WITH, RUN_LEGEND, run_grid
 from harness.report.scaling import LEGEND, scaling_grid, scaling_report, short_title, title
-from harness.report.story import story_report
+from harness.report.story import size_of, story_report
 from harness.report.units import NONE, megabytes, rows_short, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.figures import EngineFigures
+    from harness.analysis.figures import EngineFigures, RunFigures
     from harness.analysis.scaling import Scaling
     from harness.model.record import Run
 
@@ -78,10 +78,12 @@ def with_blocks(text: str, made: dict[str, str]) -> str:
 
 
 def _results(groups: Sequence[Scaling]) -> tuple[Block, ...]:
-    """Lay out the README's table: some engines, each profile, sound data, no memory limit."""
-    chosen = [each for each in groups if _is_plain(each)]
+    """Lay out the README's tables: some engines, each profile and memory limit, sound data."""
+    chosen = [each for each in groups if each.conditions.faults == "none"]
     laid: list[Block] = []
-    for each in sorted(chosen, key=lambda each: each.conditions.profile):
+    for each in sorted(
+        chosen, key=lambda each: (each.conditions.profile, each.memory_limit_bytes or 0)
+    ):
         grid = scaling_grid(each, [name for name in README_ENGINES if name in each.engines])
         laid += [title(each), grid]
     return (*laid, LEGEND)
@@ -91,7 +93,8 @@ def _claims(groups: Sequence[Scaling], traffic: Sequence[Run]) -> tuple[Block, .
     """Lay out what the story reported beside what was measured, by size."""
     plain = _bulk(groups)
     damaged = [each.runs for each in groups if _is_like(each, plain, "realistic")]
-    return story_report(plain.runs, damaged[0] if damaged else (), list(map(figures, traffic)))
+    counted = list(map(figures, traffic))
+    return story_report(_by_size(groups), damaged[0] if damaged else (), counted)
 
 
 def _runs(groups: Sequence[Scaling]) -> tuple[Block, ...]:
@@ -111,10 +114,9 @@ def _runs(groups: Sequence[Scaling]) -> tuple[Block, ...]:
 
 def _advice(groups: Sequence[Scaling]) -> tuple[Block, ...]:
     """Lay out what was fastest, what held least, and the best size of a batch, by size."""
-    plain = _bulk(groups)
     columns = ("rows", "fastest", "time", "least memory", "peak", "best batch of inserts")
     rows = []
-    for run in plain.runs:
+    for run in _by_size(groups):
         ok = [each for each in run.engines if each.wall_s and _reads_json(each.engine)]
         fastest = min(ok, key=_time_s, default=None)
         leanest = min(ok, key=_peak_bytes, default=None)
@@ -123,7 +125,7 @@ def _advice(groups: Sequence[Scaling]) -> tuple[Block, ...]:
         )
         rows.append(
             (
-                (rows_short(run.run.dataset.rows),),
+                (size_of(run),),
                 (NONE if fastest is None else fastest.engine,),
                 (NONE if fastest is None else seconds(_time_s(fastest)),),
                 (NONE if leanest is None else leanest.engine,),
@@ -144,6 +146,18 @@ def _bulk(groups: Sequence[Scaling]) -> Scaling:
         if _is_plain(each) and each.conditions.profile == "bulk":
             return each
     raise HarnessError("the published matrix has no run of profile bulk without faults and limit")
+
+
+def _by_size(groups: Sequence[Scaling]) -> tuple[RunFigures, ...]:
+    """Return the run of each size that documents quote; a size without one, of a memory limit."""
+    plain = _bulk(groups)
+    others = [
+        each.runs
+        for each in groups
+        if each.memory_limit_bytes is not None and each.conditions == plain.conditions
+    ]
+    found = {run.run.dataset.rows: run for runs in (*others, plain.runs) for run in runs}
+    return tuple(found[rows] for rows in sorted(found))
 
 
 def _is_like(each: Scaling, other: Scaling, faults: str) -> bool:

@@ -66,6 +66,13 @@ def story_report(
     return Grid(tuple(Column(name, "left") for name in columns), tuple(rows)), LEGEND
 
 
+def size_of(of: RunFigures) -> str:
+    """Return the rows of a run, and its memory limit."""
+    limit = of.run.parameters.get("memory_limit_bytes")
+    rows = rows_short(of.run.dataset.rows)
+    return f"{rows}, at most {megabytes(limit)}" if isinstance(limit, int) else rows
+
+
 def _rows(
     plain: RunFigures, damaged: Sequence[RunFigures], traffic: Sequence[RunFigures]
 ) -> Iterator[tuple[Cell, ...]]:
@@ -84,7 +91,7 @@ def _rows(
             naive, rewrite = NAIVE.get(size, NONE), REWRITE.get(size, NONE)
         measured = [NONE if run is None else measure(run, engine) for engine in ENGINES]
         if any(text != NONE for text in measured):
-            cells = (rows_short(size), name, naive, *measured[:2], rewrite, *measured[2:])
+            cells = (size_of(plain), name, naive, *measured[:2], rewrite, *measured[2:])
             yield tuple((text,) for text in cells)
 
 
