@@ -20,7 +20,7 @@ COMPARED_WITH = "restore"
 RUN_LEGEND = (
     "ok: trials whose result is right, of those that were made. Time and peak memory of the "
     "engine: median, and lowest to highest, of the trials that are ok. Ratio: the time relative to "
-    f"that of `{COMPARED_WITH}` in the same round, and its 95% interval; of fewer than 6 rounds, "
+    f"that of {COMPARED_WITH} in the same round, and its 95% interval; of fewer than 6 rounds, "
     "the lowest and the highest ratio. Processor: median of the engine's own processor time. Rows "
     "right: of all that can be restored, over all trials. Ended: how the trials ended that are not "
     "ok."

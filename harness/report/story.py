@@ -43,7 +43,7 @@ LEGEND = (
     "its memory, marked by *. "
     "Processor: time of the engine's own processes as a share of one core, and over time, in the "
     "trial with the median time. Traffic: sent to and received from the server, in a run of its "
-    "own. Rows right under damage: of those that can be restored of a `realistic` dataset of that "
+    "own. Rows right under damage: of those that can be restored of a realistic dataset of that "
     "size, the share that is in the database as it should be."
 )
 
@@ -55,7 +55,7 @@ def story_report(
 
     Args:
         plain: the runs without faults, by size.
-        damaged: those with ``realistic`` faults.
+        damaged: those with `realistic` faults.
         traffic: those in which the traffic was counted.
     """
     columns = (
