@@ -191,13 +191,26 @@ def report_schema() -> str:
 def _write_report(path: Path | None, report: Report) -> tuple[str, ...]:
     """Write the report to a file if one is given; return a message if that fails."""
     try:
-        if path is not None:
-            path.write_bytes(_page(report) if path.suffix == ".html" else _json(report))
+        if path is not None and path.suffix == ".html":
+            _write_private(path, _page(report))
+        elif path is not None:
+            path.write_bytes(_json(report))
     except OSError as error:
         return (f"cannot write the report {path}: {error.strerror}",)
     except msgspec.MsgspecError as error:
         return (f"cannot write the report {path}: a reject file was changed: {error}",)
     return ()
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    """Write a file; a new one can be read by its owner alone, as rejects can.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with open(os.open(path, flags, 0o600), "wb") as file:  # noqa: PTH123 - of a descriptor
+        file.write(data)
 
 
 def _json(report: Report) -> bytes:
