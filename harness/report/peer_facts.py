@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from harness.analysis.figures import NOT_ATTEMPTED, figures
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from harness.engines.peers.catalog import Peer
     from harness.model.record import Run
 
+# Before the backup's own folder, which is named by its time.
+_FOLDER = re.compile(r"/[^\s\"':]*/(?=\d{8}_\d{6}/)")
+_LONGEST = 160
 _HEAD = "| what | how it does | says who |\n|---|---|---|\n"
 
 
@@ -58,8 +62,14 @@ def _damage(run: RunFigures, engine: str) -> str:
     if found is None or not found.attempted:
         return ""
     first = run.samples(engine).trials[0]
-    why = "" if first.detail is None else f" ({escape(first.detail)})"
+    why = "" if first.detail is None else f" ({escape(_short(first.detail))})"
     return f"`{engine}`: {first.status.value}, {share(found.success)} of the rows right{why}"
+
+
+def _short(detail: str) -> str:
+    """Cut a detail, and leave out the temporary folder of the trial."""
+    without = _FOLDER.sub("", detail)
+    return without if len(without) <= _LONGEST else f"{without[:_LONGEST]}..."
 
 
 def _memory(run: RunFigures, engine: str) -> str:
