@@ -109,10 +109,16 @@ def report(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def trends(session: nox.Session) -> None:
-    """Write the trends of the history to build/trends/index.html: [--results FOLDER]."""
+    """Write the trends of the history to build/trends/index.html: [--results FOLDER].
+
+    Beside it, results.html shows the newest published runs.
+    """
     install(session, extras=("legacy", "harness"))
     page = ("--out", "build/trends/index.html")
     session.run("python", "-m", "harness", "trends", *page, *session.posargs)
+    for folder in sorted(Path("results").glob("????-??-??"))[-1:]:
+        page = ("--out", "build/trends/results.html")
+        session.run("python", "-m", "harness", "report", "--all", "--results", folder, *page)
 
 
 @nox.session(name="pr-comment", default=False)
