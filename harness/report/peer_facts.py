@@ -41,14 +41,22 @@ def peer_facts(runs: Sequence[Run]) -> str:
 
 
 def _measured(peer: Peer, runs: Sequence[RunFigures]) -> Iterator[tuple[str, str, str]]:
-    damaged = [each for each in runs if each.run.dataset.faults != "none"]
-    sound = [each for each in runs if each.run.dataset.faults == "none"]
+    own = [each for each in runs if _has_tried(each, peer)]
+    damaged = [each for each in own if each.run.dataset.faults != "none"]
+    sound = [each for each in own if each.run.dataset.faults == "none"]
     for run in _smallest(damaged):
-        said = (_damage(run, name) for name in peer.engines)
+        said: Iterable[str] = (_damage(run, name) for name in peer.engines)
+        if all(each.prepare for each in peer.engines.values()):
+            said = ("none reach it: what it reads was made of the rows that could be restored",)
         yield from _row("bad records", said, run)
     for run in (*_smallest(sound), *_largest(sound)):
         said = (_memory(run, name) for name in peer.engines)
         yield from _row(f"memory at {rows_short(run.run.dataset.rows)} rows", said, run)
+
+
+def _has_tried(of: RunFigures, peer: Peer) -> bool:
+    tried = (of.engine(name) for name in peer.engines)
+    return any(each is not None and each.attempted for each in tried)
 
 
 def _row(what: str, said: Iterable[str], run: RunFigures) -> Iterator[tuple[str, str, str]]:

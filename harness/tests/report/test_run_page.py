@@ -11,11 +11,12 @@ import msgspec
 
 from harness.analysis.figures import figures
 from harness.cli.app import main
+from harness.cli.docs import published_runs
 from harness.history.store import History
 from harness.model.record import Chaos, CpuCurve, Status
 from harness.report.html.run_page import MAX_RUNS, run_page
 from harness.report.run import bench_grid
-from harness.tests.report.pages import Page, failing, mixed, recorded, replace, scaled
+from harness.tests.report.pages import PUBLISHED, Page, failing, mixed, recorded, replace, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,7 +170,8 @@ def test_nothing_of_a_file_is_markup_or_a_script(make_run: MakeRun, make_trial: 
 def test_the_page_requests_nothing_and_runs_its_own_script_alone() -> None:
     text = run_page(mixed())
     page = Page(text)
-    assert {"src", "href", "srcset", "action"} & set(page.attributes) == set()
+    assert {"src", "srcset", "action"} & set(page.attributes) == set()
+    assert all(target.startswith("#axis-") for target in page.attributes["href"])
     assert "style" not in page.attributes
     assert not re.search(r"url\(|@import|https?://", text)
     (policy,) = (value for value in page.attributes["content"] if "default-src" in value)
@@ -234,3 +236,10 @@ def test_what_cannot_be_shown_is_an_error_of_one_line(
         error = capsys.readouterr().err
         assert said in error
         assert len(error.splitlines()) == 1
+
+
+def test_the_page_of_the_published_runs_is_small_enough() -> None:
+    page = run_page(published_runs(PUBLISHED.parent))
+    assert len(page.encode()) < 2_000_000
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
