@@ -58,6 +58,11 @@ class Samples:
         return self.ok[timed[(len(timed) - 1) // 2][1]] if timed else None
 
     @property
+    def shown(self) -> Trial | None:
+        """Return the trial to show of them: the median one, else the first; None of none."""
+        return self.median or (self.trials[0] if self.trials else None)
+
+    @property
     def at_least_s(self) -> float | None:
         """Return a lower bound of the median time, if timeouts hide the median itself.
 
@@ -122,6 +127,14 @@ class RunFigures:
     def engine(self, name: str) -> EngineFigures | None:
         """Return the figures of one engine, or None if the run has no trial of it."""
         return next((each for each in self.engines if each.engine == name), None)
+
+    def failed(self, engine: str) -> list[Trial]:
+        """Return the attempts of an engine that are not ok, warm-ups among them."""
+        return [
+            trial
+            for trial in self.failures
+            if trial.engine == engine and trial.status not in NOT_ATTEMPTED
+        ]
 
     def samples(self, engine: str) -> Samples:
         """Return the attempts behind one engine's figures."""

@@ -35,7 +35,7 @@ _REFRESHES_PER_S = 1  # each reads the memory of a few processes, which takes a 
 
 @contextmanager
 def shown() -> Iterator[tuple[Callable[[str], None], Callable[[Now], None]]]:
-    """Yield what announces a step, and what is told of each trial before it and after it."""
+    """Yield the functions to call with a line for each step, and with the state of the run."""
     if not sys.stderr.isatty():
         yield say, _ignore
         return

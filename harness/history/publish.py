@@ -15,8 +15,8 @@ def published_copy(run: Run) -> Run:
     """
     kept = []
     for engine in engines(run):
-        own = samples(run, engine)
-        kept += [own.median or own.trials[0]] if own.trials else []
+        shown = samples(run, engine).shown
+        kept += [] if shown is None else [shown]
     whole = {id(trial) for trial in kept}
     trials = tuple(trial if id(trial) in whole else _thin(trial) for trial in run.trials)
     return msgspec.structs.replace(run, trials=trials)

@@ -8,7 +8,7 @@ from harness.analysis.verdicts import Verdict, more_rounds, verdict
 from harness.report.units import NONE, factor, faster, megabytes, seconds, spread_mb, spread_s
 
 if TYPE_CHECKING:
-    from harness.analysis.figures import EngineFigures
+    from harness.analysis.figures import EngineFigures, RunFigures
     from harness.analysis.stats import Ratio
     from harness.report.blocks import Cell
 
@@ -32,6 +32,15 @@ def peak(figures: EngineFigures | None) -> Cell:
     if figures is None or figures.peak_bytes is None:
         return (NONE,)
     return (megabytes(figures.peak_bytes.median), spread_mb(figures.peak_bytes))
+
+
+def failure(of: RunFigures, engine: str) -> str:
+    """Format how an engine's first attempt that is not ok ended; ``-`` if there is none."""
+    failed = of.failed(engine)
+    if not failed:
+        return NONE
+    after = "" if failed[0].wall_s is None else f" after {seconds(failed[0].wall_s)}"
+    return f"{failed[0].status.value}{after}"
 
 
 def vs_floor(figures: EngineFigures | None) -> str:

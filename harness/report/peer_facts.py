@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from harness.analysis.figures import NOT_ATTEMPTED, figures
+from harness.analysis.figures import figures
 from harness.engines.peers import catalog
 from harness.report.blocks import escape
 from harness.report.units import megabytes, rows_short, share
@@ -86,7 +86,7 @@ def _memory(run: RunFigures, engine: str) -> str:
         return ""
     if found.peak_bytes is not None:
         return f"`{engine}`: {megabytes(found.peak_bytes.median)}"
-    failed = [t for t in run.failures if t.engine == engine and t.status not in NOT_ATTEMPTED]
+    failed = run.failed(engine)
     return f"`{engine}`: {failed[0].status.value}" if failed else ""
 
 

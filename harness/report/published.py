@@ -58,7 +58,7 @@ def blocks(runs: Sequence[Run]) -> dict[str, str]:
 
 def pictures(runs: Sequence[Run]) -> dict[str, str]:
     """Return the README's pictures by the name of their files: of the size ``PICTURED_ROWS``."""
-    plain = _bulk(scalings(figures(run) for run in runs if not run.parameters.get("traffic")))
+    plain = _bulk(scalings(figures(run, None) for run in runs if not run.parameters.get("traffic")))
     shown = [each for each in plain.runs if each.run.dataset.rows <= PICTURED_ROWS][-1:]
     return {
         f"results-{name}.svg": picture(run, README_ENGINES, theme)

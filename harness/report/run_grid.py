@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.analysis.figures import NOT_ATTEMPTED, cpu_s, in_rounds, wall_s
+from harness.analysis.figures import cpu_s, in_rounds, wall_s
 from harness.analysis.stats import summarize
 from harness.report import cells
 from harness.report.blocks import Column, Grid
@@ -54,8 +54,7 @@ def _order(each: EngineFigures) -> tuple[bool, float]:
 
 def _row(of: RunFigures, each: EngineFigures) -> tuple[Cell, ...]:
     used = summarize([used for t in of.samples(each.engine).ok if (used := cpu_s(t)) is not None])
-    failed = [t for t in of.failures if t.engine == each.engine and t.status not in NOT_ATTEMPTED]
-    ended = list(dict.fromkeys(trial.status.value for trial in failed))
+    ended = list(dict.fromkeys(trial.status.value for trial in of.failed(each.engine)))
     return (
         (engine_name(each.engine),),
         (cells.trials(each),),

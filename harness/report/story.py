@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.analysis.figures import NOT_ATTEMPTED, cpu_s
+from harness.analysis.figures import cpu_s
 from harness.analysis.processor import cores_in_use
+from harness.report import cells
 from harness.report.blocks import Column, Grid
 from harness.report.memory import sparkline
 from harness.report.units import NONE, megabytes, rows_short, seconds, share
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from harness.analysis.figures import RunFigures
-    from harness.model.record import Trial
     from harness.report.blocks import Block, Cell
 
 # What the team reported of each way, by rows. Memory and processor time had no size.
@@ -91,29 +91,19 @@ def _rows(
             naive, rewrite = NAIVE.get(size, NONE), REWRITE.get(size, NONE)
         measured = [NONE if run is None else measure(run, engine) for engine in ENGINES]
         if any(text != NONE for text in measured):
-            cells = (size_of(plain), name, naive, *measured[:2], rewrite, *measured[2:])
-            yield tuple((text,) for text in cells)
+            words = (size_of(plain), name, naive, *measured[:2], rewrite, *measured[2:])
+            yield tuple((text,) for text in words)
 
 
 def _time(run: RunFigures, engine: str) -> str:
     found = run.engine(engine)
     if found is None or found.wall_s is None:
-        return _failed(run, engine)
+        return cells.failure(run, engine)
     return seconds(found.wall_s.median)
 
 
-def _failed(run: RunFigures, engine: str) -> str:
-    """Return the status of an engine's first trial that is not ok, with the time of a timeout."""
-    failed = [each for each in run.failures if each.engine == engine]
-    first = next((each for each in failed if each.status not in NOT_ATTEMPTED), None)
-    if first is None:
-        return NONE
-    after = "" if first.wall_s is None else f" after {seconds(first.wall_s)}"
-    return f"{first.status.value}{after}"
-
-
 def _peak(run: RunFigures, engine: str) -> str:
-    trial = _shown(run, engine)
+    trial = run.samples(engine).shown
     found = run.engine(engine)
     if found is not None and found.peak_bytes is not None:
         return megabytes(found.peak_bytes.median)
@@ -121,7 +111,7 @@ def _peak(run: RunFigures, engine: str) -> str:
 
 
 def _processor(run: RunFigures, engine: str) -> str:
-    trial = _shown(run, engine)
+    trial = run.samples(engine).shown
     used_s = None if trial is None else cpu_s(trial)
     if trial is None or used_s is None or not trial.wall_s:
         return NONE
@@ -131,7 +121,7 @@ def _processor(run: RunFigures, engine: str) -> str:
 
 
 def _traffic(run: RunFigures, engine: str) -> str:
-    trial = _shown(run, engine)
+    trial = run.samples(engine).shown
     if trial is None or trial.sent_curve is None or trial.received_curve is None:
         return NONE
     curves = (trial.sent_curve.bytes, trial.received_curve.bytes)
@@ -141,9 +131,3 @@ def _traffic(run: RunFigures, engine: str) -> str:
 def _success(run: RunFigures, engine: str) -> str:
     found = run.engine(engine)
     return NONE if found is None else share(found.success)
-
-
-def _shown(run: RunFigures, engine: str) -> Trial | None:
-    """Return the trial of an engine that is shown: the median one that is ok, else the first."""
-    own = run.samples(engine)
-    return own.median or (own.trials[0] if own.trials else None)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FILES = frozenset({"BACKUP", "REJECTS", "FILE"})
-_FOLDERS = frozenset({"DIR", "FOLDER"})
 
 
 def completion(
@@ -40,6 +39,6 @@ def completion(
         for action in each._actions:  # noqa: SLF001 - argparse offers no list
             if action.metavar in _FILES:
                 action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab's own
-            elif action.metavar in _FOLDERS:
+            elif action.metavar == "DIR":
                 action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
     return str(shtab.complete(parser, shell=shell))

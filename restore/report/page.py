@@ -11,7 +11,7 @@ from restore.report.render import (
     note_lines,
     reason_place,
     table_names,
-    table_row,
+    table_rows,
 )
 from restore.text import clip, duration, escape_controls
 
@@ -70,8 +70,8 @@ def render_page(report: Report, firsts: Mapping[int, Mapping[int, Sequence[Shown
         facts=[escape_controls(fact) for fact in _facts(report)],
         columns=TABLE_COLUMNS[1:],
         rows=[
-            {"name": name, "cells": table_row(table)[1:], "share": _share(table.wall_s, longest_s)}
-            for name, table in zip(names, report.tables, strict=True)
+            {"name": name, "cells": cells, "share": _share(table.wall_s, longest_s)}
+            for (name, *cells), table in zip(table_rows(report), report.tables, strict=True)
         ],
         losses=[
             loss

@@ -83,16 +83,9 @@ def _counts(report: Report) -> list[str]:
     """Render the counts as a table; a name that is too long for its column is a line of its own."""
     if not report.tables:
         return []
-    stopped = report.error is not None
-    rows = [
-        TABLE_COLUMNS,
-        *(
-            _row(name, [table], table.wall_s, unsure=stopped and not table.read)
-            for name, table in zip(table_names(report), report.tables, strict=True)
-        ),
-    ]
+    rows = [TABLE_COLUMNS, *table_rows(report)]
     if len(report.tables) > 1:
-        rows.append(_row("all", report.tables, report.wall_s, unsure=stopped))
+        rows.append(_row("all", report.tables, report.wall_s, unsure=report.error is not None))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rest = sum(width + len(_INDENT) for width in widths[1:])
     widths[0] = min(widths[0], max(_WIDTH - rest, len(TABLE_COLUMNS[0])))
@@ -114,9 +107,13 @@ def table_names(report: Report) -> list[str]:
     return [escape_controls(name) for name in names]
 
 
-def table_row(table: TableReport) -> tuple[str, ...]:
-    """Return a table's counts as the cells of ``TABLE_COLUMNS``."""
-    return _row(table.table, [table], table.wall_s, unsure=False)
+def table_rows(report: Report) -> list[tuple[str, ...]]:
+    """Return each table's counts as the cells of ``TABLE_COLUMNS``."""
+    stopped = report.error is not None
+    return [
+        _row(name, [table], table.wall_s, unsure=stopped and not table.read)
+        for name, table in zip(table_names(report), report.tables, strict=True)
+    ]
 
 
 def _row(

@@ -10,7 +10,7 @@ import string
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 # What the harness fills in for a trial, beside ``{prepared}``; the rest is filled in here.
 _OF_A_TRIAL = ("backup", "dsn", "report", "rejects", "jobs", "prepared", "dataset", "out")
+
+
+FactKey = Literal["duplicates", "order", "resume", "formats"]
+FACTS: tuple[FactKey, ...] = get_args(FactKey)
 
 
 class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,10 +83,7 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     packages: dict[str, str] = {}
     clients: tuple[str, ...] = ()
     limitations: tuple[Known, ...] = ()
-    facts: dict[Literal["duplicates", "order", "resume", "formats"], Fact] = {}
-
-
-FACTS = ("duplicates", "order", "resume", "formats")
+    facts: dict[FactKey, Fact] = {}
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.figures import NOT_ATTEMPTED
+from harness.report import cells
 from harness.report.html.page import environment
 from harness.report.reference_copy import engine_name
 from harness.report.units import megabytes, rows_short, seconds
@@ -76,7 +76,7 @@ def picture(of: RunFigures, engines: Sequence[str], theme: Theme) -> str:
         for name, (wall_s, peak) in sorted(right.items(), key=lambda each: each[1])
     ]
     failed = [each.engine for each in tried if each.engine not in right]
-    rows += [Row(engine_name(name), name == OWN, (), _failure(of, name)) for name in failed]
+    rows += [Row(engine_name(name), name == OWN, (), cells.failure(of, name)) for name in failed]
     size, version = rows_short(of.run.dataset.rows), of.run.server.version
     return (
         environment()
@@ -87,10 +87,3 @@ def picture(of: RunFigures, engines: Sequence[str], theme: Theme) -> str:
             theme=theme,
         )
     )
-
-
-def _failure(of: RunFigures, engine: str) -> str:
-    """Return how an engine's first trial ended that is not ok."""
-    failed = [t for t in of.failures if t.engine == engine and t.status not in NOT_ATTEMPTED]
-    after = "" if failed[0].wall_s is None else f" after {seconds(failed[0].wall_s)}"
-    return f"{failed[0].status.value}{after}"

@@ -139,11 +139,11 @@ def over_time(of: RunFigures, looks: Mapping[str, Look], course: Course) -> Plot
         course: what is drawn.
     """
     drawn = {
-        engine: trial
+        engine: (trial, curve)
         for engine in looks
-        if (trial := _drawn_trial(of, engine)) is not None and course.curve_of(trial)
+        if (trial := of.samples(engine).shown) is not None and (curve := course.curve_of(trial))
     }
-    points = [point for trial in drawn.values() for point in course.curve_of(trial)]
+    points = [point for _, curve in drawn.values() for point in curve]
     if not points:
         return None
     x = linear([at_s for at_s, _ in points], tick_s)
@@ -156,18 +156,14 @@ def over_time(of: RunFigures, looks: Mapping[str, Look], course: Course) -> Plot
         x_ticks=x.thinned(WIDTH).ticks,
         y_ticks=flipped(y),
         lines=tuple(
-            _curve_line(looks[engine], trial, course, x, y) for engine, trial in drawn.items()
+            _curve_line(looks[engine], course, of_engine, x, y)
+            for engine, of_engine in drawn.items()
         ),
     )
 
 
-def _drawn_trial(of: RunFigures, engine: str) -> Trial | None:
-    own = of.samples(engine)
-    return own.median or (own.trials[0] if own.trials else None)
-
-
-def _curve_line(look: Look, trial: Trial, course: Course, x: Scale, y: Scale) -> Line:
-    curve = course.curve_of(trial)
+def _curve_line(look: Look, course: Course, drawn: tuple[Trial, Curve], x: Scale, y: Scale) -> Line:
+    trial, curve = drawn
     points = [
         Point(x.at(at_s), 100 - y.at(value), f"{look.name}, {seconds(at_s)}: {course.text(value)}")
         for at_s, value in curve

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.server
 
 
 class _Text(HTMLParser):
-    """Collects what is shown, and whatever would be requested or executed."""
+    """Collects the text of a page, and what a browser would request or execute."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,8 +102,12 @@ def test_nothing_of_a_backup_is_markup(target: Target) -> None:
 
 
 def test_a_restore_that_stopped_says_why(target: Target) -> None:
-    target.conn.execute("CREATE TABLE t (id int PRIMARY KEY)")
-    target.write(t=[{"id": "x"}, {"id": 1}])
-    text = restored(target, "--on-error=stop", exit_code=1)
+    target.conn.execute(
+        "CREATE TABLE t (id int PRIMARY KEY);"
+        "CREATE TABLE u (id int PRIMARY KEY, t int REFERENCES t)"
+    )
+    target.write(t=[{"id": "x"}, {"id": 1}], u=[{"id": 1, "t": 1}])
+    text = restored(target, "--on-error=stop", "--jobs=1", exit_code=1)
+    assert re.search(r"\bu 0 0 0 0 -", text)
     assert "STOPPED before the end" in text
     assert "invalid input syntax" in text

@@ -19,6 +19,7 @@ import duckdb
 
 from harness.engines.shared.command import Files, main
 from harness.engines.shared.database import connect, parents_first, set_sequences
+from harness.engines.shared.shell import literal, quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,16 +119,6 @@ def select(database: duckdb.DuckDBPyConnection, table: str, file: Path) -> str:
     columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
     source = f"read_json({literal(str(file))}, columns = {{{columns}}})"
     return f"SELECT {', '.join(values)} FROM {source}"  # noqa: S608 - all quoted
-
-
-def quoted(name: str) -> str:
-    """Quote a name."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Quote a text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 if __name__ == "__main__":

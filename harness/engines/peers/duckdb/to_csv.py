@@ -14,10 +14,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from harness.engines.peers.duckdb.load import attached, literal, quoted, select
+from harness.engines.peers.duckdb.load import attached, select
 from harness.engines.shared.command import Files, main
 from harness.engines.shared.constraints import drop
 from harness.engines.shared.database import connect, set_sequences
+from harness.engines.shared.shell import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import sys
 
-from harness.engines.peers.duckdb.load import attached, execute, insert, quoted
+from harness.engines.peers.duckdb.load import attached, execute, insert
 from harness.engines.shared.command import Files, parallel_main
 from harness.engines.shared.constraints import drop
 from harness.engines.shared.database import connect, set_sequences
+from harness.engines.shared.shell import quoted
 
 
 def restore(dsn: str, files: Files, read: dict[str, int], *, jobs: int) -> None:

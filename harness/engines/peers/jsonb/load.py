@@ -10,17 +10,16 @@ one script of psql, and one transaction; indexes and foreign keys stay.
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 from harness.engines.shared.command import Files, main
 from harness.engines.shared.database import columns_of, connect, parents_first, set_sequences
+from harness.engines.shared.shell import lines_command, literal, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from harness.engines.shared.database import Connection
 
@@ -48,7 +47,7 @@ def load(connection: Connection, tables: Iterable[str], files: Files) -> Iterato
     """Yield the commands that load the tables' files, and print how many rows each has."""
     for table in tables:
         columns = columns_of(connection, table)
-        yield _COPY.format(program=literal(program(files[table])))
+        yield _COPY.format(program=literal(lines_command(files[table])))
         yield _INSERT.format(
             table=quoted(table),
             columns=", ".join(map(quoted, columns)),
@@ -56,12 +55,6 @@ def load(connection: Connection, tables: Iterable[str], files: Files) -> Iterato
         )
         yield r"\echo :ROW_COUNT"
         yield "TRUNCATE docs;"
-
-
-def program(file: Path) -> str:
-    """Return the pipeline that writes each record of a file on a line of its own."""
-    name = shlex.quote(str(file))
-    return f"gzip -dc {name} | jq -c '.[]'" if file.suffix == ".gz" else f"jq -c '.[]' {name}"
 
 
 def value(name: str, kind: str) -> str:
@@ -87,16 +80,6 @@ def run(dsn: str, tables: list[str], script: Iterable[str]) -> dict[str, int]:
     if done.returncode != 0:
         raise RuntimeError(next(iter(done.stderr.splitlines()), f"psql: {done.returncode}"))
     return dict(zip(tables, map(int, done.stdout.split()), strict=True))
-
-
-def quoted(name: str) -> str:
-    """Quote a name."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Quote a text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from harness.engines.peers.jsonb.load import BEGIN, literal, load, quoted, run
+from harness.engines.peers.jsonb.load import BEGIN, load, run
 from harness.engines.shared.command import Files, main
 from harness.engines.shared.database import connect, set_sequences
+from harness.engines.shared.shell import literal, quoted
 
 _DROP = (Path(__file__).parent / "drop.sql").read_text(encoding="utf-8")
 _RECREATE = "SELECT statement FROM recreated ORDER BY position \\gexec"

@@ -78,7 +78,7 @@ def load(dsn: str, files: Files, read: dict[str, int], settings: Mapping[str, An
 
 
 def _stream(connection: Connection, table: str, file: Path) -> dict[str, Any]:
-    """Return what the tap is told of a file."""
+    """Return the tap's configuration of a file."""
     columns = columns_of(connection, table)
     name = sql.Identifier(table).as_string(connection)
     properties = {column: _SCHEMAS.get(kind, _TEXT) for column, kind in columns.items()}

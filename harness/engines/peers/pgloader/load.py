@@ -1,8 +1,8 @@
 """pgloader: CSV on its standard input, table after table, with triggers disabled.
 
 pgloader reads no JSON, so a small program makes CSV of each file, in a pipe. pgloader commits each
-batch of 25,000 rows, and one foreign key here goes round in a cycle: as its documentation has it
-for tables that exist, ``disable triggers`` leaves foreign keys unchecked. Rows that PostgreSQL
+batch of 25,000 rows, and the foreign keys here have a cycle, so ``disable triggers`` leaves them
+unchecked, as its documentation advises for tables that exist. Rows that PostgreSQL
 rejects go to files of pgloader, and it goes on; its exit code does not tell.
 """
 

@@ -23,6 +23,7 @@ import polars as pl
 from harness.engines.shared import staging
 from harness.engines.shared.command import Files, main
 from harness.engines.shared.database import columns_of, connect
+from harness.engines.shared.shell import lines_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
 
 BATCH = 10_000
 LINE = ""  # the name of no column
-_PLAIN = """jq -c '.[]' "$1\""""
-_PACKED = """gzip -dc "$1" | jq -c '.[]'"""
-# What read_ndjson is told of columns; others are text, which the server casts: of instants too,
+# The schema of columns for read_ndjson; others are text, which the server casts: instants too,
 # as read_ndjson takes several times as long for them as for text.
 TYPES = {
     **dict.fromkeys(("int2", "int4"), pl.Int64()),
@@ -91,8 +90,7 @@ def lines_of(file: Path) -> Iterator[IO[bytes]]:
     Raises:
         RuntimeError: jq failed.
     """
-    program = _PACKED if file.suffix == ".gz" else _PLAIN
-    command = ("/bin/sh", "-c", program, "sh", str(file))
+    command = ("/bin/sh", "-c", lines_command(file))
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - its own text
         if process.stdout is not None:
             yield process.stdout

@@ -142,7 +142,7 @@ def target(table: str) -> str:
 
 
 def columns(dsn: str, table: str) -> dict[str, str]:
-    """Return what Sling is told of the types of a table's columns."""
+    """Return the types of a table's columns, as Sling names them."""
     with connect(dsn) as connection:
         found = columns_of(connection, table)
     return {name: TYPES.get(kind, "text") for name, kind in found.items()}
