@@ -60,7 +60,7 @@ class Now:
     left_s: float | None
 
 
-def _ignored(_: Now) -> None:
+def ignore(_: Now) -> None:
     """Watch nothing."""
 
 
@@ -68,7 +68,7 @@ def run_bench(
     options: BenchOptions,
     *,
     announce: Announce,
-    watch: Watch = _ignored,
+    watch: Watch = ignore,
     resume: Run | None = None,
     rounds_wanted: Callable[[Run], int] | None = None,
 ) -> Run:
@@ -106,8 +106,9 @@ def run_bench(
         for so_far in _measured(run, planned, options.repeats, run_turn, stop):
             run = so_far
             store.write(run)
-            announce(_progress_line(run, planned(run)))
-            watch(_now(options, run, planned(run)))
+            now = _now(options, run, planned(run))
+            announce(_progress_line(now))
+            watch(now)
         is_complete = not remaining(run, planned(run))
         traced = _untraced(options, run) if is_complete else []
         for heap in _heaps(traced, runners, functools.partial(store.flame_graph, run), stop):
@@ -151,15 +152,16 @@ def _new_or_resumed_run(
     )
 
 
-def _progress_line(run: Run, turns: Sequence[Turn]) -> str:
+def _progress_line(now: Now) -> str:
     """Describe the last trial, with the number of trials made and the time left."""
-    waiting = remaining(run, turns)
-    text = f"[{len(turns) - len(waiting)}/{len(turns)}] {describe(run.trials[-1])}"
-    if run.trials[-1].repeated:
+    last = now.run.trials[-1]
+    text = f"[{now.made}/{now.planned}] {describe(last)}"
+    if last.repeated:
         text += "; the round was noisy, running it again"
-    seconds = remaining_s(run, turns, trial.now())
     # Less than a second is not worth a mention.
-    return text if seconds is None or seconds < 1 else f"{text} ({units.duration(seconds)} left)"
+    if now.left_s is None or now.left_s < 1:
+        return text
+    return f"{text} ({units.duration(now.left_s)} left)"
 
 
 def exit_code(run: Run) -> ExitCode:

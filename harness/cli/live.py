@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.figures import figures
+from harness.bench.run import ignore
 from harness.cli.output import say
 from harness.report import cells
 from harness.report.reference_copy import engine_name
@@ -37,7 +38,7 @@ _REFRESHES_PER_S = 1  # each reads the memory of a few processes, which takes a 
 def shown() -> Iterator[tuple[Callable[[str], None], Callable[[Now], None]]]:
     """Yield the functions to call with a line for each step, and with the state of the run."""
     if not sys.stderr.isatty():
-        yield say, _ignore
+        yield say, ignore
         return
     view = _View()
     console = Console(stderr=True)
@@ -53,10 +54,6 @@ def shown() -> Iterator[tuple[Callable[[str], None], Callable[[Now], None]]]:
             live.refresh()
 
         yield view.announce, told
-
-
-def _ignore(_: Now) -> None:
-    """Show nothing: the lines that are announced say it."""
 
 
 @dataclass(slots=True)
