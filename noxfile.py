@@ -151,7 +151,7 @@ def pr_comment_post(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the fast tests, or those that the arguments choose, against a real PostgreSQL."""
-    install(session, extras=("legacy", "harness"), group="tests")
+    install(session, extras=("dask", "legacy", "harness"), group="tests")
     build(session)
     # A process for each processor, each with a server of its own.
     processes = ("-n", "logical", "--maxprocesses", "8", "--dist", "loadgroup")
@@ -254,14 +254,14 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Write the parts of the documentation that are made from the code."""
-    install(session, extras=("legacy", "harness"), group="tests")
+    install(session, extras=("dask", "legacy", "harness"), group="tests")
     session.run("python", "-m", "harness.tests.docs.generate")
 
 
 @nox.session(name="bench-micro", default=False)
 def bench_micro(session: nox.Session) -> None:
     """Measure what is done for every record, with pytest-benchmark."""
-    install(session, extras=("legacy", "harness"), group="tests")
+    install(session, extras=("dask", "legacy", "harness"), group="tests")
     build(session)
     session.run(
         *("python", "-m", "pytest", "-o", "addopts=--import-mode=importlib", "--benchmark-only"),
@@ -282,7 +282,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, strictly."""
-    install(session, extras=("legacy", "harness"), group="tests")
+    install(session, extras=("dask", "legacy", "harness"), group="tests")
     install(session, group="types")
     session.run("mypy")
 

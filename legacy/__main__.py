@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from legacy.loadall import TableOutcome
 
 OK, FAILED, USAGE = 0, 1, 2
+SHELLS = ("bash", "zsh", "tcsh")
 
 EPILOG = """\
 exit codes:
@@ -72,7 +73,30 @@ def _parser() -> argparse.ArgumentParser:
     add("--report", type=Path, metavar="FILE", help="write what happened to this file, as JSON")
     add("--driver", choices=("psycopg", "psycopg2"), default="psycopg", help="default %(default)s")
     add("--tables", type=_names, metavar="A,B,C", help="which tables, in which order")
+    add("--print-completion", action=PrintCompletion, choices=SHELLS, help="for a shell; then end")
     return parser
+
+
+class PrintCompletion(argparse.Action):
+    """Prints what completes the command line in a shell, and ends the command."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,  # noqa: ARG002 - argparse's
+        values: object,
+        option_string: str | None = None,  # noqa: ARG002 - argparse's
+    ) -> None:
+        """Print the script."""
+        try:
+            import shtab  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError:
+            parser.error("completion needs shtab: python -m pip install 'restorebench[completion]'")
+        for action in parser._actions:  # noqa: SLF001 - argparse offers no list
+            if action.type is Path:
+                action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab's own
+        print(shtab.complete(parser, shell=str(values)))
+        parser.exit()
 
 
 def _program() -> str:

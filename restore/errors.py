@@ -30,6 +30,12 @@ class BackupError(RestoreError):
     exit_code = 2
 
 
+class StoreError(BackupError):
+    """A store does not answer, or not now: a later attempt may succeed."""
+
+    exit_code = 1
+
+
 class SchemaError(RestoreError):
     """Backup and database do not match: a table is missing, or is not empty."""
 

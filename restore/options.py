@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from restore.errors import BackupError
+from restore.remote.path import to_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from restore.remote.path import BackupPath
 
 OnConflict = Literal["reject", "skip", "replace"]
 UnknownFields = Literal["error", "ignore", "warn"]
@@ -32,7 +34,7 @@ DEFAULT_CHUNK_BYTES = 1 << 18
 _SMALLEST_CHUNK_BYTES = 1 << 10
 _LARGEST_CHUNK_BYTES = 1 << 28
 _LARGEST_BATCH = 1_000_000
-_MOST_JOBS = 64
+MOST_JOBS = 64
 # Each takes a connection and some 45 MB, and from here on the server rather than we sets the pace.
 _MOST_JOBS_BY_DEFAULT = 8
 # Day, month and year, each once, with the same separator between them or none.
@@ -40,6 +42,7 @@ DATE_FORMAT = re.compile(
     r"(?!.*(DD|MM|YYYY).*\1)(?P<first>DD|MM|YYYY)(?P<separator>[-/. ]?)(?P<second>DD|MM|YYYY)"
     r"(?P=separator)(?P<third>DD|MM|YYYY)"
 )
+EXECUTOR = re.compile(r"threads|dask|(?P<scheme>dask|tls)://(?P<address>[^/@\s]+:\d+)")
 _MAX_REJECTS = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<percent>%?)")
 
 
@@ -76,10 +79,12 @@ class Options:
 
     Args:
         backup: a backup folder, a root of timestamped ones, one table file, one file that holds
-            several tables, an archive, or ``-`` for standard input.
+            several tables, an archive, a URL of one of these (``s3://bucket/backups``), or ``-``
+            for standard input.
         dsn: a libpq connection string or URL; empty: libpq's own variables and files.
         rejects: the folder for records that could not be restored; None: a new one under
-            ``rejects/``, named for the backup and the time.
+            ``rejects/``, named for the backup and the time. From there they are uploaded at the
+            end if this is a URL.
         schema: the schema of the tables; None: as the search path finds them.
         tables: restore only these tables; empty: all.
         exclude: tables whose files are left out.
@@ -117,22 +122,24 @@ class Options:
             parse a column's if all of its first ones hold an object or an array.
         bytea: how text is read in bytea columns that may be hex or base64.
         nul: what to do with the character NUL in a text, which PostgreSQL has no room for.
-        empty_string: load empty strings in columns that are no text as NULL.
+        empty_string: load empty strings in non-text columns as NULL.
         zero_date: load MySQL's dates 0000-00-00 as NULL.
         fraction: round digits of a second that a column has no room for.
         batch_size: records sent as one COPY; None: as many as ``chunk_bytes`` holds.
         chunk_bytes: how much of a file is decoded, and sent as one COPY, at a time.
         lock_timeout_s: seconds to wait for a lock that another session holds.
         jobs: how many connections load, each from a thread; None: as many as this machine has
-            processors for them, at most 8.
+            processors for them, at most 8, or the cluster has threads.
+        executor: what loads: ``threads`` of this process, the workers of a Dask cluster
+            (``dask://host:port`` or ``tls://host:port``), or of one started for it (``dask``).
 
     Raises:
         BackupError: values that exclude each other or are out of bounds.
     """
 
-    backup: Path
+    backup: BackupPath
     dsn: str = field(default="", repr=False)  # may hold a password
-    rejects: Path | None = None
+    rejects: BackupPath | None = None
     schema: str | None = None
     tables: frozenset[str] = frozenset()
     exclude: frozenset[str] = frozenset()
@@ -168,6 +175,12 @@ class Options:
     chunk_bytes: int = DEFAULT_CHUNK_BYTES
     lock_timeout_s: float = 60.0
     jobs: int | None = None
+    executor: str = "threads"
+
+    @property
+    def is_distributed(self) -> bool:
+        """Tell if other processes load."""
+        return self.executor != "threads"
 
     @property
     def processes(self) -> int:
@@ -205,7 +218,7 @@ class Options:
         if self.batch_size is not None:
             _check_bounds("--batch-size", self.batch_size, 1, _LARGEST_BATCH)
         if self.jobs is not None:
-            _check_bounds("--jobs", self.jobs, 1, _MOST_JOBS)
+            _check_bounds("--jobs", self.jobs, 1, MOST_JOBS)
         if self.dry_run and (self.resume or self.atomic):
             raise BackupError(
                 "--dry-run writes nothing: give it without --resume and --atomic",
@@ -220,10 +233,25 @@ class Options:
             raise BackupError(
                 "--atomic leaves nothing to --resume: choose one", options=("atomic", "resume")
             )
+        self._check_executor()
         _check_bounds("--retry-for", self.retry_for_s, 0, 86_400)
         _check_bounds("--lock-timeout", self.lock_timeout_s, 0, 86_400)
         _check_timezone(self.timezone)
         self._check_times()
+
+    def _check_executor(self) -> None:
+        if not EXECUTOR.fullmatch(self.executor):
+            raise BackupError(
+                f"--executor {self.executor!r}: write threads, dask, dask://HOST:PORT or"
+                " tls://HOST:PORT",
+                options=("executor",),
+            )
+        if self.is_distributed and (self.dry_run or self.atomic):
+            raise BackupError(
+                f"--executor {self.executor} loads from several processes, and --dry-run and"
+                " --atomic from one connection: choose one",
+                options=("executor", "dry_run", "atomic"),
+            )
 
     def _check_times(self) -> None:
         if not set(self.epoch.values()) <= set(get_args(EpochUnit)):
@@ -259,9 +287,9 @@ class Options:
 
     def _check_types(self) -> None:
         """Accept paths as text; refuse a text in place of a set of names."""
-        object.__setattr__(self, "backup", Path(self.backup))
+        object.__setattr__(self, "backup", to_path(self.backup))
         if self.rejects is not None:
-            object.__setattr__(self, "rejects", Path(self.rejects))
+            object.__setattr__(self, "rejects", to_path(self.rejects))
         for name in ("tables", "exclude"):
             if isinstance(getattr(self, name), str):
                 raise BackupError(f"{name} is a set of names: write {{'users'}}", options=(name,))
@@ -285,6 +313,6 @@ def _check_timezone(name: str) -> None:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:
         raise BackupError(
-            f"--timezone {name!r} is no time zone known here: write one like Europe/Berlin",
+            f"--timezone {name!r} is not a known time zone: write one like Europe/Berlin",
             options=("timezone",),
         ) from error

@@ -116,7 +116,7 @@ def records(source: Source) -> Iterator[Record]:
 
 
 def _lists(path: Path) -> list[Source]:
-    """Return the lists of a file; none if it is no table file."""
+    """Return the lists of a file; none if it is not a table file."""
     name = path.name.removesuffix(path.suffix) if path.suffix in _OPENERS else path.name
     ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)
     if ending is None or name.startswith("."):

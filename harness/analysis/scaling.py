@@ -68,7 +68,7 @@ class Scaling:
         """Return the engines of all sizes, in the order of the runs."""
         return list(dict.fromkeys(name for each in self.runs for name in engines(each.run)))
 
-    def of(self, engine: str) -> tuple[EngineFigures | None, ...]:
+    def figures_of(self, engine: str) -> tuple[EngineFigures | None, ...]:
         """Return the figures of an engine by size; None where it was not measured."""
         return tuple(each.engine(engine) for each in self.runs)
 
@@ -76,7 +76,7 @@ class Scaling:
         """Return how an engine's time grows; None if fewer than two sizes have one."""
         times = {
             each.run.dataset.rows: [of.wall_s.median]
-            for each, of in zip(self.runs, self.of(engine), strict=True)
+            for each, of in zip(self.runs, self.figures_of(engine), strict=True)
             if of is not None and of.wall_s is not None
         }
         return growth(times)

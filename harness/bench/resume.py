@@ -55,7 +55,7 @@ def resumed_run(
     differing = [
         *(["the dataset"] if dataset != run.dataset else []),
         *(["the machine or the server"] if not same_machine(run, here) else []),
-        *(["the code"] if (was.commit, was.dirty) != (is_.commit, is_.dirty) else []),
+        *(["the code"] if _code(was) != _code(is_) else []),
         *(
             ["Python or a package"]
             if (was.python, was.packages) != (is_.python, is_.packages)
@@ -66,6 +66,11 @@ def resumed_run(
         raise InputError(
             f"--resume {run.id}: {' and '.join(differing)} changed since, and a run "
             "needs equal conditions; start a new run"
+        )
+    if is_.dirty and is_.tree is None:
+        raise InputError(
+            f"--resume {run.id}: the code has uncommitted changes, which the run does not record, "
+            "so they may have changed since; start a new run"
         )
     instants = [*resumed_at(run), now]
     return msgspec.structs.replace(
@@ -78,3 +83,7 @@ def resumed_run(
             for trial in run.trials
         ),
     )
+
+
+def _code(of: Environment) -> tuple[object, ...]:
+    return of.commit, of.dirty, of.tree

@@ -20,7 +20,6 @@ from harness.chaos.cycle import CycleContext, PlannedFault, RestoreCycle
 from harness.chaos.faults import KINDS
 from harness.chaos.proxy import HOST
 from harness.chaos.site import prepare
-from harness.engines import registry as engines
 from harness.generate import cached
 from harness.history import store as history
 from harness.model import manifest
@@ -164,7 +163,8 @@ def _cycle(
 
 def _context(site: Site, chaos: Chaos, number: int, database: str) -> CycleContext:
     dsn = site.target.dsn_through(HOST, site.proxy.port, database)
-    argv = site.options.command(dsn, site.backup, site.folder, site.rejects(number))
+    executor = site.cluster.executor if site.cluster is not None else "threads"
+    argv = site.options.command(dsn, site.source, site.folder, site.rejects(number), executor)
     landed = len(chaos.kills)
 
     def command(retry_for_s: int) -> tuple[str, ...]:
@@ -181,9 +181,11 @@ def _context(site: Site, chaos: Chaos, number: int, database: str) -> CycleConte
         target=site.target,
         proxy=site.proxy,
         disks=site.disks,
+        cluster=site.cluster,
+        store=site.store,
         database=database,
         command=command,
-        env=engines.environment(site.server.env),
+        env=site.env,
         log=site.log(number),
         undisturbed_s=site.undisturbed_s,
         patience_s=slack_s if site.undisturbed_s else _UNDISTURBED_PATIENCE_S,

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.chaos.choices import FaultChoice
+    from harness.chaos.dask_cluster import DaskCluster
     from harness.chaos.faults import Disks, Hit
     from harness.chaos.proxy import Proxy
     from harness.chaos.restorer import Restorer
+    from harness.chaos.store import Store
     from harness.chaos.target import Target
 
 # Maximum number of faults in one restore; a further one would find little left to do.
@@ -82,6 +84,8 @@ class CycleContext:
     target: Target
     proxy: Proxy
     disks: Disks | None
+    cluster: DaskCluster | None
+    store: Store | None
     database: str
     command: Callable[[int], tuple[str, ...]]
     env: Mapping[str, str]
@@ -166,6 +170,8 @@ class RestoreCycle:
             self.context.disks,
             self.context.database,
             process,
+            self.context.cluster,
+            self.context.store,
         )
         while (code := process.exit_code) is None:
             self.context.check()

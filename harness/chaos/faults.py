@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.chaos.choices import FaultChoice
+    from harness.chaos.dask_cluster import DaskCluster
     from harness.chaos.disk import SmallDisk
     from harness.chaos.restorer import Restorer
+    from harness.chaos.store import Store
     from harness.chaos.target import Target
 
     Fault = Callable[["Scene", FaultChoice], "Hit | None"]
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 # A disk stays full until the restorer gives up, or this long: it need not write at once.
 FULL_S = 10.0
+# A store fails for about as long as the restorer retries a request.
+STORE_FAILS_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,15 @@ class Disks:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The possible targets of a fault. ``disks`` is None if they are not available."""
+    """The possible targets of a fault; a field is None if the campaign has no such target."""
 
     target: Target
     proxy: Proxy
     disks: Disks | None
     database: str
     restorer: Restorer
+    cluster: DaskCluster | None = None
+    store: Store | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,8 @@ class FaultKind:
     weight: int
     inject: Fault
     needs_disks: bool = False
+    needs_cluster: bool = False
+    needs_store: bool = False
 
 
 def _to_restorer(number: signal.Signals, scene: Scene, _: FaultChoice) -> Hit | None:
@@ -127,19 +135,31 @@ def _kill_server(scene: Scene, _: FaultChoice) -> Hit | None:
     return Hit(f"server pid {processes[0].pid} and {len(processes) - 1} more")
 
 
+def _to_server(scene: Scene) -> Proxy:
+    return scene.proxy
+
+
+def _to_store(scene: Scene) -> Proxy | None:
+    return scene.store.proxy if scene.store is not None else None
+
+
 def _interrupt(
-    interruption: Callable[[Proxy], object], scene: Scene, choice: FaultChoice
+    proxy_of: Callable[[Scene], Proxy | None],
+    interruption: Callable[[Proxy], object],
+    scene: Scene,
+    choice: FaultChoice,
 ) -> Hit | None:
-    """Interrupt all connections until the proxy forwards again."""
-    connections = scene.proxy.connections
-    if not connections:
+    """Interrupt all connections through a proxy until it forwards again."""
+    proxy = proxy_of(scene)
+    if proxy is None or not (connections := proxy.connections):
         return None
-    interruption(scene.proxy)
-    return Hit(f"{_several(connections)}, {choice.hold_s:.1f} s", scene.proxy.flow, choice.hold_s)
+    interruption(proxy)
+    return Hit(f"{_several(connections)}, {choice.hold_s:.1f} s", proxy.flow, choice.hold_s)
 
 
-def _reset(scene: Scene, _: FaultChoice) -> Hit | None:
-    connections = scene.proxy.reset()
+def _reset(proxy_of: Callable[[Scene], Proxy | None], scene: Scene, _: FaultChoice) -> Hit | None:
+    proxy = proxy_of(scene)
+    connections = proxy.reset() if proxy is not None else 0
     return Hit(_several(connections)) if connections else None
 
 
@@ -154,6 +174,29 @@ def _fill_rejects(scene: Scene, choice: FaultChoice) -> Hit | None:
 def _fill(disk: SmallDisk, _: FaultChoice) -> Hit:
     disk.fill()
     return Hit(f"disk of the {disk.folder.name}", disk.free, hold_s=FULL_S)
+
+
+def _kill_dask_worker(scene: Scene, choice: FaultChoice) -> Hit | None:
+    """Kill a worker, which its nanny starts again."""
+    workers = scene.cluster.worker_pids() if scene.cluster is not None else []
+    pid = pick_target(choice.victim, workers)
+    return None if pid is None else _kill(pid, "Dask worker")
+
+
+def _kill_dask_scheduler(scene: Scene, choice: FaultChoice) -> Hit | None:
+    """Kill the scheduler; it is started again a moment later, with new workers."""
+    if scene.cluster is None:
+        return None
+    pid = scene.cluster.kill_scheduler()
+    return Hit(f"Dask scheduler pid {pid}", scene.cluster.restart, choice.hold_s)
+
+
+def _fail_store(scene: Scene, _: FaultChoice) -> Hit | None:
+    """Make the store answer with status 500, if a client is connected to it."""
+    if scene.store is None or not (connections := scene.store.proxy.connections):
+        return None
+    scene.store.fail()
+    return Hit(_several(connections), scene.store.recover, STORE_FAILS_S)
 
 
 def _kill(pid: int, what: str) -> Hit | None:
@@ -178,9 +221,32 @@ KINDS: dict[str, FaultKind] = {
     "session-sigkill": FaultKind(1, _kill_session),
     "server-stopped": FaultKind(1, _stop_server),
     "server-killed": FaultKind(1, _kill_server),
-    "connection-stalled": FaultKind(1, functools.partial(_interrupt, Proxy.stall)),
-    "connection-reset": FaultKind(2, _reset),
-    "network-down": FaultKind(1, functools.partial(_interrupt, Proxy.take_down)),
+    "connection-stalled": FaultKind(1, functools.partial(_interrupt, _to_server, Proxy.stall)),
+    "connection-reset": FaultKind(2, functools.partial(_reset, _to_server)),
+    "network-down": FaultKind(1, functools.partial(_interrupt, _to_server, Proxy.take_down)),
     "disk-full-tables": FaultKind(1, _fill_tables, needs_disks=True),
     "disk-full-rejects": FaultKind(1, _fill_rejects, needs_disks=True),
+    "dask-worker-sigkill": FaultKind(4, _kill_dask_worker, needs_cluster=True),
+    "dask-scheduler-sigkill": FaultKind(2, _kill_dask_scheduler, needs_cluster=True),
+    "store-stalled": FaultKind(
+        1, functools.partial(_interrupt, _to_store, Proxy.stall), needs_store=True
+    ),
+    "store-reset": FaultKind(1, functools.partial(_reset, _to_store), needs_store=True),
+    "store-500": FaultKind(2, _fail_store, needs_store=True),
 }
+
+
+def possible_kinds(executor: str) -> tuple[str, ...]:
+    """Return the kinds of fault that a restore by this executor can suffer."""
+    return tuple(
+        name for name, kind in KINDS.items() if executor == "dask" or not kind.needs_cluster
+    )
+
+
+def default_kinds(executor: str) -> tuple[str, ...]:
+    """Return those to choose from if none is named: threads then read the backup's own files."""
+    return tuple(
+        name
+        for name in possible_kinds(executor)
+        if executor == "dask" or not KINDS[name].needs_store
+    )

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.chaos import checks, disk, target
+from harness.chaos.dask_cluster import DaskCluster
 from harness.chaos.disk import NoDiskError
 from harness.chaos.faults import KINDS, Disks
 from harness.chaos.proxy import Proxy
+from harness.chaos.store import ENV, Store
+from harness.engines import registry as engines
 from harness.model import manifest
 from harness.servers import open_restarting_server
 from harness.trial import baseline
@@ -37,6 +40,7 @@ class Site:
 
     Attributes:
         folder: for logs and, without small disks, rejects.
+        env: the environment of the engine.
         expected: the state that a restored database must have.
         undisturbed_s: duration of a restore without faults; 0 until it is known.
     """
@@ -48,10 +52,18 @@ class Site:
     proxy: Proxy
     disks: Disks | None
     folder: Path
+    env: dict[str, str]
     expected: ExpectedState
     stop: StopListener
     announce: Announce
+    cluster: DaskCluster | None = None
+    store: Store | None = None
     undisturbed_s: float = 0.0
+
+    @property
+    def source(self) -> str:
+        """Return the backup's URL in the store, or its folder."""
+        return self.store.url if self.store else str(self.backup.resolve())
 
     def rejects(self, cycle: int) -> Path:
         """Return the folder for the rejects of a cycle."""
@@ -83,13 +95,34 @@ def prepare(
         database = aimed.make((backup / manifest.SCHEMA_SQL).read_text(encoding="utf-8"))
         expected = _expected(backup, aimed, database)
         aimed.drop(database)
+        env = engines.environment(server.env) | ENV
+        cluster = None
+        if options.executor == "dask":
+            cluster = DaskCluster(folder, env, options.jobs, stop.check)
+            stack.enter_context(cluster.serving())
+        store = None
+        if options.reads_from_store:
+            store = Store(backup, folder / "store")
+            stack.enter_context(store.serving())
         left_out = {kind: why_not for kind in options.kinds if why_not and KINDS[kind].needs_disks}
         for kind, why in left_out.items():
             announce(f"not available: {kind}: {why}")
-        yield (
-            Site(options, backup, server, aimed, proxy, disks, folder, expected, stop, announce),
-            left_out,
+        site = Site(
+            options=options,
+            backup=backup,
+            server=server,
+            target=aimed,
+            proxy=proxy,
+            disks=disks,
+            folder=folder,
+            env=env,
+            expected=expected,
+            stop=stop,
+            announce=announce,
+            cluster=cluster,
+            store=store,
         )
+        yield site, left_out
 
 
 def _expected(dataset: Path, aimed: Target, empty: str) -> ExpectedState:

@@ -34,7 +34,7 @@ _SESSIONS = """
 
 @dataclass(slots=True)
 class Target:
-    """The server under fire.
+    """The server that faults are injected into.
 
     Attributes:
         server: its address.

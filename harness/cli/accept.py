@@ -42,7 +42,7 @@ def run(given: argparse.Namespace) -> ExitCode:
     if given.name == ROLLING:
         raise InputError(f"--as {ROLLING} means the last runs; choose another name")
     with open_index(given.results) as index:
-        head = choose_run(index.entries(), given.run_id)
+        head = choose_run(index, given.run_id)
     measured = {trial.engine for trial in head.trials}
     for engine in given.engine or ():
         if engine not in measured:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
-import os
 import sys
 from typing import TYPE_CHECKING
 
-from harness.cli.output import say, tolerate_narrow_encodings, write
+from harness.cli.output import discard_output, say, tolerate_narrow_encodings, write
 from harness.cli.program import program
 from harness.model.errors import ExitCode, HarnessError
 
@@ -41,6 +40,7 @@ COMMANDS = {
     "compare-commits": "Measure two commits in one run; fail if the second is worse.",
     "pr-comment": "Write the comment on a pull request from a comparison of commits.",
     "pr-comment-post": "Put that comment on its pull request, in place of an earlier one.",
+    "scale": "Predict how long a restore takes on other hardware.",
     "gate": "Fail if an engine regressed in time, memory or completeness.",
     "accept": "Record that a change of an engine's figures is intended.",
 }
@@ -64,34 +64,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     tolerate_narrow_encodings()
     words = sys.argv[1:] if arguments is None else arguments
-    if not words and sys.stdin.isatty() and sys.stdout.isatty():
-        from harness.cli import menu  # noqa: PLC0415 - rich, which --help does without
+    name = program()
+    try:
+        if not words and sys.stdin.isatty() and sys.stdout.isatty():
+            from harness.cli import menu  # noqa: PLC0415 - rich, which --help does without
 
-        return menu.run(main)
-    try:
+            return menu.run(main)
         options = parsed(words)
-    except HarnessError as error:
-        say(f"{program()}: {error}")
-        return error.exit_code
-    command: Command = options.run
-    try:
+        name = f"{name} {options.command}"
+        command: Command = options.run
         code = command(options)
         sys.stdout.flush()
     except HarnessError as error:
-        say(f"{program()} {options.command}: {error}")
+        say(f"{name}: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        say(f"{program()} {options.command}: stopped")
+        say(f"{name}: stopped")
         return ExitCode.FAILED
     except BrokenPipeError:
-        # The reader of our output has closed it. Python flushes once more at exit: give it a sink.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return ExitCode.FAILED
     return code
 
 
 def parsed(words: Sequence[str]) -> argparse.Namespace:
-    """Parse a command line; of a slip of the finger, say what may have been meant, and exit."""
+    """Parse a command line; suggest the nearest name for a typo, and exit."""
     parser, commands = _parser(words)
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         hint = _hint(words[0], COMMANDS, "--help lists the commands")

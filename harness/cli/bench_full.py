@@ -71,7 +71,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds after which an engine gets no further round in a run (default %(default)g)",
     )
-    add("--jobs", type=int, default=default_jobs(), metavar="N", help="default %(default)s")
+    add(
+        "--jobs",
+        type=int,
+        default=default_jobs(),
+        metavar="N",
+        help="connections or processes of an engine (default: the cores of this machine)",
+    )
     add("--server", default="auto", help=f"{CHOICES} (default %(default)s)")
     add("--results", type=Path, metavar="DIR", help="where its runs are recorded")
     add(

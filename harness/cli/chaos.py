@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.chaos.campaign import exit_code, run_campaign
-from harness.chaos.faults import KINDS
+from harness.chaos.faults import KINDS, default_kinds
 from harness.chaos.options import (
     DEFAULT_JOBS,
     DEFAULT_KILLS,
     DEFAULT_ROWS,
+    EXECUTORS,
     ChaosOptions,
     resuming,
 )
@@ -50,9 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--kinds",
-        default=",".join(KINDS),
         metavar="K,...",
-        help=f"kinds of fault to choose from (default all: {', '.join(KINDS)})",
+        help=f"kinds of fault to choose from: {', '.join(KINDS)} (default all that can occur; "
+        "those of a store only with --executor dask)",
+    )
+    add(
+        "--executor",
+        choices=EXECUTORS,
+        default="threads",
+        help="what loads: the restorer's threads, or a Dask cluster of the campaign, whose workers "
+        "and scheduler are killed, too (default %(default)s)",
     )
     add(
         "--engine-command",
@@ -102,8 +110,13 @@ def from_arguments(given: argparse.Namespace) -> ChaosOptions:
         kills=given.kills,
         seed=given.seed,
         faults=given.faults,
-        kinds=tuple(filter(None, given.kinds.split(","))),
-        engine=engines.command(given.engine_command) if given.engine_command else resuming(),
+        kinds=default_kinds(given.executor)
+        if given.kinds is None
+        else tuple(filter(None, given.kinds.split(","))),
+        engine=engines.command(given.engine_command)
+        if given.engine_command
+        else resuming(given.executor),
+        executor=given.executor,
         jobs=given.jobs,
         keep=given.keep,
         results=given.results,

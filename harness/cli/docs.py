@@ -1,4 +1,4 @@
-"""``python -m harness docs``: writes the figures of the published matrix into README and docs."""
+"""``python -m harness docs``: writes the figures of README and docs: runs, and the model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from harness.cli.output import write, write_page
 from harness.history.store import PUBLISHED, History
 from harness.model.errors import ExitCode, HarnessError
 from harness.report.published import blocks, pictures, with_blocks
+from harness.scale.costs import REPEATED, load
+from harness.scale.pages import scale_blocks
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from harness.model.record import Run
 
@@ -31,7 +34,7 @@ def run(_: argparse.Namespace) -> int:
         HarnessError: there is no published matrix.
     """
     runs = published_runs()
-    made = blocks(runs)
+    made = all_blocks(runs)
     for path in (path for pattern in DOCUMENTS for path in sorted(Path().glob(pattern))):
         text = path.read_text(encoding="utf-8")
         written = with_blocks(text, made)
@@ -41,6 +44,15 @@ def run(_: argparse.Namespace) -> int:
     for name, text in pictures(runs).items():
         write_page(PICTURES / name, text)
     return ExitCode.OK
+
+
+def all_blocks(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the text of each block, by its name: of the published runs and the model of scale.
+
+    Raises:
+        InputError: the stored costs cannot be read.
+    """
+    return blocks(runs) | scale_blocks(load(), load(REPEATED), runs)
 
 
 def published_runs(folder: Path = PUBLISHED) -> tuple[Run, ...]:

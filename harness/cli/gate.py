@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.commits import COMMITS
 from harness.cli.compare_commits import add_measured, compare
 from harness.cli.history import open_index
 from harness.cli.output import add_format, show, write
@@ -14,7 +15,7 @@ from harness.gate.limits import ROLLING, load
 from harness.gate.report import gate_data, gate_report
 from harness.gate.verdict import judge
 from harness.history import accepted
-from harness.history.store import LATEST, PUBLISHED, choose, read
+from harness.history.store import LATEST, PUBLISHED, choose, file_name, read
 from harness.model.errors import ExitCode, InputError
 from harness.report.rows import to_json
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.history.accepted import AcceptedChange
-    from harness.history.index import Entry
+    from harness.history.index import Entry, Index
     from harness.model.record import Run
 
 
@@ -92,7 +93,7 @@ def _head_and_history(
 
     with open_index(given.results) as index:
         entries = index.entries()
-        head = choose_run(entries, given.run_id)
+        head = choose_run(index, given.run_id)
         comparable = index.entries(Filters(rows=head.dataset.rows, scenario=head.dataset.scenario))
         known = {named, *(change.run for change in changes)}
         chosen = [
@@ -104,23 +105,43 @@ def _head_and_history(
     return head, [read(Path(path)) for path in paths]
 
 
-def choose_run(entries: Sequence[Entry], name: str) -> Run:
-    """Return the run that is named, or the latest that can be judged.
+def choose_run(index: Index, name: str) -> Run:
+    """Return the run that is named, or the latest of ``bench``.
 
     Raises:
-        InputError: there is none, or it is unfinished.
+        InputError: there is none, or it cannot be judged.
     """
+    entries = index.entries(measured=name == LATEST)
+    recorded = _latest(entries) if name == LATEST else read(Path(choose(entries, name).path))
     if name == LATEST:
-        for entry in reversed(entries):
-            recorded = read(Path(entry.path))
-            if baseline.candidates([recorded]):
-                return recorded
-    recorded = read(Path(choose(entries, name).path))
-    if not baseline.candidates([recorded]):
+        _check_none_newer(index, recorded)
+    if baseline.candidates([recorded]):
+        return recorded
+    if recorded.finished_at is None and recorded.chaos is None:
         raise InputError(
-            f"run {recorded.id} is unfinished, of chaos, or compares commits; name another"
+            f"run {recorded.id} is unfinished, so it cannot be judged; continue it with "
+            f"bench --resume {recorded.id}, name another run, or delete {file_name(recorded)}"
         )
-    return recorded
+    raise InputError(f"run {recorded.id} is of chaos, or compares commits; name another")
+
+
+def _latest(entries: Sequence[Entry]) -> Run:
+    """Return the newest run that does not compare commits."""
+    for entry in reversed(entries):
+        recorded = read(Path(entry.path))
+        if COMMITS not in recorded.parameters:
+            return recorded
+    return read(Path(choose(entries, LATEST).path))
+
+
+def _check_none_newer(index: Index, recorded: Run) -> None:
+    """Raise if a file that cannot be read may hold a newer run, by its name."""
+    for path, reason in index.skipped():
+        if Path(path).name >= file_name(recorded):
+            raise InputError(
+                f"the newest run, {path}, cannot be judged: {reason}; name the run to judge, or "
+                "delete that file"
+            )
 
 
 def accepted_folder(results: Path | None) -> Path:

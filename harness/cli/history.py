@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.figures import figures
 from harness.cli.output import add_format, say, show, write
+from harness.cli.values import day_or_month
 from harness.history.codec import json_schema
 from harness.history.store import choose, open_history, read
 from harness.model.errors import ExitCode, InputError
@@ -46,8 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--scenario", metavar="NAME", help="runs of this scenario")
     add("--machine", metavar="TEXT", help="runs on a machine whose name contains TEXT")
     add("--commit", metavar="COMMIT", help="runs of commits that start with COMMIT")
-    add("--since", metavar="DATE", help="runs from this day or month on, such as 2024-05-31")
-    add("--until", metavar="DATE", help="runs up to this day or month, inclusive")
+    add(
+        "--since",
+        type=day_or_month,
+        metavar="DATE",
+        help="runs from this day or month on, such as 2024-05-31",
+    )
+    add(
+        "--until",
+        type=day_or_month,
+        metavar="DATE",
+        help="runs up to this day or month, inclusive",
+    )
     add("--trend", action="store_true", help="one line per run, for the engine of --engine")
     add("--schema", action="store_true", help="print the JSON Schema of a recorded run instead")
     add_results(parser)
@@ -127,7 +138,7 @@ def _list(entries: list[Entry], limit: int, form: str) -> None:
 
 
 def open_index(results: Path | None) -> Index:
-    """Open the index of the history, and print a warning for each file that cannot be read.
+    """Open the index of the history, and print a warning for each file that is skipped.
 
     Raises:
         HarnessError: the folder does not exist, or a file in it cannot be examined.
@@ -138,6 +149,6 @@ def open_index(results: Path | None) -> Index:
     from harness.history.index import Index  # noqa: PLC0415
 
     index = Index(open_history(results))
-    for path, reason in index.unreadable():
+    for path, reason in index.skipped():
         say(f"warning: {path} was skipped: {reason}")
     return index

@@ -58,13 +58,13 @@ def run(run_command: Run, console: Console | None = None) -> int:
     """
     console = console or Console()
     while True:
-        console.print()
-        for key, choice in _CHOICES.items():
-            console.print(f"  [bold]{key}[/]  {choice.title}", highlight=False)
-        console.print(f"  [bold]{_QUIT}[/]  quit", highlight=False)
         try:
+            console.print()
+            for key, choice in _CHOICES.items():
+                console.print(f"  [bold]{key}[/]  {choice.title}", highlight=False)
+            console.print(f"  [bold]{_QUIT}[/]  quit", highlight=False)
             keys = [*_CHOICES, _QUIT]
-            key = Prompt.ask("\nWhat shall it be", choices=keys, default="3", console=console)
+            key = Prompt.ask("\nChoice", choices=keys, default="3", console=console)
         except (KeyboardInterrupt, EOFError):
             console.print()
             return ExitCode.OK
@@ -77,12 +77,18 @@ def _do(choice: Choice, run_command: Run, console: Console) -> None:
     """Ask the questions of a choice, show its command line and run it."""
     try:
         words = choice.words(console)
+        line = f"$ {program()} {shlex.join(words)}"
+        console.print(line, style="bold", markup=False, highlight=False, soft_wrap=True)
     except (KeyboardInterrupt, EOFError):
         console.print("\nnothing was done")
         return
-    line = f"$ {program()} {shlex.join(words)}"
-    console.print(line, style="bold", markup=False, highlight=False, soft_wrap=True)
-    code = run_command(words)
+    code: object
+    try:
+        code = run_command(words)
+    except SystemExit as stopped:  # invalid usage
+        code = stopped.code
+    except KeyboardInterrupt:  # before the command handles it, or after
+        code = ExitCode.FAILED
     if code != ExitCode.OK:
         console.print(f"exit code {code}", highlight=False)
 

@@ -64,8 +64,26 @@ def add_format(parser: argparse.ArgumentParser, formats: tuple[str, ...] = REPOR
 
 
 def write(text: str) -> None:
-    """Print text as it is."""
-    print(text, end="")
+    """Print text as it is.
+
+    Raises:
+        BrokenPipeError: its reader has gone.
+        HistoryError: it cannot be written.
+    """
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_output()
+        raise HistoryError(
+            f"cannot write the output: {error.strerror}; write it to a file on a disk with space"
+        ) from error
+
+
+def discard_output() -> None:
+    """Give standard output a sink: Python flushes once more at exit, and would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(line: str) -> None:
@@ -81,13 +99,18 @@ def tolerate_narrow_encodings() -> None:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page, and the folder for it.
+    """Write a page, and the folder for it; an earlier page stays whole if that fails.
 
     Raises:
         HistoryError: it cannot be written.
     """
+    from harness.history.store import replace  # noqa: PLC0415 - as above
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        if path.exists() and not path.is_file():  # such as /dev/stdout, which stays what it is
+            path.write_text(text, encoding="utf-8")
+        else:
+            replace(path.resolve(), text.encode())
     except OSError as error:
         raise HistoryError(f"cannot write {path}: {error.strerror}") from error

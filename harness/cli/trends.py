@@ -10,7 +10,7 @@ from harness.analysis.trends import Accepted, trends
 from harness.cli.output import say, write_page
 from harness.gate.baseline import candidates
 from harness.history import accepted
-from harness.history.store import LOCAL, PUBLISHED, History, read
+from harness.history.store import LOCAL, PUBLISHED, History, UnreadableFile
 from harness.model.errors import ExitCode, HistoryError
 from harness.report.html.trend_page import trend_page
 
@@ -59,13 +59,10 @@ def read_sessions(folders: Iterable[Path], unreadable: list[str]) -> list[Sessio
     """
     found: dict[str, Session] = {}
     for folder in folders:
-        for path in History(folder).files():
-            try:
-                recorded = read(path)
-            except HistoryError as error:
-                unreadable.append(f"{path.name}: {error}")
-                continue
-            if candidates([recorded]):
+        for recorded in History(folder).read_all():
+            if isinstance(recorded, UnreadableFile):
+                unreadable.append(f"{recorded.path.name}: {recorded.reason}")
+            elif candidates([recorded]):
                 found[recorded.id] = session(recorded)
     return list(found.values())
 

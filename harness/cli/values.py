@@ -1,15 +1,20 @@
-"""Numbers of rows and sizes as people write them: ``100k``, ``1M``, ``2GiB``."""
+"""Values as people write them: rows (``100k``), sizes (``2GiB``), speeds (``10Gbit``), dates."""
 
 from __future__ import annotations
 
 import argparse
 import re
+from datetime import date
 
 from harness.model.errors import InputError
 
-_ROWS = re.compile(r"(-?\d+(?:\.\d+)?)([kM]?)")
-_THOUSANDS = {"": 1, "k": 1_000, "M": 1_000_000}
+_ROWS = re.compile(r"(-?\d+(?:\.\d+)?)([kMB]?)")
+_THOUSANDS = {"": 1, "k": 1_000, "M": 1_000_000, "B": 1_000_000_000}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", re.IGNORECASE)
+_SPEED = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])bit(?:/s)?", re.IGNORECASE)
+_BITS = 8
+_DATE = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
+_FIRST_DAY = "-01-01"
 _UNITS: dict[str, int] = {
     f"{prefix}{suffix}": base ** (power + 1)
     for power, prefix in enumerate("kmgt")
@@ -52,7 +57,7 @@ def size_bytes(text: str) -> int:
     """Return the bytes of a size such as ``512MiB`` or ``2GB``.
 
     Raises:
-        InputError: it is not a size.
+        InputError: it is not a size, or one of zero.
     """
     found = _SIZE.fullmatch(text.strip())
     if found is None:
@@ -60,4 +65,42 @@ def size_bytes(text: str) -> int:
             f"{text!r} is not a size; write a number and its unit, such as 512MiB or 2GB"
         )
     number, unit = found.groups()
-    return round(float(number) * _UNITS[unit.lower()])
+    size = round(float(number) * _UNITS[unit.lower()])
+    if not size:
+        raise InputError(f"{text!r} is out of range; write a size above zero, such as 512MiB")
+    return size
+
+
+def speed_bytes_s(text: str) -> float:
+    """Return the bytes a second of a speed such as ``10Gbit`` or ``500MB/s``.
+
+    Raises:
+        InputError: it is not a speed.
+    """
+    if found := _SPEED.fullmatch(text.strip()):
+        return float(found[1]) * _UNITS[f"{found[2].lower()}b"] / _BITS
+    try:
+        speed = size_bytes(text.strip().removesuffix("/s"))
+    except InputError:
+        speed = 0
+    if not speed:
+        raise InputError(f"{text!r} is not a speed; write a number and its unit: 10Gbit or 500MB/s")
+    return speed
+
+
+def day_or_month(text: str) -> str:
+    """Return a date such as ``2024-05-31``, ``2024-05`` or ``2024`` as it is.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        date.fromisoformat((text + _FIRST_DAY)[: len("2024-05-31")])
+        is_date = _DATE.fullmatch(text) is not None
+    except ValueError:
+        is_date = False
+    if not is_date:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a date; write YYYY-MM-DD, YYYY-MM or YYYY"
+        )
+    return text

@@ -120,8 +120,11 @@ def _traits(name: str) -> _Traits:
 def _figures(traits: _Traits) -> tuple[tuple[float, ...], ...]:
     """Return the times, the peaks and the noise that a name tells, each in its turn."""
     try:
-        return tuple(
+        walls_s, peaks_mib, others = (
             tuple(map(float, told.split("/"))) for told in (traits.wall, traits.mib, traits.other)
         )
     except ValueError as error:
         raise InputError(f"{error}; {_USAGE}") from error
+    if not all(value > 0 for value in (*walls_s, *peaks_mib)):
+        raise InputError(f"wall and mib must be above 0; {_USAGE}")
+    return walls_s, peaks_mib, others

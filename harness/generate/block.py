@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.generate import damage, truth
+from harness.generate.column import Block
 from harness.generate.nested import template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from harness.generate.column import Block, Column, Values
+    from harness.generate.column import Column, Values
     from harness.generate.plan import Plan
     from harness.generate.scenario import Table
     from harness.model.manifest import Damage
@@ -147,3 +148,19 @@ def _indented(values: Values) -> Values:
 def _spread(text: str) -> str:
     pretty = json.dumps(json.loads(text), ensure_ascii=False, indent=2)
     return pretty.replace("\n", "\n    ")
+
+
+def blocks(plan: Plan) -> Iterator[tuple[Table, Block]]:
+    """Yield every block of a dataset, in order."""
+    for table in plan.scenario.tables:
+        for block in blocks_of(plan, table):
+            yield table, block
+
+
+def blocks_of(plan: Plan, table: Table) -> list[Block]:
+    """Return the blocks of a table."""
+    records = plan.population.records[table.name]
+    return [
+        Block(plan.population, table.name, start, min(BLOCK_RECORDS, records - start))
+        for start in range(0, records, BLOCK_RECORDS)
+    ]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.generate.plan import make_plan
-from harness.generate.scenario import Scenario, load_scenario
+from harness.generate.plan import fingerprint, make_plan
+from harness.generate.scenario import load_scenario
 from harness.generate.writer import Progress, locked, write_dataset
 from harness.model import manifest
 from harness.model.errors import InputError
 from harness.model.machine import processor_count
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.generate.spec import DatasetSpec
 
 #: Identifies the bytes that given arguments make; changed bytes need a new version.
@@ -29,6 +27,7 @@ def generate(
     *,
     progress: Progress | None = None,
     processes: int | None = None,
+    executor: str | None = None,
 ) -> Path:
     """Generate a dataset.
 
@@ -37,12 +36,13 @@ def generate(
         out: The parent of its folder ``<YYYYMMDD_HHMMSS>``.
         progress: Called with the number of records written since the last call.
         processes: Number of worker processes; None for one per processor.
+        executor: The Dask cluster that makes the records instead, ``dask://host:port``.
 
     Returns:
         The path of the dataset.
 
     Raises:
-        InputError: The scenario is unknown, or the dataset exists already.
+        InputError: The scenario is unknown, the dataset exists already, or Dask is missing.
         HarnessError: It could not be written.
     """
     if processes is not None and processes < 1:
@@ -51,7 +51,7 @@ def generate(
         make_plan(spec, load_scenario(spec.scenario)),
         out,
         generator=GENERATOR_VERSION,
-        processes=processes or processor_count(),
+        makers=executor or processes or processor_count(),
         progress=progress or _no_progress,
     )
 
@@ -70,7 +70,7 @@ def cached(
     of ``generate``.
     """
     scenario = load_scenario(spec.scenario)
-    out = cache_root / f"{spec.scenario}-{spec.rows}-{spec.faults}-{_address(spec, scenario)}"
+    out = cache_root / f"{spec.scenario}-{spec.rows}-{spec.faults}-{fingerprint(spec, scenario)}"
     final = out / scenario.stamp
     with locked(out):
         if is_complete(final):
@@ -93,13 +93,3 @@ def is_complete(folder: Path) -> bool:
 
 def _no_progress(_: int) -> None:
     """Ignore progress."""
-
-
-def _address(spec: DatasetSpec, scenario: Scenario) -> str:
-    """Hash all that determines a dataset's bytes."""
-    digest = hashlib.sha256(json.dumps(dataclasses.asdict(spec), sort_keys=True).encode())
-    digest.update(scenario.fingerprint().encode())
-    # The version identifies a release; between releases, the code does.
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Makes all blocks of a dataset in several processes, and yields them in order.
+"""Makes all blocks of a dataset in several processes, or by a cluster; yields them in order.
 
 Each worker is a new ``python -m harness.generate.worker`` that makes every n-th block and writes it
 to its standard output. Only a pipe and a short queue are buffered, so memory is constant for any
@@ -19,15 +19,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from harness.generate.block import BLOCK_RECORDS, Piece, make_piece
-from harness.generate.column import Block
+from harness.generate.block import Piece, blocks, blocks_of, make_piece
 from harness.model.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from harness.generate.plan import Plan
-    from harness.generate.scenario import Table
 
 ROOT = Path(__file__).resolve().parents[2]  # makes ``import harness`` find this checkout
 #: Queued blocks per worker, so that it need not wait for the others.
@@ -36,43 +34,32 @@ AHEAD = 2
 ALONE_RECORDS = 20_000
 
 
-def make_pieces(plan: Plan, processes: int) -> Generator[Iterator[Piece]]:
+def make_pieces(plan: Plan, makers: int | str) -> Generator[Iterator[Piece]]:
     """Yield each table's pieces, in the order of the scenario's tables.
 
     Each must be read to its end before the next.
 
+    Args:
+        plan: The dataset's.
+        makers: How many processes, or the Dask cluster, ``dask://host:port``.
+
     Raises:
+        InputError: There is no such cluster.
         HarnessError: A worker exited early.
     """
     counts = [len(blocks_of(plan, table)) for table in plan.scenario.tables]
-    if processes == 1 or plan.spec.rows < ALONE_RECORDS:
-        pieces = (make_piece(plan, table, block) for table, block in blocks(plan))
+    with ExitStack() as stack:
+        if isinstance(makers, str):
+            from harness.generate.cluster import cluster_pieces  # noqa: PLC0415 - few need Dask
+
+            pieces = stack.enter_context(cluster_pieces(plan, makers))
+        elif makers == 1 or plan.spec.rows < ALONE_RECORDS:
+            pieces = (make_piece(plan, table, block) for table, block in blocks(plan))
+        else:
+            workers = [stack.enter_context(_worker(plan, n, makers)) for n in range(makers)]
+            pieces = (_next(worker) for worker in itertools.cycle(workers))
         for count in counts:
             yield itertools.islice(pieces, count)
-        return
-    with ExitStack() as stack:
-        workers = [
-            stack.enter_context(_worker(plan, index, processes)) for index in range(processes)
-        ]
-        turns = (_next(worker) for worker in itertools.cycle(workers))
-        for count in counts:
-            yield itertools.islice(turns, count)
-
-
-def blocks(plan: Plan) -> Iterator[tuple[Table, Block]]:
-    """Yield every block of a dataset, in order."""
-    for table in plan.scenario.tables:
-        for block in blocks_of(plan, table):
-            yield table, block
-
-
-def blocks_of(plan: Plan, table: Table) -> list[Block]:
-    """Return the blocks of a table."""
-    records = plan.population.records[table.name]
-    return [
-        Block(plan.population, table.name, start, min(BLOCK_RECORDS, records - start))
-        for start in range(0, records, BLOCK_RECORDS)
-    ]
 
 
 @contextmanager

@@ -6,8 +6,12 @@ restored.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.generate.column import Population, seeded
@@ -52,6 +56,16 @@ def make_plan(spec: DatasetSpec, scenario: Scenario) -> Plan:
         unrestorable=unrestorable,
     )
     return Plan(spec, scenario, population, damage)
+
+
+def fingerprint(spec: DatasetSpec, scenario: Scenario) -> str:
+    """Hash all that determines a dataset's bytes: its arguments, its scenario, and the code."""
+    digest = hashlib.sha256(json.dumps(dataclasses.asdict(spec), sort_keys=True).encode())
+    digest.update(scenario.fingerprint().encode())
+    # The version identifies a release; between releases, the code does.
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def allocate_rows(rows: int, tables: tuple[Table, ...]) -> dict[str, int]:

@@ -12,8 +12,7 @@ import itertools
 import json
 import sys
 
-from harness.generate.block import make_piece
-from harness.generate.pieces import blocks
+from harness.generate.block import blocks, make_piece
 from harness.generate.plan import make_plan
 from harness.generate.scenario import load_scenario
 from harness.generate.spec import DatasetSpec

@@ -31,7 +31,7 @@ Progress = Callable[[int], None]
 
 
 def write_dataset(
-    plan: Plan, out: Path, *, generator: str, processes: int, progress: Progress
+    plan: Plan, out: Path, *, generator: str, makers: int | str, progress: Progress
 ) -> Path:
     """Write the dataset ``out/<stamp>`` and return its path.
 
@@ -43,7 +43,7 @@ def write_dataset(
     _refuse_existing(final)
     try:
         with _temporary_folder(out, plan.scenario.stamp) as folder:
-            _write_files(plan, folder, generator, processes, progress)
+            _write_files(plan, folder, generator, makers, progress)
             _into_place(folder, final)
     except OSError as error:
         raise HarnessError(f"cannot write the dataset to {out}: {error.strerror}") from error
@@ -51,7 +51,7 @@ def write_dataset(
 
 
 def _write_files(
-    plan: Plan, folder: Path, generator: str, processes: int, progress: Progress
+    plan: Plan, folder: Path, generator: str, makers: int | str, progress: Progress
 ) -> None:
     schema, hostile = plan.scenario.schema(), HostileTruth((), ())
     if plan.spec.faults == "hostile":
@@ -59,7 +59,7 @@ def _write_files(
         hostile = write_hostile(load_hostile(plan.scenario), folder, plan.spec.compress)
     (folder / manifest.SCHEMA_SQL).write_text(schema, "utf-8")
     with (
-        contextlib.closing(make_pieces(plan, processes)) as pieces,
+        contextlib.closing(make_pieces(plan, makers)) as pieces,
         (folder / manifest.ROW_HASHES).open("wb") as hashes,
     ):
         damage: list[manifest.Damage] = []

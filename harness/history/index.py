@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FILE = "index.sqlite"
 
 # Increased with every change of the tables below or of their contents.
-VERSION = 3
+VERSION = 4
 
 _METADATA = sa.MetaData()
 _RUNS = sa.Table(
@@ -162,11 +162,23 @@ class Index:
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def unreadable(self) -> list[tuple[str, str]]:
-        """Return the files that could not be read, each with the reason."""
-        query = sa.select(_RUNS.c.path, _RUNS.c.unreadable).where(_RUNS.c.unreadable.isnot(None))
+    def skipped(self) -> list[tuple[str, str]]:
+        """Return the files that are in no list, each with the reason."""
+        run = _RUNS.c
+        unreadable = sa.select(run.path, run.unreadable).where(run.unreadable.isnot(None))
+        kept = sa.select(run.id, sa.func.max(run.path).label("path")).group_by(run.id).subquery()
+        other = (
+            sa.select(run.path, kept.c.path)
+            .join(kept, run.id == kept.c.id)
+            .where(run.path != kept.c.path)
+        )
         with self._engine.connect() as connection:
-            return [(path, reason) for path, reason in connection.execute(query)]
+            found = [(path, reason) for path, reason in connection.execute(unreadable)]
+            for path, kept_path in connection.execute(other):
+                # A copy in the folder of published runs is no mistake.
+                if os.path.dirname(path) == os.path.dirname(kept_path):  # noqa: PTH120 - thousands
+                    found.append((path, f"{os.path.basename(kept_path)} has the same id"))  # noqa: PTH119
+        return found
 
     def _open(self, history: History) -> sa.Engine:
         """Open or rebuild the file; use memory if it cannot be written."""

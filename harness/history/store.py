@@ -40,7 +40,7 @@ _SHORT_ID = 8
 
 @dataclass(frozen=True, slots=True)
 class UnreadableFile:
-    """A file of the history that could not be read, and why."""
+    """A file of the history that is in no list, and why."""
 
     path: Path
     reason: str
@@ -106,17 +106,29 @@ class History:
 
     def runs(self) -> Listing:
         """Read every run, oldest first; files that cannot be read are listed, not fatal."""
-        runs: dict[str, Run] = {}
-        unreadable = []
-        for path in self.files():
+        runs, unreadable = [], []
+        for found in self.read_all():
+            if isinstance(found, UnreadableFile):
+                unreadable.append(found)
+            else:
+                runs.append(found)
+        runs.sort(key=lambda run: (instant(run), run.id))
+        return Listing(tuple(runs), tuple(unreadable))
+
+    def read_all(self) -> Iterator[Run | UnreadableFile]:
+        """Read one file at a time, and yield each run once: its local or its newest file."""
+        kept: dict[str, Path] = {}
+        for path in reversed(self.files()):
             try:
                 run = read(path)
             except HistoryError as error:
-                unreadable.append(UnreadableFile(path, str(error)))
-            else:
-                runs[run.id] = run
-        ordered = sorted(runs.values(), key=lambda run: (instant(run), run.id))
-        return Listing(tuple(ordered), tuple(unreadable))
+                yield UnreadableFile(path, str(error))
+                continue
+            other = kept.setdefault(run.id, path)
+            if other == path:
+                yield run
+            elif other.parent == path.parent:  # not of a published copy
+                yield UnreadableFile(path, f"{other.name} has the same id")
 
     def find(self, name: str = LATEST) -> Run:
         """Return the run whose id, or file name, starts with ``name``; or the latest.

@@ -10,8 +10,17 @@ seconds, sizes in bytes, times in UTC as ISO 8601.
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
+
+# No measured figure is negative. A file with another one was changed by hand, or damaged.
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+# A process takes time and memory: none of either is impossible, too, and has no ratio.
+WallTime = Annotated[float, msgspec.Meta(gt=0)]
+Peak = Annotated[int, msgspec.Meta(gt=0)]
 
 # 2: ``noise`` and ``repeated`` of a trial. A reader of 1 would count repeated trials.
 SCHEMA_VERSION = 2
@@ -54,12 +63,17 @@ class TableResult(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     table: str
-    expected: int
-    found: int
-    right: int | None = None
+    expected: Count
+    found: Count
+    right: Count | None = None
     checksum_match: bool
     rejects_match: bool | None = None
     error: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise if more rows are right than were expected."""
+        if self.right is not None and self.right > self.expected:
+            raise ValueError(f"{self.right} rows are right of {self.expected} expected")
 
     @property
     def restored(self) -> int:
@@ -93,15 +107,28 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
     ``at_s`` counts from the start of the trial; both lists have a value for each point.
     """
 
-    at_s: tuple[float, ...]
-    bytes: tuple[int, ...]
+    at_s: tuple[Seconds, ...]
+    bytes: tuple[Count, ...]
+
+    def __post_init__(self) -> None:
+        """Raise if the lists do not belong together."""
+        _check_points(self.at_s, self.bytes)
 
 
 class CpuCurve(msgspec.Struct, frozen=True, kw_only=True):
     """Processor time used since the start of the trial: at most 64 points, each of an interval."""
 
-    at_s: tuple[float, ...]
-    cpu_ms: tuple[int, ...]
+    at_s: tuple[Seconds, ...]
+    cpu_ms: tuple[Count, ...]
+
+    def __post_init__(self) -> None:
+        """Raise if the lists do not belong together."""
+        _check_points(self.at_s, self.cpu_ms)
+
+
+def _check_points(at_s: tuple[float, ...], values: tuple[int, ...]) -> None:
+    if not at_s or len(at_s) != len(values):
+        raise ValueError(f"a curve has {len(at_s)} times and {len(values)} values")
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,20 +148,20 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     engine: str
-    round: int
+    round: Count
     warmup: bool
     status: Status
     started_at: str
-    wall_s: float | None = None
-    user_s: float | None = None
-    system_s: float | None = None
-    peak_bytes: int | None = None
+    wall_s: WallTime | None = None
+    user_s: Seconds | None = None
+    system_s: Seconds | None = None
+    peak_bytes: Peak | None = None
     peak_source: str | None = None
     curve: Curve | None = None
-    server_peak_bytes: int | None = None
+    server_peak_bytes: Peak | None = None
     server_peak_source: str | None = None
     server_curve: Curve | None = None
-    total_peak_bytes: int | None = None
+    total_peak_bytes: Peak | None = None
     cpu_curve: CpuCurve | None = None
     server_cpu_curve: CpuCurve | None = None
     sent_curve: Curve | None = None
@@ -168,7 +195,7 @@ class HeapFunction(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     function: str
-    bytes: int
+    bytes: Count
     file: str | None = None
     line: int | None = None
 
@@ -183,9 +210,9 @@ class Heap(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     status: Status
     detail: str | None = None
-    processes: int = 0
-    peak_bytes: int | None = None
-    allocations: int | None = None
+    processes: Count = 0
+    peak_bytes: Count | None = None
+    allocations: Count | None = None
     functions: tuple[HeapFunction, ...] = ()
     flame_graph: str | None = None
 
@@ -197,14 +224,14 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     scenario: str
-    rows: int
+    rows: Count
     seed: int
     faults: str
     style: str
     compress: str
     generator: str
-    records: int
-    json_bytes: int
+    records: Count
+    json_bytes: Count
     content: str | None = None
 
 
@@ -229,16 +256,20 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine and the software, which must be equal to compare absolute times."""
+    """The machine and the software, which must be equal to compare absolute times.
+
+    ``tree`` is the git id of the files as they ran, if they differ from the commit (``dirty``).
+    """
 
     cpu: str
     cores: int
-    memory_bytes: int
+    memory_bytes: Count
     os: str
     python: str
     packages: dict[str, str]
     commit: str | None
     dirty: bool | None
+    tree: str | None = None
     source: str
 
 
@@ -276,8 +307,8 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
     """One database restored to the end; number 0, without faults, is the reference."""
 
     number: int
-    wall_s: float
-    starts: int
+    wall_s: Seconds
+    starts: Count
     exit_code: int | None
 
 

@@ -29,6 +29,7 @@ MAX_CHARACTERS = 65_000
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9 .,:;%+=/()@<>#'_~^-]")
 _LARGEST = 1e15
+_BETTER = {"lower": "better"}
 
 Verdict = Literal["higher", "lower", "same", "inconclusive"]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
@@ -178,9 +179,6 @@ def _row(each: Measured) -> str:
         "**worse**" if each.verdict == "higher" else _BETTER.get(each.verdict, each.verdict),
     ]
     return f"| {' | '.join(cells)} |"
-
-
-_BETTER = {"lower": "better"}
 
 
 def _figure(value: float | None, measure: str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Before the backup's own folder, which is named by its time.
 _FOLDER = re.compile(r"/[^\s\"':]*/(?=\d{8}_\d{6}/)")
 _LONGEST = 160
-_HEAD = "| what | how it does | says who |\n|---|---|---|\n"
+_HEAD = "| topic | behaviour | source |\n|---|---|---|\n"
 
 
 def peer_facts(runs: Sequence[Run]) -> str:

@@ -117,7 +117,7 @@ def _advice(groups: Sequence[Scaling]) -> tuple[Block, ...]:
     columns = ("rows", "fastest", "time", "least memory", "peak", "best batch of inserts")
     rows = []
     for run in _by_size(groups):
-        ok = [each for each in run.engines if each.wall_s and _reads_json(each.engine)]
+        ok = [each for each in run.engines if each.wall_s and _is_advised(each.engine)]
         fastest = min(ok, key=_time_s, default=None)
         leanest = min(ok, key=_peak_bytes, default=None)
         batch = min(
@@ -178,6 +178,11 @@ def _is_plain(each: Scaling) -> bool:
 def _reads_json(engine: str) -> bool:
     """Return whether an engine reads the backup itself, and no input that was prepared."""
     return not registry.takes_prepared(engine)
+
+
+def _is_advised(engine: str) -> bool:
+    """Return whether an engine restores a backup by itself, and is no step of the ablation."""
+    return _reads_json(engine) and engine not in {step.name for step in registry.STEPS}
 
 
 def _time_s(of: EngineFigures) -> float:

@@ -22,8 +22,8 @@ RUN_LEGEND = (
     "engine: median, and lowest to highest, of the trials that are ok. Ratio: the time relative to "
     f"that of {COMPARED_WITH} in the same round, and its 95% interval; of fewer than 6 rounds, "
     "the lowest and the highest ratio. Processor: median of the engine's own processor time. Rows "
-    "right: of all that can be restored, over all trials. Ended: how the trials ended that are not "
-    "ok."
+    "right: of all that can be restored, over all trials. Ended: the statuses of the trials that "
+    "are not ok."
 )
 
 

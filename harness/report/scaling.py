@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from harness.report.blocks import Block, Cell
 
 LEGEND = (
-    "Time: median of the trials that are ok; below it the median of the peak memory. A status "
-    "stands for an engine without one: its first trial that is not ok. Growth: the exponent of "
+    "Time: median of the trials that are ok; below it the median of the peak memory. An engine "
+    "without a time shows the status of its first trial that is not ok. Growth: the exponent of "
     "time over rows, fitted to the sizes that have a time; 1 is linear."
 )
 
@@ -60,7 +60,10 @@ def scaling_grid(of: Scaling, chosen: Sequence[str] | None = None) -> Grid:
     rows = tuple(
         (
             (engine_name(engine),),
-            *(cell(run, figures) for run, figures in zip(of.runs, of.of(engine), strict=True)),
+            *(
+                cell(run, figures)
+                for run, figures in zip(of.runs, of.figures_of(engine), strict=True)
+            ),
             (_growth(of, engine),),
         )
         for engine in (of.engines if chosen is None else chosen)

@@ -1,7 +1,7 @@
 """Lays out what the story of this project reported beside what was measured, size by size.
 
-A team's naive ``db:restore`` and their rewrite of it, in batches with fallbacks, were what the
-project set out from. Their design is run again as the peer ``prisma``.
+The project began with a team's naive ``db:restore`` and their rewrite of it in batches with
+fallbacks. The rewrite is run as the peer ``prisma``.
 """
 
 from __future__ import annotations

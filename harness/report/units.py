@@ -18,7 +18,7 @@ _DIGITS = 3
 
 def rows_short(rows: int) -> str:
     """Format a number of rows as it is typed: ``100k``, ``1M``, or in full."""
-    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+    for unit, size in (("B", 1_000_000_000), ("M", 1_000_000), ("k", 1_000)):
         if rows >= size and rows % (size // 10) == 0:
             return f"{rows / size:g}{unit}"
     return f"{rows:,}"

@@ -61,9 +61,12 @@ def create(
     try:
         connection.execute(statement)
     except psycopg.Error as error:
+        may_not = isinstance(error, psycopg.errors.InsufficientPrivilege)
         raise ServerError(
             f"cannot create a database ({one_line(error)})",
-            "give the role the right to create databases, and the server enough disk",
+            "give the role the right to create databases"
+            if may_not
+            else "free disk space for the server; an embedded one keeps its data below TMPDIR",
         ) from error
 
 

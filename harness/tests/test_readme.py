@@ -7,9 +7,9 @@ from xml.etree import ElementTree  # noqa: ICN001 - as the name says
 
 import pytest
 
-from harness.cli.docs import DOCUMENTS, PICTURES, published_runs
+from harness.cli.docs import DOCUMENTS, PICTURES, all_blocks, published_runs
 from harness.history.store import History
-from harness.report.published import blocks, pictures, with_blocks
+from harness.report.published import pictures, with_blocks
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = sorted(path for pattern in DOCUMENTS for path in CHECKOUT.glob(pattern))
@@ -23,7 +23,7 @@ def test_the_two_lines_that_a_newcomer_types() -> None:
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, str]:
-    return blocks(published_runs(CHECKOUT / "results"))
+    return all_blocks(published_runs(CHECKOUT / "results"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from harness.servers import RunningServer
     from harness.trial.meter import Interruptible, Limits
 
-# An engine's report has a line per table; a larger file is no report.
-REPORT_LIMIT_BYTES = 1 << 20
-
 
 @dataclass(frozen=True, slots=True)
 class TrialContext:
@@ -122,17 +119,18 @@ def attempt(engine: Engine, context: TrialContext) -> Attempt:
         if engine.keeps_rejects:
             tables = aftermath.with_rejects(tables, scratch.rejects, context.manifest)
         secrets = [secret for secret in [command.env.get("PGPASSWORD")] if secret]
+        report, faults = _report(scratch.report, secrets, view.parent)
         return Attempt(
             outcome=outcome,
             unmetered=context.server.unmetered,
             noise=noise,
             tables=tables,
-            differences=(*changed(files, view), *verified.differences),
+            differences=(*changed(files, view), *faults, *verified.differences),
             without_statistics=verified.without_statistics,
             sent_curve=traffic.curve("sent") if traffic else None,
             received_curve=traffic.curve("received") if traffic else None,
             last_line=output.last_line((scratch.stderr, scratch.stdout), secrets),
-            report=_report(scratch.report, secrets, view.parent),
+            report=report,
         )
 
 
@@ -213,13 +211,15 @@ def _files(backup: Path) -> list[Path]:
     return [path for path in backup.iterdir() if path.is_file()]
 
 
-def _report(path: Path, secrets: Sequence[str], backups: Path) -> msgspec.Raw:
-    """Return the engine's report, if it is JSON, without this machine's folders."""
+def _report(
+    path: Path, secrets: Sequence[str], backups: Path
+) -> tuple[msgspec.Raw, tuple[str, ...]]:
+    """Return the engine's report without this machine's folders, and what is wrong with it."""
     try:
-        with path.open("rb") as file:
-            content = file.read(REPORT_LIMIT_BYTES + 1)
-        msgspec.json.decode(content)
-    except (OSError, msgspec.DecodeError):
-        return NO_REPORT
-    text = output.redact(content.decode(), secrets)
-    return msgspec.Raw(output.without_folders(text, backups, path.parent).encode())
+        text = output.read_report(path)
+    except ValueError as error:
+        return NO_REPORT, (str(error),)
+    if text is None:
+        return NO_REPORT, ()
+    bare = output.without_folders(output.redact(text, secrets), backups, path.parent)
+    return msgspec.Raw(bare.encode()), ()

@@ -30,11 +30,17 @@ _MAY_READ_FILES = "SELECT has_table_privilege('pg_file_settings', 'SELECT')"
 _FILE_SETTINGS = "SELECT name, setting FROM pg_file_settings WHERE name IS NOT NULL ORDER BY seqno"
 # What belongs to no database; on a server of the user's, others may make such things at any time.
 _CLUSTER = """
-    SELECT 'role ' || rolname FROM pg_roles
-    UNION ALL SELECT 'tablespace ' || spcname FROM pg_tablespace
-    UNION ALL SELECT 'database ' || datname FROM pg_database
-    UNION ALL SELECT 'replication slot ' || slot_name FROM pg_replication_slots
-    UNION ALL SELECT 'subscription ' || subname FROM pg_subscription
+    SELECT 'role ' || rolname, to_jsonb(r) - '{rolpassword,rolconfig}'::text[] FROM pg_roles r
+    UNION ALL SELECT 'database ' || datname, to_jsonb(d) - '{datfrozenxid,datminmxid}'::text[]
+    FROM pg_database d
+    UNION ALL SELECT 'settings of '
+            || concat_ws(' in ', 'role ' || r.rolname, 'database ' || d.datname),
+        jsonb_build_object('value', setconfig)
+    FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
+    LEFT JOIN pg_database d ON d.oid = s.setdatabase
+    UNION ALL SELECT 'tablespace ' || spcname, '{}' FROM pg_tablespace
+    UNION ALL SELECT 'replication slot ' || slot_name, '{}' FROM pg_replication_slots
+    UNION ALL SELECT 'subscription ' || subname, '{}' FROM pg_subscription
 """
 _SESSIONS = "SELECT pid FROM pg_stat_activity"
 _SIZES = """
@@ -57,7 +63,7 @@ class ServerState:
     started_at: datetime
     loaded_at: datetime
     file_settings: dict[str, str]
-    cluster: frozenset[str]
+    cluster: dict[str, Any]
     sessions: frozenset[int]
     sizes_bytes: dict[str, int]
 
@@ -151,7 +157,7 @@ def _server_state(connection: Connection, *, owned: bool) -> ServerState:
         started_at,
         loaded_at,
         dict(files),
-        frozenset(text for (text,) in cluster),
+        dict(cluster),
         frozenset(pid for (pid,) in sessions),
         dict(sizes),
     )
@@ -178,6 +184,9 @@ def _server_differences(before: ServerState, after: ServerState) -> list[str]:
         for name, size in after.sizes_bytes.items()
         if size - before.sizes_bytes.get(name, size) > _GROWTH_BYTES
     ]
-    found += [f"{one} is new" for one in sorted(after.cluster - before.cluster)]
-    found += [f"{one} is missing" for one in sorted(before.cluster - after.cluster)]
+    found += [f"{one} is new" for one in sorted(after.cluster.keys() - before.cluster.keys())]
+    found += [f"{one} is missing" for one in sorted(before.cluster.keys() - after.cluster.keys())]
+    for one, definition in before.cluster.items():
+        changes = [*catalog.changed_fields(definition, after.cluster.get(one, definition))]
+        found += [f"{one}: {', '.join(changes)}"] if changes else []
     return found

@@ -50,7 +50,14 @@ _DEFINITIONS: dict[str, sql.SQL] = {
         '::"char", t.relowner)),'
         " 'parents', (SELECT jsonb_agg(inhparent::regclass ORDER BY inhseqno) FROM pg_inherits"
         " WHERE inhrelid = t.oid), 'bound', pg_get_expr(t.relpartbound, t.oid),"
-        " 'toast', (SELECT reloptions FROM pg_class WHERE oid = t.reltoastrelid)"
+        " 'toast', (SELECT reloptions FROM pg_class WHERE oid = t.reltoastrelid),"
+        # Without these flags, PostgreSQL ignores what the table has.
+        " 'has its indexes', t.relhasindex"
+        " OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = t.oid),"
+        " 'has its triggers', t.relhastriggers"
+        " OR NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = t.oid),"
+        " 'has its rules', t.relhasrules"
+        " OR NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = t.oid)"
     ),
     "pg_collation": sql.SQL("'owner', pg_get_userbyid(t.collowner)"),
     "pg_constraint": sql.SQL(
@@ -243,7 +250,7 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
     lines = [f"{one.kind} {one.name} is missing" for one in before if one not in after]
     lines += [f"{one.kind} {one.name} is new" for one in after if one not in before]
     for one, definition in before.items():
-        changes = [*_changes(definition, after.get(one, definition))]
+        changes = [*changed_fields(definition, after.get(one, definition))]
         if changes:
             lines.append(f"{one.kind} {one.name}: {', '.join(changes)}")
     return lines
@@ -268,7 +275,8 @@ def _queries(left_out: Mapping[str, list[str] | None]) -> Iterator[sql.Composabl
             yield _FINGERPRINT.format(**names, id=sql.Identifier(_SYSTEM[catalog]))
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+def changed_fields(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    """Yield each field of an object that changed, with both values."""
     for field in {**before, **after}:
         was, now = before.get(field), after.get(field)
         if was != now:

@@ -38,6 +38,19 @@ _COMMIT = re.compile(
     r".*desc: COMMIT\b(?:.*subxacts:((?: \d+)+))?"
 )
 _PAGE_BYTES = 8192
+# What a table is made of, if one of these transactions wrote it.
+_DEFINITIONS = """
+    WITH t AS (SELECT %(table)s::regclass AS oid, %(transactions)s::xid[] AS transactions)
+    SELECT EXISTS (
+        SELECT FROM t JOIN pg_class ON pg_class.oid = t.oid WHERE pg_class.xmin = ANY(transactions)
+        UNION ALL SELECT FROM t JOIN pg_index ON indrelid = t.oid
+        WHERE pg_index.xmin = ANY(transactions)
+        UNION ALL SELECT FROM t JOIN pg_constraint ON conrelid = t.oid
+        WHERE pg_constraint.xmin = ANY(transactions)
+        UNION ALL SELECT FROM t JOIN pg_trigger ON tgrelid = t.oid
+        WHERE pg_trigger.xmin = ANY(transactions)
+    )
+"""
 
 # The WAL of a second or two; reading it takes milliseconds.
 _DUMP_TIMEOUT_S = 30
@@ -130,6 +143,11 @@ def _unflushed_rows(
         return None
     query = sql.SQL("SELECT count(*) FROM {} WHERE xmin = ANY(%s::xid[])")
     row = target.execute(query.format(sql.Identifier(*name)), [list(transactions)]).fetchone()
+    if row is not None and row[0]:
+        rows = f"{row[0]:,} of {result.expected:,} rows"
+        return f"{rows} not on the server's disk when the engine ended"
+    parts = {"table": sql.Identifier(*name).as_string(target), "transactions": list(transactions)}
+    row = target.execute(_DEFINITIONS, parts).fetchone()
     if row is None or not row[0]:
         return None
-    return f"{row[0]:,} of {result.expected:,} rows not on the server's disk when the engine ended"
+    return "an index, a constraint or a trigger not on the server's disk when the engine ended"

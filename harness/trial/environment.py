@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -54,6 +55,7 @@ def fingerprint() -> Environment:
         packages=_packages(),
         commit=commit,
         dirty=dirty,
+        tree=working_tree(_ROOT) if dirty else None,
         source="checkout" if _in_checkout() else "installed",
     )
 
@@ -80,7 +82,22 @@ def checkout_state(root: Path) -> tuple[str | None, bool | None]:
     return commit, None if changes is None else changes != ""
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def working_tree(root: Path) -> str | None:
+    """Return the id of the tree that git would commit of all files that it does not ignore.
+
+    None if git fails, or takes too long since they are large.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        # The index and the objects of the checkout stay as they are.
+        elsewhere = {
+            "GIT_INDEX_FILE": str(Path(scratch, "index")),
+            "GIT_OBJECT_DIRECTORY": scratch,
+        }
+        added = _git(root, "-c", "core.compression=0", "add", "--all", "--", ":/", **elsewhere)
+        return None if added is None else _git(root, "write-tree", **elsewhere)
+
+
+def _git(root: Path, *arguments: str, **variables: str) -> str | None:
     """Run git on ``root``; None if it fails."""
     git = shutil.which("git")
     if git is None:
@@ -90,7 +107,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     try:
         answer = subprocess.run(  # noqa: S603 - fixed words, no shell
             [git, "--no-optional-locks", "-C", str(root), *arguments],
-            env=env,
+            env={**env, **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

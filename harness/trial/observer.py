@@ -14,6 +14,7 @@ import psutil
 import psycopg
 
 from harness.model.record import Noise
+from harness.trial.sampling import READS_PER_CPU_SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -121,24 +122,32 @@ def _read_counters(server: psycopg.Connection[Any], server_pid: int | None) -> _
 
 def _server_s(pid: int | None) -> float:
     """Return the processor time of the server's processes, including those that have ended."""
-    with contextlib.suppress(psutil.Error):
-        if pid is not None:
-            first = psutil.Process(pid)
-            family = [first, *first.children(recursive=True)]
-        else:
-            family = [
-                one for one in psutil.process_iter(["name"]) if one.info["name"] == "postgres"
-            ]
-        return sum(map(_used_s, family))
-    return 0.0
+    used: list[float | None] = []
+    for _ in range(READS_PER_CPU_SAMPLE):
+        with contextlib.suppress(psutil.Error):
+            used = [_used_s(process) for process in _server_processes(pid)]
+            # A process that ends between its parent's turn and its own would be in neither.
+            if None not in used:
+                break
+    return sum(each for each in used if each is not None)
 
 
-def _used_s(process: psutil.Process) -> float:
+def _server_processes(pid: int | None) -> list[psutil.Process]:
+    """Return the processes of the server, each after its parent."""
+    if pid is None:
+        every = psutil.process_iter(["name"])
+        return [process for process in every if process.info["name"] == "postgres"]
+    first = psutil.Process(pid)
+    return [first, *first.children(recursive=True)]
+
+
+def _used_s(process: psutil.Process) -> float | None:
+    """Return the processor time of a process and its ended children; None if it has ended."""
     with contextlib.suppress(psutil.Error):
         times = process.cpu_times()
         children_s = times.children_user + times.children_system
         return float(times.user + times.system + children_s)
-    return 0.0
+    return None
 
 
 def _mhz() -> float | None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from harness.trial.output import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -19,7 +21,7 @@ _WHITE_SPACE = b" \t\r\n"
 
 
 class _Reject(msgspec.Struct):
-    """The fields of a line of ``<rejects>/<table>.jsonl`` that are compared (``formats.md``)."""
+    """The compared fields of a line of ``<rejects>/<table>.jsonl`` (``docs/interfaces.md``)."""
 
     table: str
     ordinal: int | None
@@ -116,9 +118,13 @@ def _read(folder: Path) -> Iterator[_Reject]:
     """Yield all lines of an engine's rejects."""
     decoder = msgspec.json.Decoder(_Reject)
     for path in sorted(folder.glob("*.jsonl")):
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
+        place = path.name
+        try:
+            with open_regular(path) as lines:
+                for number, line in enumerate(lines, 1):
+                    place = f"{path.name} line {number}"
                     yield decoder.decode(line)
-                except msgspec.DecodeError as error:
-                    raise ValueError(f"rejects: {path.name} line {number}: {error}") from error
+        except OSError as error:
+            raise ValueError(f"rejects: {place}: {error.strerror}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ValueError(f"rejects: {place}: {error}") from error

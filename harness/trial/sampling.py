@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 if TYPE_CHECKING or __package__:
     from harness.trial import process_group
@@ -35,6 +35,9 @@ SAMPLES_PER_SERVER = 10
 
 # Each tenth sample reads the processor time of the engine's and the server's processes.
 SAMPLES_PER_CPU = 10
+
+# A process may end while its relatives are read, which then are read again.
+READS_PER_CPU_SAMPLE = 3
 
 # A curve is for display: more points would not be visible, and would fill the records.
 MAX_POINTS = 64
@@ -277,22 +280,26 @@ class CpuMeter:
     The curve is in milliseconds; the kernel counts in ticks of 10 ms.
 
     Args:
-        processes: returns the processes.
+        processes: returns the processes, each after its parent.
         first_ms: where to count from; by default from the first sample.
     """
 
-    def __init__(self, processes: Callable[[], list[int]], first_ms: int | None = None) -> None:
+    def __init__(self, processes: Callable[[], Iterable[int]], first_ms: int | None = None) -> None:
         self.curve = Curve()
         self._processes = processes
         self._first_ms = first_ms
         self._last_ms = 0
 
     def sample(self, at_s: float) -> None:
-        """Take a sample."""
-        total_ms = sum(map(_cpu_ms, self._processes()))
-        if self._first_ms is None:
-            self._first_ms = total_ms
-        self.finish(at_s, total_ms - self._first_ms)
+        """Take a sample; take none while processes end faster than they can be read."""
+        for _ in range(READS_PER_CPU_SAMPLE):
+            # A process that ends between its parent's turn and its own would be in neither.
+            with contextlib.suppress(OSError):
+                total_ms = sum(map(_cpu_ms, self._processes()))
+                if self._first_ms is None:
+                    self._first_ms = total_ms
+                self.finish(at_s, total_ms - self._first_ms)
+                return
 
     def finish(self, at_s: float, total_ms: int) -> None:
         """Note the total at ``at_s``; what ended between two samples never lessens it."""
@@ -313,12 +320,14 @@ def server_cpu(pid: int | None) -> CpuMeter | None:
 
 
 def _cpu_ms(pid: int) -> int:
-    """Return the processor time of a process and of the children that it has waited for."""
-    with contextlib.suppress(OSError, ValueError):
-        stat = process_group.read(f"/proc/{pid}/stat")
-        fields = stat[stat.rindex(b")") :].split()
-        return sum(map(int, fields[12:16])) * 1000 // _TICKS_PER_S
-    return 0
+    """Return the processor time of a process and of the children that it has waited for.
+
+    Raises:
+        OSError: it has ended, and its parent has waited for it.
+    """
+    stat = process_group.read(f"/proc/{pid}/stat")
+    fields = stat[stat.rindex(b")") :].split()
+    return sum(map(int, fields[12:16])) * 1000 // _TICKS_PER_S
 
 
 def engine_meter(pid: int) -> Meter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -235,6 +236,16 @@ def usage(legacy: Legacy, *arguments: object) -> str:
     done = legacy(*arguments)
     assert done.returncode == 2
     return one_line(done)
+
+
+def test_a_shell_completes_its_options(legacy: Legacy) -> None:
+    pytest.importorskip("shtab")
+    done = legacy("--print-completion", "bash")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    checked = subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=False)
+    assert checked.returncode == 0
+    assert {"--dsn", "--report", "--driver", "--tables"} <= set(re.findall(r"--\w+", done.stdout))
 
 
 @pytest.mark.slow

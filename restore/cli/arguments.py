@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 from restore.cli import help_texts
 from restore.cli.option_table import GROUPS, OPTIONS, Command
 from restore.cli.option_values import FLAG
 from restore.errors import UsageError
+from restore.remote.path import is_url, to_path
 from restore.text import escape_controls, hide_secrets, looks_like_dsn, program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from restore.remote.path import BackupPath
 
 SHELLS = ("bash", "zsh", "tcsh")
 _COMMANDS: tuple[Command, ...] = ("retry", "repair", "infer")
 Given = bool | str | list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(NamedTuple):
     """A parsed command line. ``given`` holds the options that stand on it and no others."""
 
     task: Literal["restore", "retry", "repair", "infer", "schema"]
-    path: Path
+    path: BackupPath
     given: dict[str, Given]
 
 
@@ -82,9 +83,9 @@ def parse(words: Sequence[str]) -> Arguments:
     if path is None:
         target = "" if command == "infer" else " --dsn URL"
         raise UsageError(f"{name} is missing: type {parser.prog} {name}{target}, or --help")
-    if looks_like_dsn(path):
+    if looks_like_dsn(path) and not is_url(path):
         raise UsageError(f"{name} is a connection string: write it after --dsn")
-    return Arguments(command, Path(path), given)
+    return Arguments(command, to_path(path), given)
 
 
 def _surplus(words: list[str], parser: argparse.ArgumentParser) -> str:
@@ -92,7 +93,7 @@ def _surplus(words: list[str], parser: argparse.ArgumentParser) -> str:
     if not flags:
         word = "another word" if looks_like_dsn(words[0]) else repr(escape_controls(words[0]))
         return f"{word} is one too many: give at most one path; options begin with --"
-    import difflib  # noqa: PLC0415 - only a slip of the finger needs it
+    import difflib  # noqa: PLC0415 - only a typo needs it
 
     known = [flag for action in parser._actions for flag in action.option_strings]  # noqa: SLF001 - argparse offers no list
     close = difflib.get_close_matches(flags[0], known, n=1)

@@ -9,9 +9,11 @@ DESCRIPTIONS = {
 Restore a JSON backup into a PostgreSQL database whose schema exists, in bounded memory. A record
 that cannot be restored is kept, with the reason.
 
-BACKUP is a folder of table files (users.json, .jsonl or .ndjson, each also .gz or .zst), a root of
-folders named YYYYMMDD_HHMMSS, of which the newest is restored, one table file, or one file with
-several tables under keys. `{0} retry REJECTS` restores rejects after you have repaired them.
+BACKUP is a folder of table files (users.json, .jsonl or .ndjson, each also .gz, .zst, .xz or .bz2),
+a .tar or .zip of one, a root of folders named YYYYMMDD_HHMMSS, of which the newest is restored, one
+table file, or one file with several tables under keys; or the URL of one of these in a store
+(s3://bucket/backups, also gs, az, https, sftp). `{0} retry REJECTS` restores rejects after you have
+repaired them.
 """,
     "retry": """\
 Restore rejects that have been repaired. REJECTS is the folder of <table>.jsonl files that a restore
@@ -30,6 +32,7 @@ EXAMPLES = """\
 examples:
   {0} backups --dsn postgresql://me@localhost/shop
   {0} backups/20240101_000000 --dsn service=shop --clean --report report.json
+  {0} s3://bucket/backups --dsn service=shop --rejects s3://bucket/rejects/monday
   {0} users.json.gz --map users=public.app_users --append --on-conflict skip
   {0} retry rejects/20240101_000000-20240102T030405Z --dsn service=shop
   {0} repair --dsn service=shop

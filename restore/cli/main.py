@@ -1,7 +1,7 @@
 """The command ``db-restore-optimized``: parses, runs, prints, and chooses the exit code.
 
-Only this file prints. The report goes to standard output; progress, warnings and errors to standard
-error. It imports no more than ``--help`` needs: ``run.py`` imports the restorer.
+The report goes to standard output; progress, warnings and errors go to standard error. This file
+imports no more than ``--help`` needs: ``run.py`` imports the restorer.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from restore.cli.arguments import parse
 from restore.errors import RestoreError
+from restore.remote.path import HIDDEN_URLS, RemotePath, to_path
 from restore.startup import EXIT_FAILED, IDLE
 from restore.text import clip, escape_controls
 
@@ -75,17 +76,37 @@ def _tolerate_narrow_encodings() -> None:
 
 
 def _hide_password() -> None:
-    """Start this process again if its command line, which all users can see, holds a password.
+    """Start this process again if its command line, which all users can see, holds a secret.
 
     The new process has it in its environment, which only its user can see.
     """
-    words = sys.orig_argv
-    if os.name != "posix" or not any("--dsn" in word for word in words):
+    words: list[str] = sys.orig_argv
+    secrets: dict[str, str] = {}
+    if os.name != "posix" or not sys.executable:
         return
-    cleaned, password = _without_password(words)
-    if password is not None and sys.executable:
-        cleaned[0] = sys.executable  # Python finds its packages by it
-        os.execve(sys.executable, cleaned, {**os.environ, "PGPASSWORD": password})  # noqa: S606 - ourselves
+    if any("--dsn" in word for word in words):
+        words, password = _without_password(words)
+        secrets |= {} if password is None else {"PGPASSWORD": password}
+    words, urls = _without_signatures(words)
+    if urls:
+        import json  # noqa: PLC0415 - few URLs hold a secret
+
+        secrets[HIDDEN_URLS] = json.dumps(urls)
+    if secrets:
+        words[0] = sys.executable  # Python finds its packages by it
+        os.execve(sys.executable, words, {**os.environ, **secrets})  # noqa: S606 - ourselves
+
+
+def _without_signatures(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Remove secrets from URLs of stores; return the full URLs by the shown ones, too."""
+    cleaned, urls = list(words), {}
+    for n, word in enumerate(words):
+        flag, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        path = to_path(value) if "://" in value else None
+        if isinstance(path, RemotePath) and str(path) not in (path.url, value.rstrip("/")):
+            cleaned[n] = f"{flag}{sign}{path}"
+            urls[str(path)] = value
+    return cleaned, urls
 
 
 def _without_password(words: list[str]) -> tuple[list[str], str | None]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from restore.cli.option_values import (
     BATCH_SIZE,
@@ -44,8 +43,7 @@ REPAIR: frozenset[Command] = frozenset({"repair"})
 INFER: frozenset[Command] = frozenset({"infer"})
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One option of the command line.
 
     Attributes:
@@ -217,7 +215,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         _choice(
             "empty_string",
             get_args(NullOrReject),
-            "empty strings in columns that are no text: reject what the type refuses, or load NULL",
+            "empty strings in non-text columns: reject what the type refuses, or load NULL",
             "reject",
         ),
         _choice(
@@ -272,8 +270,17 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             COUNT,
             "N",
             "connections that work in parallel",
-            "one for each processor, at most 8",
+            "one for each processor, at most 8; of a Dask cluster, one for each thread",
             LOADING | REPAIR,
+        ),
+        Option(
+            "executor",
+            TEXT,
+            "NAME",
+            "what loads: threads, the workers of a Dask cluster (dask://HOST:PORT, tls://HOST:PORT),"
+            " or workers started for it (dask)",
+            "threads",
+            RESTORE,
         ),
         Option(
             "empty",

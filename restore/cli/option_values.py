@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restore.errors import BackupError
 from restore.options import MaxRejects
+from restore.remote.path import to_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +16,7 @@ _TRUTH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ValueType:
+class ValueType(NamedTuple):
     """A type of value.
 
     Attributes:
@@ -100,7 +98,7 @@ def choice(choices: tuple[str, ...]) -> ValueType:
 
 TEXT = ValueType("a text", _nonempty)
 CONNECTION = ValueType("a connection string", str)
-PATH = ValueType("a path", lambda text: Path(_nonempty(text)))
+PATH = ValueType("a path", lambda text: to_path(_nonempty(text)))
 FLAG = ValueType("true or false", _truth, (bool,))
 NAMES = ValueType(
     "names, with commas between them",
@@ -116,7 +114,7 @@ MAP = ValueType(
     lambda tables: {file: _nonempty(table) for file, table in tables.items()},
     is_repeatable=True,
 )
-MAP_COLUMN = replace(MAP, form="fields and their columns: TABLE.FIELD=COLUMN")
+MAP_COLUMN = MAP._replace(form="fields and their columns: TABLE.FIELD=COLUMN")
 UNITS = ValueType(
     "s, ms, us or ns, or columns and their units: TABLE.COLUMN=UNIT",
     _units,

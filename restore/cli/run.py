@@ -7,21 +7,23 @@ import inspect
 import logging
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 import psycopg
+from msgspec import Struct
 
 from restore.cli.progress import open_display
 from restore.cli.progress.question import asker
 from restore.cli.settings import resolve
 from restore.cli.signals import ProgressRecorder, SignalHandler
 from restore.commands.restore import restore
-from restore.errors import Interrupted, LoadError, UsageError
+from restore.errors import Interrupted, LoadError, RestoreError, UsageError
+from restore.remote.path import RemotePath
+from restore.remote.upload import check_writable, upload_bytes
 from restore.report.model import Report
 from restore.report.render import render
-from restore.startup import EXIT_FAILED, use_one_arena
+from restore.startup import EXIT_FAILED, GC_THRESHOLD, use_one_arena
 from restore.text import escape_controls, pluralize
 
 if TYPE_CHECKING:
@@ -30,17 +32,13 @@ if TYPE_CHECKING:
 
     from restore.cli.arguments import Arguments
     from restore.cli.settings import Settings
+    from restore.remote.path import BackupPath
 
 _EXIT_OK = 0
 _EXIT_REJECTS = 3
 
-# Rows are no cycles, and there are many: with Python's own threshold, looking for cycles among them
-# took 7% of the time of a restore of 100,000 records.
-_GC_THRESHOLD = 50_000
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The exit code of a command, its output and its messages for standard error."""
 
     exit_code: int
@@ -62,7 +60,7 @@ def run(arguments: Arguments, print_line: Callable[[str], None]) -> Outcome:
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     use_one_arena()
     gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
+    gc.set_threshold(GC_THRESHOLD)
     gc.enable()
     with SignalHandler():
         try:
@@ -130,7 +128,10 @@ def _can_print(text: str) -> bool:
     return True
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: BackupPath, data: bytes) -> None:
+    if isinstance(path, RemotePath):
+        upload_bytes(data, path)
+        return
     try:
         path.write_bytes(data)
     except OSError as error:
@@ -150,6 +151,8 @@ def _load(arguments: Arguments) -> Outcome:
     if report is None:
         return Outcome(EXIT_FAILED, messages=(recorder.state(settings.options, is_retry=is_retry),))
     failures = _write_report(settings.report, report)
+    if report.upload_error is not None:
+        failures = (*failures, report.upload_error)
     if report.error is not None:
         failures = (*failures, f"stopped before the end: {report.error}")
     code = _EXIT_OK if report.complete else _EXIT_REJECTS
@@ -188,13 +191,20 @@ def report_schema() -> str:
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode()
 
 
-def _write_report(path: Path | None, report: Report) -> tuple[str, ...]:
+def _write_report(path: BackupPath | None, report: Report) -> tuple[str, ...]:
     """Write the report to a file if one is given; return a message if that fails."""
+    if path is None:
+        return ()
     try:
-        if path is not None and path.suffix == ".html":
-            _write_private(path, _page(report))
-        elif path is not None:
-            path.write_bytes(_json(report))
+        data = _page(report) if path.suffix == ".html" else _json(report)
+        if isinstance(path, RemotePath):
+            upload_bytes(data, path)
+        elif path.suffix == ".html":
+            _write_private(path, data)
+        else:
+            path.write_bytes(data)
+    except RestoreError as error:
+        return (f"cannot write the report: {error}",)
     except OSError as error:
         return (f"cannot write the report {path}: {error.strerror}",)
     except msgspec.MsgspecError as error:
@@ -231,13 +241,16 @@ def _page(report: Report) -> bytes:
     return render_page(report, firsts).encode()
 
 
-def _check_writable(path: Path | None, what: str) -> None:
+def _check_writable(path: BackupPath | None, what: str) -> None:
     """Raise before a long run if its result cannot be written to a file after it.
 
     Raises:
         UsageError: the file cannot be written.
     """
     if path is None:
+        return
+    if isinstance(path, RemotePath):
+        check_writable(path)
         return
     is_new = not path.exists()
     try:

@@ -5,9 +5,11 @@ The command line takes precedence over the environment, that over the file, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.cli.option_table import OPTIONS
 from restore.cli.option_values import MAP, MAP_COLUMN
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from restore.cli.arguments import Arguments, Given
     from restore.cli.option_table import ProgressForm
+    from restore.remote.path import BackupPath
 
 _FILES = ("restore.toml", "pyproject.toml")
 _ENVIRONMENT = "RESTORE_"
@@ -32,16 +35,14 @@ _OF_INFER = ("out", "sample")
 _SHOWN = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """A value and its origin: ``--clean``, ``RESTORE_CLEAN``, ``clean in restore.toml``."""
 
     value: object
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """The settings of one run.
 
     ``report`` is the file to write the report to, ``out`` that for an inferred schema, and
@@ -49,9 +50,9 @@ class Settings:
     """
 
     options: Options
-    report: Path | None = None
+    report: BackupPath | None = None
     progress: ProgressForm = "auto"
-    out: Path | None = None
+    out: BackupPath | None = None
     sample: int | None = None
 
 
@@ -78,7 +79,7 @@ def resolve(arguments: Arguments, environment: Mapping[str, str]) -> Settings:
     return Settings(options=_options(arguments.path, settings), **cast("dict[str, Any]", command))
 
 
-def _options(path: Path, settings: Mapping[str, Setting]) -> Options:
+def _options(path: BackupPath, settings: Mapping[str, Setting]) -> Options:
     """Make the options; an error names the origin of a value that is not on the command line.
 
     Raises:
@@ -108,7 +109,7 @@ def _resolve_target(settings: dict[str, Setting], environment: Mapping[str, str]
     """Check that there is a target; take the schema from a URL as Prisma and JDBC write it.
 
     Raises:
-        UsageError: there is no target, or it is no connection string.
+        UsageError: there is no target, or it is not a connection string.
     """
     if "dsn" not in settings:
         if not any(environment.get(name) for name in LIBPQ):
@@ -188,7 +189,7 @@ def _option_name(key: str, path: Path) -> str:
     name = key.replace("-", "_")
     if name in SETTINGS:
         return name
-    import difflib  # noqa: PLC0415 - only a slip of the finger needs it
+    import difflib  # noqa: PLC0415 - only a typo needs it
 
     close = difflib.get_close_matches(name, SETTINGS, n=1)
     hint = f"; did you mean {close[0].replace('_', '-')}?" if close else ""

@@ -111,6 +111,9 @@ class ProgressRecorder:
                 "; records that were loaded may still be in their reject files: retry with"
                 " --on-conflict skip, which keeps their rows"
             )
+        elif last is None and not (self.is_resumable or self.needs_repair):
+            emptied = ", and the tables may be empty now" if options.clean else ""
+            left = f"; nothing was loaded{emptied}: run it again"
         elif self.is_resumable:
             left = "; the tables hold a part of the backup: continue with --resume"
             if self.needs_repair:

@@ -1,1 +1,1 @@
-"""The commands: restore, retry, repair."""
+"""The commands: restore, retry, repair, infer."""

@@ -39,7 +39,8 @@ def create_tables(
 ) -> Options:
     """Infer the schema of a backup and create it, in one transaction.
 
-    Nothing is created if an unfinished restore is resumed, which has created its tables.
+    Nothing is created if an unfinished restore is resumed: it has created its tables, and recorded
+    which columns it gave other names than their fields.
 
     Args:
         conn: a connection that commits each statement.
@@ -57,8 +58,9 @@ def create_tables(
     # A field of texts alone has a column of type text: in one of type json a text is a text.
     strings: JsonStrings = "keep" if options.json_strings == "auto" else options.json_strings
     done = replace(options, create=False, json_strings=strings)
-    if options.resume and find_unfinished(conn) is not None:
-        return done
+    if options.resume and (unfinished := find_unfinished(conn)) is not None:
+        recorded = unfinished.options["map_column"]
+        return replace(done, map_column={**recorded, **options.map_column})
     check_no_unfinished_restore(conn, options)
     named = replace(options, schema=options.schema or _default_schema(conn))
     files, _ = choose_table_files(backup, named)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from restore.commands.resume import result_options, resume_table
-from restore.constraints.drop import disable_triggers, disabled_triggers_warning, drop_foreign_keys
+from restore.constraints.drop import (
+    disable_triggers,
+    disabled_triggers_warning,
+    drop_foreign_keys,
+    not_dropped_warning,
+)
 from restore.constraints.finalize import count_removed
 from restore.constraints.orphans import Orphans
 from restore.constraints.recreate import enable_triggers, recreate_all
@@ -23,6 +27,7 @@ from restore.plan.order import with_write_log
 from restore.rejects.folder import file_names, rotate
 from restore.rejects.limits import RejectLimits
 from restore.rejects.writer import RejectFile
+from restore.remote.path import to_path
 from restore.report.events import Stage
 from restore.report.model import TableReport
 from restore.report.next_steps import still_dropped
@@ -31,6 +36,7 @@ from restore.schedule.progress import ProgressTracker
 from restore.schedule.scheduler import Scheduler
 from restore.schedule.second_try import load_rejects
 from restore.schedule.table_state import TableState, remove
+from restore.schedule.threads import ThreadExecutor
 from restore.target.catalog import read_tables
 from restore.target.connection import connect, flush
 from restore.target.deletion import delete_all_rows
@@ -41,11 +47,13 @@ from restore.target.trust import unjournaled_warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from restore.commands.prepare import Prepared
     from restore.options import Options
     from restore.report.events import ProgressCallback
     from restore.report.model import Report
+    from restore.schedule.executor import ExecutorFactory
     from restore.target.catalog import ForeignKey
     from restore.target.own_rows import WriteLog
 
@@ -60,6 +68,7 @@ class RestoreJob:
         report: receives a TableReport for each load.
         watch: receives progress.
         rejects_folder: the folder for reject files.
+        make_executor: makes what loads.
 
     Attributes:
         resumable: the journal has what a resume needs.
@@ -75,7 +84,9 @@ class RestoreJob:
         *,
         watch: ProgressCallback,
         rejects_folder: Path,
+        make_executor: ExecutorFactory = ThreadExecutor,
     ) -> None:
+        self._make_executor = make_executor
         self._conn = conn
         self._options = options
         self._unfinished = prepared.unfinished
@@ -87,7 +98,7 @@ class RestoreJob:
         self._may_alter = mode.may_alter
         self.resumable = mode.may_alter and (self._unfinished is not None or can_journal(conn))
         if mode.may_alter and not self.resumable:
-            report.warnings += unjournaled_warning(conn)
+            report.warnings.append(unjournaled_warning(conn))
         self._writes: WriteLog | None = JOURNALED if self.resumable else None
         if mode.is_atomic or (options.append and not mode.writes_target):
             with writable_session(conn):
@@ -167,7 +178,7 @@ class RestoreJob:
         create_journal(
             self._conn,
             self._plan.loads,
-            backup=str(Path(self._report.backup).absolute()),
+            backup=str(to_path(self._report.backup).absolute()),
             rejects=str(self._rejects_folder.absolute()),
             options=result_options(self._options),
         )
@@ -232,6 +243,8 @@ class RestoreJob:
         except psycopg.errors.InsufficientPrivilege as error:
             self._may_alter = False
             if not self._plan.deferred_keys:
+                if self.resumable:
+                    self._report.warnings.append(not_dropped_warning(error))
                 return ()  # slower, but parents are loaded before their children
             raise LoadError(
                 f"{error.diag.message_primary}: foreign keys in a cycle are dropped for the load,"
@@ -247,7 +260,8 @@ class RestoreJob:
             in_place=set(self._plan.keys) - set(dropped),
             limits=self._limits,
             progress=self._progress,
-            may_alter=self._may_alter,
+            may_alter=self._may_alter and self.resumable,
+            make_executor=self._make_executor,
         )
         try:
             scheduler.run()
@@ -293,7 +307,7 @@ class RestoreJob:
             with self._usable_connection() as conn:
                 is_begun = self.resumable and has_progress(conn)
                 if is_begun and isinstance(error, KeyboardInterrupt):
-                    # What resumes it would drop again what were recreated now.
+                    # A resumed restore would drop again what was recreated here.
                     self.needs_repair = bool(dropped_objects(conn))
                     return
                 enable_triggers(conn)

@@ -6,10 +6,10 @@ All that can be refused is refused before anything is written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
+from msgspec import Struct, field
 
 from restore.commands.fields import with_fields
 from restore.commands.resume import resumed_plan
@@ -20,7 +20,7 @@ from restore.plan.columns import check_map_column
 from restore.plan.dry_run import shadow_plan
 from restore.plan.fit import check_fit
 from restore.plan.matching import MIGRATION_TABLES, display_name, match_files
-from restore.plan.order import LoadMode, make_plan, tell_formats, with_policies
+from restore.plan.order import LoadMode, make_plan, with_policies, with_target_columns
 from restore.plan.preflight import (
     Server,
     check_deletable,
@@ -28,6 +28,7 @@ from restore.plan.preflight import (
     check_on_conflict,
     check_ownership,
     check_rights,
+    check_scattered,
     check_truncate_rights,
     describe_target,
     read_server,
@@ -37,7 +38,6 @@ from restore.plan.values import read_policies
 from restore.report.events import Stage
 from restore.source.export import check_exports
 from restore.target import catalog
-from restore.target.connection import acquire_restore_lock
 from restore.target.deletion import undeletable_tables
 from restore.target.relations import (
     ancestors,
@@ -46,6 +46,7 @@ from restore.target.relations import (
     read_relations,
     referencing_tables,
 )
+from restore.target.session_locks import acquire_restore_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,8 +64,7 @@ Confirm = Callable[[dict[str, int]], bool]
 """Asks if tables may be emptied, given how many rows each holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class TruncatePlan:
+class TruncatePlan(Struct, frozen=True):
     """Tables to empty: the backup's, if some are ``filled``, and ``others`` that refer to them."""
 
     filled: list[Relation] = field(default_factory=list)
@@ -105,6 +105,7 @@ def prepare(
     server = read_server(conn)
     report.target = describe_target(conn, server)
     report.server = f"PostgreSQL {server.version}"
+    report.warnings += server.warnings
     if not options.dry_run:
         acquire_restore_lock(conn)
     unfinished = find_unfinished(conn) if options.resume else None
@@ -135,7 +136,10 @@ def prepare(
             " start over with --clean"
         )
     kept = undeletable_tables(conn, found, triggers=options.triggers)
-    plan, loaded = resumed_plan(conn, unfinished, found, options, fixed=kept.keys())
+    scattered = check_scattered(conn, (m.relation for m in found.values()), options, report)
+    plan, loaded = resumed_plan(
+        conn, unfinished, found, options, fixed=kept.keys() | scattered.keys()
+    )
     for load in plan.loads:  # matched as in the beginning, and reported again
         sample, file = samples.of(load.file), display_name(load.file)
         with_fields(load.table, sample, options, report, file=file)
@@ -159,35 +163,39 @@ def _plan_new(
     """Plan a restore from its beginning, and empty the tables or make their shadows."""
     mode = LoadMode.of(options)
     report.left_out += _skip_migration_tables(conn, found, options)
-    room = _find_nonempty(conn, found, options)
-    if room.filled and (options.clean or confirm is not None):
-        check_truncate_rights(conn, server, [*found, *(r.oid for r in room.others)])
+    to_truncate = _find_nonempty(conn, found, options)
+    if to_truncate.filled and (options.clean or confirm is not None):
+        check_truncate_rights(conn, server, [*found, *(r.oid for r in to_truncate.others)])
     kept = undeletable_tables(conn, found, triggers=options.triggers)
     tables = catalog.read_tables(conn, found)
-    files = tell_formats({oid: match.file for oid, match in found.items()}, tables)
+    files = with_target_columns({oid: match.file for oid, match in found.items()}, tables)
     check_exports(files.values())
     check_map_column(tables.values(), options)
     for oid, file in files.items():
         sample = samples.of(file)
         tables[oid] = with_fields(tables[oid], sample, options, report, file=display_name(file))
-    plan = make_plan(files, tables, fixed=kept.keys(), mode=mode)
+    scattered = check_scattered(conn, (m.relation for m in found.values()), options, report)
+    plan = make_plan(files, tables, fixed=kept.keys() | scattered.keys(), mode=mode)
     check_fit(plan, report.left_out, samples, options)
     policies = read_policies(plan, options)
     check_ownership(conn, server, plan, options)
-    check_deletable(plan, kept, {r.oid for r in room.filled})
+    check_deletable(plan, kept, {r.oid for r in to_truncate.filled}, scattered)
     if options.on_conflict != "reject":
         check_on_conflict(conn, plan, options)
-    if mode.is_atomic and room.others:
+    if mode.is_atomic and to_truncate.others:
         raise SchemaError("--atomic empties the backup's tables alone: give it without --cascade")
-    _confirm_truncate(conn, room, options, confirm if mode.writes_target else None)
+    _confirm_truncate(conn, to_truncate, options, confirm if mode.writes_target else None)
     if not mode.writes_target:
-        rows = _counted(conn, [*room.filled, *room.others])
+        rows = _counted(conn, [*to_truncate.filled, *to_truncate.others])
         report.warnings += [f"would be emptied: {line}" for line in rows]
         plan, warnings = shadow_plan(conn, plan, append=options.append)
         report.warnings += warnings
-    elif room.filled and not mode.is_atomic:  # an atomic load empties them in its transaction
-        report.warnings += [f"--cascade emptied {line}" for line in _counted(conn, room.others)]
-        relations = [*(match.relation for match in found.values()), *room.others]
+    elif to_truncate.filled and not mode.is_atomic:
+        # An atomic load empties them in its transaction.
+        report.warnings += [
+            f"--cascade emptied {line}" for line in _counted(conn, to_truncate.others)
+        ]
+        relations = [*(match.relation for match in found.values()), *to_truncate.others]
         empty(conn, relations, options, lambda line: watch(Stage(line)))
     return with_policies(plan, policies)
 
@@ -235,7 +243,7 @@ def _skip_migration_tables(
         if match.file.table in MIGRATION_TABLES - options.tables and has_rows(conn, match.relation)
     ]
     return [
-        f"{display_name(found.pop(oid).file)}: a migration tool's own table, filled"
+        f"{display_name(found.pop(oid).file)}: a migration tool's own table that has rows"
         for oid in books
     ]
 
@@ -272,28 +280,28 @@ def _amount(conn: psycopg.Connection, relation: Relation) -> str:
     except psycopg.errors.InsufficientPrivilege:
         return "(rows not shown to this role)"
     if not rows:
-        return "(it is empty; PostgreSQL refuses to empty what it references all the same)"
+        return "(empty, but PostgreSQL does not truncate a table that it references)"
     return f"({rows:,} rows)" if rows > 1 else "(1 row)"
 
 
 def _confirm_truncate(
-    conn: psycopg.Connection, room: TruncatePlan, options: Options, confirm: Confirm | None
+    conn: psycopg.Connection, to_truncate: TruncatePlan, options: Options, confirm: Confirm | None
 ) -> None:
     """Raise if tables hold rows and the user did not allow to delete these.
 
     Raises:
         SchemaError: tables hold rows.
     """
-    if not room.filled or options.clean:
+    if not to_truncate.filled or options.clean:
         return
-    names = ", ".join(relation.display_name for relation in room.filled)
+    names = ", ".join(relation.display_name for relation in to_truncate.filled)
     refusal = SchemaError(
         f"not empty: {names}; --clean empties the backup's tables first, --append loads beside"
         " what is there"
     )
-    if confirm is None or room.others:
+    if confirm is None or to_truncate.others:
         raise refusal
-    if not confirm({r.display_name: count_rows(conn, r) for r in room.filled}):
+    if not confirm({r.display_name: count_rows(conn, r) for r in to_truncate.filled}):
         raise refusal
 
 

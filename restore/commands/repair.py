@@ -14,10 +14,10 @@ from restore.constraints.recreate import recreate, recreate_foreign_keys
 from restore.errors import LoadError
 from restore.journal import store as journal
 from restore.journal.dropped import INDEXES, dropped_objects
-from restore.plan.preflight import read_server
 from restore.report.next_steps import repair_command
-from restore.target.connection import acquire_restore_lock, connect
+from restore.target.connection import connect
 from restore.target.pool import set_maintenance_memory
+from restore.target.session_locks import acquire_restore_lock
 from restore.target.sqlstate import describe, may_be_of_row
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ def repair(options: Options, say: Say, *, empty: bool = False) -> None:
     """
     with connect(options.dsn, lock_timeout_s=options.lock_timeout_s) as conn:
         try:
-            read_server(conn)
             acquire_restore_lock(conn)
             dropped = dropped_objects(conn)
             unfinished = find_unfinished(conn)

@@ -17,9 +17,14 @@ from restore.commands.prepare import prepare
 from restore.commands.resume import rejects_folder_of
 from restore.decode import packer
 from restore.errors import BackupError, ConnectionLostError, Interrupted, RestoreError
+from restore.rejects.folder import SUFFIX
+from restore.rejects.upload import upload_rejects
+from restore.remote.path import RemotePath
+from restore.remote.upload import check_free
 from restore.report.events import BackupFound, WarningEvent
 from restore.report.model import Report, peak_bytes
 from restore.report.next_steps import next_steps
+from restore.schedule.threads import ThreadExecutor
 from restore.source.discovery import find_backup
 from restore.source.standard_input import STANDARD_INPUT, kept_standard_input
 from restore.target.connection import connect, connect_for
@@ -31,13 +36,17 @@ from restore.target.sqlstate import describe, is_lost, to_load_error, wait_until
 from restore.text import clip
 
 if TYPE_CHECKING:
-    from restore.commands.prepare import Confirm, Prepared
+    from restore.commands.prepare import Confirm
     from restore.journal.store import UnfinishedRestore
     from restore.options import Options
+    from restore.plan.order import Plan
+    from restore.remote.path import BackupPath
     from restore.report.events import ProgressCallback
+    from restore.schedule.cluster import Cluster
+    from restore.schedule.executor import ExecutorFactory
 
 
-# So many outages in a row in which nothing more was loaded are the last ones.
+# Give up after this many outages in a row in which nothing was loaded.
 _MOST_OUTAGES = 3
 
 
@@ -60,35 +69,52 @@ def restore(
     Args:
         options: the backup, the target, and how to restore.
         watch: receives progress.
-        confirm: is asked, where tables hold rows and neither ``clean`` nor ``append`` is chosen,
-            whether they may be emptied, and given their names and rows; None: they may not.
+        confirm: is asked if tables that hold rows may be emptied, where neither ``clean`` nor
+            ``append`` is chosen, and receives their names and row counts; None: they may not.
 
     Returns:
-        What became of every record. Where the load itself failed, ``error`` says why, and the
-        counts are those of what had arrived by then.
+        The outcome of every record. If the load itself failed, ``error`` says why, and the counts
+        are of what was committed by then.
 
     Raises:
         RestoreError: nothing was written: the backup, the database or both do not fit.
     """
-    if options.backup != STANDARD_INPUT:
-        return _restore(options, watch, confirm)
-    if options.resume:
-        raise BackupError("--resume needs a backup on disk: what came by standard input is gone")
-    with kept_standard_input() as path:
-        return _restore(replace(options, backup=path), watch, confirm)
+    with contextlib.ExitStack() as stack:
+        if options.backup == STANDARD_INPUT:
+            if options.resume:
+                raise BackupError(
+                    "--resume needs a backup on disk: what came by standard input is gone"
+                )
+            options = replace(options, backup=stack.enter_context(kept_standard_input()))
+        cluster = None
+        if options.is_distributed:
+            # Dask takes half a second to import, and few restores need it.
+            from restore.schedule.cluster import open_cluster, with_jobs  # noqa: PLC0415
+
+            cluster = stack.enter_context(open_cluster(options))
+            options = with_jobs(options, cluster)
+            options = replace(options, backup=options.backup.absolute())  # as workers find it
+        return _restore(options, watch, confirm, cluster)
 
 
-def _restore(options: Options, watch: ProgressCallback, confirm: Confirm | None) -> Report:
+def _restore(
+    options: Options,
+    watch: ProgressCallback,
+    confirm: Confirm | None,
+    cluster: Cluster | None,
+) -> Report:
     started = time.monotonic()
-    done = _attempt(options, watch, confirm)
+    if isinstance(options.rejects, RemotePath) and not options.resume:
+        check_free(options.rejects, SUFFIX)
+    done = _attempt(options, watch, confirm, cluster)
     outages = 0
     while done.lost and done.report.resumable and outages < _MOST_OUTAGES:
         before = done.report
         if not wait_until_available(options.retry_for_s, lambda: connect(options.dsn).close()):
             break
-        watch(WarningEvent(f"{before.error}; the database answers again: the restore goes on"))
+        watch(WarningEvent(f"{before.error}; the connection is restored, and the restore resumes"))
         try:
-            done = _attempt(replace(done.options, resume=True), watch, None)
+            done = _attempt(replace(done.options, resume=True), watch, None, cluster)
         except ConnectionLostError:
             outages += 1
             continue
@@ -98,6 +124,8 @@ def _restore(options: Options, watch: ProgressCallback, confirm: Confirm | None)
     report = done.report
     report.wall_s = time.monotonic() - started
     report.peak_bytes = peak_bytes()
+    if isinstance(options.rejects, RemotePath) and not report.resumable:
+        upload_rejects(report, options.rejects)
     report.next_steps = next_steps(report, replace(done.options, resume=options.resume))
     return report
 
@@ -106,7 +134,12 @@ def _read(report: Report) -> int:
     return sum(table.read for table in report.tables)
 
 
-def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None) -> _Attempt:
+def _attempt(
+    options: Options,
+    watch: ProgressCallback,
+    confirm: Confirm | None,
+    cluster: Cluster | None,
+) -> _Attempt:
     """Run a restore once, until it is done or stops.
 
     Raises:
@@ -128,6 +161,9 @@ def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None)
                     from restore.commands.create import create_tables  # noqa: PLC0415
 
                     options = create_tables(conn, backup, options, watch, undo)
+                executor: ExecutorFactory = ThreadExecutor
+                if cluster is not None:
+                    executor = cluster.executor(conn, options, backup.files)
                 prepared = prepare(conn, backup, options, report, watch=watch, confirm=confirm)
                 rejects = _rejects_folder(options, backup.path, prepared.unfinished)
                 tables = len(prepared.plan.loads)
@@ -136,7 +172,13 @@ def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None)
                     watch(WarningEvent(warning))
                 if not options.atomic:
                     undo.pop_all()
-                done = _load(conn, options, prepared, report, watch=watch, rejects=rejects)
+                job = RestoreJob(
+                    *(conn, options, prepared, report),
+                    watch=watch,
+                    rejects_folder=rejects,
+                    make_executor=executor,
+                )
+                done = _load(conn, options, job, prepared.plan, report, watch=watch)
                 if report.error is None:
                     undo.pop_all()
                 elif options.atomic:  # the tables are dropped, and made again by the next attempt
@@ -151,23 +193,15 @@ def _attempt(options: Options, watch: ProgressCallback, confirm: Confirm | None)
 def _load(
     conn: psycopg.Connection,
     options: Options,
-    prepared: Prepared,
+    job: RestoreJob,
+    plan: Plan,
     report: Report,
     *,
     watch: ProgressCallback,
-    rejects: Path,
 ) -> _Attempt:
     """Run the load, then inspect the database even if it failed."""
-    plan, lost = prepared.plan, False
+    lost = False
     checkpoints = forced_checkpoints(conn)
-    job = RestoreJob(
-        conn,
-        options,
-        prepared,
-        report,
-        watch=watch,
-        rejects_folder=rejects,
-    )
     try:
         with conn.transaction() if plan.mode.is_atomic else contextlib.nullcontext():
             job.run()
@@ -193,18 +227,23 @@ def _load(
         report.stale += stale_views(conn, plan.tables)
         warning = checkpoint_warning(conn, checkpoints)
     except psycopg.Error as error:
-        warning = f"the database could not be looked at after the load: {describe(error)}"
+        warning = f"cannot inspect the database after the load: {describe(error)}"
     if warning is not None:
         report.warnings.append(warning)
         watch(WarningEvent(warning))
     return done
 
 
-def _rejects_folder(options: Options, backup: Path, unfinished: UnfinishedRestore | None) -> Path:
-    """Return the folder for rejects; never one that may hold those of another restore."""
+def _rejects_folder(
+    options: Options, backup: BackupPath, unfinished: UnfinishedRestore | None
+) -> Path:
+    """Return the local folder for rejects; never one that may hold those of another restore.
+
+    What belongs into a store is written there, and uploaded at the end.
+    """
     if unfinished is not None:
         return rejects_folder_of(unfinished, options)
-    if options.rejects is not None:
+    if isinstance(options.rejects, Path):
         return options.rejects
     now = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")
     return Path("rejects") / f"{backup.name}-{now}"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xxhash
+from msgspec.structs import replace
 
 from restore.errors import BackupError, LoadError, SchemaError
 from restore.journal.store import ShardProgress, TableProgress, close_shards, read_progress
-from restore.plan.order import make_plan, tell_formats
+from restore.plan.order import make_plan, with_target_columns
 from restore.source.buffer import WHITESPACE
 from restore.source.shards import LATE, Shard, UnloadedRange
 from restore.target import catalog
@@ -35,7 +35,7 @@ _DECIDING = (
     *("absent_fields", "append", "exclude", "map", "map_column", "match", "on_conflict"),
     *("schema", "tables", "timezone", "triggers", "unknown_fields"),
     *("epoch", "date_format", "json_strings", "bytea", "nul", "empty_string", "zero_date"),
-    "fraction",
+    *("format", "fraction"),
 )
 
 
@@ -90,7 +90,7 @@ def resumed_plan(
         files[oid] = found[oid].file
     # Dropped objects are known from the journal, all others from the catalogue.
     tables = {oid: each.table for oid, each in loaded.items()}
-    files = tell_formats(files, tables)
+    files = with_target_columns(files, tables)
     for oid, each in loaded.items():
         _check_unchanged(files[oid], each)
     return make_plan(files, tables, fixed=fixed), loaded
@@ -98,10 +98,14 @@ def resumed_plan(
 
 def _check_options(unfinished: UnfinishedRestore, options: Options) -> None:
     for name, value in result_options(options).items():
-        if unfinished.options.get(name) != value:
+        recorded = unfinished.options.get(name)
+        if recorded != value:
+            was, then = f"was {recorded!r}", "give it that value"
+            if not recorded:
+                was, then = "was not given", "leave it out"
             raise BackupError(
-                f"cannot resume: --{name.replace('_', '-')} was {unfinished.options.get(name)!r}"
-                " when the restore began; give it that value, or start over with --clean"
+                f"cannot resume: --{name.replace('_', '-')} {was} when the restore began; {then},"
+                " or start over with --clean"
             )
 
 
@@ -114,8 +118,10 @@ def _check_unchanged(file: TableFile, loaded: TableProgress) -> None:
     changed = BackupError(
         f"cannot resume: {file.name} changed since the restore began; start over with --clean"
     )
-    if file.file_bytes != loaded.file_bytes:
+    if (file.file_bytes, file.version) != (loaded.file_bytes, loaded.version):
         raise changed
+    if file.version:
+        return  # it stands for the content
     shards = [shard for shard in loaded.shards if shard.hashed]
     if not shards:
         return
@@ -147,6 +153,7 @@ def resume_table(conn: psycopg.Connection, work: TableState, loaded: TableProgre
         LoadError: rejects that were kept are gone.
     """
     work.resumed, work.phases.phase = True, loaded.phase
+    work.fetch_rejects(conn)
     if loaded.phase not in {"loading", "ordered"}:
         if loaded.report is None:
             raise AssertionError(f"{loaded.file}: a table that is loaded has counts")
@@ -233,7 +240,7 @@ def rejects_folder_of(unfinished: UnfinishedRestore, options: Options) -> Path:
         BackupError: this process was told another.
     """
     folder = Path(unfinished.rejects)
-    if options.rejects is not None and options.rejects.absolute() != folder:
+    if isinstance(options.rejects, Path) and options.rejects.absolute() != folder:
         raise BackupError(
             f"cannot resume: the rejects of the unfinished restore are in {folder}; give --rejects"
             f" {folder}, or leave it out"

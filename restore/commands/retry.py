@@ -1,9 +1,9 @@
-"""Rejects, repaired by hand, get another try: what goes in leaves its reject file.
+"""Retries repaired rejects; a record that loads is removed from its reject file.
 
-A reject file is a table file of another kind: its records stand in ``raw``, which a person has
-edited, or has replaced by the object itself. They go up the same ladder, beside the rows that are
-there and with every constraint in force. What is refused again stays in the file, with its reason
-of now. Tables are tried again as long as that helps, since a record may refer to another one.
+A reject file is a table file: its records are in ``raw``, which the user edits or replaces by the
+object. They are loaded by the same ladder, beside existing rows and with every constraint in force.
+A record that is refused again stays in the file with the new reason. Tables are retried as long as
+that helps, since a record may refer to another one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from dataclasses import replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import psycopg
 
@@ -22,14 +22,14 @@ from restore.constraints.finalize import finish
 from restore.decode import packer
 from restore.decode.convert import Converter
 from restore.decode.shapes import ShapeLearner
-from restore.errors import LoadError, RestoreError, SchemaError
+from restore.errors import BackupError, LoadError, RestoreError, SchemaError
 from restore.journal.checkpoints import NoCheckpoints
 from restore.load.ladder import Ladder
 from restore.load.upsert import make_destination
 from restore.plan.columns import check_map_column
 from restore.plan.matching import Match
 from restore.plan.order import make_plan, with_policies
-from restore.plan.preflight import check_rights, describe_target, read_server
+from restore.plan.preflight import check_rights, check_scattered, describe_target, read_server
 from restore.plan.sample import sample_of
 from restore.plan.values import decide
 from restore.rejects.limits import RejectLimits
@@ -41,15 +41,17 @@ from restore.rejects.reader import (
     to_batches,
 )
 from restore.rejects.writer import RejectFile
+from restore.remote.path import RemotePath
 from restore.report.events import TableDone
 from restore.report.model import Levels, Report, TableReport, peak_bytes
 from restore.report.next_steps import next_steps
 from restore.source.discovery import TableFile
 from restore.source.records import Damage
 from restore.target import catalog
-from restore.target.connection import acquire_restore_lock, connect_for, flush, users_search_path
+from restore.target.connection import connect_for, flush, users_search_path
 from restore.target.own_rows import temporary_write_log
 from restore.target.relations import read_relations
+from restore.target.session_locks import acquire_restore_lock
 from restore.target.sqlstate import describe
 from restore.text import clip
 
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 
     from restore.options import Options
     from restore.plan.order import Load
+    from restore.remote.path import BackupPath
     from restore.report.events import ProgressCallback
 
 _FOREIGN_KEY_VIOLATION = "23503"
@@ -66,7 +69,7 @@ _NEW = ".retry"
 _SAMPLED = 1_000
 
 
-def retry(path: Path, options: Options, watch: ProgressCallback = lambda _: None) -> Report:
+def retry(path: BackupPath, options: Options, watch: ProgressCallback = lambda _: None) -> Report:
     """Restore the records of reject files to their tables.
 
     Args:
@@ -75,12 +78,17 @@ def retry(path: Path, options: Options, watch: ProgressCallback = lambda _: None
         watch: receives progress.
 
     Returns:
-        What became of every record. Where the load itself failed, ``error`` says why.
+        The outcome of every record. If the load itself failed, ``error`` says why.
 
     Raises:
         RestoreError: nothing was written: the files, the database or both do not fit.
     """
     started = time.monotonic()
+    if isinstance(path, RemotePath):
+        raise BackupError(
+            f"cannot retry {path}: what is restored is taken out of the files; copy them to a"
+            " local folder, and retry that"
+        )
     files = read_reject_files(path)
     report = Report(backup=str(path), rejects=str(path), native=packer.IS_BUILT)
     with connect_for(options) as conn:
@@ -118,7 +126,10 @@ def _match(
         schema = options.schema or line.schema
         meant = [r for r in named if (r.visible if schema is None else r.schema == schema)]
         if not meant:
-            raise SchemaError(f"no table {line.table} in the database for {path}: see --schema")
+            raise SchemaError(
+                f"no table {line.table} in the database for {path}: create it, or name its schema"
+                " with --schema"
+            )
         if meant[0].oid in found:
             other = found[meant[0].oid].file.path
             raise SchemaError(f"{path} and {other} are both for table {meant[0].display_name}")
@@ -127,6 +138,8 @@ def _match(
     report.target = describe_target(conn, server)
     report.server = f"PostgreSQL {server.version}"
     check_rights(conn, server, found, options)
+    relations = [match.relation for match in found.values()]
+    check_scattered(conn, relations, replace(options, triggers=True), report)
     acquire_restore_lock(conn)
     check_no_unfinished_restore(conn, options)
     matched = {oid: match.file for oid, match in found.items()}
@@ -134,11 +147,16 @@ def _match(
     check_map_column(tables.values(), options)
     policies = {}
     for oid, file in matched.items():
-        entries = islice(chain.from_iterable(read_entries(file.path)), _SAMPLED)
+        entries = islice(chain.from_iterable(read_entries(_local(file))), _SAMPLED)
         raws = [entry.record.raw for entry in entries]
         tables[oid] = with_fields(tables[oid], sample_of(raws), options, report, file=file.name)
         policies[oid] = decide(tables[oid], raws, options, may_infer=False)
     return with_policies(make_plan(matched, tables), policies).loads
+
+
+def _local(file: TableFile) -> Path:
+    """Return the path of a reject file, which is a local one."""
+    return cast("Path", file.path)
 
 
 class _Retry:
@@ -184,7 +202,7 @@ class _Retry:
 
     def _try(self, load: Load, total: TableReport) -> int:
         """Retry one table's rejects; return how many a foreign key still refuses."""
-        path = load.file.path
+        path = _local(load.file)
         if not path.exists():
             return 0
         started = time.monotonic()
@@ -205,7 +223,7 @@ class _Retry:
             new.close()
             _add(total, report)
             total.wall_s += time.monotonic() - started
-            if not self._is_flushed():  # all records stay in their file
+            if not self._try_flush():  # all records stay in their file
                 new.path.unlink(missing_ok=True)
             elif new.has_rejects:
                 new.path.replace(path)
@@ -213,8 +231,8 @@ class _Retry:
                 path.unlink()
         return sum(r.count for r in report.reasons if r.sqlstate == _FOREIGN_KEY_VIOLATION)
 
-    def _is_flushed(self) -> bool:
-        """Flush the rows to the server's disk; only then may their records leave the file."""
+    def _try_flush(self) -> bool:
+        """Flush the rows to the server's disk; tell if that worked."""
         try:
             flush(self._conn)
         except psycopg.Error:

@@ -9,10 +9,10 @@ the restore is killed.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from restore.constraints.drop import drop_foreign_keys
@@ -37,8 +37,7 @@ _LINKS = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """A table to empty by itself or with its partitions, and the locks that this takes."""
 
     relation: Relation

@@ -56,10 +56,10 @@ def check_no_unfinished_restore(conn: psycopg.Connection, options: Options) -> l
     )
     line = "an unfinished restore" if unfinished is None else str(unfinished)
     line += f" left objects dropped or disabled ({kinds}): " if dropped else " is unfinished: "
-    line += "continue with --resume, " if unfinished is not None else ""
+    resume = "continue with --resume, or " if unfinished is not None else ""
     repair = f"run `{repair_command(options)}`"
     if options.dry_run:
-        return [f"{line}or {repair}, before a restore; this dry run goes on"]
+        return [f"{line}{resume}{repair}, before a restore; this dry run continues"]
     if dropped:
-        raise LoadError(f"{line}or {repair}, which recreates them")
-    raise LoadError(f"{line}start over with --clean, or {repair}, which gives it up")
+        raise LoadError(f"{line}{resume}{repair}, which recreates them")
+    raise LoadError(f"{line}{resume}start over with --clean, or {repair}, which gives it up")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _ENABLE = {"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}
 
+_VALIDATES_PARTS = 180_000
+
 _FOREIGN_KEYS = """
     SELECT k.conrelid, k.conname::text, pg_has_role(c.relowner, 'USAGE')
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
@@ -60,12 +62,13 @@ def drop_foreign_keys(
         psycopg.errors.InsufficientPrivilege: the role may not change the tables, or may not create
             the journal's schema; nothing was changed.
     """
-    rows = conn.execute(_FOREIGN_KEYS, [list(tables)]).fetchall()
+    holders = {(key.holding_table(tables).oid, key.name): key for key in keys}
+    rows = conn.execute(_FOREIGN_KEYS, [[oid for oid, _ in holders]]).fetchall()
     owned = {(oid, name): is_owner for oid, name, is_owner in rows}
     dropped = [
-        (owned[key.table, key.name], _recorded_key(conn, tables[key.table], key, place))
-        for place, key in enumerate(keys)
-        if (key.table, key.name) in owned
+        (owned[place], _recorded_key(conn, tables, key, number))
+        for number, (place, key) in enumerate(holders.items())
+        if place in owned
     ]
     # A key that the role may not drop comes first, and stops this before anything is dropped.
     dropped.sort(key=lambda each: each[0])
@@ -81,15 +84,18 @@ def drop_foreign_keys(
 
 
 def _recorded_key(
-    conn: psycopg.Connection, table: Table, key: ForeignKey, place: int
+    conn: psycopg.Connection, tables: dict[int, Table], key: ForeignKey, place: int
 ) -> DroppedObject:
     """Return how to recreate a foreign key: added without a scan of the rows, and validated later.
 
-    Before PostgreSQL 18 a partitioned table cannot have one that is not valid.
+    Before PostgreSQL 18 a partitioned table cannot have one that is not valid, and if one refers to
+    a partitioned table, VALIDATE leaves its parts, one for each partition, not valid.
     """
+    table, parent = key.holding_table(tables), key.parent_table(tables)
     parts = {"table": table.identifier, "name": sql.Identifier(key.name)}
     add = sql.SQL("ALTER TABLE {table} ADD CONSTRAINT {name} ").format(**parts).as_string(conn)
-    later = key.validated and not table.partitioned
+    has_parts = parent.partitioned and conn.info.server_version < _VALIDATES_PARTS
+    later = key.validated and not table.partitioned and not has_parts
     statements = [add + key.definition + (" NOT VALID" if later else "")]
     if key.comment is not None:
         comment = sql.SQL("COMMENT ON CONSTRAINT {name} ON {table} IS {said}")
@@ -186,4 +192,12 @@ def disabled_triggers_warning(triggers: list[Trigger]) -> list[str]:
     if not triggers:
         return []
     names = ", ".join(f"{trigger.name} of {trigger.table}" for trigger in triggers)
-    return [f"triggers did not fire for the restored rows ({names}); --triggers lets them"]
+    return [
+        f"triggers did not fire for the restored rows ({names}); pass --triggers to let them fire"
+    ]
+
+
+def not_dropped_warning(error: psycopg.Error) -> str:
+    """Return a line that says why keys and indexes stay in place."""
+    why = error.diag.message_primary
+    return f"{why}: keys and indexes stay in place, so the load takes longer"

@@ -1,4 +1,4 @@
-"""What a table needs when its rows are in: indexes, sequences, statistics.
+"""Finalizes loaded tables: indexes, sequences, statistics.
 
 That is the server's work, so it goes on in sessions of their own while other tables are loaded.
 """
@@ -182,7 +182,7 @@ class TableFinalizer:
                 self._building += 1
                 alone = not self._loading and self._building == 1
             try:
-                set_maintenance_workers(conn, self._jobs if alone else 0, 1)
+                set_maintenance_workers(conn, self._jobs if alone else 0)
                 recreate(conn, [index])
             finally:
                 with self._lock:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import decimal
-from dataclasses import dataclass
 from itertools import islice, product
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
+from msgspec import Struct
 
 from restore.constraints.lookup import K, Key, LoadedFile, Values, literal_for
 from restore.decode.codec import can_name_field
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from restore.target.catalog import Column
 
 
-@dataclass(frozen=True, slots=True)
-class _TextForm:
+class _TextForm(Struct, frozen=True):
     """A type whose values stand in most files as the server writes them.
 
     A file may write each of them as any of ``forms``, of the server's text; ``annotation`` decodes

@@ -8,10 +8,10 @@ of its own types. Texts are compared by their bytes, so that no operator of a us
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct
 from psycopg import sql
 
 from restore.constraints.orphan_rows import row_key
@@ -51,8 +51,7 @@ class Key(Protocol):
 K = TypeVar("K", bound=Key)
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedFile:
+class LoadedFile(Struct, frozen=True):
     """What belongs to a table that was loaded: its file, counts, rejects, and how it was read.
 
     ``native``: in C, where that can be done.
@@ -95,7 +94,7 @@ class RowMatcher:
     ) -> None:
         self._conn = conn
         self._table = table
-        self._keys = {key.name: key for key in keys}
+        self._keys = {key.label: key for key in keys}
         self._stored = stored
         self._found = found
         self._chunk_bytes = chunk_bytes
@@ -131,7 +130,7 @@ class RowMatcher:
 
     def _read_types(self) -> dict[str, str]:
         """Return the types of columns as SQL, with their lengths and scales."""
-        used = [name for key in self._keys.values() for name in key.columns]
+        used = [name for key in self._keys.values() for name in key.lookup_columns or ()]
         columns = [self._columns[name] for name in dict.fromkeys([*used, *self._row_key])]
         query = (
             "SELECT pg_catalog.format_type(t.oid, t.typmod) FROM ROWS FROM ("
@@ -184,12 +183,13 @@ class RowMatcher:
         """Match records by the values of the foreign keys, one after the other."""
         matched: dict[int, tuple[str, Values]] = {}
         for key in self._keys.values():
+            names = key.lookup_columns
+            if names is None:
+                continue
             texts = {
-                n: self._texts(key.columns, record)
-                for n, record in fields.items()
-                if n not in matched
+                n: self._texts(names, record) for n, record in fields.items() if n not in matched
             }
-            matched |= self._match(_BY_VALUES, key.columns, texts, key.name)
+            matched |= self._match(_BY_VALUES, names, texts, key.label)
         return matched
 
     def _texts(self, names: Sequence[str], record: dict[str, msgspec.Raw]) -> Values:

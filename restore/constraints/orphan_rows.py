@@ -85,7 +85,7 @@ class OrphanRows:
         self._by_parent: dict[int, list[int]] = defaultdict(list)
         for number, key in enumerate(keys):
             self._by_parent[key.parent].append(number)
-        self._circles = _circles(keys)
+        self._cycles = _cycles(keys)
 
     @property
     def is_unfinished(self) -> bool:
@@ -109,11 +109,11 @@ class OrphanRows:
             # Parents first: then a table has mostly lost its rows when its children are looked at.
             number = heapq.heappop(waiting)
             queued.remove(number)
-            circle = self._circles.get(number, ()) if levels[number] >= _MOST_LEVELS else ()
-            for each in circle or (number,):
-                levels[each] = 0 if circle else levels[each] + 1
-            taken = self._delete_circle(circle) if circle else self._delete_level(number)
-            for table in {self._keys[each].table for each in circle or (number,)} if taken else ():
+            cycle = self._cycles.get(number, ()) if levels[number] >= _MOST_LEVELS else ()
+            for each in cycle or (number,):
+                levels[each] = 0 if cycle else levels[each] + 1
+            taken = self._delete_cycle(cycle) if cycle else self._delete_level(number)
+            for table in {self._keys[each].table for each in cycle or (number,)} if taken else ():
                 for child in self._by_parent[table]:
                     if child not in queued:
                         queued.add(child)
@@ -129,8 +129,8 @@ class OrphanRows:
     def _delete_level(self, number: int) -> int:
         """Move the rows that a key forbids now; return how many they were."""
         key = self._keys[number]
-        child, parent = self._tables[key.table], self._tables[key.parent].sql_only
-        is_orphan = sql.SQL("({}) AND NOT {}").format(
+        child, parent = key.child_table(self._tables), key.parent_table(self._tables).sql_only
+        is_orphan = sql.SQL("{} AND NOT {}").format(
             key.present(_CHILD), key.has_parent(_CHILD, _PARENT, parent)
         )
         parts = {"gone": self._gone, "child": sql.Identifier(_CHILD)}
@@ -148,7 +148,7 @@ class OrphanRows:
 
     def _concerned(self, key: ForeignKey) -> sql.Composed:
         """Return what is true of a row that refers to something and may be taken out."""
-        return sql.SQL("({}) AND {}").format(key.present(_CHILD), self._is_ours(key))
+        return sql.SQL("{} AND {}").format(key.present(_CHILD), self._is_ours(key))
 
     def _is_ours(self, key: ForeignKey) -> sql.Composable:
         return sql.SQL("true") if self._writes is None else self._writes.is_ours(key.table, _CHILD)
@@ -158,17 +158,16 @@ class OrphanRows:
         return users_search_path(self._conn) if self._triggers else contextlib.nullcontext()
 
     def _move(self, key: ForeignKey, using: sql.Composable, where: sql.Composable) -> int:
-        table = self._tables[key.table]
         query = _MOVE.format(
             store=self.store,
             child=sql.Identifier(_CHILD),
-            table=table.sql_only,
+            table=key.child_table(self._tables).sql_only,
             using=using,
             where=where,
             key_table=sql.Literal(key.table),
-            key_name=sql.Literal(key.name),
-            key_values=_texts(key.columns),
-            row_key=_texts(row_key(table)),
+            key_name=sql.Literal(key.label),
+            key_values=_texts(key.lookup_columns or key.columns),
+            row_key=_texts(row_key(self._tables[key.table])),
         )
 
         def move() -> int:
@@ -177,19 +176,19 @@ class OrphanRows:
 
         return with_replica_identity(self._conn, key.table, move)
 
-    def _delete_circle(self, circle: Sequence[int]) -> int:
-        """Move the rows that keys in a circle forbid, and all their descendants within it."""
+    def _delete_cycle(self, cycle: Sequence[int]) -> int:
+        """Move the rows that keys of a cycle forbid, and all their descendants within it."""
         with self._conn.transaction():
             self._conn.execute(_MAKE_LINKS.format(self._links))
-            for number in circle:
+            for number in cycle:
                 self._link(number)
             self._conn.execute(_INDEX_LINKS.format(self._links))
             # A row is reached once by a single key; by several keys, perhaps again and again.
-            union = sql.SQL("UNION ALL" if len(circle) == 1 else "UNION")
+            union = sql.SQL("UNION ALL" if len(cycle) == 1 else "UNION")
             names = {"links": self._links, "gone": self._gone, "union": union}
             self._conn.execute(_DESCEND.format(**names))
             taken = 0
-            for number in circle:
+            for number in cycle:
                 using = sql.SQL("USING {} AS restore_gone").format(self._gone)
                 where = _IS_GONE.format(child=sql.Identifier(_CHILD), key=sql.Literal(number))
                 taken += self._move(self._keys[number], using, where)
@@ -204,8 +203,8 @@ class OrphanRows:
             links=self._links,
             child=sql.Identifier(_CHILD),
             parent=sql.Identifier(_PARENT),
-            table=self._tables[key.table].sql_only,
-            parent_table=self._tables[key.parent].sql_only,
+            table=key.child_table(self._tables).sql_only,
+            parent_table=key.parent_table(self._tables).sql_only,
             matches=key.matches(_CHILD, _PARENT),
             concerned=self._concerned(key),
             number=sql.Literal(number),
@@ -227,8 +226,8 @@ def _texts(columns: Sequence[str]) -> sql.Composable:
     )
 
 
-def _circles(keys: Sequence[ForeignKey]) -> dict[int, tuple[int, ...]]:
-    """Return the keys that lead in a circle with each key that is in one, by their numbers.
+def _cycles(keys: Sequence[ForeignKey]) -> dict[int, tuple[int, ...]]:
+    """Return the keys that form a cycle with each key that is in one, by their numbers.
 
     Only those that refer to one parent: many parents may cover a period together.
     """
@@ -241,7 +240,7 @@ def _circles(keys: Sequence[ForeignKey]) -> dict[int, tuple[int, ...]]:
     for number, key in enumerate(keys):
         if not key.period and cycles[key.table] == cycles[key.parent]:
             members[cycles[key.table]].append(number)
-    return {number: circle for circle in map(tuple, members.values()) for number in circle}
+    return {number: cycle for cycle in map(tuple, members.values()) for number in cycle}
 
 
 _MAKE_STORE = sql.SQL(

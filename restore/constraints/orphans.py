@@ -12,6 +12,7 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from psycopg import sql
 
 from restore.constraints.key_scan import lookup_by_text
@@ -34,6 +35,13 @@ _FOREIGN_KEY_VIOLATION = "23503"
 # So many values of a table are looked for in memory: two forms of a UUID take 500 bytes.
 _MOST_VALUES = 50_000
 _MOST_VALUE_BYTES = 4 << 20
+
+
+class _Lookup(Struct, frozen=True):
+    """What tells the records that a foreign key forbids."""
+
+    key: ForeignKey
+    columns: tuple[str, ...]
 
 
 class Orphans:
@@ -65,7 +73,7 @@ class Orphans:
         self._conn = conn
         self._keys: dict[int, dict[str, ForeignKey]] = {}
         for key in keys:
-            self._keys.setdefault(key.table, {})[key.name] = key
+            self._keys.setdefault(key.table, {})[key.label] = key
         self._chunk_bytes = chunk_bytes
         self._jobs = jobs
         self._triggers = triggers
@@ -80,14 +88,14 @@ class Orphans:
         self,
         kept: Iterable[LoadedFile],
         limits: RejectLimits,
-        settle: Callable[[], None] = lambda: None,
+        save_counts: Callable[[], None] = lambda: None,
     ) -> int:
         """Take the rows out and keep their records.
 
         Args:
             kept: the tables.
             limits: say when there are too many rejects.
-            settle: takes note, when all are kept, of what the tables' counts and rejects are now.
+            save_counts: saves the tables' counts and rejects once all orphans are kept.
 
         Returns:
             How many there were.
@@ -107,7 +115,7 @@ class Orphans:
                 self._keep_others(table, ordinals)
         with self._conn.transaction():
             self._rows.drop()
-            settle()
+            save_counts()
         if counts:
             limits.after_orphans()
         return sum(counts.values())
@@ -137,7 +145,7 @@ class Orphans:
             pool.shutdown(cancel_futures=True)
         return found
 
-    def _wanted(self, table: LoadedFile) -> dict[ForeignKey, list[Values]]:
+    def _wanted(self, table: LoadedFile) -> dict[_Lookup, list[Values]]:
         """Return the missing values, by key; none if these alone do not tell the records.
 
         A record that was skipped, or whose row a trigger changed, may have such a value and is no
@@ -151,17 +159,21 @@ class Orphans:
         ).fetchall()
         if count > _MOST_VALUES or size > _MOST_VALUE_BYTES:
             return {}
-        wanted: dict[ForeignKey, list[Values]] = {}
+        wanted: dict[str, list[Values]] = {}
         for name, values in self._conn.execute(_VALUES.format(self._rows.store), [oid]):
-            wanted.setdefault(self._keys[oid][name], []).append(tuple(values))
-        return {key: wanted[key] for key in self._keys[oid].values() if key in wanted}
+            wanted.setdefault(name, []).append(tuple(values))
+        return {
+            _Lookup(key, key.lookup_columns): wanted[name]
+            for name, key in self._keys[oid].items()
+            if name in wanted and key.lookup_columns is not None
+        }
 
     def _write_plain(
-        self, table: LoadedFile, wanted: dict[ForeignKey, list[Values]], ordinals: OrdinalSet
+        self, table: LoadedFile, wanted: dict[_Lookup, list[Values]], ordinals: OrdinalSet
     ) -> None:
         """Write the records that are found by comparing; touches no other table, and no server."""
-        for record, key, values in lookup_by_text(table, wanted, self._chunk_bytes):
-            reason = _reason(key, values, table.load.table)
+        for record, lookup, values in lookup_by_text(table, wanted, self._chunk_bytes):
+            reason = _reason(lookup.key, values, table.load.table)
             table.rejects.add(record, reason)
             table.report.count_reason(reason, record.ordinal, record.offset)
             ordinals.add(record.ordinal)
@@ -193,6 +205,7 @@ class Orphans:
 
 def _reason(key: ForeignKey, values: Values, table: Table) -> Reason:
     columns = ", ".join(key.columns)
+    values = values[: len(key.columns)]  # others tell the partition
     shown = ", ".join("null" if value is None else value for value in values)
     if None in values:
         why = "mixes null and other values, which MATCH FULL does not allow"
@@ -200,7 +213,7 @@ def _reason(key: ForeignKey, values: Values, table: Table) -> Reason:
         why = "is not there, or was rejected"
     return Reason(
         level="constraint",
-        message=f'"{table.name}" violates foreign key constraint "{key.name}"',
+        message=f'"{(key.holder or table).name}" violates foreign key constraint "{key.name}"',
         detail=f"Key ({columns})=({shown}) {why}",
         sqlstate=_FOREIGN_KEY_VIOLATION,
         constraint=key.name,

@@ -80,7 +80,8 @@ def recreate_foreign_keys(conn: psycopg.Connection, options: Options) -> None:
             none of them acts when rows are deleted.
         psycopg.Error: another failure; some keys may be valid, and all are in the journal.
     """
-    keys = dropped_objects(conn, "foreign key")
+    # A partitioned table's come first: it would take over equal ones of its partitions.
+    keys = sorted(dropped_objects(conn, "foreign key"), key=lambda key: key.place)
     if not keys:
         return
     try:

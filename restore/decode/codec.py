@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import astuple
 
 from restore.decode.datetimes import fractional_digits
@@ -52,8 +52,7 @@ _NULL = msgspec.Raw(b"null")
 _NOTHING = (None, ABSENT, _NULL)
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
+class Codec(Struct, frozen=True):
     """Decodes records of one shape, and says what a COPY of them must be told.
 
     ``binary`` is false if some column has no binary form here: then the COPY is in text.

@@ -67,7 +67,7 @@ def holds_objects(raw: bytes) -> bool:
 
 
 def composite_literal(column: Column, raw: bytes) -> str:
-    """Return the literal that a JSON object or array stands for in a column that is no JSON.
+    """Return the literal that a JSON object or array stands for in a column that is not JSON.
 
     Raises:
         LossyValueError: the column takes no documents.

@@ -9,13 +9,13 @@ interpret.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import math
 import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import msgspec.structs
 
 from restore.decode import datetimes, scalars
 from restore.decode.composites import array_literal, composite_literal, holds_objects
@@ -138,7 +138,7 @@ class Converter:
         element = column.type.element
         if element is None or raw[:1] != b"[" or (element.kind == "c" and holds_objects(raw)):
             return composite_literal(column, raw)
-        member = dataclasses.replace(column, type=element, not_null=False)
+        member = msgspec.structs.replace(column, type=element, not_null=False)
         documents = element.name in _DOCUMENTS
         return array_literal(raw, lambda data: self._member(member, data), of_documents=documents)
 
@@ -164,7 +164,7 @@ class Converter:
                 msgspec.json.decode(text, type=msgspec.Raw)
             except DECODE_ERRORS as error:
                 raise LossyValueError(
-                    f"{scalars.quote_value(text.decode())} in column {column.name} is no JSON:"
+                    f"{scalars.quote_value(text.decode())} in column {column.name} is not JSON:"
                     " --json-strings keep loads strings as they are"
                 ) from error
             raw = text.strip()
@@ -188,7 +188,7 @@ class Converter:
         """
         kind = column.type.name
         if kind == "numeric" and scalars.numeric_scale(column) is not None:
-            raise LossyValueError(f"{scalars.quote_value(text)} is no decimal number")
+            raise LossyValueError(f"{scalars.quote_value(text)} is not a decimal number")
         if kind == "money":
             places = _DECIMALS.search(text)
             if places and len(places[1].rstrip("0")) > _MONEY_DECIMALS:

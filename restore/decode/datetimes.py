@@ -40,9 +40,9 @@ _JAVASCRIPT = re.compile(
     r"(?P<offset>[+-]\d{4})(?: \(.*\))?",
     re.ASCII,
 )
-# A zone's name before an offset is, to PostgreSQL, a zone of POSIX, whose sign is the other way.
 # .NET's TimeSpan: 1.02:03:04 is a day and two hours there, and 1.02 days and more in PostgreSQL.
 _TIME_SPAN = re.compile(r"(?<![\d:.])\d+\.\d{1,2}:\d\d")
+# A zone's name before an offset is, to PostgreSQL, a zone of POSIX, whose sign is the other way.
 _POSIX_ZONE = re.compile(r"(?<![A-Za-z])(?!OCT|SEPT)(?:GMT|UTC|UT|Z|[A-Z]{1,3}T)\s?[+-]\d")
 _YEAR = re.compile(r"\d{4}")
 _WITHOUT_YEAR = re.compile(r"\s*(?:[+-]?infinity|epoch)\s*", re.IGNORECASE)
@@ -175,7 +175,7 @@ def _from_epoch(column: Column, text: str, log: PolicyLog) -> dt.datetime:
         return _EPOCH + dt.timedelta(microseconds=microseconds(column, text, log))
     except OverflowError as error:
         raise LossyValueError(
-            f"{quote_value(text)} is no instant that a timestamp can hold"
+            f"{quote_value(text)} is not a time that a timestamp can hold"
         ) from error
 
 
@@ -260,7 +260,7 @@ def time(column: Column, raw: bytes, log: PolicyLog) -> dt.time:
         LossyValueError: the column cannot hold it as it is.
     """
     if raw[:1] != b'"':
-        raise LossyValueError(f"{quote_value(raw.decode())} is no time of day: write HH:MM:SS")
+        raise LossyValueError(f"{quote_value(raw.decode())} is not a time of day: write HH:MM:SS")
     text, more = _split_fraction(column, string(raw), log)
     try:
         value = dt.time.fromisoformat(text)
@@ -331,7 +331,9 @@ def check_literal(column: Column, text: str, log: PolicyLog) -> None:
             " reads as a part of a day: write it as '1 day 02:03:04'"
         )
     if text.startswith("0000-00-00"):
-        raise LossyValueError(f"{quote_value(text)} is no date: --zero-date null loads it as NULL")
+        raise LossyValueError(
+            f"{quote_value(text)} is not a date: --zero-date null loads it as NULL"
+        )
     if kind == "date" and ":" in text:
         raise LossyValueError(
             f"column {column.name} is a date: {quote_value(text)} would lose a time of day"

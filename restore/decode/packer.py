@@ -1,14 +1,14 @@
 """What is done in C (``native/``), where it is built: packing records, and finding them by keys.
 
-PackedBatch takes the usual forms of values of the types that it knows, and gives the rows that
-decoding, packing and psycopg would. What it declines goes their way. Finding leaves out what is
-surely not looked for; the others are looked at as ever.
+A record in the usual form, of types that are known there, becomes the row that decoding, packing
+and psycopg would make of it. A record that C declines is decoded in Python.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from restore.decode.datetimes import fractional_digits
 from restore.decode.policies import DATED
@@ -52,8 +52,7 @@ _ORDERS = ("DMY", "DYM", "MDY", "MYD", "YDM", "YMD")
 _MICROSECOND_DIGITS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class PackedBatch:
+class PackedBatch(Struct, frozen=True):
     """A batch that was packed: what is in which of its records, by their places.
 
     ``rows`` are those of all records; of those that were ``declined`` they hold nothing.

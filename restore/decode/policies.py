@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import decimal
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from restore.decode.scalars import TEXTS
 from restore.options import DATE_FORMAT
@@ -35,8 +36,7 @@ _KEEPS_EMPTY = TEXTS | {"bytea"}
 _SAME_DIGITS = {"DD": r"(?P<DD>\d\d?)", "MM": r"(?P<MM>\d\d?)", "YYYY": r"(?P<YYYY>\d{4})"}
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnReading:
+class ColumnReading(Struct, frozen=True):
     """How values of one column are read that may mean several things.
 
     Attributes:
@@ -55,8 +55,7 @@ class ColumnReading:
 _UNDECIDED = ColumnReading()
 
 
-@dataclass(frozen=True, slots=True)
-class DateFormat:
+class DateFormat(Struct, frozen=True):
     """An order of day, month and year, with the same separator between them."""
 
     order: str
@@ -84,8 +83,7 @@ class DateFormat:
         return date + text[found.end() :]
 
 
-@dataclass(frozen=True, slots=True)
-class ValuePolicies:
+class ValuePolicies(Struct, frozen=True):
     """Policies for the values of one table, and how each of its columns is read.
 
     ``notes`` are lines for the report: what was inferred.

@@ -82,7 +82,7 @@ def integer(column: Column, raw: bytes) -> int:
     """Return an integer, also from ``"12"`` and from ``12.0``.
 
     Raises:
-        UnsupportedFormError: it is no decimal number.
+        UnsupportedFormError: it is not a decimal number.
         LossyValueError: it is not whole, or out of the type's range.
     """
     text = scalar(raw)
@@ -91,7 +91,7 @@ def integer(column: Column, raw: bytes) -> int:
     number = _bounded(text)
     if number != number.to_integral_value():
         raise LossyValueError(
-            f"{quote_value(text)} is no integer, and rounding it would lose something"
+            f"{quote_value(text)} is not an integer, and rounding it would lose something"
         )
     value, bits = int(number), INTEGER_BITS[column.type.name]
     if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
@@ -110,7 +110,7 @@ def floating(column: Column, raw: bytes) -> float:
     """Return the nearest float, which is what such a column is for.
 
     Raises:
-        UnsupportedFormError: it is no decimal number.
+        UnsupportedFormError: it is not a decimal number.
         LossyValueError: nothing near it is a number of the type, or only zero.
     """
     text = scalar(raw)
@@ -130,7 +130,7 @@ def numeric(column: Column, raw: bytes) -> decimal.Decimal:
     """Return an exact number.
 
     Raises:
-        UnsupportedFormError: it is no decimal number.
+        UnsupportedFormError: it is not a decimal number.
         LossyValueError: the column would round it, or has no room for it.
     """
     text = scalar(raw)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.decode.encode import RecordError
 from restore.decode.rows import PackedRows
@@ -23,8 +25,7 @@ _BLOCK = 64
 _AT = re.compile(r"at `\$\[(\d+)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """Rows of one codec that stand together, the first of them at ``start`` in their batch.
 
     Without a codec it is one record that has to be loaded by itself.
@@ -40,8 +41,7 @@ class Segment:
         return cls(start, None, PackedRows(b"", ()))
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """A batch, decoded: its records as segments in file order.
 
     ``raws`` are their bytes, or ``spans`` where each starts and ends, where that was found.

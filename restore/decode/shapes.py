@@ -80,7 +80,7 @@ class ShapeLearner:
         """Decode a JSON array of records.
 
         Raises:
-            msgspec.DecodeError: it is no JSON array of objects.
+            msgspec.DecodeError: it is not a JSON array of objects.
         """
         decoded = self._decode_packed(data)
         if decoded is not None:

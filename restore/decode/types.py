@@ -6,11 +6,10 @@ import datetime as dt
 import decimal
 import re
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from restore.decode.scalars import text_limit
 
@@ -26,8 +25,7 @@ _FINE_SECOND = re.compile(rb"\.\d{7}(?<=[^\"\s]:\d\d\.\d{7})")
 _UNSAFE_FLOAT = re.compile(rb"-(?:(?<=[:\[,\s]-)0|(?<=[eE]-)(?:[4-9]\d|\d{3,}))[,}\]\s]")
 
 
-@dataclass(frozen=True, slots=True)
-class TypeCodec:
+class TypeCodec(Struct, frozen=True):
     """How msgspec decodes values of one type, and the type for which psycopg encodes them."""
 
     annotation: Any
@@ -94,8 +92,7 @@ BINARY_TEXTS = frozenset({"cidr", "inet", "interval"})
 JSON_TYPES = frozenset({"json", "jsonb"})
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """What decides how records are decoded: see the head of codec.py. All are names of fields.
 
     ``named`` are those of the columns with a default that the records have. A record may lack those

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from restore.errors import BackupError, SchemaError
 from restore.infer.naming import LONGEST_NAME_BYTES, is_name

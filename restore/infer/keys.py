@@ -8,9 +8,9 @@ same bucket, so buckets are looked at one by one, in a 256th of the memory that 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, field
 from xxhash import xxh3_128_digest
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ _HELD_BYTES = 1 << 25
 _LEAST, _MOST = -(2**127), 2**127 - 1
 
 
-@dataclass(slots=True)
-class _Portion:
+class _Portion(Struct):
     """Buckets in the temporary file: where they begin, and how long each is."""
 
     start: int
@@ -72,8 +71,7 @@ class KeyStore:
         self._file.close()
 
 
-@dataclass(slots=True)
-class KeyValues:
+class KeyValues(Struct):
     """The values of one key.
 
     The integers of its first unbroken run (1, 2, 3, ...) are known by their bounds alone.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
+
+from msgspec import Struct, field
 
 from restore.infer.values import (
     Numeral,
@@ -63,8 +64,7 @@ def counted(kind: Kind) -> str:
     return f"{kind.count:,} {kind.noun}{'' if kind.count == 1 else 's'}"
 
 
-@dataclass(slots=True)
-class Booleans:
+class Booleans(Struct):
     """``true`` and ``false``."""
 
     count: int = 0
@@ -84,8 +84,7 @@ class Booleans:
         return ColumnType("boolean", counted(self))
 
 
-@dataclass(slots=True)
-class Numbers:
+class Numbers(Struct):
     """Integers, and numbers with a fraction or an exponent.
 
     Attributes:
@@ -146,8 +145,7 @@ class Numbers:
         return ColumnType("numeric", counted(self))
 
 
-@dataclass(slots=True)
-class Texts:
+class Texts(Struct):
     """Strings.
 
     Attributes:
@@ -187,8 +185,7 @@ class Texts:
         return ColumnType(form, counted(self) + offsets)
 
 
-@dataclass(slots=True)
-class Objects:
+class Objects(Struct):
     """Objects."""
 
     count: int = 0
@@ -219,8 +216,7 @@ class Objects:
         return ColumnType("jsonb", counted(self))
 
 
-@dataclass(slots=True)
-class Arrays:
+class Arrays(Struct):
     """Arrays, and what their members are, null aside."""
 
     count: int = 0

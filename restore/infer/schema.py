@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from restore.errors import BackupError
 from restore.infer.files import choose_table_files
@@ -36,8 +38,7 @@ class TableName(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class InferredColumn:
+class InferredColumn(Struct, frozen=True):
     """A column: its field, name and type, if all records fill it, and the evidence."""
 
     field: str
@@ -47,8 +48,7 @@ class InferredColumn:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class InferredKey:
+class InferredKey(Struct, frozen=True):
     """A foreign key from a column to the primary key of a table, and the evidence."""
 
     column: str
@@ -57,8 +57,7 @@ class InferredKey:
     why: str
 
 
-@dataclass(slots=True)
-class InferredTable:
+class InferredTable(Struct):
     """A table that takes all records of its files.
 
     Attributes:
@@ -84,8 +83,7 @@ class InferredTable:
     foreign_keys: list[InferredKey] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(Struct, frozen=True):
     """The tables of a backup.
 
     Attributes:

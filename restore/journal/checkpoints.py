@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from restore.rejects.writer import RejectFile
+    from restore.rejects.writer import RejectSink
     from restore.report.model import TableReport
     from restore.source.shards import Shard, ShardStream
     from restore.target.own_rows import WriteLog
@@ -39,7 +39,7 @@ _NOTE = """
 
 
 class Log(Protocol):
-    """Is asked for a transaction for each piece of a table's load."""
+    """Provides a transaction for each part of a table's load."""
 
     def step(self, after: int, /) -> AbstractContextManager[object]:
         """Return a transaction for rows; with it, all records before ``after`` are decided."""
@@ -76,7 +76,7 @@ class Checkpoints:
         oid: its table.
         shard: which.
         report: its counts. All that it says is decided when a step is noted.
-        rejects: its reject file.
+        rejects: its rejects.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Checkpoints:
         oid: int,
         shard: Shard,
         report: TableReport,
-        rejects: RejectFile,
+        rejects: RejectSink,
     ) -> None:
         self._conn = conn
         self._oid = oid
@@ -106,13 +106,18 @@ class Checkpoints:
 
         Where that fails, the counts are again what they were.
         """
-        with self._report.rollback_on_error(), self._conn.transaction():
+        with (
+            self._report.rollback_on_error(),
+            self._rejects.rollback_on_error(),
+            self._conn.transaction(),
+        ):
             yield
             self.note(after)
 
     def end(self, *, holds: bool) -> None:
         """Note that every record of the shard is decided."""
-        self.note(self._position, ended=True, holds=holds)
+        with self._rejects.rollback_on_error(), self._conn.transaction():
+            self.note(self._position, ended=True, holds=holds)
 
     def note(self, position: int, *, ended: bool = False, holds: bool = False) -> None:
         """Note, within the open transaction, that all records before a place are decided.

@@ -8,11 +8,12 @@ objects, and is dropped when the restore has finished.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Struct, field
 
+from restore.errors import LoadError
 from restore.report.model import TableReport
 from restore.target.catalog import Table
 from restore.target.own_rows import MAKE
@@ -27,22 +28,24 @@ if TYPE_CHECKING:
     from restore.plan.order import Load
 
 Phase = Literal["loading", "ordered", "loaded", "reloaded", "taken", "finished", "retried"]
-"""How far the load of a table is; see ``schedule.table_state``."""
+"""How far the load of a table is; see ``schedule.phases``."""
 
 # Notes of another form are not read: then this restore was begun by another version.
-_FORMAT = 3
+_FORMAT = 4
 _MAKE = """
     CREATE SCHEMA IF NOT EXISTS restore_journal;
     DROP TABLE IF EXISTS restore_journal.restore, restore_journal.loads, restore_journal.shards,
-        restore_journal.restore_writes, restore_journal.restore_ticks, restore_journal.orphans;
+        restore_journal.restore_writes, restore_journal.restore_ticks, restore_journal.orphans,
+        restore_journal.rejects;
     CREATE TABLE restore_journal.restore (
         format int NOT NULL, begun timestamptz NOT NULL DEFAULT now(), backup text NOT NULL,
         rejects text NOT NULL, options text NOT NULL
     );
     CREATE TABLE restore_journal.loads (
         oid oid PRIMARY KEY, place int NOT NULL, file text NOT NULL, file_bytes bigint NOT NULL,
-        definition text NOT NULL, phase text NOT NULL DEFAULT 'loading', report text,
-        rejects_bytes bigint NOT NULL DEFAULT 0
+        version text NOT NULL, definition text NOT NULL,
+        phase text NOT NULL DEFAULT 'loading', report text,
+        rejects_bytes bigint NOT NULL DEFAULT 0, restarts int NOT NULL DEFAULT 0
     );
     CREATE TABLE restore_journal.shards (
         oid oid, start bigint, stop bigint, position bigint NOT NULL, ended boolean NOT NULL,
@@ -50,30 +53,41 @@ _MAKE = """
         rejects_bytes bigint NOT NULL, hashed bigint NOT NULL, hash text NOT NULL,
         PRIMARY KEY (oid, start)
     );
+    CREATE TABLE restore_journal.rejects (
+        oid oid, start bigint, place bigint, lines bytea NOT NULL, PRIMARY KEY (oid, start, place)
+    );
 """
 _IS_THERE = "SELECT to_regclass('restore_journal.restore') IS NOT NULL"
 _BEGIN = """
     INSERT INTO restore_journal.restore (format, backup, rejects, options) VALUES (%s, %s, %s, %s)
 """
 _PUT_LOAD = """
-    INSERT INTO restore_journal.loads (oid, place, file, file_bytes, definition)
-    VALUES (%s, %s, %s, %s, %s)
+    INSERT INTO restore_journal.loads (oid, place, file, file_bytes, version, definition)
+    VALUES (%s, %s, %s, %s, %s, %s)
 """
 _BEGUN = "SELECT format, begun, backup, rejects, options FROM restore_journal.restore"
 _LOADS = """
-    SELECT oid, file, file_bytes, definition, phase, report, rejects_bytes
+    SELECT oid, file, file_bytes, version, definition, phase, report, rejects_bytes
     FROM restore_journal.loads ORDER BY place
 """
 _SHARDS = """
     SELECT start, stop, position, ended, holds, report, rejects_bytes, hashed, hash
     FROM restore_journal.shards WHERE oid = %s ORDER BY start
 """
+_RESTARTS = "SELECT restarts FROM restore_journal.loads WHERE oid = %s"
+_SHARD = """
+    SELECT start, stop, position, ended, holds, s.report, s.rejects_bytes, hashed, hash
+    FROM restore_journal.loads l LEFT JOIN restore_journal.shards s ON (s.oid, start) = (l.oid, %s)
+    WHERE (l.oid, l.restarts) = (%s, %s)
+"""
 _MARK = """
     UPDATE restore_journal.loads SET phase = %s, report = %s, rejects_bytes = %s WHERE oid = %s
 """
 _RESET = """
-    WITH shards AS (DELETE FROM restore_journal.shards WHERE oid = %(oid)s)
-    UPDATE restore_journal.loads SET phase = %(phase)s, report = NULL, rejects_bytes = 0
+    WITH shards AS (DELETE FROM restore_journal.shards WHERE oid = %(oid)s),
+        rejects AS (DELETE FROM restore_journal.rejects WHERE oid = %(oid)s)
+    UPDATE restore_journal.loads
+    SET phase = %(phase)s, report = NULL, rejects_bytes = 0, restarts = restarts + 1
     WHERE oid = %(oid)s
 """
 _CLOSE = """
@@ -125,13 +139,16 @@ class ShardProgress(NamedTuple):
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class TableProgress:
-    """Progress of a table's load; ``table`` is its definition before anything was dropped."""
+class TableProgress(Struct, frozen=True):
+    """Progress of a table's load.
+
+    ``table`` is its definition before anything was dropped; ``version`` is the file's in its store.
+    """
 
     table: Table
     file: str
     file_bytes: int
+    version: str
     phase: Phase
     report: TableReport | None
     rejects_bytes: int
@@ -179,7 +196,8 @@ def create_journal(
         conn.execute(_BEGIN, [_FORMAT, backup, rejects, told])
         for place, load in enumerate(loads):
             definition = msgspec.json.encode(load.table).decode()
-            row = [load.table.oid, place, load.file.name, load.file.file_bytes, definition]
+            file = load.file
+            row = [load.table.oid, place, file.name, file.file_bytes, file.version, definition]
             conn.execute(_PUT_LOAD, row)
 
 
@@ -205,15 +223,45 @@ def read_unfinished(conn: psycopg.Connection) -> UnfinishedRestore | None:
 def read_progress(conn: psycopg.Connection) -> list[TableProgress]:
     """Return the progress of the tables, in the order of the plan."""
     tables = []
-    for oid, file, size, definition, phase, report, rejects_bytes in conn.execute(
-        _LOADS
-    ).fetchall():
+    loads = conn.execute(_LOADS).fetchall()
+    for oid, file, size, version, definition, phase, report, rejects_bytes in loads:
         rows = conn.execute(_SHARDS, [oid]).fetchall()
         shards = [ShardProgress(*row)._replace(report=_report.decode(row[5])) for row in rows]
         counts = None if report is None else _report.decode(report)
         table = _table.decode(definition)
-        tables.append(TableProgress(table, file, size, phase, counts, rejects_bytes, shards))
+        tables.append(
+            TableProgress(table, file, size, version, phase, counts, rejects_bytes, shards)
+        )
     return tables
+
+
+def read_restarts(conn: psycopg.Connection, oid: int) -> int:
+    """Return how often the load of a table has started over."""
+    [(restarts,)] = conn.execute(_RESTARTS, [oid]).fetchall()
+    return int(restarts)
+
+
+def read_shard(
+    conn: psycopg.Connection, oid: int, start: int, restarts: int
+) -> ShardProgress | None:
+    """Return the progress of a shard; None: nothing of it is decided.
+
+    Args:
+        conn: a connection that commits each statement.
+        oid: the table.
+        start: the shard's key.
+        restarts: how often the load of the table had started over when the shard was handed out.
+
+    Raises:
+        LoadError: it started over since.
+    """
+    row = conn.execute(_SHARD, [start, oid, restarts]).fetchone()
+    if row is None:
+        raise LoadError("the load of the table started over: this shard of it is out of date")
+    if row[0] is None:
+        return None
+    progress = ShardProgress(*row)._replace(report=_report.decode(row[5]))
+    return progress if progress.ended or progress.report.read else None
 
 
 def has_progress(conn: psycopg.Connection) -> bool:

@@ -13,10 +13,10 @@ PostgreSQL's manual, COPY, and "Populating a Database".
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from restore.load.copy import Writer, copy_statement
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from restore.target.catalog import Table
 
 # Emptying a table with a trigger on TRUNCATE, or one that others refer to, is not ours to do.
-_MAY_BE_FRESH = """
+_MAY_BE_FROZEN = """
     SELECT c.oid FROM pg_class c
     WHERE c.oid = ANY(%s) AND current_setting('wal_level') = 'minimal'
       AND c.relkind = 'r' AND c.relpersistence = 'p' AND has_table_privilege(c.oid, 'TRUNCATE')
@@ -44,29 +44,32 @@ _MAY_BE_FRESH = """
       AND NOT EXISTS (SELECT FROM pg_trigger t
                       WHERE t.tgrelid = c.oid AND t.tgtype & 32 <> 0 AND t.tgenabled <> 'D')
 """
+# Rows on another server have no number of a transaction of ours: none of them may be removed.
 _TELLS_ROWS_APART = """
     SELECT EXISTS (
-        SELECT FROM pg_index WHERE indrelid = ANY(%s) AND (indisunique OR indisexclusion))
+        SELECT FROM pg_index WHERE indrelid = ANY(%(oids)s) AND (indisunique OR indisexclusion)
+        UNION ALL SELECT FROM pg_class WHERE oid = ANY(%(oids)s) AND relkind = 'f')
 """
 
 # So many records are held in memory.
 _MOST_DEFERRED, _MOST_DEFERRED_BYTES = 1_000, 1 << 20
 
 # character_not_in_repertoire of text, untranslatable_character of jsonb.
-_FOR_NUL = frozenset({"22021", "22P05"})
+_NUL_SQLSTATES = frozenset({"22021", "22P05"})
 
 
 class BulkCopyRefusedError(Exception):
     """The server refused rows, or the table is in use: the bulk copy loaded nothing."""
 
     @property
-    def for_nul(self) -> bool:
+    def has_nul(self) -> bool:
         """Tell whether a text held the character NUL."""
-        return isinstance(self.__cause__, psycopg.Error) and self.__cause__.sqlstate in _FOR_NUL
+        return (
+            isinstance(self.__cause__, psycopg.Error) and self.__cause__.sqlstate in _NUL_SQLSTATES
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class BulkMode:
+class BulkMode(Struct, frozen=True):
     """How a shard may be loaded by one COPY.
 
     Args:
@@ -78,6 +81,11 @@ class BulkMode:
     freeze: bool = False
     any_order: bool = False
     in_order: bool = False
+
+    @property
+    def is_bulk(self) -> bool:
+        """Tell whether one COPY may take the shard."""
+        return self.freeze or self.any_order or self.in_order
 
 
 class DeferredRecords:
@@ -120,7 +128,7 @@ class DeferredRecords:
 
 def tables_to_freeze(conn: psycopg.Connection, oids: Iterable[int]) -> set[int]:
     """Return the tables that may be emptied and frozen, if the server then writes no log."""
-    return {oid for (oid,) in conn.execute(_MAY_BE_FRESH, [list(oids)]).fetchall()}
+    return {oid for (oid,) in conn.execute(_MAY_BE_FROZEN, [list(oids)]).fetchall()}
 
 
 def may_load_in_any_order(conn: psycopg.Connection, oid: int, options: Options) -> bool:
@@ -129,7 +137,7 @@ def may_load_in_any_order(conn: psycopg.Connection, oid: int, options: Options) 
     if options.append or options.on_error == "stop":
         return False
     oids = with_partitions(conn, [oid])
-    if conn.execute(_TELLS_ROWS_APART, [oids]).fetchone() == (True,):
+    if conn.execute(_TELLS_ROWS_APART, {"oids": oids}).fetchone() == (True,):
         return False
     return not (options.triggers and read_triggers(conn, oids))
 
@@ -228,7 +236,7 @@ def bulk_copy(conn: psycopg.Connection, table: Table, *, freeze: bool) -> Iterat
 
 def _empty(conn: psycopg.Connection, table: Table) -> None:
     lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE NOWAIT").format(table.sql_only)
-    rows = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table.sql_only)
+    rows = sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(table.sql_only)
     try:
         conn.execute(lock)
     except psycopg.errors.LockNotAvailable as error:

@@ -1,12 +1,12 @@
-"""Typed rows become COPY: one COPY for each batch, its own transaction."""
+"""Sends typed rows by COPY: one COPY and one transaction for each batch."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from restore.target.sqlstate import is_transient
@@ -27,8 +27,7 @@ _LARGEST_PIECE_BYTES = 1 << 17
 SUPPRESSED = "a trigger of the table kept rows out"
 
 
-@dataclass(frozen=True, slots=True)
-class CopyFailure:
+class CopyFailure(Struct, frozen=True):
     """Why a COPY failed, and on which of its rows where that is known.
 
     ``row`` is the first of them; ``rows`` are all, if all are known.

@@ -17,7 +17,7 @@ import psycopg
 from restore.load.row_insert import Refused, reason_of
 from restore.load.sender import RefusedError
 from restore.source.json_values import values_of
-from restore.target.sqlstate import is_data_error, retry_transient
+from restore.target.sqlstate import is_data_error, is_of_client, retry_transient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -99,7 +99,7 @@ class Refusals:
                 with contextlib.suppress(psycopg.errors.PipelineAborted):
                     pipeline.sync()
         except psycopg.Error as refusal:
-            if not is_data_error(refusal):
+            if not (is_data_error(refusal) or is_of_client(refusal)):
                 raise UndecidedError from refusal
             error = refusal.with_traceback(None)
         taken = sum(cursor.rowcount == 1 for cursor in cursors)

@@ -1,4 +1,4 @@
-"""What happens to records on their way into a table: the fast way, and what to do when it fails.
+"""Loads batches by COPY, and falls back to smaller batches and single records.
 
 1. ``batch``: a batch is sent as one COPY.
 2. ``split``: a COPY that fails is split at the row that PostgreSQL names, or in halves where it
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from restore.load.bulk_copy import BulkCopy, DeferredRecords
     from restore.options import Options
     from restore.rejects.limits import RejectLimits
-    from restore.rejects.writer import RejectFile
+    from restore.rejects.writer import RejectSink
     from restore.report.model import TableReport
     from restore.source.reader import Batch, RawRecord
     from restore.source.records import Records
@@ -79,7 +79,7 @@ class Ladder:
         converter: Converter,
         shapes: ShapeLearner,
         options: Options,
-        rejects: RejectFile,
+        rejects: RejectSink,
         report: TableReport,
         limits: RejectLimits,
         log: Log,
@@ -136,7 +136,7 @@ class Ladder:
         """Decode a JSON array of records. Another thread may call this.
 
         Raises:
-            msgspec.DecodeError: it is no JSON array of objects.
+            msgspec.DecodeError: it is not a JSON array of objects.
         """
         return self._shapes.decode(data)
 
@@ -163,7 +163,9 @@ class Ladder:
         for index in range(batch.count if batch.end > place else 0):
             record = batch.record(index)
             if record.offset >= place:
+                self._late.at(batch, index)
                 self.load_record(record)
+        self._late.end(batch)
 
     def _chosen(self, batch: Records) -> tuple[Records, list[Segment]]:
         """Return the records whose turn it is, and their segments."""
@@ -250,6 +252,12 @@ class Ladder:
                 continue
             for record in group:
                 self._one_by_one.load(record)
+
+    def pass_over(self, damage: Damage) -> None:
+        """Pass over bytes that are decided already, or were left for later."""
+        fields = self._single.with_bare_numbers(damage.record.raw)
+        if not self._shapes.turns.takes_fields(fields):
+            self._late.leave(1)
 
     def damage(self, damage: Damage) -> None:
         """Keep bytes that are no record, unless only bare ``NaN`` keeps them from being one."""

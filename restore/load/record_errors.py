@@ -112,7 +112,7 @@ class RecordErrors:
             self._count, self._first_offset = 0, record.offset
         self._count += 1
         if self._longest_run is not None and self._count > self._longest_run:
-            others = f"{self._longest_run} records in a row and "
+            others = f"more than {self._longest_run} records in a row failed with this error"
             raise self._stopped(error, self._first_offset, others)
 
     def _is_of(self, value: Value, error: psycopg.Error) -> bool:
@@ -152,5 +152,5 @@ class RecordErrors:
         stopped = load_error(self._conn, error, self._table)
         said = f"{stopped}; {advice}" if advice else str(stopped)
         place = f"byte {offset:,} of {self._tracking.report.file}"
-        failed = f"{others}more failed so, the first" if others else "the record that failed is"
+        failed = f"{others}, the first" if others else "the record that failed is"
         return type(stopped)(f"{said}; {failed} at {place}")

@@ -9,12 +9,12 @@ import contextlib
 import decimal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from restore.decode.encode import ENCODE_ERRORS
@@ -25,7 +25,7 @@ from restore.report.reasons import Reason
 from restore.source.bare_numbers import with_bare_numbers
 from restore.source.json_values import values_of
 from restore.source.recovery import DECODE_ERRORS
-from restore.target.sqlstate import retry_transient
+from restore.target.sqlstate import is_of_client, retry_transient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,16 +40,15 @@ if TYPE_CHECKING:
 
 RowLevel = Literal["row", "literal"]
 Step = Callable[[RowLevel, Sequence[str]], AbstractContextManager[Callable[[Sent], None]]]
-"""Gives a transaction for a row that comes in on a rung with changed values, and what counts it."""
+"""Returns a transaction for a row inserted at a level with changed values, and what counts it."""
 
 _UNIQUE_VIOLATION = "23505"
 _MOST_NAMED = 6
 _FLOATS = frozenset({"float4", "float8", "numeric"})
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A record did not go in: the reason for its reject, and the server's error if it is one.
+class Refused(Struct, frozen=True):
+    """The reason why a record was rejected, and the server's error if it is one.
 
     ``values`` are those that were sent to the server.
     """
@@ -60,7 +59,7 @@ class Refused:
 
 
 class Attempt(NamedTuple):
-    """The values of a record, the rung on which they are sent, and their bytes in the file.
+    """The values of a record, the level at which they are sent, and their bytes in the file.
 
     ``changes``: what policies changed.
     """
@@ -117,9 +116,8 @@ class RowInserter:
         except KeptOutError as error:
             return Refused(Reason(level=level, message=str(error)))
         except psycopg.Error as error:
-            is_ours = error.sqlstate is None and isinstance(error, psycopg.DataError)
             error.__traceback__ = None
-            return Refused(reason_of(error, level), None if is_ours else error, values)
+            return Refused(reason_of(error, level), None if is_of_client(error) else error, values)
         except ENCODE_ERRORS as error:
             return Refused(Reason(level=level, message=" ".join(str(error).split())))
         return None
@@ -228,7 +226,7 @@ def reason_of(error: psycopg.Error, level: RowLevel) -> Reason:
 
 
 class RecordLoader:
-    """Loads records on the last two rungs of the ladder.
+    """Loads records on the last two levels of the ladder.
 
     Args:
         single: inserts a record.
@@ -260,9 +258,9 @@ class RecordLoader:
         tracking.unknown.check(fields)
 
         @contextlib.contextmanager
-        def step(rung: RowLevel, changes: Sequence[str]) -> Iterator[Callable[[Sent], None]]:
+        def step(level: RowLevel, changes: Sequence[str]) -> Iterator[Callable[[Sent], None]]:
             def count(sent: Sent) -> None:
-                tracking.report.count_loaded(rung, sent.loaded)
+                tracking.report.count_loaded(level, sent.loaded)
                 tracking.report.count_skipped(sent.skipped)
                 tracking.report.replaced += sent.replaced
                 tracking.unknown.count(fields)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
+from msgspec import Struct
 
 from restore.errors import LoadError
 from restore.load.copy import CopyFailure
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from restore.load.destination import Destination, Sent
     from restore.options import UnknownFields
     from restore.rejects.limits import RejectLimits
-    from restore.rejects.writer import RejectFile
+    from restore.rejects.writer import RejectSink
     from restore.report.model import TableReport
     from restore.report.reasons import Level, Reason
     from restore.source.reader import RawRecord
@@ -87,8 +87,7 @@ class UnknownFieldPolicy:
                 self._report.count_changes(changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Tracking:
+class Tracking(Struct, frozen=True):
     """Tracks the records of one table.
 
     Args:
@@ -100,7 +99,7 @@ class Tracking:
     """
 
     report: TableReport
-    rejects: RejectFile
+    rejects: RejectSink
     limits: RejectLimits
     unknown: UnknownFieldPolicy
     log: Log
@@ -149,13 +148,13 @@ class Sender:
 
         Args:
             sends: the rows.
-            level: the rung of the ladder.
+            level: the level.
             after: all records before this place in the file are decided then.
         """
         try:
             retry_transient(partial(self._send, sends, level, after))
         except RefusedError as error:
-            return error.to_load_error
+            return error.failure
         except psycopg.Error as error:  # of a constraint that is looked at when all is in, say
             return CopyFailure(error, error.diag.message_primary or str(error), None)
         return None
@@ -192,6 +191,6 @@ class Sender:
 class RefusedError(Exception):
     """Rows were refused; what their transaction had done is undone."""
 
-    def __init__(self, to_load_error: CopyFailure) -> None:
-        super().__init__(to_load_error.message)
-        self.to_load_error = to_load_error
+    def __init__(self, failure: CopyFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from restore.load.bulk_copy import BulkMode
-    from restore.rejects.writer import RejectFile
+    from restore.rejects.writer import RejectSink
     from restore.report.model import TableReport
     from restore.source.shards import Shard
 
 
-@dataclass(frozen=True, slots=True)
-class ShardCounts:
+class ShardCounts(Struct, frozen=True):
     """How far a shard's load is; bytes are those of the file as it lies on the disk.
 
     ``report`` is the shard's own, and grows while it is loaded.
@@ -29,8 +29,7 @@ OnProgress = Callable[[ShardCounts], None]
 """Called after each batch of a shard; what it raises stops the load."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShardContext:
+class ShardContext(Struct, frozen=True):
     """A shard that is being loaded.
 
     Args:
@@ -43,6 +42,6 @@ class ShardContext:
 
     shard: Shard
     report: TableReport
-    rejects: RejectFile
+    rejects: RejectSink
     on_progress: OnProgress
     mode: BulkMode

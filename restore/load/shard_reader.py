@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T]) -> Generator[T, None, None]:
+def prefetch(items: Iterable[T]) -> Generator[T, None, None]:
     """Yield the items; each is made in another thread while the one before it is in use.
 
-    No more than one is made ahead. What making an item raises is raised in its place.
+    At most one item is fetched ahead. Its exception is raised in its place.
     """
     iterator = iter(items)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read") as thread:
@@ -135,6 +135,6 @@ class ShardReader:
             report.warnings.append(fault)
         if cut_at is not None:
             report.warnings.append(
-                f"{report.file} is cut off at byte {cut_at:,}, within its records: some may be"
-                " missing that nobody can name"
+                f"{report.file} is truncated at byte {cut_at:,}, within its records; records may"
+                " be missing: get a whole copy"
             )

@@ -58,7 +58,7 @@ class Splitter:
         Args:
             batch: the batch.
             segment: a segment of it, with a codec.
-            level: the rung of the ladder, as long as nothing is refused.
+            level: the level, as long as nothing is refused.
             size: how many rows are sent at once.
 
         Raises:
@@ -126,6 +126,6 @@ class Splitter:
         return batch.record(index).offset if index < batch.count else batch.end
 
     def _load_one(self, batch: Records, index: int) -> None:
-        """Load a record by itself, on the last two rungs."""
+        """Load a record by itself, on the last two levels."""
         self._late.at(batch, index)
         self._one_by_one.load(batch.record(index))

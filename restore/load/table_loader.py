@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,10 @@ from restore.load.destination import CopyDestination
 from restore.load.ladder import Ladder
 from restore.load.missing_ids import sequence_columns_in_file
 from restore.load.record_errors import LONGEST_RUN
-from restore.load.shard_reader import ShardReader, ahead
+from restore.load.shard_reader import ShardReader, prefetch
 from restore.load.upsert import make_destination
 from restore.plan.dry_run import writable_session
-from restore.rejects.limits import RejectLimits
+from restore.rejects.limits import RejectLimits, without_max_rejects
 from restore.source.reader import Batch
 from restore.target.connection import users_search_path
 from restore.target.own_rows import temporary_write_log
@@ -36,12 +35,11 @@ if TYPE_CHECKING:
     from restore.load.shard_context import ShardContext
     from restore.options import Options
     from restore.plan.order import Load
-    from restore.rejects.writer import RejectFile
+    from restore.rejects.writer import RejectSink
     from restore.report.model import TableReport
     from restore.source.records import Damage
     from restore.source.shards import Shard
 
-_BY_BATCH = BulkMode()
 _OUT_OF_MEMORY = "out of memory: take fewer --jobs, or a smaller --chunk-bytes"
 
 
@@ -112,19 +110,19 @@ class TableLoader:
             self._steady = ()
 
     def _run(self, context: ShardContext) -> bool:
-        while context.mode != _BY_BATCH and type(self._destination) is CopyDestination:
+        while context.mode.is_bulk and type(self._destination) is CopyDestination:
             try:
                 return self._read(context, context.mode)
             except BulkCopyRefusedError as error:
-                if self._shapes.check_nul or not error.for_nul:
+                if self._shapes.check_nul or not error.has_nul:
                     break
                 self._shapes.check_nul = True
-        return self._read(context, _BY_BATCH)
+        return self._read(context, BulkMode())
 
     def ladder(
         self,
         report: TableReport,
-        rejects: RejectFile,
+        rejects: RejectSink,
         log: Log | None = None,
         *,
         limits: RejectLimits | None = None,
@@ -169,16 +167,18 @@ class TableLoader:
             stream = opened if log is None else log.watch(opened)
             reader = ShardReader(context, stream, self._shapes.decode, self._options)
             items = iter(reader)
-            if mode != _BY_BATCH:
+            if mode.is_bulk:
                 items = self._bulk_copy(items, reader, context, log)
             ladder = self.ladder(report, context.rejects, log)
             # Between two COPYs the server is waited for; in one COPY it works all the time.
-            with contextlib.closing(ahead(items)) as left:
+            with contextlib.closing(prefetch(items)) as left:
                 for found in left:
                     if isinstance(found, Batch):
                         ladder.load(found, shard.decided)
                     elif found.record.offset >= shard.decided:
                         ladder.damage(found)
+                    else:
+                        ladder.pass_over(found)
                     reader.done_with(found)
             if report.accounted != report.read:
                 raise AssertionError(f"{report.table}: records are counted that were not read")
@@ -204,8 +204,8 @@ class TableLoader:
         """
         left, holds = items, None
         # Too many rejects stop the restore once the rows are committed.
-        unlimited = RejectLimits(replace(self._options, max_rejects=None), list)
-        ladder = self.ladder(context.report, context.rejects, limits=unlimited)
+        limits = without_max_rejects(self._options)
+        ladder = self.ladder(context.report, context.rejects, limits=limits)
         try:
             with (
                 context.rejects.rollback_on_error(),
@@ -229,3 +229,28 @@ class TableLoader:
             raise
         self._limits.after_batch()
         return left
+
+
+class LoaderCache:
+    """The table loaders of one connection; what each learns of its records serves later shards.
+
+    Args:
+        conn: a connection that commits each statement.
+        options: how to load.
+        limits: checked after each reject.
+    """
+
+    def __init__(self, conn: psycopg.Connection, options: Options, limits: RejectLimits) -> None:
+        self._conn = conn
+        self._options = options
+        self._limits = limits
+        self._loaders: dict[int, TableLoader] = {}
+
+    def loader(self, load: Load) -> TableLoader:
+        """Return what loads a table."""
+        oid = load.table.oid
+        if oid not in self._loaders:
+            self._loaders[oid] = TableLoader(
+                self._conn, load, options=self._options, limits=self._limits
+            )
+        return self._loaders[oid]

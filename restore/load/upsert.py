@@ -230,15 +230,20 @@ class UpsertDestination:
 def _orphan(conn: psycopg.Connection, table: Table) -> sql.Composed | None:
     """Return what is true of a row that a foreign key in place forbids; None if none can be told.
 
-    A row's parent in the table itself may come with it, so such keys are left to the server.
+    A row's parent in the table itself may come with it, so such keys are left to the server, and so
+    are those of a partition alone.
     """
-    keys = [k for k in read_foreign_keys(conn, [table.oid])[table.oid] if k.parent != table.oid]
+    keys = [
+        key
+        for key in read_foreign_keys(conn, [table.oid])[table.oid]
+        if key.parent != table.oid and (key.holder is None or key.holder.is_above)
+    ]
     parents = {
         oid: sql.SQL("{}" if partitioned else "ONLY {}").format(sql.Identifier(schema, name))
         for oid, schema, name, partitioned in conn.execute(_PARENTS, [[k.parent for k in keys]])
     }
     tests = [
-        sql.SQL("(({}) AND NOT {})").format(
+        sql.SQL("({} AND NOT {})").format(
             key.present(_CHILD), key.has_parent(_CHILD, _PARENT, parents[key.parent])
         )
         for key in keys

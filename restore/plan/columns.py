@@ -8,8 +8,10 @@ like those that were found, so that ``middleName`` may come later.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from restore.errors import SchemaError
 from restore.plan.names import STYLES, squash
@@ -28,8 +30,7 @@ _NUMBERS = frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"})
 _NO_FIELD = "\ufdd0"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldMatches:
+class FieldMatches(Struct, frozen=True):
     """A table whose columns know their fields, and how these were found.
 
     Attributes:

@@ -7,9 +7,9 @@ so that the server itself refuses any write to the target.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
@@ -17,6 +17,7 @@ from restore.plan.order import make_plan
 from restore.target import catalog
 from restore.target.connection import users_search_path
 from restore.target.queries import load_query
+from restore.target.scattered import scattered_tables
 from restore.target.sequences import read_sequences
 from restore.target.user_code import read_triggers
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from restore.plan.order import Plan
     from restore.target.catalog import Table
+    from restore.target.foreign_keys import RelatedTable
 
 _TEMPORARY = "pg_temp"
 # Rows of temporary tables may be written all the same; nothing else may be, not even made.
@@ -41,6 +43,11 @@ _PARTITIONS = """
     SELECT c.oid, ARRAY(SELECT pg_get_partition_constraintdef(t.relid)
                         FROM pg_partition_tree(c.oid) t WHERE t.isleaf AND t.relid <> c.oid)
     FROM pg_class c WHERE c.relkind = 'p' AND c.oid = ANY(%s)
+"""
+
+_BOUNDS = """
+    SELECT u.oid, COALESCE(pg_get_partition_constraintdef(u.oid), 'true')
+    FROM unnest(%s::oid[]) AS u(oid)
 """
 
 
@@ -78,11 +85,24 @@ def shadow_plan(conn: psycopg.Connection, plan: Plan, *, append: bool) -> tuple[
             _copy_rows(conn, real[oid], table)
     files = {load.table.oid: load.file for load in plan.loads}
     keys = [key for table in tables.values() for key in table.foreign_keys]
+    partly = {k: k.referenced.name for k in keys if k.referenced and k.referenced.is_above}
+    keys = [key for key in keys if key not in partly]
+    warnings += [
+        f"foreign keys to {name}, of which only partitions are in the backup, are not seen"
+        for name in sorted(set(partly.values()))
+    ]
     outside = catalog.read_tables(conn, {key.parent for key in keys} - real.keys())
-    for oid in [oid for oid in outside if not _may_read(conn, oid)]:
-        hidden = outside.pop(oid)
+    scattered = scattered_tables(conn)
+    for oid, hidden in list(outside.items()):
+        if scattered.get(oid) == "citus":
+            why = "whose rows Citus keeps in shards"
+        elif not _may_read(conn, oid):
+            why = "which the role may not read"
+        else:
+            continue
+        del outside[oid]
         keys = [key for key in keys if key.parent != oid]
-        warnings.append(f"foreign keys to {hidden.name}, which the role may not read, are not seen")
+        warnings.append(f"foreign keys to {hidden.name}, {why}, are not seen")
     made = make_plan(files, tables, mode=plan.mode)
     conn.execute(_READ_ONLY.format(sql.SQL("on")))
     return replace(made, keys=tuple(keys), external_parents=tuple(outside.values())), warnings
@@ -145,7 +165,28 @@ def make_shadows(conn: psycopg.Connection, tables: dict[int, Table]) -> dict[int
         _alter_column(conn, shadows[oid], column, sql.SQL("SET DEFAULT") + sql.SQL(f" {default}"))
     for oid, column, _ in calls:
         _alter_column(conn, shadows[oid], column, sql.SQL("DROP DEFAULT"))
-    return _with_sequences(conn, shadows)
+    return _with_sequences(conn, _with_bounds(conn, shadows))
+
+
+def _with_bounds(conn: psycopg.Connection, shadows: dict[int, Table]) -> dict[int, Table]:
+    """Return the shadows with keys that tell by conditions which rows would be in a partition."""
+    keys = [key for table in shadows.values() for key in table.foreign_keys]
+    oids = {part.oid for key in keys for part in (key.holder, key.referenced) if part}
+    bounds: dict[int, str] = dict(conn.execute(_BOUNDS, [list(oids)]).fetchall())
+
+    def bounded(part: RelatedTable | None) -> RelatedTable | None:
+        return part and replace(part, bound=bounds[part.oid])
+
+    return {
+        oid: replace(
+            table,
+            foreign_keys=tuple(
+                replace(key, holder=bounded(key.holder), referenced=bounded(key.referenced))
+                for key in table.foreign_keys
+            ),
+        )
+        for oid, table in shadows.items()
+    }
 
 
 def _with_sequences(conn: psycopg.Connection, shadows: dict[int, Table]) -> dict[int, Table]:

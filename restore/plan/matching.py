@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from restore.errors import BackupError, SchemaError
 from restore.plan.names import TableNames
@@ -41,16 +43,14 @@ _COMPANIONS = frozenset({"manifest.json", "metadata.json"})
 _MOST_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """A file and the table that takes it."""
 
     file: TableFile
     relation: Relation
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
+class Matches(Struct, frozen=True):
     """Matches by the table's oid; a line for each file left out; and warnings.
 
     ``joinable``: the tables for which another file may be named with ``--map``. ``loose``: the

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -118,8 +119,7 @@ def _shortened(name: str) -> Iterator[str]:
             yield match[1]
 
 
-@dataclass(frozen=True, slots=True)
-class TableNames:
+class TableNames(Struct, frozen=True):
     """Tables by the names that may mean them.
 
     ``exact`` also has qualified names; ``lowered`` is without regard to case, ``squashed`` as

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import graphlib
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from restore.decode.policies import NO_POLICIES, ValuePolicies
 from restore.source.formats.format import TableColumns
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from restore.options import Options
+    from restore.remote.path import BackupPath
+    from restore.source.archive import Member
     from restore.source.discovery import TableFile
     from restore.target.catalog import Column, ForeignKey, Table
     from restore.target.own_rows import WriteLog
@@ -50,8 +54,7 @@ class LoadMode(enum.Enum):
         return self is LoadMode.COMMITTED
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """A table file and the table to load it into.
 
     ``journaled``: the journal records its progress. ``writes``: records the transactions that write
@@ -67,8 +70,7 @@ class Load:
     policies: ValuePolicies = NO_POLICIES
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What to load, parents first.
 
     Args:
@@ -133,10 +135,10 @@ def make_plan(
     return Plan(loads, tuple(keys), (*in_cycle, *risky), fixed=held, mode=mode)
 
 
-def tell_formats(
+def with_target_columns(
     files: Mapping[int, TableFile], tables: Mapping[int, Table]
 ) -> dict[int, TableFile]:
-    """Tell the formats of exports what columns the tables have, which some need to know."""
+    """Return the files with the columns of their tables, which some formats of exports need."""
     columns = {oid: tuple(column.name for column in table.columns) for oid, table in tables.items()}
     types = {oid: tuple(_type_name(column) for column in t.columns) for oid, t in tables.items()}
     keys = {
@@ -160,7 +162,22 @@ def tell_formats(
             if (path, member) == (file.path, file.member)
         }
         told[oid] = replace(file, translation=file.translation._replace(tables=known))
-    return told
+    return _read_to_end(told)
+
+
+def _read_to_end(files: dict[int, TableFile]) -> dict[int, TableFile]:
+    """Return the files so that each export is read to its end, whichever of its tables are."""
+    last: dict[tuple[BackupPath, Member | None], tuple[float, int]] = {}
+    for oid, file in files.items():
+        if file.translation is not None:
+            ends = float("inf") if file.translation.last is None else file.translation.last
+            place = file.path, file.member
+            last[place] = max(last.get(place, (-1, oid)), (ends, oid))
+    for _, oid in last.values():
+        translation = files[oid].translation
+        if translation is not None:
+            files[oid] = replace(files[oid], translation=translation._replace(last=None))
+    return files
 
 
 def _type_name(column: Column) -> str:

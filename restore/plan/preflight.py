@@ -1,14 +1,14 @@
-"""Checks before anything is written: the server, rights, policies, rules, event triggers.
+"""Checks before anything is written: rights, policies, rules, event triggers.
 
 A right that is missing in the middle of a restore leaves half of it behind; here it costs nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from restore.errors import LoadError, SchemaError
@@ -16,6 +16,7 @@ from restore.plan.dry_run import writable_session
 from restore.target.conflicts import read_conflicts, replace_key
 from restore.target.deletion import update_refusal
 from restore.target.queries import load_query
+from restore.target.scattered import where_rows_are
 from restore.target.sqlstate import describe, is_lost
 from restore.target.trust import writer_of_all
 from restore.target.user_code import read_triggers
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 
     from restore.options import Options
     from restore.plan.order import Plan
+    from restore.report.model import Report
+    from restore.target.relations import Relation
 
-_OLDEST = 130_000
 _SERVER = """
     SELECT current_user, current_database(), current_setting('server_version'),
-           pg_is_in_recovery(), current_setting('transaction_read_only')::bool,
            has_database_privilege(current_database(), 'CREATE'),
            has_database_privilege(current_database(), 'TEMP'),
-           to_regnamespace('restore_journal') IS NOT NULL
+           to_regnamespace('restore_journal') IS NOT NULL,
+           (SELECT reset_val FROM pg_settings
+            WHERE name = 'default_transaction_read_only') = 'on'
 """
 
 _RIGHTS = load_query("rights")
@@ -58,22 +61,28 @@ _PROBES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """The server, the database, and the role's rights there."""
 
     role: str
     database: str
     version: str
-    standby: bool
-    read_only: bool
     may_create: bool
     may_temp: bool
     has_journal: bool
+    is_read_only_by_default: bool
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know of the server before it is written to."""
+        read_only = (
+            "default_transaction_read_only is on for this role or database, as some services set it"
+            " when a disk is nearly full; the restore writes all the same"
+        )
+        return [read_only] if self.is_read_only_by_default else []
 
 
-@dataclass(frozen=True, slots=True)
-class _Rights:
+class _Rights(Struct, frozen=True):
     oid: int
     schema: str
     table: str
@@ -89,21 +98,9 @@ class _Rights:
 
 
 def read_server(conn: psycopg.Connection) -> Server:
-    """Read the server's properties; refuse one that cannot be restored to.
-
-    Raises:
-        LoadError: it is too old, or may only be read.
-    """
-    if conn.info.server_version < _OLDEST:
-        major = conn.info.server_version // 10_000
-        raise LoadError(f"the server is PostgreSQL {major}: 13 is the oldest that is supported")
+    """Read the server's version, and the role's rights to the database."""
     row = conn.execute(_SERVER).fetchone()
-    server = Server(*(row or ()))
-    if server.standby:
-        raise LoadError("the server is a standby, which may only be read: restore to its primary")
-    if server.read_only:
-        raise LoadError(f"database {server.database} may only be read: restore to another")
-    return server
+    return Server(*(row or ()))
 
 
 def describe_target(conn: psycopg.Connection, server: Server) -> str:
@@ -208,11 +205,13 @@ def check_ownership(conn: psycopg.Connection, server: Server, plan: Plan, option
         LoadError: it may not; the line names the table, and what to grant or to choose.
     """
     tables = plan.tables
-    owned = {right.oid for right in _read_rights(conn, tables) if right.owner}
-    for key in plan.deferred_keys:
-        if key.table not in owned:
+    holders = [key.holding_table(tables) for key in plan.deferred_keys]
+    oids = [holder.oid for holder in holders]
+    owned = {right.oid for right in _read_rights(conn, oids) if right.owner}
+    for holder in holders:
+        if holder.oid not in owned:
             raise LoadError(
-                f"must be owner of table {tables[key.table].name}: foreign keys in a cycle are"
+                f"must be owner of table {holder.name}: foreign keys in a cycle are"
                 " dropped for the load, which only the tables' owner may do"
             )
     triggers = [] if options.triggers else read_triggers(conn, tables)
@@ -237,13 +236,55 @@ def check_ownership(conn: psycopg.Connection, server: Server, plan: Plan, option
         )
 
 
-def check_deletable(plan: Plan, kept: dict[int, str], filled: set[int]) -> None:
+def check_scattered(
+    conn: psycopg.Connection, relations: Iterable[Relation], options: Options, report: Report
+) -> dict[int, str]:
+    """Return the tables whose keys and indexes have to stay in place, by oid, with the reason.
+
+    Args:
+        conn: a connection that commits each statement.
+        relations: the tables to load.
+        options: the restore's options.
+        report: receives a warning that names them.
+
+    Raises:
+        SchemaError: an option, or a trigger that is not to fire, does not work with one of them.
+    """
+    found = [relation for relation in relations if relation.scattered]
+    distributed = [each.display_name for each in found if each.scattered == "citus"]
+    by_versions = f"--on-conflict {options.on_conflict}" if options.on_conflict != "reject" else ""
+    refused = "--atomic" if options.atomic else by_versions
+    if distributed and refused:
+        raise SchemaError(
+            f"{refused} needs transactions and row versions of one server, and Citus keeps the rows"
+            f" of {distributed[0]} in shards: restore without it"
+        )
+    oids = [relation.oid for relation in found]
+    for trigger in read_triggers(conn, oids) if oids and not options.triggers else ():
+        raise SchemaError(
+            f"trigger {trigger.name} of table {trigger.table} cannot be kept from firing: Citus or"
+            " TimescaleDB would enable it in shards or chunks; drop it for the restore, or let it"
+            " fire with --triggers"
+        )
+    reasons: dict[int, str] = {}
+    for extension in dict.fromkeys(each.scattered for each in found if each.scattered):
+        its = [each for each in found if each.scattered == extension]
+        why = where_rows_are(extension, (each.display_name for each in its))
+        report.warnings.append(f"{why}: keys and indexes stay in place there, which takes longer")
+        reasons |= {each.oid: where_rows_are(extension, [each.display_name]) for each in its}
+    return reasons
+
+
+def check_deletable(
+    plan: Plan, kept: dict[int, str], filled: set[int], scattered: dict[int, str]
+) -> None:
     """Raise if rows may have to be deleted from a table that does not allow it.
 
     Args:
         plan: what is loaded.
         kept: the tables that do not let it, by oid, with the reason.
         filled: the tables that hold rows.
+        scattered: the tables whose keys cannot be dropped, by oid, with the reason.
 
     Raises:
         SchemaError: it has to.
@@ -251,11 +292,13 @@ def check_deletable(plan: Plan, kept: dict[int, str], filled: set[int]) -> None:
     tables = plan.tables
     for key in plan.deferred_keys:
         if key.table in plan.fixed:
-            why = kept.get(key.table) or next(iter(kept.values()))
+            reasons = kept | scattered
+            why = reasons.get(key.table) or next(iter(reasons.values()))
             raise SchemaError(
                 f"foreign key {key.name} of table {tables[key.table].name} is in a cycle, so it is"
-                f" dropped for the load, and rows that violate it could not be deleted: {why};"
-                " disable it for the restore, or give the table a replica identity"
+                f" dropped for the load, and rows that violate it could not be deleted: {why}; drop"
+                " the key for the restore, or disable the rule or trigger, or give the table a"
+                " replica identity"
             )
     for oid in filled & kept.keys() if plan.mode.is_atomic else ():
         raise SchemaError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from restore.plan.names import squash
 from restore.source.json_values import DECODE_ERRORS, members_of, values_of
@@ -36,8 +37,7 @@ _COLUMNS = """
 """
 
 
-@dataclass(slots=True)
-class Sample:
+class Sample(Struct):
     """The first records of a file.
 
     Attributes:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import decimal
-import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import msgspec
+from msgspec import Struct, field
 
 from restore.decode.datetimes import EPOCH_TEXT
 from restore.decode.policies import (
@@ -27,12 +26,13 @@ from restore.decode.policies import (
 from restore.decode.scalars import HEX, NUMBER, is_base64
 from restore.decode.types import JSON_TYPES
 from restore.errors import SchemaError
+from restore.source.bare_numbers import BARE_NUMBER
 from restore.source.json_values import DECODE_ERRORS, members_of, values_of
-from restore.source.lexer import TEXT
 from restore.source.reader import Batch, Reader
 from restore.text import clip
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable, Iterator, Mapping
 
     from restore.options import EpochUnit, Options
@@ -46,8 +46,6 @@ _READ_BYTES = 1 << 16
 _KINDS = DATED | JSON_TYPES | {"bytea", "interval"}
 _DAY_NS = 86_400 * 10**9
 _LONGEST_SHOWN = 40
-# What keeps a record from being JSON that is loaded all the same, and the strings among them.
-_BARE_NUMBER = re.compile(rb'"' + TEXT + rb'"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)', re.DOTALL)
 
 
 def read_policies(plan: Plan, options: Options) -> dict[int, ValuePolicies]:
@@ -83,7 +81,7 @@ def _first_records(file: TableFile, table: Table) -> Iterator[bytes]:
                 yield from map(bytes, found.raws())
                 end = found.end
             else:
-                yield _BARE_NUMBER.sub(_null_for, found.record.raw)
+                yield BARE_NUMBER.sub(_null_for, found.record.raw)
                 end = found.record.offset + len(found.record.raw)
             if end - stream.start > _HEAD_BYTES:
                 return
@@ -93,8 +91,7 @@ def _null_for(match: re.Match[bytes]) -> bytes:
     return match[0] if match[0][:1] == b'"' else b"null"
 
 
-@dataclass(slots=True)
-class _Values:
+class _Values(Struct):
     """What a column's first values are like."""
 
     numbers: list[decimal.Decimal] = field(default_factory=list)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from io import BufferedReader
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from restore.remote.path import RemotePath, to_path
 from restore.report.reasons import Reason
 from restore.text import clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from restore.remote.path import BackupPath
     from restore.report.model import ReasonCount, TableReport
 
 _MOST = 3
@@ -54,7 +56,7 @@ def first_rejects(table: TableReport) -> dict[int, list[FirstReject]]:
     found: dict[int, list[FirstReject]] = {index: [] for index in range(len(table.reasons))}
     if table.rejects is None:
         return found
-    with Path(table.rejects).open("rb") as file:
+    with _open(to_path(table.rejects)) as file:
         for line in _short_lines(file):
             reject = _lines.decode(line)
             for index, reason in enumerate(table.reasons):
@@ -64,6 +66,12 @@ def first_rejects(table: TableReport) -> dict[int, list[FirstReject]]:
             if all(len(each) >= min(_MOST, table.reasons[n].count) for n, each in found.items()):
                 break
     return found
+
+
+def _open(path: BackupPath) -> BinaryIO:
+    if isinstance(path, RemotePath):
+        return BufferedReader(path.open())
+    return path.open("rb")
 
 
 def _short_lines(file: BinaryIO) -> Iterator[bytes]:

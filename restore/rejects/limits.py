@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # A share of fewer records than these says little.
 _ENOUGH_RECORDS = 1_000
+_REPAIR = "; repair the backup, or raise --max-rejects"
 # So many tables' counts are added up at each check; of more tables, only at every few checks.
 _TABLES_A_CHECK = 64
 
@@ -50,7 +51,7 @@ class RejectLimits:
             LoadError: it is one too many.
         """
         if self._stop_at_first:
-            raise LoadError(f"--on-error stop, and a record could not be restored: {message}")
+            raise LoadError(f"stopped at the first reject, as --on-error stop asks: {message}")
         self._check(least=None)  # in mid-batch there are rejects that are not counted as read yet
 
     def after_orphans(self) -> None:
@@ -60,7 +61,7 @@ class RejectLimits:
             LoadError: no record may be rejected.
         """
         if self._stop_at_first:
-            raise LoadError("--on-error stop, and a foreign key forbids a record")
+            raise LoadError("stopped: a record violates a foreign key, and --on-error is stop")
 
     def after_batch(self) -> None:
         """Check the limits during a load; a share only if enough records were read.
@@ -96,16 +97,17 @@ class RejectLimits:
         if most.count is not None and rejects > most.count:
             raise LoadError(
                 f"{rejects:,} records could not be restored, more than --max-rejects {most}"
+                f"{_REPAIR}"
             )
         if most.percent is None or least is None or read < least:
             return
         if rejects * 100 > read * most.percent:
             raise LoadError(
                 f"{rejects:,} of {read:,} records could not be restored, more than --max-rejects"
-                f" {most}"
+                f" {most}{_REPAIR}"
             )
 
 
-def unlimited(options: Options) -> RejectLimits:
-    """Return limits on nothing but the first reject, for records whose counts are in between."""
+def without_max_rejects(options: Options) -> RejectLimits:
+    """Return limits that ignore --max-rejects, for records whose counts are in between."""
     return RejectLimits(replace(options, max_rejects=None), list)

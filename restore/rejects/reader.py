@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from restore.errors import BackupError
 from restore.rejects.folder import SUFFIX
@@ -45,8 +45,7 @@ class RejectLine(msgspec.Struct):
 _lines = msgspec.json.Decoder(RejectLine)
 
 
-@dataclass(frozen=True, slots=True)
-class RejectEntry:
+class RejectEntry(Struct, frozen=True):
     """A line, its record, and the SQLSTATE with which the server refused that, if it did."""
 
     line: bytes
@@ -54,8 +53,7 @@ class RejectEntry:
     sqlstate: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RejectBatch:
+class RejectBatch(Struct, frozen=True):
     """Records for the ladder, like a batch of a table file."""
 
     data: bytes

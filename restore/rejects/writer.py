@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from itertools import chain
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from restore.source.recovery import DECODE_ERRORS
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from restore.report.reasons import Reason
@@ -41,6 +42,48 @@ class Reject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _reject = msgspec.json.Decoder(Reject)
+
+
+class RejectSink(Protocol):
+    """Takes the rejects of a shard while it is loaded.
+
+    Attributes:
+        size: how many bytes of lines it has taken.
+    """
+
+    size: int
+
+    def add(self, record: RawRecord, reason: Reason) -> None:
+        """Write a record.
+
+        Raises:
+            LoadError: it cannot be written; nothing may be lost, so the restore stops.
+        """
+
+    def rollback_on_error(self) -> AbstractContextManager[None]:
+        """Restore the present content if the block fails."""
+
+    def sync(self) -> None:
+        """Make what was added durable, at the latest with the transaction that is open."""
+
+
+def line_pieces(
+    schema: str, table: str, raw: bytes, *, ordinal: int | None, offset: int | None, reason: Reason
+) -> Iterator[bytes | memoryview]:
+    """Yield the line of a reject, with its end, in pieces."""
+    line = Reject(
+        table=table,
+        schema=schema,
+        ordinal=ordinal,
+        offset=offset,
+        length=len(raw),
+        kind=reason.kind,
+        level=reason.level,
+        message=reason.line,
+        sqlstate=reason.sqlstate,
+        constraint=reason.constraint,
+    )
+    return chain((msgspec.json.encode(line)[:-1],), encode_raw(raw))
 
 
 class RejectFile:
@@ -220,19 +263,18 @@ class RejectFile:
             self._write_line((own[:-1], record), len(record))
 
     def _write(self, raw: bytes, ordinal: int | None, offset: int | None, reason: Reason) -> None:
-        line = Reject(
-            table=self._table,
-            schema=self._schema,
-            ordinal=ordinal,
-            offset=offset,
-            length=len(raw),
-            kind=reason.kind,
-            level=reason.level,
-            message=reason.line,
-            sqlstate=reason.sqlstate,
-            constraint=reason.constraint,
+        line = line_pieces(
+            self._schema, self._table, raw, ordinal=ordinal, offset=offset, reason=reason
         )
-        self._write_line(chain((msgspec.json.encode(line)[:-1],), encode_raw(raw)), len(raw))
+        self._write_line(line, len(raw))
+
+    def append_lines(self, lines: bytes) -> None:
+        """Write the bytes of lines; the last of them may end with a later call.
+
+        Raises:
+            LoadError: the file cannot be written.
+        """
+        self._write_line((lines,), len(lines))
 
     def write_line(self, line: bytes) -> None:
         """Write one line, unbuffered.

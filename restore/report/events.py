@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from restore.report.model import TableReport
 
 
-@dataclass(frozen=True, slots=True)
-class BackupFound:
+class BackupFound(Struct, frozen=True):
     """The backup that was found, the newest if there are several, and its number of tables."""
 
     path: str
@@ -18,8 +18,7 @@ class BackupFound:
     tables: int
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How far the current table and the whole restore are.
 
     Bytes are those of the files on disk, so compressed ones if a file is compressed. ``batches`` of
@@ -40,8 +39,7 @@ class Progress:
     all_bytes_total: int
 
 
-@dataclass(frozen=True, slots=True)
-class TableDone:
+class TableDone(Struct, frozen=True):
     """All records of a table are read; foreign keys may still remove some of its rows."""
 
     number: int
@@ -49,15 +47,13 @@ class TableDone:
     report: TableReport
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """A step of the restore that is not the load of a table, such as ``foreign keys``."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class WarningEvent:
+class WarningEvent(Struct, frozen=True):
     """A warning of one line, which the report repeats."""
 
     message: str

@@ -235,14 +235,15 @@ class TableReport(msgspec.Struct, kw_only=True):
         try:
             yield
         except BaseException:
-            self._become(msgspec.json.decode(before, type=TableReport))
+            self.become(msgspec.json.decode(before, type=TableReport))
             raise
 
     def reset(self) -> None:
         """Reset all counts before the table is loaded again from its beginning."""
-        self._become(TableReport(table=self.table, schema=self.schema, file=self.file))
+        self.become(TableReport(table=self.table, schema=self.schema, file=self.file))
 
-    def _become(self, other: TableReport) -> None:
+    def become(self, other: TableReport) -> None:
+        """Take over the counts of another report."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(other, name))
 
@@ -257,7 +258,8 @@ class Report(msgspec.Struct, kw_only=True):
     records without them, as the file seems to leave out nulls. ``next_steps``: what to type now.
     ``native``: C packed the records if their columns' types allow it. ``resumable``: the restore
     stopped, and --resume continues it. ``needs_repair``: it stopped, and indexes, keys or triggers
-    are dropped, which ``repair`` recreates.
+    are dropped, which ``repair`` recreates. ``upload_error``: the rejects could not be written to
+    the store that they belong into; they are in the folder that ``rejects`` names.
     """
 
     schema: int = SCHEMA
@@ -281,6 +283,7 @@ class Report(msgspec.Struct, kw_only=True):
     error: str | None = None
     resumable: bool = False
     needs_repair: bool = False
+    upload_error: str | None = None
 
     @property
     def lost(self) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restore.options import MaxRejects, Options
+from restore.remote.path import is_url
 from restore.target.dsn import mask_password
 from restore.text import escape_controls, program, quote_word, shell_option
 
@@ -153,6 +154,11 @@ def _rejects(report: Report, options: Options) -> list[str]:
     """Say how to look at the rejects and, if the restore is finished, how to load them."""
     if report.rejects is None or not report.lost:
         return []
+    if is_url(report.rejects):
+        place = escape_controls(report.rejects)
+        look = f"The rejected records, one a line, each with its reason, are in {place}."
+        then = f"To restore them, copy the files to a local folder: `{program()} retry FOLDER`"
+        return [look, then]
     tables = [t for t in report.tables if t.rejected + t.duplicates - t.skipped]
     looks = [f"less {quote_word(_reject_file(report.rejects, table))}" for table in tables]
     look = _step("See the rejected records, one a line, each with its reason:", looks)

@@ -160,7 +160,7 @@ def _details(report: Report, *, with_fields: bool) -> Iterator[str]:
         lines = [
             *_reasons(table),
             *_levels(table),
-            *_table_notes(table, with_fields=with_fields),
+            *_table_notes(table, report.warnings, with_fields=with_fields),
         ]
         if losses or lines:
             # A retry counts records in the rejects, and names places in the first backup's files.
@@ -235,8 +235,10 @@ def reason_place(reason: ReasonCount) -> str:
     return f"record {reason.first_ordinal:,}{byte}"
 
 
-def _table_notes(table: TableReport, *, with_fields: bool) -> Iterator[str]:
-    yield from map(_short, table.warnings)
+def _table_notes(
+    table: TableReport, of_report: Sequence[str], *, with_fields: bool
+) -> Iterator[str]:
+    yield from (_short(line) for line in table.warnings if line not in of_report)
     fields = list(table.unknown_fields.items()) if with_fields else []
     for field, count in fields[:_MOST_FIELDS]:
         yield f"no column for field {_quoted(field)}, ignored in {pluralize(count, 'record')}"

@@ -7,10 +7,10 @@ holds what is to be loaded and how, no connection and no open file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from restore.rejects.writer import RejectFile
 from restore.report.model import TableReport
@@ -18,14 +18,21 @@ from restore.report.model import TableReport
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import psycopg
+
     from restore.load.bulk_copy import BulkMode
     from restore.load.shard_context import ShardCounts
+    from restore.options import Options
     from restore.plan.order import Load
+    from restore.rejects.limits import RejectLimits
     from restore.source.shards import Shard
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class StoppedError(Exception):
+    """The load of a task ends because of something else; never an error of its own."""
+
+
+class Task(Struct, frozen=True):
     """One shard of one table, and where its rejects go: to a file of its own.
 
     Args:
@@ -90,7 +97,7 @@ class Executor(Protocol):
 
     Attributes:
         slots: how many tasks it loads at a time.
-        warnings: why it has fewer slots than it was asked for.
+        warnings: lines for the report.
     """
 
     slots: int
@@ -108,3 +115,26 @@ class Executor(Protocol):
 
     def stop(self) -> None:
         """End all work within a bounded time; what is not committed by then is lost."""
+
+
+class ExecutorFactory(Protocol):
+    """Makes the executor of a load."""
+
+    def __call__(
+        self,
+        conn: psycopg.Connection,
+        options: Options,
+        limits: RejectLimits,
+        *,
+        threads: int,
+        on_update: OnUpdate,
+    ) -> Executor:
+        """Make an executor.
+
+        Args:
+            conn: the restore's own connection; nothing else may use it while a task is loaded.
+            options: how to load.
+            limits: checked after each reject.
+            threads: how many tasks are loaded at a time.
+            on_update: told of each task's progress.
+        """

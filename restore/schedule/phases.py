@@ -13,8 +13,9 @@ The journal keeps the phase; everything else follows from what this process has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from restore.journal.store import Phase
@@ -43,8 +44,7 @@ _NEXT: dict[tuple[Phase, Event], Phase] = {
 _EMPTYING: frozenset[Event] = frozenset({"interrupted", "misread", "refused"})
 
 
-@dataclass(slots=True)
-class PhaseTracker:
+class PhaseTracker(Struct):
     """Tracks the phase of one table's load, and which of its shards are loaded.
 
     Args:

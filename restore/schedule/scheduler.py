@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from restore.constraints.drop import drop_indexes, dropped_unique_keys
+from restore.constraints.drop import drop_indexes, dropped_unique_keys, not_dropped_warning
 from restore.constraints.duplicates import resolve_duplicates
 from restore.constraints.finalize import TableFinalizer, finish
 from restore.constraints.recreate import recreate_indexes
@@ -22,7 +22,7 @@ from restore.journal import store as journal
 from restore.journal.dropped import JOURNAL
 from restore.load.bulk_copy import BulkMode, may_load_in_any_order, tables_to_freeze
 from restore.load.table_loader import TableLoader
-from restore.rejects.limits import unlimited
+from restore.rejects.limits import without_max_rejects
 from restore.schedule.queue import Sharding, TaskQueue
 from restore.schedule.table_state import remove
 from restore.schedule.threads import ThreadExecutor
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from restore.constraints.duplicates import Outcome
     from restore.options import Options
     from restore.rejects.limits import RejectLimits
-    from restore.schedule.executor import Executor, TaskUpdate
+    from restore.schedule.executor import Executor, ExecutorFactory, TaskUpdate
     from restore.schedule.phases import Event
     from restore.schedule.progress import ProgressTracker
     from restore.schedule.table_state import TableState
@@ -65,6 +65,7 @@ class Scheduler:
         limits: checked after each batch, by what loads it.
         progress: told of every update.
         may_alter: the role may drop what a table has.
+        make_executor: makes what loads the tasks.
 
     Attributes:
         warnings: what a person should know of the load as a whole.
@@ -80,8 +81,10 @@ class Scheduler:
         limits: RejectLimits,
         progress: ProgressTracker,
         may_alter: bool,
+        make_executor: ExecutorFactory = ThreadExecutor,
     ) -> None:
         self.warnings: list[str] = []
+        self._make_executor = make_executor
         self._conn = conn
         self._options = options
         self._tables = {table.load.table.oid: table for table in tables}
@@ -137,14 +140,16 @@ class Scheduler:
         """Find the tables that may be loaded in one COPY, and how."""
         loading = [t for t in self._tables.values() if t.phases.phase == "loading"]
         large = [table for table in loading if table.load.file.disk_bytes >= _WORTH_BYTES]
-        oids = [table.load.table.oid for table in large]
+        oids = [table.load.table.oid for table in large if not table.load.fixed]
         in_use = self._options.append or self._options.triggers
         fresh = set() if in_use else tables_to_freeze(self._conn, oids)
         for table in large:
             oid = table.load.table.oid
-            table.mode = BulkMode(
-                freeze=oid in fresh, any_order=may_load_in_any_order(self._conn, oid, self._options)
+            # Shards that were cut at a wrong place are loaded again, after the table is emptied.
+            any_order = not table.load.fixed and may_load_in_any_order(
+                self._conn, oid, self._options
             )
+            table.mode = BulkMode(freeze=oid in fresh, any_order=any_order)
 
     def _run(self) -> None:
         tables = self._in_order()
@@ -173,7 +178,7 @@ class Scheduler:
 
     @contextlib.contextmanager
     def _executor(self, threads: int) -> Iterator[Executor]:
-        executor = ThreadExecutor(
+        executor = self._make_executor(
             self._conn, self._options, self._limits, threads=threads, on_update=self._on_update
         )
         try:
@@ -273,7 +278,7 @@ class Scheduler:
     ) -> Outcome:
         """Take duplicates out of a loaded table by sets; a session that finishes tables does it."""
         loader = TableLoader(
-            conn, table.load, options=self._options, limits=unlimited(self._options)
+            conn, table.load, options=self._options, limits=without_max_rejects(self._options)
         )
         return resolve_duplicates(
             conn,
@@ -328,5 +333,6 @@ class Scheduler:
         try:
             # A trigger that fires may tell rows by a key of a table of the backup.
             drop_indexes(self._conn, definition, unique=not self._options.triggers)
-        except psycopg.errors.InsufficientPrivilege:
+        except psycopg.errors.InsufficientPrivilege as error:
             self._may_alter = False  # slower, but the same result
+            self.warnings.append(not_dropped_warning(error))

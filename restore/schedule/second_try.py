@@ -37,12 +37,12 @@ _MOST_PASSES = 10
 # and exclusion_violation do not go away with more rows either. A foreign_key_violation does not,
 # since parents are loaded first; it may be that of a key that is dropped again, in a restore that
 # is resumed.
-_OWN = ("22", "42601", "23502", "23503", "23505", "23P01")
+_PERMANENT_SQLSTATES = ("22", "42601", "23502", "23503", "23505", "23P01")
 
 
 def may_go_away(sqlstate: str | None) -> bool:
     """Tell whether an error that kept a record out may not occur once other rows are in."""
-    return sqlstate is not None and not sqlstate.startswith(_OWN)
+    return sqlstate is not None and not sqlstate.startswith(_PERMANENT_SQLSTATES)
 
 
 def load_rejects(

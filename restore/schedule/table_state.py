@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from restore.constraints.lookup import LoadedFile
 from restore.decode import packer
 from restore.decode.convert import Converter
+from restore.journal.journaled_rejects import fetch_table_rejects
 from restore.journal.store import set_phase
 from restore.load.bulk_copy import BulkMode
 from restore.load.shard_context import ShardCounts
@@ -34,8 +36,7 @@ if TYPE_CHECKING:
     from restore.source.shards import UnloadedRange
 
 
-@dataclass(slots=True)
-class TableState:
+class TableState(Struct):
     """The state of one table's load: its counts and rejects, and how far its shards are.
 
     Args:
@@ -85,6 +86,15 @@ class TableState:
     def part(self, start: int | str) -> str:
         """Return the name of the reject file of the shard that begins there."""
         return f"{self.rejects.path.name}.shard{start}"
+
+    def fetch_rejects(self, conn: psycopg.Connection) -> None:
+        """Move rejects that other machines left in the journal to the reject files of their shards.
+
+        Raises:
+            LoadError: a reject file cannot be written.
+        """
+        names = {"schema": self.report.schema, "table": self.report.table}
+        fetch_table_rejects(conn, self.load.table.oid, self.folder, self.part(""), **names)
 
     def resume(self, shard: Shard, report: TableReport, rejects_bytes: int, *, holds: bool) -> None:
         """Restore the state of a shard that an earlier process loaded.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from restore.errors import RestoreError
 from restore.load.shard_context import ShardContext, ShardCounts
-from restore.load.table_loader import TableLoader
-from restore.schedule.executor import TaskUpdate
+from restore.load.table_loader import LoaderCache
+from restore.schedule.executor import StoppedError, TaskUpdate
 from restore.target.connection import connect_for
 from restore.target.pool import interrupt
 
@@ -25,42 +25,12 @@ if TYPE_CHECKING:
     import psycopg
 
     from restore.options import Options
-    from restore.plan.order import Load
     from restore.rejects.limits import RejectLimits
     from restore.schedule.executor import OnUpdate, Task
 
 
 # How long threads that load nothing may take to end: one may be connecting.
-_PATIENCE_S = 15.0
-
-
-class StoppedError(Exception):
-    """The load ends because of something else; never an error of its own."""
-
-
-class LoaderCache:
-    """The table loaders of one connection; what each learns of its records serves later shards.
-
-    Args:
-        conn: a connection that commits each statement.
-        options: how to load.
-        limits: checked after each reject.
-    """
-
-    def __init__(self, conn: psycopg.Connection, options: Options, limits: RejectLimits) -> None:
-        self._conn = conn
-        self._options = options
-        self._limits = limits
-        self._loaders: dict[int, TableLoader] = {}
-
-    def loader(self, load: Load) -> TableLoader:
-        """Return what loads a table."""
-        oid = load.table.oid
-        if oid not in self._loaders:
-            self._loaders[oid] = TableLoader(
-                self._conn, load, options=self._options, limits=self._limits
-            )
-        return self._loaders[oid]
+_JOIN_TIMEOUT_S = 15.0
 
 
 class ThreadExecutor:
@@ -128,7 +98,7 @@ class ThreadExecutor:
         self._is_stopping.set()
         for _ in self._threads:
             self._tasks.put(None)
-        if self._busy or not self._join(_PATIENCE_S):
+        if self._busy or not self._join(_JOIN_TIMEOUT_S):
             interrupt(self._busy, self._join)
         for conn in self._connections[1:]:
             conn.close()
@@ -160,7 +130,7 @@ class ThreadExecutor:
         self._serve(conn)
 
     def _serve(self, conn: psycopg.Connection) -> None:
-        """Load tasks until there are no more, or one fails."""
+        """Load tasks until there are no more or the executor stops."""
         cache = LoaderCache(conn, self._options, self._limits)
         while (task := self._tasks.get()) is not None and not self._is_stopping.is_set():
             outcome = None

@@ -6,13 +6,13 @@ import re
 import tarfile
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from restore.errors import BackupError
 from restore.source.compression import open_decompressed
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from restore.remote.path import BackupPath
 
 ARCHIVE_ERRORS = (EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, NotImplementedError)
 _ARCHIVE = re.compile(
@@ -21,6 +21,7 @@ _ARCHIVE = re.compile(
 )
 _IS_ENCRYPTED = 0x1  # a bit of the flags in a ZIP archive's directory
 _KILOBYTE = 1 << 10
+_READ_BYTES = 1 << 20
 
 
 class Member(NamedTuple):
@@ -38,7 +39,7 @@ class Member(NamedTuple):
     disk_bytes: int
     number: int
 
-    def open(self, archive: Path) -> MemberFile:
+    def open(self, archive: BackupPath) -> MemberFile:
         """Open it for reading, from its start.
 
         Raises:
@@ -50,14 +51,16 @@ class Member(NamedTuple):
 class MemberFile:
     """The bytes of a file in an archive."""
 
-    def __init__(self, archive: Path, member: Member) -> None:
+    def __init__(self, archive: BackupPath, member: Member) -> None:
         self._member = member
         self._position = 0
         self._opened: list[Any] = []
         match = _ARCHIVE.fullmatch(archive.name)
         try:
             if match is not None and match["zip"]:
-                opened = zipfile.ZipFile(archive)
+                raw = archive.open("rb")
+                self._opened.append(raw)
+                opened = zipfile.ZipFile(raw)
                 self._opened.append(opened)
                 self._file: Any = opened.open(opened.infolist()[member.number])
             else:
@@ -67,7 +70,7 @@ class MemberFile:
             self.close()
             raise OSError(f"{archive.name} is damaged: {error}") from error
 
-    def _find_in_tar(self, archive: Path) -> Any:  # noqa: ANN401 - a binary file
+    def _find_in_tar(self, archive: BackupPath) -> Any:  # noqa: ANN401 - a binary file
         tar = _open_tar(archive, self._opened)
         for number, info in enumerate(tar):
             if number == self._member.number:
@@ -96,12 +99,12 @@ class MemberFile:
             self._opened.pop().close()
 
 
-def is_archive(path: Path) -> bool:
+def is_archive(path: BackupPath) -> bool:
     """Tell if a file is named as an archive."""
     return _ARCHIVE.fullmatch(path.name) is not None
 
 
-def list_members(archive: Path) -> list[Member]:
+def list_members(archive: BackupPath) -> list[Member]:
     """Return the files in an archive, in its order. A compressed tar archive is read through.
 
     Raises:
@@ -114,11 +117,14 @@ def list_members(archive: Path) -> list[Member]:
             return _list_zip(archive)
         return _list_tar(archive)
     except ARCHIVE_ERRORS as error:
-        raise BackupError(f"cannot read {archive}: the archive is damaged: {error}") from error
+        raise BackupError(
+            f"cannot read {archive}: the archive is damaged: {error}; get a whole copy, or"
+            " unpack what can be read and restore that folder"
+        ) from error
 
 
-def _list_zip(archive: Path) -> list[Member]:
-    with zipfile.ZipFile(archive) as opened:
+def _list_zip(archive: BackupPath) -> list[Member]:
+    with archive.open("rb") as raw, zipfile.ZipFile(raw) as opened:
         infos = opened.infolist()
     if any(info.flag_bits & _IS_ENCRYPTED for info in infos):
         raise BackupError(f"cannot read {archive}: it is encrypted; unpack it first")
@@ -129,7 +135,7 @@ def _list_zip(archive: Path) -> list[Member]:
     ]
 
 
-def _list_tar(archive: Path) -> list[Member]:
+def _list_tar(archive: BackupPath) -> list[Member]:
     opened: list[Any] = []
     try:
         infos = [
@@ -137,6 +143,7 @@ def _list_tar(archive: Path) -> list[Member]:
             for number, info in enumerate(_open_tar(archive, opened))
             if info.isfile()
         ]
+        _read_to_end(opened)
     finally:
         while opened:
             opened.pop().close()
@@ -145,17 +152,49 @@ def _list_tar(archive: Path) -> list[Member]:
     return [Member(name, size, int(size * share), number) for number, name, size in infos]
 
 
-def _open_tar(archive: Path, opened: list[Any]) -> tarfile.TarFile:
-    """Open a tar archive for reading in its order; ``opened`` receives what is to be closed."""
+def _read_to_end(opened: list[Any]) -> None:
+    """Read what follows the archive's end mark: there stands the checksum of what was read."""
+    [_, stream, _] = opened
+    while stream.read(_READ_BYTES):
+        pass
+
+
+class _Decompressed:
+    """A stream of decompressed bytes, for tarfile: damage is an error of the archive."""
+
+    def __init__(self, raw: Any, compression: str | None) -> None:  # noqa: ANN401 - a binary file
+        self._stream, self._faults = open_decompressed(raw, compression)
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to ``size`` bytes; none at the end.
+
+        Raises:
+            tarfile.ReadError: they are damaged.
+        """
+        try:
+            part: bytes = self._stream.read(size)
+        except self._faults as error:
+            raise tarfile.ReadError(str(error)) from error
+        return part
+
+    def close(self) -> None:
+        """Close the decompressor."""
+        self._stream.close()
+
+
+def _open_tar(archive: BackupPath, opened: list[Any]) -> tarfile.TarFile:
+    """Open a tar archive for reading in its order.
+
+    Args:
+        archive: the archive.
+        opened: receives what is to be closed: the file, its decompressed bytes, the archive.
+    """
     match = _ARCHIVE.fullmatch(archive.name)
     compression = (match["tar"] or match["short"]) if match else None
     raw = archive.open("rb")
     opened.append(raw)
-    stream, faults = open_decompressed(raw, compression and compression.lower())
+    stream = _Decompressed(raw, compression and compression.lower())
     opened.append(stream)
-    try:
-        tar = tarfile.open(fileobj=stream, mode="r|")  # noqa: SIM115 - the caller closes it
-    except faults as error:
-        raise tarfile.ReadError(str(error)) from error
+    tar = tarfile.open(fileobj=cast("Any", stream), mode="r|")  # noqa: SIM115 - the caller closes it
     opened.append(tar)
     return tar

@@ -13,9 +13,13 @@ from restore.source.lexer import TEXT
 if TYPE_CHECKING:
     from restore.source.records import Fields
 
-# Tokens of Python's json.dumps that no JSON has, and the strings among which to look for them.
-_BARE_NUMBER = re.compile(rb'"' + TEXT + rb'"|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)', re.DOTALL)
+# Tokens of Python's json.dumps that no JSON has, and the strings among which to look for them. A
+# string without an end is one too, or each quote in it would be looked at as a string's start.
+BARE_NUMBER = re.compile(
+    rb'"' + TEXT + rb'(?:"|\\?\Z)|(?<![\w.-])(?:NaN|-?Infinity)(?!\w)', re.DOTALL
+)
 _MARK = b'{"":"'
+_MARKED = re.compile(rb'\{"":"(NaN|-?Infinity)"\}')
 
 
 class BareNumbers(NamedTuple):
@@ -31,11 +35,24 @@ class BareNumbers(NamedTuple):
 
 def with_bare_numbers(raw: bytes) -> BareNumbers | None:
     """Return the fields of a record with bare numbers; None if it is damaged in another way."""
-    if b"NaN" not in raw and b"Infinity" not in raw:
+    marked, count = mark_bare_numbers(raw)
+    if not count:
         return None
+    try:
+        fields = values_of(marked)
+    except DECODE_ERRORS:
+        return None
+    names = frozenset(name for name, field in fields.items() if bytes(field).startswith(_MARK))
+    for name in names:
+        fields[name] = msgspec.Raw(bytes(fields[name])[len(_MARK) - 1 : -1])
+    return BareNumbers(fields, names, count)
+
+
+def mark_bare_numbers(raw: bytes) -> tuple[bytes, int]:
+    """Put an object in the place of each bare number; return the record, and how many there are."""
     count = 0
 
-    def quote(match: re.Match[bytes]) -> bytes:
+    def mark(match: re.Match[bytes]) -> bytes:
         nonlocal count
         token = match.group()
         if token.startswith(b'"'):
@@ -43,11 +60,11 @@ def with_bare_numbers(raw: bytes) -> BareNumbers | None:
         count += 1
         return _MARK + token + b'"}'
 
-    try:
-        fields = values_of(_BARE_NUMBER.sub(quote, raw))
-    except DECODE_ERRORS:
-        return None
-    names = frozenset(name for name, field in fields.items() if bytes(field).startswith(_MARK))
-    for name in names:
-        fields[name] = msgspec.Raw(bytes(fields[name])[len(_MARK) - 1 : -1])
-    return BareNumbers(fields, names, count)
+    if b"NaN" not in raw and b"Infinity" not in raw:
+        return raw, 0
+    return BARE_NUMBER.sub(mark, raw), count
+
+
+def unmark_bare_numbers(row: bytes) -> bytes:
+    """Put the bare numbers back in a row that was made of a marked record."""
+    return _MARKED.sub(rb"\1", row)

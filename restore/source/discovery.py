@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from restore.errors import BackupError
+from restore.remote.path import RemotePath, entries
 from restore.source.archive import is_archive
 from restore.source.export import tables_of_export
 from restore.source.listing import list_archive, list_folder, table_file
@@ -16,8 +19,8 @@ from restore.source.unread import describe, is_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
+    from restore.remote.path import BackupPath
     from restore.source.envelope import Envelope, Section
 
 __all__ = ["Backup", "TableFile", "find_backup"]
@@ -32,8 +35,7 @@ _GENERIC_KEYS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Backup:
+class Backup(Struct, frozen=True):
     """A backup on disk.
 
     Args:
@@ -45,15 +47,15 @@ class Backup:
         warnings: a line for each envelope that is damaged outside its lists, or cut off.
     """
 
-    path: Path
+    path: BackupPath
     files: tuple[TableFile, ...]
     newest: bool = False
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    unread: tuple[Path, ...] = ()
+    unread: tuple[BackupPath, ...] = ()
 
 
-def find_backup(path: Path, forced: str | None = None) -> Backup:
+def find_backup(path: BackupPath, forced: str | None = None) -> Backup:
     """Find the backup at ``path``.
 
     A file that holds one object, or an export of several tables, is read through once.
@@ -67,12 +69,13 @@ def find_backup(path: Path, forced: str | None = None) -> Backup:
         BackupError: there is none, or it holds no table file, or holds a table twice.
     """
     try:
-        return _find(path, forced)
+        return _find(path.fresh() if isinstance(path, RemotePath) else path, forced)
     except OSError as error:
-        raise BackupError(f"cannot read {error.filename}: {error.strerror}") from error
+        where, why = error.filename or path, error.strerror or error
+        raise BackupError(f"cannot read {where}: {why}") from error
 
 
-def _find(path: Path, forced: str | None) -> Backup:
+def _find(path: BackupPath, forced: str | None) -> Backup:
     if path.is_file() and is_archive(path):
         inside = list_archive(path)
         if not inside.files:
@@ -83,8 +86,8 @@ def _find(path: Path, forced: str | None) -> Backup:
         if single is None:
             kind, advice = describe(path)
             raise BackupError(
-                f"{path} is no table file, whose name should end in .json or .jsonl: it is {kind};"
-                f" {advice}"
+                f"{path} is not a table file, whose name should end in .json or .jsonl: it is"
+                f" {kind}; {advice}"
             )
         return _unpack(path, [single], (), forced)
     if not path.is_dir():
@@ -100,13 +103,13 @@ def _find(path: Path, forced: str | None) -> Backup:
     backup = _unpack(folder, files, unread, forced)
     if folder == path:
         return backup
-    beside = [each.name for each in sorted(path.iterdir()) if not _is_stamped(each)]
+    beside = [each.name for each in entries(path) if not _is_stamped(each)]
     lines = [f"{name}: beside the timestamped folders" for name in beside]
     return replace(backup, newest=True, left_out=(*lines, *backup.left_out))
 
 
 def _unpack(
-    path: Path, found: list[TableFile], unread: Iterable[Path], forced: str | None
+    path: BackupPath, found: list[TableFile], unread: Iterable[BackupPath], forced: str | None
 ) -> Backup:
     """Replace each export and each envelope by the tables in it."""
     files: list[TableFile] = []
@@ -126,6 +129,9 @@ def _unpack(
         if not envelope.sections:
             files.append(whole)
             continue
+        if envelope.fault is not None:
+            warnings.append(f"{file.file_name} {envelope.fault}")
+            envelope = _with_fault(envelope, warnings[-1])
         taken = _choose_sections(whole, envelope, alone=len(found) == 1 and path.is_file())
         others = [_section(whole, s, s.key) for s in envelope.sections]
         if taken is None:
@@ -137,8 +143,6 @@ def _unpack(
             f"{file.file_name}: {key} holds no list of records"
             for key in [o.table for o in others if o.span not in spans] + list(envelope.others)
         ]
-        if envelope.fault is not None:
-            warnings.append(f"{file.file_name} {envelope.fault}")
     _check_no_duplicates(files, path)
     return Backup(
         path,
@@ -149,6 +153,13 @@ def _unpack(
     )
 
 
+def _with_fault(envelope: Envelope, fault: str) -> Envelope:
+    """Return an envelope whose last list has the fault, so that its table counts as truncated."""
+    *others, last = envelope.sections
+    last = replace(last, span=replace(last.span, fault=fault))
+    return replace(envelope, sections=(*others, last))
+
+
 def _section(file: TableFile, section: Section, table: str) -> TableFile:
     return replace(file, table=table, span=section.span, disk=section.disk)
 
@@ -157,11 +168,8 @@ def _envelope(file: TableFile) -> Envelope | None:
     """Find the lists in a file that starts as an object; return None if it is no envelope."""
     if file.parts or not _MAY_BE_ENVELOPE.search(file.file_name):
         return None
-    try:
-        if not file.first_bytes().startswith(b"{"):
-            return None
-    except BackupError:
-        return None  # reported when it is opened, if it is not left out
+    if not (file.readable_start() or b"").startswith(b"{"):
+        return None
     from restore.source.envelope import read_envelope  # noqa: PLC0415 - most backups need no ijson
 
     with contextlib.closing(file.open()) as stream:
@@ -185,7 +193,7 @@ def _choose_sections(file: TableFile, envelope: Envelope, *, alone: bool) -> lis
     return [_section(file, section, section.key) for section in envelope.sections]
 
 
-def _check_no_duplicates(files: Iterable[TableFile], path: Path) -> None:
+def _check_no_duplicates(files: Iterable[TableFile], path: BackupPath) -> None:
     seen: dict[str, TableFile] = {}
     for file in files:
         other = seen.setdefault(file.table, file)
@@ -203,10 +211,10 @@ def duplicate_key_message(file: TableFile) -> str:
     return f"{file.file_name} holds the key {file.table!r} twice: join the two lists under one key"
 
 
-def _is_stamped(path: Path) -> bool:
+def _is_stamped(path: BackupPath) -> bool:
     return _TIMESTAMPED.fullmatch(path.name) is not None and path.is_dir()
 
 
-def _newest(root: Path) -> Path:
+def _newest(root: BackupPath) -> BackupPath:
     """Return the newest timestamped folder in ``root``; ``root`` itself if it has none."""
-    return max(filter(_is_stamped, root.iterdir()), key=lambda p: p.name, default=root)
+    return max(filter(_is_stamped, entries(root)), key=lambda p: p.name, default=root)

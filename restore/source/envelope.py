@@ -8,10 +8,10 @@ names and offsets, and each byte is looked at once.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ijson
+from msgspec import Struct
 
 from restore.source.buffer import UTF8_BOM, WHITESPACE, Prefixed
 from restore.source.json_values import members_of
@@ -30,8 +30,9 @@ _MOST_GAP_BYTES = 1 << 16
 # So many keys that hold no list of records are named; a map of millions has too many.
 _MOST_NAMED = 20
 _ERRORS = (ijson.JSONError, ValueError)
-# After damage outside the lists, the next of them is looked for.
-_LIST = re.compile(rb'"' + TEXT + rb'"\s*:\s*\[(?=\s*[{\]])', re.DOTALL)
+# After damage outside the lists, the next of them is looked for. No key starts at a quote that a
+# backslash escapes: a string without an end is looked at once, not from each of them.
+_LIST = re.compile(rb'(?<!\\)"' + TEXT + rb'"\s*:\s*\[(?=\s*[{\]])', re.DOTALL)
 _ANOTHER = re.compile(rb"\}\s*\{")
 # An object with more lists than this is a map, not a backup.
 _MOST_SECTIONS = 4_000
@@ -40,8 +41,7 @@ _KEPT_BYTES = 1 << 10
 _LARGEST_TEXT_BYTES = 1 << 26
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A list under a key of an envelope, and its place in the file.
 
     ``disk``: from where to where it stands in the file as it lies on the disk; about, where that
@@ -54,8 +54,7 @@ class Section:
     empty: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """The lists of records in an object, in file order.
 
     Args:
@@ -84,8 +83,7 @@ def read_envelope(stream: TableBytes, chunk_bytes: int = _CHUNK_BYTES) -> Envelo
     return _EnvelopeParser(stream, chunk_bytes).read()
 
 
-@dataclass(slots=True)
-class _Level:
+class _Level(Struct):
     """An open object or list; for an object, the key that was read last."""
 
     is_object: bool
@@ -131,7 +129,7 @@ class _EnvelopeParser:
             elif (not self._levels and _is_another(piece)) or not self._recover(error):
                 return None
         if self._levels and self._fault is None:
-            self._fault = f"is cut off at byte {self._offset:,}: its object is not closed"
+            self._fault = f"is truncated at byte {self._offset:,}: its object is not closed"
         return Envelope(tuple(self._sections), tuple(self._others), self._scalars, self._fault)
 
     def _more(self) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from restore.errors import BackupError
 from restore.source.formats.format import CheckedFormat, ConfirmedFormat, DamagedError, FormatError
@@ -45,44 +46,45 @@ def tables_of_export(file: TableFile, forced: str | None = None) -> tuple[TableF
 
 
 def _find_tables(file: TableFile, export: Format) -> tuple[TableFile, ...]:
-    found: dict[str | None, _Extent] = {}
+    found = _Extents()
     try:
         with contextlib.closing(file.open()) as stream:
             for record in export.records(stream, None):
-                extent = found.get(record.table)
-                if extent is None:
-                    extent = found[record.table] = _Extent(record)
-                extent.last = record.offset
-                if found.keys() == {None} and record.offset > _HEAD_BYTES:
+                found.add(record)
+                if found.by_table.keys() == {None} and record.offset > _HEAD_BYTES:
                     break
     except FormatError as error:
         # What is whole before damage is restored, and the damage is in the report.
-        if not (found and isinstance(error, DamagedError)):
+        if not (found.by_table and isinstance(error, DamagedError)):
             raise FormatError(f"it is {export.title}; {error}") from None
-    names = [name for name in found if name is not None]
+    before = found.by_table.pop(None, None)
+    names = [name for name in found.by_table if name is not None]
     if not names:
         return (replace(file, translation=Translation(export, file_table=file.table)),)
+    extents = [found.by_table[name] for name in names]
+    if before is not None:
+        extents[0].start, extents[0].section = before.start, None
     is_list = file.first_bytes().startswith(b"[")
-    sure = [name for name in names if not found[name].first.optional]
+    sure = [name for name, extent in zip(names, extents, strict=True) if not extent.optional]
     return tuple(
         replace(
             file,
             table=name,
-            disk=(found[name].first.offset, found[name].last) if file.is_seekable else None,
+            disk=(extent.start, extent.last) if file.is_seekable else None,
             translation=Translation(
                 export,
                 name,
                 file_table=file.table,
-                start=found[name].first.offset,
-                last=found[name].last,
-                section=found[name].first.section,
+                start=extent.start,
+                last=None if name == found.owner else extent.last,
+                section=extent.section,
                 is_list=is_list,
                 is_first=name == names[0],
                 is_only=sure == [name],
-                is_optional=found[name].first.optional,
+                is_optional=extent.optional,
             ),
         )
-        for name in names
+        for name, extent in zip(names, extents, strict=True)
     )
 
 
@@ -106,11 +108,35 @@ def check_exports(files: Iterable[TableFile]) -> None:
 
 
 class _Extent:
-    """The first record of a table in a file, and the place of the last."""
+    """Where the records of a table are in a file, from the first to the last."""
 
     def __init__(self, first: FoundRecord) -> None:
-        self.first = first
-        self.last = first.offset
+        self.start = self.last = first.offset
+        self.section = first.section
+        self.optional = first.optional
+
+
+class _Extents:
+    """The extents of the tables in a file.
+
+    Attributes:
+        by_table: the extents, by table. Under None: of what stands before a record with a table.
+        owner: the table of the last record, and of what follows it in the file.
+    """
+
+    def __init__(self) -> None:
+        self.by_table: dict[str | None, _Extent] = {}
+        self.owner: str | None = None
+
+    def add(self, record: FoundRecord) -> None:
+        """Add a record; what names no table, as damage does, is of the owner."""
+        table = self.owner if record.table is None else record.table
+        extent = self.by_table.get(table)
+        if extent is None:
+            extent = self.by_table[table] = _Extent(record)
+        extent.last = record.offset
+        if not record.optional:
+            self.owner = table
 
 
 def _format_of(file: TableFile, forced: str | None) -> Format | None:
@@ -120,11 +146,8 @@ def _format_of(file: TableFile, forced: str | None) -> Format | None:
         from restore.source.formats.registry import format_named  # noqa: PLC0415 - see below
 
         return format_named(forced)
-    try:
-        start = file.first_bytes()
-    except BackupError:
-        return None  # reported when it is opened, if it is not left out
-    if is_plain(start):
+    start = file.readable_start()
+    if start is None or is_plain(start):
         return None
     # Plain records need none of its modules: 6 MB, and a tenth of the time of 100,000 records.
     from restore.source.formats.registry import FORMATS  # noqa: PLC0415

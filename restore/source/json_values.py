@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from restore.source.lexer import TEXT, find_closing
 
@@ -55,7 +55,7 @@ def members_of(data: bytes) -> list[msgspec.Raw]:
     """Return the raw members of an array.
 
     Raises:
-        msgspec.DecodeError: it is no JSON array.
+        msgspec.DecodeError: it is not a JSON array.
     """
     try:
         return _array.decode(data)
@@ -67,7 +67,7 @@ def values_of(data: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
     """Return the raw values of an object's fields.
 
     Raises:
-        msgspec.DecodeError: it is no JSON object.
+        msgspec.DecodeError: it is not a JSON object.
     """
     try:
         return _object.decode(data)
@@ -75,8 +75,7 @@ def values_of(data: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
         return {_name.decode(key): value for key, value in _parts(bytes(data), b"{")}
 
 
-@dataclass
-class Budget:
+class Budget(Struct):
     """How many bytes of deep, damaged values may still be examined.
 
     In damage every place may look as a deep value's start: then all looks go to the end.
@@ -89,7 +88,7 @@ def check_value(text: bytes | memoryview, budget: Budget | None = None) -> None:
     """Check the value that ``text`` starts with, however deeply nested.
 
     Raises:
-        msgspec.DecodeError: it is no JSON. Of a sound beginning the message is ``TRUNCATED``; what
+        msgspec.DecodeError: it is not JSON. Of a sound beginning the message is ``TRUNCATED``; what
             follows the value is an error only of a value that is not deep.
         RecursionError: it is deep, and the budget is used up.
     """
@@ -216,8 +215,8 @@ def json_error(
     deep counts as damaged once the ``budget`` is used up.
     """
     end = len(text)
-    while not final and end and text[end - 1] in _IN_A_NUMBER:
-        end -= 1
+    if not final and end and text[-1] in _IN_A_NUMBER:
+        end = len(bytes(text).rstrip(_IN_A_NUMBER))
     try:
         check_value(text[:end], budget)
     except DECODE_ERRORS as error:

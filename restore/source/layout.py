@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from restore.source.buffer import WHITESPACE
 from restore.source.json_values import field_names, value_end
@@ -30,7 +31,7 @@ _ANY_BOUNDARY = re.compile(rb"\}\s*,\s*(?=\{)")
 _ARRAY_START = re.compile(rb'\s*(?:\{\s*\}\s*,\s*)*+(?P<key>\{\s*"' + TEXT + rb'"\s*:)?', re.DOTALL)
 _BETWEEN = WHITESPACE + b","
 _EMPTY = re.compile(rb"\[\s*\]")
-_KEYS = re.compile(rb'"(' + TEXT + rb')"\s*:', re.DOTALL)
+_KEYS = re.compile(rb'(?<!\\)"(' + TEXT + rb')"\s*:', re.DOTALL)
 # How far back from the end of a chunk boundaries are looked for before all of it is searched. The
 # first is enough if records are small, and costs a tenth of the second.
 _SHORT_TAIL_BYTES, _TAIL_BYTES = 1 << 12, 1 << 16
@@ -38,8 +39,7 @@ _SHORT_TAIL_BYTES, _TAIL_BYTES = 1 << 12, 1 << 16
 _MOST_CUTS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How a file lays out its records.
 
     Args:
@@ -69,7 +69,8 @@ LINES = Layout(
     lines=True,
     boundary=_ANY_BOUNDARY,
     ending=re.compile(rb"\r?\n"),
-    start=re.compile(rb"\n%b(?=\{)" % GAP),
+    # Only the last line end of a gap matches, so that each byte of it is looked at once.
+    start=re.compile(rb"\n(?:[^\S\n]++|\xef\xbb\xbf)*+(?=\{)"),
 )
 
 

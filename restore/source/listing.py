@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from restore.errors import BackupError
+from restore.remote.path import entries
 from restore.source.archive import Member, is_archive, list_members
 from restore.source.table_file import FileState, TableFile
 from restore.source.unread import is_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
+
+    from restore.remote.path import BackupPath
 
 _TABLE_FILE = re.compile(
     r"(?P<table>.+)\.(?:json|jsonl|ndjson|json-seq|geojson|geojsonl)(?:\.(?P<compression>gz|zst|xz|bz2))?",
@@ -44,7 +47,7 @@ class Listing(NamedTuple):
     """What was found: table files in the order of their names, and other paths."""
 
     files: list[TableFile]
-    unread: list[Path]
+    unread: list[BackupPath]
 
 
 class _Part(NamedTuple):
@@ -56,7 +59,7 @@ class _Part(NamedTuple):
     file: TableFile
 
 
-def list_folder(folder: Path) -> Listing:
+def list_folder(folder: BackupPath) -> Listing:
     """List a folder, the archives in it, and folders of part files.
 
     Raises:
@@ -64,8 +67,8 @@ def list_folder(folder: Path) -> Listing:
         OSError: something cannot be read.
     """
     files: list[TableFile] = []
-    unread: list[Path] = []
-    for path in sorted(folder.iterdir()):
+    unread: list[BackupPath] = []
+    for path in entries(folder):
         parts = _folder_of_parts(path) if path.is_dir() and not is_hidden(path) else None
         if parts is not None:
             files.append(parts)
@@ -84,7 +87,7 @@ def list_folder(folder: Path) -> Listing:
     return Listing(_join_parts(files, folder.name), unread)
 
 
-def list_archive(archive: Path) -> Listing:
+def list_archive(archive: BackupPath) -> Listing:
     """List the files in an archive; folders that hold all of them do not count.
 
     Raises:
@@ -108,7 +111,7 @@ def list_archive(archive: Path) -> Listing:
     return Listing(files, unread)
 
 
-def table_file(path: Path) -> TableFile | None:
+def table_file(path: BackupPath) -> TableFile | None:
     """Return the table file at a path; None: it is not named as one."""
     return _named(path, path.name, FileState.of(path), None)
 
@@ -119,7 +122,9 @@ def join_files(files: Sequence[TableFile], table: str) -> TableFile:
     return parts[0] if len(parts) == 1 else TableFile(parts[0].path, table, None, parts=parts)
 
 
-def _named(path: Path, name: str, state: FileState, member: Member | None) -> TableFile | None:
+def _named(
+    path: BackupPath, name: str, state: FileState, member: Member | None
+) -> TableFile | None:
     match = _TABLE_FILE.fullmatch(name) or _UNLOADED.fullmatch(name)
     if match is None:
         return None
@@ -129,10 +134,10 @@ def _named(path: Path, name: str, state: FileState, member: Member | None) -> Ta
     )
 
 
-def _folder_of_parts(folder: Path) -> TableFile | None:
+def _folder_of_parts(folder: BackupPath) -> TableFile | None:
     """Return the part files in a folder as one file, if it holds nothing else."""
     files = []
-    for path in sorted(folder.iterdir()):
+    for path in entries(folder):
         if is_hidden(path) or path.name.lower() in _MARKERS:
             continue
         file = table_file(path) if path.is_file() else None

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restore.errors import BackupError
 from restore.source.buffer import Prefixed
-from restore.source.formats.format import DamagedError, Format, FormatError, TableColumns
+from restore.source.formats.format import (
+    DamagedError,
+    Format,
+    FormatError,
+    FoundRecord,
+    TableColumns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -28,10 +34,10 @@ class Translation(NamedTuple):
         tables: the target's tables by the names that the records give them; None: not known yet.
         file_table: the table that the file is named after.
         start: where the table's first record begins in the file.
-        last: where its last one does; None: not known.
+        last: where its last one does; None: what follows it to the file's end is the table's, too.
         section: where reading may begin, if not only at the file's start.
         is_list: then, the file is a list and not lines.
-        is_first: it is the first table in the file, and damage before any record is its.
+        is_first: it is the first table in the file, and what stands before its first record is its.
         is_only: there is no other table in the file that the target has to have.
         is_optional: the target may lack it.
     """
@@ -166,14 +172,16 @@ class TranslatedStream(MadeStream):
 
     def _make(self) -> Generator[bytes]:
         """Yield lines, some at a time."""
-        wanted, is_ours = self._translation.table, self._translation.is_first
+        wanted, is_owner = self._translation.table, self._translation.is_first
         place, size = self._translation.start, 0
         lines: list[bytes] = []
         is_begun = False
         try:
-            for table, data, offset in self._records():
-                if table is not None:
-                    is_ours = table == wanted or wanted is None
+            for table, data, offset, optional, _ in self._records():
+                # What names no table, as damage does, is of the table of the record before it.
+                is_ours = is_owner if table is None else wanted in (None, table)
+                if not optional:
+                    is_owner = is_ours
                 if not is_ours:
                     continue
                 is_begun = True
@@ -195,7 +203,7 @@ class TranslatedStream(MadeStream):
             self.fault = self._stream.fault
         yield b"".join(lines)
 
-    def _records(self) -> Iterator[tuple[str | None, bytes, int]]:
+    def _records(self) -> Iterator[FoundRecord]:
         translation = self._translation
         source: ByteSource = self._stream
         if translation.section and translation.is_list:
@@ -203,7 +211,7 @@ class TranslatedStream(MadeStream):
         for found in translation.format.records(source, translation.tables or {}):
             if translation.last is not None and found.offset > translation.last:
                 return
-            yield found.table, found.data, found.offset
+            yield found
 
 
 def _flush(lines: list[bytes], place: int, size: int) -> Generator[bytes, None, tuple[int, int]]:

@@ -268,13 +268,11 @@ class Reader:
 
     def _whole(self, text: bytes, base: int, pieces: list[Piece]) -> Iterator[Batch]:
         """Make batches of whole records, even if damage is between them."""
-        while pieces:
-            data, taken = join_records(text, pieces)
-            batch = self._batch(data, base + pieces[0].start)
+        for data, start in join_records(text, pieces):
+            batch = self._batch(data, base + start)
             if batch is None:
                 raise AssertionError("whole records do not parse together")
             yield batch
-            pieces = pieces[taken:]
 
     def _after_end(self) -> Iterator[Damage]:
         """Yield the text after the end of a closed array as damage."""

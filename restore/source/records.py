@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+from msgspec import Struct, field
 
 from restore.source.json_values import members_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from restore.source.recovery import Piece
 
@@ -30,8 +29,7 @@ class RawRecord(msgspec.Struct, frozen=True):
     ordinal: int
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True, eq=False):
     """Adjacent whole records. ``rows`` is None if they have an unusual shape.
 
     ``data`` is a JSON array; the byte after its bracket is at ``offset`` in the file, and its first
@@ -43,9 +41,9 @@ class Batch:
     first: int
     count: int
     rows: Any | None
-    _raws: list[msgspec.Raw] = field(default_factory=list, repr=False, compare=False)
-    _starts: list[int] = field(default_factory=list, repr=False, compare=False)
-    _spans: list[Sequence[int]] = field(default_factory=list, repr=False, compare=False)
+    _raws: list[msgspec.Raw] = field(default_factory=list)
+    _starts: list[int] = field(default_factory=list)
+    _spans: list[Sequence[int]] = field(default_factory=list)
 
     @property
     def end(self) -> int:
@@ -90,8 +88,7 @@ class Batch:
         return self._starts
 
 
-@dataclass(frozen=True, slots=True)
-class RecordSelection:
+class RecordSelection(Struct, frozen=True):
     """The records of a batch at some places, as ``Records``."""
 
     batch: Records
@@ -126,8 +123,7 @@ class RecordSelection:
         return (self.places[index] if index < self.count else self.batch.count) - index
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """Bytes that are no record, with the reason."""
 
     record: RawRecord
@@ -160,20 +156,23 @@ class Records(Protocol):
         """Return one of them, with its place in the file."""
 
 
-def join_records(buffer: bytes, pieces: list[Piece]) -> tuple[bytes, int]:
-    """Join whole records to one array, as far apart in it as in ``buffer``.
+def join_records(buffer: bytes, pieces: list[Piece]) -> Iterator[tuple[bytes, int]]:
+    """Join whole records to arrays, as far apart in them as in ``buffer``.
 
-    Returns:
-        The array, and how many it holds: between two records there may be no room for a comma.
+    Yields:
+        An array, and where it starts: another one begins where there is no room for a comma.
     """
-    text = bytearray(b"[") + buffer[pieces[0].start : pieces[0].end]
-    taken = 1
-    for last, piece in pairwise(pieces):
-        if piece.start == last.end:
-            break
-        text += b",".ljust(piece.start - last.end) + buffer[piece.start : piece.end]
-        taken += 1
-    return bytes(text + b"]"), taken
+    text, start = bytearray(), pieces[0].start
+    end = start
+    for piece in pieces:
+        if text and piece.start == end:
+            yield b"[%b]" % bytes(text), start
+            text, start = bytearray(), piece.start
+        if text:
+            text += b",".ljust(piece.start - end)
+        text += buffer[piece.start : piece.end]
+        end = piece.end
+    yield b"[%b]" % bytes(text), start
 
 
 def array_of_lines(text: bytes) -> tuple[bytes, int]:

@@ -8,8 +8,9 @@ next place that looks as a record's start has looked in this file.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.source.json_values import (
     DECODE_ERRORS,
@@ -38,8 +39,7 @@ STRAY = "this bracket closes nothing"
 _NOT_AN_OBJECT = "this is no record: expected a JSON object"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A range of bytes: a whole record if ``reason`` is None, else damage."""
 
     start: int
@@ -47,8 +47,7 @@ class Piece:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ScanResult:
+class ScanResult(Struct, frozen=True):
     """The pieces that a scan found, its end, and if it met the end of the array."""
 
     pieces: list[Piece]

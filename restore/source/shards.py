@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from restore.source.json_values import DECODE_ERRORS, members_of, value_end, values_of
 from restore.source.reader import Reader
@@ -33,12 +34,16 @@ _HEAD_BYTES = 1 << 16
 _LAST = 1.5
 
 
+# Damage, and lists within records, may look like a record's start at every place: no text is looked
+# at more often.
+_MOST_LOOKS = 2
+
+
 # What stands for the start of records that are loaded later, wherever they are.
 LATE = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """A range of a decompressed table file; all of the file if it is not cut.
 
     Args:
@@ -183,8 +188,7 @@ def _records(data: bytes) -> list[dict[str, msgspec.Raw]]:
     return list(map(values_of, members_of(data)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(Struct, frozen=True):
     """The layout and fields of a file's first records, and the fields that all of these have."""
 
     layout: Layout
@@ -205,10 +209,12 @@ class _Head:
     def boundary(self, text: bytes) -> int | None:
         """Find the first place in ``text`` where a record seems to begin; None: there is none."""
         pattern = self.layout.start if self.layout.lines else self.layout.boundary
+        left = _MOST_LOOKS * len(text)
         for match in pattern.finditer(text):
             end = value_end(text, match.end(), len(text))
-            if end is None:
+            if end is None or left < 0:
                 return None
+            left -= end - match.end()
             try:
                 names = values_of(text[match.end() : end]).keys()
             except DECODE_ERRORS:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from restore.errors import BackupError
+from msgspec import Struct
+from msgspec.structs import replace
+
+from restore.errors import BackupError, StoreError
+from restore.remote.path import RemotePath
 from restore.source.buffer import UTF8_BOM
 from restore.source.made_stream import JoinedStream, TranslatedStream
 from restore.source.table_stream import TableStream
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from restore.remote.path import BackupPath
     from restore.source.archive import Member
     from restore.source.made_stream import Translation
     from restore.source.table_stream import Span
@@ -23,20 +25,21 @@ START_BYTES = 1 << 16
 
 
 class FileState(NamedTuple):
-    """A file's size, and its modification time in nanoseconds."""
+    """A file's size, and its modification time in nanoseconds, or its version in a store."""
 
     size_bytes: int
     mtime_ns: int
+    version: str = ""
 
     @classmethod
-    def of(cls, path: Path) -> FileState:
+    def of(cls, path: BackupPath) -> FileState:
         """Read the state of a file.
 
         Raises:
             OSError: the file is gone, say.
         """
         status = path.stat()
-        return cls(status.st_size, status.st_mtime_ns)
+        return cls(status.st_size, status.st_mtime_ns, getattr(status, "version", ""))
 
 
 class TableBytes(Protocol):
@@ -59,8 +62,7 @@ class TableBytes(Protocol):
         """Close the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableFile:
+class TableFile(Struct, frozen=True):
     """A table file of a backup, or one list of records in an envelope, or a table of an export.
 
     Args:
@@ -80,7 +82,7 @@ class TableFile:
         refusal: why it cannot be restored, and what to do; None: nothing is known against it.
     """
 
-    path: Path
+    path: BackupPath
     table: str
     compression: str | None
     span: Span | None = None
@@ -140,12 +142,19 @@ class TableFile:
             return self.member.disk_bytes
         return (self.state or FileState.of(self.path)).size_bytes
 
+    @property
+    def version(self) -> str:
+        """Identifies the content of a remote file, or of all its parts; empty: it is local."""
+        if self.parts:
+            return " ".join(filter(None, (part.version for part in self.parts)))
+        return self.state.version if self.state else ""
+
     def change(self) -> str | None:
         """Return how the file changed since the backup was found; None: it did not."""
         if self.parts:
             return next(filter(None, (part.change() for part in self.parts)), None)
-        if self.state is None:
-            return None
+        if self.state is None or isinstance(self.path, RemotePath):
+            return None  # every read of a remote one is of the version that was found
         try:
             now = FileState.of(self.path)
         except OSError as error:
@@ -193,3 +202,16 @@ class TableFile:
             if stream.fault is not None and not start:
                 raise BackupError(f"cannot read {self.path}: {stream.fault}")
         return start
+
+    def readable_start(self) -> bytes | None:
+        """Return ``first_bytes``; None if the file cannot be read, which ``open`` reports.
+
+        Raises:
+            StoreError: the store does not answer; if it does later, the format would be unknown.
+        """
+        try:
+            return self.first_bytes()
+        except StoreError:
+            raise
+        except BackupError:
+            return None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from msgspec import Struct
+
 from restore.errors import BackupError
+from restore.remote.path import RemotePath
 from restore.source.archive import ARCHIVE_ERRORS
 from restore.source.buffer import UTF8_BOM
 from restore.source.compression import open_decompressed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from restore.remote.path import BackupPath
     from restore.source.archive import Member
 
 _SKIP_BYTES = 1 << 20
@@ -20,19 +21,20 @@ _SKIP_BYTES = 1 << 20
 _SEPARATOR, _START_BYTES = b"\x1e", 64
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """The inside of an array: which bytes of a decompressed file are between its brackets.
 
     Args:
         start: the offset of the byte after the opening bracket.
         end: the offset of the closing bracket, or of the file's end.
         closed: there is a closing bracket.
+        fault: damage elsewhere in the file, where records may be missing; None: there is none.
     """
 
     start: int
     end: int
     closed: bool
+    fault: str | None = None
 
 
 class TableStream:
@@ -57,7 +59,7 @@ class TableStream:
 
     def __init__(
         self,
-        path: Path,
+        path: BackupPath,
         compression: str | None,
         span: Span | None = None,
         disk: tuple[int, int] | None = None,
@@ -65,16 +67,17 @@ class TableStream:
         *,
         member: Member | None = None,
     ) -> None:
-        self.fault: str | None = None
+        self.fault = span.fault if span else None
         self.span = span
         self.compressed = not (compression is None and member is None)
         self._name = path.name if member is None else member.name
-        self._raw = cast("Any", member.open(path) if member else path.open("rb", buffering=0))
-        self.disk_bytes = path.stat().st_size if member is None else member.disk_bytes
-        self._consumed = 0
         whole = (span.start, span.end) if span else (0, None)
         self.start, end = part or whole
         end = whole[1] if end is None else end
+        limit = None if self.compressed else end
+        self._raw = cast("Any", member.open(path) if member else _open(path, limit))
+        self.disk_bytes = path.stat().st_size if member is None else member.disk_bytes
+        self._consumed = 0
         self._left = None if end is None else end - self.start
         self._disk = disk or (0, self.disk_bytes)
         if part:
@@ -143,6 +146,11 @@ class TableStream:
             return
         while count and (part := self._some(min(count, _SKIP_BYTES))):
             count -= len(part)
+
+
+def _open(path: BackupPath, end: int | None) -> object:
+    """Open a file; of a remote one no more is fetched than is read, up to ``end``."""
+    return path.open("rb", end) if isinstance(path, RemotePath) else path.open("rb", 0)
 
 
 def _starts_sequence(start: bytes) -> bool:

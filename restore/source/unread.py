@@ -12,9 +12,9 @@ from restore.text import escape_controls, first_few, shell_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from restore.options import Options
+    from restore.remote.path import BackupPath
 
 _JSON = re.compile(r"(?P<table>.+?)\.(?:nd)?json", re.IGNORECASE | re.DOTALL)
 # What datasets of this project have beside their tables.
@@ -23,12 +23,12 @@ _CHECKSUMS = frozenset({".asc", ".md5", ".sha1", ".sha256", ".sha512", ".sig"})
 _MOST_NAMED = 5
 
 
-def is_hidden(path: Path) -> bool:
+def is_hidden(path: BackupPath) -> bool:
     """Tell if a file is hidden, as those of macOS and editors are."""
     return path.name.startswith(".")
 
 
-def names_of(path: Path) -> frozenset[str]:
+def names_of(path: BackupPath) -> frozenset[str]:
     """Return the names, in lower case, by which an option may mean a file that is not read."""
     name = path.name.lower()
     match = _JSON.match(name)
@@ -40,7 +40,7 @@ def lowered(names: Iterable[str]) -> frozenset[str]:
     return frozenset(name.lower() for name in names)
 
 
-def describe(path: Path) -> tuple[str, str]:
+def describe(path: BackupPath) -> tuple[str, str]:
     """Return the kind of a file that is not read, and how to have it restored."""
     if path.is_dir():
         return "a folder", "restore it by itself, or move its files"
@@ -53,7 +53,7 @@ def describe(path: Path) -> tuple[str, str]:
     return ending, "export the table again, as JSON"
 
 
-def _start(path: Path) -> bytes:
+def _start(path: BackupPath) -> bytes:
     try:
         if path.is_file():  # a pipe would be waited for
             with path.open("rb") as file:
@@ -64,7 +64,7 @@ def _start(path: Path) -> bytes:
 
 
 def check_unread(
-    paths: Sequence[Path], tables: frozenset[str], taken: frozenset[str], options: Options
+    paths: Sequence[BackupPath], tables: frozenset[str], taken: frozenset[str], options: Options
 ) -> list[str]:
     """Return a line for each file that is left out.
 
@@ -96,7 +96,7 @@ def check_unread(
     return lines
 
 
-def _may_hold_table(path: Path, tables: frozenset[str], taken: frozenset[str]) -> bool:
+def _may_hold_table(path: BackupPath, tables: frozenset[str], taken: frozenset[str]) -> bool:
     if path.name == _SCHEMA:
         return False
     if path.suffix.lower() in _CHECKSUMS and path.with_suffix("").exists():
@@ -107,7 +107,7 @@ def _may_hold_table(path: Path, tables: frozenset[str], taken: frozenset[str]) -
     return stem in tables or _JSON.match(path.name) is not None
 
 
-def _refusal(paths: list[Path]) -> str:
+def _refusal(paths: list[BackupPath]) -> str:
     kind, advice = describe(paths[0])
     more = [escape_controls(path.name) for path in paths[1:]]
     others = first_few(more, _MOST_NAMED)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import Struct
 from psycopg import sql
 
 # The journal holds tables as JSON, and reads them by these classes' annotations.
 from restore.target.foreign_keys import ForeignKey, read_foreign_keys
 from restore.target.indexes import Index, read_indexes
 from restore.target.queries import load_query
+from restore.target.scattered import scattered_tables
 from restore.target.sequences import Sequence, read_sequences
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ _TYPES = load_query("types")
 _UNIQUE_KEYS = load_query("unique_keys")
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(Struct, frozen=True):
     """A column's type, without its domains.
 
     ``kind`` is pg_type's typtype. ``element`` is set for arrays alone, ``labels`` for enums,
@@ -55,8 +55,7 @@ class Type:
         return self.kind == "e"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of a table.
 
     ``has_default`` is also true for identity and generated columns, and where the type, a domain,
@@ -89,8 +88,7 @@ class Column:
         return self.has_default and not self.null_if_absent
 
 
-@dataclass(frozen=True, slots=True)
-class UniqueKey:
+class UniqueKey(Struct, frozen=True):
     """A primary key or a unique index, by its columns."""
 
     name: str
@@ -98,9 +96,8 @@ class UniqueKey:
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of the target."""
+class Table(Struct, frozen=True):
+    """A table of the target. ``partitioned``: its rows are in partitions, or ``scattered``."""
 
     oid: int
     schema: str
@@ -146,6 +143,7 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
     keys = read_foreign_keys(conn, wanted)
     indexes = read_indexes(conn, wanted)
     sequences = read_sequences(conn, wanted)
+    scattered = scattered_tables(conn)
     return {
         oid: Table(
             oid,
@@ -156,7 +154,7 @@ def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Tabl
             tuple(indexes[oid]),
             tuple(sequences[oid]),
             tuple(unique[oid]),
-            partitioned,
+            partitioned or oid in scattered,
         )
         for oid, schema, name, partitioned in conn.execute(_NAMES, [wanted]).fetchall()
     }
@@ -180,8 +178,7 @@ _UNKNOWN_TYPE = _TypeRow(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Types:
+class _Types(Struct, frozen=True):
     by_oid: dict[int, _TypeRow]
 
     def resolve(self, oid: int, typmod: int = -1) -> tuple[Type, bool, int]:

@@ -6,9 +6,9 @@ finds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from psycopg import sql
 
 from restore.errors import SchemaError
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 _CONFLICTS = load_query("conflicts")
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """A unique or exclusion index: two rows conflict if each pair of its terms compares as true.
 
     Attributes:

@@ -10,20 +10,22 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from restore.errors import ConnectionLostError, LoadError, UsageError
 from restore.target.adapters import prepare
 from restore.target.dsn import check_dsn, names_pooler, to_libpq
-from restore.target.pooler import check_own_session, check_worker_session
+from restore.target.pooler import Session, check_own_session, check_worker_session
+from restore.target.server import check_server
+from restore.target.session_locks import share_worker_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from restore.options import Options
 
@@ -62,8 +64,12 @@ _SESSION = {
     "xmlbinary": "base64",
     "xmloption": "content",
 }
+# With it, Citus would distribute the journal's schema. Only a server that has Citus knows it.
+_CITUS = "citus.enable_schema_based_sharding"
 # A server that is gone without a word is noticed after a minute, unless the user says otherwise.
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+# From this version on libpq finds the one of several hosts that is no standby.
+_FINDS_PRIMARY = 140_000
 # From this version on a server looks in mid-statement whether its client is gone.
 _CHECKS_CLIENTS = 140_000
 # Further limits on a session, by the server's version that brought them.
@@ -72,17 +78,6 @@ _LATER_TIMEOUTS = {140_000: "idle_session_timeout", 170_000: "transaction_timeou
 _FLUSH = """
     SET synchronous_commit = on;
     SELECT pg_catalog.pg_logical_emit_message(true, 'restore', 'done')
-"""
-
-# A number of our own among advisory locks, which are the database's.
-_RESTORE_LOCK = int.from_bytes(b"restore!", "big")
-# Another, which the sessions share that work for the one that has the first.
-_WORKER_LOCK = int.from_bytes(b"restore?", "big")
-_LOCK_HOLDER = """
-    SELECT l.pid, a.usename, host(a.client_addr), a.backend_start
-    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(high)s AND l.objid = %(low)s
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
@@ -105,38 +100,33 @@ def connect(
 
     Raises:
         UsageError: the connection string is none, libpq does not take what it says, or it leads
-            through a pooler that shares sessions between clients.
+            to a server that cannot be written to, or through a pooler that shares sessions.
         LoadError: the server does not answer, or refuses a setting. Never holds the password.
     """
     is_pooled, dsn = names_pooler(dsn), to_libpq(check_dsn(dsn))
-    given = "connect_timeout" in conninfo_to_dict(dsn) or "PGCONNECT_TIMEOUT" in os.environ
-    wait = {} if given else {"connect_timeout": _CONNECT_TIMEOUT_S}
-    given_alive = [name for name in conninfo_to_dict(dsn) if name.startswith("keepalives")]
-    alive = {} if given_alive else _KEEPALIVES
-    # From the start: psycopg gives the texts of a database in SQL_ASCII as bytes.
-    ours = {"application_name": "restore", "client_encoding": "UTF8"}
-    conninfo = make_conninfo(dsn, **ours, **wait, **alive)
+    conninfo = make_conninfo(dsn, **_parameters(conninfo_to_dict(dsn)))
     try:
         with contextlib.ExitStack() as on_error:
-            conn = psycopg.connect(conninfo, autocommit=True)
+            conn = Session.connect(conninfo, autocommit=True)
             on_error.callback(conn.close)
             if is_worker:
                 check_worker_session(conn)
             else:
                 check_own_session(conn, conninfo, is_named=is_pooled)
+                check_server(conn)
             on_error.pop_all()
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
         if reason.startswith(_UNUSABLE):
             said = reason.removeprefix("connection is bad: ")
             raise UsageError(
-                f"--dsn, or a variable of libpq, says what cannot be: {said}"
+                f"a connection parameter in --dsn or a PG* variable is invalid: {said}"
             ) from error
         raise ConnectionLostError(f"the database does not answer: {reason}") from error
     try:
         _set_up(conn, timezone, lock_timeout_s, schema)
         if is_worker:
-            conn.execute("SELECT pg_advisory_lock_shared(%s)", [_WORKER_LOCK])
+            share_worker_lock(conn)
     except psycopg.Error as error:
         conn.close()
         raise LoadError(f"the database refuses a setting: {error.diag.message_primary}") from error
@@ -155,6 +145,21 @@ def connect_for(options: Options, *, is_worker: bool = False) -> psycopg.Connect
     )
 
 
+def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of libpq that a restore adds to those that are given."""
+    # From the start: psycopg gives the texts of a database in SQL_ASCII as bytes.
+    added: dict[str, Any] = {"application_name": "restore", "client_encoding": "UTF8"}
+    if "connect_timeout" not in given and "PGCONNECT_TIMEOUT" not in os.environ:
+        added["connect_timeout"] = _CONNECT_TIMEOUT_S
+    if not any(name.startswith("keepalives") for name in given):
+        added |= _KEEPALIVES
+    hosts = given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST", "")
+    chosen = "target_session_attrs" in given or "PGTARGETSESSIONATTRS" in os.environ
+    if "," in hosts and not chosen and pq.version() >= _FINDS_PRIMARY:
+        added["target_session_attrs"] = "primary"
+    return added
+
+
 def _set_up(
     conn: psycopg.Connection, timezone: str, lock_timeout_s: float, schema: str | None
 ) -> None:
@@ -163,6 +168,7 @@ def _set_up(
         first = sql.Identifier(schema).as_string(conn)
         path = f"{first}, {path}" if path else first
     settings = _SESSION | {
+        _CITUS: "off",
         _USERS_PATH: path,
         "TimeZone": timezone,
         "lock_timeout": f"{math.ceil(lock_timeout_s * 1000)}ms",
@@ -174,8 +180,9 @@ def _set_up(
     conn.execute(
         "SELECT pg_catalog.set_config(n, v, false)"
         " FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]),"
-        " pg_catalog.unnest(%s::pg_catalog.text[])) AS s(n, v)",
-        [names, values],
+        " pg_catalog.unnest(%s::pg_catalog.text[])) AS s(n, v)"
+        " WHERE n OPERATOR(pg_catalog.<>) %s OR pg_catalog.current_setting(n, true) IS NOT NULL",
+        [names, values, _CITUS],
     )
     if conn.info.server_version >= _CHECKS_CLIENTS:
         # Not every system that a server runs on can see that a client is gone.
@@ -230,36 +237,6 @@ def users_schemas(conn: psycopg.Connection) -> list[str]:
     with users_search_path(conn):
         [(schemas,)] = conn.execute("SELECT pg_catalog.current_schemas(true)").fetchall()
     return list(schemas)
-
-
-def acquire_restore_lock(conn: psycopg.Connection) -> None:
-    """Lock the database against other restores for as long as this session lasts.
-
-    Each of two would mistake what the other has dropped for what a killed one left dropped. A
-    session of a killed restore may still be active: wait for its end.
-
-    Raises:
-        LoadError: another one does.
-    """
-    for lock in (_RESTORE_LOCK, _WORKER_LOCK):
-        try:
-            conn.execute("SELECT pg_advisory_lock(%s)", [lock])
-        except psycopg.errors.LockNotAvailable as error:
-            raise LoadError(
-                f"another restore into this database is at work{_lock_holder(conn, lock)}: wait"
-                " until it is done"
-            ) from error
-    conn.execute("SELECT pg_advisory_unlock(%s)", [_WORKER_LOCK])
-
-
-def _lock_holder(conn: psycopg.Connection, lock: int) -> str:
-    row = conn.execute(_LOCK_HOLDER, {"high": lock >> 32, "low": lock & 0xFFFFFFFF}).fetchone()
-    if row is None:
-        return ""
-    pid, role, host, since = row
-    of = f", role {role}" if role else ""
-    at = f" at {host}" if host else ""
-    return f" (pid {pid}{of}{at}{f', since {since:%Y-%m-%d %H:%M:%S}' if since else ''})"
 
 
 def flush(conn: psycopg.Connection) -> None:

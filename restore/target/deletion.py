@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _KEEPERS = load_query("delete_blockers")
+# A table of another access method may take no DELETE, as those of Citus's and Hydra's columnar do.
+_OTHER_STORAGE = """
+    SELECT DISTINCT u.oid, a.amname FROM unnest(%s::oid[]) AS u(oid)
+    CROSS JOIN LATERAL (SELECT u.oid UNION SELECT relid FROM pg_partition_tree(u.oid)) AS t(oid)
+    JOIN pg_class c ON c.oid = t.oid JOIN pg_am a ON a.oid = c.relam
+    WHERE a.amname NOT IN ('heap', 'tde_heap')
+"""
 _ROLE = "SELECT current_setting('session_replication_role')"
 _PUBLISHED = load_query("published")
 _LEAVES = """
@@ -64,6 +71,8 @@ def undeletable_tables(
         names = [name for _, name in conn.execute(_KEEPERS, given).fetchall()]
         if names:
             found[oid] = f"its {', '.join(names)} may keep rows that are to be deleted"
+    for oid, method in conn.execute(_OTHER_STORAGE, [tables]).fetchall():
+        found[oid] = f"its access method {method} may delete no rows"
     for (oid,) in conn.execute(_PUBLISHED, [tables]).fetchall():
         if oid not in found and (refusal := _delete_refusal(conn, oid)) is not None:
             found[oid] = refusal

@@ -1,4 +1,4 @@
-"""Finds side effects of a load: stale materialised views, forced checkpoints."""
+"""Finds side effects of a load: stale materialized views, forced checkpoints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEWEST_CHECKPOINTS = 2
 
 
 def stale_views(conn: psycopg.Connection, oids: Iterable[int]) -> list[str]:
-    """Return the materialised views that read these tables, in the order to refresh them.
+    """Return the materialized views that read these tables, in the order to refresh them.
 
     Returns:
         Their qualified names, quoted for SQL.
@@ -51,6 +51,6 @@ def checkpoint_warning(conn: psycopg.Connection, before: int | None) -> str | No
     row = conn.execute("SELECT current_setting('max_wal_size')").fetchone()
     size = row[0] if row else "?"
     return (
-        f"the server was forced to {after - before} checkpoints during the load, which slow it"
-        f" down: max_wal_size is {size}; ALTER SYSTEM SET max_wal_size to more for such loads"
+        f"the load forced {after - before} checkpoints, which slow it down: max_wal_size is {size};"
+        " raise it for such loads (ALTER SYSTEM SET max_wal_size = ...)"
     )

@@ -57,8 +57,8 @@ def check_dsn(dsn: str, origin: str = "--dsn") -> str:
     is_named = all(map(_PARAMETER.fullmatch, url.left_out)) and not is_torn
     if not _PORTS.fullmatch(str(parts.get("port") or "")) or _has_stray_at(dsn) or not is_named:
         raise UsageError(
-            f"{origin} is no connection string: write postgresql://user@host:5432/database, special"
-            " characters as %XX, the password better in PGPASSWORD"
+            f"{origin} is not a connection string: write postgresql://user@host:5432/database,"
+            " special characters as %XX, the password better in PGPASSWORD"
         )
     for name in sorted(set(url.left_out) - _HARMLESS):
         close = difflib.get_close_matches(name.lower(), _keywords(), n=1, cutoff=_CLOSE)

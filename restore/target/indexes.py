@@ -6,9 +6,9 @@ Only those are read that come back exactly as they were. All others stay in plac
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from psycopg import sql
 
 from restore.target.queries import load_query
@@ -23,8 +23,7 @@ _INDEXES = load_query("indexes")
 _UNIQUE = load_query("unique_indexes")
 
 
-@dataclass(frozen=True, slots=True)
-class UniqueKeyDefinition:
+class UniqueKeyDefinition(Struct, frozen=True):
     """What a unique index forbids, needed while the index is dropped.
 
     Attributes:
@@ -44,8 +43,7 @@ class UniqueKeyDefinition:
     nulls_not_distinct: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """An index and its constraint, with all that is needed to recreate both.
 
     ``constraint`` is ``PRIMARY KEY``, ``UNIQUE`` or None. ``statistics`` holds numbers of columns,

@@ -7,17 +7,16 @@ and for rows that were frozen long ago (their ``xmin`` stays, and ``age`` of it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from psycopg import sql
 
 if TYPE_CHECKING:
     import psycopg
 
 
-@dataclass(frozen=True, slots=True)
-class WriteLog:
+class WriteLog(Struct, frozen=True):
     """A table of the transactions that wrote rows.
 
     Args:

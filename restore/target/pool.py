@@ -33,10 +33,10 @@ _MEMORY = """
         pg_size_bytes(current_setting('maintenance_work_mem')),
         LEAST(pg_size_bytes(current_setting('shared_buffers')) / %s, %s)) / 1024 || 'kB', false)
 """
-# As many as the session would have anyway, or its share of the processors that --jobs speaks of.
+# As many as the session would have anyway, or the processors that --jobs speaks of.
 _WORKERS = """
     SELECT set_config('max_parallel_maintenance_workers', GREATEST(
-        reset_val::int, LEAST(%s, current_setting('max_parallel_workers')::int) / %s)::text, false)
+        reset_val::int, LEAST(%s, current_setting('max_parallel_workers')::int))::text, false)
     FROM pg_settings WHERE name = 'max_parallel_maintenance_workers'
 """
 _NO_WORKERS = "SET max_parallel_maintenance_workers = 0"
@@ -46,7 +46,7 @@ _GRACE_S = 0.4
 # How long a server may take to answer a cancel request, and threads to end once their connections
 # are cut off: they do at once, unless they compute or read a file.
 _CANCEL_S = 5.0
-_PATIENCE_S = 10.0
+_CLOSE_TIMEOUT_S = 10.0
 
 
 def interrupt(connections: Collection[psycopg.Connection], wait: Callable[[float], bool]) -> None:
@@ -71,7 +71,7 @@ def interrupt(connections: Collection[psycopg.Connection], wait: Callable[[float
             socket.socket(fileno=os.dup(conn.fileno())) as end,
         ):
             end.shutdown(socket.SHUT_RDWR)
-    wait(_PATIENCE_S)
+    wait(_CLOSE_TIMEOUT_S)
 
 
 def set_maintenance_memory(conn: psycopg.Connection, sessions: int) -> None:
@@ -84,16 +84,15 @@ def set_maintenance_memory(conn: psycopg.Connection, sessions: int) -> None:
     conn.execute(_MEMORY, [sessions, _MOST_MEMORY_BYTES])
 
 
-def set_maintenance_workers(conn: psycopg.Connection, jobs: int, sessions: int) -> None:
+def set_maintenance_workers(conn: psycopg.Connection, jobs: int) -> None:
     """Let the server create an index of this session's with several processes.
 
     Args:
         conn: the session.
         jobs: how many processors there are for the restore; 0: none is free now.
-        sessions: how many share in them.
     """
     if jobs:
-        conn.execute(_WORKERS, [jobs, sessions])
+        conn.execute(_WORKERS, [jobs])
     else:
         conn.execute(_NO_WORKERS)
 
@@ -184,7 +183,7 @@ class ConnectionPool:
                 self._idle.put(conn)
 
     def _work(self, work: Callable[[psycopg.Connection], T]) -> T:
-        # Where the server gives no more, it takes longer, with fewer.
+        # If the server refuses another connection, wait for one to be free.
         conn = self._take() or self._idle.get()
         try:
             return work(conn)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import selectors
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -31,7 +31,27 @@ _ANSWER_WAIT_S = 10.0
 _ADVICE = "give --dsn the URL of the server itself, or of a pool in session mode"
 
 
-def check_own_session(conn: psycopg.Connection, conninfo: str, *, is_named: bool) -> None:
+class Session(psycopg.Connection[Any]):
+    """A connection that leaves nothing in a session that a pooler lends to the next client.
+
+    A pooler may be configured to reset no session. Settings, temporary tables and advisory locks
+    would stay.
+
+    Attributes:
+        is_pooled: a pooler lends the session.
+    """
+
+    is_pooled = False
+
+    def close(self) -> None:
+        """Close the connection; reset the session before if a pooler keeps it."""
+        if self.is_pooled and self.info.transaction_status is TransactionStatus.IDLE:
+            with contextlib.suppress(psycopg.Error):
+                self.execute("DISCARD ALL")
+        super().close()
+
+
+def check_own_session(conn: Session, conninfo: str, *, is_named: bool) -> None:
     """Raise if the server session of a new connection is shared with other clients.
 
     A pooler tells its clients a process ID that is not the server's. If there is one, up to four
@@ -61,20 +81,23 @@ def check_own_session(conn: psycopg.Connection, conninfo: str, *, is_named: bool
             " statement mode), and a restore's settings and locks would stay in them or be lost;"
             f" {_ADVICE}"
         )
+    conn.is_pooled = True
 
 
-def check_worker_session(conn: psycopg.Connection) -> None:
+def check_worker_session(conn: Session) -> None:
     """Raise if a pooler keeps a new connection waiting for a server session.
 
     Raises:
         LoadError: it does.
         psycopg.Error: the connection failed.
     """
-    if _backend_pid(conn, _ANSWER_WAIT_S) is None:
+    pid = _backend_pid(conn, _ANSWER_WAIT_S)
+    if pid is None:
         raise LoadError(
             "the database does not answer: the pooler has no session free; make its pool larger, or"
             " take fewer --jobs"
         )
+    conn.is_pooled = pid != conn.info.backend_pid
 
 
 def _is_shared(conn: psycopg.Connection, conninfo: str, pid: int | None) -> bool:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from psycopg import sql
 
 from restore.target.connection import users_schemas
 from restore.target.queries import load_query
+from restore.target.scattered import scattered_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import psycopg
 
     from restore.target.catalog import Table
+    from restore.target.scattered import Extension
 
 _RELATIONS = load_query("relations")
 
@@ -25,15 +27,15 @@ _BELOW = load_query("partitions")
 
 _REFERRERS = load_query("referencing_tables")
 
-_KINDS = {"v": "a view", "m": "a materialised view", "f": "a foreign table"}
+_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """A relation that a file may be named after. ``kind`` is pg_class's relkind.
 
     ``visible`` says that its bare name means it: it is in the schema that was chosen, or the search
-    path finds it.
+    path finds it. ``scattered``: the extension that keeps its rows in other
+    relations.
     """
 
     oid: int
@@ -41,6 +43,7 @@ class Relation:
     name: str
     kind: str
     visible: bool
+    scattered: Extension | None = None
 
     @property
     def qualified(self) -> str:
@@ -60,7 +63,7 @@ class Relation:
     @property
     def sql_only(self) -> sql.Composed:
         """The relation without tables that inherit from it, but with its partitions, in SQL."""
-        form = "{}" if self.kind == "p" else "ONLY {}"
+        form = "{}" if self.kind == "p" or self.scattered else "ONLY {}"
         return sql.SQL(form).format(self.identifier)
 
     @property
@@ -69,8 +72,7 @@ class Relation:
         return _KINDS.get(self.kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A table with a foreign key to ``parent``, a table's bare name."""
 
     relation: Relation
@@ -85,7 +87,14 @@ def read_relations(conn: psycopg.Connection, schema: str | None) -> list[Relatio
         schema: the schema of bare names; None: the search path.
     """
     schemas = users_schemas(conn) if schema is None else [schema]
-    return [Relation(*row) for row in conn.execute(_RELATIONS, {"schemas": schemas}).fetchall()]
+    scattered = scattered_tables(conn)
+    rows = conn.execute(_RELATIONS, {"schemas": schemas}).fetchall()
+    return [_relation(row, scattered) for row in rows]
+
+
+def _relation(row: Sequence[Any], scattered: dict[int, Extension]) -> Relation:
+    oid, schema, name, kind, visible = row
+    return Relation(oid, schema, name, kind, visible, scattered.get(oid))
 
 
 def ancestors(conn: psycopg.Connection, oids: Iterable[int]) -> list[tuple[int, int, bool]]:
@@ -99,15 +108,17 @@ def ancestors(conn: psycopg.Connection, oids: Iterable[int]) -> list[tuple[int, 
 
 
 def with_partitions(conn: psycopg.Connection, oids: Iterable[int]) -> list[int]:
-    """Return these tables and all their partitions."""
-    return [oid for (oid,) in conn.execute(_BELOW, [list(oids)]).fetchall()]
+    """Return these tables and all their partitions; the chunks of hypertables, too."""
+    given = {"oids": list(oids), "scattered": list(scattered_tables(conn))}
+    return [oid for (oid,) in conn.execute(_BELOW, given).fetchall()]
 
 
 def referencing_tables(conn: psycopg.Connection, oids: Iterable[int]) -> list[Reference]:
     """Return the other tables that refer to these, directly or indirectly."""
     found = {"oids": with_partitions(conn, oids), "schemas": users_schemas(conn)}
+    scattered = scattered_tables(conn)
     rows = conn.execute(_REFERRERS, found).fetchall()
-    return [Reference(Relation(*row[:5]), row[6]) for row in rows]
+    return [Reference(_relation(row[:5], scattered), row[6]) for row in rows]
 
 
 def count_rows(conn: psycopg.Connection, relation: Relation) -> int:
@@ -119,5 +130,5 @@ def count_rows(conn: psycopg.Connection, relation: Relation) -> int:
 
 def has_rows(conn: psycopg.Connection, relation: Relation | Table) -> bool:
     """Tell if a table holds a row."""
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation.sql_only)
+    query = sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(relation.sql_only)
     return conn.execute(query).fetchone() == (True,)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from psycopg import sql
 
 from restore.target.queries import load_query
@@ -35,8 +35,7 @@ _SET_SEQUENCE = sql.SQL(
 _BEYOND = sql.SQL("SELECT {last}({column}) {beyond} {end} FROM {table}")
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Struct, frozen=True):
     """A sequence that gives a column its values, or part of them if not ``numbers``."""
 
     column: str

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 
-from restore.errors import ConnectionLostError, LoadError
+from restore.errors import ConnectionLostError, LoadError, RestoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +65,11 @@ def is_data_error(error: psycopg.Error) -> bool:
     A function of the user's may raise any SQLSTATE.
     """
     return (error.sqlstate or "").startswith(_DATA) or _is_raised(error)
+
+
+def is_of_client(error: psycopg.Error) -> bool:
+    """Tell if psycopg could not send a value, such as a text with NUL; nothing was sent then."""
+    return error.sqlstate is None and isinstance(error, psycopg.DataError)
 
 
 def is_server_error(error: psycopg.Error) -> bool:
@@ -144,18 +149,18 @@ def retry_transient(
 
 
 def wait_until_available(seconds: float, call: Callable[[], object]) -> bool:
-    """Call repeatedly until no LoadError is raised; return False after ``seconds``.
+    """Call repeatedly until no RestoreError is raised; return False after ``seconds``.
 
     Args:
         seconds: for how long; 0: it is not called at all.
-        call: asks whether the server answers.
+        call: asks whether the server answers, and is no standby, as after a failover.
     """
     if not seconds:
         return False
     import tenacity  # noqa: PLC0415 - as above
 
     again = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(LoadError),
+        retry=tenacity.retry_if_exception_type(RestoreError),
         stop=tenacity.stop_after_delay(seconds),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
     )

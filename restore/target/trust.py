@@ -76,7 +76,7 @@ _DISTRUSTED = f"""
     UNION ALL
     (SELECT 'unknown', c.relname FROM tables c
      WHERE c.relkind NOT IN ('i', 't') AND c.relname OPERATOR(pg_catalog.!~)
-       '^(aside|restore|loads|shards|restore_(writes|ticks)|orphans(_(links|gone|left))?'
+       '^(aside|restore|loads|shards|rejects|restore_(writes|ticks)|orphans(_(links|gone|left))?'
        '|(taken|twice)_[0-9_]+)$'
      ORDER BY 2 LIMIT 1)
     UNION ALL
@@ -91,7 +91,7 @@ _ELSE = "read what restore_journal.aside holds, and run this again; or drop the 
 _STOPPED = (
     "if a restore of that role was stopped, --resume or repair it as {0}; else drop the schema"
 )
-_ONE_LINE = {
+_MESSAGES = {
     "owner": f"schema restore_journal belongs to role {{0}}, whose {_RUNS}: {_STOPPED}",
     "hidden": "schema restore_journal belongs to role {0}, which keeps yours out of it: "
     + _STOPPED,
@@ -114,7 +114,7 @@ def check_journal_trusted(conn: psycopg.Connection) -> None:
     row = conn.execute(_DISTRUSTED, prepare=True).fetchone()
     if row is not None:
         how, role = row
-        raise LoadError(_ONE_LINE[how].format(role))
+        raise LoadError(_MESSAGES[how].format(role))
 
 
 def revoke_default_grants(conn: psycopg.Connection) -> None:
@@ -138,10 +138,17 @@ def writer_of_all(conn: psycopg.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def unjournaled_warning(conn: psycopg.Connection) -> list[str]:
-    """Return a warning if such a role is why nothing is recorded in the journal."""
+def unjournaled_warning(conn: psycopg.Connection) -> str:
+    """Return a warning that says why nothing is recorded in the journal."""
     writer = writer_of_all(conn)
     if writer is None:
-        return []
-    line = f"role {writer}, a member of pg_write_all_data, could change what a restore records"
-    return [f"{line}: no key or index is dropped for the load, and it cannot be resumed"]
+        [(role, database)] = conn.execute("SELECT current_user, current_database()").fetchall()
+        line = f"role {role} may not create the schema in which a restore records what it does"
+        grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+            sql.Identifier(database), sql.Identifier(role)
+        )
+        advice = f"; {grant.as_string(conn)} lets it"
+    else:
+        line = f"role {writer}, a member of pg_write_all_data, could change what a restore records"
+        advice = ""
+    return f"{line}: no key or index is dropped for the load, and it cannot be resumed{advice}"

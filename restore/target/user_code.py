@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from psycopg import sql
 
 from restore.target.queries import load_query
@@ -20,8 +20,7 @@ _TRIGGERS = load_query("triggers")
 _CALLS = load_query("tables_with_code")
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+class Trigger(Struct, frozen=True):
     """A user's trigger; ``enabled`` is pg_trigger's tgenabled; ``owner``: the role may alter it."""
 
     schema: str

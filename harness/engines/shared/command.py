@@ -111,7 +111,7 @@ def check_dsn(dsn: str) -> None:
     except psycopg.ProgrammingError:
         parts = {"port": "?"}
     if not re.fullmatch(r"[\d,]*", str(parts.get("port") or "")) or "@" in str(parts.get("host")):
-        raise InputError("--dsn is no connection string: write postgresql://user@host:5432/name")
+        raise InputError("--dsn is not a connection string: write postgresql://user@host:5432/name")
 
 
 def table_files(backup: Path) -> Files:

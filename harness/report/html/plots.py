@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # A drawing on a small screen, in pixels.
 WIDTH = 250
+# More lines than these cannot be told apart in one drawing.
+_MOST_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A chart of two axes; ``edge`` is a line behind the points."""
+    """A chart of two axes; ``edge`` is a line behind the points.
+
+    ``in_rows``: the lines are too many for one drawing. Each has a row, over its own length.
+    """
 
     title: str
     note: str
@@ -76,6 +81,7 @@ class Plot:
     names: tuple[Name, ...] = ()
     edge: str = ""
     summary: tuple[str, ...] = field(default=())
+    in_rows: bool = False
 
 
 Curve = Sequence[tuple[float, float]]
@@ -148,33 +154,45 @@ def over_time(of: RunFigures, looks: Mapping[str, Look], course: Course) -> Plot
         return None
     x = linear([at_s for at_s, _ in points], tick_s)
     y = linear([value for _, value in points], course.tick)
+    in_rows = len(drawn) > _MOST_LINES
+    note = "the trial with the median time"
     return Plot(
         title=course.title,
-        note="the trial with the median time",
+        note=f"{note}, over its own length, and its peak; one scale" if in_rows else note,
         x_title="time since the start",
         y_title=course.axis,
         x_ticks=x.thinned(WIDTH).ticks,
         y_ticks=flipped(y),
         lines=tuple(
-            _curve_line(looks[engine], course, of_engine, x, y)
+            _curve_line(looks[engine], course, of_engine, None if in_rows else x, y)
             for engine, of_engine in drawn.items()
         ),
+        in_rows=in_rows,
     )
 
 
-def _curve_line(look: Look, course: Course, drawn: tuple[Trial, Curve], x: Scale, y: Scale) -> Line:
+def _curve_line(
+    look: Look, course: Course, drawn: tuple[Trial, Curve], x: Scale | None, y: Scale
+) -> Line:
+    """Draw one engine's line, on an axis that it shares, or over its own length."""
     trial, curve = drawn
+    last_s = curve[-1][0] or 1.0
     points = [
-        Point(x.at(at_s), 100 - y.at(value), f"{look.name}, {seconds(at_s)}: {course.text(value)}")
+        Point(
+            round(100 * at_s / last_s, 2) if x is None else x.at(at_s),
+            100 - y.at(value),
+            f"{look.name}, {seconds(at_s)}: {course.text(value)}",
+        )
         for at_s, value in curve
     ]
     marks: tuple[Point, ...] = ()
     failure = ""
-    note = f"peak {course.text(max(value for _, value in curve))}"
+    peak = course.text(max(value for _, value in curve))
     if trial.status is not Status.OK:
         status = STATUS_NAMES[trial.status]
         end = replace(points[-1], sign=sign_of(trial.status), text=f"{points[-1].text}, {status}")
         marks, failure = (end,), f"then {status}"
+    note = peak if x is None else f"peak {peak}"
     return Line(look, tuple(points), note=note, failure=failure, has_markers=False, marks=marks)
 
 

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 # More would not be read, and would make a page of more than 2 MB.
 MAX_RUNS = 20
+# Beyond this ratio of the slowest time to the fastest, half of the engines share a tenth of a
+# linear axis.
+_WIDE = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Page:
     interval: str
     reference_note: str
     ablation_legend: str
+    logarithmic: bool
 
 
 def run_page(runs: Sequence[Run]) -> str:
@@ -116,8 +120,15 @@ def run_page(runs: Sequence[Run]) -> str:
         interval=f"{CONFIDENCE:.0%}",
         reference_note=_start_up(main),
         ablation_legend=ablation.LEGEND,
+        logarithmic=any(map(_is_wide, found)),
     )
     return render("run", page=page)
+
+
+def _is_wide(of: RunFigures) -> bool:
+    """Return whether a linear axis of a run's times would show most engines as alike."""
+    times = [each.wall_s.median for each in of.engines if each.wall_s is not None]
+    return bool(times) and max(times) > _WIDE * min(times)
 
 
 def _title(found: Sequence[RunFigures]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.engines.ablation import STEPS
+from harness.model.record import FLOOR
 from harness.report.ablation import ablation_grid
 from harness.report.blocks import Column, Grid
 from harness.report.command import commands
@@ -23,7 +25,7 @@ from harness.report.units import NONE, count
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from harness.analysis.figures import RunFigures
+    from harness.analysis.figures import EngineFigures, RunFigures
     from harness.report.html.engines import Look
     from harness.report.html.plots import Plot
     from harness.report.html.strips import Chart
@@ -76,11 +78,11 @@ def run_view(of: RunFigures, all_looks: Mapping[str, Look], name: str) -> RunVie
 
     Args:
         of: its figures.
-        all_looks: how the engines of all runs look, in the order in which they are shown.
+        all_looks: how the engines of all runs look.
         name: what tells it from the other runs of the page.
     """
     run = of.run
-    looks = {e: look for e, look in all_looks.items() if of.engine(e) is not None}
+    looks = {each.engine: all_looks[each.engine] for each in sorted(of.engines, key=_place)}
     steps = {step.engine: looks[step.engine] for step in STEPS if step.engine in looks}
     has_steps = any(map(is_step, looks))
     failed = tuple(alike_failures(of.failures))[:_MOST_ROWS]
@@ -113,6 +115,13 @@ def run_view(of: RunFigures, all_looks: Mapping[str, Look], name: str) -> RunVie
         settings=settings(run),
         commands=commands(run),
     )
+
+
+def _place(figures: EngineFigures) -> tuple[bool, float]:
+    """Return an engine's place in its run: the fastest first, the reference COPY last."""
+    known = None if figures.wall_s is None else figures.wall_s.median
+    time_s = known if known is not None else figures.at_least_s
+    return (figures.engine == FLOOR, math.inf if time_s is None else time_s)
 
 
 def _present(found: Iterable[Drawn | None]) -> tuple[Drawn, ...]:

@@ -221,7 +221,9 @@ def ratios(
         for engine in looks
         if engine in known
     )
-    return Chart(measure.key, measure.title, measure.better, tuple(scales), rows, unit=1.0)
+    doubts = {uncertainty(of) for of, _ in known.values() if of is not None and of.is_descriptive}
+    note = "; ".join((measure.better, *doubts))
+    return Chart(measure.key, measure.title, note, tuple(scales), rows, unit=1.0)
 
 
 def _ratio_row(
@@ -236,7 +238,8 @@ def _ratio_row(
     bar = None if of.low is None or of.high is None else (of.low, of.high)
     spread = "" if bar is None else f"{measure.text(bar[0])}-{measure.text(bar[1])}"
     strips = (Strip(scale, (), scale.at(of.value), _placed(scale, bar)) for scale in scales)
-    return Row(look, measure.text(of.value), uncertainty(of) or spread, (), tuple(strips))
+    doubt = "" if of.is_descriptive else uncertainty(of)  # said once, over the chart
+    return Row(look, measure.text(of.value), doubt or spread, (), tuple(strips))
 
 
 def _placed(scale: Scale, bar: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ pty = pytest.importorskip("pty", reason="no pseudo-terminal here")
 
 CHECKOUT = Path(__file__).parents[3]
 PATIENCE_S = 60.0
+_AGAIN_S = 5.0
 
 
 class Terminal:
@@ -41,9 +44,9 @@ class Terminal:
         self._unread = ""
         self.said = ""
 
-    def until(self, pattern: str) -> str:
+    def until(self, pattern: str, patience_s: float = PATIENCE_S) -> str:
         """Return what is printed up to a pattern."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + patience_s
         while not (found := re.search(pattern, self._unread)):
             assert time.monotonic() < end, self._unread
             if select.select([self.master], [], [], 0.1)[0]:
@@ -51,6 +54,18 @@ class Terminal:
                 self._unread += new
         text, self._unread = self._unread[: found.end()], self._unread[found.end() :]
         return text
+
+    def interrupt(self, pattern: str) -> None:
+        """Send SIGINT at a question, again if nothing comes of it, until a pattern is printed.
+
+        ``input`` of CPython misses a signal that arrives right before it waits: three of 400.
+        """
+        for _ in range(int(PATIENCE_S / _AGAIN_S)):
+            os.kill(self.process.pid, signal.SIGINT)
+            with contextlib.suppress(AssertionError):
+                self.until(pattern, _AGAIN_S)
+                return
+        pytest.fail(f"no {pattern!r} after SIGINT: {self._unread!r}")
 
     def close(self) -> None:
         """Kill it."""

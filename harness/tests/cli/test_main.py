@@ -16,6 +16,7 @@ from harness.history.store import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TextIO
 
     from harness.model.record import Run, Trial
 
@@ -265,23 +266,37 @@ def test_a_narrow_encoding_breaks_nothing(harness: Harness) -> None:
     assert "Traceback" not in done.stderr
 
 
+def history_into(output: TextIO, harness: Harness, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", "history", *words],
+        cwd=harness.folder,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 @pytest.mark.usefixtures("two_runs")
 def test_a_reader_that_leaves_early_is_no_traceback(harness: Harness) -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as pipe:
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", "history"],
-            cwd=harness.folder,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-            stdout=pipe,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = history_into(pipe, harness)
     assert done.returncode == 1
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+@pytest.mark.usefixtures("two_runs")
+def test_a_full_disk_is_a_line(harness: Harness) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = history_into(full, harness, "--format", "csv")
+    assert done.returncode == 1
+    assert "history: cannot write the output: No space left on device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.fixture
@@ -325,6 +340,46 @@ def test_the_gate_fails_what_got_slower_until_that_is_accepted(
     assert (named.returncode, "abcd0001" in named.stdout) == (0, True)
 
 
+@pytest.mark.parametrize("content", ["", "{", '{"schema": 99}', '{"schema": NaN}'])
+def test_a_newest_run_that_cannot_be_read_is_not_passed_over(
+    judged_runs: Callable[..., None],
+    content: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    judged_runs(2, 2.0)
+    results = tmp_path / "results" / "local"
+    damaged = results / "20240503T000000Z-abcd0003.json"
+    damaged.write_text(content)
+    for words in (("gate",), ("accept", "--why", "x")):
+        assert main((*words, "--results", str(results))) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert f"the newest run, {damaged}, cannot be judged: " in line
+        assert "name the run to judge, or delete that file" in line
+    assert main(("gate", "abcd0002", "--results", str(results))) == 0
+    damaged.rename(results / "20240501T000000Z-abcd0001.json")
+    assert main(("gate", "--results", str(results))) == 0
+
+
+def test_a_newest_run_that_is_unfinished_is_not_passed_over(
+    judged_runs: Callable[..., None],
+    make_run: Callable[..., Run],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    judged_runs(2, 2.0)
+    history = History(tmp_path / "results" / "local")
+    started_at = "2024-05-03T00:00:00Z"
+    history.write(make_run(id="abcd0003", started_at=started_at, finished_at=None))
+    assert main(("gate", "--results", str(history.root))) == 2
+    said = capsys.readouterr().err
+    assert "run abcd0003 is unfinished" in said
+    assert "bench --resume abcd0003" in said
+    # A comparison of commits is judged by its own command.
+    history.write(make_run(id="abcd0003", started_at=started_at, parameters={"commits": ["a"]}))
+    assert main(("gate", "--results", str(history.root))) == 0
+
+
 def test_accepting_needs_a_reason_and_an_engine_that_is_there(
     harness: Harness, judged_runs: Callable[..., None]
 ) -> None:
@@ -332,6 +387,17 @@ def test_accepting_needs_a_reason_and_an_engine_that_is_there(
     assert harness("accept").returncode == 2
     assert "--why is empty" in failed_with(harness("accept", "--why", " "), 2)
     assert "has only" in failed_with(harness("accept", "--why", "x", "--engine", "psql"), 2)
+
+
+def test_ctrl_c_while_a_command_is_imported_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.cli.app.importlib.import_module", interrupted)
+    assert main(("gate",)) == 1
+    assert capsys.readouterr().err == "python -m harness: stopped\n"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MENU = "What shall it be"
+MENU = "Choice"
 
 
 @pytest.fixture
@@ -40,10 +41,9 @@ def test_a_dataset_is_made_by_the_command_line_that_is_shown(
 def test_ctrl_c_ends_the_questions_and_then_the_menu(terminal: Terminal) -> None:
     terminal.type("3")
     terminal.until("Rows")
-    os.kill(terminal.process.pid, 2)
-    terminal.until("nothing was done")
+    terminal.interrupt("nothing was done")
     terminal.until(MENU)
-    os.kill(terminal.process.pid, 2)
+    terminal.interrupt("\n")
     assert terminal.process.wait(PATIENCE_S) == 0
 
 
@@ -57,6 +57,22 @@ def test_a_command_that_fails_says_so_and_the_menu_comes_back(terminal: Terminal
     terminal.type("1", "10", "nowhere", "bulk")
     said = terminal.until("exit code 2")
     assert "nowhere" in said
+    terminal.until(MENU)
+
+
+def test_the_menu_comes_back_after_invalid_usage(terminal: Terminal) -> None:
+    terminal.type("4", "--nonsense")
+    said = terminal.until("exit code 2")
+    assert "there is no option --nonsense" in said
+    terminal.until(MENU)
+
+
+def test_ctrl_c_while_a_command_starts_brings_the_menu_back(terminal: Terminal) -> None:
+    terminal.type("3", "1k", "nowhere", "bulk")
+    terminal.until("python -m harness bench")
+    time.sleep(0.1)
+    os.kill(terminal.process.pid, 2)
+    assert "Traceback" not in terminal.until("exit code 1")
     terminal.until(MENU)
 
 

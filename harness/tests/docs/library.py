@@ -102,9 +102,12 @@ def _fields(kind: Any) -> dict[str, tuple[str, str]]:
     """Return types, as they are written, and defaults by the names of the fields."""
     written = inspect.get_annotations(kind)
     if issubclass(kind, msgspec.Struct):
+        # ``msgspec.structs.fields`` would evaluate the types, some of which only mypy imports.
+        names, defaults = kind.__struct_fields__, kind.__struct_defaults__
+        missing = [msgspec.NODEFAULT] * (len(names) - len(defaults))
         given = {
-            one.name: _default(one.default, one.default_factory, msgspec.NODEFAULT)
-            for one in msgspec.structs.fields(kind)
+            name: _default(value, getattr(value, "factory", None), msgspec.NODEFAULT)
+            for name, value in zip(names, [*missing, *defaults], strict=True)
         }
     else:
         given = {
@@ -115,9 +118,9 @@ def _fields(kind: Any) -> dict[str, tuple[str, str]]:
 
 
 def _default(value: object, factory: Any, missing: object) -> str:
-    if value is not missing:
+    if value is not missing and not hasattr(value, "factory"):
         return f"`{value!r}`" if value != frozenset() else "`frozenset()`"
-    if factory is missing:
+    if factory in {missing, None}:
         return ""
     return f"`{factory()!r}`" if factory in {list, dict} else f"`{factory.__name__}()`"
 

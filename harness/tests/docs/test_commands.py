@@ -6,6 +6,7 @@ A block of code names its language. What is ``sh`` is typed at a desk (``desk.py
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -21,6 +22,7 @@ from harness.tests.ci.workflows import sessions
 from harness.tests.docs.desk import Desk
 from harness.tests.docs.pages import PAGES, Block, blocks, inline_code, name
 from restore.cli.arguments import parse
+from restore.tests.support.object_store import CREDENTIALS, Bucket, moto_server, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +75,27 @@ def write_rejects(folder: Path) -> None:
     (folder / "categories.jsonl").write_text(f"{json.dumps(line)}\n", encoding="utf-8")
 
 
+@pytest.fixture
+def store(
+    desk: Desk, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """The bucket of a page of remote backups, with the desk's backup, on a real S3 server."""
+    if name(request.node.callspec.params["path"]) != "docs/remote.md":
+        yield
+        return
+    require("s3fs", "moto", "boto3")
+    with moto_server() as url:
+        for variable, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": url}.items():
+            monkeypatch.setenv(variable, value)
+        with contextlib.closing(Bucket("backups", None, url)) as bucket:
+            for file in (desk.folder / "path/to/backup").iterdir():
+                bucket.put(f"nightly/20250101_000000/{file.name}", file.read_bytes())
+            yield
+            assert bucket.get("reports/monday.json")
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("path", RUNNABLE, ids=name)
 def test_commands_run_as_typed(path: Path, desk: Desk) -> None:
     typed = [script(block) for block in blocks(path) if block.language in TYPED]

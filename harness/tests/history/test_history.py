@@ -172,6 +172,53 @@ def test_a_record_with_a_senseless_value_is_left_out(
     assert [each.path.name for each in history.runs().unreadable] == ["odd.json"]
 
 
+@pytest.mark.parametrize(
+    ("figures", "reason"),
+    [
+        ('"wall_s": -1.0', "wall_s"),
+        ('"wall_s": 0', "wall_s"),
+        ('"wall_s": NaN', "not a valid record"),
+        ('"user_s": -0.5', "user_s"),
+        ('"peak_bytes": -5', "peak_bytes"),
+        ('"total_peak_bytes": 0', "total_peak_bytes"),
+        ('"round": -1', "round"),
+        ('"curve": {"at_s": [0, 1], "bytes": [1]}', "2 times and 1 values"),
+        ('"cpu_curve": {"at_s": [], "cpu_ms": []}', "0 times and 0 values"),
+        ('"curve": {"at_s": [-1], "bytes": [1]}', "at_s"),
+        ('"tables": [{"found": 5, "expected": 4, "right": 5}]', "5 rows are right of 4"),
+        ('"tables": [{"found": -4, "expected": 5}]', "found"),
+    ],
+)
+def test_a_record_with_an_impossible_figure_is_left_out(
+    history: History,
+    make_run: Callable[..., Run],
+    make_trial: Callable[..., Trial],
+    figures: str,
+    reason: str,
+) -> None:
+    path = history.write(make_run(make_trial("restore", 1.0)))
+    content = json.loads(path.read_text())
+    changed = json.loads(f"{{{figures}}}")
+    for table in changed.get("tables", ()):
+        table.update(table="users", checksum_match=True)
+    content["trials"][0].update(changed)
+    path.write_text(json.dumps(content))
+    listing = history.runs()
+    assert listing.runs == ()
+    assert reason in listing.unreadable[0].reason
+
+
+def test_of_two_files_of_one_run_the_older_is_named_and_left_out(
+    history: History, make_run: Callable[..., Run]
+) -> None:
+    old = history.write(make_run())
+    new = history.write(make_run(started_at="2024-06-01T00:00:00Z"))
+    listing = history.runs()
+    assert [run.started_at for run in listing.runs] == ["2024-06-01T00:00:00Z"]
+    assert [each.path for each in listing.unreadable] == [old]
+    assert f"{new.name} has the same id" in str(listing.unreadable[0])
+
+
 def test_an_invalid_run_is_never_written(history: History, make_run: Callable[..., Run]) -> None:
     with pytest.raises(HistoryError, match="cannot be recorded"):
         history.write(make_run(parameters={"rounds": {"not": "flat"}}))

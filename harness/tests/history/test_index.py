@@ -75,6 +75,23 @@ def test_filters(history: History, filters: dict[str, object], expected: str) ->
     assert ids(history, **filters) == list(expected)
 
 
+@pytest.mark.parametrize("option", ["--since", "--until"])
+@pytest.mark.parametrize("date", ["banana", "2024-13-45", "2024-02-30", "20240506", "2024-5", ""])
+def test_what_is_no_date_is_refused(
+    history: History, option: str, date: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(("history", option, date, "--results", str(history.root)))
+    assert f"{date!r} is not a date; write YYYY-MM-DD, YYYY-MM or YYYY" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("date", ["2024", "2024-02", "2024-02-29"])
+def test_what_is_a_date_is_taken(
+    history: History, date: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "aaaa0003" in printed(capsys, "history", "--since", date, "--results", str(history.root))
+
+
 def test_the_figures_are_those_of_the_runs(history: History) -> None:
     with Index(history) as index:
         rows = index.figures(Filters(), limit=2)
@@ -101,7 +118,7 @@ def test_what_changes_in_the_folder_changes_in_the_index(
     assert ids(history) == ["1", "2", "3"]
     (tmp_path / "bad.json").write_text("{")
     with Index(history) as index:
-        ((name, reason),) = index.unreadable()
+        ((name, reason),) = index.skipped()
         assert len(index.entries()) == 3
     assert name.endswith("bad.json")
     assert "not a valid record" in reason
@@ -140,6 +157,18 @@ def test_a_run_that_stands_in_both_folders_is_one(history: History, tmp_path: Pa
     assert (tmp_path / file_name(run)).exists()
     with Index(both) as index:
         assert len(index.entries()) == 3
+        assert index.skipped() == []
+
+
+def test_of_two_files_of_one_run_in_a_folder_one_is_named(
+    history: History, make_run: Callable[..., Run]
+) -> None:
+    path = history.write(make_run(id="aaaa0001", started_at="2024-05-01T00:00:00Z"))
+    assert ids(history) == ["2", "3", "1"]
+    with Index(history) as index:
+        ((name, reason),) = index.skipped()
+    assert name != str(path)
+    assert reason == f"{path.name} has the same id"
 
 
 def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:

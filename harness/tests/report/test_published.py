@@ -91,9 +91,9 @@ def test_claims_stand_beside_what_was_measured(matrix: tuple[Run, ...]) -> None:
     ]
 
 
-def test_advice_is_of_engines_that_read_json(matrix: tuple[Run, ...]) -> None:
+def test_advice_is_of_engines_that_read_json_and_are_no_steps(matrix: tuple[Run, ...]) -> None:
     small, large = lines(blocks(matrix)["advice"])
-    assert small == "| 100k | step-copy-text | 1.50 s | restore | 50.0 MB | prisma-batches-250 |"
+    assert small == "| 100k | restore | 2.00 s | restore | 50.0 MB | prisma-batches-250 |"
     assert large == "| 10M | restore | 200 s | restore | 51.0 MB | - |"
 
 

@@ -90,6 +90,30 @@ def test_cores_in_use_are_drawn_over_time(make_run: MakeRun, make_trial: MakeTri
     assert len(line[1].split()) == 3
 
 
+def test_many_engines_have_a_row_each_over_time(make_run: MakeRun, make_trial: MakeTrial) -> None:
+    curve = CpuCurve(at_s=(0.5, 1.0, 2.0), cpu_ms=(250, 750, 1750))
+    engines = [f"engine-{number}" for number in range(9)]
+    page = run_page([make_run(*(make_trial(engine, 2.0, cpu_curve=curve) for engine in engines))])
+    chart = page[page.index("Processors used by the engine") :]
+    chart = chart[: chart.index("</figure>")]
+    assert re.findall(r'<div class="value">([^<]+)', chart) == ["1.0 cores"] * 9
+    assert [path.split()[-1].split(",")[0] for path in re.findall(r'points="([^"]+)"', chart)] == [
+        "100"
+    ] * 9
+
+
+def test_engines_stand_in_the_order_of_their_times(
+    make_run: MakeRun, make_trial: MakeTrial
+) -> None:
+    trials = [make_trial("restore", 2.0), make_trial("legacy", 1.0), make_trial("floor", 0.5)]
+    page = run_page([make_run(*trials)])
+    chart = page[page.index("<b>Time</b>") :]
+    assert re.findall(r'<div class="name">([^<]+)', chart)[:3] == ["legacy", "restore", "ref. COPY"]
+    assert re.search('id="scale-linear" checked', page)
+    slow = run_page([make_run(make_trial("restore", 1.0), make_trial("legacy", 31.0))])
+    assert re.search('id="scale-log" checked', slow)
+
+
 def test_an_engine_that_always_failed_is_named_beside_the_frontier() -> None:
     page = run_page([failing(recorded())])
     frontier = page[page.index('id="frontier"') : page.index('id="curves"')]

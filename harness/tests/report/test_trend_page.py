@@ -69,7 +69,7 @@ def test_a_hostile_history_does_not_break_the_page(
     tmp_path: Path, make_run: Callable[..., Run], make_trial: Callable[..., object]
 ) -> None:
     bad = '"><script>alert(1)</script>\u202e\x1b'
-    usual = make_run(make_trial(bad, 1.0), make_trial("restore", -1.0, peak_bytes=10**18))
+    usual = make_run(make_trial(bad, 1.0), make_trial("restore", 1e-300, peak_bytes=10**18))
     environment = msgspec.structs.replace(usual.environment, cpu=bad * 100, commit=bad)
     dataset = msgspec.structs.replace(usual.dataset, scenario=bad, faults=bad)
     History(tmp_path).write(

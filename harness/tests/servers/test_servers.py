@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from harness.model.errors import InputError
 from harness.servers import RunningServer, ServerError, open_server, settings
+from harness.servers.databases import create
 from harness.servers.errors import one_line
 
 PATIENCE_S = 30.0
@@ -122,6 +124,23 @@ def test_memory_settings_follow_the_machine_within_bounds(
 def test_the_log_never_fills_a_small_disk() -> None:
     chosen = settings.bulk_load(8 * settings.GIB, 12 * settings.GIB)
     assert chosen["max_wal_size"] == "3072MB"
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (psycopg.errors.InsufficientPrivilege("permission denied"), "give the role the right"),
+        (psycopg.errors.DiskFull("No space left on device"), "free disk space"),
+        (psycopg.OperationalError("server closed the connection"), "free disk space"),
+    ],
+)
+def test_the_advice_for_a_database_that_cannot_be_created_fits(
+    error: psycopg.Error, advice: str
+) -> None:
+    connection = Mock(spec=psycopg.Connection)
+    connection.execute.side_effect = error
+    with pytest.raises(ServerError, match=rf"^cannot create a database \({error}\); {advice}"):
+        create(connection, "x", owned=False)
 
 
 def test_a_database_is_fresh_utf8_and_dropped_while_others_are_connected(

@@ -51,7 +51,8 @@ def in_docker() -> Iterator[RunningServer]:
 
 
 def containers(daemon: docker.DockerClient) -> dict[str, Any]:
-    found = daemon.containers.list(all=True, filters={"name": "restorebench_"})
+    # Each is looked at after the list is made, and may be gone by then.
+    found = daemon.containers.list(all=True, filters={"name": "restorebench_"}, ignore_removed=True)
     return {str(container.name): container for container in found}
 
 

@@ -369,6 +369,7 @@ def test_sizes(text: str, size: int) -> None:
         (["--warmup", "-1"], "--warmup -1 is out of range"),
         (["--jobs", "0"], "--jobs 0 is out of range"),
         (["--timeout", "0"], "--timeout 0 is out of range"),
+        (["--memory-limit", "0MB"], "'0MB' is out of range"),
         (["--timeout", "nan"], "--timeout nan is out of range"),
         (["--memory-limit", "512"], "'512' is not a size"),
         (["--memory-limit", "lots"], "'lots' is not a size"),

@@ -48,6 +48,17 @@ def test_an_engine_that_returns_before_its_rows_are_on_disk_is_wrong(
 
 
 @pytest.mark.slow
+def test_an_engine_whose_last_index_is_not_on_disk_is_wrong(
+    context: TrialContext, small_engine: Callable[..., Engine]
+) -> None:
+    last = ("sql1=SET synchronous_commit = off", "sql2=CREATE INDEX ON pets (id)")
+    engine = small_engine(*last)
+    status, detail = came_out(context, engine)
+    assert status is Status.WRONG_RESULT
+    assert "an index, a constraint or a trigger not on the server's disk" in detail
+
+
+@pytest.mark.slow
 def test_one_that_waits_for_the_disk_in_the_end_is_right(
     context: TrialContext, small_engine: Callable[..., Engine]
 ) -> None:
@@ -88,6 +99,23 @@ def test_a_table_without_log_is_wrong(
             "the harness's session on the server was ended while the engine ran",
         ),
         ("CREATE ROLE left_over", "role left_over is new"),
+        ("ALTER ROLE postgres CONNECTION LIMIT 50", "role postgres: rolconnlimit is 50, was -1"),
+        (
+            "ALTER DATABASE template1 CONNECTION LIMIT 50",
+            "database template1: datconnlimit is 50, was -1",
+        ),
+        (
+            "ALTER DATABASE template1 SET statement_timeout = '1min'",
+            "settings of database template1 is new",
+        ),
+        (
+            "UPDATE pg_class SET relhasindex = false WHERE oid = 'pets'::regclass",
+            "table public.pets: has its indexes is False, was True",
+        ),
+        (
+            "UPDATE pg_class SET relhastriggers = false WHERE oid = 'pets'::regclass",
+            "table public.pets: has its triggers is False, was True",
+        ),
     ],
 )
 def test_what_is_done_to_the_server_is_found(
@@ -101,4 +129,7 @@ def test_what_is_done_to_the_server_is_found(
             server.execute("ALTER SYSTEM RESET ALL")
             server.execute("SELECT pg_reload_conf(), pg_sleep(0.1)")
             server.execute("DROP ROLE IF EXISTS left_over")
+            server.execute("ALTER ROLE postgres CONNECTION LIMIT -1")
+            server.execute("ALTER DATABASE template1 CONNECTION LIMIT -1")
+            server.execute("ALTER DATABASE template1 RESET ALL")
     assert (status, says) == (Status.WRONG_RESULT, says if says in detail else detail)

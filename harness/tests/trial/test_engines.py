@@ -122,7 +122,16 @@ def test_a_fake_engine_takes_what_its_name_says_in_turn(dataset: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["fake:wal=1", "fake:wall=x", "fake:exit=x", "fake:", "fake:end=x"]
+    "name",
+    [
+        "fake:wal=1",
+        "fake:wall=x",
+        "fake:exit=x",
+        "fake:",
+        "fake:end=x",
+        "fake:wall=0",
+        "fake:mib=50/0",
+    ],
 )
 def test_a_fake_engine_of_nonsense_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="a fake engine is written"):

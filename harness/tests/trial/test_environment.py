@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.trial.environment import checkout_state, fingerprint, version
+from harness.trial.environment import checkout_state, fingerprint, version, working_tree
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -70,6 +70,26 @@ def test_the_commit_and_whether_files_differ_from_it(repository: Path) -> None:
     assert checkout_state(repository) == (commit, False)
     (repository / "code.py").write_text("changed = True")
     assert checkout_state(repository) == (commit, True)
+
+
+def test_the_tree_tells_two_sets_of_changes_apart(repository: Path) -> None:
+    assert working_tree(repository) == git(repository, "rev-parse", "HEAD^{tree}")
+    status = git(repository, "status", "--porcelain")
+    seen = set()
+    for name, content in (
+        ("code.py", b"changed = 1"),
+        ("code.py", b"changed = 2"),
+        ("new.py", b"\xff"),
+        ("new.py", b"\xfe"),
+    ):
+        (repository / name).write_bytes(content)
+        seen.add(working_tree(repository))
+        seen.add(working_tree(repository))
+    assert len(seen - {None}) == 4
+    (repository / "new.py").unlink()
+    git(repository, "checkout", "code.py")
+    assert git(repository, "status", "--porcelain") == status
+    assert working_tree(repository / "nowhere") is None
 
 
 def test_code_below_a_checkout_of_something_else_has_no_commit(repository: Path) -> None:

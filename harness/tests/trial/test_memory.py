@@ -21,10 +21,10 @@ from harness.servers.cgroup import folder_of
 from harness.tests.processes import comes_true, peaks_around_a_sort, status
 from harness.trial import attempt as trial
 from harness.trial import sampling
-from harness.trial.sampling import CgroupMeter, Curve, ServerMeter, server_cpu
+from harness.trial.sampling import CgroupMeter, CpuMeter, Curve, ServerMeter, server_cpu
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from harness.engines.engine import Engine
     from harness.servers import RunningServer
@@ -239,6 +239,31 @@ def test_what_a_session_of_a_real_server_takes_is_seen(server: RunningServer) ->
     assert used["cpu_ms"][1] >= 50  # a large sort
     assert before_bytes > 10 * MIB
     assert peak_bytes - before_bytes > 100 * MIB
+
+
+@needs_proc
+def test_the_processor_time_of_what_ends_while_it_is_read_is_not_lost() -> None:
+    busy = "import time; input()\nwhile time.process_time() < 0.3: pass\nprint(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", busy], stdin=-1, stdout=-1, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+
+        def processes() -> Iterator[int]:
+            yield os.getpid()
+            if child.returncode is None:
+                if meter.curve.to_dict() is not None:
+                    child.communicate("\n")
+                yield child.pid
+
+        meter = CpuMeter(processes)
+        meter.sample(0)
+        child.stdin.write("\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        meter.sample(1)
+    used = meter.curve.to_dict("cpu_ms")
+    assert used is not None
+    assert used["cpu_ms"][1] >= 250
 
 
 def test_a_trial_tells_of_the_servers_memory_or_why_not(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from harness.model import manifest
 from harness.trial import rejects
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -88,3 +90,24 @@ def test_no_rejects_at_all_are_all_missing(damaged_dataset: Path, tmp_path: Path
     assert found(damaged_dataset, tmp_path / "none", []) == {
         "pets": "rejects: 2 of 2 missing, 0 rejected that could be restored"
     }
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: path.mkdir(), "x.jsonl: not a regular file"),
+        (os.mkfifo, "x.jsonl: not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "x.jsonl: not a regular file"),
+        (lambda path: path.write_bytes(b'{"table": "\xff"}'), "x.jsonl line 1: "),
+        (lambda path: path.write_text('{"x":' + "[" * 100_000), "x.jsonl line 1: "),
+        (lambda path: path.write_text("{}\n"), "x.jsonl line 1: "),
+    ],
+)
+def test_a_file_that_is_no_file_of_rejects_is_named(
+    damaged_dataset: Path, tmp_path: Path, make: Callable[[Path], object], says: str
+) -> None:
+    folder = tmp_path / "rejects"
+    folder.mkdir()
+    make(folder / "x.jsonl")
+    with pytest.raises(ValueError, match=f"rejects: {says}"):
+        rejects.differences(folder, manifest.load(damaged_dataset))

@@ -97,6 +97,29 @@ def test_a_run_goes_on_only_as_what_it_was(whole: Run, dataset: Path, tmp_path: 
         assert History(results).find(cut.id).trials == cut.trials
 
 
+def test_a_run_of_uncommitted_code_goes_on_only_with_the_same_changes(
+    whole: Run,
+) -> None:
+    cut = replace(whole, finished_at=None, trials=whole.trials[:3])
+
+    def resumed(before: str | None, now: str | None) -> Run:
+        was, is_ = (replace(whole.environment, dirty=True, tree=tree) for tree in (before, now))
+        return resume.resumed_run(
+            replace(cut, environment=was),
+            dataset=whole.dataset,
+            server=whole.server,
+            environment=is_,
+            now=whole.started_at,
+        )
+
+    assert resumed("aaaa", "aaaa").trials == cut.trials
+    for before, now in (("aaaa", "bbbb"), (None, "aaaa"), ("aaaa", None)):
+        with pytest.raises(InputError, match="the code changed since"):
+            resumed(before, now)
+    with pytest.raises(InputError, match="uncommitted changes, which the run does not record"):
+        resumed(None, None)
+
+
 def test_without_a_run_that_was_cut_off_there_is_nothing_to_resume(
     whole: Run, tmp_path: Path
 ) -> None:

@@ -103,6 +103,15 @@ def test_an_engine_must_not_change_the_backup(
     assert made.differences == ("the backup's file pets.json was changed by the engine",)
 
 
+def test_a_report_that_is_none_is_a_wrong_result(
+    small_engine: MakeEngine, context_of: MakeContext, dataset: Path
+) -> None:
+    made = run(small_engine("report={report}"), context_of(dataset))
+    assert made.status is Status.WRONG_RESULT
+    assert "report: not valid JSON" in (made.detail or "")
+    assert bytes(made.report) == b"null"
+
+
 def test_an_engine_sees_the_backup_alone(
     small_engine: MakeEngine, context_of: MakeContext, dataset: Path
 ) -> None:

@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.trial.observer import cached_share, observe
+import psutil
+
+from harness.trial.observer import _server_s, cached_share, observe
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from harness.servers import RunningServer
 
@@ -29,6 +33,26 @@ def test_another_process_is_seen(server: RunningServer) -> None:
         heard, took_s = ended(), time.monotonic() - began
     assert heard.other_cores is not None
     assert heard.other_cores * took_s > 0.3
+
+
+def test_the_time_of_a_session_that_ends_while_the_server_is_read_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy = f"{SPINNER}\nprint(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", busy], stdin=-1, stdout=-1, text=True) as child:
+        assert child.stdout is not None
+        before_s = _server_s(os.getpid())
+        child.stdout.readline()
+        cpu_times = psutil.Process.cpu_times
+
+        def end_the_child_afterwards(process: psutil.Process) -> Any:
+            times = cpu_times(process)
+            if child.returncode is None:
+                child.communicate("\n")
+            return times
+
+        monkeypatch.setattr(psutil.Process, "cpu_times", end_the_child_afterwards)
+        assert _server_s(os.getpid()) - before_s > 0.3
 
 
 def test_a_checkpoint_that_is_asked_for_is_counted(server: RunningServer) -> None:

@@ -5,7 +5,7 @@ On a narrow terminal the bar shrinks first, then the table's name, then figures 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 _NAME = 24
 _BAR = 20
@@ -31,8 +31,7 @@ _COMPACT = {
 _LEFT_OUT_FIRST = ("rate", "size", "records", "left")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The widths of a line's parts, in characters.
 
     Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from restore.report.events import BackupFound, Progress, Stage, TableDone, WarningEvent
 from restore.text import duration, escape_controls, megabytes, pluralize, time_left

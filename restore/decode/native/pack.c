@@ -5,7 +5,7 @@
  * made of a value, and the interpreter's lock is not held.
  *
  * What is not surely what the decoding in Python takes is declined: the record is left out, and
- * named. Where anything is no JSON at all, nothing of the batch is taken: one judge, msgspec,
+ * named. Where anything is not JSON at all, nothing of the batch is taken: one judge, msgspec,
  * decides what is damaged.
  *
  * The bytes are not trusted: no read goes beyond the batch, and the output grows before it is

@@ -161,7 +161,7 @@ scan_name(Record *record, int place, Text p, Text end, int *found)
     return behind;
 }
 
-/* Scan a record from its brace on, and note where its values are; NULL: it is no JSON. */
+/* Scan a record from its brace on, and note where its values are; NULL: it is not JSON. */
 static Text
 scan_record(Record *record, Text p, Text end)
 {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.source.formats.cursor import Cursor
 from restore.source.formats.following import check_last
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 _LARGEST_HELD_BYTES = 1 << 26
 
 
-@dataclass(slots=True)
-class ColumnsAndRows:
+class ColumnsAndRows(Struct):
     """A format with its columns and its rows under these paths.
 
     Args:
@@ -49,7 +49,7 @@ class ColumnsAndRows:
     rows: Path
     others: frozenset[str] | None = None
     following: tuple[str, ...] = ()
-    wrapper: frozenset[str] = field(init=False)
+    wrapper: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.wrapper = frozenset({self.columns[0], self.rows[0]})
@@ -111,6 +111,7 @@ class ColumnsAndRows:
                 beside[path[-1]] = cursor.value()
             else:
                 yield path
+        cursor.end()
         check_last(beside)
 
 

@@ -51,11 +51,14 @@ def converters_of(schema: bytes) -> dict[str, Converter]:
     try:
         found = msgspec.json.decode(schema, type=_Schema | None)
     except DECODE_ERRORS as error:
-        raise FormatError(f"a schema is none of a change event: {error}") from None
+        raise FormatError(f"a schema is not that of a change event: {error}") from None
     converters = {}
     for row in found.fields if found else ():
         for column in row.fields if row.field == "after" else ():
-            converter = _converter(column)
+            try:
+                converter = _converter(column)
+            except ValueError as error:
+                raise FormatError(f"the schema of {column.field} is invalid: {error}") from None
             if converter is not None:
                 converters[column.field] = converter
     return converters
@@ -146,7 +149,8 @@ def _point(value: msgspec.Raw) -> str:
 
 
 def _geometry(value: msgspec.Raw) -> object:
-    raise ValueError(f"has a geometry ({bytes(value)[:40]!r}); export its table by other means")
+    start = bytes(value)[:40].decode(errors="replace")
+    raise ValueError(f"has a geometry ({start}); export its table by other means")
 
 
 _BY_NAME: dict[str, Converter] = {

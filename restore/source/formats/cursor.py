@@ -100,7 +100,7 @@ class Cursor:
             if end is not None:
                 break
             if buffer.ended:
-                raise self._error("this value is cut off")
+                raise self._error("this value is truncated")
             if len(data) > LARGEST_VALUE_BYTES:
                 raise self._error("this value is larger than 64 MiB")
             buffer.fill(wanted)
@@ -122,6 +122,15 @@ class Cursor:
         else:
             self.value()
 
+    def end(self) -> None:
+        """Check that the file ends behind the value that was read.
+
+        Raises:
+            DamagedError: something follows.
+        """
+        if self.peek():
+            raise self._error("more follows its only value; keep one JSON value in a file")
+
     def records(self) -> Iterator[RawRecord]:
         """Yield the members of the next value, a list of objects, whole or damaged.
 
@@ -141,7 +150,7 @@ class Cursor:
             else:
                 yield _moved(found.record, start)
         if reader.stop is None:
-            raise DamagedError("the file is cut off: its list is not closed")
+            raise DamagedError("the file is truncated: its list is not closed")
         self._buffer.data, self._buffer.offset = reader.rest, start + reader.stop
 
     def items(self) -> Iterator[RawRecord]:
@@ -221,7 +230,7 @@ def top_records(stream: ByteSource) -> Iterator[RawRecord]:
     """Yield the objects of a file that is a list of them, or holds one a line; whole or damaged.
 
     Raises:
-        DamagedError: the file is cut off. All whole records before that have been yielded.
+        DamagedError: the file is truncated. All whole records before that have been yielded.
     """
     reader = Reader(stream, CHUNK_BYTES, members_of)
     for found in reader:
@@ -230,4 +239,4 @@ def top_records(stream: ByteSource) -> Iterator[RawRecord]:
         else:
             yield found.record
     if reader.cut_off_at is not None:
-        raise DamagedError(f"the file is cut off at byte {reader.cut_off_at:,}")
+        raise DamagedError(f"the file is truncated at byte {reader.cut_off_at:,}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -119,7 +120,7 @@ def _event_of(fields: Fields) -> Fields:
 
 def _row_of(event: Fields, converters: Mapping[str, Converter]) -> tuple[str, Fields]:
     if not event.keys() >= _EVENT:
-        raise ValueError("is none of Debezium")
+        raise ValueError("is not an event of Debezium")
     operation = msgspec.json.decode(event["op"])
     if operation not in _WHOLE_ROWS:
         raise ValueError(f"changes or deletes a row ({operation!r}); take a snapshot instead")
@@ -132,7 +133,10 @@ def _row_of(event: Fields, converters: Mapping[str, Converter]) -> tuple[str, Fi
         raise ValueError("lacks a value that did not change; take a snapshot instead")
     for name, convert in converters.items():
         if name in row and bytes(row[name]) != b"null":
-            row[name] = msgspec.Raw(encode(convert(row[name])))
+            try:
+                row[name] = msgspec.Raw(encode(convert(row[name])))
+            except (*DECODE_ERRORS, binascii.Error) as error:
+                raise ValueError(f"has a {name} that is not as in its schema: {error}") from None
     return table, row
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from restore.source.bare_numbers import unmark_bare_numbers
 from restore.source.formats.cursor import top_records
 from restore.source.formats.django_values import reader_of
 from restore.source.formats.format import FormatError, FoundRecord
 from restore.source.formats.paths import first_object
-from restore.source.formats.rows import encode, one_line
-from restore.source.json_values import DECODE_ERRORS
+from restore.source.formats.rows import decode_record, encode, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -78,9 +78,8 @@ class _Django:
         names: dict[str, str] = {}
         readers = {name: _readers(columns) for name, columns in (tables or {}).items()}
         for record in top_records(stream):
-            try:
-                found = _object(record.raw)
-            except DECODE_ERRORS:
+            found, is_marked = decode_record(record.raw, _object)
+            if found is None:
                 yield FoundRecord(None, record.raw, record.offset)
                 continue
             table = names.get(found.model)
@@ -95,7 +94,8 @@ class _Django:
                     found.fields[name] = read(found.fields[name])
             rows = _listed(table, found) if tables is None else _rows(table, found, tables)
             for name, row in rows:
-                yield FoundRecord(name, row, record.offset, name != table, record.offset)
+                data = unmark_bare_numbers(row) if is_marked else row
+                yield FoundRecord(name, data, record.offset, name != table, record.offset)
 
     def check(self, stream: ByteSource, tables: Mapping[str, TableColumns]) -> None:
         """Raise FormatError if a record refers to others by natural keys."""

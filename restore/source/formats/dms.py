@@ -66,8 +66,8 @@ class _Dms:
                 continue
             if metadata.operation not in ("load", "insert"):
                 raise FormatError(
-                    f"the record at byte {record.offset:,} is of an {metadata.operation}, not of a"
-                    " full load; export the tables by one"
+                    f"the record at byte {record.offset:,} is the operation {metadata.operation!r},"
+                    " not part of a full load; export the tables by a full load"
                 )
             yield FoundRecord(metadata.table_name, plain_row(bytes(found.data)), record.offset)
 

@@ -67,6 +67,7 @@ class _DotNet:
             for item in cursor.items():
                 table = path[0] if len(path) > 1 else None
                 yield FoundRecord(table, _row(item.raw), item.offset)
+        cursor.end()
 
 
 FORMAT = _DotNet()

@@ -167,7 +167,7 @@ def _plain(value: msgspec.Raw, *, is_column: bool = False) -> object:
 def _number(text: msgspec.Raw) -> msgspec.Raw:
     digits = _NUMBER.fullmatch(text)
     if digits is None:
-        raise ValueError("has a number that is none")
+        raise ValueError("has a value of type N that is not a number")
     return msgspec.Raw(digits[1])
 
 

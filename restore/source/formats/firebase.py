@@ -48,7 +48,9 @@ class _Keyed:
         Raises:
             FormatError: a value is no object, or the keys fit no column.
         """
-        return _rows_at(Cursor(stream, _CHUNK_BYTES), None, columns_of(tables))
+        cursor = Cursor(stream, _CHUNK_BYTES)
+        yield from _rows_at(cursor, None, columns_of(tables))
+        cursor.end()
 
 
 class _Tables:
@@ -76,6 +78,7 @@ class _Tables:
         cursor = Cursor(stream, _CHUNK_BYTES)
         for name in cursor.members():
             yield from _rows_at(cursor, name, columns_of(tables, name))
+        cursor.end()
 
 
 def _rows_at(

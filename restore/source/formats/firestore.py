@@ -96,7 +96,7 @@ def _row_maker(tables: Mapping[str, TableColumns] | None) -> Callable[[Fields], 
         document = _document_in(fields)
         name = _NAME.fullmatch(document.get("name", b""))
         if name is None:
-            raise ValueError("is no document of Firestore")
+            raise ValueError("is not a document of Firestore")
         typed = values_of(document["fields"]) if "fields" in document else {}
         plain = {key: _plain(value, is_column=True) for key, value in typed.items()}
         return document_row(msgspec.Raw(b'"%b"' % name[1]), plain, columns)

@@ -88,6 +88,7 @@ def _features(stream: ByteSource) -> Iterator[tuple[RawRecord, bytes]]:
             crs = b""
         elif is_late:
             raise FormatError(f"its coordinates are of another system, named at its end; {_USUAL}")
+    cursor.end()
 
 
 def _geometry_column(columns: TableColumns | None) -> tuple[str, str]:

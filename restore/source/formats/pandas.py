@@ -77,6 +77,7 @@ class _Split:
                     data = item.raw if label is None else label + item.raw[1:]
                     row = named_row(data, names)
                     yield FoundRecord(None, item.raw if row == data else row, item.offset)
+        cursor.end()
 
 
 class _Table:
@@ -104,6 +105,7 @@ class _Table:
             for record in cursor.records():
                 row = _without_index(record.raw, names, tables) if names else None
                 yield FoundRecord(None, row or plain_row(record.raw), record.offset)
+        cursor.end()
 
 
 def _names_beside_index(schema: bytes) -> list[str]:
@@ -169,6 +171,7 @@ class _ByIndex:
             if column is not None:
                 fields[column] = msgspec.Raw(encode(label))
             yield FoundRecord(None, one_line(encode(fields)), offset)
+        cursor.end()
 
 
 class _ByColumn:
@@ -210,6 +213,7 @@ class _ByColumn:
             if column is not None:
                 row[column] = msgspec.Raw(encode(label))
             yield FoundRecord(None, one_line(encode(row)), offsets[0] + cells[0][2])
+        cursor.end()
 
 
 SPLIT, TABLE, BY_INDEX, BY_COLUMN = FORMATS = (_Split(), _Table(), _ByIndex(), _ByColumn())

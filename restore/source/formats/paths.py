@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -123,8 +124,8 @@ def column_names(data: bytes | msgspec.Raw) -> list[str]:
     except DECODE_ERRORS:
         raise FormatError("its list of columns has items that are no names") from None
     plain = [one if isinstance(one, str) else one.name for one in names]
-    for name in plain:
-        if plain.count(name) > 1:
+    for name, count in Counter(plain).items():
+        if count > 1:
             raise FormatError(f"its list of columns has {name!r} twice: rename one of them")
     return plain
 

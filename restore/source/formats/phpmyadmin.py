@@ -61,6 +61,7 @@ class _PhpMyAdmin:
                 exported = database
                 for record in cursor.records():
                     yield FoundRecord(told["name"], plain_row(record.raw), record.offset)
+        cursor.end()
 
 
 def _text(value: bytes) -> str:
@@ -74,7 +75,7 @@ def _text(value: bytes) -> str:
 FORMAT = _PhpMyAdmin()
 OLD = Refused(
     "phpmyadmin-4",
-    "a JSON export of phpMyAdmin before 4.8, which is no JSON",
+    "a JSON export of phpMyAdmin before 4.8, which is not JSON",
     "a comment that names phpMyAdmin's plugin",
     "export the database with a newer phpMyAdmin, or remove the comments",
     lambda start: start.startswith(b"/**") and _COMMENT in start[:200],

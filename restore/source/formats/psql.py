@@ -212,8 +212,8 @@ class _Unaligned:
                 continue
             end = len(self._held) - _FOOTER_BYTES
             # A sign and its line end belong together.
-            while end > 0 and self._held[end - 1 : end] in (b"+", b"\r"):
-                end -= 1
+            sign = self._held[max(end - 2, 0) : max(end, 0)]
+            end -= len(sign) if sign == b"+\r" else sign.endswith(b"+")
             if end > 0:
                 text, self._held = self._held[:end], self._held[end:]
                 return _CONTINUED.sub(b" ", text)
@@ -263,7 +263,7 @@ class _Table:
             count += 1
             yield FoundRecord(None, one_line(record.raw), record.offset)
         if source.has_heading and (source.rows is None or count < source.rows):
-            raise DamagedError("the file is cut off: rows that its last line tells of are missing")
+            raise DamagedError("the file is truncated: rows that its last line counts are missing")
 
 
 FORMAT = _CopyText()

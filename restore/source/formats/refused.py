@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.source.formats.format import FormatError
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from restore.source.formats.format import FoundRecord, TableColumns
 
 
-@dataclass(slots=True)
-class Refused:
+class Refused(Struct):
     """A format that cannot be restored faithfully.
 
     Args:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import binascii
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from restore.source.bare_numbers import mark_bare_numbers, unmark_bare_numbers
 from restore.source.formats.format import FormatError, FoundRecord
 from restore.source.json_values import DECODE_ERRORS, check_value, values_of
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from restore.source.records import RawRecord
 
 Fields = dict[str, msgspec.Raw]
+T = TypeVar("T")
 
 _NUMBER_TYPES = frozenset({"smallint", "integer", "bigint", "numeric"})
 _DIGITS = re.compile(rb'"?-?\d+"?')
@@ -35,7 +37,7 @@ encode = msgspec.json.encode
 def one_line(data: bytes) -> bytes:
     """Return a JSON value on one line: line ends can only be white space in it.
 
-    What has one in a string is no JSON, and is returned as it is.
+    What has one in a string is not JSON, and is returned as it is.
     """
     if b"\n" not in data and b"\r" not in data:
         return data
@@ -63,17 +65,37 @@ def converted(
         FormatError: a sound record is none of this format.
     """
     for record in found:
-        try:
-            fields = values_of(record.raw)
-        except DECODE_ERRORS:
+        fields, is_marked = decode_record(record.raw, values_of)
+        if fields is None:
             yield FoundRecord(table, record.raw, record.offset)
             continue
         try:
             row = convert(fields)
+        except DECODE_ERRORS as error:
+            raise FormatError(
+                f"the record at byte {record.offset:,} does not fit this format: {error}"
+            ) from None
         except ValueError as error:
             raise FormatError(f"the record at byte {record.offset:,} {error}") from None
         if row is not None:
-            yield FoundRecord(table, one_line(encode(row)), record.offset)
+            data = one_line(encode(row))
+            data = unmark_bare_numbers(data) if is_marked else data
+            yield FoundRecord(table, data, record.offset)
+
+
+def decode_record(raw: bytes, decode: Callable[[bytes], T]) -> tuple[T | None, bool]:
+    """Decode a record; return None if it is damaged, and whether its bare numbers are marked.
+
+    A row that is made of a marked record is to be unmarked.
+    """
+    try:
+        return decode(raw), False
+    except DECODE_ERRORS:
+        marked, count = mark_bare_numbers(raw)
+    try:
+        return (decode(marked), True) if count else (None, False)
+    except DECODE_ERRORS:
+        return None, False
 
 
 def columns_of(

@@ -1,7 +1,32 @@
+-- Partitions have keys of their own, and those of the tables that they are partitions of; others may
+-- refer to them alone. So each key comes once for each given table that it concerns, with the table
+-- that has it, and with the one that it refers to, where these are not the given ones (kin).
 -- A key that is NOT ENFORCED, in PostgreSQL 18, forbids nothing; it depends on its parent's key.
 -- Operators, casts and collations are those of PostgreSQL's own check, see RI_Initial_Check and
 -- generate_operator_clause in its ri_triggers.c and ruleutils.c.
-SELECT k.conrelid, k.conname, k.confrelid,
+WITH RECURSIVE above (oid, given, level, columns) AS (
+    SELECT u.oid, u.oid, 0, '{}'::name[] FROM unnest(%(oids)s::oid[]) AS u(oid)
+    UNION SELECT i.inhparent, a.given, a.level - 1, a.columns
+    FROM above a JOIN pg_class c ON c.oid = a.oid AND c.relispartition
+    JOIN pg_inherits i ON i.inhrelid = a.oid
+), below (oid, given, level, columns) AS (
+    SELECT u.oid, u.oid, 0, '{}'::name[] FROM unnest(%(oids)s::oid[]) AS u(oid)
+    UNION SELECT i.inhrelid, b.given, b.level + 1, b.columns || ARRAY(
+        SELECT a.attname FROM unnest(t.partattrs::int2[]) AS u(num)
+        LEFT JOIN pg_attribute a ON a.attrelid = b.oid AND a.attnum = NULLIF(u.num, 0))
+    FROM below b JOIN pg_inherits i ON i.inhparent = b.oid
+    JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
+    JOIN pg_partitioned_table t ON t.partrelid = b.oid
+), kin (oid, given, level, facts) AS (
+    SELECT f.oid, f.given, f.level,
+           CASE WHEN f.oid <> f.given THEN jsonb_build_object(
+               'oid', f.oid::int8, 'schema', n.nspname, 'name', c.relname,
+               'partitioned', c.relkind = 'p', 'is_above', f.level < 0,
+               'decided_by', f.columns) END
+    FROM (TABLE above UNION TABLE below) f
+    JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+)
+SELECT f.given, k.conname, COALESCE(g.given, k.confrelid),
        ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY AS u(num, ord)
              JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY ord),
        ARRAY(SELECT a.attname FROM unnest(k.confkey) WITH ORDINALITY AS u(num, ord)
@@ -28,7 +53,7 @@ SELECT k.conrelid, k.conname, k.confrelid,
              ORDER BY u.ord),
        COALESCE((to_jsonb(k)->>'conperiod')::boolean, false),
        k.confmatchtype = 'f', k.convalidated,
-       COALESCE((to_jsonb(k)->>'conenforced')::boolean, true)
-FROM pg_constraint k
-WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = ANY(%s)
-ORDER BY k.conrelid, k.conname
+       COALESCE((to_jsonb(k)->>'conenforced')::boolean, true), f.facts, g.facts
+FROM pg_constraint k JOIN kin f ON f.oid = k.conrelid LEFT JOIN kin g ON g.oid = k.confrelid
+WHERE k.contype = 'f' AND k.conparentid = 0
+ORDER BY f.given, f.level, k.conrelid, k.conname, g.given

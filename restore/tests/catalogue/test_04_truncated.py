@@ -71,7 +71,7 @@ def test_the_cut_is_named_with_its_offset(target: Target) -> None:
     text = ("[\n" + ",\n".join(TEXTS)).encode()[:-10]
     (target.backup / "t.json").write_bytes(text)
     output = target.restore(exit_code=3)
-    assert f"t.json is cut off at byte {len(text):,}" in output
+    assert f"t.json is truncated at byte {len(text):,}" in output
 
 
 def test_a_file_that_ends_with_its_bracket(target: Target) -> None:

@@ -73,7 +73,7 @@ TORN = {
     "torn string": '{"id": %d, "mail": "x}',
     "torn object": '{"id": %d, "mail": "x"',
 }
-# What needs another rung, and is no damage at all.
+# What needs another level, and is no damage at all.
 SPELLINGS: tuple[dict[str, Any], ...] = (
     *({"n": "7"}, {"n": 7.0}, {"at": "Thu, 01 Feb 2024 10:00:00 GMT"}, {"at": 1_706_704_496}),
     *({"b": {"type": "Buffer", "data": [1]}}, {"price": "1.50"}, {"up": None}, {"colour": "?"}),

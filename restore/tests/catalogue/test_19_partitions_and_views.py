@@ -75,12 +75,12 @@ def test_files_of_views_and_foreign_tables_are_left_out_and_named(target: Target
     assert report.left_out == [
         "away.json: a foreign table in the database",
         "seen.json: a view in the database",
-        "stored.json: a materialised view in the database",
+        "stored.json: a materialized view in the database",
     ]
     assert report.complete
 
 
-def test_materialised_views_over_the_tables_are_named_as_stale(target: Target) -> None:
+def test_materialized_views_over_the_tables_are_named_as_stale(target: Target) -> None:
     target.conn.execute(PARTITIONED)
     target.conn.execute(
         "CREATE VIEW seen AS SELECT * FROM events; CREATE SCHEMA app;"

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from restore import LoadError
-from restore.plan.preflight import read_server
-
 if TYPE_CHECKING:
     from restore.tests.support.target import Target
 
@@ -116,13 +113,6 @@ def test_row_level_security_that_the_role_bypasses(table: Target) -> None:
     with table.role("BYPASSRLS") as name:
         table.conn.execute(f"GRANT ALL ON first, t TO {name}")
         assert table.load().complete
-
-
-def test_a_database_that_may_only_be_read(table: Target) -> None:
-    with table.conn.transaction():
-        table.conn.execute("SET TRANSACTION READ ONLY")
-        with pytest.raises(LoadError, match=r"may only be read: restore to another"):
-            read_server(table.conn)
 
 
 def test_an_insert_rule_is_refused(table: Target) -> None:

@@ -57,7 +57,7 @@ def test_they_do_not_fire_and_come_back_as_they_were(quiet: Target) -> None:
     assert states(quiet) == before
     assert quiet.rows("SELECT to_regnamespace('restore_journal')::text") == [(None,)]
     assert "on All of t," in report.warnings[0]
-    assert "--triggers lets them" in report.warnings[0]
+    assert "pass --triggers to let them fire" in report.warnings[0]
 
 
 def test_they_fire_when_told_to(quiet: Target) -> None:

@@ -42,7 +42,7 @@ def test_tricky_texts_everywhere(target: Target) -> None:
 
 
 def test_tricky_texts_when_a_batch_must_be_taken_apart(target: Target) -> None:
-    """The other rungs write values in other ways; they must come to the same."""
+    """The other levels write values in other ways; they must come to the same."""
     target.conn.execute(
         "CREATE TABLE t (id int PRIMARY KEY, t text, b jsonb, j json, a text[], n int)"
     )

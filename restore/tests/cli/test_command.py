@@ -60,6 +60,8 @@ def test_help_and_version(tmp_path: Path) -> None:
 
 URL = f"postgresql://me:{SECRET}@127.0.0.1:1/nowhere"
 
+NO_STRING = "--dsn is not a connection string"
+
 
 @pytest.mark.parametrize(
     ("words", "message"),
@@ -83,16 +85,22 @@ URL = f"postgresql://me:{SECRET}@127.0.0.1:1/nowhere"
         (["backup", "--dsn", URL, "--map", "x"], "--map takes names of files and their tables"),
         (["backup", "--dsn", URL, "--max-rejects", "101%"], "--max-rejects takes a count"),
         (["backup", "--dsn", URL, "--on-conflict", "no"], "--on-conflict takes reject, skip"),
-        (["backup", "--dsn", URL, "--timezone", "Mars/X"], "is no time zone"),
+        (["backup", "--dsn", URL, "--timezone", "Mars/X"], "is not a known time zone"),
         (["backup", "--dsn", URL, "--progress", "loud"], "--progress takes auto, bar, plain or"),
         (["backup", "--dsn", URL, f"--clean={URL}"], "ignored explicit argument"),
         (["backup", "--dsn", URL, "--report", "no/r.json"], "cannot write the report no/r.json"),
         (["backup", "--dsn", URL, "--report", "."], "cannot write the report .: Is a directory"),
         (["backup", "--dsn", URL], "no backup at backup"),
-        (["backup", "--dsn", f"nonsense {SECRET}"], "--dsn is no connection string"),
-        (["backup", "--dsn", f"postgresql//me:{SECRET}@h/d"], "--dsn is no connection string"),
-        (["backup", "--dsn", f"postgresql://me:{SECRET}@x@h/d"], "--dsn is no connection string"),
-        (["backup", "--dsn", f"postgresql://me:{SECRET}/x@h/d"], "--dsn is no connection string"),
+        (["backup", "--dsn", f"nonsense {SECRET}"], NO_STRING),
+        (["backup", "--dsn", f"postgresql//me:{SECRET}@h/d"], NO_STRING),
+        (
+            ["backup", "--dsn", f"postgresql://me:{SECRET}@x@h/d"],
+            NO_STRING,
+        ),
+        (
+            ["backup", "--dsn", f"postgresql://me:{SECRET}/x@h/d"],
+            NO_STRING,
+        ),
     ],
 )
 def test_what_makes_no_sense_is_one_line(
@@ -114,7 +122,7 @@ def test_what_makes_no_sense_is_one_line(
 def test_variables_name_themselves_and_no_password(tmp_path: Path) -> None:
     done = run(tmp_path, "backup", env={"DATABASE_URL": f"postgresql//me:{SECRET}@h/d"})
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "DATABASE_URL is no connection string" in done.stderr
+    assert "DATABASE_URL is not a connection string" in done.stderr
     done = run(tmp_path, "backup", env={"RESTORE_CLEAN": "maybe", "RESTORE_DSN": URL})
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "RESTORE_CLEAN takes true or false" in done.stderr
@@ -224,7 +232,7 @@ def wait_for_lock(dsn: str, process: subprocess.Popen[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("mode", [None, "--append"])
-def test_a_signal_ends_it_in_one_line_that_says_how_to_go_on(
+def test_a_signal_ends_it_in_one_line(
     target: Target, number: signal.Signals, mode: str | None
 ) -> None:
     with waiting(target, target.dsn, *filter(None, [mode]), "--progress", "none") as process:
@@ -234,7 +242,7 @@ def test_a_signal_ends_it_in_one_line_that_says_how_to_go_on(
     assert output == ""
     [line] = errors.splitlines()
     assert line.startswith("restore: interrupted")
-    assert ("--on-conflict skip" if mode else "--clean") in line
+    assert line.endswith("no record was read yet; nothing was loaded: run it again")
     target.conn.execute("ROLLBACK")
     assert target.rows("SELECT count(*) FROM held") == [(0,)]
 

@@ -168,7 +168,7 @@ def test_pyproject_is_read_too(folder: Path) -> None:
         ("map = {a = 1}", "map in restore.toml takes names of files and their tables"),
         ("on-conflict = 'no'", "on-conflict in restore.toml takes reject, skip or replace"),
         ("dsn = 5", "dsn in restore.toml takes a connection string, not that"),
-        ("dsn = 'me:s3cret@h'", "dsn in restore.toml is no connection string"),
+        ("dsn = 'me:s3cret@h'", "dsn in restore.toml is not a connection string"),
         ("lock_timeout = '5'", "lock_timeout in restore.toml takes a number of seconds"),
         ("max-rejects = '5x'", "max-rejects in restore.toml takes a count"),
         ("progres = 'bar'", "restore.toml: there is no setting 'progres'; did you mean progress?"),
@@ -258,7 +258,7 @@ def test_what_a_url_asks_of_tls_is_never_weakened(given: str, mode: str | None) 
         ("SSLMODE=require", "the parameter SSLMODE, .*did you mean sslmode"),
         ("sslfactory=x", "the parameter sslfactory, .*leave it out"),
         ("hostname=x", "the parameter hostname"),
-        ("s3%20cret=x", "no connection string"),
+        ("s3%20cret=x", "not a connection string"),
     ],
 )
 def test_a_parameter_that_may_steer_is_not_left_out(query: str, said: str) -> None:
@@ -267,7 +267,7 @@ def test_a_parameter_that_may_steer_is_not_left_out(query: str, said: str) -> No
 
 
 def test_what_may_be_the_rest_of_a_password_is_not_shown() -> None:
-    with pytest.raises(UsageError, match="no connection string") as caught:
+    with pytest.raises(UsageError, match="not a connection string") as caught:
         settled("--dsn", "postgresql://u:12?s3cret=x@h/d")
     assert "s3cret" not in str(caught.value)
 

@@ -117,6 +117,8 @@ HELP = {
     "restore.cli.option_values",
     "restore.errors",
     "restore.options",
+    "restore.remote",
+    "restore.remote.path",
     "restore.startup",
     "restore.text",
     "restore.version",

@@ -152,7 +152,11 @@ def test_a_restore_that_stops_with_something_aside_says_what_to_type(target: Tar
 def test_an_interrupted_restore_with_something_aside_says_what_to_type() -> None:
     recorder = ProgressRecorder(lambda _: None)
     options = Options(backup=Path("b"), dsn="service=shop")
-    assert recorder.state(options).endswith("part of the backup: restore it again with --clean")
+    assert recorder.state(options).endswith(
+        "no record was read yet; nothing was loaded: run it again"
+    )
+    cleaned = recorder.state(dataclasses.replace(options, clean=True))
+    assert cleaned.endswith("nothing was loaded, and the tables may be empty now: run it again")
     recorder.is_resumable = True
     assert recorder.state(options).endswith("part of the backup: continue with --resume")
     recorder.needs_repair = True

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
+import msgspec.structs
 import pytest
 from hypothesis import strategies as st
 
@@ -50,7 +50,7 @@ def find(table: LoadedFile, wanted: dict[UniqueKey, list[Values]]) -> list[tuple
     """Find them in Python, and see that C finds the same."""
     found = _find(table, wanted)
     if IS_BUILT:
-        assert _find(dataclasses.replace(table, native=True), wanted) == found
+        assert _find(msgspec.structs.replace(table, native=True), wanted) == found
     return found
 
 
@@ -59,7 +59,8 @@ def _find(
 ) -> list[tuple[int, str, Values]]:
     found = []
     for record, key, values in lookup_by_text(table, wanted, 64):
-        data = table.load.file.path.read_bytes()
+        with table.load.file.path.open("rb") as file:
+            data = file.read()
         assert data[record.offset :].startswith(record.raw)
         found.append((record.ordinal, key.name, values))
     return found

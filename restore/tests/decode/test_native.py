@@ -8,12 +8,12 @@ import os
 import random
 import struct
 import time
-from dataclasses import replace
 
 import hypothesis
 import msgspec
 import pytest
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from restore.decode.codec import make_codec
 from restore.decode.convert import Converter

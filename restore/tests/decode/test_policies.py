@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from restore import Options
 from restore.commands.retry import retry

@@ -45,7 +45,7 @@ def test_a_damaged_record_is_passed_on() -> None:
 
 def test_a_page_that_is_cut_off_says_so() -> None:
     assert FORMAT.detect(PAGE[:120])
-    with pytest.raises(FormatError, match=r"cut off|damaged"):
+    with pytest.raises(FormatError, match=r"truncated|damaged"):
         found_in(FORMAT, PAGE[:-12])
 
 

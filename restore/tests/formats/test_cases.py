@@ -50,10 +50,10 @@ IN_PART = {
     "django-dumpdata-onemodel": 'Key (author_id)=(1) is not present in table "blog_author"',
     "django-dumpdata-onemodel-map": 'Key (author_id)=(1) is not present in table "blog_author"',
     "jq-stream": "'9223372036854776000' is out of range for type int8",
-    "phpmyadmin": "'0000-00-00' is no date: --zero-date null loads it as NULL",
-    "phpmyadmin-extracted": "'0000-00-00' is no date: --zero-date null loads it as NULL",
-    "phpmyadmin-file": "'0000-00-00' is no date: --zero-date null loads it as NULL",
-    "phpmyadmin-pretty": "'0000-00-00' is no date: --zero-date null loads it as NULL",
+    "phpmyadmin": "'0000-00-00' is not a date: --zero-date null loads it as NULL",
+    "phpmyadmin-extracted": "'0000-00-00' is not a date: --zero-date null loads it as NULL",
+    "phpmyadmin-file": "'0000-00-00' is not a date: --zero-date null loads it as NULL",
+    "phpmyadmin-pretty": "'0000-00-00' is not a date: --zero-date null loads it as NULL",
     "sqlite-mode-json": "has more than the 2 decimal places of column balance",
 }
 # What is complete but for nested relations, which the first line of the report names.

@@ -69,7 +69,7 @@ def test_columns_of_the_documents_own_names() -> None:
     [
         (all_docs([{"id": "a", "key": "a", "value": {"rev": REV}}], 1), "include_docs=true"),
         (all_docs(ROWS, 3), "holds 2 of 3 documents"),
-        (all_docs(ROWS, 2)[:200], "cut off"),
+        (all_docs(ROWS, 2)[:200], "truncated"),
     ],
 )
 def test_what_is_not_whole_is_refused(data: bytes, message: str) -> None:

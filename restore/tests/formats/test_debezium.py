@@ -105,8 +105,27 @@ def test_what_is_refused(events: list[dict[str, Any]], message: str) -> None:
 
 def test_a_geometry_is_refused() -> None:
     column = {"type": "struct", "name": "io.debezium.data.geometry.Geometry", "field": "v"}
-    with pytest.raises(FormatError, match="has a geometry"):
+    with pytest.raises(FormatError, match=r'has a geometry \(\{"wkb"'):
         found_in(FORMAT, with_schema([column], event({"v": {"wkb": "AQ==", "srid": 4326}})))
+
+
+DECIMAL = {"type": "bytes", "name": "org.apache.kafka.connect.data.Decimal"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ({"type": "int32", "name": "io.debezium.time.Date"}, "x", "has a v that is not as in its"),
+        ({"type": "bytes", "name": "io.debezium.data.Bits"}, "?", "has a v that is not as in its"),
+        (DECIMAL, "?", "has a decimal that is not in base64"),
+        (DECIMAL | {"parameters": {"scale": "x"}}, "AA==", "the schema of v is invalid: invalid"),
+    ],
+)
+def test_a_value_that_its_schema_does_not_fit_is_named(
+    column: dict[str, Any], value: str, message: str
+) -> None:
+    with pytest.raises(FormatError, match=message):
+        found_in(FORMAT, with_schema([column | {"field": "v"}], event({"v": value})))
 
 
 @pytest.mark.parametrize(

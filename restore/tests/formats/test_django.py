@@ -147,7 +147,7 @@ def test_a_dump_that_is_cut_off_says_so_after_its_whole_records() -> None:
     reading = FORMAT.records(io.BytesIO(text[:500]), BLOG)
 
     assert [one.table for one in islice(reading, 3)] == ["blog_tag", "blog_tag", "blog_author"]
-    with pytest.raises(FormatError, match="cut off"):
+    with pytest.raises(FormatError, match="truncated"):
         list(reading)
 
 

@@ -72,7 +72,7 @@ def test_a_damaged_object_is_passed_on() -> None:
 
 def test_a_file_that_is_cut_off_says_so() -> None:
     assert FORMAT.detect(PRESERVED[:40])
-    with pytest.raises(FormatError, match=r"cut off|damaged"):
+    with pytest.raises(FormatError, match=r"truncated|damaged"):
         found_in(FORMAT, PRESERVED[:-5])
 
 

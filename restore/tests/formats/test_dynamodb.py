@@ -79,7 +79,7 @@ def test_one_page_of_several_is_refused() -> None:
 def test_what_is_cut_off_is_reported() -> None:
     assert SCAN.detect(SCANNED[:200])
     assert FORMAT.detect(EXPORTED[:100])
-    with pytest.raises(FormatError, match="cut off"):
+    with pytest.raises(FormatError, match="truncated"):
         found_in(SCAN, SCANNED[:1500])
 
 

@@ -82,7 +82,7 @@ def test_hits_without_sources_are_refused() -> None:
 def test_what_is_cut_off() -> None:
     data = json.dumps(answer(3), indent=2).encode()
     assert SEARCH.detect(data[:500])
-    with pytest.raises(FormatError, match="cut off"):
+    with pytest.raises(FormatError, match="truncated"):
         found_in(SEARCH, data[:900])
     assert FORMAT.detect(DUMP[:100])
 

@@ -68,7 +68,7 @@ def test_keys_of_other_forms() -> None:
 def test_what_is_cut_off_is_reported() -> None:
     data = json.dumps(USERS).encode()
     assert FORMAT.detect(data[:80])
-    with pytest.raises(FormatError, match="cut off"):
+    with pytest.raises(FormatError, match="truncated"):
         found_in(FORMAT, data[:80])
 
 

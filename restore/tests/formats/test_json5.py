@@ -1,4 +1,4 @@
-"""What is no JSON is refused by name, if it is more than damage."""
+"""What is not JSON is refused by name, if it is more than damage."""
 
 from __future__ import annotations
 

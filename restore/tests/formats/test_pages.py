@@ -106,7 +106,7 @@ def test_the_start_of_a_page_is_enough() -> None:
 
 
 def test_a_page_that_is_cut_off_says_so() -> None:
-    with pytest.raises(FormatError, match=r"cut off|damaged"):
+    with pytest.raises(FormatError, match=r"truncated|damaged"):
         found_in(FORMAT, json.dumps(RELAY).encode()[:-30])
 
 

@@ -100,7 +100,7 @@ def test_the_start_of_a_file_is_enough(reader: Format, end: int) -> None:
 
 @EACH
 def test_a_file_that_is_cut_off_says_so(reader: Format) -> None:
-    with pytest.raises(FormatError, match=r"cut off|damaged"):
+    with pytest.raises(FormatError, match=r"truncated|damaged"):
         found_in(reader, NAMED[reader][:-4], USERS)
 
 

@@ -30,7 +30,7 @@ def test_an_export_without_tables() -> None:
 
 def test_what_is_cut_off_is_reported() -> None:
     assert FORMAT.detect(SHOP[:150])
-    with pytest.raises(FormatError, match="cut off"):
+    with pytest.raises(FormatError, match="truncated"):
         found_in(FORMAT, SHOP[:-300])
 
 

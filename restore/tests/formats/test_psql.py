@@ -63,7 +63,7 @@ def test_a_null_row_is_no_record() -> None:
 def test_what_is_cut_off_is_reported() -> None:
     data = AGGREGATED[:-80]
     assert FORMAT.detect(data)
-    with pytest.raises(FormatError, match="cut off"):
+    with pytest.raises(FormatError, match="truncated"):
         found_in(FORMAT, data)
 
 
@@ -141,6 +141,25 @@ def test_tables_of_psql(data: bytes) -> None:
     assert data[last.offset :].startswith(b"{")
 
 
+class InTwoParts:
+    """A stream that returns so many bytes, and then the rest."""
+
+    def __init__(self, data: bytes, first: int) -> None:
+        self._parts = [data[:first], data[first:]]
+
+    def read(self, _size: int, /) -> bytes:
+        return self._parts.pop(0) if self._parts else b""
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_a_read_may_end_anywhere_in_a_table(line_end: bytes) -> None:
+    data = WRITTEN["pretty"].replace(b"\n", line_end)
+    assert b"+" + line_end in data
+    for first in range(1, len(data)):
+        found = TABLE.records(InTwoParts(data, first), None)
+        assert [json.loads(record.data) for record in found] == NOTES
+
+
 def test_a_table_without_rows() -> None:
     assert rows_of(TABLE, WRITTEN["zero"]) == []
 
@@ -156,12 +175,12 @@ def test_a_table_of_many_rows() -> None:
 
 @pytest.mark.parametrize("data", [ALIGNED[: ALIGNED.index(b"(3 rows)")], ALIGNED[:-40]])
 def test_a_table_that_is_cut_off(data: bytes) -> None:
-    with pytest.raises(FormatError, match="cut off"):
+    with pytest.raises(FormatError, match="truncated"):
         found_in(TABLE, data)
 
 
 def test_a_table_that_lacks_rows() -> None:
-    with pytest.raises(FormatError, match="cut off"):
+    with pytest.raises(FormatError, match="truncated"):
         found_in(TABLE, ALIGNED.replace(b"(3 rows)", b"(4 rows)"))
 
 

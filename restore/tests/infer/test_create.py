@@ -139,10 +139,10 @@ def test_a_restore_that_stopped_is_resumed_into_its_tables(target: Target) -> No
 
 
 def test_create_and_resume_together_continue(target: Target) -> None:
-    write(target.backup, users='[{"id": 1}, {"id": x}, {"id": 3}]')
+    write(target.backup, users='[{"id": 1, "xmin": 2}, {"id": x}, {"id": 3, "xmin": 4}]')
     target.restore("--create", "--resume", "--on-error", "stop", exit_code=1)
     target.restore("--create", "--resume", exit_code=3)
-    assert target.rows("SELECT id FROM users ORDER BY 1") == [(1,), (3,)]
+    assert target.rows("SELECT id, xmin_ FROM users ORDER BY 1") == [(1, 2), (3, 4)]
 
 
 def test_a_role_without_the_right_is_told(target: Target) -> None:

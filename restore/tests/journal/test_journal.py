@@ -161,7 +161,7 @@ def test_clean_starts_over_if_nothing_is_dropped(target: Target) -> None:
         target.conn.execute(f"ALTER TABLE {table} DROP CONSTRAINT {key}")
     stop_halfway(target)
     line = target.turned_down(**LITTLE)
-    assert "is unfinished: continue with --resume, start over with --clean" in line
+    assert "is unfinished: continue with --resume, or start over with --clean" in line
     assert target.load(clean=True, **LITTLE).error is None
     assert count(target, "User") == USERS - 2
     assert not journal(target)
@@ -205,11 +205,18 @@ def test_what_is_not_loaded_yet_may_be_mended(target: Target, users: list[Any]) 
 
 
 @pytest.mark.usefixtures("users")
-@pytest.mark.parametrize("change", [{"timezone": "Europe/Berlin"}, {"tables": frozenset({"User"})}])
-def test_other_options_are_refused(target: Target, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("change", "was"),
+    [
+        ({"timezone": "Europe/Berlin"}, "was 'UTC' when the restore began; give it that value"),
+        ({"tables": frozenset({"User"})}, "was not given when the restore began; leave it out"),
+        ({"format": "records"}, "was not given when the restore began; leave it out"),
+    ],
+)
+def test_other_options_are_refused(target: Target, change: dict[str, Any], was: str) -> None:
     stop_halfway(target)
     line = target.turned_down(resume=True, **LITTLE | change)
-    assert f"cannot resume: --{next(iter(change))} was " in line
+    assert f"cannot resume: --{next(iter(change))} {was}" in line
 
 
 @pytest.mark.usefixtures("users")

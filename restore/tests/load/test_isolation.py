@@ -9,8 +9,10 @@ import pytest
 from restore.load import isolation, splitting
 from restore.load import multi_insert as inserting
 from restore.load import sender as sending
+from restore.load.row_insert import RecordLoader
 
 if TYPE_CHECKING:
+    from restore.source.records import Fields, RawRecord
     from restore.tests.support.target import Target
 
 # Values that only the server reads, or that stand for no more than one record in most files.
@@ -89,6 +91,28 @@ def test_some_of_which_it_refuses(literals: Target, monkeypatch: pytest.MonkeyPa
     assert together[2] == (60, 51, 9, 0)
     monkeypatch.setattr(inserting, "_FEW_ALONE", 1_000)
     assert outcome(literals) == together
+
+
+def test_texts_with_nul_leave_the_others_together(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.conn.execute("CREATE TABLE t (id int PRIMARY KEY, v text, p point)")
+    texts = {n: "a\0b" if n % 4 == 1 else "a" for n in range(60)}
+    target.write(t=[{"id": n, "v": text, "p": "(1,2)"} for n, text in texts.items()])
+    alone: list[RawRecord] = []
+    load = RecordLoader.load_fields
+
+    def noted(loader: RecordLoader, record: RawRecord, fields: Fields) -> None:
+        alone.append(record)
+        load(loader, record, fields)
+
+    monkeypatch.setattr(RecordLoader, "load_fields", noted)
+    together = outcome(target)
+    assert together[2] == (60, 45, 15, 0)
+    assert alone == []
+    monkeypatch.setattr(inserting, "_FEW_ALONE", 1_000)
+    assert outcome(target) == together
+    assert len(alone) == 15
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The four rungs of the ladder: what only each of them restores, what it counts, what it costs."""
+"""The four levels of the ladder: what only each of them restores, what it counts, what it costs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEVELS = ("batch", "split", "row", "literal")
 
 
 def levels(target: Target, table: str = "t") -> dict[str, int]:
-    """Return how many rows each rung brought in, once that is as many as there are."""
+    """Return how many rows each level brought in, once that is as many as there are."""
     told: Any = target.counts()[table]
     assert sum(told["levels"].values()) - told["taken_out"] == told["loaded"]
     assert target.rows(f"SELECT count(*) FROM {table}") == [(told["loaded"],)]
@@ -107,7 +107,7 @@ def test_literal_takes_what_the_server_alone_can_read(target: Target, kind: str)
     assert target.rows(f"SELECT {query} FROM t WHERE id IN (7, 900)") == [(expected,)] * 2
 
 
-def test_each_rung_in_one_restore(target: Target) -> None:
+def test_each_level_in_one_restore(target: Target) -> None:
     changes: dict[int, dict[str, Any]] = {
         10: {"v": 3.0},
         11: {"at": 1_706_704_496},
@@ -122,7 +122,7 @@ def test_each_rung_in_one_restore(target: Target) -> None:
     assert {at: reject["level"] for at, reject in target.refused("t").items()}.keys() == {30, 31}
 
 
-def test_what_is_loaded_and_taken_out_again_counts_on_no_rung(target: Target) -> None:
+def test_what_is_loaded_and_taken_out_again_counts_on_no_level(target: Target) -> None:
     target.conn.execute("CREATE TABLE p (id int PRIMARY KEY)")
     restore(target, "v int REFERENCES p", {n: {"v": None} for n in range(COUNT - 2)}, 3)
     told: Any = target.counts()["t"]

@@ -80,9 +80,11 @@ def test_rejects_are_flushed_before_the_commit_that_counts_them(
     monkeypatch.setattr(os, "fsync", flushed)
 
     def recorded(self: Checkpoints, *words: Any, **named: Any) -> None:
-        assert self._rejects._is_synced or self._rejects._file is not None
+        rejects = self._rejects
+        assert isinstance(rejects, RejectFile)
+        assert rejects._is_synced or rejects._file is not None
         note(self, *words, **named)
-        assert self._rejects._is_synced
+        assert rejects._is_synced
         steps.append(f"note {self._report.rejected}")
 
     monkeypatch.setattr(Checkpoints, "note", recorded)

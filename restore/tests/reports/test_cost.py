@@ -73,7 +73,7 @@ def test_values_that_go_in_batches(
         ("date", "2024/01/31"),
         pytest.param(
             *("float8", float("nan")),  # datagouv/hydra#72: NaN as Python writes it
-            marks=pytest.mark.xfail(strict=True, reason="a record that is no JSON goes by itself"),
+            marks=pytest.mark.xfail(strict=True, reason="a record that is not JSON goes by itself"),
         ),
     ],
 )

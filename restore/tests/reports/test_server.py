@@ -53,7 +53,7 @@ def test_a_database_that_is_read_only_by_default(target: Target) -> None:
     """dimitri/pgcopydb#490: default_transaction_read_only is on."""
     alter_database(target, "default_transaction_read_only", "on")
     target.write(company=[{"id": 1, "name": "n"}])
-    target.restore()
+    assert "default_transaction_read_only is on" in target.restore()
     assert target.rows("SELECT id FROM company") == [(1,)]
 
 

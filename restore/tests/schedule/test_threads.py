@@ -339,9 +339,10 @@ def test_what_a_callback_raises_is_raised_and_ends_the_threads(target: Target) -
         if isinstance(event, Progress):
             raise KeyboardInterrupt
 
+    before = set(threading.enumerate())  # other tests may have left some
     with pytest.raises(Interrupted):
         target.load(jobs=3, watch=interrupt, chunk_bytes=4_096)
-    assert threading.active_count() == 1
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_role_with_few_connections_loads_with_fewer_threads(target: Target) -> None:

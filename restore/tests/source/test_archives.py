@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import io
 import json
+import lzma
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from restore.source.table_file import TableFile
+    from restore.source.table_file import TableBytes, TableFile
 
 USERS = b'[{"id": 1}, {"id": 2}]'
+CHECKSUM = {int(zstd.CompressionParameter.checksum_flag): 1}
 MANY = json.dumps([{"id": n, "text": "x" * 100} for n in range(20_000)]).encode()
 FILES = {"users.json": USERS, "posts.json": MANY, "notes.txt": b"none"}
 
@@ -50,13 +53,20 @@ ARCHIVES: dict[str, Callable[[dict[str, bytes]], bytes]] = {
     "b.tar": tarred,
     "b.tar.gz": lambda files: gzip.compress(tarred(files)),
     "b.TGZ": lambda files: gzip.compress(tarred(files)),
-    "b.tar.zst": lambda files: zstd.compress(tarred(files)),
+    "b.tar.zst": lambda files: zstd.compress(tarred(files), options=CHECKSUM),
+    "b.tar.xz": lambda files: lzma.compress(tarred(files)),
+    "b.tar.bz2": lambda files: bz2.compress(tarred(files)),
 }
+COMPRESSED = [name for name in ARCHIVES if name != "b.tar"]
 
 
-def content(file: TableFile, size: int = 1 << 16) -> bytes:
+def read_all(stream: TableBytes) -> bytes:
+    return b"".join(iter(lambda: stream.read(1 << 16), b""))
+
+
+def content(file: TableFile) -> bytes:
     with contextlib.closing(file.open()) as stream:
-        data = b"".join(iter(lambda: stream.read(size), b""))
+        data = read_all(stream)
         assert stream.fault is None
         assert stream.disk_bytes_read <= file.disk_bytes
         return data
@@ -114,6 +124,33 @@ def test_what_is_damaged_is_said(name: str, tmp_path: Path) -> None:
             assert stream.fault is not None
     except BackupError as error:
         assert "damaged" in str(error)  # noqa: PT017 - either says so
+
+
+@pytest.mark.parametrize("name", COMPRESSED)
+@pytest.mark.parametrize("part", range(1, 10))
+def test_a_byte_that_changed_is_noticed(name: str, part: int, tmp_path: Path) -> None:
+    """Wherever it is, or else the files are as they were, as where it tells their time."""
+    files = {"users.json": USERS, "posts.json": MANY}
+    data = bytearray(ARCHIVES[name](files))
+    data[len(data) * part // 10] ^= 0x10
+    (tmp_path / name).write_bytes(data)
+    read = []
+    try:
+        for file in find_backup(tmp_path / name).files:
+            with contextlib.closing(file.open()) as stream:
+                read.append(read_all(stream))
+                assert stream.fault is not None or read[-1] in files.values()
+    except BackupError as error:
+        assert "damaged" in str(error)  # noqa: PT017 - either says so
+
+
+@pytest.mark.parametrize("name", ["b.tar.gz", "b.TGZ"])
+def test_the_checksum_behind_the_end_of_an_archive_is_compared(name: str, tmp_path: Path) -> None:
+    data = bytearray(ARCHIVES[name](FILES))
+    data[-8] ^= 1
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(BackupError, match="the archive is damaged: CRC check failed"):
+        find_backup(tmp_path / name)
 
 
 def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:

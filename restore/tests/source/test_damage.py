@@ -103,7 +103,7 @@ def test_a_cut_off_file_gives_its_whole_records_and_says_so(target: Target) -> N
     output = target.restore(exit_code=3)
     [(count,)] = target.rows("SELECT count(*) FROM company")
     assert count == text[: len(text) // 2].count("}")
-    assert "company.json is cut off at byte" in output
+    assert "company.json is truncated at byte" in output
 
 
 @pytest.mark.parametrize("kind", ["array", "gz", "zst"])
@@ -116,7 +116,7 @@ def test_a_file_cut_between_records_is_no_success(target: Target, kind: str) -> 
         name, data = "company.json.zst", zstd.compress(text)[:-20_000]
     (target.backup / name).write_bytes(data)
     output = target.restore(exit_code=3)
-    assert "is cut off at byte" in output
+    assert "is truncated at byte" in output
     [(count,)] = target.rows("SELECT count(*) FROM company")
     assert count == (500 if kind == "array" else target.counts()["company"]["loaded"])
 

@@ -185,7 +185,7 @@ def test_a_text_larger_than_the_cap_is_kept_in_bounded_memory(target: Target) ->
 @pytest.mark.parametrize("what", [b"\0", b"["])
 def test_a_bomb_is_rejected_in_bounded_memory_and_room(target: Target, what: bytes) -> None:
     with gzip.open(target.backup / "company.json.gz", "wb", compresslevel=1) as file:
-        file.write(b'[{"id": 1, "name": "n"},')  # without a record it is no table file
+        file.write(b'[{"id": 1, "name": "n"},')  # without a record it is not a table file
         for _ in range(40):
             file.write(what * MIB)
     target.restore("--jobs", "1", exit_code=3, is_alone=True)

@@ -7,14 +7,14 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+
+from restore.tests.support.waiting import await_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def bouncer(database: Any, mode: str, **settings: Any) -> Iterator[str]:
             os.chown(path, owner, -1)
         with _started(config, owner) as log:
             url = f"postgresql://{user}@/{target['dbname']}?host={quote(folder)}&port={PORT}"
-            _await(url, log)
+            await_server(url, log, START_S)
             yield url
 
 
@@ -85,16 +85,3 @@ def _started(config: Path, owner: int) -> Iterator[Path]:
     finally:
         process.kill()
         process.wait()
-
-
-def _await(url: str, log: Path) -> None:
-    until = time.monotonic() + START_S
-    while True:
-        try:
-            psycopg.connect(url, connect_timeout=5).close()
-        except psycopg.OperationalError as error:
-            if time.monotonic() > until:
-                raise AssertionError(log.read_text(encoding="utf-8")) from error
-            time.sleep(0.05)
-        else:
-            return

@@ -2,7 +2,7 @@
 
 Each type gets a table of its own, in which every value is a record. First all of them go in one
 batch: so the sound values are also the neighbours that a bad one must not hurt. Then each is a
-batch of its own, so that no other record sends it to a rung that looks more closely. At
+batch of its own, so that no other record sends it to a level that looks more closely. At
 last all go once more without the C.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from restore.tests.support.target import Target
 
-# The rungs on which a record that is whole stands alone.
+# The levels on which a record that is whole stands alone.
 ALONE = frozenset({"row", "literal"})
 READ = frozenset({"read"})
 

@@ -143,6 +143,39 @@ def test_a_pool_in_session_mode_is_as_good_as_the_server(
     assert target.rows("SELECT count(*) FROM company") == [(6000,)]
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_pool_in_session_mode_that_resets_nothing(
+    target: Target, database: Any, jobs: str
+) -> None:
+    """A setting or a lock that is left in a session would be the next client's."""
+    long = "x" * 1000
+    target.write(company=[{"id": n, "name": long} for n in [*range(9000), 17]], User=[], post=[])
+    with through(target, database, "session", server_reset_query="") as url:
+        for options in ((), ("--clean",), ("--clean", "--atomic"), ("--clean", "--dry-run")):
+            target.restore("--jobs", jobs, "--lock-timeout", "1", *options, exit_code=3)
+            assert target.rows(LOCKS) == [(0,)]
+        assert changed_settings(url) == []
+        with psycopg.connect(url) as conn:
+            query = "SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'"
+            assert conn.execute(query).fetchall() == [(0,)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_restore_through_a_pool_is_resumed(target: Target, database: Any, jobs: str) -> None:
+    """What PgBouncer resets by itself is gone with the restore that was killed."""
+    target.write(company=[{"id": n, "name": "x" * 1000} for n in [*range(9000), 17]], User=[])
+    target.write(post=[{"id": 1, "author": None}])
+    options = ("--clean", "--jobs", jobs, "--rejects", str(target.rejects))
+    with through(target, database, "session") as url:
+        target.kill("constraints.recreate.recreate_foreign_keys", *options)
+        target.restore("--clean", "--resume", "--jobs", jobs, exit_code=3)
+        assert changed_settings(url) == []
+    assert target.rows(LOCKS) == [(0,)]
+    assert target.rows("SELECT count(*) FROM company") == [(9000,)]
+    assert [*target.refused("company"), *target.refused("post")] == [9000, 0]
+
+
 @pytest.mark.slow
 def test_a_pool_in_session_mode_with_no_session_free_goes_on(target: Target, database: Any) -> None:
     """That no other client gets a session tells that none is shared."""
