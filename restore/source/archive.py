@@ -12,6 +12,8 @@ from restore.errors import BackupError
 from restore.source.compression import open_decompressed
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from restore.remote.path import BackupPath
 
 ARCHIVE_ERRORS = (EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, NotImplementedError)
@@ -153,10 +155,41 @@ def _list_tar(archive: BackupPath) -> list[Member]:
 
 
 def _read_to_end(opened: list[Any]) -> None:
-    """Read what follows the archive's end mark: there stands the checksum of what was read."""
-    [_, stream, _] = opened
-    while stream.read(_READ_BYTES):
-        pass
+    """Read what follows the archive's end mark: zeros, and the checksum of the compressed bytes.
+
+    Raises:
+        tarfile.ReadError: more follows, which tarfile passes over.
+    """
+    [_, _, tar] = opened
+    while part := tar.fileobj.read(_READ_BYTES):
+        if any(part):
+            raise tarfile.ReadError(
+                "more follows behind its end mark, as where archives were joined"
+            )
+
+
+class _Header(tarfile.TarInfo):
+    """A header of a tar archive. One that is damaged or missing is an error.
+
+    ``tarfile`` takes such a one behind the first file for the end of the archive. The end mark is
+    a block of zeros: see tar(5).
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Make it from a block.
+
+        Raises:
+            tarfile.HeaderError: the archive ends here.
+            tarfile.ReadError: it is damaged.
+        """
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf and not any(buf):
+                raise
+            fault = "it ends without its end mark" if not buf else f"{error} of a file in it"
+            raise tarfile.ReadError(fault) from error
 
 
 class _Decompressed:
@@ -195,6 +228,8 @@ def _open_tar(archive: BackupPath, opened: list[Any]) -> tarfile.TarFile:
     opened.append(raw)
     stream = _Decompressed(raw, compression and compression.lower())
     opened.append(stream)
-    tar = tarfile.open(fileobj=cast("Any", stream), mode="r|")  # noqa: SIM115 - the caller closes it
+    tar = tarfile.open(  # noqa: SIM115 - the caller closes it
+        fileobj=cast("Any", stream), mode="r|", tarinfo=_Header
+    )
     opened.append(tar)
     return tar

@@ -140,6 +140,7 @@ def test_a_byte_that_changed_is_noticed(name: str, part: int, tmp_path: Path) ->
             with contextlib.closing(file.open()) as stream:
                 read.append(read_all(stream))
                 assert stream.fault is not None or read[-1] in files.values()
+        assert len(read) == len(files)
     except BackupError as error:
         assert "damaged" in str(error)  # noqa: PT017 - either says so
 
@@ -151,6 +152,44 @@ def test_the_checksum_behind_the_end_of_an_archive_is_compared(name: str, tmp_pa
     (tmp_path / name).write_bytes(data)
     with pytest.raises(BackupError, match="the archive is damaged: CRC check failed"):
         find_backup(tmp_path / name)
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "tar": bytes,
+    "gz": gzip.compress,
+    "zst": zstd.compress,
+    "xz": lzma.compress,
+    "bz2": bz2.compress,
+}
+HEADER = 1024  # where that of the second file is
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        (lambda tar: tar[: HEADER + 100], "truncated header"),
+        (lambda tar: tar[:HEADER], "it ends without its end mark"),
+        (lambda tar: tar[:HEADER] + b"x" + tar[HEADER + 1 :], "bad checksum"),
+        (lambda tar: tar[:HEADER] + bytes(512) + tar[HEADER + 512 :], "more follows behind"),
+        (lambda tar: tar + tar, "more follows behind"),
+    ],
+    ids=["header cut", "cut between files", "header damaged", "header emptied", "joined"],
+)
+@pytest.mark.parametrize("name", [name for name in ARCHIVES if "tar" in name])
+def test_a_tar_archive_is_listed_to_its_end(
+    name: str, damage: Callable[[bytes], bytes], fault: str, tmp_path: Path
+) -> None:
+    data = damage(tarred({"users.json": USERS, "posts.json": USERS}))
+    (tmp_path / name).write_bytes(COMPRESS[name.rpartition(".")[2]](data))
+    with pytest.raises(BackupError, match=f"the archive is damaged: {fault}"):
+        find_backup(tmp_path / name)
+
+
+def test_an_archive_may_end_with_one_block_of_zeros(tmp_path: Path) -> None:
+    """As some tools write it; GNU tar takes it with a warning."""
+    data = tarred({"users.json": USERS}).rstrip(b"\0")
+    (tmp_path / "b.tar").write_bytes(data + bytes(-len(data) % 512 + 512))
+    assert len(find_backup(tmp_path / "b.tar").files) == 1
 
 
 def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
