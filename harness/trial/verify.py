@@ -17,6 +17,7 @@ from psycopg import sql
 
 from harness.model import manifest
 from harness.model.record import TableResult
+from harness.servers.errors import ServerError
 from harness.trial import row_hash
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ END_PATIENCE_S = 20.0
 _END_POLL_S = 0.02
 
 _END_SESSIONS = sql.SQL(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE pid <> pg_backend_pid() AND (datname = current_database()"
     " AND backend_type <> 'autovacuum worker'"
     " OR cardinality(%(spared)s::int[]) > 0 AND pid <> ALL (%(spared)s)"
@@ -100,11 +101,18 @@ def end_sessions(connection: Connection, spared: Collection[int] = ()) -> None:
         connection: to the database.
         spared: process ids. If there are any, sessions of other databases that are not among them
             are terminated too: from there, an engine could go on by ``dblink``.
+
+    Raises:
+        ServerError: one does not end.
     """
     deadline = time.monotonic() + END_PATIENCE_S
-    while connection.execute(_END_SESSIONS, {"spared": list(spared)}).fetchall():
+    while left := connection.execute(_END_SESSIONS, {"spared": list(spared)}).fetchall():
         if time.monotonic() > deadline:
-            return
+            pids = ", ".join(str(pid) for pid, _ in left)
+            raise ServerError(
+                f"sessions on the server did not end within {END_PATIENCE_S:g} s: {pids}",
+                "end these processes",
+            )
         time.sleep(_END_POLL_S)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from harness.model import manifest
 from harness.model.errors import InputError
+from harness.servers.errors import ServerError
 from harness.trial import row_hash, verify
 from harness.trial.attempt import database_of
 from harness.trial.judge import difference
@@ -128,6 +130,17 @@ def test_a_doubled_row_that_replaces_another_is_seen(
     target.execute("ALTER TABLE pets DROP CONSTRAINT pets_pkey")
     target.execute("UPDATE pets SET id = 1, owner = (SELECT owner FROM pets WHERE id = 1)")
     assert differences(target, dataset)["pets"] == CHANGED.format(2, 3)
+
+
+def test_a_session_that_does_not_end_is_an_error(
+    server: RunningServer, target: verify.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "END_PATIENCE_S", -1.0)
+    with server.connect(target.info.dbname) as other:
+        with pytest.raises(ServerError, match=f"did not end .*: {other.info.backend_pid};"):
+            verify.end_sessions(target)
+        with pytest.raises(psycopg.OperationalError):
+            other.execute("SELECT")
 
 
 def test_names_are_never_sql(server: RunningServer) -> None:
