@@ -22,6 +22,7 @@ _ARCHIVE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _IS_ENCRYPTED = 0x1  # a bit of the flags in a ZIP archive's directory
+_ZIP_FILE = b"PK\x03\x04"  # what a file in a ZIP archive begins with
 _KILOBYTE = 1 << 10
 _READ_BYTES = 1 << 20
 
@@ -128,6 +129,12 @@ def list_members(archive: BackupPath) -> list[Member]:
 def _list_zip(archive: BackupPath) -> list[Member]:
     with archive.open("rb") as raw, zipfile.ZipFile(raw) as opened:
         infos = opened.infolist()
+        start = min((info.header_offset for info in infos), default=0)
+        raw.seek(0)
+        if start and raw.read(len(_ZIP_FILE)) == _ZIP_FILE:
+            raise zipfile.BadZipFile(
+                "more stands before its first file, as where archives were joined"
+            )
     if any(info.flag_bits & _IS_ENCRYPTED for info in infos):
         raise BackupError(f"cannot read {archive}: it is encrypted; unpack it first")
     return [

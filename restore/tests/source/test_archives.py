@@ -185,6 +185,13 @@ def test_a_tar_archive_is_listed_to_its_end(
         find_backup(tmp_path / name)
 
 
+def test_zip_archives_that_were_joined_are_refused(tmp_path: Path) -> None:
+    joined = zipped({"users.json": USERS}) + zipped({"posts.json": USERS})
+    (tmp_path / "b.zip").write_bytes(joined)
+    with pytest.raises(BackupError, match="more stands before its first file"):
+        find_backup(tmp_path / "b.zip")
+
+
 def test_an_archive_may_end_with_one_block_of_zeros(tmp_path: Path) -> None:
     """As some tools write it; GNU tar takes it with a warning."""
     data = tarred({"users.json": USERS}).rstrip(b"\0")
