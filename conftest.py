@@ -105,7 +105,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what is marked ``docker`` where no daemon answers; fail it where one is required."""
+    """Skip what is marked ``docker`` where no daemon answers; fail it where one is required.
+
+    Skip what is marked ``alone`` where tests of other processes share the server.
+    """
+    is_shared = os.environ.get("RESTOREBENCH_TEST_SERVER") not in {None, "", "embedded", "docker"}
+    is_parallel = "PYTEST_XDIST_WORKER" in os.environ
+    if item.get_closest_marker("alone") is not None and is_shared and is_parallel:
+        pytest.skip("other tests share the server: run this one with -n 0")
     if item.get_closest_marker("docker") is None:
         return
     problem = _docker_missing()

@@ -63,6 +63,7 @@ def test_each_role_restores_the_same(target: Target, name: str, jobs: str) -> No
     assert target.rows(f"SELECT ({keys} AND contype = 'f'), ({indexes})") == [(1, 2)]
 
 
+@pytest.mark.alone
 def test_an_administrator_as_azure_has_it(target: Target) -> None:
     """Its group may write all data, and so may others in it, who are not trusted."""
     if target.conn.info.server_version < 140_000:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,13 +118,6 @@ def test_a_superuser_goes_on_for_another_one(target: Target, stranger: str) -> N
     assert is_planted(target)
 
 
-def skip_if_shared() -> None:
-    """Skip what grants a membership for a whole server, if other tests run there too."""
-    shared = os.environ.get("RESTOREBENCH_TEST_SERVER") or "embedded"
-    if shared != "embedded" and os.environ.get("PYTEST_XDIST_WORKER"):
-        pytest.skip("other tests share the server: run this one with -n 0")
-
-
 def leave_journal(target: Target) -> None:
     """Have a restore killed, that leaves notes and rows in its journal, all of them its own."""
     target.write(company=COMPANIES, User=[user(n) for n in range(3)], post=[])
@@ -220,8 +212,10 @@ def test_tables_of_duplicates_and_orphans_are_private_too(
         "GRANT TRIGGER ON restore_journal.aside TO {}",
         "GRANT CREATE ON SCHEMA restore_journal TO {}",
         "GRANT DELETE ON restore_journal.shards TO g_{0}; GRANT g_{0} TO {0}, {1}",
-        "GRANT pg_write_all_data TO {}",
-        "GRANT pg_write_all_data TO g_{0}; GRANT g_{0} TO {0}",
+        pytest.param("GRANT pg_write_all_data TO {}", marks=pytest.mark.alone),
+        pytest.param(
+            "GRANT pg_write_all_data TO g_{0}; GRANT g_{0} TO {0}", marks=pytest.mark.alone
+        ),
         "GRANT MAINTAIN ON restore_journal.aside TO {}",
     ],
 )
@@ -231,8 +225,6 @@ def test_what_another_role_may_write_is_not_executed(
     """A role that may only read does no harm."""
     if "MAINTAIN" in grant and target.conn.info.server_version < 170_000:
         pytest.skip("no such privilege before PostgreSQL 17")
-    if "pg_write_all_data" in grant:
-        skip_if_shared()
     leave_journal(target)
     target.conn.execute(f"CREATE ROLE g_{stranger}")
     try:
@@ -277,11 +269,11 @@ def test_triggers_and_rules_on_the_journal_are_not_run(
     assert f"a trigger or a rule of role {stranger if 'TRIGGER' in plant_one else ordinary}" in line
 
 
+@pytest.mark.alone
 def test_nothing_is_noted_where_a_role_may_write_to_every_table(
     target: Target, ordinary: str, stranger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The restore goes as for a role that may make no schema, and says so."""
-    skip_if_shared()
     monkeypatch.setattr(loading, "_WORTH_BYTES", 1)
     target.conn.execute(f"GRANT pg_write_all_data TO {stranger}")
     target.conn.execute("ALTER TABLE company DROP CONSTRAINT company_owner")
