@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -12,6 +14,7 @@ from restore.errors import BackupError
 from restore.source.compression import open_decompressed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
     from restore.remote.path import BackupPath
@@ -21,6 +24,8 @@ _ARCHIVE = re.compile(
     r".+\.(?:(?P<zip>zip)|(?:tar(?:\.(?P<tar>gz|zst|xz|bz2))?|t(?P<short>gz|zst|xz|bz2)))",
     re.IGNORECASE | re.DOTALL,
 )
+_LONGEST_PATH = 4096
+_MODE_BITS = 16  # where the mode of a file stands in what a ZIP archive says of it
 _IS_ENCRYPTED = 0x1  # a bit of the flags in a ZIP archive's directory
 _ZIP_FILE = b"PK\x03\x04"  # what a file in a ZIP archive begins with
 _KILOBYTE = 1 << 10
@@ -35,12 +40,14 @@ class Member(NamedTuple):
         size_bytes: its size, unpacked.
         disk_bytes: about how much of the archive it takes.
         number: its place among the archive's files; two of them may have one name.
+        is_elsewhere: it is a link to what is not in the archive.
     """
 
     name: str
     size_bytes: int
     disk_bytes: int
     number: int
+    is_elsewhere: bool = False
 
     def open(self, archive: BackupPath) -> MemberFile:
         """Open it for reading, from its start.
@@ -135,30 +142,57 @@ def _list_zip(archive: BackupPath) -> list[Member]:
             raise zipfile.BadZipFile(
                 "more stands before its first file, as where archives were joined"
             )
-    if any(info.flag_bits & _IS_ENCRYPTED for info in infos):
-        raise BackupError(f"cannot read {archive}: it is encrypted; unpack it first")
-    return [
-        Member(info.filename, info.file_size, info.compress_size, number)
-        for number, info in enumerate(infos)
-        if not info.is_dir()
-    ]
+        if any(info.flag_bits & _IS_ENCRYPTED for info in infos):
+            raise BackupError(f"cannot read {archive}: it is encrypted; unpack it first")
+        members, links = [], []
+        for number, info in enumerate(infos):
+            if stat.S_ISLNK(info.external_attr >> _MODE_BITS):
+                with opened.open(info) as file:
+                    target = file.read(_LONGEST_PATH).decode(errors="replace")
+                links.append((info.filename, _beside(info.filename, target)))
+            elif not info.is_dir():
+                size, packed = info.file_size, info.compress_size
+                members.append(Member(info.filename, size, packed, number))
+    return [*members, *_linked(members, links)]
 
 
 def _list_tar(archive: BackupPath) -> list[Member]:
     opened: list[Any] = []
+    infos, links = [], []
     try:
-        infos = [
-            (number, info.name, info.size)
-            for number, info in enumerate(_open_tar(archive, opened))
-            if info.isfile()
-        ]
+        for number, info in enumerate(_open_tar(archive, opened)):
+            if info.isfile():
+                infos.append((number, info.name, info.size))
+            elif info.islnk():
+                links.append((info.name, info.linkname))
+            elif info.issym():
+                links.append((info.name, _beside(info.name, info.linkname)))
         _read_to_end(opened)
     finally:
         while opened:
             opened.pop().close()
     total = sum(size + _KILOBYTE for _, _, size in infos)
     share = archive.stat().st_size / max(1, total)
-    return [Member(name, size, int(size * share), number) for number, name, size in infos]
+    members = [Member(name, size, int(size * share), number) for number, name, size in infos]
+    return [*members, *_linked(members, links)]
+
+
+def _beside(link: str, target: str) -> str:
+    """Return the path that a symbolic link leads to."""
+    return posixpath.join(posixpath.dirname(link), target)
+
+
+def _linked(members: list[Member], links: list[tuple[str, str]]) -> Iterator[Member]:
+    """Yield the files that links lead to, each under the link's name.
+
+    Args:
+        members: the archive's files.
+        links: the path of each link, and the path in the archive that it leads to.
+    """
+    by_name = {posixpath.normpath(member.name): member for member in members}
+    missing = Member("", 0, 0, -1, is_elsewhere=True)
+    for name, target in links:
+        yield by_name.get(posixpath.normpath(target), missing)._replace(name=name)
 
 
 def _read_to_end(opened: list[Any]) -> None:

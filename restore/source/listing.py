@@ -91,7 +91,7 @@ def list_archive(archive: BackupPath) -> Listing:
     """List the files in an archive; folders that hold all of them do not count.
 
     Raises:
-        BackupError: it is damaged or encrypted.
+        BackupError: it is damaged or encrypted, or a table file in it is a link to elsewhere.
         OSError: it cannot be read.
     """
     state = FileState.of(archive)
@@ -101,6 +101,11 @@ def list_archive(archive: BackupPath) -> Listing:
         folder, _, name = member.name.rpartition("/")
         hidden = name.startswith(".") or "__MACOSX" in member.name
         file = None if hidden else _named(archive, name, state, member)
+        if file is not None and member.is_elsewhere:
+            raise BackupError(
+                f"{archive / member.name} is named as a table file, but is a link to what is not in"
+                " the archive: unpack it, and restore the folder"
+            )
         if file is None:
             unread.append(archive / member.name)
         else:

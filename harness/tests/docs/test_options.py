@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OPTION = re.compile(r"(?<![\w/-])--[a-z][a-z-]+")
 # A command line of another program, whose options are its own.
 OTHERS = re.compile(
-    r"\b(?:nox|pip|psql|pg_dump|git|docker|jq|npm|python setup\.py"
+    r"\b(?:nox|pip|psql|pg_dump|git|docker|jq|npm|tar --|python setup\.py"
     r"|python -m (?:dask|legacy|pytest))\b"
 )
 # Of other programs, where a sentence names the option alone.

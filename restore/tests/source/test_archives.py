@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import stat
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -190,6 +191,57 @@ def test_zip_archives_that_were_joined_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b.zip").write_bytes(joined)
     with pytest.raises(BackupError, match="more stands before its first file"):
         find_backup(tmp_path / "b.zip")
+
+
+def linking(path: Path, links: dict[str, str]) -> None:
+    """Write an archive of users.json in a folder, and of symbolic links."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("shop/users.json", USERS)
+            for link, target in links.items():
+                entry = zipfile.ZipInfo(link)
+                entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+                archive.writestr(entry, target)
+        return
+    with tarfile.open(path, "w:gz") as tar:
+        info = tarfile.TarInfo("shop/users.json")
+        info.size = len(USERS)
+        tar.addfile(info, io.BytesIO(USERS))
+        for link, target in links.items():
+            info = tarfile.TarInfo(link)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            tar.addfile(info)
+
+
+@pytest.mark.parametrize("name", ["b.zip", "b.tar.gz"])
+@pytest.mark.parametrize("target", ["users.json", "../shop/users.json"])
+def test_a_link_is_the_file_that_it_leads_to(name: str, target: str, tmp_path: Path) -> None:
+    linking(tmp_path / name, {"shop/posts.json": target})
+    found = {file.table: content(file) for file in find_backup(tmp_path / name).files}
+    assert found == {"users": USERS, "posts": USERS}
+
+
+def test_files_that_share_their_content_on_the_disk_are_all_in_a_tar_archive(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "users.json").write_bytes(USERS)
+    (tmp_path / "posts.json").hardlink_to(tmp_path / "users.json")
+    with tarfile.open(tmp_path / "b.tar", "w") as tar:
+        tar.add(tmp_path / "users.json", "users.json")
+        tar.add(tmp_path / "posts.json", "posts.json")
+    found = {file.table: content(file) for file in find_backup(tmp_path / "b.tar").files}
+    assert found == {"users": USERS, "posts": USERS}
+
+
+@pytest.mark.parametrize("name", ["b.zip", "b.tar.gz"])
+@pytest.mark.parametrize("target", ["/etc/passwd", "../posts.json", "tags.json"])
+def test_a_table_file_that_is_a_link_to_elsewhere_is_refused(
+    name: str, target: str, tmp_path: Path
+) -> None:
+    linking(tmp_path / name, {"shop/posts.json": target, "shop/notes.txt": target})
+    said = "posts[.]json is named as a table file, but is a link to what is not in the archive"
+    with pytest.raises(BackupError, match=said):
+        find_backup(tmp_path / name)
 
 
 def test_an_archive_may_end_with_one_block_of_zeros(tmp_path: Path) -> None:
