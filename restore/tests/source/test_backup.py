@@ -185,7 +185,7 @@ def test_a_file_of_nothing_is_warned_about(data: bytes, suffix: str, tmp_path: P
         assert reader.warning is None
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("suffix", [".gz", ".zst", ".xz", ".bz2"])
 def test_members_and_frames_one_after_the_other(suffix: str, tmp_path: Path) -> None:
     parts = [DATA[:1000], DATA[1000:50_000], b"", DATA[50_000:]]
     path = tmp_path / f"users.json{suffix}"
@@ -193,7 +193,7 @@ def test_members_and_frames_one_after_the_other(suffix: str, tmp_path: Path) -> 
     assert read(find_backup(path).files[0]) == (RECORDS, None)
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("suffix", [".gz", ".zst", ".xz", ".bz2"])
 @pytest.mark.parametrize("torn", [False, True])
 def test_all_before_a_fault_is_delivered(suffix: str, *, torn: bool, tmp_path: Path) -> None:
     # Each record lies in a frame of its own: what came before the fault is known exactly.
@@ -215,7 +215,7 @@ def test_all_before_a_fault_is_delivered(suffix: str, *, torn: bool, tmp_path: P
 
 
 def test_a_compressed_file_that_is_none_cannot_be_read(tmp_path: Path) -> None:
-    for suffix in (".gz", ".zst"):
+    for suffix in (".gz", ".zst", ".xz", ".bz2"):
         (tmp_path / f"users.json{suffix}").write_bytes(DATA)
         [file] = find_backup(tmp_path / f"users.json{suffix}").files
         with pytest.raises(BackupError, match=r"cannot read .* is damaged"):
