@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.model.manifest import Manifest
     from harness.servers import RunningServer
     from harness.trial.baseline import Baseline
-    from harness.trial.durability import UnflushedWal
+    from harness.trial.durability import StateAtEnd
 
 Connection = psycopg.Connection[Any]
 
@@ -36,10 +36,10 @@ class Subject(NamedTuple):
 
 
 class ServerAtEnd(NamedTuple):
-    """A session that the harness had while the engine ran, and the WAL not flushed at its end."""
+    """A session that the harness had while the engine ran, and what was committed at its end."""
 
     session: Connection
-    unflushed_wal: UnflushedWal | None
+    state: StateAtEnd | None
 
 
 class Verified(NamedTuple):
@@ -73,18 +73,20 @@ def verify_target(subject: Subject, end: ServerAtEnd) -> Verified:
 
 def _verify(target: Connection, subject: Subject, end: ServerAtEnd) -> Verified:
     server, truth, before = subject.server, subject.truth, subject.before
-    differences = _lost_session(end.session)
-    own = () if differences else (end.session.info.backend_pid,)
+    lost = _lost_session(end.session)
+    own = () if lost else (end.session.info.backend_pid,)
     verify.end_sessions(target, (*before.server.sessions, *own) if server.is_owned else ())
     transactions: tuple[str, ...] = ()
-    if not differences:
-        transactions = durability.unflushed_transactions(end.session, server.pid, end.unflushed_wal)
+    if not lost:  # before a checkpoint removes the WAL
+        transactions = durability.unflushed_transactions(end.session, server.pid, end.state)
     results = verify.verify(target, subject.dataset, truth, before.others)
     known = {".".join(name): name for name in before.others}
     known |= {table.table: table.name for table in truth.tables}
     named = [(known[result.table], result) for result in results]
+    differences = [*lost, *baseline.differences(target, before, truth, owned=server.is_owned)]
+    if not lost:  # after all that is read here, so that none of it is later
+        transactions += durability.later_transactions(end.session, end.state)
     tables = durability.check_durability(target, named, transactions)
-    differences += baseline.differences(target, before, truth, owned=server.is_owned)
     if server.is_owned:
         baseline.drop_new_databases(target, before)
     return Verified(tables, _bounded(differences), baseline.without_statistics(target, truth))

@@ -109,12 +109,10 @@ def attempt(engine: Engine, context: TrialContext) -> Attempt:
             interruptible=context.interruptible,
         )
         # At once: the server flushes by itself after a while.
-        unflushed_wal = durability.unflushed_wal(server)
+        state = durability.state_at_end(server)
         noise = noise_since()
         with context.interruptible():
-            verified = aftermath.verify_target(
-                subject, aftermath.ServerAtEnd(server, unflushed_wal)
-            )
+            verified = aftermath.verify_target(subject, aftermath.ServerAtEnd(server, state))
         tables = verified.tables
         if engine.keeps_rejects:
             tables = aftermath.with_rejects(tables, scratch.rejects, context.manifest)

@@ -1,8 +1,9 @@
 """Checks that restored rows would survive a crash of the server when the engine ended.
 
-An engine that returns before its rows are on disk has not restored them, however fast it was. On
-the embedded server, whose WAL can be read, rows are found whose commit was not flushed yet when the
-engine's process ended. Unlogged tables, which a crash empties, and settings that let the server not
+An engine that returns before its rows are on disk has not restored them, however fast it was. Rows
+are found that were committed after the engine's process had ended, as by a program that the server
+started, and on the embedded server, whose WAL can be read, rows whose commit was not flushed yet.
+Unlogged tables, which a crash empties, and settings that let the server not
 wait for its disk are found by ``baseline.py``.
 """
 
@@ -27,10 +28,17 @@ if TYPE_CHECKING:
 
 Connection = psycopg.Connection[Any]
 
-_POSITIONS = (
+_STATE = (
     "SELECT pg_current_wal_flush_lsn()::text, pg_current_wal_insert_lsn()::text,"
-    " pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()"
+    " pg_current_snapshot()::text"
 )
+# Those that had not ended in a snapshot, and those that have begun since.
+_LATER = """
+    SELECT number::xid::text FROM pg_snapshot_xip(%(then)s) number
+    UNION ALL SELECT number::text::xid8::xid::text FROM generate_series(
+        pg_snapshot_xmax(%(then)s)::text::bigint,
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1) number
+"""
 # A commit that waits for the disk waits for all that was written before it as well.
 _FLUSH = "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'harness', 'flush')"
 _COMMIT = re.compile(
@@ -57,46 +65,61 @@ _DUMP_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
-class UnflushedWal:
-    """A range of WAL positions that was written but not flushed."""
+class StateAtEnd:
+    """What a server had committed when an engine ended.
 
-    start: str
-    end: str
+    Attributes:
+        flushed: the WAL position up to which it was on disk.
+        inserted: up to which it was written.
+        snapshot: the transactions that had ended.
+    """
+
+    flushed: str
+    inserted: str
+    snapshot: str
 
 
-def unflushed_wal(server: Connection) -> UnflushedWal | None:
-    """Return the WAL that is not flushed; to be called at once when an engine has ended.
+def state_at_end(server: Connection) -> StateAtEnd | None:
+    """Return what is committed; to be called at once when an engine has ended.
 
-    Also None if the server is gone or cannot tell, such as a standby.
+    None if the server is gone or cannot tell, such as a standby.
     """
     try:
-        row = server.execute(_POSITIONS).fetchone()
+        row = server.execute(_STATE).fetchone()
     except psycopg.Error:
         return None
-    return UnflushedWal(row[0], row[1]) if row is not None and row[2] else None
+    return StateAtEnd(*row) if row is not None else None
+
+
+def later_transactions(server: Connection, state: StateAtEnd | None) -> tuple[str, ...]:
+    """Return the transactions that had not ended in ``state``."""
+    if state is None:
+        return ()
+    found = server.execute(_LATER, {"then": state.snapshot}).fetchall()
+    return tuple(number for (number,) in found)
 
 
 def unflushed_transactions(
-    server: Connection, server_pid: int | None, found: UnflushedWal | None
+    server: Connection, server_pid: int | None, state: StateAtEnd | None
 ) -> tuple[str, ...]:
-    """Return the transactions committed in ``found``; none if the WAL cannot be read.
+    """Return the transactions whose commit was not flushed; none if the WAL cannot be read.
 
     Args:
         server: a connection; all WAL is flushed first, since only then it can be read.
         server_pid: the embedded server's postmaster, which runs in its data directory.
-        found: the WAL that was not flushed.
+        state: what was committed.
     """
-    if found is None or server_pid is None:
+    if state is None or state.flushed == state.inserted or server_pid is None:
         return ()
     server.execute(_FLUSH)
-    on_disk = _bytes(*found.start.split("/"))
+    on_disk = _bytes(*state.flushed.split("/"))
     # A record may begin before the flushed position: the page before is read too. If no record
     # begins in the range, pg_waldump fails, and there is no commit in it.
     start = max(on_disk // _PAGE_BYTES - 1, 0) * _PAGE_BYTES
     process = psutil.Process(server_pid)
     command = [
         *(str(Path(process.exe()).with_name("pg_waldump")), "--rmgr=Transaction"),
-        *(f"--path={Path(process.cwd()) / 'pg_wal'}", f"--end={found.end}"),
+        *(f"--path={Path(process.cwd()) / 'pg_wal'}", f"--end={state.inserted}"),
         f"--start={start >> 32:X}/{start & 0xFFFFFFFF:X}",
     ]
     dumped = subprocess.run(  # noqa: S603 - the server's own program, no shell
@@ -123,7 +146,7 @@ def check_durability(
     Args:
         target: the restored database.
         tables: schema and name of tables, and the results of their verification.
-        transactions: those whose commits were not flushed (``unflushed_transactions``).
+        transactions: those that are ``unflushed_transactions`` or ``later_transactions``.
 
     Raises:
         psycopg.OperationalError: the server is gone.

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.model import manifest
-from harness.model.record import Status
+from harness.model.record import Status, TableResult
 from harness.servers import open_server
-from harness.trial.attempt import TrialContext, attempt
+from harness.trial import durability
+from harness.trial.attempt import TrialContext, attempt, database_of
 from harness.trial.judge import judge
 from harness.trial.meter import Limits
 
@@ -56,6 +57,27 @@ def test_an_engine_whose_last_index_is_not_on_disk_is_wrong(
     status, detail = came_out(context, engine)
     assert status is Status.WRONG_RESULT
     assert "an index, a constraint or a trigger not on the server's disk" in detail
+
+
+def test_rows_that_are_committed_after_the_end_are_found(embedded: RunningServer) -> None:
+    """As by a program that the server started for the engine."""
+    with (
+        embedded.database("CREATE TABLE pets (id int)") as dsn,
+        embedded.connect() as server,
+        embedded.connect(database_of(dsn)) as first,
+        embedded.connect(database_of(dsn)) as second,
+    ):
+        first.execute("INSERT INTO pets VALUES (1)")
+        second.execute(
+            "BEGIN; INSERT INTO pets VALUES (2); SAVEPOINT s; INSERT INTO pets VALUES (3)"
+        )
+        state = durability.state_at_end(server)
+        second.execute("COMMIT")
+        first.execute("INSERT INTO pets VALUES (4)")
+        later = durability.later_transactions(server, state)
+        found = TableResult(table="pets", expected=4, found=4, right=4, checksum_match=True)
+        [result] = durability.check_durability(first, [(("public", "pets"), found)], later)
+    assert result.error == "3 of 4 rows not on the server's disk when the engine ended"
 
 
 @pytest.mark.slow
