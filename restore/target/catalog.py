@@ -23,8 +23,9 @@ __all__ = ["Column", "ForeignKey", "Table", "Type", "UniqueKey", "read_tables"]
 
 _NAMES = """
     SELECT c.oid, n.nspname, c.relname, c.relkind = 'p'
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = ANY(%s)
+    FROM unnest(%s::oid[]) WITH ORDINALITY AS wanted (oid, place)
+    JOIN pg_class c ON c.oid = wanted.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+    ORDER BY wanted.place
 """
 
 _COLUMNS = load_query("columns")
@@ -124,7 +125,7 @@ class Table(Struct, frozen=True):
 
 
 def read_tables(conn: psycopg.Connection, oids: Iterable[int]) -> dict[int, Table]:
-    """Read the tables with these oids."""
+    """Read the tables with these oids, in the order of these."""
     wanted = list(oids)
     types = _read_types(conn)
     columns: dict[int, list[Column]] = {oid: [] for oid in wanted}

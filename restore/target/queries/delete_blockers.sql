@@ -6,3 +6,4 @@ UNION ALL
 SELECT t.tgrelid, 'trigger ' || t.tgname FROM pg_trigger t
 WHERE %(triggers)s AND t.tgrelid = ANY(%(oids)s) AND NOT t.tgisinternal
   AND t.tgtype & 11 = 11 AND t.tgenabled = ANY(%(enabled)s)
+ORDER BY 1, 2

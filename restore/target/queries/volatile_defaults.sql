@@ -8,3 +8,4 @@ JOIN pg_proc p ON p.oid = d.refobjid AND p.provolatile = 'v'
 WHERE ad.adrelid = ANY(%s) AND a.attgenerated = ''
   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass
                     AND e.objid = p.oid AND e.deptype = 'e')
+ORDER BY 1, 2, 3
