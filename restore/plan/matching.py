@@ -264,9 +264,14 @@ def _unpacked(
         if not is_table or is_record or options.map.keys() & names_of_file(file):
             files.append(file)
             continue
-        files += file.nested
+        files += [*file.nested, *_named(names, file.documents)]
         left_out += [f"{file.file_name}: {key} holds no list of records" for key in file.others]
-    return tuple(files), left_out
+    return (*files, *_named(names, backup.documents)), left_out
+
+
+def _named(names: TableNames, documents: Iterable[TableFile]) -> list[TableFile]:
+    """Return the keys without a list of records that are named exactly as a table."""
+    return [file for file in documents if names.find(file.table)]
 
 
 def _is_plain(file: TableFile, names: TableNames, samples: Samples) -> bool:

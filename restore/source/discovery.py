@@ -28,6 +28,7 @@ __all__ = ["Backup", "TableFile", "find_backup"]
 _TIMESTAMPED = re.compile(r"\d{8}_\d{6}$")
 _MAY_BE_ENVELOPE = re.compile(r"\.json(\.\w+)?$", re.IGNORECASE)
 _MOST_NAMED = 5
+_NO_LIST = "it holds no list of records; export the table again as a list"
 # Keys that name no table: the list under one of them holds the records of the file's own table.
 _GENERIC_KEYS = frozenset(
     {"content", "data", "documents", "elements", "entries", "features", "items", "list"}
@@ -42,6 +43,7 @@ class Backup(Struct, frozen=True):
         path: its folder, or the single file.
         files: its table files, by name, and the lists of each envelope, in their order.
         newest: the folder was chosen as the newest of several timestamped ones.
+        documents: keys of envelopes that hold members, but no list of records.
         left_out: a line for each key of an envelope that holds no list of records.
         unread: what else stands in its folder.
         warnings: a line for each envelope that is damaged outside its lists, or cut off.
@@ -50,6 +52,7 @@ class Backup(Struct, frozen=True):
     path: BackupPath
     files: tuple[TableFile, ...]
     newest: bool = False
+    documents: tuple[TableFile, ...] = ()
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     unread: tuple[BackupPath, ...] = ()
@@ -113,6 +116,7 @@ def _unpack(
 ) -> Backup:
     """Replace each export and each envelope by the tables in it."""
     files: list[TableFile] = []
+    documents: list[TableFile] = []
     left_out: list[str] = []
     warnings: list[str] = []
     for file in found:
@@ -134,10 +138,13 @@ def _unpack(
             envelope = _with_fault(envelope, warnings[-1])
         taken = _choose_sections(whole, envelope, alone=len(found) == 1 and path.is_file())
         others = [_section(whole, s, s.key) for s in envelope.sections]
+        refused = [replace(others[0], table=key, refusal=_NO_LIST) for key in envelope.documents]
         if taken is None:
-            files.append(replace(whole, nested=tuple(others), others=envelope.others))
+            nested, named = tuple(others), tuple(refused)
+            files.append(replace(whole, nested=nested, others=envelope.others, documents=named))
             continue
         files += taken
+        documents += refused
         spans = {one.span for one in taken}
         left_out += [
             f"{file.file_name}: {key} holds no list of records"
@@ -147,6 +154,7 @@ def _unpack(
     return Backup(
         path,
         tuple(files),
+        documents=tuple(documents),
         left_out=tuple(left_out),
         warnings=tuple(warnings),
         unread=tuple(unread),

@@ -61,12 +61,14 @@ class Envelope(Struct, frozen=True):
         sections: the lists.
         others: keys that hold no list of records, the first few of them.
         scalars: some of these hold neither an object nor a list: it may be a record itself.
+        documents: keys that hold members, but no list of records: these are no records of theirs.
         fault: the first damage outside the lists, with its place; None: there is none.
     """
 
     sections: tuple[Section, ...]
     others: tuple[str, ...]
     scalars: bool
+    documents: tuple[str, ...]
     fault: str | None
 
 
@@ -103,6 +105,7 @@ class _EnvelopeParser:
         self._sections: list[Section] = []
         self._others: dict[str, None] = {}
         self._scalars = False
+        self._documents: dict[str, None] = {}
         self._fault: str | None = None
         self._behind = b""  # the start of a key, if the parser stands in one
         self._recovered_at = -1
@@ -130,7 +133,13 @@ class _EnvelopeParser:
                 return None
         if self._levels and self._fault is None:
             self._fault = f"is truncated at byte {self._offset:,}: its object is not closed"
-        return Envelope(tuple(self._sections), tuple(self._others), self._scalars, self._fault)
+        return Envelope(
+            tuple(self._sections),
+            tuple(self._others),
+            self._scalars,
+            tuple(self._documents),
+            self._fault,
+        )
 
     def _more(self) -> bool:
         part = self._stream.read(self._chunk_bytes)
@@ -178,6 +187,7 @@ class _EnvelopeParser:
         if event in ("end_map", "end_array"):
             self._levels.pop()
         elif event == "map_key" and level is not None:
+            self._note_document(self._levels[:-1])
             level.key = str(value)
         elif event == "start_array":
             self._levels.append(_Level(is_object=False))
@@ -192,6 +202,16 @@ class _EnvelopeParser:
     def _note_other_key(self, key: str, *, unless: bool = False) -> None:
         if not unless and len(self._others) < _MOST_NAMED:
             self._others[key] = None
+
+    def _note_document(self, outer: list[_Level]) -> None:
+        """Note that the object within the outer ones has a member."""
+        of_wrapper = len(outer) > 1 and outer[0].key in WRAPPERS
+        if len(outer) == 1 + of_wrapper and all(level.is_object for level in outer):
+            self._note(outer[-1].key)
+
+    def _note(self, key: str) -> None:
+        if len(self._documents) < _MOST_SECTIONS:
+            self._documents[key] = None
 
     def _is_list(self) -> bool:
         """Tell if the parser is at the start of a list that may be a table."""
@@ -215,6 +235,7 @@ class _EnvelopeParser:
             self._add(key, Span(start, end, closed=bool(inside)), 0, empty=True)
         else:
             self._note_other_key(key)
+            self._note(key)
 
     def _skip_records(self, key: str) -> None:
         start, disk = self._offset, self._stream.disk_bytes_read

@@ -74,6 +74,7 @@ class TableFile(Struct, frozen=True):
         nested: what the file holds if it is no record of its table but an envelope of several:
             only who knows the database's tables can tell.
         others: then, keys that hold no list of records.
+        documents: then, keys that hold members, but no list of records.
         is_object: the file, decompressed, is one JSON object.
         state: the file's when the backup was found; None: not known.
         member: the file in the archive; None: it is in none.
@@ -89,6 +90,7 @@ class TableFile(Struct, frozen=True):
     disk: tuple[int, int] | None = None
     nested: tuple[TableFile, ...] = ()
     others: tuple[str, ...] = ()
+    documents: tuple[TableFile, ...] = ()
     is_object: bool = False
     state: FileState | None = None
     member: Member | None = None

@@ -226,3 +226,33 @@ def test_a_file_that_may_be_one_object_or_several_tables(tables: Target) -> None
         "Single": "nothing",
     }
     assert match(tables, undecided, map={"dump.json": "app.users"}) == {"app.users": "dump"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{{"thing": [{{"id": 1}}], "app_users": {lost}}}',
+        '{{"version": 3, "thing": [{{"id": 1}}], "app_users": {lost}}}',
+        '{{"data": {{"app_users": {lost}, "thing": [{{"id": 1}}]}}}}',
+    ],
+)
+def test_a_key_that_is_a_table_but_holds_no_list_of_records(tables: Target, text: str) -> None:
+    path = tables.backup / "dump.json"
+    for lost in ('{"7": {"id": 7}}', '{"data": [{"id": 7}]}', "[[7], [8]]", '{"id": 7}'):
+        path.write_text(text.format(lost=lost))
+        output = tables.restore(exit_code=2)
+        assert "cannot restore app_users in dump.json: it holds no list of records" in output
+        tables.restore("--clean", "--exclude", "app_users")
+        tables.restore("--clean", "--tables", "thing")
+    for nothing in ("null", "{}", "[]"):
+        path.write_text(text.format(lost=nothing))
+        tables.restore("--clean")
+    assert tables.rows("SELECT id FROM thing") == [(1,)]
+
+
+def test_keys_that_describe_several_files_may_be_alike(tables: Target) -> None:
+    for name in ("thing", "Single"):
+        text = f'{{"{name}": [{{"id": 1}}], "meta": {{"by": "x"}}, "user": {{"id": 1}}}}'
+        (tables.backup / f"dump {name}.json").write_text(text)
+    tables.restore()
+    assert tables.rows('SELECT * FROM thing, "Single"') == [(1, 1)]
