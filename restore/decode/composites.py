@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,12 +11,12 @@ import msgspec
 from restore.decode.datetimes import TEMPORAL
 from restore.decode.scalars import INTEGER_BITS, TEXTS, not_a_scalar
 from restore.errors import LossyValueError
-from restore.source.json_values import members_of, values_of
+from restore.source.json_values import members_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from restore.target.catalog import Column, Type
+    from restore.target.catalog import Column
 
 # Types whose values are never JSON documents. Of others PostgreSQL's own input decides.
 _SCALARS = frozenset(
@@ -23,11 +24,28 @@ _SCALARS = frozenset(
 ) - {"interval"}
 # MAXDIM in PostgreSQL's c.h.
 _MOST_DIMENSIONS = 6
+# Nothing that was matched is tried in another way, which could take for ever.
+_QUOTED = r'"(?:[^"\\]|\\.|"")*+"'
+_FIELD = rf'((?:{_QUOTED}|\\.|[^",)\\])*+),'
+_EACH_FIELD = re.compile(_FIELD, re.DOTALL)
+_FIELDS = re.compile(f"(?:{_FIELD})*+", re.DOTALL)
+_ARRAY_BOUNDS = re.compile(r"\s*(?:\[[^\]]*\]\s*)+=")
+_TEXT = re.compile(rf"({_QUOTED})|\\(.)", re.DOTALL)
+_ESCAPE = re.compile(r'\\(.)|""', re.DOTALL)
 # The parts in which node-postgres gives an interval, largest first.
 _INTERVAL_PARTS = ("years", "months", "days", "hours", "minutes", "seconds", "milliseconds")
 
 _numbers = msgspec.json.Decoder(dict[str, decimal.Decimal])
 _texts = msgspec.json.Decoder(dict[str, str | None])
+
+
+def _part_of(ends: str) -> re.Pattern[str]:
+    one = rf'(?:[^{ends},"\\\s]|\\.)'
+    return re.compile(rf"{_QUOTED}|{one}(?:(?:\s|{one})*{one})?", re.DOTALL)
+
+
+_MEMBER = _part_of("{}")
+_BOUND = _part_of(r"\[\](){}")
 
 
 def array_literal(raw: bytes, text_of: Callable[[bytes], str | None], *, of_documents: bool) -> str:
@@ -61,9 +79,41 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def holds_objects(raw: bytes) -> bool:
-    """Tell whether some member of a JSON array is an object."""
-    return any(bytes(member)[:1] == b"{" for member in members_of(raw))
+def record_literal(parts: Iterable[str | None]) -> str:
+    """Return the text of a composite value; None: NULL.
+
+    Source: "Composite Type Input and Output Syntax" in PostgreSQL's documentation.
+    """
+    return f"({','.join('' if part is None else _quoted(part) for part in parts)})"
+
+
+def record_parts(literal: str) -> list[str | None] | None:
+    """Return the parts of a composite value's text; None: it is none."""
+    text = literal.strip()
+    inner = f"{text[1:-1]},"
+    if text[:1] + text[-1:] != "()" or _FIELDS.fullmatch(inner) is None:
+        return None
+    return [_unquoted(part) if part else None for part in _EACH_FIELD.findall(inner)]
+
+
+def with_parts(literal: str, convert: Callable[[str], str | None], *, of_range: bool) -> str:
+    """Return the text of an array, a range or a multirange with its parts converted."""
+
+    def converted(found: re.Match[str]) -> str:
+        if found[0].lower() in {"null", "empty"}:
+            return found[0]
+        part = convert(_unquoted(found[0]))
+        return "NULL" if part is None else _quoted(part)
+
+    bounds = None if of_range else _ARRAY_BOUNDS.match(literal)
+    start = bounds.end() if bounds else 0
+    return literal[:start] + (_BOUND if of_range else _MEMBER).sub(converted, literal[start:])
+
+
+def _unquoted(part: str) -> str:
+    return _TEXT.sub(
+        lambda found: found[2] or _ESCAPE.sub(lambda each: each[1] or '"', found[1][1:-1]), part
+    )
 
 
 def composite_literal(column: Column, raw: bytes) -> str:
@@ -75,9 +125,8 @@ def composite_literal(column: Column, raw: bytes) -> str:
     name = column.type.name
     if name in _SCALARS or column.type.is_enum:
         raise not_a_scalar(column)
-    composite = column.type if column.type.element is None else column.type.element
-    if composite.fields is not None:
-        _check_fields(composite, raw)
+    if column.type.fields is not None or column.type.bound is not None:
+        raise LossyValueError(f"no {name} can be made of this document")
     if raw[:1] == b"{":
         made = _FROM_OBJECT.get(name)
         try:
@@ -87,39 +136,26 @@ def composite_literal(column: Column, raw: bytes) -> str:
     return raw.decode()
 
 
-def _check_fields(composite: Type, raw: bytes) -> None:
-    """See that a composite type has every field of an object, or of the objects in an array.
-
-    Raises:
-        LossyValueError: the server would leave one out in silence.
-    """
-    try:
-        members = members_of(raw if raw[:1] == b"[" else b"[%b]" % raw)
-        objects = [values_of(each) for each in members if bytes(each)[:1] not in {b"n", b'"'}]
-    except msgspec.DecodeError as error:
-        raise LossyValueError(
-            f"no {composite.name} can be made of this document: {error}"
-        ) from error
-    unknown = {name for fields in objects for name in fields} - (composite.fields or set())
-    if unknown:
-        raise LossyValueError(f"type {composite.name} has no field {min(unknown)!r}")
-
-
 def _interval(raw: bytes) -> str:
-    parts = _numbers.decode(raw)
-    unknown = parts.keys() - set(_INTERVAL_PARTS)
-    if unknown:
-        raise LossyValueError(f"no interval has a part {min(unknown)!r}")
+    parts = _exactly(raw, *_INTERVAL_PARTS)
     return " ".join(f"{parts[unit]:f} {unit}" for unit in _INTERVAL_PARTS if unit in parts) or "0"
 
 
-def _point(raw: bytes) -> str:
+def _exactly(raw: bytes, *names: str) -> dict[str, decimal.Decimal]:
     parts = _numbers.decode(raw)
+    unknown = parts.keys() - set(names)
+    if unknown:
+        raise LossyValueError(f"no column of this type has a part {min(unknown)!r}")
+    return parts
+
+
+def _point(raw: bytes) -> str:
+    parts = _exactly(raw, "x", "y")
     return f"({parts['x']},{parts['y']})"
 
 
 def _circle(raw: bytes) -> str:
-    parts = _numbers.decode(raw)
+    parts = _exactly(raw, "x", "y", "radius")
     return f"<({parts['x']},{parts['y']}),{parts['radius']}>"
 
 

@@ -17,17 +17,23 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import msgspec.structs
 
-from restore.decode import datetimes, scalars
-from restore.decode.composites import array_literal, composite_literal, holds_objects
-from restore.decode.expressions import form_of
+from restore.decode import datetimes, intervals, scalars
+from restore.decode.composites import (
+    array_literal,
+    composite_literal,
+    record_literal,
+    record_parts,
+    with_parts,
+)
 from restore.decode.policies import DATED, NO_POLICIES, PolicyLog, ValuePolicies
 from restore.errors import LossyValueError, UnsupportedFormError
+from restore.source.json_values import values_of
 from restore.source.recovery import DECODE_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from restore.target.catalog import Column
+    from restore.target.catalog import Column, Type
 
 _DOCUMENTS = frozenset({"json", "jsonb"})
 _DECIMALS = re.compile(r"\.(\d+)\D*$")
@@ -95,8 +101,6 @@ class Converter:
             return None
         convert = self._by_type.get(column.type.name)
         if convert is None:
-            if form_of(column, raw, is_instant=False) != "plain":
-                raise UnsupportedFormError("the server makes a composite value of a document")
             return self.to_literal(column, raw)
         return None if raw == b"null" else convert(column, raw)
 
@@ -112,7 +116,7 @@ class Converter:
         if column.type.name != "interval":
             return scalars.address(column, raw)
         number = datetimes.number_interval(column, raw, self.log)
-        return datetimes.interval(column, raw) if number is None else number
+        return intervals.interval(column, raw) if number is None else number
 
     def supports(self, column: Column) -> bool:
         """Tell whether ``to_python`` reads values of a column's type itself, strings too."""
@@ -136,11 +140,61 @@ class Converter:
     def _composite(self, column: Column, raw: bytes) -> str:
         """Return the literal of an array or of a composite value, from a JSON array or object."""
         element = column.type.element
-        if element is None or raw[:1] != b"[" or (element.kind == "c" and holds_objects(raw)):
-            return composite_literal(column, raw)
-        member = msgspec.structs.replace(column, type=element, not_null=False)
+        if column.type.fields is not None and raw[:1] == b"{":
+            return self._record(column, values_of(raw))
+        if element is None or raw[:1] != b"[":
+            text = composite_literal(column, raw)
+            self._check_literal(column, text)
+            return text
+        member = _member_of(column, element)
         documents = element.name in _DOCUMENTS
         return array_literal(raw, lambda data: self._member(member, data), of_documents=documents)
+
+    def _record(self, column: Column, values: Mapping[str, bytes | msgspec.Raw]) -> str:
+        """Return the literal of a composite value, from its fields."""
+        fields = column.type.fields or ()
+        unknown = values.keys() - {field.name for field in fields}
+        if unknown:
+            raise LossyValueError(f"type {column.type.name} has no field {min(unknown)!r}")
+        return record_literal(
+            self._member(_part(column, field), bytes(values.get(field.name, b"null")))
+            for field in fields
+        )
+
+    def _parts(self, column: Column, text: str) -> str:
+        """Return the literal of an array, a composite value or a range, from one with its parts."""
+        element, fields, bound = column.type.element, column.type.fields, column.type.bound
+        if fields is not None:
+            parts = record_parts(text)
+            if parts is None or len(parts) != len(fields):
+                return text  # which the server refuses
+            named = zip((_part(column, field) for field in fields), parts, strict=True)
+            return record_literal(
+                None if part is None else self._reread(field, part) for field, part in named
+            )
+        of = element or bound
+        if of is None or not self._may_change(of) or (element and "{" not in text):
+            return text
+        member = _member_of(column, of)
+        return with_parts(text, lambda part: self._reread(member, part), of_range=element is None)
+
+    def _may_change(self, type_: Type) -> bool:
+        """Tell if the server may round, cut off or interpret texts of a type."""
+        return (
+            type_.name in self._by_type
+            or type_.name in datetimes.TEMPORAL
+            or type_.name == "money"
+            or type_.fields is not None
+            or type_.bound is not None
+        )
+
+    def _reread(self, member: Column, text: str) -> str | None:
+        """Return a part of a literal as the text of a literal."""
+        return (
+            text
+            if member.type.name in _DOCUMENTS
+            else self._member(member, msgspec.json.encode(text))
+        )
 
     def _text(self, column: Column, raw: bytes) -> str:
         """Return the literal of a string, a number or a boolean."""
@@ -149,6 +203,8 @@ class Converter:
             text = datetimes.as_iso(text, self.log)
         if column.type.name == "interval" and scalars.NUMBER.fullmatch(text):
             return f"{datetimes.microseconds(column, text, self.log)} microseconds"
+        if column.type.has_parts:
+            return self._parts(column, text)
         self._check_literal(column, text)
         return text
 
@@ -178,7 +234,10 @@ class Converter:
         try:
             return as_text(self.to_python(member, raw))
         except UnsupportedFormError:
-            return self.to_literal(member, raw)
+            text = self.to_literal(member, raw)
+        if text is not None and member.type.name == "timestamp":
+            datetimes.check_without_zone(text)
+        return text
 
     def _check_literal(self, column: Column, text: str) -> None:
         """Refuse what PostgreSQL would round, cut off or interpret.
@@ -197,6 +256,17 @@ class Converter:
                 )
         if kind in datetimes.TEMPORAL:
             datetimes.check_literal(column, text, self.log)
+
+
+def _member_of(column: Column, type_: Type) -> Column:
+    """Return the elements of an array, or the bounds of a range, as a column of their type."""
+    typmod = column.typmod if column.type.part_typmod < 0 else column.type.part_typmod
+    return msgspec.structs.replace(column, type=type_, not_null=False, typmod=typmod)
+
+
+def _part(column: Column, field: Column) -> Column:
+    """Return a field of a composite type as a column, of whose name there is no other."""
+    return msgspec.structs.replace(field, name=f"{column.name}.{field.name}", not_null=False)
 
 
 def as_text(value: object) -> str | None:

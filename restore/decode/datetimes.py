@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import re
-import struct
 from typing import TYPE_CHECKING
 
+from restore.decode import intervals
 from restore.decode.policies import (
     DATED,
     UNIT_NAMES,
@@ -46,19 +46,11 @@ _TIME_SPAN = re.compile(r"(?<![\d:.])\d+\.\d{1,2}:\d\d")
 _POSIX_ZONE = re.compile(r"(?<![A-Za-z])(?!OCT|SEPT)(?:GMT|UTC|UT|Z|[A-Z]{1,3}T)\s?[+-]\d")
 _YEAR = re.compile(r"\d{4}")
 _WITHOUT_YEAR = re.compile(r"\s*(?:[+-]?infinity|epoch)\s*", re.IGNORECASE)
-# How PostgreSQL writes an interval: the session's IntervalStyle is ``postgres``. Each part has its
-# own sign. The binary form is that of interval_recv in its timestamp.c.
-_INTERVAL = re.compile(
-    r"(?:(?P<years>[+-]?\d{1,9}) years?(?: |\Z))?(?:(?P<months>[+-]?\d{1,9}) mons?(?: |\Z))?"
-    r"(?:(?P<days>[+-]?\d{1,9}) days?(?: |\Z))?"
-    r"(?:(?P<sign>[+-]?)(?P<h>\d{2,7}):(?P<m>[0-5]\d):(?P<s>[0-5]\d)"
-    r"(?:\.(?P<fraction>\d{1,6}))?)?",
-    re.ASCII,
+_WITHOUT_ZONE = re.compile(
+    r"\d{4,6}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?: BC)?", re.ASCII
 )
-_ALL_FIELDS = 0x7FFF  # INTERVAL_FULL_RANGE
 # As microseconds they are less than 64 bits.
 _MOST_SECONDS = 9 * 10**12
-_pack_interval = struct.Struct("!qii").pack
 # Seconds, milliseconds, microseconds or nanoseconds since 1970, in this century.
 EPOCH_TEXT = re.compile(r"-?(?:\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d+)?", re.ASCII)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -192,7 +184,11 @@ def microseconds(column: Column, text: str, log: PolicyLog) -> int:
         raise LossyValueError(
             f"{quote_value(text)} in column {column.name} has no unit: name it with --epoch"
         )
-    if column.type.name == "interval" and column.typmod >= 0 and _is_partial(column.typmod):
+    if (
+        column.type.name == "interval"
+        and column.typmod >= 0
+        and intervals.is_partial(column.typmod)
+    ):
         raise LossyValueError(f"column {column.name} does not keep all parts of an interval")
     number = decimal.Decimal(text)
     if reading.is_inferred and looks_like_another_unit(number, reading.unit):
@@ -213,11 +209,6 @@ def microseconds(column: Column, text: str, log: PolicyLog) -> int:
     if scaled != int(scaled):
         raise LossyValueError(_too_fine(column, text))
     return int(seconds.scaleb(_MICROSECOND_DIGITS))
-
-
-def _is_partial(typmod: int) -> bool:
-    """Return whether an interval keeps some fields alone: INTERVAL_RANGE in utils/timestamp.h."""
-    return typmod >> 16 & _ALL_FIELDS != _ALL_FIELDS
 
 
 def date(column: Column, raw: bytes, zone: dt.tzinfo, log: PolicyLog) -> dt.date:
@@ -283,25 +274,7 @@ def number_interval(column: Column, raw: bytes, log: PolicyLog) -> bytes | None:
     text = scalar(raw) if raw[:1] not in b"{[tfn" else ""
     if not NUMBER.fullmatch(text):
         return None
-    return _pack_interval(microseconds(column, text, log), 0, 0)
-
-
-def interval(_: Column, raw: bytes) -> bytes:
-    """Return the binary form of an interval that is written as PostgreSQL writes it.
-
-    Raises:
-        UnsupportedFormError: it is written in another way.
-    """
-    found = _INTERVAL.fullmatch(string(raw)) if len(raw) > len('""') and raw[:1] == b'"' else None
-    if found is None:
-        raise UnsupportedFormError("not an interval as PostgreSQL writes it")
-    years, months, days = (int(found[name] or 0) for name in ("years", "months", "days"))
-    seconds = (int(found["h"] or 0) * 60 + int(found["m"] or 0)) * 60 + int(found["s"] or 0)
-    time = seconds * 1_000_000 + int((found["fraction"] or "").ljust(_MICROSECOND_DIGITS, "0"))
-    try:
-        return _pack_interval(-time if found["sign"] == "-" else time, days, 12 * years + months)
-    except struct.error as error:
-        raise UnsupportedFormError("more months than an interval holds") from error
+    return intervals.pack(microseconds(column, text, log), 0, 0)
 
 
 def check_literal(column: Column, text: str, log: PolicyLog) -> None:
@@ -317,6 +290,8 @@ def check_literal(column: Column, text: str, log: PolicyLog) -> None:
         if log.policies.fraction == "reject":
             raise
         log.note(column, "--fraction round")
+    if kind == "interval":
+        intervals.check_parts(column, text)
     if _NOW.search(text):
         raise LossyValueError(
             f"{quote_value(text)} means the time of the restore, and no time that was stored"
@@ -342,16 +317,29 @@ def check_literal(column: Column, text: str, log: PolicyLog) -> None:
         raise LossyValueError(f"{quote_value(text)} names no year of four digits")
 
 
+def check_without_zone(text: str) -> None:
+    """Refuse a text that may have a time zone, where the server would drop it.
+
+    Raises:
+        LossyValueError: it is not in a form that has none.
+    """
+    if not (_WITHOUT_ZONE.fullmatch(text) or _WITHOUT_YEAR.fullmatch(text)):
+        raise LossyValueError(
+            f"{quote_value(text)} may have a time zone, which would be lost: write it as ISO 8601"
+        )
+
+
 def check_fraction(column: Column, text: str) -> None:
     """Refuse more digits of a second than a column keeps, unless they are zeros.
 
     Raises:
         LossyValueError: the column would round them.
     """
-    pattern = _ANY_FRACTION if column.type.name == "interval" else _SECOND_FRACTION
-    for digits in pattern.findall(text):
-        if len(digits.rstrip("0")) > fractional_digits(column):
-            raise LossyValueError(_too_fine(column, text))
+    kept, is_interval = fractional_digits(column), column.type.name == "interval"
+    pattern = _ANY_FRACTION if is_interval else _SECOND_FRACTION
+    is_fine = any(len(digits.rstrip("0")) > kept for digits in pattern.findall(text))
+    if is_fine or (is_interval and intervals.is_finer(text, kept)):
+        raise LossyValueError(_too_fine(column, text))
 
 
 def _too_fine(column: Column, text: str) -> str:

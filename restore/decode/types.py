@@ -151,7 +151,7 @@ def needs_conversion(column: Column, shape: Shape) -> bool:
     """Return whether a column's values are converted one by one."""
     if column.field in shape.wide or column.type.name in _ALWAYS_CONVERTED:
         return True
-    if column.type.element is not None:
+    if column.type.has_parts:
         return not is_binary_array(column)
     # "interval year to month" drops the other fields.
     return column.type.name == "interval" and column.typmod >= 0

@@ -40,7 +40,7 @@ class Value(NamedTuple):
     @property
     def expression(self) -> sql.Composable:
         """The expression, for a statement with a parameter."""
-        return expression_of(self.column, self.form)
+        return expression_of(self.form)
 
 
 class KeptOutError(Exception):

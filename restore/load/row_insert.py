@@ -167,7 +167,7 @@ class RowInserter:
                 value, as_literal = self._converter.to_literal(column, text), True
                 level = "literal"
             is_instant = as_literal or getattr(value, "tzinfo", None) is not None
-            values.append(Value(column, value, form_of(column, text, is_instant=is_instant)))
+            values.append(Value(column, value, form_of(column, is_instant=is_instant)))
         values += [Value(c, None) for c in self._null_if_absent if c.field not in fields]
         return Attempt(values, level, size, self._converter.take_changes())
 

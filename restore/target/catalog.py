@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -39,7 +40,8 @@ class Type(Struct, frozen=True):
     """A column's type, without its domains.
 
     ``kind`` is pg_type's typtype. ``element`` is set for arrays alone, ``labels`` for enums,
-    ``fields`` for composite types.
+    ``fields`` for composite types, ``bound`` for ranges and multiranges. ``part_typmod`` is the
+    modifier of the domain that an element or a bound has; -1: none.
     """
 
     oid: int
@@ -48,7 +50,14 @@ class Type(Struct, frozen=True):
     kind: str
     element: Type | None = None
     labels: tuple[str, ...] | None = None
-    fields: frozenset[str] | None = None
+    fields: tuple[Column, ...] | None = None
+    bound: Type | None = None
+    part_typmod: int = -1
+
+    @property
+    def has_parts(self) -> bool:
+        """Tell if its values are made of others: arrays, composite types, ranges."""
+        return (self.element, self.fields, self.bound) != (None, None, None)
 
     @property
     def is_enum(self) -> bool:
@@ -171,11 +180,13 @@ class _TypeRow(NamedTuple):
     forbids_null: bool
     typmod: int
     labels: list[str] | None
-    fields: list[str] | None
+    fields: list[tuple[str, int, int]] | None
+    bound: int | None
 
 
 _UNKNOWN_TYPE = _TypeRow(
-    "pg_catalog", "record", "c", "C", 0, 0, forbids_null=False, typmod=-1, labels=None, fields=None
+    *("pg_catalog", "record", "c", "C", 0, 0),
+    *(False, -1, None, None, None),
 )
 
 
@@ -192,10 +203,18 @@ class _Types(Struct, frozen=True):
             oid = row.base
             row = self.by_oid.get(oid, _UNKNOWN_TYPE)
         is_array = row.category == "A" and row.element
-        inner = self.resolve(row.element)[0] if is_array else None
+        part = row.element if is_array else row.bound
+        inner, _, part_typmod = self.resolve(part) if part else (None, False, -1)
         labels = None if row.labels is None else tuple(row.labels)
-        fields = None if row.fields is None else frozenset(row.fields)
-        return Type(oid, row.schema, row.name, row.kind, inner, labels, fields), not_null, typmod
+        fields = None if row.fields is None else tuple(starmap(self._field, row.fields))
+        element, bound = (inner, None) if is_array else (None, inner)
+        facts = row.schema, row.name, row.kind
+        type_ = Type(oid, *facts, element, labels, fields, bound, part_typmod)
+        return type_, not_null, typmod
+
+    def _field(self, name: str, oid: int, typmod: int) -> Column:
+        type_, not_null, modifier = self.resolve(oid, typmod)
+        return Column(name, type_, not_null, has_default=False, generated=False, typmod=modifier)
 
 
 def _read_types(conn: psycopg.Connection) -> _Types:
