@@ -287,9 +287,10 @@ def _as_plain(file: TableFile) -> TableFile:
 
 
 def _parts_or_whole(file: TableFile, names: TableNames, options: Options) -> tuple[TableFile, ...]:
-    """Return part files one by one if one of them has a table of its own name, else as one."""
+    """Return part files one by one if one has a table of its own, or an option means it alone."""
+    given = (*options.map, *options.exclude, *options.tables)
     own = any(
-        part.table in names.exact or any(means_file(given, part) for given in options.map)
+        part.table in names.exact or any(means_file(name, part) for name in given)
         for part in file.nested
     )
     return file.nested if own else (replace(file, nested=()),)

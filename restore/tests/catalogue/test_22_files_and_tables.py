@@ -256,3 +256,14 @@ def test_keys_that_describe_several_files_may_be_alike(tables: Target) -> None:
         (tables.backup / f"dump {name}.json").write_text(text)
     tables.restore()
     assert tables.rows('SELECT * FROM thing, "Single"') == [(1, 1)]
+
+
+def test_a_part_that_is_named_alone_is_a_file_of_its_own(tables: Target) -> None:
+    for number in range(3):
+        (tables.backup / f"Single-{number}.json").write_text(f'[{{"id": {number}}}]')
+    for choice in ("--exclude=Single-1", "--tables=Single-1.json"):
+        assert "no table in the database for Single-" in tables.restore(choice, exit_code=2)
+    tables.restore("--exclude", "Single-1", "--map", "Single-*.json=Single")
+    assert tables.rows('SELECT id FROM "Single" ORDER BY id') == [(0,), (2,)]
+    tables.restore("--clean", "--tables", "Single")
+    assert tables.rows('SELECT count(*) FROM "Single"') == [(3,)]
