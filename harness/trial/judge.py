@@ -79,7 +79,7 @@ def _stopped(outcome: Outcome) -> tuple[Status, str] | None:
             )
             return Status.OOM, reason
         case End.SIGNALLED:
-            return Status.KILLED, f"killed by {_signal_name(outcome.signal)}"
+            return Status.KILLED, outcome.error or f"killed by {_signal_name(outcome.signal)}"
         case End.INTERRUPTED:
             return Status.INTERRUPTED, "stopped by a signal"
         case End.EXITED:

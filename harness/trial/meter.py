@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from harness.model.errors import HarnessError
-from harness.model.outcome import Outcome
+from harness.model.outcome import End, Outcome
 from harness.trial.sampling import PROC
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -77,6 +78,8 @@ def run(
 ) -> Outcome:
     """Run a command until it ends or reaches a limit.
 
+    A command can stop or kill its launcher, too; that is its end, and its time is not known.
+
     Args:
         command: the command.
         limits: its limits.
@@ -99,6 +102,10 @@ def run(
                 line = _answer(launcher, limits.timeout_s + LAUNCHER_PATIENCE_S)
         finally:
             _stop(launcher)
+    if not line and launcher.returncode < 0:
+        number = -launcher.returncode
+        name = signal.Signals(number).name
+        return Outcome(end=End.SIGNALLED, signal=number, error=f"its launcher ended by {name}")
     return _outcome(line)
 
 
@@ -134,6 +141,7 @@ def _stop(launcher: subprocess.Popen[bytes]) -> None:
         launcher.wait(LAUNCHER_PATIENCE_S)
     except subprocess.TimeoutExpired:
         launcher.kill()
+        launcher.wait()
 
 
 def _outcome(line: bytes) -> Outcome:

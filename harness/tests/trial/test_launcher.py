@@ -219,6 +219,17 @@ def test_a_launcher_that_fails_is_no_result(
         run(tmp_path, "pass")
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_an_engine_that_kills_or_stops_its_launcher_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(meter, "LAUNCHER_PATIENCE_S", 0.5)
+    code = f"import os, time; os.kill(os.getppid(), {number:d}); time.sleep(30)"
+    outcome = run(tmp_path, code, timeout_s=1)
+    assert outcome.end is End.SIGNALLED
+    assert outcome.error == "its launcher ended by SIGKILL"
+
+
 @pytest.fixture
 def launched(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
     """Have a launcher, its engine, and a child of the engine that left the session."""
