@@ -100,8 +100,8 @@ def attempt(engine: Engine, context: TrialContext) -> Attempt:
             counted, traffic = cleanup.enter_context(relay.counted(dsn))
         command = _command(engine, context, view, counted, scratch)
         server = cleanup.enter_context(context.server.connect())
+        files = stamp(view, context.backup)
         noise_since = observer.observe(server, context.server.pid, _files(view))
-        files = stamp(view)
         outcome = meter.run(
             command,
             context.limits,

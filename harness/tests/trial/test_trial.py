@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from harness.model.outcome import Attempt, End, Outcome
 from harness.model.record import Status, Trial
 from harness.tests.processes import ended
 from harness.trial import attempt as trial
+from harness.trial import view
 from harness.trial.judge import judge
 
 if TYPE_CHECKING:
@@ -101,6 +103,20 @@ def test_an_engine_must_not_change_the_backup(
     made = run(small_engine("append={backup}"), context_of(dataset))
     assert made.status is Status.WRONG_RESULT
     assert made.differences == ("the backup's file pets.json was changed by the engine",)
+
+
+def test_a_run_beside_it_that_links_the_files_changes_none(dataset: Path) -> None:
+    with view.backup_view(dataset) as files:
+        before = view.stamp(files, dataset)
+        with view.backup_view(dataset):
+            assert view.changed(before, files) == []
+        assert view.changed(before, files) == []
+        pets = files / "pets.json"
+        state, content = pets.stat(), pets.read_bytes()
+        pets.write_bytes(content[::-1])
+        os.utime(pets, ns=(state.st_atime_ns, state.st_mtime_ns))
+        hidden = view.changed(before, files)
+        assert hidden == ["the backup's file pets.json was changed by the engine"]
 
 
 def test_a_report_that_is_none_is_a_wrong_result(
