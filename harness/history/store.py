@@ -200,6 +200,8 @@ def read(path: Path) -> Run:
         HistoryError: it cannot be read, or is invalid.
     """
     try:
+        if path.is_fifo():  # opening it would wait for a writer
+            raise HistoryError("cannot be read (Is a named pipe)")
         if path.stat().st_size > MAX_FILE_BYTES:
             raise HistoryError(f"is larger than {MAX_FILE_BYTES:,} bytes, which no run is")
         return decode(path.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -150,6 +151,18 @@ def test_a_file_that_cannot_be_read_is_named_and_left_out(
     (unreadable,) = listing.unreadable
     assert unreadable.path == damaged
     assert reason in str(unreadable)
+
+
+def test_a_named_pipe_is_left_out_without_waiting_for_a_writer(
+    history: History, make_run: Callable[..., Run]
+) -> None:
+    history.write(make_run())
+    os.mkfifo(history.root / "pipe.json")
+    listing = history.runs()
+    assert [run.id for run in listing.runs] == ["aaaa0001"]
+    assert [unreadable.reason for unreadable in listing.unreadable] == [
+        "cannot be read (Is a named pipe)"
+    ]
 
 
 @pytest.mark.parametrize(
