@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.report import reference_copy
 from harness.report.blocks import Column, Grid
-from harness.report.units import NONE, factor, megabytes, seconds
+from harness.report.units import NONE, factor, megabytes, percent, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,6 @@ def _row(row: dict[str, Any], drawn: float | None, largest: float) -> tuple[Cell
         (NONE if row["x_floor"] is None else factor(row["x_floor"]),),
         (NONE if row["x_legacy"] is None else factor(row["x_legacy"]),),
         (NONE if row["peak_bytes"] is None else megabytes(row["peak_bytes"]),),
-        (NONE if row["success"] is None else f"{row['success']:.2%}",),
+        (NONE if row["success"] is None else percent(row["success"]),),
         ("█" * round(_BAR * drawn / largest) if drawn else "",),
     )

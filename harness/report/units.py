@@ -94,9 +94,12 @@ def share(success: Success | None) -> str:
     """Format a success rate, rounded down: 100% means every row."""
     if success is None:
         return NONE
-    if success.restored == success.restorable:
-        return "100%"
-    return f"{math.floor(success.rate * 10_000) / 100:.2f}%"
+    return percent(success.rate)
+
+
+def percent(rate: float) -> str:
+    """Format a share of rows, rounded down: 100% means every row."""
+    return "100%" if rate == 1 else f"{math.floor(rate * 10_000) / 100:.2f}%"
 
 
 def significant(value: float, digits: int = _DIGITS) -> str:

@@ -14,6 +14,7 @@ from harness.report import units
 from harness.report.blocks import Bullets, Column, Grid, to_markdown, to_terminal
 from harness.report.compare import compare_report
 from harness.report.run import bench_report, history_report
+from harness.report.trend import trend_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -370,3 +371,6 @@ def test_ratios_in_words(speed: float, text: str) -> None:
 )
 def test_success_is_rounded_down_so_that_100_means_all(restored: int, text: str) -> None:
     assert units.share(Success(restored, 100_000_000)) == text
+    figure = {"wall_s": None, "x_floor": None, "x_legacy": None, "peak_bytes": None}
+    shown = {"id": "aaaa", "started_at": "2024", "rows": 1, "success": restored / 100_000_000}
+    assert text in to_terminal(trend_report([figure | shown]))
