@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from harness.report.blocks import Block
 
 _LIMIT = 20
+
+_NO_RUN = "no such run is recorded yet; make one with: python -m harness bench"
 FORMATS = ("table", "markdown", "json", "csv")
 PYTEST_BENCHMARK = "pytest-benchmark"
 _FILTERS = ("engine", "rows", "scenario", "machine", "commit", "since", "until")
@@ -100,8 +102,10 @@ def run(given: argparse.Namespace) -> ExitCode:
             rows = index.figures(filters, given.limit)
             if given.format in export.WRITERS:
                 write(export.WRITERS[given.format](rows))
-            else:
+            elif rows:
                 show(trend_report(rows), given.format)
+            else:
+                say(_NO_RUN)
         else:
             _list(index.entries(filters), given.limit, given.format)
     return ExitCode.OK
@@ -130,11 +134,17 @@ def run_report(run: Run) -> tuple[Block, ...]:
 
 def _list(entries: list[Entry], limit: int, form: str) -> None:
     if not entries:
-        say("no such run is recorded yet; make one with: python -m harness bench")
+        say(_NO_RUN)
         return
     # A list shows no ratios; without a reference, none are computed.
     newest = [figures(read(Path(entry.path)), reference=None) for entry in entries[-limit:]]
     show(history_report(tuple(newest), older=len(entries) - len(newest)), form)
+
+
+def require_folder(results: Path) -> None:
+    """Raise InputError if ``--results`` names no folder."""
+    if not results.is_dir():
+        raise InputError(f"--results {results}: there is no such folder")
 
 
 def open_index(results: Path | None) -> Index:
@@ -143,8 +153,8 @@ def open_index(results: Path | None) -> Index:
     Raises:
         HarnessError: the folder does not exist, or a file in it cannot be examined.
     """
-    if results is not None and not results.is_dir():
-        raise InputError(f"--results {results}: there is no such folder")
+    if results is not None:
+        require_folder(results)
     # It imports SQLAlchemy, which no other command needs.
     from harness.history.index import Index  # noqa: PLC0415
 

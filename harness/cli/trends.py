@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.sessions import session
 from harness.analysis.trends import Accepted, trends
+from harness.cli.history import require_folder
 from harness.cli.output import say, write_page
 from harness.gate.baseline import candidates
 from harness.history import accepted
@@ -39,8 +40,10 @@ def run(given: argparse.Namespace) -> ExitCode:
     """Write the page; files that cannot be read are named on it.
 
     Raises:
-        HarnessError: the page cannot be written.
+        HarnessError: there is no such folder, or the page cannot be written.
     """
+    for folder in given.results or ():
+        require_folder(folder)
     folders = given.results or [PUBLISHED, LOCAL]
     unreadable: list[str] = []
     found = read_sessions(folders, unreadable)

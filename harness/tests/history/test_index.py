@@ -197,6 +197,9 @@ def test_a_trend_is_a_line_a_run(history: History, capsys: pytest.CaptureFixture
     assert [line.split()[0] for line in text.splitlines() if "aaaa" in line] == [
         f"aaaa000{number}" for number in (1, 2, 3)
     ]
+    assert printed(capsys, "history", "--trend", "--engine", "nosuch", *at) == ""
+    assert main(("history", "--trend", "--engine", "nosuch", *at)) == 0
+    assert "no such run is recorded yet" in capsys.readouterr().err
     assert main(("history", "--trend", *at)) == 2
     assert "name it with --engine" in capsys.readouterr().err
 

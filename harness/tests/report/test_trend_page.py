@@ -138,3 +138,13 @@ def test_a_folder_that_cannot_be_written_is_an_error(
     out = str(tmp_path / "file" / "index.html")
     assert main(["trends", "--results", str(tmp_path), "--out", out]) == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_missing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "trends.html"
+    missing = ("--results", str(tmp_path), "--results", str(tmp_path / "missing"))
+    assert main(["trends", *missing, "--out", str(out)]) == 2
+    assert "missing: there is no such folder" in capsys.readouterr().err
+    assert not out.exists()
