@@ -90,12 +90,16 @@ def run_bench(
         HarnessError: the run failed; recorded trials are kept.
         StopRequested: a signal came before the run was recorded.
     """
+    store = history.open_history(options.results)
     with StopListener() as stop, contextlib.ExitStack() as cleanup:
+        if resume is not None:
+            cleanup.enter_context(store.sole_writer(resume))
         with stop.interruptible():
             subject = _subject(options, announce)
             server, runners = cleanup.enter_context(open_runners(options, subject, stop, announce))
         run = _new_or_resumed_run(options, subject, server, resume)
-        store = history.open_history(options.results)
+        if resume is None:
+            cleanup.enter_context(store.sole_writer(run))
         store.write(run)
         planned = functools.partial(_planned, options, rounds_wanted)
 

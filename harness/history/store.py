@@ -11,7 +11,9 @@ never changes.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import fcntl
 import os
 import secrets
 from dataclasses import dataclass
@@ -94,11 +96,35 @@ class History:
                 raise HistoryError(f"run {run.id} is finished and cannot change; start a new run")
             replace(path, content)
         except OSError as error:
-            raise HistoryError(
-                f"cannot write the run to {path}: {error.strerror}; "
-                "free disk space or name another folder with --results"
-            ) from error
+            raise _unwritable(path, error) from error
         return path
+
+    @contextlib.contextmanager
+    def sole_writer(self, run: RunKey) -> Iterator[None]:
+        """Lock a run, so that no other process resumes it meanwhile; a crash ends the lock.
+
+        Raises:
+            InputError: another process is making the run.
+            HistoryError: the folder cannot be written.
+        """
+        path = self.root / f".{_stem(run)}.lock"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = path.open("wb")
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"run {run.id} is not finished, and another process is making it; "
+                    "wait until that ends, or stop it"
+                ) from None
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
 
     def flame_graph(self, run: Run, engine: str) -> Path:
         """Return the path of an engine's flame graph, beside the run's file."""
@@ -146,6 +172,13 @@ class History:
             # By name: comparing thousands of paths takes long.
             for path in sorted(_run_files(folder), key=lambda path: path.name)
         ]
+
+
+def _unwritable(path: Path, error: OSError) -> HistoryError:
+    return HistoryError(
+        f"cannot write the run to {path}: {error.strerror}; "
+        "free disk space or name another folder with --results"
+    )
 
 
 def _run_files(folder: Path) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from harness.bench import run as bench
 from harness.bench.options import BenchOptions, options_from_run
 from harness.bench.schedule import RESUMED, remaining, remaining_s, schedule
 from harness.engines import fake as fake_engine
-from harness.history.store import History
+from harness.history.store import History, file_name
 from harness.model.errors import ExitCode, InputError
 from harness.model.record import Run, Status
 from harness.report.units import duration
@@ -118,6 +118,19 @@ def test_a_run_of_uncommitted_code_goes_on_only_with_the_same_changes(
             resumed(before, now)
     with pytest.raises(InputError, match="uncommitted changes, which the run does not record"):
         resumed(None, None)
+
+
+def test_a_run_that_another_process_still_makes_is_not_resumed(
+    whole: Run, dataset: Path, tmp_path: Path
+) -> None:
+    results, cut_off = tmp_path / "results", replace(whole, finished_at=None, trials=())
+    with (
+        History(results).sole_writer(cut_off),
+        pytest.raises(InputError, match="another process is making it; wait until that ends"),
+    ):
+        go_on(cut_off, dataset, results)
+    assert go_on(cut_off, dataset, results).finished_at is not None
+    assert [path.name for path in results.iterdir()] == [file_name(cut_off)]
 
 
 def test_without_a_run_that_was_cut_off_there_is_nothing_to_resume(
