@@ -76,7 +76,9 @@ def test_other_costs_make_other_predictions(
     [
         (("--server-cores", "0"), "--server-cores is out of range; write 1 or more"),
         (("--machines", "-1"), "--machines is out of range; write 0 or more"),
-        (("--jobs", "0"), "--jobs is out of range; write 1 or more"),
+        (("--jobs", "0"), "--jobs is out of range; write 1 to 1000"),
+        (("--jobs", "100000"), "--jobs is out of range; write 1 to 1000"),
+        (("--calibrate", "results"), "--calibrate needs --measure"),
         (("--rows", "-5"), "--rows is out of range; write 0 or more"),
         (("--network", "fast"), "'fast' is not a speed; write a number and its unit"),
         (("--disk", "0MB/s"), "'0MB/s' is not a speed"),
