@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 # Increased with each change of what a truth holds.
 GENERATOR = "adopt-1"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+
+
+def check_name(name: str) -> None:
+    """Raise InputError if ``name`` cannot be a dataset's, which is a folder's too."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"--name {name}: write letters, digits, dots and dashes, 40 at most")
 
 
 def adopt(
@@ -51,8 +57,6 @@ def adopt(
         InputError: the backup or the schema cannot be adopted; the message says why.
         HarnessError: the server failed, or the folder cannot be written.
     """
-    if not NAME.fullmatch(out.name):
-        raise InputError(f"--name {out.name}: write letters, digits, dots and dashes, 40 at most")
     if not backup.exists():
         raise InputError(f"there is no backup at {backup}")
     lists = reader.sources(backup)

@@ -33,10 +33,11 @@ def run(given: argparse.Namespace) -> int:
     """Compute the ground truth, write the dataset, and print its folder."""
     # They import psycopg.
     from harness.adopt import schema  # noqa: PLC0415
-    from harness.adopt.dataset import adopt  # noqa: PLC0415
+    from harness.adopt.dataset import adopt, check_name  # noqa: PLC0415
     from harness.servers import open_server  # noqa: PLC0415
 
     name = given.name or given.backup.resolve().name.partition(".")[0]
+    check_name(name)
     sql = None if given.schema is None else schema.from_file(given.schema)
     with open_server(given.server, announce=say) as server:
         if sql is None:

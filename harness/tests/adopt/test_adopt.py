@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.adopt import dataset, schema
+from harness.cli.app import main
 from harness.engines.registry import named
 from harness.model import manifest
 from harness.model.errors import InputError
@@ -181,3 +182,13 @@ def test_a_dsn_that_makes_no_sense_shows_no_password() -> None:
     with pytest.raises(InputError) as caught:
         schema.from_database("postgresql://me:sesame@[", None)
     assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../shop", "shop/../x", "-x", "a" * 41])
+def test_a_name_that_leads_to_another_folder_is_refused(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "schema.sql").write_text("CREATE TABLE pets (id integer)")
+    schema = str(tmp_path / "schema.sql")
+    assert main(["adopt", str(tmp_path), "--schema", schema, f"--name={name}"]) == 2
+    assert f"--name {name}: write letters, digits" in capsys.readouterr().err
