@@ -164,8 +164,9 @@ def _unflushed_rows(
 ) -> str | None:
     if not transactions or result.error is not None:
         return None
-    query = sql.SQL("SELECT count(*) FROM {} WHERE xmin = ANY(%s::xid[])")
-    row = target.execute(query.format(sql.Identifier(*name)), [list(transactions)]).fetchone()
+    numbers = sql.Literal(f"{{{','.join(transactions)}}}")  # no parameter: a name may hold %
+    query = sql.SQL("SELECT count(*) FROM {} WHERE xmin = ANY({}::xid[])")
+    row = target.execute(query.format(sql.Identifier(*name), numbers)).fetchone()
     if row is not None and row[0]:
         rows = f"{row[0]:,} of {result.expected:,} rows"
         return f"{rows} not on the server's disk when the engine ended"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # The endings of compressed files.
 COMPRESSIONS = ("gz", "zst", "xz", "bz2")
-_READ_BYTES = 1 << 16
+_READ_BYTES = io.DEFAULT_BUFFER_SIZE
 
 
 def open_decompressed(

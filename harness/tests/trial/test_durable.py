@@ -62,21 +62,21 @@ def test_an_engine_whose_last_index_is_not_on_disk_is_wrong(
 def test_rows_that_are_committed_after_the_end_are_found(embedded: RunningServer) -> None:
     """As by a program that the server started for the engine."""
     with (
-        embedded.database("CREATE TABLE pets (id int)") as dsn,
+        embedded.database('CREATE TABLE "100 %" (id int)') as dsn,
         embedded.connect() as server,
         embedded.connect(database_of(dsn)) as first,
         embedded.connect(database_of(dsn)) as second,
     ):
-        first.execute("INSERT INTO pets VALUES (1)")
+        first.execute('INSERT INTO "100 %" VALUES (1)')
         second.execute(
-            "BEGIN; INSERT INTO pets VALUES (2); SAVEPOINT s; INSERT INTO pets VALUES (3)"
+            'BEGIN; INSERT INTO "100 %" VALUES (2); SAVEPOINT s; INSERT INTO "100 %" VALUES (3)'
         )
         state = durability.state_at_end(server)
         second.execute("COMMIT")
-        first.execute("INSERT INTO pets VALUES (4)")
+        first.execute('INSERT INTO "100 %" VALUES (4)')
         later = durability.later_transactions(server, state)
-        found = TableResult(table="pets", expected=4, found=4, right=4, checksum_match=True)
-        [result] = durability.check_durability(first, [(("public", "pets"), found)], later)
+        found = TableResult(table="100 %", expected=4, found=4, right=4, checksum_match=True)
+        [result] = durability.check_durability(first, [(("public", "100 %"), found)], later)
     assert result.error == "3 of 4 rows not on the server's disk when the engine ended"
 
 
