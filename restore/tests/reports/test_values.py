@@ -81,6 +81,7 @@ def test_intervals_as_others_write_them(target: Target) -> None:
 
 def test_intervals_of_other_fields_than_the_column_keeps(target: Target) -> None:
     """mathesar-foundation/mathesar#1067: columns that keep some fields of an interval."""
+    has_infinity = target.conn.info.server_version >= 170_000
     check(
         target,
         {
@@ -93,7 +94,7 @@ def test_intervals_of_other_fields_than_the_column_keeps(target: Target) -> None
                 ('"1 day 02:30:00"', REFUSED),
                 ('{"days": 1, "hours": 2}', "1 day 02:00:00"),
                 ('{"days": 1, "hours": 2, "seconds": 3}', REFUSED),
-                ('"infinity"', "infinity"),
+                ('"infinity"', "infinity" if has_infinity else REFUSED),
             ],
             "interval day": [('"3 days"', "3 days"), ('"1.5 days"', REFUSED)],
             "interval year": [('"-2 years"', "-2 years"), ('"1 year 1 mon"', REFUSED)],
