@@ -16,7 +16,7 @@ from restore.source.json_values import members_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from restore.target.catalog import Column
+    from restore.target.catalog import Column, Type
 
 # Types whose values are never JSON documents. Of others PostgreSQL's own input decides.
 _SCALARS = frozenset(
@@ -44,6 +44,25 @@ def _part_of(ends: str) -> re.Pattern[str]:
     return re.compile(rf"{_QUOTED}|{one}(?:(?:\s|{one})*{one})?", re.DOTALL)
 
 
+_DAY = r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+_TIME_OF_DAY = r"[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?"
+# Bounds that PostgreSQL takes as they are, by their type without a modifier.
+_EXACT_BOUNDS = {
+    "date": _DAY,
+    "timestamp": _DAY + _TIME_OF_DAY,
+    "timestamptz": _DAY + _TIME_OF_DAY + r"(?:Z|[+-]\d\d(?::?\d\d)?)",
+    "int4": r"-?\d+",
+    "int8": r"-?\d+",
+    "numeric": r"-?\d+(?:\.\d+)?",
+}
+
+
+def _ranges_of(bound: str) -> re.Pattern[str]:
+    one = rf'(?:[\[(](?:{bound}|"{bound}")?,(?:{bound}|"{bound}")?[\])]|empty)'
+    return re.compile(rf"{one}|\{{(?:{one}(?:,{one})*)?\}}", re.ASCII)
+
+
+_EXACT_RANGES = {name: _ranges_of(bound) for name, bound in _EXACT_BOUNDS.items()}
 _MEMBER = _part_of("{}")
 _BOUND = _part_of(r"\[\](){}")
 
@@ -108,6 +127,12 @@ def with_parts(literal: str, convert: Callable[[str], str | None], *, of_range: 
     bounds = None if of_range else _ARRAY_BOUNDS.match(literal)
     start = bounds.end() if bounds else 0
     return literal[:start] + (_BOUND if of_range else _MEMBER).sub(converted, literal[start:])
+
+
+def is_exact_range(type_: Type, text: str) -> bool:
+    """Return whether PostgreSQL takes each bound of a range or a multirange as it is."""
+    pattern = _EXACT_RANGES.get(type_.bound.name) if type_.bound and type_.part_typmod < 0 else None
+    return pattern is not None and pattern.fullmatch(text) is not None
 
 
 def _unquoted(part: str) -> str:

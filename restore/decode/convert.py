@@ -21,6 +21,7 @@ from restore.decode import datetimes, intervals, scalars
 from restore.decode.composites import (
     array_literal,
     composite_literal,
+    is_exact_range,
     record_literal,
     record_parts,
     with_parts,
@@ -172,6 +173,8 @@ class Converter:
             return record_literal(
                 None if part is None else self._reread(field, part) for field, part in named
             )
+        if is_exact_range(column.type, text):
+            return text
         of = element or bound
         if of is None or not self._may_change(of) or (element and "{" not in text):
             return text
