@@ -155,8 +155,15 @@ def test_a_sequence_that_is_behind(restored: Restored) -> None:
     assert restored.found() == {"sequence": 1}
 
 
-def test_a_process_that_is_left(restored: Restored, tmp_path: Path, patience: None) -> None:
+def test_a_process_that_is_left(
+    restored: Restored,
+    tmp_path: Path,
+    patience: None,
+    eventually: Callable[[Callable[[], bool]], bool],
+) -> None:
     process = restorer.start(SLEEPER, os.environ, restored.mark, tmp_path / "log")
+    # Its environment can be read a moment after it has begun.
+    assert eventually(lambda: bool(restorer.marked_processes(restored.mark)))
     assert restored.found() == {"leftover": 1}
     assert process.process.wait(timeout=30) == -9  # found, and ended
 
