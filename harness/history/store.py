@@ -101,7 +101,7 @@ class History:
 
     @contextlib.contextmanager
     def sole_writer(self, run: RunKey) -> Iterator[None]:
-        """Lock a run, so that no other process resumes it meanwhile; a crash ends the lock.
+        """Lock a run against other processes; a crash releases the lock.
 
         Raises:
             InputError: another process is making the run.

@@ -121,7 +121,7 @@ class DaskExecutor:
         future.add_done_callback(lambda _: self._events.put(partial(self._end, number)))
 
     def wait(self) -> None:
-        """Wait until every task is loaded, also those that are submitted meanwhile.
+        """Wait until every task is loaded, including those submitted while it waits.
 
         Raises:
             BaseException: the first that a task, or a report on one, raised.

@@ -107,7 +107,7 @@ class Executor(Protocol):
         """Load a task as soon as a slot is free; returns at once."""
 
     def wait(self) -> None:
-        """Wait until every task that was submitted is loaded, also those submitted meanwhile.
+        """Wait until every task is loaded, including those submitted while it waits.
 
         Raises:
             BaseException: the first that a task, or a report on one, raised.

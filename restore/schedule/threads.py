@@ -82,7 +82,7 @@ class ThreadExecutor:
             self._start(self._connect_and_serve)
 
     def wait(self) -> None:
-        """Wait until every task is loaded, also those that are submitted meanwhile.
+        """Wait until every task is loaded, including those submitted while it waits.
 
         Raises:
             BaseException: the first that a task, or a report on one, raised.

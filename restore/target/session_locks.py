@@ -98,7 +98,7 @@ def join_run(conn: psycopg.Connection, run: int, owner: SessionId) -> bool:
     """Share a restore's run lock, from another machine; tell if that restore still goes on.
 
     Args:
-        conn: the session; it shares the worker lock, so that no other restore begins meanwhile.
+        conn: the session; it shares the worker lock, so no other restore can begin.
         run: the restore's run lock.
         owner: the session of the restore.
     """
@@ -116,7 +116,7 @@ def close_run(conn: psycopg.Connection, run: int) -> None:
 
 
 def take_shard(conn: psycopg.Connection, oid: int, start: int) -> int:
-    """Lock a shard; a session that has it is ended: its worker is believed dead.
+    """Lock a shard; terminate a session that holds the lock: its worker is presumed dead.
 
     Returns:
         The lock, for ``release_shard``.

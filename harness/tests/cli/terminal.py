@@ -56,7 +56,7 @@ class Terminal:
         return text
 
     def interrupt(self, pattern: str) -> None:
-        """Send SIGINT at a question, again if nothing comes of it, until a pattern is printed.
+        """Send SIGINT at a question, and repeat it until a pattern is printed.
 
         ``input`` of CPython misses a signal that arrives right before it waits: three of 400.
         """

@@ -229,7 +229,7 @@ class Terminal:
             assert self._read(), self.seen
 
     def interrupt_question(self) -> None:
-        """Send SIGINT, again if nothing comes of it.
+        """Send SIGINT, and repeat it until something is printed.
 
         ``readline`` of CPython misses a signal that arrives right before it waits.
         """

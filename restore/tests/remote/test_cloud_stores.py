@@ -1,7 +1,7 @@
 """Google's and Azure's stores: each request is for one version of an object.
 
 Google's is played by a server that knows as much of its API as is used, Azure's by Azurite, if its
-program ``azurite-blob`` is on the path (npm has it).
+program ``azurite-blob`` is on the path (npm package ``azurite``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -23,6 +23,7 @@ from restore.errors import BackupError
 from restore.remote.path import to_path
 from restore.source.discovery import find_backup
 from restore.tests.support import command
+from restore.tests.support.http_handler import QuietHandler
 from restore.tests.support.object_store import require
 from restore.tests.support.remote_backup import users
 
@@ -32,26 +33,17 @@ if TYPE_CHECKING:
 
     from restore.tests.support.target import Target
 
-# Azurite's account, as its documentation has it.
+# Azurite's account, from its documentation.
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
-class Google(BaseHTTPRequestHandler):
+class Google(QuietHandler):
     """Objects of the bucket ``backups`` by name, with their generations."""
 
-    protocol_version = "HTTP/1.1"
     objects: dict[str, tuple[int, bytes]]
 
-    def log_message(self, *_: Any) -> None:
-        """Print nothing."""
-
-    def handle(self) -> None:
-        """Serve a connection, until its client closes it in whatever way."""
-        with contextlib.suppress(ConnectionError):
-            super().handle()
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name is that of http.server
         """Answer with a part of an object, its state, or a list."""
         url = urlsplit(self.path)
         asked = {name: values[0] for name, values in parse_qs(url.query).items()}

@@ -1,4 +1,4 @@
-"""A restore by a Dask cluster of two workers comes to what threads come to, whatever dies."""
+"""A restore by two workers of Dask has the result of one by threads, whichever process dies."""
 
 from __future__ import annotations
 

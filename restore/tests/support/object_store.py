@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+from restore.tests.support.http_handler import QuietHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,18 +117,9 @@ class Proxy:
         self._server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     proxy: Proxy
     server_url: str
-
-    def handle(self) -> None:
-        """Serve a connection, until its client closes it in whatever way."""
-        with contextlib.suppress(ConnectionError):
-            super().handle()
-
-    def log_message(self, *_: Any) -> None:
-        """Print nothing."""
 
     def _pass_on(self) -> None:
         headers = dict(self.headers.items())

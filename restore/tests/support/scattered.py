@@ -1,6 +1,6 @@
 """Citus and TimescaleDB, or what stands in for them on a server that has no such extension.
 
-A stand-in has the catalogs by which the extension's tables are told, on a plain server, and refuses
+A stand-in has the catalogs that list the extension's tables, on a plain server, and refuses
 what the extension's documentation and tests say that it refuses, before the server sees it. If the
 server has the extension (RESTOREBENCH_TEST_SERVER may name such a one), it is used itself.
 """

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from http.server import ThreadingHTTPServer
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from restore.tests.support.http_handler import QuietHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,19 +38,10 @@ class Web:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     web: Web
 
-    def handle(self) -> None:
-        """Serve a connection, until its client closes it in whatever way."""
-        with contextlib.suppress(ConnectionError):
-            super().handle()
-
-    def log_message(self, *_: Any) -> None:
-        """Print nothing."""
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name is that of http.server
         """Answer with a file, a part of it, or the list of a folder."""
         self.web.paths.append(self.path)
         self.web.headers.append(dict(self.headers.items()))
